@@ -1,0 +1,1 @@
+"""Bulk import of labelling tasks and export of annotations: async, rate-limited, resumable."""

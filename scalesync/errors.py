@@ -1,0 +1,141 @@
+"""Every error that scalesync raises on purpose, one tree.
+
+    ScalesyncError                   exit code 1
+    +-- ConfigError                  2: wrong usage, setting, profile or key source; nothing was sent
+    |   +-- SourceError              2: a source is missing or cannot be read; names file and line
+    |   +-- NameBound                2: the job's name belongs to something else
+    |   +-- LedgerUnusable           2: ledger newer than the program, not a ledger, read-only
+    +-- StopRun                      3: stopped early, the same command carries on
+    |   +-- Interrupted              3: Ctrl-C or SIGTERM
+    |   +-- KeyRefused               3: 401, 402 or 403, confirmed by a second call
+    |   +-- JobRunning               3: another run holds the job's lease
+    |   +-- LeaseLost                3: another run took the lease over; nothing more may be written
+    |   +-- DiskFull                 3: no space for ledger or output
+    |   +-- LedgerBusy               3: the ledger stayed locked
+    |   +-- BudgetUsed               3: retry budget, --max-new and the like
+    |   +-- AllRefused               3: the first records were all refused with one message
+    +-- RecordError                  the record is invalid and counted; the run goes on
+    +-- RemoteError                  one call failed; says what may be done next
+        +-- Throttled                429: wait, then send again
+        +-- Unavailable              certainly not processed (no connection): send again
+        +-- OutcomeUnknown           sent, no trustworthy reply: look up before anything else
+        +-- Refused                  definite no for this call (400, 404, 409, 422)
+        +-- NotAllowed               401, 402, 403
+
+The class decides what happens: `exit_code` for the program, the class itself for the engine.
+"""
+
+from __future__ import annotations
+
+
+class ScalesyncError(Exception):
+    """Root of the tree. The text is one sentence for a person: what, where, what to do next."""
+
+    exit_code = 1
+
+
+class ConfigError(ScalesyncError):
+    """Wrong usage or configuration; no record was sent."""
+
+    exit_code = 2
+
+
+class SourceError(ConfigError):
+    """A source that cannot be opened or read at all.
+
+    file: the path or URL as typed. line: 1-based, None when the whole file is meant.
+    """
+
+    def __init__(self, reason: str, file: str, line: int | None = None) -> None:
+        where = file if line is None else f"{file}:{line}"
+        super().__init__(f"{where}: {reason}")
+        self.file = file
+        self.line = line
+
+
+class NameBound(ConfigError):
+    """The job's name was bound to other settings at its first use."""
+
+
+class LedgerUnusable(ConfigError):
+    """The ledger file cannot be used by this program."""
+
+
+class StopRun(ScalesyncError):
+    """The run ended early and can be carried on by the same command."""
+
+    exit_code = 3
+
+
+class Interrupted(StopRun):
+    """Ctrl-C or SIGTERM."""
+
+
+class KeyRefused(StopRun):
+    """The platform refused the API key twice."""
+
+
+class JobRunning(StopRun):
+    """Another run of the same job holds its lease."""
+
+
+class LeaseLost(StopRun):
+    """The lease went to another run; this one must write nothing more."""
+
+
+class DiskFull(StopRun):
+    """No space left for the ledger or an output file."""
+
+
+class LedgerBusy(StopRun):
+    """The ledger stayed locked by another program."""
+
+
+class BudgetUsed(StopRun):
+    """A retry budget or a --max-* limit is used up."""
+
+
+class AllRefused(StopRun):
+    """The first records were all refused with one message; they stay pending."""
+
+
+class RecordError(ScalesyncError):
+    """This record cannot become a task; it is counted as invalid."""
+
+
+class RemoteError(ScalesyncError):
+    """One call to the platform failed.
+
+    status: HTTP status, None without a reply. op: the call in words ("create task").
+    """
+
+    def __init__(self, message: str, *, op: str = "", status: int | None = None) -> None:
+        super().__init__(message)
+        self.op = op
+        self.status = status
+
+
+class Throttled(RemoteError):
+    """Answered 429. retry_after_s: seconds the platform asked for, None when it did not say."""
+
+    def __init__(
+        self, message: str, *, op: str = "", status: int | None = 429, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(message, op=op, status=status)
+        self.retry_after_s = retry_after_s
+
+
+class Unavailable(RemoteError):
+    """The request cannot have been processed: no connection was made."""
+
+
+class OutcomeUnknown(RemoteError):
+    """The request may have been processed: timeout, reset, 5xx, or a body cut short."""
+
+
+class Refused(RemoteError):
+    """A definite no for this call."""
+
+
+class NotAllowed(RemoteError):
+    """The key is not valid, not paid for, or not permitted."""

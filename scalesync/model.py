@@ -1,0 +1,258 @@
+"""Frozen values that travel between the layers. No I/O, no policy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum
+from typing import Any
+
+JsonObject = dict[str, Any]
+
+
+class Mode(StrEnum):
+    """Which of the account's two worlds a key opens."""
+
+    LIVE = "live"
+    TEST = "test"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where rows belong: API root, mode and account label. Rotating a key keeps the target."""
+
+    base_url: str
+    mode: Mode
+    account: str = "default"
+
+    def __str__(self) -> str:
+        return f"{self.base_url} ({self.mode}, account {self.account})"
+
+
+class RequestClass(StrEnum):
+    """Kinds of requests that have a rate and a width of their own."""
+
+    CREATE = "create"
+    LIST = "list"
+    MUTATE = "mutate"
+    FILES = "files"
+
+
+# --- sources -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRecord:
+    """One record as the source holds it. line: 1-based line (text) or record number (others)."""
+
+    line: int
+    value: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class BadRecord:
+    """A place in a source that is no record. raw: the text as found, cut to 4,096 characters."""
+
+    line: int
+    reason: str
+    raw: str
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some consecutive records of one source; `consumed` is bytes of the file read so far."""
+
+    records: Sequence[SourceRecord | BadRecord]
+    consumed: int
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """One record on its way to the platform.
+
+    key: unique_id. content: 16-byte hash of the canonical source record. body: the encoded create call.
+    intent_ms: when the intent became durable, server time in ms. attempts: requests sent so far by this run;
+    unclear: those of them whose outcome was not known.
+    """
+
+    key: str
+    content: bytes
+    body: bytes
+    source: int
+    line: int
+    project: str | None = None
+    batch: str | None = None
+    intent_ms: int = 0
+    attempts: int = 0
+    unclear: int = 0
+
+
+# --- what the platform answers -----------------------------------------------------------------
+
+
+class OutcomeKind(Enum):
+    """What one send came to; each kind has one disposition."""
+
+    CREATED = "created"
+    TAKEN = "taken"  # the key is in use: read and compare
+    REFUSED = "refused"  # definite no for this record
+    THROTTLED = "throttled"  # not processed, wait
+    UNAVAILABLE = "unavailable"  # not processed, no connection
+    UNKNOWN = "unknown"  # may have been processed: settle by look-up
+    NOT_ALLOWED = "not_allowed"  # the key or account: stop the job
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The answer for one record. ref: the platform's id, of the other task when TAKEN.
+
+    A platform that answers with a command to poll reports UNKNOWN with `ticket` set; settling finds it.
+    """
+
+    kind: OutcomeKind
+    ref: str | None = None
+    status: int | None = None
+    message: str = ""
+    retry_after_s: float | None = None
+    ticket: str | None = None
+
+
+class Presence(Enum):
+    """What a look-up says of a key."""
+
+    FOUND = "found"
+    ABSENT = "absent"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One key looked up. task: the platform's document when FOUND."""
+
+    presence: Presence
+    task: JsonObject | None = None
+
+
+class Likeness(Enum):
+    """How a task found under our key compares with the record."""
+
+    EQUAL = "equal"
+    DIFFERENT = "different"
+    DEAD = "dead"  # canceled or in error: nobody works on it
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Comparison of a record with a task. differences: field -> (ours, theirs)."""
+
+    likeness: Likeness
+    ref: str
+    created_ms: int
+    status: str
+    differences: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+    not_comparable: frozenset[str] = frozenset()
+
+
+# --- ledger ------------------------------------------------------------------------------------
+
+
+class RowState(StrEnum):
+    """States of a row; docs/ledger.md draws the moves."""
+
+    PENDING = "pending"  # known, no request has left for it
+    SENDING = "sending"  # durable intent; a request may have left, its outcome is not known
+    CREATED = "created"
+    ADOPTED = "adopted"
+    CONFLICT = "conflict"
+    FAILED = "failed"
+
+
+class RecordState(StrEnum):
+    """States of a source record that has no row of its own in its job."""
+
+    DUPLICATE = "duplicate"
+    CLASH = "clash"
+    INVALID = "invalid"
+    SHARED = "shared"
+    CHANGED = "changed_after_creation"
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The end of one row's journey in this run, or its return to pending.
+
+    reason: one sentence for failures and conflicts. detail: JSON-able, such as field differences.
+    event: a word for the history when something out of the ordinary happened.
+    """
+
+    key: str
+    state: RowState
+    ref: str | None = None
+    status: int | None = None
+    reason: str | None = None
+    detail: Mapping[str, Any] | None = None
+    attempts: int = 1
+    event: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """A source record that has no row of its own: duplicate, clash, invalid, shared or changed."""
+
+    source: int
+    line: int
+    state: RecordState
+    key: str | None = None
+    reason: str | None = None
+    raw: str | None = None
+
+
+# --- results -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ImportSummary:
+    """Counts over the whole job, then figures of this run (seconds, tasks per second)."""
+
+    job: str
+    target: str
+    mode: str
+    read: int
+    created: int
+    adopted: int
+    conflicts: int
+    failed: int
+    invalid: int
+    pending: int
+    duplicates: int
+    requests: int
+    retries: int
+    throttled: int
+    seconds: float
+    tasks_per_second: float
+    peak_in_flight: int
+    gone: int = 0
+    message: str = ""
+    exit_code: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ExportSummary:
+    """What an export wrote; `watermark` is server time in ISO 8601."""
+
+    job: str
+    target: str
+    mode: str
+    tasks: int
+    files: int
+    bytes: int
+    responses_downloaded: int
+    responses_failed: int
+    unsettled: int
+    requests: int
+    retries: int
+    throttled: int
+    seconds: float
+    watermark: str | None
+    message: str = ""
+    exit_code: int = 0

@@ -1,0 +1,118 @@
+"""Opening the ledger file: permissions, journal mode, migrations, and errors in words."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from scalesync.errors import DiskFull, LedgerBusy, LedgerUnusable, ScalesyncError
+from scalesync.ledger.schema import migrate
+
+BUSY_TIMEOUT_S = 30.0
+
+# WAL keeps its index in shared memory, which these file systems do not share between machines (sqlite.org/wal.html).
+NETWORK_FILE_SYSTEMS = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "afs", "ceph", "glusterfs", "lustre"}
+)
+
+
+def open_ledger(
+    path: Path, *, create: bool, note: Callable[[str], None], busy_timeout_s: float = BUSY_TIMEOUT_S
+) -> sqlite3.Connection:
+    """Connect, set the journal up and migrate.
+
+    The connection is in autocommit mode (transactions are begun by hand) and may move to another thread.
+    Raises LedgerUnusable (missing, not a ledger, read-only, newer), LedgerBusy, DiskFull.
+    """
+    if not create and not path.exists():
+        raise LedgerUnusable(f"no ledger at {path}; name it with --ledger or run an import or export first")
+    with ledger_errors(path):
+        _create_private(path)
+        if not os.access(path, os.W_OK) or not os.access(path.absolute().parent, os.W_OK):
+            raise LedgerUnusable(f"the ledger {path} is read-only; make it and its folder writable or name another")
+        connection = sqlite3.connect(path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False)
+        try:
+            _set_journal(connection, path, note)
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA foreign_keys=ON")
+            connection.execute("PRAGMA cache_size=-16384")
+            migrate(Database(connection))
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _create_private(path: Path) -> None:
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        if path.is_dir():
+            raise LedgerUnusable(f"the ledger {path} is a folder; name a file with --ledger") from None
+    except FileNotFoundError:
+        raise LedgerUnusable(f"the folder of the ledger {path} does not exist; create it first") from None
+
+
+def _set_journal(connection: sqlite3.Connection, path: Path, note: Callable[[str], None]) -> None:
+    wanted = "delete" if file_system(path) in NETWORK_FILE_SYSTEMS else "wal"
+    got = str(connection.execute(f"PRAGMA journal_mode={wanted}").fetchone()[0]).lower()
+    if got != "wal":
+        note(
+            f"the ledger {path} uses the {got} journal because its file system cannot share memory; "
+            "use it from one machine at a time"
+        )
+
+
+def file_system(path: Path) -> str:
+    """Type of the file system that holds `path`, as /proc/mounts names it; empty where that is not known."""
+    try:
+        mounts = Path("/proc/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    here = str(path.absolute())
+    best, kind = "", ""
+    for mount in mounts:
+        fields = mount.split(" ")
+        if len(fields) < 3:
+            continue
+        point = fields[1].replace("\\040", " ")
+        if len(point) >= len(best) and (here == point or here.startswith(point.rstrip("/") + "/")):
+            best, kind = point, fields[2]
+    return kind
+
+
+@contextmanager
+def ledger_errors(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the file system raise into the errors of the program."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise translate(error, path) from error
+    except PermissionError as error:
+        raise LedgerUnusable(f"the ledger {path} cannot be opened for writing: {error.strerror}") from error
+
+
+def translate(error: sqlite3.Error, path: Path) -> ScalesyncError:
+    """One sentence for what went wrong with the ledger, with its disposition."""
+    text = str(error)
+    lowered = text.lower()
+    if "full" in lowered:
+        return DiskFull(f"the disk is full: the ledger {path} cannot grow; free some space and run the same command")
+    if "locked" in lowered or "busy" in lowered:
+        return LedgerBusy(
+            f"the ledger {path} stayed locked by another program for {BUSY_TIMEOUT_S:.0f} s; try again later"
+        )
+    if "readonly" in lowered or "read-only" in lowered or "unable to open" in lowered:
+        return LedgerUnusable(
+            f"the ledger {path} cannot be written ({text}); check the file's and folder's permissions"
+        )
+    if "not a database" in lowered or "malformed" in lowered:
+        return LedgerUnusable(f"{path} is not a usable ledger ({text}); name another file with --ledger")
+    if "disk i/o" in lowered:
+        return DiskFull(f"the ledger {path} cannot be written ({text}); check the disk and run the same command again")
+    return LedgerUnusable(f"the ledger {path} failed: {text}")

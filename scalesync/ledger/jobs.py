@@ -1,0 +1,223 @@
+"""JobStore: what one run of one job reads and writes; every write passes the fence of the run's lease."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from scalesync.ledger import rows
+from scalesync.ledger.writer import Writer
+from scalesync.model import Aside, JsonObject, Outgoing, RowState, Settled
+from scalesync.ports import Admission
+
+
+def _now_iso() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class JobStore:
+    """The ledger for one run. All methods are durable when they return."""
+
+    def __init__(self, writer: Writer, *, job: int, run: int, target: int, name: str) -> None:
+        self.name = name
+        self._writer = writer
+        self._job = job
+        self._run = run
+        self._target = target
+
+    # --- rows ----------------------------------------------------------------------------------
+
+    async def peek(self, keys: Sequence[str]) -> Mapping[str, tuple[RowState, bytes]]:
+        """State and content of the keys that are known; writes nothing."""
+        known = await self._writer.read(lambda db: rows.load(db, self._target, self._job, keys))
+        return {key: (row.state, row.content) for key, row in known.items()}
+
+    async def admit(
+        self, records: Sequence[Outgoing], asides: Sequence[Aside], *, now_ms: int, recheck: bool = False
+    ) -> Sequence[Admission]:
+        """Make the intent durable for every record that is to be sent; sets `intent_ms` on each.
+
+        now_ms: the platform's clock. Returns one admission per record, in order, after the commit.
+        """
+
+        def work(db: sqlite3.Connection) -> Sequence[Admission]:
+            place = rows.Place(self._target, self._job, self._run)
+            admissions = rows.admit(db, place, records, now_ms=now_ms, recheck=recheck)
+            rows.write_asides(db, place, asides)
+            return admissions
+
+        return await self._writer.write(work)
+
+    async def settle(self, settled: Sequence[Settled]) -> None:
+        """Write ends of journeys, or returns to pending, with their events."""
+        if settled:
+            place = rows.Place(self._target, self._job, self._run)
+            await self._writer.write(lambda db: rows.settle(db, place, settled, _now_iso()))
+
+    async def event(self, key: str | None, event: str, detail: Mapping[str, Any]) -> None:
+        """Put one line into the history, durable before the step it announces."""
+        line = (_now_iso(), self._run, self._target, key, event, json.dumps(detail))
+        await self._writer.write(
+            lambda db: db.execute(
+                "INSERT INTO events (at, run, target, unique_id, event, detail) VALUES (?,?,?,?,?,?)", line
+            )
+        )
+
+    async def counts(self) -> Mapping[str, int]:
+        """Records of the whole job by state, as `rows.count` names them."""
+        return await self._writer.read(lambda db: rows.count(db, self._target, self._job))
+
+    async def reopen(self, wanted: Callable[[str, int | None, str], bool]) -> int:
+        """Failed rows for which wanted(state, status, reason) holds become pending again; returns how many."""
+        return await self._writer.write(lambda db: rows.reopen(db, self._target, self._job, wanted))
+
+    async def mark_gone(self, present: int, is_present: Callable[[str], bool]) -> int:
+        """Flag home rows whose record the source no longer holds, clear the others; returns how many are gone.
+
+        present: home rows that this reading met; where they are all there are, nothing needs to be looked at.
+        """
+        return await self._writer.write(lambda db: rows.mark_gone(db, self._target, self._job, present, is_present))
+
+    async def drop_stale_asides(self) -> None:
+        """Forget other records that this run, having read every source whole, did not meet."""
+        await self._writer.write(
+            lambda db: db.execute("DELETE FROM other_records WHERE job=? AND run<?", (self._job, self._run))
+        )
+
+    # --- splits --------------------------------------------------------------------------------
+
+    async def register_splits(self, kind: str, splits: Sequence[tuple[str, JsonObject]]) -> Sequence[int]:
+        """Number splits by name; a split keeps its number from run to run."""
+
+        def work(db: sqlite3.Connection) -> Sequence[int]:
+            numbers = []
+            for name, spec in splits:
+                db.execute(
+                    "INSERT INTO splits (job, number, kind, name, spec) SELECT ?,"
+                    " 1 + coalesce((SELECT max(number) FROM splits WHERE job=?), 0), ?, ?, ?"
+                    " WHERE NOT EXISTS (SELECT 1 FROM splits WHERE job=? AND kind=? AND name=?)",
+                    (self._job, self._job, kind, name, json.dumps(spec), self._job, kind, name),
+                )
+                row = db.execute(
+                    "SELECT number FROM splits WHERE job=? AND kind=? AND name=?", (self._job, kind, name)
+                ).fetchone()
+                numbers.append(int(row[0]))
+            return numbers
+
+        return await self._writer.write(work)
+
+    async def splits(self, kind: str) -> Sequence[tuple[int, str, JsonObject, str, Any]]:
+        """(number, name, spec, state, cursor) of each split of a kind."""
+        found = await self._writer.read(
+            lambda db: db.execute(
+                "SELECT number, name, spec, state, cursor FROM splits WHERE job=? AND kind=? ORDER BY number",
+                (self._job, kind),
+            ).fetchall()
+        )
+        return [
+            (number, name, json.loads(spec), state, None if cursor is None else json.loads(cursor))
+            for number, name, spec, state, cursor in found
+        ]
+
+    async def update_split(
+        self, number: int, *, state: str, spec: JsonObject | None = None, cursor: Any = None
+    ) -> None:
+        """Set a split's state and cursor, and its spec when given."""
+        await self._writer.write(
+            lambda db: db.execute(
+                "UPDATE splits SET state=?, cursor=?, spec=coalesce(?, spec) WHERE job=? AND number=?",
+                (state, json.dumps(cursor), None if spec is None else json.dumps(spec), self._job, number),
+            )
+        )
+
+    # --- files of an export --------------------------------------------------------------------
+
+    async def add_files(self, number: int, cursor: Any, entries: Sequence[tuple[str, str, JsonObject]]) -> None:
+        """Finished files (path, kind, entry) and the cursor behind them, in one transaction."""
+
+        def work(db: sqlite3.Connection) -> None:
+            db.executemany(
+                "INSERT OR REPLACE INTO files (job, path, split, kind, entry) VALUES (?,?,?,?,?)",
+                [(self._job, path, number, kind, json.dumps(entry)) for path, kind, entry in entries],
+            )
+            db.execute("UPDATE splits SET cursor=? WHERE job=? AND number=?", (json.dumps(cursor), self._job, number))
+
+        await self._writer.write(work)
+
+    async def files(self) -> Sequence[tuple[str, JsonObject]]:
+        """(kind, entry) of every finished file not yet forgotten, by path."""
+        found = await self._writer.read(
+            lambda db: db.execute("SELECT kind, entry FROM files WHERE job=? ORDER BY path", (self._job,)).fetchall()
+        )
+        return [(kind, json.loads(entry)) for kind, entry in found]
+
+    async def start_over(self, kind: str) -> None:
+        """Forget the splits of a kind and all files: the work begins anew."""
+
+        def work(db: sqlite3.Connection) -> None:
+            db.execute("DELETE FROM files WHERE job=?", (self._job,))
+            db.execute("DELETE FROM splits WHERE job=? AND kind=?", (self._job, kind))
+
+        await self._writer.write(work)
+
+    # --- things learned ------------------------------------------------------------------------
+
+    async def learn(self, topic: str, values: Sequence[str]) -> None:
+        """Remember facts about this job's server, such as fields that it rewrites."""
+        await self._writer.write(
+            lambda db: db.executemany(
+                "INSERT OR IGNORE INTO learned (job, topic, value) VALUES (?,?,?)",
+                [(self._job, topic, value) for value in values],
+            )
+        )
+
+    async def learned(self, topic: str) -> frozenset[str]:
+        """What `learn` kept under a topic."""
+        found = await self._writer.read(
+            lambda db: db.execute("SELECT value FROM learned WHERE job=? AND topic=?", (self._job, topic)).fetchall()
+        )
+        return frozenset(value for (value,) in found)
+
+    async def remember_batch(self, name: str, project: str | None, *, created: bool) -> None:
+        """A batch that exists on the server; `created` when this job made it."""
+        made_by = self._job if created else None
+        await self._writer.write(
+            lambda db: db.execute(
+                "INSERT OR IGNORE INTO batches (target, name, project, created_by) VALUES (?,?,?,?)",
+                (self._target, name, project, made_by),
+            )
+        )
+
+    async def finalized(self, name: str) -> None:
+        """The batch was finalized."""
+        await self._writer.write(
+            lambda db: db.execute(
+                "UPDATE batches SET finalized_at=? WHERE target=? AND name=?",
+                (_now_iso(), self._target, name),
+            )
+        )
+
+    # --- the run -------------------------------------------------------------------------------
+
+    async def heartbeat(self) -> None:
+        """Renew the lease by an empty group."""
+        await self._writer.write(lambda db: None)
+
+    async def finish(self, *, complete: bool, exit_code: int, figures: Mapping[str, Any]) -> None:
+        """End the run, say whether the job is complete, give the lease back."""
+
+        def work(db: sqlite3.Connection) -> None:
+            db.execute(
+                "UPDATE runs SET ended_at=?, exit_code=?, figures=? WHERE id=?",
+                (_now_iso(), exit_code, json.dumps(dict(figures)), self._run),
+            )
+            db.execute(
+                "UPDATE jobs SET complete=?, owner=NULL, lease_until_ms=NULL WHERE id=?",
+                (int(complete), self._job),
+            )
+
+        await self._writer.write(work)
+        self._writer.set_fence(None)

@@ -1,0 +1,208 @@
+"""The SQL of rows: admitting records, settling them, counting them. Runs inside the writer's transactions."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from scalesync.ledger.states import Known, Move
+from scalesync.ledger.states import admit as decide
+from scalesync.model import Aside, Outgoing, RecordState, RowState, Settled
+from scalesync.ports import Admission
+
+CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a run writes: the ids of its target, job and run."""
+
+    target: int
+    job: int
+    run: int
+
+
+def load(db: sqlite3.Connection, target: int, job: int, keys: Sequence[str]) -> dict[str, Known]:
+    """What is known of these keys."""
+    known: dict[str, Known] = {}
+    for start in range(0, len(keys), CHUNK):
+        chunk = keys[start : start + CHUNK]
+        marks = ",".join("?" * len(chunk))
+        for key, state, content, intent_ms, reason, detail, home in db.execute(
+            "SELECT unique_id, state, content, intent_ms, reason, detail, job FROM rows"
+            f" WHERE target=? AND unique_id IN ({marks})",
+            (target, *chunk),
+        ):
+            was = json.loads(detail).get("was") if detail else None
+            known[key] = Known(RowState(state), content, intent_ms, reason, was, home == job)
+    return known
+
+
+def admit(
+    db: sqlite3.Connection, place: Place, records: Sequence[Outgoing], *, now_ms: int, recheck: bool
+) -> list[Admission]:
+    """Decide and write each record's move; keys within `records` are distinct."""
+    known = load(db, place.target, place.job, [record.key for record in records])
+    admissions: list[Admission] = []
+    inserts: list[tuple[object, ...]] = []
+    moves: list[tuple[Outgoing, Move]] = []
+    asides: list[Aside] = []
+    for record in records:
+        before = known.get(record.key)
+        move = decide(before, record.content, now_ms, recheck=recheck)
+        record.intent_ms = move.intent_ms
+        state = move.state or (before.state if before is not None else RowState.SENDING)
+        admissions.append(
+            Admission(move.verb, state, move.intent_ms, new=before is None, home=before is None or before.home)
+        )
+        if before is None:
+            inserts.append(
+                (
+                    place.target,
+                    record.key,
+                    state.value,
+                    place.job,
+                    record.source,
+                    record.line,
+                    record.content,
+                    now_ms,
+                )
+            )
+        elif move.state is not None:
+            moves.append((record, move))
+        if move.aside is not None:
+            asides.append(Aside(record.source, record.line, move.aside, key=record.key))
+    if inserts:
+        db.executemany(
+            "INSERT INTO rows (target, unique_id, state, job, source, line, content, intent_ms)"
+            " VALUES (?,?,?,?,?,?,?,?)",
+            inserts,
+        )
+    _write_moves(db, place, moves)
+    write_asides(db, place, asides)
+    return admissions
+
+
+def _write_moves(db: sqlite3.Connection, place: Place, moves: Sequence[tuple[Outgoing, Move]]) -> None:
+    for record, move in moves:
+        assert move.state is not None
+        detail = json.dumps({"was": move.was}) if move.was else None
+        db.execute(
+            "UPDATE rows SET state=?, intent_ms=?, reason=?, detail=?, gone=NULL,"
+            " content=CASE WHEN ? THEN ? ELSE content END,"
+            " source=CASE WHEN job=? THEN ? ELSE source END, line=CASE WHEN job=? THEN ? ELSE line END"
+            " WHERE target=? AND unique_id=?",
+            (
+                *(move.state.value, move.intent_ms, move.reason, detail),
+                *(move.take_content, record.content),
+                *(place.job, record.source, place.job, record.line),
+                *(place.target, record.key),
+            ),
+        )
+
+
+def write_asides(db: sqlite3.Connection, place: Place, asides: Sequence[Aside]) -> None:
+    """Put down records without a home row; the same place again replaces what it was."""
+    if asides:
+        db.executemany(
+            "INSERT OR REPLACE INTO other_records (job, source, line, state, unique_id, reason, raw, run)"
+            " VALUES (?,?,?,?,?,?,?,?)",
+            [(place.job, a.source, a.line, a.state.value, a.key, a.reason, a.raw, place.run) for a in asides],
+        )
+
+
+def settle(db: sqlite3.Connection, place: Place, settled: Sequence[Settled], at: str) -> None:
+    """Write outcomes and, for what was out of the ordinary, events."""
+    db.executemany(
+        "UPDATE rows SET state=?, task_id=coalesce(?, task_id), status=?, reason=?, detail=?, attempts=attempts+?"
+        " WHERE target=? AND unique_id=?",
+        [
+            (
+                *(s.state.value, s.ref, s.status, s.reason),
+                *(None if s.detail is None else json.dumps(s.detail), s.attempts),
+                *(place.target, s.key),
+            )
+            for s in settled
+        ],
+    )
+    events = [
+        (at, place.run, place.target, s.key, s.event, json.dumps({"status": s.status, "reason": s.reason}))
+        for s in settled
+        if s.event
+    ]
+    if events:
+        db.executemany("INSERT INTO events (at, run, target, unique_id, event, detail) VALUES (?,?,?,?,?,?)", events)
+
+
+def count(db: sqlite3.Connection, target: int, job: int) -> dict[str, int]:
+    """Records by counted state: created adopted conflicts failed invalid pending duplicates, and gone."""
+    counts = dict.fromkeys(("created", "adopted", "conflicts", "failed", "invalid", "pending", "duplicates", "gone"), 0)
+    for state, gone, number in db.execute(
+        "SELECT state, gone IS NOT NULL, count(*) FROM rows WHERE target=? AND job=? GROUP BY 1, 2",
+        (target, job),
+    ):
+        counts[counted_state(state)] += number
+        counts["gone"] += number if gone else 0
+    for state, row_state, number in db.execute(
+        "SELECT o.state, r.state, count(*) FROM other_records o"
+        " LEFT JOIN rows r ON o.state='shared' AND r.target=? AND r.unique_id=o.unique_id"
+        " WHERE o.job=? GROUP BY 1, 2",
+        (target, job),
+    ):
+        counts[counted_state(row_state if state == RecordState.SHARED else state)] += number
+    return counts
+
+
+COUNTED = {
+    RowState.PENDING: "pending",
+    RowState.SENDING: "pending",
+    RowState.CREATED: "created",
+    RowState.ADOPTED: "adopted",
+    RowState.CONFLICT: "conflicts",
+    RowState.FAILED: "failed",
+    RecordState.CLASH: "conflicts",
+    RecordState.CHANGED: "conflicts",
+    RecordState.INVALID: "invalid",
+    RecordState.DUPLICATE: "duplicates",
+}
+
+
+def counted_state(state: str) -> str:
+    """The name under which the summary counts a state."""
+    return {key.value: name for key, name in COUNTED.items()}[state]
+
+
+def reopen(db: sqlite3.Connection, target: int, job: int, wanted: Callable[[str, int | None, str], bool]) -> int:
+    """Failed rows of the job, shared ones included, become pending where `wanted` says so."""
+    found = db.execute(
+        "SELECT unique_id, state, status, coalesce(reason, '') FROM rows WHERE target=?1 AND state='failed' AND"
+        " (job=?2 OR unique_id IN (SELECT unique_id FROM other_records WHERE job=?2 AND state='shared'))",
+        (target, job),
+    ).fetchall()
+    keys = [(target, key) for key, state, status, reason in found if wanted(state, status, reason)]
+    db.executemany("UPDATE rows SET state='pending' WHERE target=? AND unique_id=?", keys)
+    return len(keys)
+
+
+def mark_gone(db: sqlite3.Connection, target: int, job: int, present: int, is_present: Callable[[str], bool]) -> int:
+    """Flag home rows whose record is not present, clear the flag of the others; returns how many are flagged."""
+    total, flagged = db.execute(
+        "SELECT count(*), count(gone) FROM rows WHERE target=? AND job=?", (target, job)
+    ).fetchone()
+    if total == present and not flagged:
+        return 0
+    gone, back = [], []
+    for key, flagged in db.execute("SELECT unique_id, gone FROM rows WHERE target=? AND job=?", (target, job)):
+        present = is_present(key)
+        if not present and not flagged:
+            gone.append((target, key))
+        elif present and flagged:
+            back.append((target, key))
+    db.executemany("UPDATE rows SET gone=1 WHERE target=? AND unique_id=?", gone)
+    db.executemany("UPDATE rows SET gone=NULL WHERE target=? AND unique_id=?", back)
+    row = db.execute(
+        "SELECT count(*) FROM rows WHERE target=? AND job=? AND gone IS NOT NULL", (target, job)
+    ).fetchone()
+    return int(row[0])

@@ -1,0 +1,162 @@
+"""Tables, views and migrations of the ledger, applied through sqlite-utils.
+
+    targets 1--n jobs 1--n runs          a job is leased by one run at a time (owner, lease_until_ms, epoch)
+       |          +--1--n splits         parts of a job's work: source files, export slices; leased the same way
+       |          +--1--n other_records  records without a home row: duplicate, clash, invalid, shared, changed
+       +--1--n rows                      one per unique_id; home job, place in its source, state, task_id
+       +--1--n events                    history of everything out of the ordinary
+       +--1--n batches, learned          batches seen; fields the server rewrites
+
+docs/ledger.md describes every column.
+"""
+
+from __future__ import annotations
+
+from sqlite_utils import Database
+from sqlite_utils.migrations import Migrations
+
+from scalesync.errors import LedgerUnusable
+
+migrations = Migrations("scalesync")
+
+
+@migrations()
+def m001_first(db: Database) -> None:
+    """Everything the first release needs."""
+    for statement in _FIRST.split(";\n"):
+        if statement.strip():
+            db.execute(statement)
+
+
+_FIRST = """
+CREATE TABLE targets (
+  id INTEGER PRIMARY KEY,
+  base_url TEXT NOT NULL,
+  mode TEXT NOT NULL,
+  account TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  UNIQUE (base_url, mode, account)
+);
+CREATE TABLE jobs (
+  id INTEGER PRIMARY KEY,
+  target INTEGER NOT NULL REFERENCES targets(id),
+  name TEXT NOT NULL,
+  command TEXT NOT NULL,
+  identity TEXT NOT NULL,
+  settings TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  complete INTEGER NOT NULL DEFAULT 0,
+  owner TEXT,
+  lease_until_ms INTEGER,
+  epoch INTEGER NOT NULL DEFAULT 0,
+  UNIQUE (target, name)
+);
+CREATE TABLE runs (
+  id INTEGER PRIMARY KEY,
+  job INTEGER NOT NULL REFERENCES jobs(id),
+  epoch INTEGER NOT NULL,
+  owner TEXT NOT NULL,
+  started_at TEXT NOT NULL,
+  ended_at TEXT,
+  exit_code INTEGER,
+  figures TEXT
+);
+CREATE TABLE splits (
+  job INTEGER NOT NULL REFERENCES jobs(id),
+  number INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  name TEXT NOT NULL,
+  spec TEXT NOT NULL,
+  state TEXT NOT NULL DEFAULT 'open',
+  owner TEXT,
+  lease_until_ms INTEGER,
+  epoch INTEGER NOT NULL DEFAULT 0,
+  cursor TEXT,
+  PRIMARY KEY (job, number),
+  UNIQUE (job, kind, name)
+);
+CREATE TABLE rows (
+  target INTEGER NOT NULL REFERENCES targets(id),
+  unique_id TEXT NOT NULL,
+  state TEXT NOT NULL,
+  task_id TEXT,
+  job INTEGER NOT NULL REFERENCES jobs(id),
+  source INTEGER NOT NULL,
+  line INTEGER NOT NULL,
+  content BLOB NOT NULL,
+  intent_ms INTEGER NOT NULL,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  status INTEGER,
+  reason TEXT,
+  detail TEXT,
+  gone INTEGER,
+  PRIMARY KEY (target, unique_id)
+) WITHOUT ROWID;
+CREATE TABLE other_records (
+  job INTEGER NOT NULL REFERENCES jobs(id),
+  source INTEGER NOT NULL,
+  line INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  unique_id TEXT,
+  reason TEXT,
+  raw TEXT,
+  run INTEGER NOT NULL,
+  PRIMARY KEY (job, source, line)
+) WITHOUT ROWID;
+CREATE TABLE events (
+  id INTEGER PRIMARY KEY,
+  at TEXT NOT NULL,
+  run INTEGER NOT NULL REFERENCES runs(id),
+  target INTEGER NOT NULL REFERENCES targets(id),
+  unique_id TEXT,
+  event TEXT NOT NULL,
+  detail TEXT
+);
+CREATE TABLE batches (
+  target INTEGER NOT NULL REFERENCES targets(id),
+  name TEXT NOT NULL,
+  project TEXT,
+  created_by INTEGER REFERENCES jobs(id),
+  finalized_at TEXT,
+  PRIMARY KEY (target, name)
+);
+CREATE TABLE learned (
+  job INTEGER NOT NULL REFERENCES jobs(id),
+  topic TEXT NOT NULL,
+  value TEXT NOT NULL,
+  PRIMARY KEY (job, topic, value)
+);
+CREATE TABLE files (
+  job INTEGER NOT NULL REFERENCES jobs(id),
+  path TEXT NOT NULL,
+  split INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  entry TEXT NOT NULL,
+  PRIMARY KEY (job, path)
+);
+CREATE VIEW job_records AS
+  SELECT j.name AS job, t.mode, r.state, r.unique_id, r.task_id, s.name AS file, r.line, r.status, r.reason, r.gone
+    FROM rows r JOIN jobs j ON j.id = r.job JOIN targets t ON t.id = j.target
+    LEFT JOIN splits s ON s.job = r.job AND s.number = r.source
+  UNION ALL
+  SELECT j.name, t.mode, CASE o.state WHEN 'shared' THEN r.state ELSE o.state END, o.unique_id, r.task_id, s.name,
+         o.line, CASE o.state WHEN 'shared' THEN r.status END,
+         CASE o.state WHEN 'shared' THEN r.reason ELSE o.reason END, NULL
+    FROM other_records o JOIN jobs j ON j.id = o.job JOIN targets t ON t.id = j.target
+    LEFT JOIN rows r ON r.target = j.target AND r.unique_id = o.unique_id
+    LEFT JOIN splits s ON s.job = o.job AND s.number = o.source;
+CREATE VIEW job_summary AS
+  SELECT job, mode, state, count(*) AS records FROM job_records GROUP BY job, mode, state
+"""
+
+
+def migrate(db: Database) -> None:
+    """Bring a ledger up to date. Raises LedgerUnusable when a newer program wrote it."""
+    applied = {migration.name for migration in migrations.applied(db)}
+    known = applied | {migration.name for migration in migrations.pending(db)}
+    ours = {step.__name__ for step in (m001_first,)}
+    if applied - ours:
+        newer = ", ".join(sorted(applied - ours))
+        raise LedgerUnusable(f"this ledger was written by a newer scalesync ({newer}); upgrade scalesync to use it")
+    if known - applied:
+        migrations.apply(db)

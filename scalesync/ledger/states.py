@@ -1,0 +1,91 @@
+"""The moves of a row, pure: what an admitted record may do, given what the ledger knows of its key.
+
+                     admit                          settle
+    (no row) ------------------> sending ------------------------> created | adopted | conflict | failed
+    pending -------------------> sending ---(not sent after all)-> pending
+    sending --- look up first -> sending
+    failed --- changed, retry -> sending            created | adopted --- record changed ---> conflict
+
+`sending` is the durable intent: from it on a request may have left. An interrupted run leaves rows in it; the next
+run looks each of them up before it sends anything. docs/ledger.md tells the same at length.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scalesync.model import RecordState, RowState
+from scalesync.ports import Verb
+
+CHANGED = "changed_after_creation"
+
+FINAL = frozenset({RowState.CREATED, RowState.ADOPTED})
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the ledger holds of a key. home: the row was brought by the admitting job."""
+
+    state: RowState
+    content: bytes
+    intent_ms: int
+    reason: str | None
+    was: str | None
+    home: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What admitting a record does: the verb for the engine and what to write.
+
+    state None: the row stays as it is. aside: how the record is listed when the row is not this job's.
+    """
+
+    verb: Verb
+    state: RowState | None
+    intent_ms: int
+    take_content: bool = False
+    reason: str | None = None
+    was: str | None = None
+    aside: RecordState | None = None
+
+
+def admit(known: Known | None, content: bytes, now_ms: int, *, recheck: bool) -> Move:
+    """Decide one record. recheck: look conflicts up again (another way of handling them was asked for)."""
+    if known is None:
+        return Move(Verb.SEND, RowState.SENDING, now_ms, take_content=True)
+    same = known.content == content
+    aside = None if known.home else RecordState.SHARED
+    intent_ms = known.intent_ms or now_ms
+    match known.state:
+        case RowState.PENDING:
+            return Move(Verb.SEND, RowState.SENDING, intent_ms, take_content=not same, aside=aside)
+        case RowState.SENDING:
+            state = None if same else RowState.SENDING
+            return Move(Verb.SETTLE, state, intent_ms, take_content=not same, aside=aside)
+        case RowState.FAILED:
+            if same:
+                return Move(Verb.SKIP, None, intent_ms, aside=aside)
+            return Move(Verb.SEND, RowState.SENDING, intent_ms, take_content=True, aside=aside)
+        case RowState.CONFLICT:
+            return _admit_conflict(known, intent_ms, aside, same=same, recheck=recheck)
+        case _:
+            return _admit_final(known, intent_ms, aside, same=same)
+
+
+def _admit_conflict(known: Known, intent_ms: int, aside: RecordState | None, *, same: bool, recheck: bool) -> Move:
+    if known.reason == CHANGED:
+        if not same:
+            return Move(Verb.SKIP, None, intent_ms, aside=aside)
+        return Move(Verb.SKIP, RowState(known.was or RowState.CREATED), intent_ms, aside=aside)
+    if same and not recheck:
+        return Move(Verb.SKIP, None, intent_ms, aside=aside)
+    return Move(Verb.SETTLE, RowState.SENDING, intent_ms, take_content=not same, aside=aside)
+
+
+def _admit_final(known: Known, intent_ms: int, aside: RecordState | None, *, same: bool) -> Move:
+    if same:
+        return Move(Verb.SKIP, None, intent_ms, aside=aside)
+    if not known.home:
+        return Move(Verb.SKIP, None, intent_ms, aside=RecordState.CHANGED)
+    return Move(Verb.SKIP, RowState.CONFLICT, intent_ms, reason=CHANGED, was=known.state.value)

@@ -1,0 +1,214 @@
+"""SqliteLedger: one ledger file, its targets and jobs, and who runs which job."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from scalesync.errors import JobRunning, LeaseLost, NameBound
+from scalesync.ledger import rows
+from scalesync.ledger.connection import open_ledger
+from scalesync.ledger.jobs import JobStore
+from scalesync.ledger.writer import Writer
+from scalesync.model import RowState, Target
+from scalesync.ports import JobSpec
+
+LEASE_MS = 60_000
+
+
+def now_ms() -> int:
+    """Local wall clock in ms since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+def now_iso() -> str:
+    """Local wall clock, UTC, as ISO 8601 with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredJob:
+    """A job as the ledger holds it before a run begins."""
+
+    id: int
+    name: str
+    command: str
+    target: Target
+    identity: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    complete: bool
+
+
+class SqliteLedger:
+    """One open ledger. Use `open` and `close`; calls from one event loop at a time."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self.path = path
+        self._writer = Writer(connection, path)
+
+    @classmethod
+    def open(cls, path: Path, *, note: Callable[[str], None], create: bool = True) -> SqliteLedger:
+        """Open or create the file. Raises LedgerUnusable, LedgerBusy or DiskFull with one sentence."""
+        return cls(open_ledger(path, create=create, note=note), path)
+
+    def close(self) -> None:
+        """Finish what is queued and close the file."""
+        self._writer.close()
+
+    async def read(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
+        """Run a reading query of `ledger.report` on the connection."""
+        return await self._writer.read(work)
+
+    async def find_job(self, target: Target, name: str) -> StoredJob | None:
+        """The job of that name and target, if there is one."""
+        return await self._writer.read(lambda db: _find_job(db, target, name))
+
+    async def counts(self, job: StoredJob) -> Mapping[str, int]:
+        """Records of a job by counted state."""
+        return await self._writer.read(lambda db: rows.count(db, _known_target(db, job.target) or 0, job.id))
+
+    def peeker(self, target: Target) -> Callable[[Sequence[str]], Awaitable[Mapping[str, tuple[RowState, bytes]]]]:
+        """A `peek` for a target, without a job: what is known of keys, nothing written."""
+
+        def work(db: sqlite3.Connection, keys: Sequence[str]) -> Mapping[str, tuple[RowState, bytes]]:
+            number = _known_target(db, target)
+            if number is None:
+                return {}
+            return {key: (row.state, row.content) for key, row in rows.load(db, number, 0, keys).items()}
+
+        async def peek(keys: Sequence[str]) -> Mapping[str, tuple[RowState, bytes]]:
+            return await self._writer.read(lambda db: work(db, keys))
+
+        return peek
+
+    async def open_job(self, spec: JobSpec) -> JobStore:
+        """Bind the name at first use, take the lease, begin a run.
+
+        Raises NameBound when the name means something else, JobRunning when another run holds the lease.
+        """
+        owner = _owner()
+        job, run, epoch, target = await self._writer.write(lambda db: _begin(db, spec, owner))
+
+        def fence(db: sqlite3.Connection) -> None:
+            changed = db.execute(
+                "UPDATE jobs SET lease_until_ms=? WHERE id=? AND epoch=? AND owner=?",
+                (now_ms() + LEASE_MS, job, epoch, owner),
+            )
+            if changed.rowcount == 0:
+                raise LeaseLost(f"another run of job {spec.name} took over; this one stops")
+
+        self._writer.set_fence(fence)
+        return JobStore(self._writer, job=job, run=run, target=target, name=spec.name)
+
+
+def _owner() -> str:
+    return json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "start": _start_of(os.getpid())})
+
+
+def _start_of(pid: int) -> str:
+    """When the process began, in ticks since boot, so that a reused pid is not taken for it; "" if unknown."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    fields = stat.rpartition(")")[2].split()
+    return fields[19] if len(fields) > 19 else ""
+
+
+def owner_alive(owner: str) -> bool:
+    """Whether the run may still be alive: certain on this machine, assumed for others."""
+    who = json.loads(owner)
+    if who["host"] != socket.gethostname():
+        return True
+    try:
+        os.kill(who["pid"], 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return not who["start"] or _start_of(who["pid"]) == who["start"]
+
+
+def describe_owner(owner: str) -> str:
+    """The run in words: process and machine."""
+    who = json.loads(owner)
+    return f"process {who['pid']} on {who['host']}"
+
+
+def _find_job(db: sqlite3.Connection, target: Target, name: str) -> StoredJob | None:
+    row = db.execute(
+        "SELECT j.id, j.command, j.identity, j.settings, j.complete FROM jobs j JOIN targets t ON t.id=j.target"
+        " WHERE t.base_url=? AND t.mode=? AND t.account=? AND j.name=?",
+        (target.base_url, target.mode.value, target.account, name),
+    ).fetchone()
+    if row is None:
+        return None
+    return StoredJob(row[0], name, row[1], target, json.loads(row[2]), json.loads(row[3]), bool(row[4]))
+
+
+def _known_target(db: sqlite3.Connection, target: Target) -> int | None:
+    row = db.execute(
+        "SELECT id FROM targets WHERE base_url=? AND mode=? AND account=?",
+        (target.base_url, target.mode.value, target.account),
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
+def _target_id(db: sqlite3.Connection, target: Target) -> int:
+    key = (target.base_url, target.mode.value, target.account)
+    db.execute(
+        "INSERT OR IGNORE INTO targets (base_url, mode, account, created_at) VALUES (?,?,?,?)",
+        (*key, now_iso()),
+    )
+    row = db.execute("SELECT id FROM targets WHERE base_url=? AND mode=? AND account=?", key).fetchone()
+    return int(row[0])
+
+
+def _begin(db: sqlite3.Connection, spec: JobSpec, owner: str) -> tuple[int, int, int, int]:
+    target = _target_id(db, spec.target)
+    identity = json.dumps(spec.identity, sort_keys=True)
+    row = db.execute(
+        "SELECT id, command, identity, owner, lease_until_ms, epoch FROM jobs WHERE target=? AND name=?",
+        (target, spec.name),
+    ).fetchone()
+    if row is None:
+        job = db.execute(
+            "INSERT INTO jobs (target, name, command, identity, settings, created_at) VALUES (?,?,?,?,'{}',?)",
+            (target, spec.name, spec.command, identity, now_iso()),
+        ).lastrowid
+        epoch = 0
+    else:
+        job, command, bound, holder, until, epoch = row
+        if (command, bound) != (spec.command, identity):
+            raise NameBound(_bound_sentence(spec, command, bound, identity))
+        if holder and owner_alive(holder) and (until or 0) > now_ms():
+            raise JobRunning(
+                f"job {spec.name} is already running ({describe_owner(holder)}); wait for it or stop it,"
+                " then run the same command"
+            )
+    assert job is not None
+    epoch += 1
+    db.execute(
+        "UPDATE jobs SET settings=?, owner=?, lease_until_ms=?, epoch=? WHERE id=?",
+        (json.dumps(spec.settings, sort_keys=True), owner, now_ms() + LEASE_MS, epoch, job),
+    )
+    run = db.execute(
+        "INSERT INTO runs (job, epoch, owner, started_at) VALUES (?,?,?,?)", (job, epoch, owner, now_iso())
+    ).lastrowid
+    assert run is not None
+    return job, run, epoch, target
+
+
+def _bound_sentence(spec: JobSpec, command: str, bound: str, identity: str) -> str:
+    return (
+        f"the job name {spec.name} is already bound to {command} {bound}, not to {spec.command} {identity};"
+        " choose another --job name"
+    )

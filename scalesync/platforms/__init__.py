@@ -1,0 +1,1 @@
+"""One package per labelling service: it knows the wire and no policy."""

@@ -1,0 +1,204 @@
+"""ScalePlatform: the engine's Platform over Scale's v1 API. One method per call, no retries, no policy."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from scalesync.errors import (
+    ConfigError,
+    OutcomeUnknown,
+    Refused,
+    RemoteError,
+    Unavailable,
+)
+from scalesync.model import Finding, JsonObject, Outcome, OutcomeKind, Outgoing, Presence, RequestClass, Verdict
+from scalesync.platforms.scale import wire
+from scalesync.platforms.scale.compare import differences, judge
+from scalesync.platforms.transport import Transport
+from scalesync.ports import KeyStrength, ListPage
+
+LOOKUP_KEYS = 100  # one page holds at most 100 tasks (official SDK)
+LOOKUP_QUERY_BYTES = 6_000  # the server's limit is not published; 8 KB is common among proxies
+SAMPLES_PER_SHAPE = 8
+
+
+def authorization(api_key: str) -> str:
+    """HTTP Basic with the key as user and an empty password (Scale docs: Authentication)."""
+    return "Basic " + base64.b64encode(f"{api_key}:".encode()).decode("ascii")
+
+
+class ScalePlatform:
+    """Tasks of one type for one account. learned: body fields known to be rewritten or not echoed."""
+
+    key_strength = KeyStrength.ENFORCED
+    send_batch = 1
+    settle_batch = LOOKUP_KEYS
+
+    def __init__(self, transport: Transport, task_type: str = "", learned: frozenset[str] = frozenset()) -> None:
+        self._transport = transport
+        self._type = task_type
+        self._path = "/task/" + quote(task_type, safe="")
+        self.learned = learned
+        self._samples: dict[frozenset[str], int] = {}
+        self._instructions: dict[str | None, str] = {}
+
+    @property
+    def server_now_ms(self) -> int:
+        """The service's clock by its Date headers."""
+        return self._transport.server_now_ms
+
+    # --- tasks ---------------------------------------------------------------------------------
+
+    async def send(self, records: Sequence[Outgoing]) -> Sequence[Outcome]:
+        """POST each record; never without a unique_id, which every body carries."""
+        return [await self._create(record) for record in records]
+
+    async def _create(self, record: Outgoing) -> Outcome:
+        try:
+            reply = await self._transport.call(RequestClass.CREATE, "POST", self._path, body=record.body)
+        except Unavailable as error:
+            return Outcome(OutcomeKind.UNAVAILABLE, message=str(error))
+        except OutcomeUnknown as error:
+            return Outcome(OutcomeKind.UNKNOWN, message=str(error))
+        outcome = wire.created(reply, record.key)
+        if outcome.kind is OutcomeKind.CREATED:
+            self._learn(record, reply.body)
+        return outcome
+
+    def _learn(self, record: Outgoing, reply: bytes) -> None:
+        """Note fields that the reply to our own create does not echo; a few samples for each set of fields."""
+        if len(self._samples) > 64 or sum(self._samples.values()) > 64 * SAMPLES_PER_SHAPE:
+            return
+        body = wire.loads(record.body)
+        shape = frozenset(body)
+        seen = self._samples.get(shape, 0)
+        if seen < SAMPLES_PER_SHAPE:
+            self._samples[shape] = seen + 1
+            rewritten = frozenset(differences(body, wire.loads(reply)))
+            if not rewritten <= self.learned:
+                self.learned = self.learned | rewritten
+
+    async def settle(self, keys: Sequence[str]) -> Mapping[str, Finding]:
+        """Look keys up by GET /tasks?unique_id=..., halving the question where it is refused as too long."""
+        query = [("unique_id", key) for key in keys]
+        size = sum(len(quote(key, safe="")) + 11 for key in keys)
+        if len(keys) > LOOKUP_KEYS or (size > LOOKUP_QUERY_BYTES and len(keys) > 1):
+            return await self._settle_halves(keys)
+        try:
+            page = await self._list([*query, ("limit", str(LOOKUP_KEYS))], "look up unique_ids")
+        except Refused as error:
+            if error.status in {400, 413, 414, 431} and len(keys) > 1:
+                return await self._settle_halves(keys)
+            raise
+        return _findings(keys, page.documents)
+
+    async def _settle_halves(self, keys: Sequence[str]) -> Mapping[str, Finding]:
+        middle = len(keys) // 2
+        return {**await self.settle(keys[:middle]), **await self.settle(keys[middle:])}
+
+    async def read(self, ref: str) -> Finding:
+        """GET /task/{id}; a 404 is ABSENT."""
+        reply = await self._transport.call(RequestClass.LIST, "GET", "/task/" + quote(ref, safe=""))
+        if reply.status == 404:
+            return Finding(Presence.ABSENT)
+        wire.check(reply, "read task")
+        return Finding(Presence.FOUND, wire.as_object(reply, "read task"))
+
+    def judge(self, record: Outgoing, task: JsonObject) -> Verdict:
+        """Compare the record's body with a task; see `compare`."""
+        appended = self._instructions.get(record.project, "")
+        return judge(wire.loads(record.body), self._type, task, self.learned, appended)
+
+    async def release(self, ref: str) -> Outcome:
+        """DELETE /task/{id}/unique_id."""
+        path = f"/task/{quote(ref, safe='')}/unique_id"
+        try:
+            reply = await self._transport.call(RequestClass.MUTATE, "DELETE", path)
+        except RemoteError as error:
+            return Outcome(OutcomeKind.UNKNOWN, message=str(error))
+        if reply.status in {200, 404}:
+            return Outcome(OutcomeKind.CREATED, ref=ref, status=reply.status)
+        return Outcome(wire.outcome_kind(reply.status), status=reply.status, message=wire.error_text(reply))
+
+    async def page(self, query: Mapping[str, Any], cursor: str | None) -> ListPage:
+        """One page of GET /tasks. query: wire names; lists are sent as repeated keys."""
+        pairs = [
+            (name, str(item))
+            for name, value in query.items()
+            for item in (value if isinstance(value, list | tuple) else [value])
+        ]
+        if cursor is not None:
+            pairs.append(("next_token", cursor))
+        return await self._list(pairs, "list tasks")
+
+    async def _list(self, query: Sequence[tuple[str, str]], op: str) -> ListPage:
+        reply = wire.check(await self._transport.call(RequestClass.LIST, "GET", "/tasks", query=query), op)
+        documents, total, has_more, token = wire.page(reply, op)
+        if has_more and not token:
+            raise OutcomeUnknown(f"{op}: the server says that there is more but sends no next_token", op=op)
+        return ListPage(documents, token if has_more is not False else None, total)
+
+    # --- the account, projects, batches --------------------------------------------------------
+
+    async def project(self, name: str) -> JsonObject | None:
+        """GET /projects/{name}; None when there is no such project."""
+        reply = await self._transport.call(RequestClass.LIST, "GET", "/projects/" + quote(name, safe=""))
+        if reply.status == 404:
+            return None
+        project = wire.as_object(wire.check(reply, "read project"), "read project")
+        history = project.get("param_history") or [{}]
+        self._instructions[name] = str(history[-1].get("instruction") or "")
+        return project
+
+    async def check_project(self, name: str) -> None:
+        """Raises ConfigError when the project does not exist or takes another type of task."""
+        project = await self.project(name)
+        if project is None:
+            raise ConfigError(f"there is no project {name!r} in this account; create it first or correct --project")
+        if project.get("type") not in {self._type, None}:
+            raise ConfigError(
+                f"project {name!r} takes tasks of type {project['type']}, not {self._type}; correct --type or --project"
+            )
+
+    async def batch(self, name: str) -> JsonObject | None:
+        """GET /batches/{name}; None when there is no such batch."""
+        reply = await self._transport.call(RequestClass.LIST, "GET", "/batches/" + quote(name, safe=""))
+        if reply.status == 404:
+            return None
+        return wire.as_object(wire.check(reply, "read batch"), "read batch")
+
+    async def create_batch(self, name: str, project: str) -> bool:
+        """POST /batches; False when the name was taken meanwhile (names are unique per account)."""
+        body = {"project": project, "name": name, "callback": "", "metadata": {}}
+        reply = await self._transport.call(RequestClass.MUTATE, "POST", "/batches", body=wire.dumps(body))
+        if reply.status == 409:
+            return False
+        wire.check(reply, f"create batch {name!r}")
+        return True
+
+    async def finalize_batch(self, name: str) -> None:
+        """POST /batches/{name}/finalize."""
+        path = f"/batches/{quote(name, safe='')}/finalize"
+        wire.check(await self._transport.call(RequestClass.MUTATE, "POST", path), f"finalize batch {name!r}")
+
+
+def _findings(keys: Sequence[str], documents: Sequence[bytes]) -> Mapping[str, Finding]:
+    """Sort returned tasks by the keys that were asked for.
+
+    A task that was not asked for means that the server did not apply the filter; then a missing key proves nothing.
+    """
+    wanted = set(keys)
+    findings: dict[str, Finding] = {}
+    trusted = True
+    for document in documents:
+        task = wire.loads(document)
+        key = task.get("unique_id") if isinstance(task, dict) else None
+        if key in wanted:
+            findings[key] = Finding(Presence.FOUND, task)
+        else:
+            trusted = False
+    missing = Finding(Presence.ABSENT if trusted else Presence.UNKNOWN)
+    return {key: findings.get(key, missing) for key in keys}

@@ -1,0 +1,57 @@
+"""Single calls that may be repeated: reads, and writes that are safe to send again."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+
+from scalesync.engine.retry import RetryPolicy, backoff_s
+from scalesync.errors import BudgetUsed, KeyRefused, NotAllowed, OutcomeUnknown, Throttled, Unavailable
+
+T = TypeVar("T")
+
+
+class Caller:
+    """Repeats calls with full jitter until they succeed or the patience is over.
+
+    patience_s: seconds from a call's first failure to giving up with BudgetUsed. retries: repeated so far.
+    """
+
+    def __init__(self, policy: RetryPolicy, *, patience_s: float, note: Callable[[str], None]) -> None:
+        self.retries = 0
+        self._policy = policy
+        self._patience_s = patience_s
+        self._note = note
+        self._rng = random.Random()
+
+    async def __call__(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Raises Refused as it comes, KeyRefused after a second refusal, BudgetUsed when patience is over."""
+        attempt, denied, since = 0, 0, None
+        while True:
+            try:
+                return await call()
+            except NotAllowed as error:
+                denied += 1
+                if denied > 1:
+                    raise KeyRefused(
+                        f"the platform refused the API key: {error} ({error.status});"
+                        " correct the key and run the same command"
+                    ) from error
+            except (Throttled, Unavailable, OutcomeUnknown) as error:
+                now = time.monotonic()
+                since = now if since is None else since
+                attempt += 1
+                if now - since > self._patience_s:
+                    raise BudgetUsed(
+                        f"gave up after {attempt} attempts: {error}; run the same command later"
+                    ) from error
+                if attempt == 3:
+                    self._note(f"{error}; trying again")
+                await anyio.sleep(
+                    backoff_s(attempt, base_s=self._policy.base_s, cap_s=self._policy.cap_s, rng=self._rng)
+                )
+            self.retries += 1

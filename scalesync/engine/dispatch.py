@@ -1,0 +1,255 @@
+"""Dispatcher: sends records as wide as the pace allows and follows each to its end.
+
+    put --> ready --> workers --send--> created ............................. outbox
+              ^          |   refused -> guard ............................... outbox
+              |          |   throttled, no connection -> delayed -> ready
+              |          +-- unknown, taken -> doubts -> settler --equal..... outbox
+              +---------------------- absent, released ----+  '--different... outbox
+
+A record is in exactly one place at any time. Workers are started as the allowed width grows and end as it shrinks.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import anyio
+from anyio.abc import TaskGroup
+
+from scalesync.engine.guard import FirstRefusals
+from scalesync.engine.outbox import Outbox
+from scalesync.engine.retry import RetryPolicy, backoff_s
+from scalesync.engine.settler import Resolve, Settler
+from scalesync.engine.work import Doubt, WorkQueue
+from scalesync.errors import AllRefused, BudgetUsed, KeyRefused, ScalesyncError
+from scalesync.model import Outcome, OutcomeKind, Outgoing, RequestClass, RowState, Settled
+from scalesync.ports import Pacing, Platform
+
+
+@dataclass(slots=True)
+class Tally:
+    """What this run did; failed counts refusals, exhausted counts records given up for now."""
+
+    settled: int = 0
+    created: int = 0
+    failed: int = 0
+    conflicts: int = 0
+    adopted: int = 0
+    exhausted: int = 0
+    retries: int = 0
+    last_trouble: str = ""
+
+
+@dataclass(slots=True)
+class EngineLimits:
+    """stall_s: seconds of nothing but trouble before the run gives up; grace_s: how long a stop waits for answers.
+
+    max_failures: called with (failed, settled), true when the run must stop.
+    """
+
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    stall_s: float = 300.0
+    grace_s: float = 5.0
+    max_failures: Callable[[int, int], bool] | None = None
+
+
+class Dispatcher:
+    """One run's engine. `run` serves until cancelled; `put` feeds it; `drain` waits for the end of all work."""
+
+    def __init__(
+        self, platform: Platform, pace: Pacing, outbox: Outbox, resolve: Resolve, limits: EngineLimits
+    ) -> None:
+        self.tally = Tally()
+        self.queue = WorkQueue()
+        self.stopped: ScalesyncError | None = None
+        self._platform = platform
+        self._pace = pace
+        self._outbox = outbox
+        self._limits = limits
+        self._guard: FirstRefusals[tuple[Outgoing, Outcome]] = FirstRefusals()
+        self._settler = Settler(platform, self, resolve, limits.retry)
+        self._workers = 0
+        self._rng = random.Random()
+        self._trouble_since: float | None = None
+
+    # --- feeding and ending --------------------------------------------------------------------
+
+    async def put(self, records: Sequence[Outgoing], doubts: Sequence[Outgoing]) -> None:
+        """Take a block in and wait for room. Raises what ended the run, if something did."""
+        self._raise_if_stopped()
+        await self.queue.put(records, [Doubt(record) for record in doubts])
+        self._raise_if_stopped()
+
+    async def drain(self) -> None:
+        """Wait until every record has ended. Raises the StopRun that ended the run, if one did."""
+        while self.queue.outstanding > 0 and self.stopped is None:
+            if self.queue.outstanding == self._guard_held():
+                self._release(self._guard.flush())
+            else:
+                await self.queue.change()
+        self._raise_if_stopped()
+
+    def _guard_held(self) -> int:
+        return len(self._guard.held)
+
+    def _raise_if_stopped(self) -> None:
+        if self.stopped is not None:
+            raise self.stopped
+
+    def stop(self, reason: ScalesyncError) -> None:
+        """No new request starts from here on; the first reason stands."""
+        if self.stopped is None:
+            self.stopped = reason
+            self.queue.close()
+
+    async def shut(self) -> None:
+        """After a stop: wait a short time for what is in flight, then return unsent records to pending."""
+        with anyio.move_on_after(self._limits.grace_s):
+            while self._pace.in_flight > 0:
+                await anyio.sleep(0.02)
+        held = [record for record, _ in self._guard.held]
+        for record in [*self.queue.unsent(), *held]:
+            self._outbox.put(Settled(record.key, RowState.PENDING, attempts=0))
+
+    async def run(self) -> None:
+        """Serve: alarm, settlers, watchdog and as many workers as the pace allows."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self.queue.run_alarm)
+            group.start_soon(self._settler.run)
+            group.start_soon(self._settler.run)
+            group.start_soon(self._watch)
+            while True:
+                self._grow(group)
+                await self.queue.change()
+
+    def _grow(self, group: TaskGroup) -> None:
+        wanted = min(self._pace.width(RequestClass.CREATE), self._workers + len(self.queue.ready))
+        while self._workers < wanted and self.stopped is None:
+            self._workers += 1
+            group.start_soon(self._work)
+
+    # --- sending -------------------------------------------------------------------------------
+
+    async def _work(self) -> None:
+        try:
+            while self.stopped is None and self._workers <= self._pace.width(RequestClass.CREATE):
+                record = self.queue.take()
+                if record is None:
+                    return
+                await self._send(record)
+        finally:
+            self._workers -= 1
+            self.queue.signal()
+
+    async def _send(self, record: Outgoing) -> None:
+        record.attempts += 1
+        self.tally.retries += record.attempts > 1
+        (outcome,) = await self._platform.send([record])
+        if outcome.kind is OutcomeKind.NOT_ALLOWED:
+            # One refusal may be a slip of the server; the second call decides for the whole run.
+            (outcome,) = await self._platform.send([record])
+        if outcome.kind is OutcomeKind.CREATED:
+            ending = Settled(
+                record.key, RowState.CREATED, ref=outcome.ref, status=outcome.status, attempts=record.attempts
+            )
+            self.end(ending)
+            self._release(self._guard.succeeded())
+        else:
+            self._follow(record, outcome)
+        if self.queue.ready and self._workers < self._pace.width(RequestClass.CREATE):
+            self.queue.signal()
+
+    def _follow(self, record: Outgoing, outcome: Outcome) -> None:
+        match outcome.kind:
+            case OutcomeKind.REFUSED:
+                self._release(self._guard.refused((record, outcome), outcome.message))
+                if self._guard.tripped:
+                    self.stop(
+                        AllRefused(
+                            f"the first {len(self._guard.held)} records were all refused with"
+                            f" one message: {outcome.message}"
+                        )
+                    )
+            case OutcomeKind.NOT_ALLOWED:
+                record.attempts = 0  # refused at the door: the record itself was never judged
+                self.queue.later(record, self.delay_s(1))
+                self.stop(
+                    KeyRefused(
+                        f"the platform refused the API key: {outcome.message} ({outcome.status});"
+                        " correct the key and run the same command"
+                    )
+                )
+            case OutcomeKind.TAKEN:
+                self._release(self._guard.succeeded())
+                self.queue.doubt(Doubt(record, ref=outcome.ref, message=outcome.message))
+            case OutcomeKind.UNKNOWN:
+                record.unclear += 1
+                self.trouble(outcome.message)
+                self.queue.doubt(Doubt(record, message=outcome.message), self.delay_s(record.unclear))
+            case _:
+                # Throttled, or no connection: certainly not processed.
+                self.trouble(outcome.message)
+                self.queue.later(record, self.delay_s(min(record.attempts, 5)))
+
+    # --- endings -------------------------------------------------------------------------------
+
+    def _release(self, refusals: Sequence[tuple[Outgoing, Outcome]]) -> None:
+        for record, outcome in refusals:
+            self.end(
+                Settled(
+                    record.key,
+                    RowState.FAILED,
+                    status=outcome.status,
+                    reason=outcome.message,
+                    attempts=record.attempts,
+                    event="refused",
+                )
+            )
+
+    def end(self, settled: Settled) -> None:
+        """A record's journey is over for this run."""
+        tally = self.tally
+        tally.settled += 1
+        match settled.state:
+            case RowState.CREATED:
+                tally.created += 1
+            case RowState.ADOPTED:
+                tally.adopted += 1
+            case RowState.CONFLICT:
+                tally.conflicts += 1
+            case RowState.FAILED:
+                tally.failed += 1
+            case _:
+                tally.exhausted += 1
+        self._trouble_since = None
+        self._outbox.put(settled)
+        self.queue.ended()
+        if self._limits.max_failures is not None and self._limits.max_failures(tally.failed, tally.settled):
+            self.stop(BudgetUsed(f"stopped by --max-failures: {tally.failed} of {tally.settled} records failed"))
+
+    def trouble(self, message: str) -> None:
+        """Remember why nothing moves, for the sentence that may have to be said."""
+        self.tally.last_trouble = message
+        if self._trouble_since is None:
+            self._trouble_since = time.monotonic()
+
+    def delay_s(self, attempt: int) -> float:
+        """Full jitter, growing with the attempts of this record."""
+        policy = self._limits.retry
+        return backoff_s(attempt, base_s=policy.base_s, cap_s=policy.cap_s, rng=self._rng)
+
+    async def _watch(self) -> None:
+        while True:
+            await anyio.sleep(min(1.0, self._limits.stall_s / 4))
+            since = self._trouble_since
+            if since is not None and time.monotonic() - since > self._limits.stall_s:
+                last = self.tally.last_trouble or "no answer"
+                self.stop(
+                    BudgetUsed(
+                        f"nothing got through for {self._limits.stall_s:.0f} s (last: {last});"
+                        " run the same command to carry on"
+                    )
+                )

@@ -1,0 +1,110 @@
+"""Settler: finds out what became of records whose outcome is not known, by look-up and never by hope."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from scalesync.engine.retry import RetryPolicy
+from scalesync.engine.work import Doubt, WorkQueue
+from scalesync.errors import KeyRefused, NotAllowed, RemoteError, ScalesyncError
+from scalesync.model import Finding, Outgoing, Presence, RowState, Settled, Verdict
+from scalesync.ports import Platform
+
+# What to do with a task found under our key: how the row ends, or None to send the record again.
+Resolve = Callable[[Outgoing, Verdict], Awaitable[Settled | None]]
+
+
+class Engine(Protocol):
+    """The part of the dispatcher that the settler needs."""
+
+    queue: WorkQueue
+    stopped: ScalesyncError | None
+
+    def end(self, settled: Settled) -> None: ...
+    def stop(self, reason: ScalesyncError) -> None: ...
+    def trouble(self, message: str) -> None: ...
+    def delay_s(self, attempt: int) -> float: ...
+
+
+class Settler:
+    """Takes doubts in groups of one look-up each. Several `run`s may serve one queue."""
+
+    def __init__(self, platform: Platform, engine: Engine, resolve: Resolve, retry: RetryPolicy) -> None:
+        self._platform = platform
+        self._engine = engine
+        self._resolve = resolve
+        self._retry = retry
+        self._denied = False
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        queue = self._engine.queue
+        while True:
+            group = queue.take_doubts(self._platform.settle_batch) if self._engine.stopped is None else []
+            if not group:
+                await queue.change()
+                continue
+            try:
+                await self._settle(group)
+            except ScalesyncError as reason:
+                self._engine.stop(reason)
+
+    async def _settle(self, group: Sequence[Doubt]) -> None:
+        try:
+            findings = await self._platform.settle([doubt.record.key for doubt in group])
+        except NotAllowed as error:
+            self._put_back(group, str(error))
+            if self._denied:
+                raise KeyRefused(f"the platform refused the API key: {error}") from error
+            self._denied = True
+            return
+        except RemoteError as error:
+            self._put_back(group, str(error))
+            return
+        self._denied = False
+        for doubt in group:
+            await self._conclude(doubt, findings[doubt.record.key])
+
+    def _put_back(self, group: Sequence[Doubt], message: str) -> None:
+        self._engine.trouble(message)
+        for doubt in group:
+            doubt.looks += 1
+            self._engine.queue.doubt(doubt, self._engine.delay_s(min(doubt.looks, 5)))
+
+    async def _conclude(self, doubt: Doubt, finding: Finding) -> None:
+        if finding.presence is Presence.ABSENT and doubt.ref is not None:
+            finding = await self._read_other(doubt)
+        if finding.presence is Presence.FOUND and finding.task is not None:
+            verdict = self._platform.judge(doubt.record, finding.task)
+            settled = await self._resolve(doubt.record, verdict)
+            if settled is None:
+                self._engine.queue.again(doubt.record)
+            else:
+                self._engine.end(settled)
+        elif finding.presence is Presence.ABSENT:
+            self._send_again(doubt)
+        else:
+            self._put_back([doubt], "the look-up gave no trustworthy answer")
+
+    async def _read_other(self, doubt: Doubt) -> Finding:
+        """The list may lag behind a 409; the task that the 409 named is read by its id."""
+        assert doubt.ref is not None
+        try:
+            finding = await self._platform.read(doubt.ref)
+        except RemoteError as error:
+            self._engine.trouble(str(error))
+            return Finding(Presence.UNKNOWN)
+        if finding.task is not None and finding.task.get("unique_id") != doubt.record.key:
+            return Finding(Presence.ABSENT)
+        return finding
+
+    def _send_again(self, doubt: Doubt) -> None:
+        record = doubt.record
+        if record.unclear < self._retry.max_attempts:
+            self._engine.queue.again(record)
+            return
+        reason = f"no clear answer in {record.unclear} attempts (last: {doubt.message or 'unknown'})"
+        self._engine.end(
+            Settled(record.key, RowState.SENDING, reason=reason, attempts=record.attempts, event="gave up for now")
+        )

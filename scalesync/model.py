@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 JsonObject = dict[str, Any]
 
@@ -256,3 +256,46 @@ class ExportSummary:
     watermark: str | None
     message: str = ""
     exit_code: int = 0
+
+
+# --- what an export wants ----------------------------------------------------------------------
+
+
+class Members(Protocol):
+    """Anything whose members can be asked for by name."""
+
+    def get(self, name: str, /) -> Any:
+        """A member, None when there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which tasks belong to an export. bounds: name such as created_after -> ms since the epoch.
+
+    after is inclusive, before exclusive; several values of one filter mean any of them.
+    """
+
+    project: str | None
+    batch: str | None
+    type: str | None
+    status: frozenset[str]
+    review_status: tuple[str, ...]
+    tags: frozenset[str]
+    bounds: Mapping[str, int]
+
+    def matches(self, task: Members, times: Mapping[str, int]) -> bool:
+        """Whether a task belongs here. times: created, updated, completed in ms, 0 when the task has none."""
+        for name in ("project", "batch", "type"):
+            wanted = getattr(self, name)
+            if wanted and task.get(name) != wanted:
+                return False
+        if self.status and task.get("status") not in self.status:
+            return False
+        if self.tags and not self.tags & set(task.get("tags") or ()):
+            return False
+        for name, ms in self.bounds.items():
+            what, _, side = name.partition("_")
+            at = times[what]
+            if not at or (at < ms if side == "after" else at >= ms):
+                return False
+        return True

@@ -6,7 +6,7 @@ a record's key is its unique_id, and no row id of a database leaves the ledger.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
@@ -19,6 +19,7 @@ from scalesync.model import (
     Outgoing,
     RequestClass,
     RowState,
+    Selection,
     Settled,
     Target,
     Verdict,
@@ -86,8 +87,33 @@ class Platform(Protocol):
         """The service's clock, as far as its replies tell; the local clock before the first reply."""
 
 
+class TaskView(Protocol):
+    """What an export reads of one raw task."""
+
+    task_id: str
+    updated_at: str | None
+
+    def get(self, name: str, /) -> Any:
+        """A member by name."""
+
+    def times(self) -> Mapping[str, int]:
+        """created, updated, completed in ms since the epoch; 0 when missing."""
+
+    def urls(self) -> Iterator[tuple[str, str]]:
+        """(place in the task, URL) of each result file."""
+
+
 class TaskLister(Protocol):
     """The part of a platform that exports need."""
+
+    def query(self, selection: Selection, page_size: int) -> Mapping[str, Any]:
+        """A selection as the query that `page` takes."""
+
+    def head(self, document: bytes) -> TaskView:
+        """Read the head of one raw task."""
+
+    async def read(self, ref: str) -> Finding:
+        """Read one task by the platform's own id."""
 
     async def page(self, query: Mapping[str, Any], cursor: str | None) -> ListPage:
         """One page of the tasks that match `query`, from an opaque cursor on. Raises RemoteError."""

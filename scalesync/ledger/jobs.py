@@ -5,17 +5,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from scalesync.ledger import rows
 from scalesync.ledger.writer import Writer
 from scalesync.model import Aside, JsonObject, Outgoing, RowState, Settled
 from scalesync.ports import Admission
-
-
-def _now_iso() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+from scalesync.times import now_iso
 
 
 class JobStore:
@@ -55,11 +51,11 @@ class JobStore:
         """Write ends of journeys, or returns to pending, with their events."""
         if settled:
             place = rows.Place(self._target, self._job, self._run)
-            await self._writer.write(lambda db: rows.settle(db, place, settled, _now_iso()))
+            await self._writer.write(lambda db: rows.settle(db, place, settled, now_iso()))
 
     async def event(self, key: str | None, event: str, detail: Mapping[str, Any]) -> None:
         """Put one line into the history, durable before the step it announces."""
-        line = (_now_iso(), self._run, self._target, key, event, json.dumps(detail))
+        line = (now_iso(), self._run, self._target, key, event, json.dumps(detail))
         await self._writer.write(
             lambda db: db.execute(
                 "INSERT INTO events (at, run, target, unique_id, event, detail) VALUES (?,?,?,?,?,?)", line
@@ -154,6 +150,15 @@ class JobStore:
         )
         return [(kind, json.loads(entry)) for kind, entry in found]
 
+    async def forget_files(self, number: int) -> None:
+        """The slice is read again from its beginning: its files do not count."""
+
+        def work(db: sqlite3.Connection) -> None:
+            db.execute("DELETE FROM files WHERE job=? AND split=?", (self._job, number))
+            db.execute("UPDATE splits SET cursor=NULL WHERE job=? AND number=?", (self._job, number))
+
+        await self._writer.write(work)
+
     async def start_over(self, kind: str) -> None:
         """Forget the splits of a kind and all files: the work begins anew."""
 
@@ -196,7 +201,7 @@ class JobStore:
         await self._writer.write(
             lambda db: db.execute(
                 "UPDATE batches SET finalized_at=? WHERE target=? AND name=?",
-                (_now_iso(), self._target, name),
+                (now_iso(), self._target, name),
             )
         )
 
@@ -212,7 +217,7 @@ class JobStore:
         def work(db: sqlite3.Connection) -> None:
             db.execute(
                 "UPDATE runs SET ended_at=?, exit_code=?, figures=? WHERE id=?",
-                (_now_iso(), exit_code, json.dumps(dict(figures)), self._run),
+                (now_iso(), exit_code, json.dumps(dict(figures)), self._run),
             )
             db.execute(
                 "UPDATE jobs SET complete=?, owner=NULL, lease_until_ms=NULL WHERE id=?",

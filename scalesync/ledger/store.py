@@ -9,7 +9,6 @@ import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from scalesync.ledger.jobs import JobStore
 from scalesync.ledger.writer import Writer
 from scalesync.model import RowState, Target
 from scalesync.ports import JobSpec
+from scalesync.times import now_iso
 
 LEASE_MS = 60_000
 
@@ -27,11 +27,6 @@ LEASE_MS = 60_000
 def now_ms() -> int:
     """Local wall clock in ms since the epoch."""
     return time.time_ns() // 1_000_000
-
-
-def now_iso() -> str:
-    """Local wall clock, UTC, as ISO 8601 with milliseconds."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from scalesync.model import JsonObject, Likeness, Verdict
-from scalesync.platforms.scale.wire import milliseconds
+from scalesync.times import milliseconds
 
 ABSENT = "(absent)"
 

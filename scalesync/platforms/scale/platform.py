@@ -14,9 +14,21 @@ from scalesync.errors import (
     RemoteError,
     Unavailable,
 )
-from scalesync.model import Finding, JsonObject, Outcome, OutcomeKind, Outgoing, Presence, RequestClass, Verdict
+from scalesync.model import (
+    Finding,
+    JsonObject,
+    Outcome,
+    OutcomeKind,
+    Outgoing,
+    Presence,
+    RequestClass,
+    Selection,
+    Verdict,
+)
 from scalesync.platforms.scale import wire
 from scalesync.platforms.scale.compare import differences, judge
+from scalesync.platforms.scale.documents import Document, read_document
+from scalesync.platforms.scale.query import list_query
 from scalesync.platforms.transport import Transport
 from scalesync.ports import KeyStrength, ListPage
 
@@ -133,6 +145,14 @@ class ScalePlatform:
         if cursor is not None:
             pairs.append(("next_token", cursor))
         return await self._list(pairs, "list tasks")
+
+    def query(self, selection: Selection, page_size: int) -> JsonObject:
+        """What `page` takes for a selection."""
+        return list_query(selection, page_size)
+
+    def head(self, document: bytes) -> Document:
+        """The members of a raw task that an export reads. Raises OutcomeUnknown when it is none."""
+        return read_document(document)
 
     async def _list(self, query: Sequence[tuple[str, str]], op: str) -> ListPage:
         reply = wire.check(await self._transport.call(RequestClass.LIST, "GET", "/tasks", query=query), op)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -154,19 +153,6 @@ def _slices(text: str, position: int, count: int) -> list[bytes]:
         documents.append(text[position:end].encode("utf-8", "surrogateescape"))
         position = end
     return documents
-
-
-def milliseconds(value: object) -> int:
-    """A timestamp of the API (`2021-06-17T21:46:36.359Z`) as ms since the epoch; 0 when it is none."""
-    if not isinstance(value, str):
-        return 0
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        return 0
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return int(moment.timestamp() * 1000)
 
 
 def as_object(reply: Reply, op: str) -> JsonObject:

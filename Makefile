@@ -1,0 +1,33 @@
+# Everything runs in .venv, which the first command makes. PYTHON chooses the interpreter (CPython >= 3.11).
+PYTHON ?= python3
+BIN := .venv/bin
+WORKERS ?= 2
+
+.PHONY: demo test lint types format clean
+
+.venv/ready: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("scalesync needs CPython 3.11 or newer; set PYTHON=") if sys.version_info < (3, 11) else 0'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --editable ".[parquet,cloud]" --group dev
+	touch $@
+
+demo: .venv/ready
+	$(BIN)/scalesync demo
+
+test: .venv/ready
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/ready
+	$(BIN)/mypy
+
+format: .venv/ready
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

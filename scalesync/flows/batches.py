@@ -1,0 +1,88 @@
+"""Batches of an import: made when missing, checked when present, finalized when all their records are in."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from scalesync.engine.calls import Caller
+from scalesync.errors import ConfigError, Refused
+from scalesync.flows.prepare import Prepared
+from scalesync.model import Aside, JsonObject, Outgoing, RecordState
+
+
+class BatchApi(Protocol):
+    """The calls of a platform that has batches."""
+
+    async def batch(self, name: str) -> JsonObject | None: ...
+    async def create_batch(self, name: str, project: str) -> bool: ...
+    async def finalize_batch(self, name: str) -> None: ...
+
+
+Remember = Callable[[str, str | None, bool], Awaitable[None]]
+
+
+class BatchKeeper:
+    """Knows which batches exist. The names stay in memory: batches are few beside tasks."""
+
+    def __init__(self, api: BatchApi, call: Caller) -> None:
+        self.projects: dict[str, str | None] = {}
+        self.created: list[str] = []
+        self._api = api
+        self._call = call
+
+    async def ensure(self, name: str, project: str | None) -> None:
+        """Make the batch unless it exists. Raises ConfigError when it cannot be used for this project."""
+        if name not in self.projects:
+            found = await self._call(lambda: self._api.batch(name))
+            if found is None:
+                found = await self._create(name, project)
+            self.projects[name] = found.get("project")
+        theirs = self.projects[name]
+        if project is not None and theirs is not None and theirs != project:
+            raise ConfigError(f"batch {name!r} belongs to project {theirs!r}, not to {project!r}")
+
+    async def _create(self, name: str, project: str | None) -> JsonObject:
+        if project is None:
+            raise ConfigError(f"batch {name!r} does not exist, and without a project it cannot be created")
+        try:
+            made = await self._call(lambda: self._api.create_batch(name, project))
+        except Refused as error:
+            raise ConfigError(str(error)) from error
+        if made:
+            self.created.append(name)
+            return {"project": project}
+        return await self._call(lambda: self._api.batch(name)) or {"project": project}
+
+    async def admit(self, prepared: Prepared) -> Sequence[Outgoing]:
+        """Make the batches of these records; records whose batch cannot be used become invalid."""
+        usable = []
+        for record in prepared.records:
+            if record.batch is None:
+                usable.append(record)
+                continue
+            try:
+                await self.ensure(record.batch, record.project)
+            except ConfigError as error:
+                prepared.asides.append(
+                    Aside(record.source, record.line, RecordState.INVALID, key=record.key, reason=str(error))
+                )
+            else:
+                usable.append(record)
+        return usable
+
+    async def finalize(self, name: str) -> str | None:
+        """Finalize after reading the status; None when done or open anyway, else why not.
+
+        Only a batch in `staging` waits for it; a second call on a Rapid batch is a bad request (Scale's SAIL kit).
+        """
+        found = await self._call(lambda: self._api.batch(name))
+        if found is None:
+            return "the batch does not exist"
+        if found.get("status") != "staging":
+            return None
+        try:
+            await self._call(lambda: self._api.finalize_batch(name))
+        except Refused as error:
+            return str(error)
+        return None

@@ -1,0 +1,180 @@
+"""How an import ends: exit code, sentence, batches, summary."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+
+from scalesync.config import Settings
+from scalesync.engine.dispatch import Dispatcher, Tally
+from scalesync.errors import BudgetUsed, ScalesyncError
+from scalesync.events import Observer
+from scalesync.flows.batches import BatchKeeper
+from scalesync.flows.plan import ImportPlan
+from scalesync.flows.prepare import Preparer, next_block
+from scalesync.flows.wiring import Connection
+from scalesync.ledger.jobs import JobStore
+from scalesync.ledger.rows import COUNTED
+from scalesync.ledger.store import SqliteLedger, StoredJob
+from scalesync.model import ImportSummary, Outgoing, Presence, RecordState, RowState
+from scalesync.ports import JobSpec
+
+STATES = ("created", "adopted", "conflicts", "failed", "invalid", "pending", "duplicates")
+FINDINGS = ("failed", "invalid", "conflicts")
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Exit code, whether nothing is left to do, and a sentence for people."""
+
+    exit_code: int
+    complete: bool
+    message: str
+
+
+def counted(state: RowState | RecordState | None) -> str:
+    """The name under which a state is counted; a record that nobody knows is pending."""
+    return "pending" if state is None else COUNTED[state]
+
+
+def judge(
+    counts: Mapping[str, int],
+    tally: Tally,
+    reason: ScalesyncError | None,
+    open_batches: Sequence[str],
+    *,
+    whole: bool,
+    job: str,
+) -> Ending:
+    """Read the ending off the counts. whole: every source was read to its end."""
+    if reason is not None:
+        return Ending(max(reason.exit_code, 1), False, str(reason))
+    if tally.exhausted:
+        return Ending(
+            3,
+            False,
+            f"{tally.exhausted} records got no clear answer from the platform ({tally.last_trouble});"
+            " the same command carries on with them",
+        )
+    findings = sum(counts[name] for name in FINDINGS)
+    sentences = []
+    if not whole:
+        sentences.append("--limit was reached, the rest of the input is still to come")
+    if counts["pending"]:
+        sentences.append(
+            f"{counts['pending']} pending records no longer stand in the input"
+            if whole
+            else f"{counts['pending']} records are pending"
+        )
+    if findings:
+        sentences.append(f"{findings} records need attention: scalesync failures --job {job}")
+    sentences.extend(f"batch {line}" for line in open_batches)
+    lost = whole and counts["pending"] > 0
+    code = 1 if findings or open_batches or lost else 0
+    return Ending(code, whole and not counts["pending"], "; ".join(sentences))
+
+
+def summary(
+    job: str, settings: Settings, counts: Mapping[str, int], figures: Mapping[str, Any], ending: Ending
+) -> ImportSummary:
+    """Put counts of the job and figures of the run together."""
+    numbers = {name: counts.get(name, 0) for name in STATES}
+    return ImportSummary(
+        job=job,
+        target=settings.base_url,
+        mode=settings.mode.value,
+        read=sum(numbers.values()),
+        **numbers,
+        **figures,
+        gone=counts.get("gone", 0),
+        message=ending.message,
+        exit_code=ending.exit_code,
+    )
+
+
+NOTHING_DONE: Mapping[str, Any] = {
+    "requests": 0,
+    "retries": 0,
+    "throttled": 0,
+    "seconds": 0.0,
+    "tasks_per_second": 0.0,
+    "peak_in_flight": 0,
+}
+
+
+async def finished_already(ledger: SqliteLedger, found: StoredJob, settings: Settings) -> ImportSummary:
+    """The summary of a finished job whose sources have not changed: nothing is sent."""
+    counts = await ledger.counts(found)
+    findings = sum(counts[name] for name in FINDINGS)
+    message = "nothing to send: the job is finished and its sources have not changed (--rescan reads them all)"
+    if findings:
+        message += f"; {findings} records need attention: scalesync failures --job {found.name}"
+    return summary(found.name, settings, counts, NOTHING_DONE, Ending(1 if findings else 0, True, message))
+
+
+def bound_sentence(found: StoredJob, spec: JobSpec) -> str:
+    """What a name is bound to and what it was asked to be."""
+    return (
+        f"the job name {spec.name} is bound to {found.command} {json.dumps(dict(found.identity), sort_keys=True)},"
+        f" not to {spec.command} {json.dumps(dict(spec.identity), sort_keys=True)}; choose another --job name"
+    )
+
+
+async def canary(dispatcher: Dispatcher, connection: Connection, records: Sequence[Outgoing], wanted: int) -> None:
+    """Wait for the first records to be judged. Raises BudgetUsed when the platform refused any of them."""
+    await dispatcher.drain()
+    failed = dispatcher.tally.failed + dispatcher.tally.conflicts
+    platform = connection.platform
+    found = await connection.call(lambda: platform.settle([record.key for record in records[:100]]))
+    broken = [
+        finding.task
+        for finding in found.values()
+        if finding.presence is Presence.FOUND and finding.task and finding.task.get("status") == "error"
+    ]
+    if failed or broken:
+        raise BudgetUsed(
+            f"stopped by --canary {wanted}: {failed + len(broken)} of the first records were not accepted;"
+            " see scalesync failures, mend them and run the same command"
+        )
+
+
+async def finalize(plan: ImportPlan, job: JobStore, batches: BatchKeeper, observer: Observer) -> list[str]:
+    """Finalize each batch whose records are all in; returns a line for each that stays open."""
+    counts = await job.counts()
+    if counts["invalid"] and not plan.options.finalize_anyway:
+        return [f"{name} stays open: {counts['invalid']} records of the input are invalid" for name in batches.projects]
+    waiting = await _waiting(plan, job, batches, counts)
+    stay_open = []
+    for name in sorted(batches.projects):
+        if waiting.get(name):
+            stay_open.append(f"{name} stays open: {waiting[name]} of its records are not in")
+            continue
+        why = await batches.finalize(name)
+        if why is not None:
+            stay_open.append(f"{name} stays open: {why}")
+        else:
+            await job.finalized(name)
+            observer.note(f"batch {name} is open for work with all its records")
+    return stay_open
+
+
+async def _waiting(plan: ImportPlan, job: JobStore, batches: BatchKeeper, counts: Mapping[str, int]) -> dict[str, int]:
+    """Records per batch that are pending, failed or in conflict; reads the sources again when batches vary."""
+    if plan.options.batch and "{" not in plan.options.batch and len(batches.projects) == 1:
+        return {plan.options.batch: counts["pending"] + counts["failed"] + counts["conflicts"]}
+    waiting: dict[str, int] = {}
+    preparer = Preparer(plan.builder, job.peek)
+    for number, source in enumerate(plan.sources, start=1):
+        blocks = source.blocks()
+        while (block := await anyio.to_thread.run_sync(next_block, blocks)) is not None:
+            prepared = await preparer.prepare(number, block)
+            known = await job.peek([record.key for record in prepared.records])
+            for record in prepared.records:
+                state = known[record.key][0] if record.key in known else RowState.PENDING
+                if record.batch and state not in {RowState.CREATED, RowState.ADOPTED}:
+                    waiting[record.batch] = waiting.get(record.batch, 0) + 1
+    return waiting

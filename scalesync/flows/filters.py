@@ -1,0 +1,63 @@
+"""What an export asks the server and what it checks itself.
+
+The server's reading of its own filters is not documented to the last bit (inclusive or not, one tag or all, whether
+`error` can be asked for), so it is asked a little too widely and every task is checked here: after is inclusive,
+before is exclusive, several values of one filter mean any of them.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from scalesync.errors import ConfigError
+from scalesync.flows.options import ExportOptions
+from scalesync.model import JsonObject, Selection
+
+AGE = re.compile(r"^(\d+(?:\.\d+)?)\s*([smhdw])$")
+UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+BOUNDS = tuple(f"{time}_{side}" for time in ("created", "updated", "completed") for side in ("after", "before"))
+
+
+def moment(text: str, now_ms: int, option: str) -> int:
+    """An ISO 8601 time (UTC when it has no zone) or an age such as `7d`, as ms since the epoch."""
+    age = AGE.match(text.strip())
+    if age:
+        return now_ms - int(float(age[1]) * UNIT_S[age[2]] * 1000)
+    try:
+        parsed = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise ConfigError(
+            f"{option} takes a time such as 2026-11-20T14:00 or an age such as 7d, not {text!r}"
+        ) from None
+    if parsed.tzinfo is None:
+        parsed = parsed.replace(tzinfo=UTC)
+    return int(parsed.timestamp() * 1000)
+
+
+def typed(options: ExportOptions) -> JsonObject:
+    """The filters as the person typed them, for the manifest and to recognise the same export again."""
+    names = ("project", "batch", "type", "status", "review_status", "tags")
+    found: JsonObject = {name: getattr(options, name) for name in names if getattr(options, name)}
+    for name in ("status", "review_status", "tags"):
+        if name in found:
+            found[name] = list(found[name])
+    return found | {name: getattr(options, name) for name in BOUNDS if getattr(options, name)}
+
+
+def selection(options: ExportOptions, now_ms: int) -> Selection:
+    """Fix ages against the server's clock. Raises ConfigError for a time that is none."""
+    bounds = {
+        name: moment(getattr(options, name), now_ms, "--" + name.replace("_", "-"))
+        for name in BOUNDS
+        if getattr(options, name)
+    }
+    return Selection(
+        project=options.project,
+        batch=options.batch,
+        type=options.type,
+        status=frozenset(options.status),
+        review_status=tuple(options.review_status),
+        tags=frozenset(options.tags),
+        bounds=bounds,
+    )

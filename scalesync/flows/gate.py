@@ -1,0 +1,87 @@
+"""StopGate: the pace as transport and engine see it, with a door that a stop closes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from scalesync.engine.handover import Handovers
+from scalesync.engine.pace import Pace, Signal
+from scalesync.engine.retry import parse_retry_after
+from scalesync.errors import Unavailable
+from scalesync.model import RequestClass
+
+
+class StopGate:
+    """Lets attempts out at the pace's rate, counts what is in flight, and lets nothing out once closed."""
+
+    def __init__(
+        self,
+        pace: Pace,
+        handovers: Handovers,
+        shown: RequestClass = RequestClass.CREATE,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.closed = False
+        self._pace = pace
+        self._handovers = handovers
+        self._shown = shown
+        self._now = now
+
+    async def admit(self, cls: RequestClass) -> None:
+        """Wait for the turn of an attempt; `leave` must follow. Raises Unavailable once closed."""
+        await self._pace.admit(cls)
+        if self.closed:
+            raise Unavailable("the run is stopping")
+        self._pace.enter()
+
+    def leave(self) -> None:
+        """The attempt is over, however it went."""
+        self._pace.leave()
+
+    @property
+    def counts_handovers(self) -> bool:
+        """Whether `handover` has anything to count."""
+        return bool(self._handovers)
+
+    async def handover(self, cls: RequestClass) -> None:
+        """Called when the connection is there and the request is the next thing to go out."""
+        await self._handovers.enter(cls)
+        if self.closed:
+            raise Unavailable("the run is stopping")
+
+    def answered(self, cls: RequestClass, status: int, latency_s: float, retry_after: str | None) -> None:
+        """Feed the controller: 429 asks to slow down, 5xx and 408 tell of trouble."""
+        if status == 429:
+            self._pace.report(cls, Signal.THROTTLED, latency_s, parse_retry_after(retry_after, self._now()))
+        elif status >= 500 or status == 408:
+            self._pace.report(cls, Signal.TROUBLE, latency_s)
+        else:
+            self._pace.report(cls, Signal.OK, latency_s)
+
+    def unanswered(self, cls: RequestClass, latency_s: float) -> None:
+        """No reply came, or no connection."""
+        self._pace.report(cls, Signal.TROUBLE, latency_s)
+
+    def width(self, request: RequestClass) -> int:
+        """Requests of this class that may be in flight now."""
+        return self._pace.width(request)
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that left and were not answered."""
+        return self._pace.in_flight
+
+    @property
+    def peak_in_flight(self) -> int:
+        """The most that were in flight at one time."""
+        return self._pace.peak_in_flight
+
+    def limit(self) -> str | None:
+        """The rate in force in words, None when none is known."""
+        rate = self._pace.rate(self._shown)
+        return None if rate is None else f"{rate:.3g}/s"
+
+    def close(self) -> None:
+        """Let nothing out any more."""
+        self.closed = True

@@ -1,0 +1,66 @@
+"""What a job is: its identity, its derived name, and what is kept so that it can be run again."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from scalesync.errors import ConfigError
+from scalesync.flows.options import ImportOptions
+from scalesync.model import Target
+from scalesync.ports import JobSpec
+from scalesync.records.template import Template
+
+STANDARD_INPUT = "-"
+
+
+def import_job(options: ImportOptions, target: Target, template: Template) -> JobSpec:
+    """The job of an import: named by --job, else by a hash of what it is."""
+    identity = {
+        "type": options.type,
+        "project": options.project,
+        "batch": options.batch,
+        "sources": [without_query(source) for source in options.sources],
+    }
+    if STANDARD_INPUT in options.sources and options.job is None:
+        raise ConfigError("standard input needs a name for the job: add --job NAME")
+    name = options.job or derived_name("import", target, identity, options.sources[0] if options.sources else "")
+    kept = asdict(replace(options, job=name, template=None, dry_run=False, yes=False, limit=None, rescan=False))
+    kept["reclaim"] = sorted(options.reclaim)
+    kept["template"] = template.as_mapping()
+    kept["folder"] = str(Path.cwd())
+    return JobSpec(name=name, command="import", target=target, identity=identity, settings=kept)
+
+
+def derived_name(command: str, target: Target, identity: Mapping[str, Any], hint: str) -> str:
+    """A name that the same command line gives again: readable start, then ten hex digits of its hash."""
+    digest = hashlib.blake2b(
+        orjson.dumps([command, str(target), identity], option=orjson.OPT_SORT_KEYS), digest_size=5
+    ).hexdigest()
+    stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(hint.split("?", maxsplit=1)[0]).stem).strip("-")[:32]
+    return "-".join(part for part in (command, stem, digest) if part)
+
+
+def without_query(source: str) -> str:
+    """A source as typed, a URL without its query: signatures change from day to day and are secrets."""
+    return source.split("?", 1)[0] if "://" in source else source
+
+
+def stored_options(settings: Mapping[str, Any]) -> ImportOptions:
+    """The options of an import as its job keeps them; relative sources are taken from the folder of then."""
+    folder = Path(settings["folder"])
+    kept = {name: value for name, value in settings.items() if name != "folder"}
+    for name in ("sources", "sets"):
+        kept[name] = tuple(kept[name])
+    kept["sources"] = tuple(
+        source if source == STANDARD_INPUT or "://" in source else str(folder / source) for source in kept["sources"]
+    )
+    kept["header"] = None if kept["header"] is None else tuple(kept["header"])
+    kept["reclaim"] = frozenset(kept["reclaim"])
+    return ImportOptions(**kept)

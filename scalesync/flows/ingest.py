@@ -1,0 +1,253 @@
+"""Import: every record of the sources becomes exactly one task, whatever happens on the way.
+
+sources --blocks--> prepare --> batches --> ledger.admit --> dispatcher --> outbox --> ledger.settle
+                      |                        |  (durable intent)
+                      +-- asides --------------+
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, replace
+
+import anyio
+
+from scalesync.config import Settings
+from scalesync.engine.dispatch import Dispatcher, EngineLimits
+from scalesync.engine.outbox import Outbox
+from scalesync.errors import BudgetUsed, NameBound, ScalesyncError, StopRun
+from scalesync.events import Observer, Progress
+from scalesync.flows import endings
+from scalesync.flows.batches import BatchKeeper
+from scalesync.flows.conflicts import ConflictPolicy
+from scalesync.flows.identity import import_job
+from scalesync.flows.options import ImportOptions
+from scalesync.flows.plan import ImportPlan, make_plan, unchanged
+from scalesync.flows.preflight import check_target, guard_spending, rehearse
+from scalesync.flows.prepare import Preparer, next_block
+from scalesync.flows.run import Meter, beat, guarded, report, watch_signals
+from scalesync.flows.wiring import Connection, connect
+from scalesync.ledger.jobs import JobStore
+from scalesync.ledger.store import SqliteLedger, StoredJob
+from scalesync.model import Block, ImportSummary, Outgoing
+from scalesync.ports import Verb
+
+
+async def run_import(
+    options: ImportOptions,
+    settings: Settings,
+    observer: Observer,
+    *,
+    limits: EngineLimits | None = None,
+    stored: StoredJob | None = None,
+    signals: bool = True,
+) -> ImportSummary:
+    """Import as asked.
+
+    stored: run this job of the ledger again (retry) instead of naming one from the options.
+    Raises ConfigError before anything is sent, StopRun when stopped before the job began; a job stopped later
+    returns its summary with exit_code 3 and the reason as message.
+    """
+    plan = await anyio.to_thread.run_sync(make_plan, options)
+    spec = import_job(options, settings.target, plan.template)
+    if stored is not None:
+        spec = replace(spec, name=stored.name, identity=stored.identity, settings=stored.settings)
+    if options.dry_run and not settings.ledger.exists():
+        return await rehearse(plan, spec, settings, observer, ledger=None)
+    ledger = SqliteLedger.open(settings.ledger, note=observer.note)
+    try:
+        found = await ledger.find_job(settings.target, spec.name)
+        if found is not None and (found.command, dict(found.identity)) != (spec.command, dict(spec.identity)):
+            raise NameBound(endings.bound_sentence(found, spec))
+        if options.dry_run:
+            return await rehearse(plan, spec, settings, observer, ledger=ledger)
+        if found is not None and await unchanged(ledger, found, spec, plan):
+            return await endings.finished_already(ledger, found, settings)
+        async with connect(settings, observer, task_type=options.type) as connection:
+            await check_target(plan, connection)
+            await guard_spending(plan, ledger, spec, settings, observer)
+            job = await ledger.open_job(spec)
+            run = ImportRun(plan, connection, job, observer, limits or EngineLimits())
+            return await run.go(settings, signals=signals)
+    finally:
+        ledger.close()
+
+
+@dataclass(slots=True)
+class _Reading:
+    """How far the sources were read. whole: every source to its end, nothing left out."""
+
+    bytes_before: int = 0
+    consumed: int = 0
+    whole: bool = False
+
+
+class ImportRun:
+    """One run of one import job, from the opened job to its summary."""
+
+    def __init__(
+        self, plan: ImportPlan, connection: Connection, job: JobStore, observer: Observer, limits: EngineLimits
+    ) -> None:
+        self._plan = plan
+        self._connection = connection
+        self._job = job
+        self._observer = observer
+        self._meter = Meter()
+        self._reading = _Reading()
+        self._new = 0
+        self._home = 0
+        options = plan.options
+        policy = ConflictPolicy(options.on_conflict, options.reclaim, connection.platform.release, job.event)
+        self._outbox = Outbox(job.settle)
+        limits = replace(limits, max_failures=plan.max_failures)
+        self._dispatcher = Dispatcher(connection.platform, connection.gate, self._outbox, policy, limits)
+        self._batches = BatchKeeper(connection.platform, connection.call)
+        self._preparer = Preparer(plan.builder, job.peek, options.limit)
+        self._learned: frozenset[str] = frozenset()
+
+    async def go(self, settings: Settings, *, signals: bool) -> ImportSummary:
+        """Do the work, end the run in the ledger, return the summary."""
+        reason: ScalesyncError | None = None
+        open_batches: list[str] = []
+        try:
+            reason = await self._serve(signals=signals)
+            if reason is None and self._plan.options.finalize:
+                open_batches = await endings.finalize(self._plan, self._job, self._batches, self._observer)
+        except StopRun as stop:
+            reason = stop
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._outbox.flush()
+        return await self._end(settings, reason, open_batches)
+
+    async def _serve(self, *, signals: bool) -> ScalesyncError | None:
+        """Run the engine until all is settled or something stops it; returns what stopped it."""
+        engine = self._dispatcher
+        await self._recall()
+        async with anyio.create_task_group() as group:
+            group.start_soon(guarded, engine.run, engine.stop)
+            group.start_soon(guarded, self._outbox.run, engine.stop)
+            group.start_soon(guarded, lambda: beat(self._job.heartbeat), engine.stop)
+            group.start_soon(report, self._observer, self._progress)
+            if signals:
+                group.start_soon(watch_signals, engine.stop)
+            try:
+                await self._feed()
+                await engine.drain()
+            except ScalesyncError as error:
+                engine.stop(error)
+            if engine.stopped is not None:
+                self._connection.gate.close()
+                await engine.shut()
+            group.cancel_scope.cancel()
+        self._observer.progress(self._progress())
+        return engine.stopped
+
+    # --- reading and admitting -----------------------------------------------------------------
+
+    async def _feed(self) -> None:
+        splits = self._plan.splits()
+        numbers = await self._job.register_splits("source", splits)
+        canary = self._plan.options.canary
+        for number, source, (_, facts) in zip(numbers, self._plan.sources, splits, strict=True):
+            async for block in self._blocks(source.blocks(self._plan.block_records(self._connection.pace))):
+                records = await self._take(number, block)
+                if canary and self._new >= canary:
+                    await endings.canary(self._dispatcher, self._connection, records, canary)
+                    canary = None
+                if self._preparer.full:
+                    return
+            await self._job.update_split(number, state="read", spec=facts)
+            self._reading.bytes_before += source.size or 0
+            self._reading.consumed = 0
+        self._reading.whole = True
+        await self._job.drop_stale_asides()
+        await self._job.mark_gone(self._home, self._preparer.seen.__contains__)
+
+    async def _blocks(self, blocks: Iterator[Block]) -> AsyncIterator[Block]:
+        while True:
+            block = await anyio.to_thread.run_sync(next_block, blocks)
+            if block is None:
+                return
+            yield block
+            self._reading.consumed = block.consumed
+
+    async def _take(self, number: int, block: Block) -> list[Outgoing]:
+        """Prepare a block, make its intent durable, hand it to the engine; returns what is to be sent."""
+        options = self._plan.options
+        prepared = await self._preparer.prepare(number, block)
+        records = list(await self._batches.admit(prepared))
+        if options.max_new is not None:
+            await self._check_new(records, options.max_new)
+        admissions = await self._job.admit(
+            records, prepared.asides, now_ms=self._connection.platform.server_now_ms, recheck=self._plan.recheck
+        )
+        self._new += sum(admission.new for admission in admissions)
+        self._home += sum(admission.home for admission in admissions)
+        pairs = list(zip(records, admissions, strict=True))
+        send = [record for record, admission in pairs if admission.verb is Verb.SEND]
+        settle = [record for record, admission in pairs if admission.verb is Verb.SETTLE]
+        await self._dispatcher.put(send, settle)
+        await self._remember()
+        if options.max_invalid is not None and self._preparer.invalid > options.max_invalid:
+            raise BudgetUsed(f"stopped by --max-invalid: {self._preparer.invalid} records cannot be used")
+        return send
+
+    async def _check_new(self, records: list[Outgoing], max_new: int) -> None:
+        known = await self._job.peek([record.key for record in records])
+        if self._new + sum(record.key not in known for record in records) > max_new:
+            raise BudgetUsed(f"stopped by --max-new: more than {max_new} new tasks; {self._new} were sent")
+
+    # --- what was learned ----------------------------------------------------------------------
+
+    async def _recall(self) -> None:
+        self._learned = await self._job.learned("rewritten")
+        self._connection.platform.learned = self._learned
+        if self._plan.options.batch and "{" not in self._plan.options.batch:
+            await self._batches.ensure(self._plan.options.batch, self._plan.options.project)
+
+    async def _remember(self) -> None:
+        news = self._connection.platform.learned - self._learned
+        if news:
+            self._learned = self._connection.platform.learned
+            await self._job.learn("rewritten", sorted(news))
+        while self._batches.created:
+            name = self._batches.created.pop()
+            await self._job.remember_batch(name, self._batches.projects.get(name), created=True)
+
+    # --- the end -------------------------------------------------------------------------------
+
+    def _progress(self) -> Progress:
+        tally = self._dispatcher.tally
+        total = self._plan.total_bytes
+        read = self._reading.bytes_before + self._reading.consumed
+        return Progress(
+            phase="import",
+            done=tally.settled - tally.exhausted,
+            total=None,
+            share=min(1.0, read / total) if total else None,
+            failed=tally.failed + tally.conflicts + self._preparer.invalid,
+            throttled=self._connection.transport.counters.throttled,
+            rate=self._meter.rate(tally.settled),
+            in_flight=self._connection.gate.in_flight,
+            seconds=self._meter.seconds,
+            limit=self._connection.gate.limit(),
+        )
+
+    async def _end(self, settings: Settings, reason: ScalesyncError | None, open_batches: list[str]) -> ImportSummary:
+        await self._remember()
+        counts = await self._job.counts()
+        tally = self._dispatcher.tally
+        counters = self._connection.transport.counters
+        ending = endings.judge(counts, tally, reason, open_batches, whole=self._reading.whole, job=self._job.name)
+        seconds = self._meter.seconds
+        figures = {
+            "requests": counters.requests,
+            "retries": tally.retries + self._connection.call.retries,
+            "throttled": counters.throttled,
+            "seconds": round(seconds, 3),
+            "tasks_per_second": round(tally.created / seconds, 1) if seconds > 0 else 0.0,
+            "peak_in_flight": self._connection.gate.peak_in_flight,
+        }
+        await self._job.finish(complete=ending.complete, exit_code=ending.exit_code, figures=figures)
+        return endings.summary(self._job.name, settings, counts, figures, ending)

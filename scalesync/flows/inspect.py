@@ -1,0 +1,198 @@
+"""What the ledger says, without a request: jobs and their counts, failures by kind, failed records as a source."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+import orjson
+
+from scalesync.config import Settings
+from scalesync.engine.guard import normalise_message
+from scalesync.errors import ConfigError
+from scalesync.events import Silent
+from scalesync.flows.identity import STANDARD_INPUT, stored_options
+from scalesync.flows.options import FailureGroup, JobStatus
+from scalesync.flows.plan import make_plan
+from scalesync.ledger import report
+from scalesync.ledger.store import SqliteLedger, describe_owner, owner_alive
+from scalesync.model import BadRecord, SourceRecord, Target
+from scalesync.records.jsonvalue import dumps
+
+
+def _open(settings: Settings) -> SqliteLedger:
+    return SqliteLedger.open(settings.ledger, note=Silent().note, create=False)
+
+
+async def job_status(settings: Settings, job: str | None) -> list[JobStatus]:
+    """Every job of the ledger, or the one of that name in each target, oldest first."""
+    ledger = _open(settings)
+    try:
+        jobs: list[report.JobRow] = await ledger.read(report.jobs)
+        if job is not None:
+            jobs = [row for row in jobs if row.name == job]
+            if not jobs:
+                raise ConfigError(f"the ledger {settings.ledger} knows no job {job}; see scalesync status")
+        return [_status(row) for row in jobs]
+    finally:
+        ledger.close()
+
+
+def _status(row: report.JobRow) -> JobStatus:
+    running = row.owner if row.owner and owner_alive(row.owner) else None
+    state = "running" if running else "finished" if row.complete else "unfinished"
+    return JobStatus(
+        job=row.name,
+        command=row.command,
+        target=row.base_url,
+        mode=row.mode,
+        state=state,
+        counts=row.counts,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        running=describe_owner(running) if running else None,
+        sources=row.sources,
+        last=_last(row),
+    )
+
+
+def _last(row: report.JobRow) -> str | None:
+    if row.ended_at is None:
+        return None if row.started_at is None else "the last run did not end in order"
+    words = {0: "done", 1: "done, with findings", 3: "stopped early"}
+    return words.get(row.exit_code if row.exit_code is not None else 1, f"exit code {row.exit_code}")
+
+
+async def only_job(ledger: SqliteLedger, target: Target, job: str | None) -> str:
+    """The job named, or the only import job of the target. Raises ConfigError when that is not clear."""
+    if job is not None:
+        return job
+    jobs: list[report.JobRow] = await ledger.read(report.jobs)
+    names = [
+        row.name
+        for row in jobs
+        if row.command == "import" and (row.base_url, row.mode) == (target.base_url, target.mode.value)
+    ]
+    if len(names) == 1:
+        return names[0]
+    if not names:
+        raise ConfigError(f"the ledger {ledger.path} has no import job for {target}")
+    raise ConfigError(f"name the job with --job; the ledger has {', '.join(names)}")
+
+
+def group_of(state: str, status: int | None, reason: str) -> str:
+    """The short name of a kind of failure: state, status, six hex digits of the normalised message."""
+    digest = hashlib.blake2b(normalise_message(reason).encode(), digest_size=3).hexdigest()
+    return "-".join(str(part) for part in (state, status, digest) if part is not None)
+
+
+async def list_failures(
+    settings: Settings, job: str | None, group: str | None, examples: int = 3
+) -> list[FailureGroup]:
+    """Failed, invalid and conflicting records grouped by status and normalised message, largest first."""
+    ledger = _open(settings)
+    try:
+        groups: list[FailureGroup] = await ledger.read(lambda db: _group(db, job, group, examples))
+    finally:
+        ledger.close()
+    return sorted(groups, key=lambda found: (-found.count, found.group))
+
+
+def _group(db: sqlite3.Connection, job: str | None, wanted: str | None, examples: int) -> list[FailureGroup]:
+    groups: dict[tuple[str, str], FailureGroup] = {}
+    for failure in report.failures(db, job):
+        name = group_of(failure.state, failure.status, failure.reason)
+        if wanted is not None and name != wanted:
+            continue
+        key = (failure.job, name)
+        found = groups.get(key)
+        if found is None:
+            found = FailureGroup(failure.job, name, failure.state, failure.status, normalise_message(failure.reason), 0)
+        shown = found.examples
+        if len(shown) < examples:
+            shown = (*shown, _example(failure))
+        groups[key] = replace(found, count=found.count + 1, examples=shown)
+    return list(groups.values())
+
+
+def _example(failure: report.Failure) -> Mapping[str, Any]:
+    example: dict[str, Any] = {
+        "unique_id": failure.unique_id,
+        "file": failure.file,
+        "line": failure.line,
+        "reason": failure.reason,
+        "task_id": failure.task_id,
+    }
+    detail = json.loads(failure.detail) if failure.detail else {}
+    if detail.get("differences"):
+        example["differences"] = detail["differences"]
+    if failure.earlier is not None:
+        example["earlier"] = failure.earlier
+    return example
+
+
+async def write_failures(settings: Settings, job: str | None, group: str | None, out: Path) -> int:
+    """Write failing records back out as a source (JSON lines), with the reasons in `OUT.reasons.jsonl` beside it.
+
+    A place that could not be parsed is written as it stood. Returns how many lines were written.
+    """
+    ledger = _open(settings)
+    try:
+        jobs: list[report.JobRow] = await ledger.read(report.jobs)
+        wanted = [row for row in jobs if row.command == "import" and job in {None, row.name}]
+        if not wanted:
+            raise ConfigError(f"the ledger {settings.ledger} has no import job{' ' + job if job else ''}")
+        places = [await ledger.read(partial(_places, row=row, group=group)) for row in wanted]
+    finally:
+        ledger.close()
+    return await anyio.to_thread.run_sync(_write, out, list(zip(wanted, places, strict=True)))
+
+
+Places = Mapping[tuple[str, int], report.Failure]
+
+
+def _places(db: sqlite3.Connection, row: report.JobRow, group: str | None) -> Places:
+    return {
+        (failure.path, failure.line): failure
+        for failure in report.failures(db, row.name, row.id)
+        if group is None or group_of(failure.state, failure.status, failure.reason) == group
+    }
+
+
+def _write(out: Path, jobs: Sequence[tuple[report.JobRow, Places]]) -> int:
+    written = 0
+    with open(out, "wb") as lines, open(f"{out}.reasons.jsonl", "wb") as reasons:
+        for row, places in jobs:
+            for text, failure in _failing(row, places):
+                lines.write(text.replace(b"\n", b" ") + b"\n")
+                reasons.write(orjson.dumps(_example(failure)) + b"\n")
+                written += 1
+    return written
+
+
+def _failing(row: report.JobRow, places: Places) -> Iterator[tuple[bytes, report.Failure]]:
+    """Read the job's sources again and pick the failing records; of standard input only what was kept is left."""
+    options = stored_options(row.settings)
+    if STANDARD_INPUT in options.sources:
+        for failure in places.values():
+            if failure.raw:
+                yield failure.raw.encode("utf-8", "replace"), failure
+        return
+    plan = make_plan(options)
+    for (path, _), source in zip(plan.splits(), plan.sources, strict=True):
+        for block in source.blocks():
+            for place in block.records:
+                found = places.get((path, place.line))
+                if found is not None:
+                    yield _text(place), found
+
+
+def _text(place: SourceRecord | BadRecord) -> bytes:
+    return place.raw.encode("utf-8", "replace") if isinstance(place, BadRecord) else dumps(place.value)

@@ -1,0 +1,102 @@
+"""What a caller asks of a flow: frozen, validated by the flow, free of I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """One import as asked for; field by field the options of `scalesync import`.
+
+    template: path of a TOML or JSON file, or the mapping itself. sets: KEY=JSON texts as typed.
+    max_failures: a number or a percentage such as "5%".
+    """
+
+    sources: tuple[str, ...]
+    type: str
+    job: str | None = None
+    project: str | None = None
+    batch: str | None = None
+    unique_id: str | None = None
+    template: str | Path | Mapping[str, Any] | None = None
+    sets: tuple[str, ...] = ()
+    limit: int | None = None
+    dry_run: bool = False
+    on_conflict: Literal["report", "adopt", "stop"] = "report"
+    reclaim: frozenset[str] = frozenset()
+    finalize: bool = False
+    finalize_anyway: bool = False
+    canary: int | None = None
+    max_new: int | None = None
+    max_failures: str | None = None
+    max_invalid: int | None = None
+    force: bool = False
+    yes: bool = False
+    rescan: bool = False
+    format: str | None = None
+    delimiter: str | None = None
+    quotechar: str | None = None
+    header: tuple[str, ...] | None = None
+    encoding: str = "utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class ExportOptions:
+    """One export as asked for. Times are ISO 8601 or ages such as "7d"; without a zone they are UTC."""
+
+    out: Path
+    job: str | None = None
+    project: str | None = None
+    batch: str | None = None
+    type: str | None = None
+    status: tuple[str, ...] = ()
+    review_status: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    created_after: str | None = None
+    created_before: str | None = None
+    updated_after: str | None = None
+    updated_before: str | None = None
+    completed_after: str | None = None
+    completed_before: str | None = None
+    format: Literal["jsonl", "jsonl.gz", "jsonl.zst", "parquet"] = "jsonl"
+    download_responses: bool = False
+    fields: tuple[str, ...] = ()
+    again: bool = False
+    page_size: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    """One job as the ledger knows it. state: "running", "finished", "unfinished"."""
+
+    job: str
+    command: str
+    target: str
+    mode: str
+    state: str
+    counts: Mapping[str, int]
+    started_at: str | None
+    ended_at: str | None
+    running: str | None
+    sources: tuple[str, ...]
+    last: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FailureGroup:
+    """Failures of one kind. group: what `retry --group` takes. state: failed, invalid or conflict.
+
+    examples: at most three of {"unique_id", "file", "line", "reason", "task_id", "differences"}.
+    """
+
+    job: str
+    group: str
+    state: str
+    status: int | None
+    message: str
+    count: int
+    examples: tuple[Mapping[str, Any], ...] = field(default=())

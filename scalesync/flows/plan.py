@@ -1,0 +1,151 @@
+"""ImportPlan: an import's options checked and opened, before any request."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scalesync.engine.pace import Pace
+from scalesync.errors import ConfigError
+from scalesync.flows.options import ImportOptions
+from scalesync.ledger.store import SqliteLedger, StoredJob
+from scalesync.model import JsonObject, RequestClass
+from scalesync.ports import JobSpec
+from scalesync.records.body import BodyBuilder, BodySpec, parse_sets
+from scalesync.records.sources import ReadOptions, SourceFile, open_sources
+from scalesync.records.template import Template
+
+BLOCK_RECORDS = 256
+RECLAIMABLE = frozenset({"canceled", "error"})
+MIN_JUDGED = 20  # a percentage of failures says nothing about fewer records
+
+
+@dataclass(frozen=True, slots=True)
+class ImportPlan:
+    """Everything an import needs besides the ledger and the platform."""
+
+    options: ImportOptions
+    template: Template
+    builder: BodyBuilder
+    sources: Sequence[SourceFile]
+    max_failures: Callable[[int, int], bool] | None
+
+    @property
+    def recheck(self) -> bool:
+        """Whether conflicts of earlier runs are looked up again, to be handled in another way."""
+        return self.options.on_conflict != "report" or bool(self.options.reclaim)
+
+    @property
+    def total_bytes(self) -> int | None:
+        """Bytes of all sources, None when one of them does not tell."""
+        sizes = [source.size for source in self.sources]
+        known = [size for size in sizes if size is not None]
+        return sum(known) if len(known) == len(sizes) else None
+
+    def splits(self) -> list[tuple[str, JsonObject]]:
+        """One split per source; the same file named twice is read twice and needs two names."""
+        times: dict[str, int] = {}
+        splits = []
+        for source in self.sources:
+            facts = source.fingerprint() | {"name": source.name}
+            path = str(facts["path"])
+            times[path] = times.get(path, 0) + 1
+            splits.append((path if times[path] == 1 else f"{path} ({times[path]})", facts))
+        return splits
+
+    def block_records(self, pace: Pace) -> int:
+        """Records per block: about a second of work, so that a kill leaves few intents without a request."""
+        rate = pace.rate(RequestClass.CREATE)
+        return BLOCK_RECORDS if rate is None else max(16, min(BLOCK_RECORDS, int(rate)))
+
+
+def make_plan(options: ImportOptions) -> ImportPlan:
+    """Check the options and open the sources. Raises ConfigError or SourceError; nothing was sent."""
+    if not options.sources:
+        raise ConfigError("no source was named; give files, globs, folders or - for standard input")
+    _check(options)
+    template = _template(options)
+    spec = BodySpec(
+        type=options.type,
+        project=options.project,
+        batch=options.batch,
+        unique_id=options.unique_id,
+        template=template,
+        sets=parse_sets(options.sets),
+        force=options.force,
+    )
+    reading = ReadOptions(
+        format=options.format,
+        delimiter=options.delimiter,
+        quotechar=options.quotechar,
+        header=options.header,
+        encoding=options.encoding,
+    )
+    sources = open_sources(options.sources, reading)
+    return ImportPlan(options, template, BodyBuilder(spec), sources, _max_failures(options.max_failures))
+
+
+def _template(options: ImportOptions) -> Template:
+    if options.template is None:
+        return Template.EMPTY
+    if isinstance(options.template, str | Path):
+        return Template.load(Path(options.template))
+    return Template.from_mapping(dict(options.template))
+
+
+def _check(options: ImportOptions) -> None:
+    for name in ("limit", "canary", "max_new", "max_invalid"):
+        value = getattr(options, name)
+        if value is not None and value < 0:
+            raise ConfigError(f"--{name.replace('_', '-')} takes a number of 0 or more, not {value}")
+    unknown = options.reclaim - RECLAIMABLE
+    if unknown:
+        raise ConfigError(f"--reclaim takes canceled and error, not {', '.join(sorted(unknown))}")
+    if options.finalize and "-" in options.sources and options.batch and "{" in options.batch:
+        raise ConfigError("--finalize with a batch template reads the sources twice, which standard input cannot")
+
+
+def _max_failures(text: str | None) -> Callable[[int, int], bool] | None:
+    if text is None:
+        return None
+    number = text.removesuffix("%")
+    try:
+        limit = float(number)
+    except ValueError:
+        limit = -1
+    if limit < 0 or (limit != int(limit) and number == text):
+        raise ConfigError(f"--max-failures takes a number or a percentage such as 5%, not {text!r}")
+    if number == text:
+        return lambda failed, settled: failed > limit
+    return lambda failed, settled: settled >= MIN_JUDGED and failed * 100 > limit * settled
+
+
+async def unchanged(ledger: SqliteLedger, found: StoredJob, spec: JobSpec, plan: ImportPlan) -> bool:
+    """Whether the job is complete and nothing that could bring it work has changed since."""
+    options = plan.options
+    if not found.complete or options.rescan or plan.recheck or options.finalize:
+        return False
+    now = json.loads(json.dumps(dict(spec.settings)))
+    if any(found.settings.get(name) != now[name] for name in SHAPING):
+        return False
+    known = await ledger.read(
+        lambda db: db.execute(
+            "SELECT name, spec, state FROM splits WHERE job=? AND kind='source'", (found.id,)
+        ).fetchall()
+    )
+    return same_sources(known, plan)
+
+
+# Options that change what a record becomes or which records are read.
+SHAPING = (
+    *("template", "sets", "unique_id", "project", "batch", "force"),
+    *("format", "delimiter", "quotechar", "header", "encoding"),
+)
+
+
+def same_sources(known: Sequence[tuple[str, str, str]], plan: ImportPlan) -> bool:
+    """Whether each source was read whole and still has the size and time of then."""
+    read = {name: json.loads(spec) | {"name": ""} for name, spec, state in known if state == "read"}
+    return all(facts["size"] is not None and read.get(name) == facts | {"name": ""} for name, facts in plan.splits())

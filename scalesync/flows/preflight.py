@@ -1,0 +1,121 @@
+"""What is found out before the first record is sent: key, project, type, spending; and the dry run."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import anyio
+
+from scalesync.config import Settings
+from scalesync.errors import ConfigError
+from scalesync.events import Observer
+from scalesync.flows import endings
+from scalesync.flows.plan import ImportPlan
+from scalesync.flows.prepare import Peek, Preparer, next_block
+from scalesync.flows.wiring import Connection, connect
+from scalesync.ledger.store import SqliteLedger
+from scalesync.model import ImportSummary, Mode, RecordState, RowState
+from scalesync.ports import JobSpec
+
+FREE_NEW_TASKS = 1000
+
+
+async def check_target(plan: ImportPlan, connection: Connection) -> None:
+    """One or two calls: does the key work, does the project exist and take this type?
+
+    Raises KeyRefused, ConfigError, or BudgetUsed when the platform cannot be reached.
+    """
+    platform, call = connection.platform, connection.call
+    options = plan.options
+    if options.project:
+        project = options.project
+        await call(lambda: platform.check_project(project))
+    else:
+        await call(lambda: platform.page({"limit": 1}, None))
+    if options.batch and "{" not in options.batch:
+        name = options.batch
+        batch = await call(lambda: platform.batch(name))
+        theirs = None if batch is None else batch.get("project")
+        if theirs is not None and options.project is not None and theirs != options.project:
+            raise ConfigError(f"batch {name!r} belongs to project {theirs!r}, not to {options.project!r}")
+
+
+async def guard_spending(
+    plan: ImportPlan, ledger: SqliteLedger, spec: JobSpec, settings: Settings, observer: Observer
+) -> None:
+    """A live key and nobody at a terminal: more than 1,000 new tasks want --yes.
+
+    Reads the sources up to the 1,001st new record. Raises ConfigError; nothing was sent.
+    """
+    if settings.mode is not Mode.LIVE or plan.options.yes or sys.stderr.isatty():
+        return
+    if plan.options.max_new is not None and plan.options.max_new <= FREE_NEW_TASKS:
+        return
+    if "-" in plan.options.sources:
+        raise ConfigError("a live key, standard input and no terminal: add --yes, or --max-new 1000 at most")
+    preparer = Preparer(plan.builder, ledger.peeker(settings.target), plan.options.limit)
+    new = 0
+    for number, source in enumerate(plan.sources, start=1):
+        blocks = source.blocks()
+        while new <= FREE_NEW_TASKS and not preparer.full:
+            block = await anyio.to_thread.run_sync(next_block, blocks)
+            if block is None:
+                break
+            records = (await preparer.prepare(number, block)).records
+            known = await ledger.peeker(settings.target)([record.key for record in records])
+            new += len(records) - len(known)
+    if new > FREE_NEW_TASKS:
+        raise ConfigError(
+            f"this makes more than {FREE_NEW_TASKS:,} new tasks with a live key and nobody at a terminal;"
+            " add --yes to go ahead, or --max-new to bound it"
+        )
+
+
+async def rehearse(
+    plan: ImportPlan, spec: JobSpec, settings: Settings, observer: Observer, *, ledger: SqliteLedger | None
+) -> ImportSummary:
+    """--dry-run: read everything, ask the server what may be asked, write neither server nor ledger.
+
+    `pending` counts what a run would send or look up.
+    """
+    async with connect(settings, observer, task_type=plan.options.type) as connection:
+        await check_target(plan, connection)
+        requests = connection.transport.counters.requests
+    peek: Peek = _nothing_known if ledger is None else ledger.peeker(settings.target)
+    preparer = Preparer(plan.builder, peek, plan.options.limit)
+    counts: Counter[str] = Counter()
+    sample: bytes | None = None
+    for number, source in enumerate(plan.sources, start=1):
+        blocks = source.blocks()
+        while not preparer.full:
+            block = await anyio.to_thread.run_sync(next_block, blocks)
+            if block is None:
+                break
+            prepared = await preparer.prepare(number, block)
+            known = await peek([record.key for record in prepared.records])
+            for record in prepared.records:
+                sample = sample or record.body
+                state = known[record.key][0] if record.key in known else None
+                counts[endings.counted(state)] += 1
+            for aside in prepared.asides:
+                counts[endings.counted(aside.state)] += 1
+                if aside.state is RecordState.INVALID and counts["invalid"] <= 3:
+                    observer.note(f"{source.name}:{aside.line}: {aside.reason}")
+    if sample is not None:
+        observer.note(f"the first task would be: {sample.decode('utf-8', 'replace')[:2000]}")
+    figures = {
+        "requests": requests,
+        "retries": 0,
+        "throttled": 0,
+        "seconds": 0.0,
+        "tasks_per_second": 0.0,
+        "peak_in_flight": 0,
+    }
+    ending = endings.Ending(0, False, "dry run: nothing was sent and nothing was written")
+    return endings.summary(spec.name, settings, counts, figures, ending)
+
+
+async def _nothing_known(keys: Sequence[str]) -> Mapping[str, tuple[RowState, bytes]]:
+    return {}

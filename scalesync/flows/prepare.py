@@ -1,0 +1,106 @@
+"""From blocks of a source to records ready for the ledger: bodies built, repeats and bad places set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import orjson
+
+from scalesync.errors import RecordError
+from scalesync.model import Aside, BadRecord, Block, Outgoing, RecordState, RowState, SourceRecord
+from scalesync.records.body import BodyBuilder
+from scalesync.records.seen import SeenTable, Sight
+
+RAW_LIMIT = 4096
+
+Peek = Callable[[Sequence[str]], Awaitable[Mapping[str, tuple[RowState, bytes]]]]
+
+
+@dataclass(slots=True)
+class Prepared:
+    """One block, sorted: records with distinct keys, and asides."""
+
+    records: list[Outgoing] = field(default_factory=list)
+    asides: list[Aside] = field(default_factory=list)
+
+
+class Preparer:
+    """Turns blocks into prepared ones and remembers which keys this reading has met.
+
+    peek: what the ledger knows of keys; asked only about apparent repeats, since the memory holds fingerprints.
+    """
+
+    def __init__(self, builder: BodyBuilder, peek: Peek, limit: int | None = None) -> None:
+        self.seen = SeenTable()
+        self.taken = 0
+        self.invalid = 0
+        self._builder = builder
+        self._peek = peek
+        self._limit = limit
+
+    @property
+    def full(self) -> bool:
+        """Whether --limit records were taken."""
+        return self._limit is not None and self.taken >= self._limit
+
+    async def prepare(self, source: int, block: Block) -> Prepared:
+        """Sort one block of a source."""
+        prepared = Prepared()
+        repeats: list[tuple[Outgoing, Sight]] = []
+        for place in block.records:
+            if self.full:
+                break
+            self.taken += 1
+            if isinstance(place, BadRecord):
+                self._set_aside(prepared, source, place.line, place.reason, place.raw)
+                continue
+            try:
+                record = self._builder.build(place, source)
+            except RecordError as error:
+                self._set_aside(prepared, source, place.line, str(error), _raw(place))
+                continue
+            sighting = self.seen.add(record.key, record.content)
+            if sighting is Sight.NEW:
+                prepared.records.append(record)
+            else:
+                repeats.append((record, sighting))
+        if repeats:
+            await self._sort_repeats(prepared, repeats)
+        return prepared
+
+    def _set_aside(self, prepared: Prepared, source: int, line: int, reason: str, raw: str) -> None:
+        self.invalid += 1
+        prepared.asides.append(Aside(source, line, RecordState.INVALID, reason=reason, raw=raw[:RAW_LIMIT]))
+
+    async def _sort_repeats(self, prepared: Prepared, repeats: Sequence[tuple[Outgoing, Sight]]) -> None:
+        here = {record.key for record in prepared.records}
+        known = await self._peek([record.key for record, _ in repeats])
+        for record, sighting in repeats:
+            if record.key not in here and record.key not in known:
+                # Two keys with one fingerprint: the record was never met before.
+                here.add(record.key)
+                prepared.records.append(record)
+                continue
+            same = sighting is Sight.SAME
+            prepared.asides.append(
+                Aside(
+                    record.source,
+                    record.line,
+                    RecordState.DUPLICATE if same else RecordState.CLASH,
+                    key=record.key,
+                    reason=None if same else "the same unique_id stands earlier in the input with other content",
+                )
+            )
+
+
+def _raw(record: SourceRecord) -> str:
+    try:
+        return orjson.dumps(record.value).decode()
+    except orjson.JSONEncodeError:
+        return repr(record.value)
+
+
+def next_block(blocks: Iterator[Block]) -> Block | None:
+    """The next block or None at the end; called in a thread, for a source may be slow."""
+    return next(blocks, None)

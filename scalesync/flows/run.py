@@ -1,0 +1,76 @@
+"""What every run does beside its work: progress, heartbeat of the lease, Ctrl-C, and an orderly end."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import anyio
+
+from scalesync.errors import Interrupted, ScalesyncError
+from scalesync.events import Observer, Progress
+
+HEARTBEAT_S = 15.0
+PROGRESS_S = 0.25
+RATE_WINDOW_S = 5.0
+
+
+async def watch_signals(stop: Callable[[ScalesyncError], None]) -> None:
+    """Turn SIGINT and SIGTERM into a stop. Does nothing outside the main thread, where signals cannot be taken."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    with suppress(NotImplementedError), anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for number in signals:
+            name = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
+            stop(Interrupted(f"stopped by {name}; the same command carries on"))
+
+
+async def beat(heartbeat: Callable[[], Awaitable[None]]) -> None:
+    """Renew the lease for as long as the run lives."""
+    while True:
+        await anyio.sleep(HEARTBEAT_S)
+        await heartbeat()
+
+
+async def guarded(work: Callable[[], Awaitable[None]], stop: Callable[[ScalesyncError], None]) -> None:
+    """Run a background task; an error on purpose stops the run instead of tearing the task group down."""
+    try:
+        await work()
+    except ScalesyncError as error:
+        stop(error)
+
+
+class Meter:
+    """Rate over the last few seconds, from a growing count."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.started = clock()
+        self._clock = clock
+        self._marks: deque[tuple[float, int]] = deque()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the meter was made."""
+        return self._clock() - self.started
+
+    def rate(self, count: int) -> float:
+        """Items per second over the last five seconds."""
+        now = self._clock()
+        self._marks.append((now, count))
+        while len(self._marks) > 2 and now - self._marks[0][0] > RATE_WINDOW_S:
+            self._marks.popleft()
+        first_at, first = self._marks[0]
+        passed = now - first_at
+        return (count - first) / passed if passed > 0 and math.isfinite(passed) else 0.0
+
+
+async def report(observer: Observer, snapshot: Callable[[], Progress]) -> None:
+    """Show progress a few times a second."""
+    while True:
+        observer.progress(snapshot())
+        await anyio.sleep(PROGRESS_S)

@@ -1,0 +1,69 @@
+"""The one place that builds concrete objects: ledger, pace, transport, platform."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from scalesync.config import Settings, default_rate
+from scalesync.engine.calls import Caller
+from scalesync.engine.handover import Handovers
+from scalesync.engine.limiter import parse_rate
+from scalesync.engine.pace import Pace
+from scalesync.engine.retry import RetryPolicy
+from scalesync.events import Observer
+from scalesync.flows.gate import StopGate
+from scalesync.model import RequestClass
+from scalesync.platforms.scale.platform import ScalePlatform, authorization
+from scalesync.platforms.transport import Deadlines, Transport
+
+PATIENCE_S = 60.0  # for single calls such as the preflight, from their first failure on
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One run's way to the platform."""
+
+    platform: ScalePlatform
+    transport: Transport
+    gate: StopGate
+    pace: Pace
+    call: Caller
+
+
+def make_gate(settings: Settings, paced: RequestClass) -> tuple[Pace, StopGate]:
+    """The pace of a run. --rate limits the class that the job is about, --rate-all everything together.
+
+    Without --rate, creates at api.scale.com keep the published rate and all else follows the server.
+    """
+    if settings.rate is not None:
+        rates = {paced: parse_rate(settings.rate)}
+    else:
+        rates = {RequestClass.CREATE: parse_rate(default_rate(settings.base_url))}
+    rate_all = parse_rate(settings.rate_all) if settings.rate_all else None
+    pace = Pace(rates, rate_all, width=settings.concurrency)
+    return pace, StopGate(pace, Handovers(rates, rate_all), paced)
+
+
+@asynccontextmanager
+async def connect(
+    settings: Settings,
+    observer: Observer,
+    *,
+    task_type: str = "",
+    paced: RequestClass = RequestClass.CREATE,
+    patience_s: float = PATIENCE_S,
+    deadlines: Deadlines | None = None,
+    ssl_context: ssl.SSLContext | None = None,
+) -> AsyncIterator[Connection]:
+    """Open the way to the platform; nothing is sent yet."""
+    pace, gate = make_gate(settings, paced)
+    transport = Transport(
+        settings.base_url, authorization(settings.api_key), gate, deadlines=deadlines, ssl_context=ssl_context
+    )
+    async with transport:
+        platform = ScalePlatform(transport, task_type)
+        caller = Caller(RetryPolicy(), patience_s=patience_s, note=observer.note)
+        yield Connection(platform, transport, gate, pace, caller)

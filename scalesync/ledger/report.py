@@ -1,0 +1,132 @@
+"""Reading the ledger for people: jobs with their counts, failing records with their places."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from scalesync.ledger import rows
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    """One job with the facts of its newest run. owner: the lease holder, None when nobody runs it."""
+
+    id: int
+    name: str
+    command: str
+    base_url: str
+    mode: str
+    settings: Mapping[str, Any]
+    complete: bool
+    owner: str | None
+    counts: Mapping[str, int]
+    started_at: str | None
+    ended_at: str | None
+    exit_code: int | None
+    sources: tuple[str, ...]
+
+
+def jobs(db: sqlite3.Connection) -> list[JobRow]:
+    """Every job, oldest first."""
+    found = db.execute(
+        "SELECT j.id, j.name, j.command, t.base_url, t.mode, j.settings, j.complete, j.owner, j.target"
+        " FROM jobs j JOIN targets t ON t.id = j.target ORDER BY j.id"
+    ).fetchall()
+    return [_job(db, row) for row in found]
+
+
+def _job(db: sqlite3.Connection, row: tuple[Any, ...]) -> JobRow:
+    number, name, command, base_url, mode, settings, complete, owner, target = row
+    run = db.execute(
+        "SELECT started_at, ended_at, exit_code FROM runs WHERE job=? ORDER BY id DESC LIMIT 1", (number,)
+    ).fetchone() or (None, None, None)
+    if command == "import":
+        counts: Mapping[str, int] = rows.count(db, target, number)
+        specs = db.execute("SELECT spec FROM splits WHERE job=? AND kind='source' ORDER BY number", (number,))
+        sources = tuple(str(json.loads(spec).get("name", "")) for (spec,) in specs)
+    else:
+        counts = _export_counts(db, number)
+        sources = ()
+    return JobRow(
+        id=number,
+        name=name,
+        command=command,
+        base_url=base_url,
+        mode=mode,
+        settings=json.loads(settings),
+        complete=bool(complete),
+        owner=owner,
+        counts=counts,
+        started_at=run[0],
+        ended_at=run[1],
+        exit_code=run[2],
+        sources=sources,
+    )
+
+
+def _export_counts(db: sqlite3.Connection, job: int) -> dict[str, int]:
+    entries = [
+        json.loads(entry) for (entry,) in db.execute("SELECT entry FROM files WHERE job=? AND kind='tasks'", (job,))
+    ]
+    return {
+        "tasks": sum(entry["rows"] for entry in entries),
+        "files": len(entries),
+        "bytes": sum(entry["bytes"] for entry in entries),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A record that is failed, invalid or in conflict. path: the source's absolute path; file: as it was named.
+
+    earlier: for a clash, file and line where the same unique_id stands first. raw: an invalid place as found.
+    """
+
+    job: str
+    state: str
+    unique_id: str | None
+    path: str
+    file: str
+    line: int
+    status: int | None
+    reason: str
+    task_id: str | None
+    detail: str | None
+    raw: str | None
+    earlier: str | None
+
+
+_ROWS = """
+SELECT j.name, r.state, r.unique_id, s.name, s.spec, r.line, r.status, r.reason, r.task_id, r.detail, NULL, NULL
+  FROM rows r JOIN jobs j ON j.id = r.job LEFT JOIN splits s ON s.job = r.job AND s.number = r.source
+ WHERE r.state IN ('failed', 'conflict') AND (?1 IS NULL OR j.name = ?1) AND (?2 IS NULL OR j.id = ?2)
+"""
+_OTHERS = """
+SELECT j.name, CASE o.state WHEN 'shared' THEN r.state WHEN 'invalid' THEN 'invalid' ELSE 'conflict' END,
+       o.unique_id, s.name, s.spec, o.line, CASE o.state WHEN 'shared' THEN r.status END,
+       CASE o.state WHEN 'shared' THEN r.reason WHEN 'changed_after_creation' THEN o.state ELSE o.reason END,
+       r.task_id, CASE o.state WHEN 'shared' THEN r.detail END, o.raw,
+       CASE o.state WHEN 'clash' THEN json_extract(h.spec, '$.name') || ':' || r.line END
+  FROM other_records o JOIN jobs j ON j.id = o.job
+  LEFT JOIN rows r ON r.target = j.target AND r.unique_id = o.unique_id
+  LEFT JOIN splits h ON h.job = r.job AND h.number = r.source
+  LEFT JOIN splits s ON s.job = o.job AND s.number = o.source
+ WHERE (o.state IN ('invalid', 'clash', 'changed_after_creation')
+        OR (o.state = 'shared' AND r.state IN ('failed', 'conflict')))
+   AND (?1 IS NULL OR j.name = ?1) AND (?2 IS NULL OR j.id = ?2)
+"""
+
+
+def failures(db: sqlite3.Connection, job: str | None, number: int | None = None) -> Iterator[Failure]:
+    """Failing records of all jobs, of those with a name, or of the one with a number; in no promised order."""
+    for query in (_ROWS, _OTHERS):
+        for row in db.execute(query, (job, number)):
+            name, state, key, path, spec, line, status, reason, task_id, detail, raw, earlier = row
+            file = json.loads(spec).get("name", path) if spec else ""
+            yield Failure(
+                name, state, key, path or "", file, line, status, reason or state, task_id, detail, raw, earlier
+            )

@@ -1,0 +1,77 @@
+"""The few members of a raw task that an export reads: for filtering, and the URLs of result files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from scalesync.errors import OutcomeUnknown
+from scalesync.times import milliseconds
+
+MAX_DEPTH = 6
+
+
+class Document(msgspec.Struct):
+    """The members of a task that an export looks at; everything else stays raw bytes."""
+
+    task_id: str
+    project: str | None = None
+    batch: str | None = None
+    type: str | None = None
+    status: str | None = None
+    tags: list[str] | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+    completed_at: str | None = None
+    response: msgspec.Raw | None = None
+
+    def get(self, name: str) -> Any:
+        """A member by name."""
+        return getattr(self, name)
+
+    def times(self) -> dict[str, int]:
+        """created, updated, completed in ms since the epoch; 0 when missing."""
+        return {
+            "created": milliseconds(self.created_at),
+            "updated": milliseconds(self.updated_at),
+            "completed": milliseconds(self.completed_at),
+        }
+
+    def urls(self) -> Iterator[tuple[str, str]]:
+        """(path, URL) of each member named `url` under `response`, such as ("annotations.url", "https://...")."""
+        if self.response is not None and b"url" in bytes(self.response):
+            yield from _urls(json.loads(bytes(self.response).decode("utf-8", "surrogatepass")), "", 0)
+
+
+_decode = msgspec.json.Decoder(Document).decode
+
+
+def read_document(raw: bytes) -> Document:
+    """Decode the head of a task. Raises OutcomeUnknown when it is none."""
+    try:
+        return _decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        pass
+    try:
+        value = json.loads(raw.decode("utf-8", "surrogateescape"))
+        response = value.pop("response", None)
+        document = msgspec.convert(value, Document)
+    except (ValueError, RecursionError, AttributeError) as error:
+        raise OutcomeUnknown("the list holds something that is no task", op="list tasks") from error
+    if response is not None:
+        document.response = msgspec.Raw(json.dumps(response).encode())
+    return document
+
+
+def _urls(value: Any, path: str, depth: int) -> Iterator[tuple[str, str]]:
+    if not isinstance(value, dict) or depth > MAX_DEPTH:
+        return
+    for name, member in value.items():
+        here = f"{path}.{name}" if path else name
+        if name == "url" and isinstance(member, str) and member.startswith(("http://", "https://")):
+            yield here, member
+        else:
+            yield from _urls(member, here, depth + 1)

@@ -1,0 +1,89 @@
+"""Stop when nothing can work: the first records all refused with one message are held, not failed."""
+
+from __future__ import annotations
+
+import re
+from typing import Generic, TypeVar
+
+_T = TypeVar("_T")
+
+_LONGEST = 2000
+# In this order: what is found first is not looked into again.
+_VARIABLE = (
+    (re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://[^\s\"'<>]+", re.IGNORECASE), "<url>"),
+    (re.compile(r'"[^"]*"|`[^`]*`|(?<!\w)\'[^\']*\'(?!\w)|[\u201c][^\u201d]*[\u201d]'), "<text>"),
+    (re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE), "<id>"),
+    (re.compile(r"\b(?:0x)?(?=[a-f]*[0-9])[0-9a-f]{8,}\b", re.IGNORECASE), "<id>"),
+    (re.compile(r"\d+(?:[.,:]\d+)*"), "<n>"),
+    (re.compile(r"\s+"), " "),
+)
+
+
+def normalise_message(text: str, key: str | None = None) -> str:
+    """The message without what differs from record to record, to tell kinds of failures apart.
+
+    URLs become <url>, quoted strings <text>, UUIDs and hex ids <id>, numbers <n>. key: the record's unique_id,
+    replaced by <id> where it stands unquoted. Texts are cut to 2,000 characters first.
+    """
+    text = text[:_LONGEST]
+    if key:
+        text = text.replace(key, "<id>")
+    for pattern, mark in _VARIABLE:
+        text = pattern.sub(mark, text)
+    return text.strip()
+
+
+class FirstRefusals(Generic[_T]):
+    """Holds definite refusals back while they are all there is and all have one message.
+
+    Feed refusals and successes in order; what comes back is released: to be settled as it is. The first
+    success, or a second kind of message, releases everything and ends the holding for good. `limit` refusals
+    of one kind trip the guard: what is held then stays held, because those records were never judged.
+    """
+
+    __slots__ = ("_held", "_limit", "_message", "_open", "_tripped")
+
+    def __init__(self, limit: int = 100) -> None:
+        self._limit = limit
+        self._held: list[_T] = []
+        self._message: str | None = None
+        self._open = False
+        self._tripped = False
+
+    @property
+    def held(self) -> tuple[_T, ...]:
+        """What is held back now, in order."""
+        return tuple(self._held)
+
+    @property
+    def tripped(self) -> bool:
+        """True once `limit` refusals of one message came, and nothing else before them."""
+        return self._tripped
+
+    def refused(self, item: _T, message: str, key: str | None = None) -> list[_T]:
+        """A definite refusal with the platform's message; key: the record's unique_id if known."""
+        if self._open:
+            return [item]
+        kind = normalise_message(message, key)
+        self._held.append(item)
+        if self._tripped or self._message in (None, kind):
+            self._message = self._message or kind
+            self._tripped = self._tripped or len(self._held) >= self._limit
+            return []
+        self._open = True
+        return self._emptied()
+
+    def succeeded(self) -> list[_T]:
+        """A record was accepted."""
+        if self._open or self._tripped:
+            return []
+        self._open = True
+        return self._emptied()
+
+    def flush(self) -> list[_T]:
+        """At the end of the input: release what is held; nothing when the guard tripped."""
+        return [] if self._tripped else self._emptied()
+
+    def _emptied(self) -> list[_T]:
+        released, self._held = self._held, []
+        return released

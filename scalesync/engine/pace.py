@@ -1,0 +1,228 @@
+"""The pace of a run: what a platform asks at the hand-over to the socket and tells about each reply.
+
+    admit --> [class limiter] --> [limiter of all classes] --> stamp in both --> socket
+                   ^ rate, hold
+    report --> [pacer of the class] --> width, read by the engine
+
+Rates that a person set are never exceeded; below them, and where none is set, the pacer follows the server.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Callable, Mapping
+from enum import Enum
+from types import TracebackType
+
+from scalesync.engine.limiter import Rate, WindowLimiter
+from scalesync.engine.pacer import MAX_WIDTH, Limits, Pacer
+from scalesync.model import OutcomeKind, RequestClass
+
+# Successes are handed to the pacer in groups: one new state each would cost more than the request's pacing.
+GROUP_S = 0.01
+# Under a rate that a person set, a 429 now and then is no reason to go below it.
+LONE_SHARE = 0.1
+HOLD_JITTER = 0.1
+LEARNED_WINDOW_S = 3.0
+
+
+class Signal(Enum):
+    """What a reply says about the server's capacity."""
+
+    OK = "ok"  # any answer but the two below, refusals included
+    THROTTLED = "throttled"  # 429
+    TROUBLE = "trouble"  # 5xx, timeout, reset, no connection
+
+
+_SIGNALS = {
+    OutcomeKind.THROTTLED: Signal.THROTTLED,
+    OutcomeKind.UNAVAILABLE: Signal.TROUBLE,
+    OutcomeKind.UNKNOWN: Signal.TROUBLE,
+}
+
+
+def signal_of(kind: OutcomeKind) -> Signal:
+    """The signal in the outcome of a send."""
+    return _SIGNALS.get(kind, Signal.OK)
+
+
+class _Lane:
+    """One class of requests: its limiter, its controller and its counts."""
+
+    __slots__ = ("attempts", "cap", "due", "hold", "limiter", "pacer", "passed", "rate", "sum_s", "throttled", "width")
+
+    def __init__(self, cap: Rate | None, limits: Limits, clock: Callable[[], float]) -> None:
+        self.cap = cap
+        self.limiter = WindowLimiter(cap, clock)
+        self.pacer = Pacer.start(limits)
+        self.width = self.pacer.decision.width
+        self.rate = self.pacer.decision.rate
+        self.hold = -math.inf
+        self.attempts = 0
+        self.throttled = 0
+        self.passed = 0  # successes not yet told to the pacer, and the sum of their latencies
+        self.sum_s = 0.0
+        self.due = -math.inf
+
+    def tell(self, now: float) -> None:
+        """Hand the collected successes to the pacer."""
+        if self.passed:
+            self.pacer = self.pacer.on_success(now, self.sum_s / self.passed, self.passed)
+            self.passed, self.sum_s, self.due = 0, 0.0, now + GROUP_S
+
+    def window(self, rate: float | None) -> Rate | None:
+        """The limiter's rate for a learned one: as many per window as the cap allows, in a longer window.
+
+        So a window of the cap's period holds no more than the cap, and no fraction of the rate is lost.
+        """
+        cap = self.cap
+        if rate is None or (cap is not None and rate >= cap.window[0] / cap.window[1]):
+            return cap
+        count = cap.window[0] if cap else max(1, round(LEARNED_WINDOW_S * rate))
+        return Rate(count, count / rate)
+
+
+class Pace:
+    """Admits attempts by class and for all classes together, and says how many may be in flight.
+
+    rates: the rate a person set per class; None or missing: unknown, found by the 429s. rate_all: for all
+    classes together. width: requests in flight, None to adapt up to max_width. auto: whether 429s may lower
+    the rates; otherwise they only hold their class for a while. clock: seconds, the loop's pace.
+    Belongs to one event loop.
+    """
+
+    def __init__(
+        self,
+        rates: Mapping[RequestClass, Rate | None],
+        rate_all: Rate | None = None,
+        *,
+        width: int | None = None,
+        auto: bool = True,
+        max_width: int = MAX_WIDTH,
+        clock: Callable[[], float] = time.monotonic,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._clock = clock
+        self._rng = rng or random.Random()
+        self._all = WindowLimiter(rate_all, clock) if rate_all is not None else None
+        self._lanes: dict[RequestClass, _Lane] = {}
+        for request in RequestClass:
+            cap = rates.get(request)
+            lone_share = 1.0 if not auto else LONE_SHARE if cap is not None else 0.0
+            max_rate = cap.window[0] / cap.window[1] if cap is not None else None
+            self._lanes[request] = _Lane(cap, Limits(max_rate, max_width, width, lone_share), clock)
+        self.in_flight = 0
+        self.peak_in_flight = 0
+
+    @classmethod
+    def fixed(cls, rate: Rate, *, width: int | None = None, clock: Callable[[], float] = time.monotonic) -> Pace:
+        """The same rate for each class."""
+        return cls(dict.fromkeys(RequestClass, rate), width=width, clock=clock)
+
+    @classmethod
+    def adaptive(cls, *, max_width: int = MAX_WIDTH, clock: Callable[[], float] = time.monotonic) -> Pace:
+        """No rate known, nothing set."""
+        return cls({}, max_width=max_width, clock=clock)
+
+    async def admit(self, request: RequestClass) -> None:
+        """Wait until an attempt of this class may leave; it counts as handed over when this returns.
+
+        A cancelled call uses nothing up. Send without another await in between.
+        """
+        lane = self._lanes[request]
+        if self._all is None:
+            await lane.limiter.acquire()
+        else:
+            await _acquire_both(lane.limiter, self._all)
+        lane.attempts += 1
+
+    def report(
+        self, request: RequestClass, signal: Signal, latency_s: float, retry_after_s: float | None = None
+    ) -> None:
+        """Tell how an attempt went. latency_s: hand-over to reply. retry_after_s: as the server asked."""
+        lane = self._lanes[request]
+        now = self._clock()
+        if signal is Signal.OK:
+            lane.passed += 1
+            lane.sum_s += latency_s
+            if now < lane.due:
+                return
+            lane.tell(now)
+        else:
+            lane.tell(now)
+            if signal is Signal.THROTTLED:
+                lane.throttled += 1
+                lane.pacer = lane.pacer.on_throttled(now, retry_after_s)
+            else:
+                lane.pacer = lane.pacer.on_trouble(now)
+        self._follow(lane, now)
+
+    def _follow(self, lane: _Lane, now: float) -> None:
+        """Put the pacer's decision into force."""
+        decision = lane.pacer.decision
+        lane.width = decision.width
+        if decision.rate != lane.rate:
+            lane.rate = decision.rate
+            lane.limiter.set_rate(lane.window(decision.rate))
+        if decision.hold_until > lane.hold:
+            lane.hold = decision.hold_until
+            # Several programs that were told the same should not come back at the same moment.
+            spread = 1 + self._rng.uniform(0.0, HOLD_JITTER)
+            lane.limiter.hold_until(now + (decision.hold_until - now) * spread)
+
+    def width(self, request: RequestClass) -> int:
+        """Requests of this class that may be in flight now."""
+        return self._lanes[request].width
+
+    def rate(self, request: RequestClass) -> float | None:
+        """Requests per second in force for this class; None without a cap."""
+        return self._lanes[request].rate
+
+    def attempts(self, request: RequestClass | None = None) -> int:
+        """Attempts admitted so far, of one class or of all."""
+        lanes = self._lanes.values() if request is None else (self._lanes[request],)
+        return sum(lane.attempts for lane in lanes)
+
+    def throttled(self, request: RequestClass | None = None) -> int:
+        """429s reported so far, of one class or of all."""
+        lanes = self._lanes.values() if request is None else (self._lanes[request],)
+        return sum(lane.throttled for lane in lanes)
+
+    def enter(self) -> None:
+        """A request goes to the network; `leave()` must follow. `with pace:` does both."""
+        self.in_flight += 1
+        self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
+
+    def leave(self) -> None:
+        """The request was answered or given up."""
+        self.in_flight -= 1
+
+    def __enter__(self) -> None:
+        self.enter()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.in_flight -= 1
+
+
+async def _acquire_both(mine: WindowLimiter, common: WindowLimiter) -> None:
+    """Take one grant of each at the same moment.
+
+    Our class's turn is kept while waiting for the common one: nothing is used up by that. The common turn is
+    given back when a hold on our class came up meanwhile, so that other classes go on.
+    """
+    await mine.turn()
+    try:
+        await common.turn()
+        while not mine.ready():
+            common.leave()
+            await mine.wait()
+            await common.turn()
+    except BaseException:
+        mine.leave()
+        raise
+    mine.take()
+    common.take()

@@ -1,0 +1,186 @@
+"""Admission by class and in all, what replies change, and the counts."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+from test_engine_limiter import JumpingLoop, most_in_a_window, run
+
+from scalesync.engine.limiter import Rate
+from scalesync.engine.pace import Pace, Signal, signal_of
+from scalesync.model import OutcomeKind, RequestClass
+
+CREATE, LIST, MUTATE = RequestClass.CREATE, RequestClass.LIST, RequestClass.MUTATE
+
+
+async def ask(loop: JumpingLoop, pace: Pace, request: RequestClass, seconds: float, stamps: list[float]) -> None:
+    end = loop.time() + seconds
+    while loop.time() < end:
+        await pace.admit(request)
+        stamps.append(loop.time())
+
+
+def test_class_and_common_limits_both_hold_and_both_are_used() -> None:
+    create: list[float] = []
+    listed: list[float] = []
+
+    async def main(loop: JumpingLoop) -> None:
+        pace = Pace({CREATE: Rate(5)}, Rate(20), clock=loop.time)
+        await asyncio.gather(
+            *(ask(loop, pace, CREATE, 20, create) for _ in range(8)),
+            *(ask(loop, pace, LIST, 20, listed) for _ in range(8)),
+        )
+        assert pace.attempts(CREATE) == len(create)
+        assert pace.attempts() == len(create) + len(listed)
+
+    run(main, lambda: 0.001)
+    assert most_in_a_window(create, 1.0) <= 5
+    assert most_in_a_window(sorted(create + listed), 1.0) <= 20
+    assert len(create) >= 0.97 * 5 * 20
+    assert len(create) + len(listed) >= 0.98 * 20 * 20
+
+
+def test_a_held_class_does_not_stop_the_others_and_leaks_nothing() -> None:
+    listed: list[float] = []
+
+    async def main(loop: JumpingLoop) -> None:
+        pace = Pace({}, Rate(10), clock=loop.time, rng=random.Random(1))
+        await pace.admit(CREATE)
+        start = loop.time()
+        pace.report(CREATE, Signal.THROTTLED, 0.05, 30.0)
+        held = [asyncio.create_task(pace.admit(CREATE)) for _ in range(3)]
+        await asyncio.gather(*(ask(loop, pace, LIST, 20, listed) for _ in range(4)))
+        assert not any(task.done() for task in held)
+        await asyncio.gather(*held)
+        assert 30 <= loop.time() - start <= 36
+
+    run(main)
+    assert len(listed) >= 0.97 * 200
+
+
+def test_a_hold_that_comes_while_the_common_turn_is_awaited_is_seen() -> None:
+    async def main(loop: JumpingLoop) -> None:
+        pace = Pace({}, Rate(1, 10), clock=loop.time)
+        await pace.admit(LIST)
+        start = loop.time()
+        waiter = asyncio.create_task(pace.admit(CREATE))
+        await asyncio.sleep(1)
+        pace.report(CREATE, Signal.THROTTLED, 0.05, 60.0)
+        other = asyncio.create_task(pace.admit(LIST))
+        await other
+        assert loop.time() - start <= 11
+        await waiter
+        assert loop.time() - start >= 61
+
+    run(main)
+
+
+def test_a_cancelled_admission_uses_nothing_up() -> None:
+    async def main(loop: JumpingLoop) -> None:
+        pace = Pace({CREATE: Rate(1)}, Rate(1), clock=loop.time)
+        await pace.admit(CREATE)
+        waiters = [asyncio.create_task(pace.admit(CREATE)) for _ in range(20)]
+        await asyncio.sleep(0.5)
+        for waiter in waiters:
+            waiter.cancel()
+        await asyncio.gather(*waiters, return_exceptions=True)
+        start = loop.time()
+        await pace.admit(CREATE)
+        assert loop.time() - start <= 0.6
+        assert pace.attempts() == 2
+
+    run(main)
+
+
+def test_a_set_rate_is_never_exceeded_whatever_is_learned_below_it() -> None:
+    stamps: list[float] = []
+
+    async def main(loop: JumpingLoop) -> None:
+        pace = Pace({CREATE: Rate(30)}, clock=loop.time, rng=random.Random(1))
+        rng = random.Random(3)
+        while loop.time() < 1040:
+            await pace.admit(CREATE)
+            stamps.append(loop.time())
+            kind = Signal.THROTTLED if rng.random() < 0.3 and loop.time() < 1010 else Signal.OK
+            pace.report(CREATE, kind, 0.02)
+        assert pace.throttled(CREATE) == pace.throttled() > 0
+        assert pace.rate(CREATE) == pytest.approx(30, rel=0.05)
+
+    run(main)
+    assert most_in_a_window(stamps, 1.0) <= 30
+    early = [stamp for stamp in stamps if stamp < 1010]
+    assert len(early) < 0.8 * 300
+    assert len([stamp for stamp in stamps if stamp >= 1035]) >= 0.85 * 150
+
+
+def test_an_unknown_rate_is_learned_from_429s() -> None:
+    tokens, at, throttled, passed = 10.0, 1000.0, 0, 0
+
+    async def main(loop: JumpingLoop) -> None:
+        nonlocal tokens, at, throttled, passed
+        pace = Pace.adaptive(clock=loop.time)
+        assert pace.rate(CREATE) is None
+        while loop.time() < 1060:
+            await pace.admit(CREATE)
+            await asyncio.sleep(0.001)
+            tokens, at = min(10.0, tokens + (loop.time() - at) * 30), loop.time()
+            if tokens >= 1:
+                tokens -= 1
+                passed += loop.time() > 1020
+                pace.report(CREATE, Signal.OK, 0.001)
+            else:
+                throttled += loop.time() > 1020
+                pace.report(CREATE, Signal.THROTTLED, 0.001)
+
+    run(main)
+    assert passed >= 0.85 * 40 * 30
+    assert throttled <= 0.02 * passed
+
+
+def test_without_auto_429s_hold_and_leave_the_rate() -> None:
+    async def main(loop: JumpingLoop) -> None:
+        pace = Pace({CREATE: Rate(30)}, auto=False, clock=loop.time)
+        for _ in range(200):
+            await pace.admit(CREATE)
+            pace.report(CREATE, Signal.THROTTLED, 0.02)
+        assert pace.rate(CREATE) == 30
+        assert loop.time() > 1000 + 200 / 30
+
+    run(main)
+
+
+def test_the_width_follows_replies_or_stays_as_set() -> None:
+    async def main(loop: JumpingLoop) -> None:
+        pace, fixed = Pace.adaptive(max_width=64, clock=loop.time), Pace.fixed(Rate(9), width=5, clock=loop.time)
+        assert (pace.width(CREATE), fixed.width(CREATE)) == (8, 5)
+        for _ in range(100):
+            await asyncio.sleep(0.05)
+            for one in (pace, fixed):
+                for _ in range(64):
+                    one.report(CREATE, Signal.OK, 0.05)
+        assert (pace.width(CREATE), pace.width(MUTATE), fixed.width(CREATE)) == (64, 8, 5)
+        for _ in range(40):
+            pace.report(CREATE, Signal.TROUBLE, 0.05)
+        assert pace.width(CREATE) == 32
+
+    run(main)
+
+
+def test_requests_in_flight_are_counted_with_their_peak() -> None:
+    pace = Pace({})
+    with pace:
+        pace.enter()
+        assert pace.in_flight == 2
+        pace.leave()
+    with pytest.raises(ValueError, match="lost"), pace:
+        raise ValueError("lost")
+    assert (pace.in_flight, pace.peak_in_flight) == (0, 2)
+
+
+def test_outcomes_have_their_signals() -> None:
+    trouble = {kind for kind in OutcomeKind if signal_of(kind) is Signal.TROUBLE}
+    assert trouble == {OutcomeKind.UNAVAILABLE, OutcomeKind.UNKNOWN}
+    assert signal_of(OutcomeKind.THROTTLED) is Signal.THROTTLED
+    assert signal_of(OutcomeKind.REFUSED) is Signal.OK

@@ -1,0 +1,108 @@
+"""Fixtures that most tests share: a sandbox in the test's loop, settings that point at it, an observer that keeps."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scalesync.config import Settings, resolve_settings
+from scalesync.engine.dispatch import EngineLimits
+from scalesync.engine.retry import RetryPolicy
+from scalesync.events import Progress
+from scalesync.sandbox import FaultRule, Sandbox, SandboxConfig
+
+PROJECT = "letters"
+KIND = "categorization"
+
+# Back-off and patience in hundredths of what people get, so that a test of an outage takes a second.
+FAST = EngineLimits(retry=RetryPolicy(base_s=0.01, cap_s=0.1), stall_s=10.0, grace_s=2.0)
+
+
+@dataclass
+class Notebook:
+    """An observer that keeps what it was told."""
+
+    notes: list[str] = field(default_factory=list)
+    snapshots: list[Progress] = field(default_factory=list)
+
+    def progress(self, snapshot: Progress) -> None:
+        self.snapshots.append(snapshot)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+@pytest.fixture
+def notebook() -> Notebook:
+    return Notebook()
+
+
+SandboxMaker = Callable[..., Any]
+
+
+@pytest.fixture
+async def make_sandbox() -> AsyncIterator[SandboxMaker]:
+    """make_sandbox(faults=(), **switches) starts one with a project `letters` in both worlds."""
+    async with AsyncExitStack() as stack:
+
+        async def make(faults: Iterable[FaultRule] = (), **switches: Any) -> Sandbox:
+            config = SandboxConfig(**{"journal_size": 100_000, "seed": 7, **switches})
+            sandbox = await stack.enter_async_context(Sandbox(config, faults))
+            for world in ("live", "test"):
+                sandbox.store.world(world).add_project(PROJECT, KIND)
+            return sandbox
+
+        yield make
+
+
+@pytest.fixture
+def settings_for(tmp_path: Path) -> Callable[..., Settings]:
+    """settings_for(sandbox, key="live_k", **changes)."""
+
+    def make(sandbox: Sandbox, key: str = "live_k", **changes: Any) -> Settings:
+        return resolve_settings(
+            base_url=sandbox.base_url,
+            ledger=changes.pop("ledger", tmp_path / "ledger.db"),
+            environ={"SCALE_API_KEY": key},
+            **changes,
+        )
+
+    return make
+
+
+def letter(number: int, **more: Any) -> dict[str, Any]:
+    """A record that the sandbox takes as a categorization task."""
+    return {
+        "unique_id": f"letter-{number:05d}",
+        "attachment": f"Dear reader no. {number}, ünïcode\nand a second line",
+        "attachment_type": "text",
+        "categories": ["kind", "angry"],
+        "metadata": {"number": number},
+        **more,
+    }
+
+
+@pytest.fixture
+def write_records(tmp_path: Path) -> Callable[..., Path]:
+    """write_records(records, name="letters.jsonl") -> path of a JSONL file."""
+
+    def write(records: int | Sequence[Any], name: str = "letters.jsonl") -> Path:
+        rows = [letter(number) for number in range(records)] if isinstance(records, int) else records
+        path = tmp_path / name
+        path.write_text("".join(row if isinstance(row, str) else json.dumps(row) + "\n" for row in rows))
+        return path
+
+    return write
+
+
+def shared_data() -> Path | None:
+    """The folder with the real data sets, where it is at hand: SCALESYNC_SHARED or ../shared beside the project."""
+    named = os.environ.get("SCALESYNC_SHARED")
+    place = Path(named) if named else Path(__file__).resolve().parents[2] / "shared"
+    return place if (place / "data").is_dir() else None

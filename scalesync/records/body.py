@@ -1,0 +1,196 @@
+"""A record as the body of a create call: template, over it the record, over that what was set."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from scalesync.errors import ConfigError, RecordError
+from scalesync.model import JsonObject, Outgoing, SourceRecord
+from scalesync.records.expressions import MISSING, Expression, Field
+from scalesync.records.folders import FILE_KEY
+from scalesync.records.identity import content_hash, derived_unique_id
+from scalesync.records.jsonvalue import dumps, kind, strict_loads
+from scalesync.records.template import Template
+
+_PLACES = ("project", "batch")
+
+
+@dataclass(frozen=True, slots=True)
+class BodySpec:
+    """What an import makes of its records. batch and unique_id may hold placeholders; project is as it is.
+
+    sets: --set values, nested; a key with dots nests too. force: project and batch win over a record's own.
+    """
+
+    type: str
+    project: str | None = None
+    batch: str | None = None
+    unique_id: str | None = None
+    template: Template = Template.EMPTY
+    sets: JsonObject = field(default_factory=dict)
+    force: bool = False
+
+
+class BodyBuilder:
+    """Builds bodies. Raises ConfigError at once for settings that cannot work for any record."""
+
+    def __init__(self, spec: BodySpec) -> None:
+        self.spec = spec
+        self._template = spec.template
+        self._keep = None if spec.template.keep is None else [Field(name, False) for name in spec.template.keep]
+        sets: JsonObject = {}
+        for name, value in spec.sets.items():
+            sets = merge(sets, nest(name, value))
+        if "unique_id" in sets:
+            raise ConfigError("unique_id cannot be set for all records alike; use --unique-id with a column")
+        self._project = spec.project if spec.project is not None else sets.pop("project", None)
+        batch = spec.batch if spec.batch is not None else sets.pop("batch", None)
+        for place in _PLACES:
+            sets.pop(place, None)
+        self._batch = None if batch is None else _expression(batch, "batch")
+        self._sets = sets
+        expression = spec.unique_id if spec.unique_id is not None else spec.template.unique_id
+        self._unique_id = None if expression is None else _expression(expression, "unique-id")
+        if self._unique_id is not None and not self._unique_id.names:
+            raise ConfigError(f'--unique-id "{expression}" names no column: all records would have the same id')
+        # What an expression may name although the record has no such column.
+        names = {*(self._unique_id.names if self._unique_id else ()), *(self._batch.names if self._batch else ())}
+        self._lends = bool(names & {"type", *_PLACES})
+
+    def build(self, record: SourceRecord, source: int) -> Outgoing:
+        """The create call for one record. Raises RecordError with the reason in one sentence."""
+        template = self._template
+        value = template.decode(record.value) if template.json_columns else record.value
+        filled = template.fill(value)
+        kept = self._kept(value)
+        body = merge(filled, kept) if filled else kept
+        if self._sets:
+            body = merge(body, self._sets)
+        project = self._project_of(body, filled, kept)
+        batch = self._batch_of(body, filled, kept, self._lend(value, project, None))
+        try:
+            content = content_hash(project, self.spec.type, record.value)
+            key = self._key(self._lend(value, project, batch), content)
+            body["unique_id"] = key
+            data = dumps(body)
+        except ValueError as error:
+            raise RecordError(str(error)) from None
+        return Outgoing(key, content, data, source, record.line, project, batch)
+
+    def _kept(self, record: JsonObject) -> JsonObject:
+        """The record's own fields for the body, in a new object."""
+        if self._keep is None:
+            kept = record.copy()
+            kept.pop(FILE_KEY, None)
+            return kept
+        kept = {}
+        for wanted in self._keep:
+            found = wanted.find(record)
+            if found is not MISSING:
+                flat = wanted.name in record
+                kept = merge(kept, {wanted.name: found} if flat else nest(wanted.name, found))
+        return kept
+
+    def _project_of(self, body: JsonObject, filled: JsonObject, kept: JsonObject) -> str | None:
+        own = kept.get("project") or None
+        given = self._project
+        if given is None or (own is not None and not self.spec.force):
+            given = own if own is not None else filled.get("project")
+        return _settle(body, "project", given)
+
+    def _batch_of(self, body: JsonObject, filled: JsonObject, kept: JsonObject, lent: JsonObject) -> str | None:
+        own = kept.get("batch") or None
+        given = None
+        if self._batch is not None and (own is None or self.spec.force):
+            given = self._batch.fill(lent)
+            if given is MISSING:
+                given = None
+        if given is None:
+            given = own if own is not None else filled.get("batch")
+        return _settle(body, "batch", given)
+
+    def _key(self, record: JsonObject, content: bytes) -> str:
+        """The unique_id: the record's own, else from the expression, else derived from the content."""
+        if "unique_id" in record:
+            return _name(record["unique_id"], "unique_id")
+        if self._unique_id is not None:
+            return _name(self._unique_id.fill(record), "unique_id")
+        return derived_unique_id(content)
+
+    def _lend(self, record: JsonObject, project: str | None, batch: str | None) -> JsonObject:
+        """The record with type, project and batch where expressions name them and it has none itself."""
+        if not self._lends:
+            return record
+        lent = {"type": self.spec.type, "project": project, "batch": batch}
+        return {**{key: value for key, value in lent.items() if value is not None}, **record}
+
+
+def _settle(body: JsonObject, place: str, value: Any) -> str | None:
+    """Write the settled name into the body, or take an empty one out."""
+    if value is None:
+        body.pop(place, None)
+        return None
+    name = body[place] = _name(value, place)
+    return name
+
+
+def _name(value: Any, what: str) -> str:
+    if type(value) is str and value:
+        return value
+    if type(value) is int:
+        return str(value)
+    if value is MISSING or value is None or value == "":
+        raise RecordError(f"{what} is empty")
+    raise RecordError(f"{what} is {kind(value)}, not a text")
+
+
+def _expression(text: Any, what: str) -> Expression:
+    if type(text) is not str or not text:
+        raise ConfigError(f"{what} is a text that is not empty")
+    try:
+        return Expression(text)
+    except ConfigError as error:
+        raise ConfigError(f"{what}: {error}") from None
+
+
+def merge(base: JsonObject, over: JsonObject) -> JsonObject:
+    """A new object: fields of `over` win, objects merge, arrays replace. Neither argument is changed."""
+    merged = base.copy()
+    for key, value in over.items():
+        if type(value) is dict and type(below := merged.get(key)) is dict:
+            merged[key] = merge(below, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def nest(name: str, value: Any) -> JsonObject:
+    """{"a": {"b": value}} for "a.b"."""
+    for part in reversed(name.split(".")):
+        value = {part: value}
+    nested: JsonObject = value
+    return nested
+
+
+def parse_set(text: str) -> JsonObject:
+    """The object that `KEY=JSON` stands for, nested at the dots of KEY. Raises ConfigError when it is none."""
+    name, equals, right = text.partition("=")
+    if not equals or not name or not all(name.split(".")):
+        raise ConfigError(f'--set wants KEY=JSON, such as priority=10; got "{text}"')
+    try:
+        value = strict_loads(right)
+    except ValueError:
+        quoted = json.dumps(right, ensure_ascii=False)
+        raise ConfigError(f"--set {name}: the value is no JSON; a text needs quotes: --set '{name}={quoted}'") from None
+    return nest(name, value)
+
+
+def parse_sets(texts: Iterable[str]) -> JsonObject:
+    """Several `KEY=JSON` as one object, later ones over earlier ones."""
+    merged: JsonObject = {}
+    for text in texts:
+        merged = merge(merged, parse_set(text))
+    return merged

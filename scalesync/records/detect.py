@@ -1,0 +1,118 @@
+"""Which format a source has: what the caller says, else its name, else its content."""
+
+from __future__ import annotations
+
+from scalesync.errors import SourceError
+from scalesync.records.dialect import Sample, looks_like_table
+from scalesync.records.jsonvalue import loads
+
+FORMATS = ("jsonl", "json", "csv", "tsv", "parquet")
+_SUFFIXES = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+_PACKED = (".gz", ".zst")
+_KNOWN = (
+    (b"\x89PNG", "a PNG image"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+    (b"GIF8", "a GIF image"),
+    (b"PK\x03\x04", "a ZIP archive or an Excel file"),
+    (b"\xd0\xcf\x11\xe0", "an old Office file"),
+    (b"%PDF-", "a PDF document"),
+    (b"SQLite format 3\0", "an SQLite database"),
+    (b"\xfd7zXZ\0", "an xz archive"),
+    (b"7z\xbc\xaf", "a 7z archive"),
+    (b"Obj\x01", "an Avro file"),
+    (b"ARROW1", "an Arrow file"),
+    (b"\x7fELF", "a program"),
+    (b"RIFF", "a media file"),
+)
+_PARQUET = b"PAR1"
+_TEXT = bytes([7, 8, 9, 10, 11, 12, 13, 27, *range(32, 127), *range(128, 256)])
+
+
+def suffix_format(name: str) -> str | None:
+    """The format that a file's name tells, looking under .gz and .zst; None when it tells none."""
+    low = name.lower()
+    for packed in _PACKED:
+        low = low.removesuffix(packed)
+    dot = low.rfind(".")
+    return _SUFFIXES.get(low[dot:]) if dot > low.rfind("/") else None
+
+
+def is_packed(name: str) -> bool:
+    """True for names that end in .gz or .zst."""
+    return name.lower().endswith(_PACKED)
+
+
+def detect(name: str, head: bytes, complete: bool, said: str | None, table: bool) -> str:
+    """One of FORMATS. head: the first unpacked bytes; table: the caller named a delimiter or a header.
+
+    Raises SourceError when the content is binary rubbish, contradicts the name, or tells nothing.
+    """
+    wanted = said or suffix_format(name) or ("csv" if table else None)
+    if head.startswith(_PARQUET):
+        if wanted in (None, "parquet"):
+            return "parquet"
+        raise SourceError(f"is a Parquet file, not {_word(wanted)}; set the format to parquet", name)
+    if not head and not (wanted == "parquet" or is_packed(name)):
+        return wanted or "jsonl"
+    _refuse_binary(name, head, wanted)
+    if wanted == "parquet":
+        raise SourceError("is no Parquet file", name)
+    text = head.lstrip()
+    if wanted == "json":
+        return "jsonl" if said is None and _has_json_lines(text) else "json"
+    if wanted is not None:
+        return wanted
+    if text[:1] == b"[":
+        return "json"
+    if text[:1] == b"{":
+        return "jsonl" if _has_json_lines(text) else "json"
+    if looks_like_table(Sample(head.decode("utf-8", "replace"), complete)):
+        return "csv"
+    raise SourceError(
+        "neither its name nor its content tells the format; set it to jsonl, json, csv, tsv or parquet", name
+    )
+
+
+def _refuse_binary(name: str, head: bytes, wanted: str | None) -> None:
+    if not head:
+        raise SourceError(f"is empty, not {_word(wanted)}", name)
+    for magic, words in _KNOWN:
+        if head.startswith(magic):
+            raise SourceError(f"is {words}, not {_word(wanted)}", name)
+    odd = len(head.translate(None, _TEXT))
+    if odd >= 16 and odd > len(head) * (0.3 if _is_utf8(head) else 0.05):
+        raise SourceError(f"holds binary data, not {_word(wanted)}", name)
+
+
+def _is_utf8(head: bytes) -> bool:
+    try:
+        head.decode()
+    except UnicodeDecodeError as error:
+        return error.start > len(head) - 4  # the head may end inside a character
+    return True
+
+
+def _has_json_lines(text: bytes) -> bool:
+    """True when the first line is an object by itself: lines then recover better than a stream of objects."""
+    line, newline, _ = text.partition(b"\n")
+    if not newline or text[:1] != b"{":
+        return False
+    try:
+        loads(line, False)
+    except ValueError:
+        return False
+    return True
+
+
+def _word(wanted: str | None) -> str:
+    words = {"jsonl": "JSON lines", "json": "JSON", "csv": "CSV", "tsv": "TSV", "parquet": "Parquet"}
+    return words.get(wanted or "", "a source of records")

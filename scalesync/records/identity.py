@@ -1,0 +1,150 @@
+"""What a record is: its canonical form, its hash, and the unique_id derived from it."""
+
+from __future__ import annotations
+
+import re
+from hashlib import blake2b
+from typing import Any
+
+import orjson
+
+from scalesync.model import JsonObject
+from scalesync.records.folders import FILE_KEY
+from scalesync.records.jsonvalue import check_depth, slow_dumps
+
+CONTENT_BYTES = 16
+_DIGITS = bytes.maketrans(b"123456789", b"000000000")
+_URL = re.compile(r"""[A-Za-z][A-Za-z0-9+.\-]*://[^\s"'<>\\]+""")
+_SIGNED = re.compile(rb"[?&](?:x-amz-|x-goog-|signature=|sig=)", re.IGNORECASE)
+
+# What must be there for a URL to count as signed, and what the signature consists of.
+_AWS4 = frozenset(
+    f"x-amz-{part}"
+    for part in (
+        "algorithm",
+        "content-sha256",
+        "credential",
+        "date",
+        "expires",
+        "security-token",
+        "signature",
+        "signedheaders",
+    )
+)
+_GOOG4 = frozenset(
+    f"x-goog-{part}" for part in ("algorithm", "credential", "date", "expires", "signature", "signedheaders")
+)
+# fmt: off
+_AZURE = frozenset(
+    {"saoid", "scid", "sdd", "se", "ses", "si", "sig", "sip", "ske", "skoid", "sks", "skt", "sktid",
+     "skv", "sp", "spr", "sr", "srt", "ss", "st", "suoid", "sv"}
+)
+# fmt: on
+_SCHEMES: tuple[tuple[frozenset[str], frozenset[str]], ...] = (
+    (frozenset({"x-amz-signature"}), _AWS4),
+    (frozenset({"x-goog-signature"}), _GOOG4),
+    (
+        frozenset({"awsaccesskeyid", "signature"}),
+        frozenset({"awsaccesskeyid", "signature", "expires", "x-amz-security-token"}),
+    ),
+    (frozenset({"googleaccessid", "signature"}), frozenset({"googleaccessid", "signature", "expires"})),
+    (frozenset({"ossaccesskeyid", "signature"}), frozenset({"ossaccesskeyid", "signature", "expires"})),
+    (
+        frozenset({"key-pair-id", "signature"}),
+        frozenset({"key-pair-id", "signature", "expires", "policy", "hash-algorithm"}),
+    ),
+    (frozenset({"sig", "sv"}), _AZURE),
+    (frozenset({"sig", "se"}), _AZURE),
+    (frozenset({"sig", "si"}), _AZURE),
+)
+
+
+def canonical(value: Any) -> bytes:
+    """JSON bytes that are equal for equal values: keys sorted, numbers by value (10 == 10.0), texts as they are.
+
+    Raises ValueError when the value is nested too deep.
+    """
+    try:
+        data = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        return _slow(value)
+    if b".0" in data and (b".0," in data or b".0}" in data or b".0]" in data or data.endswith(b".0")):
+        return _slow(value)
+    if b"0e+" in data.translate(_DIGITS):
+        return _slow(value)
+    return data
+
+
+def _slow(value: Any) -> bytes:
+    check_depth(value)
+    plain = _whole_numbers(value)
+    try:
+        return orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        return slow_dumps(plain, sort_keys=True)
+
+
+def _whole_numbers(value: Any) -> Any:
+    if type(value) is float:
+        return int(value) if value.is_integer() else value
+    if type(value) is dict:
+        return {key: _whole_numbers(inner) for key, inner in value.items()}
+    if type(value) is list:
+        return [_whole_numbers(inner) for inner in value]
+    return value
+
+
+def strip_signatures(url: str) -> str:
+    """The URL without what a new signature changes; other query parameters and their order stay.
+
+    Known: AWS v2 and v4, Google v2 and v4, CloudFront, Aliyun, Azure SAS. Unsigned URLs come back as they are.
+    """
+    base, mark, query = url.partition("?")
+    if not mark:
+        return url
+    query, hash_mark, fragment = query.partition("#")
+    pairs = [(part.partition("=")[0].lower(), part) for part in query.split("&")]
+    names = {name for name, _ in pairs}
+    for needed, parts in _SCHEMES:
+        if needed <= names:
+            pairs = [pair for pair in pairs if pair[0] not in parts]
+    if len(pairs) == len(query.split("&")):
+        return url
+    kept = "&".join(part for _, part in pairs)
+    return f"{base}{'?' if kept else ''}{kept}{hash_mark}{fragment}"
+
+
+def _strip_all(value: Any) -> Any:
+    if type(value) is str:
+        return _URL.sub(lambda match: strip_signatures(match[0]), value) if "?" in value else value
+    if type(value) is dict:
+        return {key: _strip_all(inner) for key, inner in value.items()}
+    if type(value) is list:
+        return [_strip_all(inner) for inner in value]
+    return value
+
+
+def content_hash(project: str | None, type: str, record: JsonObject) -> bytes:
+    """16 bytes that stand for a source record in a project, signatures of URLs left out.
+
+    The size of a file whose content the record holds is left out too: white space is no change.
+    Raises ValueError when the record is nested too deep.
+    """
+    if FILE_KEY in record and len(record) > 1 and isinstance(record[FILE_KEY], dict):
+        about = {key: inner for key, inner in record[FILE_KEY].items() if key != "size"}
+        record = {**record, FILE_KEY: about}
+    data = canonical(record)
+    if b"?" in data and _SIGNED.search(data):
+        data = canonical(_strip_all(record))
+    digest = blake2b(_scope(project, type), digest_size=CONTENT_BYTES)
+    digest.update(data)
+    return digest.digest()
+
+
+def _scope(project: str | None, type: str) -> bytes:
+    return orjson.dumps([project, type]) + b"\n"
+
+
+def derived_unique_id(content: bytes) -> str:
+    """The unique_id of a record that has none: its content hash, 32 hexadecimal digits."""
+    return content.hex()

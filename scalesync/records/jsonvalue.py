@@ -1,0 +1,131 @@
+"""One JSON value from bytes: strict, exact for integers of any size, with errors in plain words."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from scalesync.model import BadRecord, JsonObject, SourceRecord
+
+DEPTH_LIMIT = 254  # levels of a record, the most that orjson writes
+RAW_LIMIT = 4096  # characters of a bad line that are kept
+SIZE_LIMIT = 64 * 1024 * 1024  # bytes of one record
+
+_DIGITS = bytes.maketrans(b"123456789", b"000000000")
+_RUN = b"0" * 19
+_LONG_NUMBER = re.compile(rb"(?:^|[\s:,\[])-?[0-9]{19}")
+_PLACE = re.compile(r"[,:]? ?line (\d+) column (\d+) \(char \d+\)$")
+_NAMES = {list: "a list", str: "a text", bool: "true or false", int: "a number", float: "a number"}
+_BOM = b"\xef\xbb\xbf"
+_LITERAL = re.compile(rb"-?Infinity|NaN")
+
+
+def has_long_digits(data: bytes) -> bool:
+    """True when `data` holds 19 digits in a row: an integer in it may be beyond 64 bits."""
+    return _RUN in data.translate(_DIGITS)
+
+
+def loads(data: bytes, exact: bool = True) -> Any:
+    """The value of a JSON text. Raises ValueError with a sentence when it is none.
+
+    exact: look for integers beyond 64 bits; callers that know there are none spare the search.
+    """
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise ValueError(_reason(data, error)) from None
+    if exact and has_long_digits(data) and _LONG_NUMBER.search(data):
+        try:
+            value = json.loads(data)
+        except RecursionError:
+            raise ValueError("nested too deep") from None
+        except ValueError:
+            raise ValueError("a number has too many digits") from None
+    return value
+
+
+def as_item(data: bytes, line: int, exact: bool = True) -> SourceRecord | BadRecord:
+    """A record from the JSON text of one object, or the complaint why it is none."""
+    try:
+        value = loads(data, exact)
+    except ValueError as error:
+        if data.startswith(_BOM):  # joined files carry marks in the middle
+            return as_item(data[len(_BOM) :], line, exact)
+        return BadRecord(line, str(error), cut(data))
+    if type(value) is dict:
+        return SourceRecord(line, value)
+    return BadRecord(line, f"is {kind(value)}, not an object", cut(data))
+
+
+def kind(value: Any) -> str:
+    """A JSON value's type in words."""
+    if value is None:
+        return "null"
+    return _NAMES.get(type(value), "an object")
+
+
+def cut(data: bytes) -> str:
+    """The text as found, for the record of bad lines: at most 4,096 characters."""
+    return data[: RAW_LIMIT * 4].decode("utf-8", "replace")[:RAW_LIMIT]
+
+
+def dumps(value: JsonObject) -> bytes:
+    """Compact JSON; integers of any size. Raises ValueError for more than 254 levels or broken Unicode."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return slow_dumps(value)
+
+
+def slow_dumps(value: Any, sort_keys: bool = False) -> bytes:
+    """`dumps` by the standard library, for what orjson refuses."""
+    check_depth(value)
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, sort_keys=sort_keys)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("holds a text that is not valid Unicode") from None
+
+
+def check_depth(value: Any) -> None:
+    """Raises ValueError when the value is nested deeper than orjson writes; needs no stack itself."""
+    level = [value]
+    for _ in range(DEPTH_LIMIT):
+        level = [inner for outer in level if isinstance(outer, (dict, list)) for inner in _inside(outer)]
+        if not level:
+            return
+    if any(isinstance(inner, (dict, list)) for inner in level):
+        raise ValueError(f"nested too deep (more than {DEPTH_LIMIT} levels)")
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
+
+
+def strict_loads(text: str) -> Any:
+    """`loads` for a text typed by a person or read from a cell."""
+    try:
+        data = text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("is not valid Unicode") from None
+    return loads(data)
+
+
+def _reason(data: bytes, error: orjson.JSONDecodeError) -> str:
+    try:
+        data.decode()
+    except UnicodeDecodeError as bad:
+        return f"is not valid UTF-8 (byte 0x{data[bad.start]:02x} at byte {bad.start + 1})"
+    words = _PLACE.sub("", str(error))
+    if "surrogate" in words:
+        words = "half of a surrogate pair stands alone"
+    if "depth" in words:
+        return "nested too deep"
+    if _LITERAL.match(data, max(error.pos, 0)):
+        words = "NaN and Infinity are no JSON"
+    place = f"column {error.colno}" if error.lineno == 1 else f"line {error.lineno} of the record"
+    return f"is no valid JSON: {words} ({place})"

@@ -1,0 +1,120 @@
+"""Which keys an import has met, in at most 20 MB per million: fingerprints in open addressing."""
+
+from __future__ import annotations
+
+import mmap
+from enum import IntEnum
+from hashlib import blake2b
+
+SHARDS = 64
+_KEY_BYTES = 8
+_SLOT_BYTES = 12
+_FULL = 0.82  # a table grows when it is fuller than that
+
+
+class Sight(IntEnum):
+    """What `add` says of a key."""
+
+    NEW = 0
+    SAME = 1  # met before with the same content
+    OTHER = 2  # met before with other content
+
+
+class SeenTable:
+    """Keys with the content each was first met with.
+
+    Holds 8 bytes of fingerprint per key and 4 per content. Two keys out of a million are taken for one
+    with a probability of 3 in 100 million, and then nearly always told as OTHER, which a person sees.
+    """
+
+    __slots__ = ("_contents", "_counts", "_keys", "_limits")
+
+    def __init__(self) -> None:
+        # Small tables that grow one at a time: the copy made while growing is small too.
+        tables = [_table(mmap.PAGESIZE) for _ in range(SHARDS)]
+        self._keys = [keys for keys, _ in tables]
+        self._contents = [contents for _, contents in tables]
+        self._counts = [0] * SHARDS
+        self._limits = [int(len(keys) * _FULL) for keys in self._keys]
+
+    def __len__(self) -> int:
+        return sum(self._counts)
+
+    def __contains__(self, key: object) -> bool:
+        if not isinstance(key, str):
+            return False
+        mark = _key_mark(key)
+        keys = self._keys[mark % SHARDS]
+        size = len(keys)
+        slot = (mark >> 8) % size
+        while found := keys[slot]:
+            if found == mark:
+                return True
+            slot += 1
+            if slot == size:
+                slot = 0
+        return False
+
+    def add(self, key: str, content: bytes) -> Sight:
+        """Remember a key; a key met before keeps its first content. content: a hash, any length."""
+        mark = _key_mark(key)
+        shard = mark % SHARDS
+        keys = self._keys[shard]
+        size = len(keys)
+        slot = (mark >> 8) % size
+        while found := keys[slot]:
+            if found == mark:
+                return Sight.SAME if self._contents[shard][slot] == _content_mark(content) else Sight.OTHER
+            slot += 1
+            if slot == size:
+                slot = 0
+        keys[slot] = mark
+        self._contents[shard][slot] = _content_mark(content)
+        self._counts[shard] += 1
+        if self._counts[shard] > self._limits[shard]:
+            self._grow(shard)
+        return Sight.NEW
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tables."""
+        return sum(len(keys) for keys in self._keys) * _SLOT_BYTES
+
+    def _grow(self, shard: int) -> None:
+        old_keys, old_contents = self._keys[shard], self._contents[shard]
+        keys, contents = _table(len(old_keys) * _SLOT_BYTES * 6 // 5 + mmap.PAGESIZE)
+        size = len(keys)
+        for at, mark in enumerate(old_keys):
+            if not mark:
+                continue
+            slot = (mark >> 8) % size
+            while keys[slot]:
+                slot += 1
+                if slot == size:
+                    slot = 0
+            keys[slot] = mark
+            contents[slot] = old_contents[at]
+        self._keys[shard] = keys
+        self._contents[shard] = contents
+        self._limits[shard] = int(size * _FULL)
+
+
+def _table(size: int) -> tuple[memoryview[int], memoryview[int]]:
+    """Zeroed slots for keys and contents in pages of their own, `size` bytes rounded down to pages.
+
+    Not from malloc: the holes that growing leaves there would cost a third more.
+    """
+    size = max(size // mmap.PAGESIZE, 1) * mmap.PAGESIZE
+    slots = size // _SLOT_BYTES
+    pages = memoryview(mmap.mmap(-1, size))
+    keys = pages[: slots * _KEY_BYTES].cast("Q")
+    return keys, pages[slots * _KEY_BYTES : slots * _SLOT_BYTES].cast("I")
+
+
+def _key_mark(key: str) -> int:
+    # Zero marks an empty slot.
+    return int.from_bytes(blake2b(key.encode("utf-8", "surrogatepass"), digest_size=_KEY_BYTES).digest()) or 1
+
+
+def _content_mark(content: bytes) -> int:
+    return int.from_bytes(blake2b(content, digest_size=4).digest())

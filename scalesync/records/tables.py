@@ -1,0 +1,171 @@
+"""CSV and TSV: one record per row, cells as texts, with the physical line on which each row starts."""
+
+from __future__ import annotations
+
+import csv
+from collections import deque
+from collections.abc import Iterator, Sequence
+
+from scalesync.errors import SourceError
+from scalesync.model import BadRecord, JsonObject, SourceRecord
+from scalesync.records.bytestream import ByteStream
+from scalesync.records.dialect import Dialect
+from scalesync.records.jsonlines import Item, Lines, Oversized, oversized_reason
+from scalesync.records.jsonvalue import SIZE_LIMIT, cut
+
+
+class _Feed:
+    """Gives the csv module its lines; knows which ones the current row took and can take them back."""
+
+    def __init__(self, lines: Lines, limit: int) -> None:
+        self.number = 0  # lines given so far
+        self.taken: list[bytes] = []
+        self.undecodable = False
+        self._batches = iter(lines)
+        self._ready: deque[bytes] = deque()
+        self._size = 0
+        self._limit = limit
+
+    def __iter__(self) -> _Feed:
+        return self
+
+    def __next__(self) -> str:
+        while not self._ready:
+            self._ready.extend(next(self._batches))
+        line = self._ready.popleft()
+        self.number += 1
+        self.taken.append(line)
+        self._size += len(line)
+        if type(line) is Oversized:
+            raise csv.Error(oversized_reason())
+        if self._size > self._limit:
+            raise csv.Error("a quoted cell does not end")
+        try:
+            return line.decode() + "\n"
+        except UnicodeDecodeError:
+            self.undecodable = True
+            return line.decode("utf-8", "replace") + "\n"
+
+    def next_row(self) -> int:
+        """Forget the last row's lines. Returns the line on which the next one starts."""
+        self.taken = []
+        self._size = 0
+        self.undecodable = False
+        return self.number + 1
+
+    def take_back(self) -> None:
+        """Keep the first line of the row and give the others again."""
+        again = self.taken[1:]
+        del self.taken[1:]
+        self._ready.extendleft(reversed(again))
+        self.number -= len(again)
+
+    def raw(self) -> str:
+        """The row as found."""
+        return cut(b"\n".join(self.taken))
+
+
+def column_plan(names: Sequence[str], file: str, line: int | None = None) -> list[tuple[str, ...]]:
+    """The path in the record for each column: `a.b` fills b in a; an empty name becomes `column_N`.
+
+    Raises SourceError when a name occurs twice, or when one names a value and another a field inside it.
+    """
+    paths: list[tuple[str, ...]] = []
+    for place, name in enumerate(names, 1):
+        parts = tuple(name.split("."))
+        paths.append(parts if all(parts) else (name or f"column_{place}",))
+    seen: set[tuple[str, ...]] = set()
+    for path in paths:
+        if path in seen:
+            raise SourceError(f'the header names the column "{".".join(path)}" twice', file, line)
+        seen.add(path)
+    for path in paths:
+        for length in range(1, len(path)):
+            if path[:length] in seen:
+                inner, outer = ".".join(path), ".".join(path[:length])
+                raise SourceError(f'columns "{outer}" and "{inner}" exclude each other', file, line)
+    return paths
+
+
+def read_table(
+    stream: ByteStream, dialect: Dialect, header: Sequence[str] | None, file: str, limit: int = SIZE_LIMIT
+) -> Iterator[Item]:
+    """Records of a table. header: the columns' names when the table has no line that says them.
+
+    Raises SourceError when the header is unusable. A row whose quotes do not match costs its first line only.
+    """
+    csv.field_size_limit(max(SIZE_LIMIT, csv.field_size_limit()))
+    lines = Lines(stream, dialect.newline, limit)
+    feed = _Feed(lines, limit)
+    for _ in range(dialect.skip_lines):
+        next(feed, None)
+    plan = None if header is None else column_plan(header, file)
+    flat = _flat(plan)
+    for start, row in _rows(feed, dialect):
+        if isinstance(row, BadRecord):
+            if plan is None:
+                raise SourceError(f"the header {row.reason}", file, start)
+            yield row
+        elif plan is None:
+            plan = column_plan(row, file, start)
+            flat = _flat(plan)
+        elif len(row) == len(plan):
+            yield SourceRecord(start, dict(zip(flat, row, strict=True)) if flat else _record(plan, row))
+        elif len(row) > 1 or row[0].strip():
+            yield BadRecord(start, f"has {_cells(len(row))}, the header has {len(plan)}", feed.raw())
+    if stream.damage is not None:
+        yield BadRecord(feed.number + 1, stream.damage, cut(lines.tail))
+
+
+def _rows(feed: _Feed, dialect: Dialect) -> Iterator[tuple[int, list[str] | BadRecord]]:
+    reader = dialect.rows(feed)
+    while True:
+        start = feed.next_row()
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            feed.take_back()
+            yield start, BadRecord(start, _words(str(error)), feed.raw())
+            continue
+        if not row:
+            continue
+        if feed.undecodable:
+            yield start, BadRecord(start, "is not valid UTF-8 (another encoding?)", feed.raw())
+        else:
+            yield start, row
+
+
+def _flat(plan: list[tuple[str, ...]] | None) -> list[str] | None:
+    """The columns' names when no column nests."""
+    if plan is None or any(len(path) > 1 for path in plan):
+        return None
+    return [path[0] for path in plan]
+
+
+def _record(plan: list[tuple[str, ...]], row: list[str]) -> JsonObject:
+    record: JsonObject = {}
+    for path, cell in zip(plan, row, strict=True):
+        if len(path) == 1:
+            record[path[0]] = cell
+            continue
+        inner = record
+        for part in path[:-1]:
+            inner = inner.setdefault(part, {})
+        inner[path[-1]] = cell
+    return record
+
+
+def _cells(count: int) -> str:
+    return "1 cell" if count == 1 else f"{count} cells"
+
+
+def _words(error: str) -> str:
+    if "unexpected end" in error or "does not end" in error:
+        return "opens a quote that is never closed"
+    if "expected after" in error:
+        return f"is cut wrongly by its quotes ({error})"
+    if "new-line character" in error:
+        return "holds a carriage return outside quotes"
+    return error

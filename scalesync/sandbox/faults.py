@@ -1,0 +1,196 @@
+"""The fault schedule: rules, drawn from the seed and the count of matching requests alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+KINDS = ("latency", "error", "reset", "hang", "cut", "html502", "outage", "lag")
+CLASSES = ("create", "get", "list", "mutate", "batch", "project", "result", "any")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaultRule:
+    """One fault and when it strikes. Without `share`, `at` or `between` it strikes always.
+
+    kind: latency (wait `seconds` + up to `jitter`), error (`status`), reset (RST), hang (no answer until
+        the client leaves or `seconds` are over), cut (half the promised body), html502 (a proxy's page),
+        outage (`status`, or connections reset when status is 0), lag (a new task is unseen by lists for `seconds`).
+    on: class of requests, or several joined by "|".
+    share: probability, seeded. at: numbers of matching requests, from 0. between: seconds since the rule was set.
+    times: strikes at most this often.
+    after_write: error, reset, html502 and hang strike when the request has been carried out; its reply is lost.
+    retry_after: seconds, sent as Retry-After with error and outage.
+    Raises ValueError for impossible settings.
+    """
+
+    kind: str
+    on: str = "any"
+    share: float | None = None
+    at: tuple[int, ...] | None = None
+    between: tuple[float, float] | None = None
+    times: int | None = None
+    status: int | None = None
+    seconds: float | None = None
+    jitter: float = 0.0
+    after_write: bool = False
+    retry_after: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"kind {self.kind!r} is none of {', '.join(KINDS)}")
+        unknown = set(self.on.split("|")) - set(CLASSES)
+        if unknown:
+            raise ValueError(f"on {sorted(unknown)[0]!r} is none of {', '.join(CLASSES)}")
+        if self.share is not None and not 0 <= self.share <= 1:
+            raise ValueError(f"share must lie in 0..1, got {self.share}")
+        if self.between is not None and not self.between[0] <= self.between[1]:
+            raise ValueError(f"between must be (start, end), got {self.between}")
+        if self.status is not None and not (400 <= self.status <= 599 or self.status == 0):
+            raise ValueError(f"status must lie in 400..599, got {self.status}")
+        if self.kind in ("latency", "lag") and self.seconds is None:
+            raise ValueError(f"{self.kind} needs seconds")
+        if min(self.seconds or 0, self.jitter, self.retry_after or 0) < 0:
+            raise ValueError("seconds, jitter and retry_after must not be negative")
+        if self.kind == "lag" and self.on not in ("create", "any"):
+            raise ValueError("lag works on creates only")
+
+    def concerns(self, kind: str) -> bool:
+        """Whether a request of this class counts for the rule."""
+        if self.kind == "lag":
+            return kind == "create"
+        return "any" in (wanted := self.on.split("|")) or kind in wanted
+
+
+@dataclass(slots=True)
+class _Active:
+    rule: FaultRule
+    since_s: float
+    seen: int = 0
+    struck: int = 0
+
+
+@dataclass(slots=True)
+class Decision:
+    """What happens to one request: waits add up, one rule at most breaks it."""
+
+    latency_s: float = 0.0
+    lag_s: float = 0.0
+    rule: FaultRule | None = None
+
+    @property
+    def name(self) -> str | None:
+        """For the journal."""
+        if self.rule is not None:
+            return self.rule.kind + ("_after_write" if self.rule.after_write else "")
+        if self.lag_s:
+            return "lag"
+        return "latency" if self.latency_s else None
+
+
+NOTHING = Decision()
+
+
+class FaultPlan:
+    """The rules in force. The same seed and the same row of matching requests give the same faults."""
+
+    def __init__(self, rules: Iterable[FaultRule], seed: int, monotonic: Callable[[], float]) -> None:
+        self._seed = seed
+        self._monotonic = monotonic
+        self._active: list[_Active] = []
+        self.replace(rules)
+
+    @property
+    def rules(self) -> list[FaultRule]:
+        """The rules, in the order they are asked."""
+        return [active.rule for active in self._active]
+
+    def replace(self, rules: Iterable[FaultRule]) -> None:
+        """Change the schedule; counts and windows start anew."""
+        since_s = self._monotonic()
+        self._active = [_Active(rule, since_s) for rule in rules]
+
+    def decide(self, kind: str) -> Decision:
+        """What happens to the next request of class `kind`."""
+        if not self._active:
+            return NOTHING
+        now_s = self._monotonic()
+        decision = Decision()
+        for number, active in enumerate(self._active):
+            if not active.rule.concerns(kind):
+                continue
+            place = active.seen
+            active.seen += 1
+            if not self._strikes(active, number, place, now_s):
+                continue
+            if active.rule.kind in ("latency", "lag") or decision.rule is None:
+                active.struck += 1
+                self._apply(decision, active.rule, f"{number}:{place}")
+        return decision
+
+    def _strikes(self, active: _Active, number: int, place: int, now_s: float) -> bool:
+        rule = active.rule
+        if rule.times is not None and active.struck >= rule.times:
+            return False
+        if rule.at is not None and place not in rule.at:
+            return False
+        if rule.between is not None and not rule.between[0] <= now_s - active.since_s < rule.between[1]:
+            return False
+        return rule.share is None or self._draw(f"{number}:{place}") < rule.share
+
+    def _draw(self, label: str) -> float:
+        digest = hashlib.blake2b(f"{self._seed}:fault:{label}".encode(), digest_size=8).digest()
+        return int.from_bytes(digest, "big") / 2**64
+
+    def _apply(self, decision: Decision, rule: FaultRule, label: str) -> None:
+        if rule.kind == "latency":
+            decision.latency_s += (rule.seconds or 0.0) + rule.jitter * self._draw(f"jitter:{label}")
+        elif rule.kind == "lag":
+            decision.lag_s = max(decision.lag_s, rule.seconds or 0.0)
+        else:
+            decision.rule = rule
+
+
+def rules_from(items: object, where: str = "faults") -> list[FaultRule]:
+    """Rules of a list of mappings. Raises ValueError that names the rule and the field."""
+    try:
+        listed = msgspec.convert(items, list[dict[str, Any]])
+    except msgspec.ValidationError as error:
+        raise ValueError(f"{where}: {error}") from error
+    known = {field.name for field in fields(FaultRule)}
+    rules = []
+    for number, item in enumerate(listed):
+        unknown = sorted(set(item) - known)
+        if unknown:
+            raise ValueError(f"{where}: rule {number}: unknown field {unknown[0]!r}; known are {sorted(known)}")
+        try:
+            rules.append(msgspec.convert(item, FaultRule))
+        except ValueError as error:
+            raise ValueError(f"{where}: rule {number}: {error}") from error
+    return rules
+
+
+def load_faults(path: str | Path) -> list[FaultRule]:
+    """Rules of a TOML file (`[[rule]]` tables) or a JSON file (a list, or `{"rule": [...]}`).
+
+    Raises ValueError when it cannot be read or a rule is wrong; the text names file, rule and field.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+        data: object = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from error
+    if isinstance(data, dict):
+        extra = sorted(set(data) - {"rule"})
+        if extra:
+            raise ValueError(f"{path}: unknown table {extra[0]!r}; rules are written as [[rule]]")
+        data = data.get("rule", [])
+    return rules_from(data, str(path))

@@ -1,0 +1,74 @@
+"""What the server saw: the last requests, counters over all of them, and how many at once."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterator
+from typing import NamedTuple
+
+DEFAULT_SIZE = 10_000
+
+
+class Seen(NamedTuple):
+    """One request. status 0: no complete reply was sent. at_s: monotonic, when its head arrived."""
+
+    method: str
+    path: str
+    query: str
+    kind: str
+    status: int
+    fault: str | None
+    at_s: float
+
+
+class Journal:
+    """Bounded list of Seen, oldest first, with counters that are not bounded."""
+
+    def __init__(self, size: int | None) -> None:
+        self._seen: deque[Seen] = deque(maxlen=DEFAULT_SIZE if size is None else size)
+        self.counts: Counter[tuple[str, int]] = Counter()  # by (kind, status)
+        self.faults: Counter[str] = Counter()
+        self.in_flight = 0
+        self.peak_in_flight = 0
+
+    def enter(self) -> None:
+        """A request came in."""
+        self.in_flight += 1
+        self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
+
+    def leave(self, seen: Seen) -> None:
+        """A request was answered, or dropped."""
+        self.in_flight -= 1
+        self.counts[seen.kind, seen.status] += 1
+        if seen.fault is not None:
+            self.faults[seen.fault] += 1
+        if self._seen.maxlen:
+            self._seen.append(seen)
+
+    def of(self, kind: str) -> list[Seen]:
+        """The remembered requests of one kind: create, get, list, mutate, batch, project, result, other."""
+        return [seen for seen in self._seen if seen.kind == kind]
+
+    def count(self, kind: str | None = None, status: int | None = None) -> int:
+        """How many requests there were of a kind, with a status; None stands for any."""
+        return sum(
+            number
+            for (k, s), number in self.counts.items()
+            if (kind is None or k == kind) and (status is None or s == status)
+        )
+
+    def clear(self) -> None:
+        """Forget everything but what is in flight."""
+        self._seen.clear()
+        self.counts.clear()
+        self.faults.clear()
+        self.peak_in_flight = self.in_flight
+
+    def __len__(self) -> int:
+        return len(self._seen)
+
+    def __iter__(self) -> Iterator[Seen]:
+        return iter(self._seen)
+
+    def __getitem__(self, place: int) -> Seen:
+        return self._seen[place]

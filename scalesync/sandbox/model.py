@@ -1,0 +1,104 @@
+"""What the sandbox holds: tasks, batches, projects. Compact, for a million tasks lie in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+PENDING = "pending"
+COMPLETED = "completed"
+CANCELED = "canceled"
+ERROR = "error"
+STATUSES = (PENDING, COMPLETED, CANCELED, ERROR)
+REVIEWS = ("pending", "accepted", "fixed", "rejected", "commented")
+
+
+class Extra(msgspec.Struct, omit_defaults=True, gc=False):
+    """What few tasks have."""
+
+    response: bytes | None = None  # JSON that replaces the synthetic answer
+    review: str | None = None
+    audits: bytes | None = None  # JSON array
+    started: bool = False
+    clear_on_error: bool = False
+
+
+class Task(msgspec.Struct, array_like=True, gc=False):
+    """One task. Refers to its project and batch by number, so it is in no reference cycle (gc=False)."""
+
+    seq: int  # place in the world's order of creation; the id's tail
+    created_ms: int
+    type: str
+    body: bytes  # JSON members that never change: type, instruction, params, ...
+    project: int = -1
+    batch: int = -1
+    version: int = -1  # project_param_version, -1 when none
+    status: str = PENDING
+    updated_ms: int = 0
+    completed_ms: int = 0  # 0: never completed
+    due_ms: int = 0  # when the timer completes or fails it; 0: no timer
+    bad: bool = False  # its attachment cannot be fetched
+    listed: bool = True  # False while lists lag behind
+    priority: int = 0
+    revision: int = 0  # raised when the answer is made anew
+    unique_id: str | None = None
+    metadata: bytes | None = None  # None is {}
+    tags: tuple[str, ...] | None = None
+    extra: Extra | None = None
+
+
+@dataclass(slots=True)
+class Batch:
+    """One batch and its counters, which always agree with its tasks."""
+
+    number: int
+    id: str
+    name: str
+    project: int
+    created_ms: int
+    staging: bool
+    rapid: bool
+    callback: str = ""
+    metadata: bytes = b"{}"
+    options: dict[str, bool] = field(default_factory=dict)
+    archived: bool = False
+    completed_ms: int = 0
+    audited_ms: int = 0
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATUSES, 0))
+
+    @property
+    def status(self) -> str:
+        """`staging`, `in_progress` or `completed`."""
+        if self.staging:
+            return "staging"
+        return "completed" if self.completed_ms else "in_progress"
+
+
+class Version(msgspec.Struct):
+    """One entry of a project's history; `params` maps names to raw JSON."""
+
+    created_ms: int
+    params: dict[str, bytes]
+
+
+@dataclass(slots=True)
+class Project:
+    """One project; the last version counts."""
+
+    number: int
+    id: str
+    name: str
+    type: str
+    created_ms: int
+    rapid: bool = False
+    studio: bool = False
+    archived: bool = False
+    options: dict[str, bytes] = field(default_factory=dict)
+    versions: list[Version] = field(default_factory=list)
+    ontologies: list[bytes] = field(default_factory=list)
+
+    @property
+    def stages(self) -> bool:
+        """Whether its batches start in `staging`. Source: Node SDK."""
+        return self.rapid or self.studio

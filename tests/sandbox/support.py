@@ -1,0 +1,95 @@
+"""An engine without a socket, and a clock that stands still until told."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+from urllib.parse import quote
+
+from scalesync.sandbox import SandboxConfig
+from scalesync.sandbox.engine import Engine
+from scalesync.sandbox.faults import FaultPlan
+from scalesync.sandbox.routes import kind_of
+from scalesync.sandbox.store import Store
+from scalesync.sandbox.wire import Call, Reply
+
+START_MS = 1_700_000_000_000
+CREATE = {"attachment": "hello", "attachment_type": "text", "categories": ["a", "b"]}
+
+
+def basic(key: str) -> str:
+    return "Basic " + base64.b64encode(f"{key}:".encode()).decode()
+
+
+class Clock:
+    """Milliseconds for `clock`, seconds for `monotonic`."""
+
+    def __init__(self) -> None:
+        self.ms = START_MS
+
+    def __call__(self) -> int:
+        return self.ms
+
+    def seconds(self) -> float:
+        return self.ms / 1000
+
+    def forward(self, seconds: float) -> None:
+        self.ms += int(seconds * 1000)
+
+
+class Api:
+    """Calls the engine as the server would."""
+
+    def __init__(self, key: str = "live_key", **settings: Any) -> None:
+        self.clock = Clock()
+        settings.setdefault("clock", self.clock)
+        settings.setdefault("monotonic", self.clock.seconds)
+        self.config = SandboxConfig(**settings)
+        self.store = Store(self.config)
+        self.store.set_base_url("http://sandbox")
+        self.engine = Engine(self.config, FaultPlan((), 0, self.config.monotonic), self.store)
+        self.key = key
+
+    @property
+    def world(self) -> Any:
+        return self.store.world("test" if self.key.startswith("test_") else "live")
+
+    def reply(self, method: str, target: str, body: bytes = b"", **rest: Any) -> Reply:
+        key = rest.pop("key", self.key)
+        call = Call(method, target, body, **rest)
+        return self.engine.api(call, kind_of(method, call.path), basic(key))
+
+    def call(self, method: str, target: str, body: Any = None, **rest: Any) -> tuple[int, Any]:
+        raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        reply = self.reply(method, target, raw, **rest)
+        return reply.status, json.loads(reply.body) if reply.kind.startswith("application/json") else reply.body
+
+    def get(self, target: str, **rest: Any) -> Any:
+        status, body = self.call("GET", target, **rest)
+        assert status == 200, body
+        return body
+
+    def post(self, target: str, body: Any = None, **rest: Any) -> Any:
+        status, reply = self.call("POST", target, body, **rest)
+        assert status == 200, reply
+        return reply
+
+    def create(self, kind: str = "categorization", **fields: Any) -> Any:
+        return self.post(f"/task/{kind}", {**(CREATE if kind == "categorization" else {}), **fields})
+
+    def refused(self, method: str, target: str, body: Any = None, **rest: Any) -> tuple[int, str]:
+        status, reply = self.call(method, target, body, **rest)
+        assert reply["status_code"] == status
+        return status, reply["error"]
+
+    def walk(self, query: str = "", limit: int = 7) -> list[Any]:
+        """All documents of a listing, by next_token."""
+        docs, token = [], ""
+        while True:
+            page = self.get(f"/tasks?limit={limit}{query}" + (f"&next_token={quote(token)}" if token else ""))
+            docs += page["docs"]
+            if not page["has_more"]:
+                assert "next_token" not in page
+                return docs
+            token = page["next_token"]

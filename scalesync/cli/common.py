@@ -1,0 +1,186 @@
+"""What all commands share: the settings' options before or after the name, examples in the help, running a flow."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from scalesync.cli.masking import Mask
+from scalesync.cli.output import tell
+from scalesync.errors import ConfigError
+
+if TYPE_CHECKING:
+    from scalesync.cli.progress import ProgressDisplay
+    from scalesync.config import Settings
+
+T = TypeVar("T")
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """The options every command takes, as typed; None, False and 0 mean not typed."""
+
+    base_url: str | None = None
+    profile: str | None = None
+    ledger: Path | None = None
+    rate: str | None = None
+    rate_all: str | None = None
+    concurrency: str | None = None
+    allow_http: bool = False
+    json: bool = False
+    verbose: int = 0
+    quiet: bool = False
+
+    def over(self, outer: Common) -> Common:
+        """These options, and those of `outer` where nothing was typed; every -v counts."""
+        chosen = {
+            item.name: outer_value if own is None or own is False else own
+            for item in fields(self)
+            for own, outer_value in [(getattr(self, item.name), getattr(outer, item.name))]
+        }
+        return Common(**{**chosen, "verbose": self.verbose + outer.verbose})
+
+
+@dataclass(slots=True)
+class Invocation:
+    """One run of the program: the common options and what must not be printed."""
+
+    common: Common = field(default_factory=Common)
+    mask: Mask = field(default_factory=Mask)
+
+    def settings(self, *, need_key: bool = True) -> Settings:
+        """Resolve the settings; from here on the key is masked in everything printed."""
+        from scalesync.config import resolve_settings
+
+        asked = self.common
+        settings = resolve_settings(
+            base_url=asked.base_url,
+            profile=asked.profile,
+            ledger=asked.ledger,
+            rate=asked.rate,
+            rate_all=asked.rate_all,
+            concurrency=asked.concurrency,
+            allow_http=asked.allow_http,
+            need_key=need_key,
+        )
+        self.mask.add(settings.api_key)
+        if asked.verbose and not asked.quiet:
+            tell(self.mask(f"target {settings.target}, ledger {settings.ledger}"))
+        return settings
+
+    def display(self) -> ProgressDisplay:
+        """The observer that shows a flow's progress."""
+        from scalesync.cli.progress import ProgressDisplay
+
+        return ProgressDisplay(quiet=self.common.quiet, mask=self.mask)
+
+    def start_logging(self) -> None:
+        """-v shows scalesync's own log, -vv its details as well; nothing without them."""
+        if not self.common.verbose or self.common.quiet:
+            return
+        from scalesync.cli.logs import log_to_stderr
+
+        log_to_stderr(self.common.verbose, self.mask)
+
+
+def run_async(flow: Callable[..., Awaitable[T]], *args: Any) -> T:
+    """Run a flow to its end, on uvloop where it is installed. Raises Interrupted after SIGINT or SIGTERM."""
+    import importlib.util
+
+    import anyio
+
+    from scalesync.cli.signals import until_signal
+
+    fast = importlib.util.find_spec("uvloop") is not None
+    return anyio.run(until_signal, flow, args, backend_options={"use_uvloop": fast})
+
+
+class SyncCommand(click.Command):
+    """A command that also takes the common options and ends its help with examples.
+
+    examples: command lines without the prompt. commons: names of the common options it takes, None for all.
+    """
+
+    def __init__(
+        self, *args: Any, examples: Sequence[str] = (), commons: Sequence[str] | None = None, **kwargs: Any
+    ) -> None:
+        kwargs["context_settings"] = {**CONTEXT, **(kwargs.get("context_settings") or {})}
+        super().__init__(*args, **kwargs)
+        self.examples = tuple(examples)
+        own = {parameter.name for parameter in self.params}
+        self.shared = [
+            option
+            for option in common_options()
+            if option.name not in own and (commons is None or option.name in commons)
+        ]
+        self.params.extend(self.shared)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        invocation = ctx.ensure_object(Invocation)
+        typed = Common(**{str(option.name): ctx.params.pop(str(option.name)) for option in self.shared})
+        invocation.common = typed.over(invocation.common)
+        invocation.start_logging()
+        return super().invoke(ctx)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        own = [item for item in self.get_params(ctx) if item not in self.shared]
+        write_options(ctx, formatter, "Options", own)
+        write_options(ctx, formatter, "Options of every command", self.shared)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        write_examples(formatter, self.examples)
+
+
+def write_options(
+    ctx: click.Context, formatter: click.HelpFormatter, title: str, options: Sequence[click.Parameter]
+) -> None:
+    """One titled list of options."""
+    named = [option for option in options if isinstance(option, click.Option)]
+    records = [record for option in named if (record := option.get_help_record(ctx)) is not None]
+    if records:
+        with formatter.section(title):
+            formatter.write_dl(records)
+
+
+def write_examples(formatter: click.HelpFormatter, examples: Sequence[str]) -> None:
+    """Examples are printed as they stand: a command line must not be wrapped."""
+    if not examples:
+        return
+    with formatter.section("Examples"):
+        for line in examples:
+            formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
+
+
+def common_options() -> list[click.Option]:
+    """Fresh options, for each command shows and parses its own."""
+    return [
+        click.Option(["--base-url"], metavar="URL", help="API address, the v1 root  [SCALE_API_URL]"),
+        click.Option(["--profile"], metavar="NAME", help="read config/NAME.toml, here or in your config folder"),
+        click.Option(["--ledger"], metavar="FILE", type=click.Path(path_type=Path), help="ledger  [./scalesync.db]"),
+        click.Option(["--rate"], metavar="R", help="requests of the job's own class: 30, 100/min or auto"),
+        click.Option(["--rate-all"], metavar="R", help="all requests together, such as 50 or 1000/min"),
+        click.Option(["--concurrency"], metavar="N", help="requests in flight: 1 to 512, or auto"),
+        click.Option(["--allow-http"], is_flag=True, help="plain http to other machines; sends the key in clear"),
+        click.Option(["--json"], is_flag=True, help="print one JSON object and nothing else on standard output"),
+        click.Option(["-v", "--verbose"], count=True, help="say more; twice for details and tracebacks"),
+        click.Option(["-q", "--quiet"], is_flag=True, help="no progress and no notes"),
+    ]
+
+
+def listed(values: Sequence[str]) -> tuple[str, ...]:
+    """Values of an option that may be repeated, comma separated, or both."""
+    return tuple(part.strip() for value in values for part in value.split(",") if part.strip())
+
+
+def one_of(name: str, values: Sequence[str], allowed: Sequence[str]) -> tuple[str, ...]:
+    """`listed`, each of them known. Raises ConfigError naming the option."""
+    parts = listed(values)
+    for part in parts:
+        if part not in allowed:
+            raise ConfigError(f"{name} {part!r} is unknown; use {', '.join(allowed)}")
+    return parts

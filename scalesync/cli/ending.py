@@ -1,0 +1,85 @@
+"""How a run that raised ends: one sentence on standard error and an exit code."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+
+import click
+
+from scalesync.cli.common import Invocation
+from scalesync.cli.output import output_is_broken, say_json, tell
+from scalesync.errors import ScalesyncError, StopRun
+
+INTERRUPTED = "stopped; run the same command again"
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+def report(error: BaseException, invocation: Invocation, *, as_json: bool) -> int:
+    """Print what happened and return the exit code.
+
+    With as_json the same goes to standard output as {"error", "exit_code"}.
+    """
+    cause = main_cause(error)
+    if isinstance(cause, click.exceptions.NoArgsIsHelpError):
+        tell(cause.format_message())
+        return 2
+    if isinstance(cause, OSError) and output_is_broken() and cause.errno == errno.EPIPE:
+        return 0
+    sentence, code = describe(cause)
+    sentence = invocation.mask(sentence)
+    if invocation.common.verbose > 1:
+        import traceback
+
+        tell(invocation.mask("".join(traceback.format_exception(error)).rstrip()))
+    tell(f"scalesync: {sentence}")
+    if as_json:
+        try:
+            say_json({"error": sentence, "exit_code": code})
+        except OSError:
+            return code
+    return code
+
+
+def describe(error: BaseException) -> tuple[str, int]:
+    """One sentence and the exit code for anything that can be raised."""
+    if isinstance(error, ScalesyncError):
+        return str(error) or type(error).__doc__ or type(error).__name__, error.exit_code
+    if isinstance(error, click.UsageError):
+        where = error.ctx.command_path if error.ctx is not None else "scalesync"
+        return f"{error.format_message()} ({where} --help says more)", 2
+    if isinstance(error, click.ClickException):
+        return error.format_message(), 2
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        return INTERRUPTED, 3
+    if isinstance(error, OSError) and (error.errno in _FULL or error.filename is not None):
+        return _describe_file(error), 3
+    if isinstance(error, MemoryError):
+        return "out of memory; the same command carries on with what is done", 3
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return f"{text} - this is a bug, run again with -v -v for the traceback", 1
+
+
+def main_cause(error: BaseException) -> BaseException:
+    """Of several errors raised at once, the one that decides: a stop, else one of ours, else the first."""
+    leaves = list(_leaves(error))
+    for kind in (StopRun, ScalesyncError, KeyboardInterrupt, OSError):
+        for leaf in leaves:
+            if isinstance(leaf, kind):
+                return leaf
+    return leaves[0]
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+def _describe_file(error: OSError) -> str:
+    where = "" if error.filename is None else f"{error.filename}: "
+    if error.errno in _FULL:
+        return f"{where}no space left; make room, then run the same command again"
+    return f"{where}{error.strerror or error}; the same command carries on once that is mended"

@@ -1,0 +1,181 @@
+"""`scalesync status`, `failures` and `retry`: what the ledger knows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from scalesync.cli.common import Invocation, SyncCommand, run_async
+from scalesync.cli.output import count, facts, say, say_json
+from scalesync.errors import ConfigError
+from scalesync.flows.options import FailureGroup, JobStatus
+
+SHOWN_DIFFERENCES = 5
+
+
+@click.command(
+    "status",
+    cls=SyncCommand,
+    examples=("scalesync status", "scalesync status --job nightly", "scalesync --ledger other.db status --json"),
+    short_help="jobs the ledger knows, and how far they are",
+)
+@click.option("--job", metavar="NAME", help="only this job")
+@click.pass_obj
+def status_command(invocation: Invocation, /, job: str | None) -> int:
+    """Show the jobs of the ledger: running, finished or unfinished, with their counts."""
+    settings = invocation.settings(need_key=False)
+
+    from scalesync.flows.inspect import job_status
+
+    jobs = run_async(job_status, settings, job)
+    if invocation.common.json:
+        say_json(invocation.mask.deep({"jobs": [asdict(item) for item in jobs]}))
+        return 0
+    if not jobs:
+        say("no jobs yet: scalesync import or scalesync export makes one")
+    for line in _blocks(_job_text(item) for item in jobs):
+        say(invocation.mask(line))
+    return 0
+
+
+@click.command(
+    "failures",
+    cls=SyncCommand,
+    examples=(
+        "scalesync failures",
+        "scalesync failures --job nightly --limit 1",
+        "scalesync failures --job nightly --out failed.jsonl",
+        "scalesync failures --group failed-400-3f2a1c --json",
+    ),
+    short_help="what failed and why; writes it back out as a source",
+)
+@click.option("--job", metavar="NAME", help="only this job")
+@click.option("--group", metavar="G", help="only this group, as listed")
+@click.option(
+    "--out",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="write the records themselves to FILE as JSONL, to be mended and imported",
+)
+@click.option(
+    "--limit", type=click.IntRange(0, 3), default=3, show_default=True, metavar="N", help="examples per group"
+)
+@click.pass_obj
+def failures_command(
+    invocation: Invocation, /, job: str | None, group: str | None, out: Path | None, limit: int
+) -> int:
+    """Show failed, invalid and conflicting records by cause, each with its file and line.
+
+    With --out they are written to a file that can be imported again.
+    """
+    if out is not None:
+        _spare(out)
+    settings = invocation.settings(need_key=False)
+
+    from scalesync.flows.inspect import job_status, list_failures, write_failures
+
+    if job is not None:
+        run_async(job_status, settings, job)  # tells a name that is unknown from one without failures
+    groups = run_async(list_failures, settings, job, group, limit)
+    written = None if out is None else run_async(write_failures, settings, job, group, out)
+    if invocation.common.json:
+        value: dict[str, Any] = {"failures": [asdict(item) for item in groups]}
+        if out is not None:
+            value |= {"out": str(out), "written": written}
+        say_json(invocation.mask.deep(value))
+        return 0
+    if not groups:
+        say("nothing failed" if group is None else f"nothing failed in group {group}")
+    for line in _blocks(_failure_text(item) for item in groups):
+        say(invocation.mask(line))
+    if written is not None:
+        say(invocation.mask(f"wrote {count(written, 'line')} to {out}; the reasons lie beside it"))
+    return 0
+
+
+@click.command(
+    "retry",
+    cls=SyncCommand,
+    examples=("scalesync retry --job nightly", "scalesync retry --job nightly --group failed-400-3f2a1c --json"),
+    short_help="send failed records again",
+)
+@click.option("--job", metavar="NAME", help="the job whose failed records are sent again")
+@click.option("--group", metavar="G", help="only this group, as `scalesync failures` lists it")
+@click.option("--yes", is_flag=True, help="send more than 1,000 records with a live key without a terminal")
+@click.pass_obj
+def retry_command(invocation: Invocation, /, job: str | None, group: str | None, yes: bool) -> int:
+    """Send failed records again, as they stand in their sources now, under the same unique_id."""
+    settings = invocation.settings()
+
+    from scalesync.cli.results import show_import
+    from scalesync.flows.retry import run_retry
+
+    with invocation.display() as display:
+        summary = run_async(partial(run_retry, yes=yes), settings, job, group, display)
+    return show_import(summary, invocation)
+
+
+def _spare(out: Path) -> None:
+    """Refuse a file that `failures` did not write itself: the job's own source lies near at hand."""
+    if out.exists() and not Path(f"{out}.reasons.jsonl").exists():
+        raise ConfigError(f"{out} exists and was not written by scalesync failures; choose another file")
+
+
+def _blocks(texts: Iterable[str]) -> Iterable[str]:
+    """Texts with an empty line between them."""
+    for number, text in enumerate(texts):
+        yield f"\n{text}" if number else text
+
+
+def _job_text(job: JobStatus) -> str:
+    counts = ", ".join(f"{number:,} {name}" for name, number in job.counts.items() if number or name == "read")
+    rows = {
+        "target": f"{job.target} ({job.mode})",
+        "counts": counts or "none yet",
+        "started": job.started_at or "never",
+        "ended": job.ended_at or "not yet",
+        "running": job.running or "",
+        "sources": ", ".join(job.sources),
+        "last": job.last or "",
+    }
+    told = {name: value for name, value in rows.items() if value}
+    return f"{job.job}: {job.command}, {job.state}\n{facts(told, indent=2)}"
+
+
+def _failure_text(group: FailureGroup) -> str:
+    status = "" if group.status is None else f" (HTTP {group.status})"
+    head = f"{group.job}, group {group.group}: {group.count:,} {group.state}{status}: {group.message}"
+    return "\n".join([head, *(f"  {_example_text(example, group.message)}" for example in group.examples)])
+
+
+def _example_text(example: Mapping[str, Any], known: str) -> str:
+    place = f"{example.get('file') or '?'}:{example.get('line') or '?'}"
+    parts = [place, str(example.get("unique_id") or "no unique_id")]
+    if example.get("task_id"):
+        parts.append(f"task {example['task_id']}")
+    if example.get("earlier"):
+        parts.append(f"first at {example['earlier']}")
+    if example.get("reason") and example["reason"] != known:
+        parts.append(str(example["reason"]))
+    return "\n".join(["  ".join(parts), *_difference_lines(example.get("differences") or {})])
+
+
+def _difference_lines(differences: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for name, pair in list(differences.items())[:SHOWN_DIFFERENCES]:
+        ours, theirs = pair if isinstance(pair, list | tuple) and len(pair) == 2 else (pair, "?")
+        lines.append(f"    {name}: ours {_short(ours)}, theirs {_short(theirs)}")
+    if len(differences) > SHOWN_DIFFERENCES:
+        lines.append(f"    and {len(differences) - SHOWN_DIFFERENCES} more")
+    return lines
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else f"{text[:57]}..."

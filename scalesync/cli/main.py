@@ -1,0 +1,155 @@
+"""The group of commands, and the one place where an ending becomes an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+from scalesync.cli.common import CONTEXT, Common, Invocation, common_options, write_examples, write_options
+from scalesync.cli.ending import report
+from scalesync.errors import ConfigError
+
+COMMANDS = {
+    "demo": ("scalesync.cli.demo", "the whole loop on the embedded sandbox: records in, annotations out"),
+    "sandbox": ("scalesync.cli.sandbox", "serve the embedded emulator of the API"),
+    "import": ("scalesync.cli.ingest", "create one task per record, exactly once"),
+    "export": ("scalesync.cli.export", "write tasks and their annotations to files"),
+    "status": ("scalesync.cli.inspect", "jobs the ledger knows, and how far they are"),
+    "failures": ("scalesync.cli.inspect", "what failed and why; writes it back out as a source"),
+    "retry": ("scalesync.cli.inspect", "send failed records again"),
+}
+RESERVED = (
+    *("backfill", "apply", "verify", "ledger", "compact", "report"),
+    *("upload", "listen", "batches", "projects", "files", "team", "studio"),
+)
+EXAMPLES = (
+    "scalesync demo",
+    "scalesync import records.jsonl --type categorization --project reviews",
+    "scalesync export --out annotations --project reviews --status completed",
+    "scalesync --profile staging status",
+)
+
+
+class LazyGroup(click.Group):
+    """Knows its commands by name and line of help; imports one when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in RESERVED:
+            return reserved(cmd_name)
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(COMMANDS[cmd_name][0])
+        command: click.Command = getattr(module, f"{cmd_name}_command")
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.NoSuchCommand as error:
+            raise click.NoSuchCommand(args[0], possibilities=list(COMMANDS), ctx=ctx) from error
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        self.format_commands(ctx, formatter)
+        write_options(ctx, formatter, "Options, before or after the command", self.get_params(ctx))
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        write_examples(formatter, EXAMPLES)
+        formatter.write_paragraph()
+        formatter.write_text(f"Reserved, not built yet: {', '.join(RESERVED)}.")
+
+
+def reserved(name: str) -> click.Command:
+    """A command that only says that it is not there yet, whatever follows its name."""
+
+    def refuse(rest: tuple[str, ...]) -> NoReturn:
+        raise ConfigError(f"`scalesync {name}` is not built yet; the name is reserved")
+
+    return click.Command(
+        name,
+        callback=refuse,
+        params=[click.Argument(["rest"], nargs=-1, type=click.UNPROCESSED)],
+        context_settings={"ignore_unknown_options": True},
+        add_help_option=False,
+        hidden=True,
+    )
+
+
+def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if not value or ctx.resilient_parsing:
+        return
+    from importlib.metadata import version
+
+    click.echo(f"scalesync {version('scalesync')}")
+    ctx.exit()
+
+
+@click.pass_context
+def _begin(ctx: click.Context, /, **typed: Any) -> None:
+    ctx.ensure_object(Invocation).common = Common(**typed)
+
+
+cli = LazyGroup(
+    "scalesync",
+    callback=_begin,
+    params=[
+        *common_options(),
+        click.Option(
+            ["--version"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_print_version,
+            help="print the version",
+        ),
+    ],
+    help="Bulk import of labelling tasks and export of annotations: rate-limited, exactly once, resumable.",
+    context_settings=CONTEXT,
+)
+
+
+def run(args: Sequence[str]) -> int:
+    """Run one command line and return its exit code; nothing but the code and the output leaves here."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    invocation = Invocation()
+    invocation.mask.add(os.environ.get("SCALE_API_KEY", ""))
+    try:
+        return _dispatch(list(args), invocation)
+    except (Exception, KeyboardInterrupt) as error:
+        return report(error, invocation, as_json="--json" in args)
+
+
+def _dispatch(args: list[str], invocation: Invocation) -> int:
+    completion = os.environ.get("_SCALESYNC_COMPLETE")
+    if completion:
+        from click.shell_completion import shell_complete
+
+        return shell_complete(cli, {}, "scalesync", "_SCALESYNC_COMPLETE", completion)
+    try:
+        with cli.make_context("scalesync", args, obj=invocation) as context:
+            code = cli.invoke(context)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    return code if isinstance(code, int) else 0
+
+
+def _interrupt(number: int, frame: object) -> NoReturn:
+    """SIGTERM outside a flow ends like Ctrl-C; inside, the flow's own handler takes it."""
+    raise KeyboardInterrupt

@@ -1,0 +1,157 @@
+"""Progress on standard error: a live line on a terminal, elsewhere a plain line every few seconds."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from scalesync.cli.output import printable, tell
+from scalesync.events import Progress
+
+if TYPE_CHECKING:
+    from rich.live import Live
+
+PLAIN_EVERY_S = 5.0
+LIVE_EVERY_S = 0.25
+BAR_WIDTH = 20
+BAR_FROM = 110  # columns; narrower terminals need them for the figures
+
+
+class ProgressDisplay:
+    """An Observer for people. Used as a context manager, so that the live line is always taken away.
+
+    quiet: show nothing at all. mask: takes secrets out of a text. clock: seconds, for tests.
+    """
+
+    def __init__(
+        self,
+        *,
+        quiet: bool = False,
+        terminal: bool | None = None,
+        mask: Callable[[str], str] = str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._quiet = quiet
+        self._terminal = is_terminal() if terminal is None else terminal
+        self._mask = mask
+        self._clock = clock
+        self._next = clock() + (LIVE_EVERY_S if self._terminal else PLAIN_EVERY_S)
+        self._live: Live | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            live, self._live = self._live, None
+            _harmless(live.stop)
+
+    def progress(self, snapshot: Progress) -> None:
+        """Show the snapshot, unless the last one is too fresh."""
+        now = self._clock()
+        if self._quiet or now < self._next:
+            return
+        self._next = now + (LIVE_EVERY_S if self._terminal else PLAIN_EVERY_S)
+        if self._terminal:
+            _harmless(lambda: self._draw(snapshot))
+        else:
+            tell(progress_line(snapshot))
+
+    def note(self, text: str) -> None:
+        """Show one sentence, above the live line where there is one."""
+        if self._quiet:
+            return
+        line = printable(self._mask(text))
+        if self._live is None:
+            tell(line)
+            return
+        console = self._live.console
+        _harmless(lambda: console.print(line, markup=False, highlight=False, soft_wrap=True))
+
+    def _draw(self, snapshot: Progress) -> None:
+        from rich.console import Console
+        from rich.live import Live
+        from rich.text import Text
+
+        if self._live is None:
+            console = Console(stderr=True)
+            self._live = Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False)
+            self._live.start()
+        bar_width = BAR_WIDTH if self._live.console.width >= BAR_FROM else 0
+        line = Text(progress_line(snapshot, bar_width=bar_width), no_wrap=True, overflow="ellipsis")
+        self._live.update(line, refresh=True)
+
+
+def is_terminal() -> bool:
+    """Whether standard error can show a line that changes."""
+    import os
+
+    return sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") not in {"dumb", "unknown"}
+
+
+def progress_line(snapshot: Progress, *, bar_width: int = 0) -> str:
+    """One snapshot in words: how far, how long still, how fast, what went wrong."""
+    share = _share(snapshot)
+    done = f"{snapshot.done:,}" if snapshot.total is None else f"{snapshot.done:,}/{snapshot.total:,}"
+    parts = [f"{snapshot.phase} {_bar(share, bar_width)}{done} done"]
+    if share is not None:
+        parts.append(f"{int(share * 100)} %")
+    left = _seconds_left(snapshot, share)
+    if left is not None:
+        parts.append(f"{duration(left)} left")
+    limit = "" if snapshot.limit is None else f" (limit {snapshot.limit})"
+    parts.append(f"{snapshot.rate:,.0f}/s{limit}")
+    if snapshot.failed:
+        parts.append(f"{snapshot.failed:,} failed")
+    if snapshot.throttled:
+        parts.append(f"{snapshot.throttled:,} throttled")
+    parts.append(f"{snapshot.in_flight:,} in flight")
+    return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """`42 s`, `3:05 min`, `2:07 h`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes}:{rest:02} min"
+    return f"{minutes // 60}:{minutes % 60:02} h"
+
+
+def _share(snapshot: Progress) -> float | None:
+    share = snapshot.share
+    if share is None and snapshot.total:
+        share = snapshot.done / snapshot.total
+    return None if share is None else min(max(share, 0.0), 1.0)
+
+
+def _seconds_left(snapshot: Progress, share: float | None) -> float | None:
+    if snapshot.rate <= 0:
+        return None
+    if snapshot.total is not None:
+        return max(snapshot.total - snapshot.done, 0) / snapshot.rate
+    if not share:
+        return None
+    return snapshot.done * (1 - share) / share / snapshot.rate
+
+
+def _bar(share: float | None, width: int) -> str:
+    if share is None or not width:
+        return ""
+    filled = int(share * width)
+    return f"[{'#' * filled}{'.' * (width - filled)}] "
+
+
+def _harmless(draw: Callable[[], None]) -> None:
+    """A terminal that went away must not end a run."""
+    try:
+        draw()
+    except (OSError, ValueError):
+        return

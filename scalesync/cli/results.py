@@ -1,0 +1,115 @@
+"""Summaries for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from scalesync.cli.common import Invocation
+from scalesync.cli.output import count, facts, say, say_json, size
+from scalesync.cli.progress import duration
+from scalesync.model import ExportSummary, ImportSummary
+
+OPTIONAL = ("gone", "message")  # in the JSON only when they say something
+LEFT_OUT = "exit_code"
+
+
+def summary_json(summary: ImportSummary | ExportSummary) -> dict[str, Any]:
+    """The contract's fields in the contract's order."""
+    fields = asdict(summary)
+    del fields[LEFT_OUT]
+    for name in OPTIONAL:
+        if name in fields and not fields[name]:
+            del fields[name]
+    return fields
+
+
+def show_import(summary: ImportSummary, invocation: Invocation) -> int:
+    """Print the summary of an import or a retry; returns its exit code."""
+    if invocation.common.json:
+        say_json(invocation.mask.deep(summary_json(summary)))
+        return summary.exit_code
+    rows: dict[str, str | int] = {"job": summary.job, "target": f"{summary.target} ({summary.mode})"}
+    rows["read"] = summary.read
+    for name in ("created", "adopted", "conflicts", "failed", "invalid", "pending", "duplicates", "gone"):
+        number = getattr(summary, name)
+        if number or name in {"created", "failed", "pending"}:
+            rows[name] = number
+    speed = f"{summary.requests:,} in {duration(summary.seconds)}"
+    if summary.tasks_per_second:
+        speed += f", {summary.tasks_per_second:,.0f} tasks/s, at most {summary.peak_in_flight} in flight"
+    _show(invocation, rows, _traffic(speed, summary), summary.message, import_advice(summary, invocation))
+    return summary.exit_code
+
+
+def show_export(summary: ExportSummary, out: Path, invocation: Invocation) -> int:
+    """Print the summary of an export; returns its exit code."""
+    if invocation.common.json:
+        say_json(invocation.mask.deep(summary_json(summary)))
+        return summary.exit_code
+    rows: dict[str, str | int] = {"job": summary.job, "target": f"{summary.target} ({summary.mode})"}
+    rows["tasks"] = summary.tasks
+    rows["files"] = f"{count(summary.files, 'file')}, {size(summary.bytes)}, listed in {out / 'manifest.json'}"
+    if summary.responses_downloaded or summary.responses_failed:
+        rows["responses"] = f"{summary.responses_downloaded:,} stored, {summary.responses_failed:,} failed"
+    if summary.unsettled:
+        rows["unsettled"] = summary.unsettled
+    if summary.watermark:
+        rows["watermark"] = summary.watermark
+    speed = f"{summary.requests:,} in {duration(summary.seconds)}"
+    _show(invocation, rows, _traffic(speed, summary), summary.message, export_advice(summary))
+    return summary.exit_code
+
+
+def import_advice(summary: ImportSummary, invocation: Invocation) -> list[str]:
+    """What to do next, one line each."""
+    where = "" if invocation.common.ledger is None else f" --ledger {_quoted(str(invocation.common.ledger))}"
+    job = f"--job {_quoted(summary.job)}{where}"
+    wrong = summary.failed + summary.invalid + summary.conflicts
+    lines = []
+    if wrong and "scalesync failures" not in summary.message:
+        kinds = _kinds(summary, ("failed", "invalid", "conflicts"))
+        lines.append(f"{kinds}: scalesync failures {job}")
+    if summary.failed:
+        lines.append(f"to send the failed ones again: scalesync retry {job}")
+    if summary.pending:
+        lines.append(f"{count(summary.pending, 'record')} pending: run the same command again to carry on")
+    return lines
+
+
+def export_advice(summary: ExportSummary) -> list[str]:
+    """What to do next, one line each."""
+    lines = []
+    if summary.unsettled:
+        lines.append(
+            f"{count(summary.unsettled, 'slice')} did not settle, tasks may be missing: export again with --again"
+        )
+    if summary.responses_failed:
+        lines.append(f"{count(summary.responses_failed, 'response file')} missing: run the same command again")
+    return lines
+
+
+def _kinds(summary: ImportSummary, names: Iterable[str]) -> str:
+    words = {"conflicts": "in conflict"}
+    return ", ".join(f"{getattr(summary, name):,} {words.get(name, name)}" for name in names if getattr(summary, name))
+
+
+def _traffic(speed: str, summary: ImportSummary | ExportSummary) -> str:
+    extra = [f"{getattr(summary, name):,} {name}" for name in ("retries", "throttled") if getattr(summary, name)]
+    return ", ".join([speed, *extra])
+
+
+def _show(
+    invocation: Invocation, rows: Mapping[str, str | int], traffic: str, message: str, advice: Iterable[str]
+) -> None:
+    text = facts({**rows, "requests": traffic})
+    for line in (text, *([message] if message else []), *advice):
+        say(invocation.mask(line))
+
+
+def _quoted(text: str) -> str:
+    import shlex
+
+    return shlex.quote(text)

@@ -1,0 +1,209 @@
+"""The real program against the real sandbox: whole runs, and everything that goes wrong on the way."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .conftest import KEY, PROGRAM, Ended, Run, Served, environment, sandbox
+
+PROJECT = "reviews"
+IMPORT = ("import", "records.jsonl", "--type", "categorization", "--project", PROJECT)
+RECORDS = 60
+SLOW = '[[rule]]\nkind = "latency"\non = "create"\nseconds = 0.1\n'
+
+
+def write_records(folder: Path, count: int = RECORDS) -> None:
+    lines = (
+        {"attachment": f"text {number}", "attachment_type": "text", "categories": ["good", "bad"], "number": number}
+        for number in range(count)
+    )
+    text = "".join(json.dumps({**line, "metadata": {"n": line.pop("number")}}) + "\n" for line in lines)
+    (folder / "records.jsonl").write_text(text, "utf-8")
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    write_records(tmp_path)
+    with sandbox(tmp_path, "--project", f"{PROJECT}=categorization") as running:
+        yield running
+
+
+def at(served: Served, *args: str) -> tuple[str, ...]:
+    return (*args, "--base-url", served.base_url)
+
+
+def start(folder: Path, *args: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*PROGRAM, *args],
+        cwd=folder,
+        env=environment(folder, SCALE_API_KEY=KEY),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_the_whole_loop(run: Run, served: Served, tmp_path: Path) -> None:
+    summary = run(*at(served, *IMPORT, "--job", "first", "--json")).json
+    assert (summary["job"], summary["mode"], summary["read"], summary["created"]) == ("first", "test", RECORDS, RECORDS)
+    assert served.tasks() == RECORDS
+    again = run(*at(served, *IMPORT, "--job", "first", "--json"))
+    assert (again.code, again.json["created"], again.json["requests"]) == (0, RECORDS, 0)
+    served.ask("/_sandbox/annotate", {"count": "all", "world": "test"})
+    exported = run(*at(served, "export", "--out", "data", "--project", PROJECT, "--json"))
+    assert (exported.code, exported.json["tasks"]) == (0, RECORDS), exported.err
+    listed = json.loads((tmp_path / "data" / "manifest.json").read_text("utf-8"))["files"]
+    assert sum(file["rows"] for file in listed) == RECORDS
+    status = run(*at(served, "status", "--json"))
+    assert [job["job"] for job in status.json["jobs"]].count("first") == 1
+    assert run(*at(served, "failures", "--json")).json == {"failures": []}
+
+
+def test_people_get_a_table_and_the_next_step(run: Run, served: Served, tmp_path: Path) -> None:
+    with (tmp_path / "records.jsonl").open("a") as file:
+        file.write('{"attachment": \n{"attachment_type": "text", "categories": ["x"]}\n')
+    ended = run(*at(served, *IMPORT, "--job", "odd"))
+    assert ended.code == 1, ended.err
+    assert "created" in ended.out
+    assert "scalesync failures --job odd" in ended.out
+    failures = run(*at(served, "failures", "--job", "odd", "--out", "failed.jsonl"))
+    assert failures.code == 0
+    assert f"records.jsonl:{RECORDS + 1}" in failures.out
+    assert (tmp_path / "failed.jsonl").exists()
+    assert run(*at(served, "failures", "--job", "odd", "--out", "failed.jsonl")).code == 0
+    source = (tmp_path / "records.jsonl").read_bytes()
+    assert run(*at(served, "failures", "--job", "odd", "--out", "records.jsonl")).code == 2
+    assert (tmp_path / "records.jsonl").read_bytes() == source
+    unknown = run(*at(served, "failures", "--job", "other"))
+    assert (unknown.code, unknown.out) == (2, "")
+    for args in (("status",), ("status", "--job", "odd")):
+        assert "odd" in run(*at(served, *args)).out
+    groups = run(*at(served, "failures", "--json")).json["failures"]
+    assert sum(group["count"] for group in groups) == 2
+    assert run(*at(served, "retry", "--job", "odd", "--json")).json["job"] == "odd"
+
+
+def test_a_refused_key_stops_with_3(run: Run, tmp_path: Path) -> None:
+    write_records(tmp_path)
+    with sandbox(tmp_path, "--project", f"{PROJECT}=categorization", "--set", f"refuse={KEY}:401") as served:
+        ended = run(*at(served, *IMPORT, "--json"))
+    assert ended.code == 3
+    assert ended.json.get("error") or ended.json["message"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("missing.jsonl", None, "missing.jsonl"),
+        ("picture.jsonl", b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8, "picture.jsonl"),
+        ("folder/none-*.jsonl", None, "none-*.jsonl"),
+    ],
+)
+def test_a_source_that_cannot_be_read_exits_2(
+    run: Run, served: Served, tmp_path: Path, name: str, content: bytes | None, says: str
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    ended = run(*at(served, "import", "records.jsonl", name, "--type", "categorization", "--project", PROJECT))
+    assert (ended.code, ended.out) == (2, "")
+    assert says in ended.err
+    assert ended.err.count("\n") == 1
+    assert served.tasks() == 0
+
+
+@pytest.mark.parametrize("ledger", [".", "no/such/folder/x.db", "records.jsonl"])
+def test_a_ledger_that_cannot_be_used_exits_2(run: Run, served: Served, ledger: str) -> None:
+    ended = run(*at(served, *IMPORT, "--ledger", ledger))
+    assert (ended.code, ended.out) == (2, ""), ended.err
+    assert ended.err.startswith("scalesync: ")
+    assert ended.err.count("\n") == 1
+    assert served.tasks() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_host_that_is_not_there_is_told_and_waiting_for_it_can_be_stopped(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    write_records(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
+    process = start(tmp_path, *IMPORT, "--base-url", url, "--json")
+    assert process.stderr is not None
+    assert "127.0.0.1" in process.stderr.readline()
+    process.send_signal(number)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 3, err
+    assert "Traceback" not in err
+    assert json.loads(out)["exit_code"] == 3
+
+
+def test_standard_input_needs_a_name(run: Run, served: Served, tmp_path: Path) -> None:
+    text = (tmp_path / "records.jsonl").read_text("utf-8")
+    words = ("import", "-", "--type", "categorization", "--project", PROJECT)
+    assert run(*at(served, *words), stdin=text).code == 2
+    ended = run(*at(served, *words, "--job", "piped", "--json"), stdin=text)
+    assert (ended.code, ended.json["created"]) == (0, RECORDS), ended.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_with_3_and_the_same_command_carries_on(
+    run: Run, tmp_path: Path, number: signal.Signals
+) -> None:
+    write_records(tmp_path)
+    (tmp_path / "slow.toml").write_text(SLOW, "utf-8")
+    with sandbox(tmp_path, "--project", f"{PROJECT}=categorization", "--faults", "slow.toml") as served:
+        words = at(served, *IMPORT, "--job", "nightly", "--concurrency", "2", "--json")
+        process = start(tmp_path, *words)
+        while served.tasks() < 5:
+            assert process.poll() is None
+        process.send_signal(number)
+        out, err = process.communicate(timeout=20)
+        stopped = Ended(process.returncode, out, err)
+        assert stopped.code == 3, err
+        assert "Traceback" not in err
+        assert stopped.json["pending"] > 0
+        assert 5 <= served.tasks() < RECORDS
+        served.ask("/_sandbox/faults", {"rule": []})
+        ended = run(*words)
+        assert (ended.code, ended.json["created"], served.tasks()) == (0, RECORDS, RECORDS), ended.err
+
+
+def test_an_interrupt_while_starting_is_one_line(tmp_path: Path) -> None:
+    script = (
+        "import sys, scalesync.__main__ as program\n"
+        "class Stop:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'scalesync.cli.main':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Stop())\n"
+        "program.main()\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=environment(tmp_path), check=False
+    )
+    assert ended.returncode == 3
+    assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_for_the_output_stops_with_3(tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [*PROGRAM, "--help"],
+            cwd=tmp_path,
+            env=environment(tmp_path),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert ended.returncode == 3
+    assert b"no space left" in ended.stderr
+    assert ended.stderr.count(b"\n") == 1

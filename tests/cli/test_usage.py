@@ -1,0 +1,213 @@
+"""Help, wrong usage and wrong settings: the outside of the command line that needs no server."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shlex
+import subprocess
+from pathlib import Path
+
+import click
+import pytest
+
+from scalesync.cli.common import common_options
+from scalesync.cli.main import COMMANDS, RESERVED, cli
+
+from .conftest import KEY, PROGRAM, Run, environment
+
+HELP_CPU_S = 0.25
+# one valid call of each command that reads settings; none of them reaches a server
+CALLS = {
+    "import": ("missing.jsonl", "--type", "categorization"),
+    "export": ("--out", "data"),
+    "status": (),
+    "failures": (),
+    "retry": ("--job", "nightly"),
+}
+
+
+def commands() -> dict[str, click.Command]:
+    context = click.Context(cli)
+    return {name: command for name in COMMANDS if (command := cli.get_command(context, name)) is not None}
+
+
+def cpu_of_help(folder: Path, *args: str) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([*PROGRAM, *args], check=True, stdout=subprocess.DEVNULL, env=environment(folder))
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+@pytest.mark.parametrize("args", [("--help",), ("import", "--help"), ("--version",)])
+def test_help_starts_fast(tmp_path: Path, args: tuple[str, ...]) -> None:
+    assert min(cpu_of_help(tmp_path, *args) for _ in range(5)) < HELP_CPU_S
+
+
+def test_help_lists_every_command_and_names_what_is_reserved(run: Run) -> None:
+    ended = run("--help", key=None)
+    assert ended.code == 0
+    assert ended.err == ""
+    head, tail = ended.out.split("Reserved")
+    for name in COMMANDS:
+        assert f"\n  {name} " in head
+    for name in RESERVED:
+        assert f"\n  {name} " not in head
+        assert name in tail
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_examples_and_every_option_a_help(name: str) -> None:
+    command = commands()[name]
+    text = command.get_help(click.Context(command, info_name=name))
+    examples = text.split("Examples:")[1].splitlines()
+    assert sum(line.startswith("  ") and f"scalesync {name}" in line for line in examples) >= 1
+    assert command.short_help == COMMANDS[name][1] or command.get_short_help_str()
+    for option in command.params:
+        assert getattr(option, "help", None), f"{name} {option.opts}"
+        for flag in option.opts:
+            assert not flag.startswith("--") or flag in text or getattr(option, "hidden", False)
+
+
+def test_examples_parse(tmp_path: Path) -> None:
+    """What the help shows must not be wrong usage."""
+    for name, command in commands().items():
+        for line in command.examples:  # type: ignore[attr-defined]
+            words = shlex.split(line.split("|")[-1].split("&")[0])
+            args = words[words.index("scalesync") + 1 :]
+            cli.make_context("scalesync", list(args))
+            rest = args[args.index(name) + 1 :]
+            command.make_context(name, list(rest))
+
+
+def test_nothing_typed_shows_the_help_and_exits_2(run: Run) -> None:
+    ended = run()
+    assert (ended.code, ended.out) == (2, "")
+    assert "Commands:" in ended.err
+
+
+def test_version(run: Run) -> None:
+    ended = run("--version")
+    assert ended.code == 0
+    assert ended.out.startswith("scalesync ")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("improt",),
+        ("import",),
+        ("import", "a.jsonl"),
+        ("import", "--type", "categorization"),
+        ("import", "a.jsonl", "--type", "t", "--nope"),
+        ("import", "a.jsonl", "--type", "t", "--limit", "0"),
+        ("import", "a.jsonl", "--type", "t", "--limit", "many"),
+        ("import", "a.jsonl", "--type", "t", "--max-failures", "many"),
+        ("import", "a.jsonl", "--type", "t", "--max-failures", "101%"),
+        ("import", "a.jsonl", "--type", "t", "--reclaim", "completed"),
+        ("import", "a.jsonl", "--type", "t", "--on-conflict", "guess"),
+        ("import", "a.jsonl", "--type", "t", "--delimiter", "ab"),
+        ("import", "a.jsonl", "--type", "t", "--encoding", "klingon"),
+        ("export",),
+        ("export", "--out", "data", "--format", "xml"),
+        ("export", "--out", "data", "--incremental"),
+        ("export", "--out", "data", "--full-every", "7d"),
+        ("failures", "--limit", "4"),
+        ("status", "extra"),
+        ("sandbox", "--port", "-1"),
+        ("sandbox", "--set", "colour=red"),
+        ("sandbox", "--set", "colour"),
+        ("sandbox", "--set", "rate=1"),
+        ("sandbox", "--set", "keepalive_s=long"),
+        ("sandbox", "--faults", "missing.toml"),
+        ("sandbox", "--project", "name-only"),
+        ("--json",),
+        ("--rate", "fast", "status"),
+        ("status", "--concurrency", "1000"),
+        ("status", "--base-url", "ftp://nowhere"),
+    ],
+)
+def test_wrong_usage_exits_2_with_one_sentence(run_here: Run, tmp_path: Path, args: tuple[str, ...]) -> None:
+    ended = run_here(*args)
+    assert ended.code == 2, ended.err
+    assert ended.err.startswith("scalesync: ")
+    assert ended.err.count("\n") == 1
+    assert not (tmp_path / "scalesync.db").exists()
+
+
+@pytest.mark.parametrize("name", RESERVED)
+def test_reserved_names_say_that_they_are_not_built(run_here: Run, name: str) -> None:
+    ended = run_here(name, "--fix", "anything", "--help")
+    assert (ended.code, ended.out) == (2, "")
+    assert f"`scalesync {name}` is not built yet" in ended.err
+
+
+def test_json_carries_errors_too(run: Run) -> None:
+    for args in (("--json", "improt"), ("import", "x", "--json"), ("verify", "--json"), ("--json", "status", "-x")):
+        ended = run(*args)
+        assert ended.code == 2
+        assert ended.json.keys() == {"error", "exit_code"}
+        assert ended.json["exit_code"] == 2
+        assert ended.json["error"] in ended.err
+
+
+@pytest.mark.parametrize("name", ["import", "export", "retry"])
+def test_a_missing_key_is_one_sentence(run: Run, name: str) -> None:
+    ended = run(name, *CALLS[name], key=None)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.count("\n") == 1
+    assert "SCALE_API_KEY" in ended.err
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_plain_http_to_other_machines_is_refused_before_and_after_the_name(run_here: Run, name: str) -> None:
+    url = ("--base-url", "http://192.0.2.1/v1")
+    for args in ((*url, name, *CALLS[name]), (name, *CALLS[name], *url)):
+        ended = run_here(*args)
+        assert ended.code == 2
+        assert "--allow-http" in ended.err
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_an_unknown_profile_names_both_places(run_here: Run, name: str) -> None:
+    for args in (("--profile", "nobody", name, *CALLS[name]), (name, *CALLS[name], "--profile", "nobody")):
+        ended = run_here(*args)
+        assert ended.code == 2
+        assert str(Path("config") / "nobody.toml") in ended.err
+
+
+def test_an_option_after_the_name_wins_over_the_same_before_it(run: Run) -> None:
+    bad, good = ("--rate", "fast"), ("--rate", "30")
+    assert "no rate" in run(*good, "import", *CALLS["import"], *bad).err
+    assert "no rate" not in run(*bad, "import", *CALLS["import"], *good).err
+
+
+def test_every_command_that_reads_settings_takes_all_common_options() -> None:
+    wanted = {option.name for option in common_options()}
+    for name in CALLS:
+        assert wanted <= {option.name for option in commands()[name].params}
+
+
+def test_a_damaged_key_is_not_shown(run: Run) -> None:
+    ended = run("import", *CALLS["import"], key=f"{KEY} {KEY}")
+    assert ended.code == 2
+    assert KEY not in ended.err + ended.out
+
+
+def test_a_profile_with_a_key_in_it_is_refused(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "work.toml").write_text(f'api_key = "{KEY}"\n', "utf-8")
+    ended = run("--profile", "work", "status", key=None)
+    assert ended.code == 2
+    assert KEY not in ended.err
+    assert "do not belong in files" in ended.err
+
+
+def test_a_reader_that_went_away_is_no_error(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as closed:
+        ended = subprocess.run(
+            [*PROGRAM, "--help"], stdout=closed, stderr=subprocess.PIPE, env=environment(tmp_path), check=False
+        )
+    assert ended.stderr == b""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from scalesync.config import Settings, resolve_settings
 from scalesync.engine.dispatch import EngineLimits
 from scalesync.engine.retry import RetryPolicy

@@ -2,8 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
+# The long proof: at most so many minutes, figures as JSON.
+SOAK_MINUTES ?= 40
+SOAK_OUT ?= build/soak.json
 
-.PHONY: demo test lint types format clean
+.PHONY: demo test soak mutants lint types format clean
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("scalesync needs CPython 3.11 or newer; set PYTHON=") if sys.version_info < (3, 11) else 0'
@@ -17,6 +20,12 @@ demo: .venv/ready
 
 test: .venv/ready
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope
+
+soak: .venv/ready
+	$(BIN)/python -m tests.soak --minutes $(SOAK_MINUTES) --out $(SOAK_OUT)
+
+mutants: .venv/ready
+	$(BIN)/python -m tests.mutants --workers $(WORKERS)
 
 lint: .venv/ready
 	$(BIN)/ruff check .

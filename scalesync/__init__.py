@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from scalesync.config import Settings, resolve_settings
     from scalesync.errors import ConfigError, ScalesyncError, StopRun
     from scalesync.events import Observer, Progress
+    from scalesync.flows.options import FailureGroup, JobStatus
     from scalesync.model import ExportSummary, ImportSummary
 
 __version__ = "0.1.0"
@@ -21,7 +22,9 @@ __version__ = "0.1.0"
 __all__ = [
     "ConfigError",
     "ExportSummary",
+    "FailureGroup",
     "ImportSummary",
+    "JobStatus",
     "Observer",
     "Progress",
     "ScalesyncError",
@@ -40,6 +43,7 @@ _HOMES = {
     "scalesync.config": ("Settings", "resolve_settings"),
     "scalesync.errors": ("ConfigError", "ScalesyncError", "StopRun"),
     "scalesync.events": ("Observer", "Progress"),
+    "scalesync.flows.options": ("FailureGroup", "JobStatus"),
     "scalesync.model": ("ExportSummary", "ImportSummary"),
 }
 

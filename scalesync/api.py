@@ -38,6 +38,8 @@ async def import_tasks(
     Raises ConfigError or SourceError before anything is sent.
     """
     named = [sources] if isinstance(sources, str | Path) else list(sources)
+    options = _listed(options, ("sets", "header", "reclaim"))
+    options["reclaim"] = frozenset(options.get("reclaim") or ())
     asked = ImportOptions(sources=tuple(str(source) for source in named), type=type, template=template, **options)
     return await run_import(asked, settings or resolve_settings(), observer or Silent(), signals=False)
 
@@ -49,8 +51,14 @@ async def export_tasks(
 
     Raises ConfigError when the folder holds something else.
     """
-    asked = ExportOptions(out=Path(out), **options)
+    asked = ExportOptions(out=Path(out), **_listed(options, ("status", "review_status", "tags", "fields")))
     return await run_export(asked, settings or resolve_settings(), observer or Silent(), signals=False)
+
+
+def _listed(options: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Options that take several values take one text as well: a text is no list of its letters."""
+    lists = {name: options[name] for name in names if options.get(name) is not None}
+    return {**options, **{name: (value,) if isinstance(value, str) else tuple(value) for name, value in lists.items()}}
 
 
 async def retry_failed(

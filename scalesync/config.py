@@ -54,6 +54,7 @@ class Settings:
     rate_all: str | None = None
     concurrency: int | None = None
     profile: str | None = None
+    allow_http: bool = False
 
     @property
     def target(self) -> Target:
@@ -97,6 +98,7 @@ def resolve_settings(
         rate_all=_total(_rate("rate-all", rate_all if rate_all is not None else chosen.get("rate_all"))),
         concurrency=_concurrency(concurrency if concurrency is not None else chosen.get("concurrency")),
         profile=profile,
+        allow_http=allow_http,
     )
 
 

@@ -72,7 +72,7 @@ class Outgoing:
 
     key: unique_id. content: 16-byte hash of the canonical source record. body: the encoded create call.
     intent_ms: when the intent became durable, server time in ms. attempts: requests sent so far by this run;
-    unclear: those of them whose outcome was not known.
+    unclear: those of them whose outcome was not known; one more when an earlier run left the record in doubt.
     """
 
     key: str
@@ -142,8 +142,16 @@ class Likeness(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Mishap:
+    """Why a task is in error, as the platform tells it. status: of what it could not fetch, None when not told."""
+
+    words: str
+    status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
-    """Comparison of a record with a task. differences: field -> (ours, theirs)."""
+    """Comparison of a record with a task. differences: field -> (ours, theirs). mishap: of a task in error."""
 
     likeness: Likeness
     ref: str
@@ -151,6 +159,7 @@ class Verdict:
     status: str
     differences: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
     not_comparable: frozenset[str] = frozenset()
+    mishap: Mishap | None = None
 
 
 # --- ledger ------------------------------------------------------------------------------------
@@ -272,7 +281,8 @@ class Members(Protocol):
 class Selection:
     """Which tasks belong to an export. bounds: name such as created_after -> ms since the epoch.
 
-    after is inclusive, before exclusive; several values of one filter mean any of them.
+    after is inclusive, before exclusive; several values of one filter mean any of them. judged_here: the server was
+    not asked for the review status, so a task that does not tell its own does not match.
     """
 
     project: str | None
@@ -282,6 +292,7 @@ class Selection:
     review_status: tuple[str, ...]
     tags: frozenset[str]
     bounds: Mapping[str, int]
+    judged_here: bool = False
 
     def matches(self, task: Members, times: Mapping[str, int]) -> bool:
         """Whether a task belongs here. times: created, updated, completed in ms, 0 when the task has none."""
@@ -292,6 +303,9 @@ class Selection:
         if self.status and task.get("status") not in self.status:
             return False
         if self.tags and not self.tags & set(task.get("tags") or ()):
+            return False
+        review = task.get("customer_review_status")
+        if self.review_status and review not in self.review_status and (review is not None or self.judged_here):
             return False
         for name, ms in self.bounds.items():
             what, _, side = name.partition("_")

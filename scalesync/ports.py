@@ -96,6 +96,12 @@ class TaskView(Protocol):
     def get(self, name: str, /) -> Any:
         """A member by name."""
 
+    def created_ms(self) -> int:
+        """When it was created, ms since the epoch."""
+
+    def updated_ms(self) -> int:
+        """When it was changed last, ms since the epoch; its creation when the service does not say."""
+
     def times(self) -> Mapping[str, int]:
         """created, updated, completed in ms since the epoch; 0 when missing."""
 
@@ -168,6 +174,9 @@ class JobLedger(Protocol):
 
     async def counts(self) -> Mapping[str, int]:
         """Records of the whole job by counted state."""
+
+    async def reopen(self, wanted: Callable[[str, int | None, str], bool]) -> int:
+        """Failed rows for which wanted(key, status, reason) holds become pending again; returns how many."""
 
     async def mark_gone(self, present: int, is_present: Callable[[str], bool]) -> int:
         """Flag rows of this job whose record no longer stands in the source; returns how many."""

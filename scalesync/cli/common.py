@@ -80,11 +80,12 @@ class Invocation:
         return ProgressDisplay(quiet=self.common.quiet, mask=self.mask)
 
     def start_logging(self) -> None:
-        """-v shows scalesync's own log, -vv its details as well; nothing without them."""
+        """-v shows scalesync's own log, -vv its details as well; nothing without them but what libraries report."""
+        from scalesync.cli.logs import log_to_stderr, mask_stray_logs
+
+        mask_stray_logs(self.mask)
         if not self.common.verbose or self.common.quiet:
             return
-        from scalesync.cli.logs import log_to_stderr
-
         log_to_stderr(self.common.verbose, self.mask)
 
 

@@ -54,6 +54,8 @@ def describe(error: BaseException) -> tuple[str, int]:
         return INTERRUPTED, 3
     if isinstance(error, OSError) and (error.errno in _FULL or error.filename is not None):
         return _describe_file(error), 3
+    if isinstance(error, UnicodeEncodeError):
+        return "a name or option holds bytes that are not valid UTF-8; correct it and run the command again", 2
     if isinstance(error, MemoryError):
         return "out of memory; the same command carries on with what is done", 3
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -8,11 +8,11 @@ from typing import Any
 import click
 
 from scalesync.cli.common import Invocation, SyncCommand, listed, run_async
-from scalesync.errors import ConfigError
 
 EXAMPLES = (
     "scalesync export --out annotations --project reviews --status completed",
     "scalesync export --out week --completed-after 7d --format jsonl.zst",
+    "scalesync export --out annotations --project reviews --incremental --full-every 7d",
     "scalesync export --out lidar --type lidarannotation --download-responses",
     "scalesync export --out audit --tag gold,checked --review-status accepted --again",
 )
@@ -45,8 +45,9 @@ EXAMPLES = (
 @click.option("--download-responses", is_flag=True, help="also store what response.*.url points at")
 @click.option("--fields", multiple=True, metavar="LIST", help="only these fields of a task, comma separated")
 @click.option("--again", is_flag=True, help="export anew although this export is finished")
-@click.option("--incremental", is_flag=True, help="only what is new since the last run; not built yet")
-@click.option("--full-every", metavar="T", help="a full export now and then; not built yet")
+@click.option("--incremental", is_flag=True, help="add what is new or changed since the last run to the folder")
+@click.option("--overlap", metavar="T", default="10m", show_default=True, help="how far an increment looks back again")
+@click.option("--full-every", metavar="T", help="with --incremental: compare all counts with the server's every T")
 @click.pass_obj
 def export_command(invocation: Invocation, /, **typed: Any) -> int:
     """Write every matching task to data files and a manifest.json in DIR.
@@ -56,8 +57,6 @@ def export_command(invocation: Invocation, /, **typed: Any) -> int:
     """
     from scalesync.flows.options import ExportOptions
 
-    if typed.pop("incremental") | (typed.pop("full_every") is not None):
-        raise ConfigError("--incremental and --full-every are not built yet; without them the export is a full one")
     typed |= {name: listed(typed.pop(name)) for name in ("status", "review_status", "tags", "fields")}
     options = ExportOptions(**typed)
     settings = invocation.settings()

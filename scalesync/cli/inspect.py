@@ -17,6 +17,7 @@ from scalesync.errors import ConfigError
 from scalesync.flows.options import FailureGroup, JobStatus
 
 SHOWN_DIFFERENCES = 5
+SHOWN_WINDOWS = 12
 
 
 @click.command(
@@ -39,9 +40,18 @@ def status_command(invocation: Invocation, /, job: str | None) -> int:
         return 0
     if not jobs:
         say("no jobs yet: scalesync import or scalesync export makes one")
-    for line in _blocks(_job_text(item) for item in jobs):
+    for line in _blocks(_job_text(item, None if job else SHOWN_WINDOWS) for item in jobs):
         say(invocation.mask(line))
     return 0
+
+
+def _window_lines(job: JobStatus, most: int | None) -> list[str]:
+    """A table of a backfill's windows. most: lines, the latest ones."""
+    shown = job.windows if most is None else job.windows[-most:]
+    lines = [f"{'window from':26}{'to':26}{'state':12}tasks"] if shown else []
+    lines += [f"{item['start']:26}{item['end']:26}{item['state']:12}{item.get('tasks', '')}" for item in shown]
+    left = len(job.windows) - len(shown)
+    return [*lines, f"and {left:,} before these: scalesync status --job {job.job}"] if left else lines
 
 
 @click.command(
@@ -133,7 +143,7 @@ def _blocks(texts: Iterable[str]) -> Iterable[str]:
         yield f"\n{text}" if number else text
 
 
-def _job_text(job: JobStatus) -> str:
+def _job_text(job: JobStatus, windows: int | None) -> str:
     counts = ", ".join(f"{number:,} {name}" for name, number in job.counts.items() if number or name == "read")
     rows = {
         "target": f"{job.target} ({job.mode})",
@@ -145,7 +155,9 @@ def _job_text(job: JobStatus) -> str:
         "last": job.last or "",
     }
     told = {name: value for name, value in rows.items() if value}
-    return f"{job.job}: {job.command}, {job.state}\n{facts(told, indent=2)}"
+    return f"{job.job}: {job.command}, {job.state}\n{facts(told, indent=2)}" + "".join(
+        f"\n  {line}" for line in _window_lines(job, windows)
+    )
 
 
 def _failure_text(group: FailureGroup) -> str:
@@ -169,8 +181,7 @@ def _example_text(example: Mapping[str, Any], known: str) -> str:
 def _difference_lines(differences: Mapping[str, Any]) -> list[str]:
     lines = []
     for name, pair in list(differences.items())[:SHOWN_DIFFERENCES]:
-        ours, theirs = pair if isinstance(pair, list | tuple) and len(pair) == 2 else (pair, "?")
-        lines.append(f"    {name}: ours {_short(ours)}, theirs {_short(theirs)}")
+        lines.append(f"    {name}: record {_short(pair.get('record'))}, task {_short(pair.get('task'))}")
     if len(differences) > SHOWN_DIFFERENCES:
         lines.append(f"    and {len(differences) - SHOWN_DIFFERENCES} more")
     return lines

@@ -25,3 +25,10 @@ def log_to_stderr(verbosity: int, mask: Mask) -> None:
     logger.handlers = [handler]
     logger.setLevel(logging.DEBUG if verbosity > 1 else logging.INFO)
     logger.propagate = False
+
+
+def mask_stray_logs(mask: Mask) -> None:
+    """What libraries log as an error goes to standard error by itself; the key is masked there too."""
+    handler = _MaskedHandler(mask)
+    handler.setLevel(logging.WARNING)
+    logging.lastResort = handler

@@ -20,12 +20,14 @@ COMMANDS = {
     "sandbox": ("scalesync.cli.sandbox", "serve the embedded emulator of the API"),
     "import": ("scalesync.cli.ingest", "create one task per record, exactly once"),
     "export": ("scalesync.cli.export", "write tasks and their annotations to files"),
+    "backfill": ("scalesync.cli.backfill", "export a past period, window by window, each done once"),
+    "compact": ("scalesync.cli.compact", "the newest version of each task from a folder of increments"),
     "status": ("scalesync.cli.inspect", "jobs the ledger knows, and how far they are"),
     "failures": ("scalesync.cli.inspect", "what failed and why; writes it back out as a source"),
     "retry": ("scalesync.cli.inspect", "send failed records again"),
 }
 RESERVED = (
-    *("backfill", "apply", "verify", "ledger", "compact", "report"),
+    *("apply", "verify", "ledger", "report"),
     *("upload", "listen", "batches", "projects", "files", "team", "studio"),
 )
 EXAMPLES = (

@@ -44,12 +44,20 @@ def show_import(summary: ImportSummary, invocation: Invocation) -> int:
     return summary.exit_code
 
 
-def show_export(summary: ExportSummary, out: Path, invocation: Invocation) -> int:
-    """Print the summary of an export; returns its exit code."""
+def show_export(
+    summary: ExportSummary,
+    out: Path,
+    invocation: Invocation,
+    *,
+    more: Mapping[str, str | int] | None = None,
+    advice: Iterable[str] | None = None,
+) -> int:
+    """Print the summary of an export; returns its exit code. more: further lines. advice: in place of an export's."""
     if invocation.common.json:
         say_json(invocation.mask.deep(summary_json(summary)))
         return summary.exit_code
     rows: dict[str, str | int] = {"job": summary.job, "target": f"{summary.target} ({summary.mode})"}
+    rows |= more or {}
     rows["tasks"] = summary.tasks
     rows["files"] = f"{count(summary.files, 'file')}, {size(summary.bytes)}, listed in {out / 'manifest.json'}"
     if summary.responses_downloaded or summary.responses_failed:
@@ -59,7 +67,8 @@ def show_export(summary: ExportSummary, out: Path, invocation: Invocation) -> in
     if summary.watermark:
         rows["watermark"] = summary.watermark
     speed = f"{summary.requests:,} in {duration(summary.seconds)}"
-    _show(invocation, rows, _traffic(speed, summary), summary.message, export_advice(summary))
+    told = export_advice(summary) if advice is None else advice
+    _show(invocation, rows, _traffic(speed, summary), summary.message, told)
     return summary.exit_code
 
 

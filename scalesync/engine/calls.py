@@ -13,12 +13,14 @@ from scalesync.engine.retry import RetryPolicy, backoff_s
 from scalesync.errors import BudgetUsed, KeyRefused, NotAllowed, OutcomeUnknown, Throttled, Unavailable
 
 T = TypeVar("T")
+FIRST_PATIENCE_S = 15.0
 
 
 class Caller:
     """Repeats calls with full jitter until they succeed or the patience is over.
 
-    patience_s: seconds from a call's first failure to giving up with BudgetUsed. retries: repeated so far.
+    patience_s: seconds from a call's first failure to giving up with BudgetUsed; a platform that never answered at all
+    gets FIRST_PATIENCE_S, for then the address is likelier wrong than the service down. retries: repeated so far.
     """
 
     def __init__(self, policy: RetryPolicy, *, patience_s: float, note: Callable[[str], None]) -> None:
@@ -27,14 +29,16 @@ class Caller:
         self._patience_s = patience_s
         self._note = note
         self._rng = random.Random()
+        self._reached = False
 
     async def __call__(self, call: Callable[[], Awaitable[T]]) -> T:
         """Raises Refused as it comes, KeyRefused after a second refusal, BudgetUsed when patience is over."""
         attempt, denied, since = 0, 0, None
         while True:
             try:
-                return await call()
+                result = await call()
             except NotAllowed as error:
+                self._reached = True
                 denied += 1
                 if denied > 1:
                     raise KeyRefused(
@@ -45,13 +49,17 @@ class Caller:
                 now = time.monotonic()
                 since = now if since is None else since
                 attempt += 1
-                if now - since > self._patience_s:
+                patience_s = self._patience_s if self._reached else min(self._patience_s, FIRST_PATIENCE_S)
+                if now - since > patience_s:
                     raise BudgetUsed(
                         f"gave up after {attempt} attempts: {error}; run the same command later"
                     ) from error
-                if attempt == 3:
-                    self._note(f"{error}; trying again")
+                if attempt == 2:
+                    self._note(f"{error}; trying again for {patience_s:.0f} s")
                 await anyio.sleep(
                     backoff_s(attempt, base_s=self._policy.base_s, cap_s=self._policy.cap_s, rng=self._rng)
                 )
+            else:
+                self._reached = True
+                return result
             self.retries += 1

@@ -28,6 +28,9 @@ from scalesync.errors import AllRefused, BudgetUsed, KeyRefused, ScalesyncError
 from scalesync.model import Outcome, OutcomeKind, Outgoing, RequestClass, RowState, Settled
 from scalesync.ports import Pacing, Platform
 
+# The platform took the record, or had taken it before: not everything is refused.
+_ACCEPTED = frozenset({RowState.CREATED, RowState.ADOPTED, RowState.CONFLICT})
+
 
 @dataclass(slots=True)
 class Tally:
@@ -45,14 +48,17 @@ class Tally:
 
 @dataclass(slots=True)
 class EngineLimits:
-    """stall_s: seconds of nothing but trouble before the run gives up; grace_s: how long a stop waits for answers.
+    """When a run gives up or ends. Times in seconds.
 
-    max_failures: called with (failed, settled), true when the run must stop.
+    stall_s: of nothing but trouble before the run gives up. grace_s: how long a stop waits for answers. patience_s: how
+    long a single call, such as the first one, is repeated. max_failures: called with (failed, settled), true when the
+    run must stop.
     """
 
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     stall_s: float = 300.0
     grace_s: float = 5.0
+    patience_s: float = 300.0
     max_failures: Callable[[int, int], bool] | None = None
 
 
@@ -65,6 +71,7 @@ class Dispatcher:
         self.tally = Tally()
         self.queue = WorkQueue()
         self.stopped: ScalesyncError | None = None
+        self.on_stop: Callable[[], None] | None = None
         self._platform = platform
         self._pace = pace
         self._outbox = outbox
@@ -72,47 +79,55 @@ class Dispatcher:
         self._guard: FirstRefusals[tuple[Outgoing, Outcome]] = FirstRefusals()
         self._settler = Settler(platform, self, resolve, limits.retry)
         self._workers = 0
+        self._sending: dict[str, Outgoing] = {}
         self._rng = random.Random()
         self._trouble_since: float | None = None
 
     # --- feeding and ending --------------------------------------------------------------------
 
     async def put(self, records: Sequence[Outgoing], doubts: Sequence[Outgoing]) -> None:
-        """Take a block in and wait for room. Raises what ended the run, if something did."""
-        self._raise_if_stopped()
+        """Take a block in and wait for room. doubts: records that an earlier run may have sent.
+
+        Raises what ended the run, if something did; the block is taken in all the same, for `shut` to account for.
+        """
+        for record in doubts:
+            record.unclear += 1
         await self.queue.put(records, [Doubt(record) for record in doubts])
         self._raise_if_stopped()
 
     async def drain(self) -> None:
         """Wait until every record has ended. Raises the StopRun that ended the run, if one did."""
         while self.queue.outstanding > 0 and self.stopped is None:
-            if self.queue.outstanding == self._guard_held():
+            if self.queue.outstanding == len(self._guard.held):
                 self._release(self._guard.flush())
             else:
                 await self.queue.change()
         self._raise_if_stopped()
-
-    def _guard_held(self) -> int:
-        return len(self._guard.held)
 
     def _raise_if_stopped(self) -> None:
         if self.stopped is not None:
             raise self.stopped
 
     def stop(self, reason: ScalesyncError) -> None:
-        """No new request starts from here on; the first reason stands."""
+        """No new request starts from here on; the first reason stands. `on_stop` is told once."""
         if self.stopped is None:
             self.stopped = reason
             self.queue.close()
+            if self.on_stop is not None:
+                self.on_stop()
 
     async def shut(self) -> None:
-        """After a stop: wait a short time for what is in flight, then return unsent records to pending."""
+        """After a stop, with the gate closed: wait a short time for answers, then return unsent records to pending."""
         with anyio.move_on_after(self._limits.grace_s):
             while self._pace.in_flight > 0:
                 await anyio.sleep(0.02)
         held = [record for record, _ in self._guard.held]
-        for record in [*self.queue.unsent(), *held]:
-            self._outbox.put(Settled(record.key, RowState.PENDING, attempts=0))
+        waiting = []
+        if self._pace.in_flight == 0:
+            # Nothing is on its way, so these workers still wait for their turn at the gate.
+            waiting = [record for record in self._sending.values() if record.unclear == 0]
+        for record in [*self.queue.unsent(), *held, *waiting]:
+            self._outbox.put(Settled(record.key, RowState.PENDING, attempts=record.attempts))
 
     async def run(self) -> None:
         """Serve: alarm, settlers, watchdog and as many workers as the pace allows."""
@@ -145,18 +160,21 @@ class Dispatcher:
             self.queue.signal()
 
     async def _send(self, record: Outgoing) -> None:
-        record.attempts += 1
-        self.tally.retries += record.attempts > 1
+        self._sending[record.key] = record
+        self.tally.retries += record.attempts > 0
         (outcome,) = await self._platform.send([record])
         if outcome.kind is OutcomeKind.NOT_ALLOWED:
             # One refusal may be a slip of the server; the second call decides for the whole run.
+            record.attempts += 1
+            self.tally.retries += 1
             (outcome,) = await self._platform.send([record])
+        record.attempts += 1
+        del self._sending[record.key]
         if outcome.kind is OutcomeKind.CREATED:
             ending = Settled(
                 record.key, RowState.CREATED, ref=outcome.ref, status=outcome.status, attempts=record.attempts
             )
             self.end(ending)
-            self._release(self._guard.succeeded())
         else:
             self._follow(record, outcome)
         if self.queue.ready and self._workers < self._pace.width(RequestClass.CREATE):
@@ -165,16 +183,8 @@ class Dispatcher:
     def _follow(self, record: Outgoing, outcome: Outcome) -> None:
         match outcome.kind:
             case OutcomeKind.REFUSED:
-                self._release(self._guard.refused((record, outcome), outcome.message))
-                if self._guard.tripped:
-                    self.stop(
-                        AllRefused(
-                            f"the first {len(self._guard.held)} records were all refused with"
-                            f" one message: {outcome.message}"
-                        )
-                    )
+                self._refused(record, outcome)
             case OutcomeKind.NOT_ALLOWED:
-                record.attempts = 0  # refused at the door: the record itself was never judged
                 self.queue.later(record, self.delay_s(1))
                 self.stop(
                     KeyRefused(
@@ -184,7 +194,7 @@ class Dispatcher:
                 )
             case OutcomeKind.TAKEN:
                 self._release(self._guard.succeeded())
-                self.queue.doubt(Doubt(record, ref=outcome.ref, message=outcome.message))
+                self.queue.doubt(Doubt(record, ref=outcome.ref, message=outcome.message, taken=True))
             case OutcomeKind.UNKNOWN:
                 record.unclear += 1
                 self.trouble(outcome.message)
@@ -193,6 +203,19 @@ class Dispatcher:
                 # Throttled, or no connection: certainly not processed.
                 self.trouble(outcome.message)
                 self.queue.later(record, self.delay_s(min(record.attempts, 5)))
+
+    def _refused(self, record: Outgoing, outcome: Outcome) -> None:
+        self._release(self._guard.refused((record, outcome), outcome.message, record.key))
+        held = len(self._guard.held)
+        if self._guard.tripped:
+            self.stop(
+                AllRefused(
+                    f"the first {held} records were all refused with one message: {outcome.message}; they stay pending:"
+                    " correct the options or the template and run the same command"
+                )
+            )
+        elif self._too_many_failed(held):
+            self._release(self._guard.flush())
 
     # --- endings -------------------------------------------------------------------------------
 
@@ -227,8 +250,16 @@ class Dispatcher:
         self._trouble_since = None
         self._outbox.put(settled)
         self.queue.ended()
-        if self._limits.max_failures is not None and self._limits.max_failures(tally.failed, tally.settled):
+        if settled.state in _ACCEPTED:
+            self._release(self._guard.succeeded())
+        if self.queue.outstanding == len(self._guard.held):
+            self.queue.signal()  # only held refusals are left: `drain` lets them go
+        if self._too_many_failed(0):
             self.stop(BudgetUsed(f"stopped by --max-failures: {tally.failed} of {tally.settled} records failed"))
+
+    def _too_many_failed(self, held: int) -> bool:
+        limit = self._limits.max_failures
+        return limit is not None and limit(self.tally.failed + held, self.tally.settled + held)
 
     def trouble(self, message: str) -> None:
         """Remember why nothing moves, for the sentence that may have to be said."""

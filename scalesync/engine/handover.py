@@ -12,17 +12,21 @@ from collections.abc import Callable, Mapping
 
 import anyio
 
-from scalesync.engine.limiter import Rate
+from scalesync.engine.limiter import SLACK_MAX_S, SLACK_SHARE, Rate
 from scalesync.model import RequestClass
 
 
 class HandoverWindow:
-    """No window of the rate's period holds more hand-overs than the rate's count; the rest wait their few ms."""
+    """No window of the rate's period holds more hand-overs than the rate's count; the rest wait their few ms.
+
+    The window is a little longer than the period, as the limiter's is: what lies between the hand-over and the
+    server's own count varies.
+    """
 
     def __init__(self, rate: Rate, clock: Callable[[], float] = time.monotonic) -> None:
         count, period_s = rate.window
         self._moments: deque[float] = deque(maxlen=count)
-        self._period_s = period_s
+        self._period_s = period_s + min(SLACK_SHARE * period_s, SLACK_MAX_S)
         self._clock = clock
 
     async def enter(self) -> None:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from scalesync.engine.retry import RetryPolicy
 from scalesync.engine.work import Doubt, WorkQueue
-from scalesync.errors import KeyRefused, NotAllowed, RemoteError, ScalesyncError
+from scalesync.errors import KeyRefused, NotAllowed, Refused, RemoteError, ScalesyncError
 from scalesync.model import Finding, Outgoing, Presence, RowState, Settled, Verdict
 from scalesync.ports import Platform
 
@@ -59,12 +59,28 @@ class Settler:
                 raise KeyRefused(f"the platform refused the API key: {error}") from error
             self._denied = True
             return
+        except Refused as error:
+            await self._not_answered(group, error)
+            return
         except RemoteError as error:
             self._put_back(group, str(error))
             return
         self._denied = False
         for doubt in group:
             await self._conclude(doubt, findings[doubt.record.key])
+
+    async def _not_answered(self, group: Sequence[Doubt], error: Refused) -> None:
+        """The platform will not answer this look-up: ask for each key alone, and give up on those it refuses still."""
+        if len(group) > 1:
+            for doubt in group:
+                await self._settle([doubt])
+            return
+        (doubt,) = group
+        doubt.refused += 1
+        if doubt.refused < self._retry.max_attempts:
+            self._put_back(group, str(error))
+        else:
+            self._give_up(doubt, f"the platform refused to look the unique_id up: {error}")
 
     def _put_back(self, group: Sequence[Doubt], message: str) -> None:
         self._engine.trouble(message)
@@ -101,10 +117,26 @@ class Settler:
 
     def _send_again(self, doubt: Doubt) -> None:
         record = doubt.record
-        if record.unclear < self._retry.max_attempts:
+        if doubt.taken:
+            # In use, says the platform, and shows no task that uses it: it needs time, not another request at once.
+            record.unclear += 1
+            self._engine.trouble(doubt.message)
+        if record.unclear >= self._retry.max_attempts:
+            self._give_up(doubt, f"no clear answer in {record.unclear} attempts (last: {doubt.message or 'unknown'})")
+        elif doubt.taken:
+            self._engine.queue.later(record, self._engine.delay_s(record.unclear))
+        else:
             self._engine.queue.again(record)
-            return
-        reason = f"no clear answer in {record.unclear} attempts (last: {doubt.message or 'unknown'})"
+
+    def _give_up(self, doubt: Doubt, reason: str) -> None:
+        """For this run: the row stays in doubt, the next run looks it up first."""
+        self._engine.trouble(reason)
         self._engine.end(
-            Settled(record.key, RowState.SENDING, reason=reason, attempts=record.attempts, event="gave up for now")
+            Settled(
+                doubt.record.key,
+                RowState.SENDING,
+                reason=reason,
+                attempts=doubt.record.attempts,
+                event="gave up for now",
+            )
         )

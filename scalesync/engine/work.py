@@ -19,12 +19,18 @@ MAX_OUTSTANDING = 1536  # with those in flight, delayed and in doubt: an outage 
 
 @dataclass(slots=True)
 class Doubt:
-    """A record whose outcome is not known. ref: id of the task that a 409 named. message: why it is in doubt."""
+    """A record whose outcome is not known. message: why it is in doubt.
+
+    taken: the platform says that the key is in use. ref: id of the task that has it, when it was named.
+    looks: look-ups that failed. refused: those of them that the platform will not answer.
+    """
 
     record: Outgoing
     ref: str | None = None
     message: str = ""
     looks: int = 0
+    refused: int = 0
+    taken: bool = False
 
 
 @dataclass(slots=True)
@@ -43,7 +49,10 @@ class WorkQueue:
     _alarm: anyio.Event = field(default_factory=anyio.Event)
 
     async def put(self, records: Sequence[Outgoing], doubts: Sequence[Doubt]) -> None:
-        """Add records and wait until there is room for the next block."""
+        """Add records and wait until there is room for the next block.
+
+        They are in when the waiting begins: a cancelled call loses none.
+        """
         self.outstanding += len(records) + len(doubts)
         self.ready.extend(records)
         self.doubts.extend(doubts)
@@ -127,6 +136,6 @@ class WorkQueue:
             self.signal()
 
     def unsent(self) -> list[Outgoing]:
-        """Take out the records for which no request has ever left."""
+        """The waiting records that certainly became no task: never sent, or each time certainly not processed."""
         waiting = [*self.ready, *(item for _, _, item in self._delayed if isinstance(item, Outgoing))]
-        return [record for record in waiting if record.attempts == 0]
+        return [record for record in waiting if record.unclear == 0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from scalesync.engine.calls import Caller
@@ -14,6 +15,7 @@ from scalesync.model import Aside, JsonObject, Outgoing, RecordState
 class BatchApi(Protocol):
     """The calls of a platform that has batches."""
 
+    async def know_project(self, name: str) -> None: ...
     async def batch(self, name: str) -> JsonObject | None: ...
     async def create_batch(self, name: str, project: str) -> bool: ...
     async def finalize_batch(self, name: str) -> None: ...
@@ -30,26 +32,31 @@ class BatchKeeper:
         self.created: list[str] = []
         self._api = api
         self._call = call
+        self._known: set[str] = set()
 
     async def ensure(self, name: str, project: str | None) -> None:
         """Make the batch unless it exists. Raises ConfigError when it cannot be used for this project."""
         if name not in self.projects:
-            found = await self._call(lambda: self._api.batch(name))
-            if found is None:
-                found = await self._create(name, project)
+            try:
+                found = await self._call(lambda: self._api.batch(name)) or await self._create(name, project)
+            except Refused as error:
+                raise ConfigError(str(error)) from error
             self.projects[name] = found.get("project")
         theirs = self.projects[name]
         if project is not None and theirs is not None and theirs != project:
             raise ConfigError(f"batch {name!r} belongs to project {theirs!r}, not to {project!r}")
 
+    async def _know(self, project: str) -> None:
+        """Have the platform read a project once: what it says is needed to compare tasks in it."""
+        if project not in self._known:
+            self._known.add(project)
+            with suppress(Refused):
+                await self._call(lambda: self._api.know_project(project))
+
     async def _create(self, name: str, project: str | None) -> JsonObject:
         if project is None:
             raise ConfigError(f"batch {name!r} does not exist, and without a project it cannot be created")
-        try:
-            made = await self._call(lambda: self._api.create_batch(name, project))
-        except Refused as error:
-            raise ConfigError(str(error)) from error
-        if made:
+        if await self._call(lambda: self._api.create_batch(name, project)):
             self.created.append(name)
             return {"project": project}
         return await self._call(lambda: self._api.batch(name)) or {"project": project}
@@ -58,11 +65,12 @@ class BatchKeeper:
         """Make the batches of these records; records whose batch cannot be used become invalid."""
         usable = []
         for record in prepared.records:
-            if record.batch is None:
-                usable.append(record)
-                continue
             try:
-                await self.ensure(record.batch, record.project)
+                if record.batch is not None:
+                    await self.ensure(record.batch, record.project)
+                project = record.project or self.projects.get(record.batch or "")
+                if project is not None:
+                    await self._know(project)
             except ConfigError as error:
                 prepared.asides.append(
                     Aside(record.source, record.line, RecordState.INVALID, key=record.key, reason=str(error))

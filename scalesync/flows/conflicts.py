@@ -8,6 +8,8 @@ from typing import Any
 from scalesync.errors import StopRun
 from scalesync.model import Likeness, Outcome, OutcomeKind, Outgoing, RowState, Settled, Verdict
 
+RELEASES = 5  # times that a key is freed, or tried to be, before its dead task is told as a conflict
+
 # The server's clock is read to a second from its Date header; a minute covers skew between its own machines.
 TOLERANCE_MS = 60_000
 
@@ -23,7 +25,7 @@ class ConflictPolicy:
         self._reclaim = reclaim
         self._release = release
         self._record = record
-        self._reclaimed: set[str] = set()
+        self._releases: dict[str, int] = {}
 
     async def __call__(self, record: Outgoing, verdict: Verdict) -> Settled | None:
         """How the row ends; None when its key was freed and the record is to be sent again."""
@@ -57,6 +59,8 @@ class ConflictPolicy:
     def _ending(self, record: Outgoing, verdict: Verdict, state: RowState, event: str) -> Settled:
         if verdict.likeness is Likeness.DEAD:
             reason = f"the task under this unique_id is {'in error' if verdict.status == 'error' else verdict.status}"
+            if verdict.mishap is not None:
+                reason += f": {verdict.mishap.words}"
         else:
             reason = f"another task has this unique_id and differs in {', '.join(sorted(verdict.differences))}"
         differences = {name: {"record": ours, "task": theirs} for name, (ours, theirs) in verdict.differences.items()}
@@ -64,6 +68,7 @@ class ConflictPolicy:
             record.key,
             state,
             ref=verdict.ref,
+            status=None if verdict.mishap is None else verdict.mishap.status,
             reason=reason,
             detail={"differences": differences, "not_comparable": sorted(verdict.not_comparable)},
             attempts=record.attempts,
@@ -71,12 +76,22 @@ class ConflictPolicy:
         )
 
     async def _free(self, record: Outgoing, verdict: Verdict) -> Settled | None:
-        """Both steps stand in the ledger: the announcement before the call, the result after it."""
+        """Both steps stand in the ledger: the announcement before the call, the result after it.
+
+        When the result is not known, sending again tells: a key still in use comes back here, a few times at most.
+        """
         step = {"task_id": verdict.ref, "status": verdict.status}
-        if record.key in self._reclaimed:
+        tries = self._releases.get(record.key, 0)
+        if tries >= RELEASES:
             return self._ending(record, verdict, RowState.CONFLICT, "conflict")
-        self._reclaimed.add(record.key)
+        self._releases[record.key] = tries + 1
         await self._record(record.key, "reclaiming", step)
         outcome = await self._release(verdict.ref)
-        await self._record(record.key, "reclaimed" if outcome.kind is OutcomeKind.CREATED else "not reclaimed", step)
+        event = _EVENTS.get(outcome.kind, "reclaim unclear")
+        await self._record(record.key, event, step if not outcome.message else {**step, "reason": outcome.message})
+        if outcome.kind is OutcomeKind.REFUSED:
+            return self._ending(record, verdict, RowState.CONFLICT, "conflict")
         return None
+
+
+_EVENTS = {OutcomeKind.CREATED: "reclaimed", OutcomeKind.REFUSED: "not reclaimed"}

@@ -7,20 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import anyio
-
 from scalesync.config import Settings
-from scalesync.engine.dispatch import Dispatcher, Tally
-from scalesync.errors import BudgetUsed, ScalesyncError
+from scalesync.engine.dispatch import Tally
+from scalesync.errors import ConfigError, ScalesyncError
 from scalesync.events import Observer
 from scalesync.flows.batches import BatchKeeper
 from scalesync.flows.plan import ImportPlan
-from scalesync.flows.prepare import Preparer, next_block
-from scalesync.flows.wiring import Connection
+from scalesync.flows.prepare import Preparer, read_blocks
 from scalesync.ledger.jobs import JobStore
 from scalesync.ledger.rows import COUNTED
 from scalesync.ledger.store import SqliteLedger, StoredJob
-from scalesync.model import ImportSummary, Outgoing, Presence, RecordState, RowState
+from scalesync.model import ImportSummary, Outgoing, RecordState, RowState
 from scalesync.ports import JobSpec
 
 STATES = ("created", "adopted", "conflicts", "failed", "invalid", "pending", "duplicates")
@@ -52,7 +49,8 @@ def judge(
 ) -> Ending:
     """Read the ending off the counts. whole: every source was read to its end."""
     if reason is not None:
-        return Ending(max(reason.exit_code, 1), False, str(reason))
+        # Whatever ended the run early, the same command carries on; only wrong settings are not cured by that.
+        return Ending(2 if isinstance(reason, ConfigError) else 3, False, str(reason))
     if tally.exhausted:
         return Ending(
             3,
@@ -124,24 +122,6 @@ def bound_sentence(found: StoredJob, spec: JobSpec) -> str:
     )
 
 
-async def canary(dispatcher: Dispatcher, connection: Connection, records: Sequence[Outgoing], wanted: int) -> None:
-    """Wait for the first records to be judged. Raises BudgetUsed when the platform refused any of them."""
-    await dispatcher.drain()
-    failed = dispatcher.tally.failed + dispatcher.tally.conflicts
-    platform = connection.platform
-    found = await connection.call(lambda: platform.settle([record.key for record in records[:100]]))
-    broken = [
-        finding.task
-        for finding in found.values()
-        if finding.presence is Presence.FOUND and finding.task and finding.task.get("status") == "error"
-    ]
-    if failed or broken:
-        raise BudgetUsed(
-            f"stopped by --canary {wanted}: {failed + len(broken)} of the first records were not accepted;"
-            " see scalesync failures, mend them and run the same command"
-        )
-
-
 async def finalize(plan: ImportPlan, job: JobStore, batches: BatchKeeper, observer: Observer) -> list[str]:
     """Finalize each batch whose records are all in; returns a line for each that stays open."""
     counts = await job.counts()
@@ -169,12 +149,17 @@ async def _waiting(plan: ImportPlan, job: JobStore, batches: BatchKeeper, counts
     waiting: dict[str, int] = {}
     preparer = Preparer(plan.builder, job.peek)
     for number, source in enumerate(plan.sources, start=1):
-        blocks = source.blocks()
-        while (block := await anyio.to_thread.run_sync(next_block, blocks)) is not None:
+        async for block in read_blocks(source.blocks()):
             prepared = await preparer.prepare(number, block)
             known = await job.peek([record.key for record in prepared.records])
-            for record in prepared.records:
-                state = known[record.key][0] if record.key in known else RowState.PENDING
-                if record.batch and state not in {RowState.CREATED, RowState.ADOPTED}:
+            out = [record for record in prepared.records if not _is_in(record, known)]
+            for record in [*out, *prepared.clashes]:
+                if record.batch:
                     waiting[record.batch] = waiting.get(record.batch, 0) + 1
     return waiting
+
+
+def _is_in(record: Outgoing, known: Mapping[str, tuple[RowState, bytes]]) -> bool:
+    """Whether the record, as it stands now, has its task."""
+    state, content = known.get(record.key, (RowState.PENDING, b""))
+    return state in {RowState.CREATED, RowState.ADOPTED} and content == record.content

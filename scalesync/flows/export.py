@@ -1,42 +1,40 @@
 """Export: every task that matches, byte for byte, in files that exist whole or not at all.
 
-    page chain --raw documents--> filter --> segment (hidden) --finish--> ledger: file + cursor
-                                     |                                        |
-                                     +--> response files (hidden -> renamed)  +--> manifest.json, the commit point
+    plan (server time, filters) --> slices --> harvest --> take --> output log --> manifest.json, the commit point
 
-A killed run goes on behind its last finished segment; nothing counts before the manifest's rename.
+A killed run goes on with its slices; nothing counts before the manifest's rename. docs/export.md says what is
+promised and why it holds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import anyio
 
 from scalesync.config import Settings
-from scalesync.errors import ConfigError, ScalesyncError, StopRun
+from scalesync.errors import ConfigError, ScalesyncError
 from scalesync.events import Observer, Progress
 from scalesync.flows import filters
-from scalesync.flows.chain import Chain, ChainState
+from scalesync.flows.exporting import ExportPlan, Folder, begin, finished_run, shape_of
+from scalesync.flows.harvest import Harvest
 from scalesync.flows.identity import derived_name
+from scalesync.flows.increments import check_everything, recall_versions
 from scalesync.flows.options import ExportOptions
 from scalesync.flows.responses import ResponseStore
-from scalesync.flows.run import Meter, beat, guarded, report, watch_signals
+from scalesync.flows.run import Meter, beat, guarded, plain_errors, report, watch_signals
+from scalesync.flows.taking import TakeMatching, TakeNew
 from scalesync.flows.wiring import Connection, connect
+from scalesync.ledger.exports import ExportStore
 from scalesync.ledger.jobs import JobStore
-from scalesync.ledger.store import SqliteLedger, StoredJob
+from scalesync.ledger.store import SqliteLedger
 from scalesync.model import ExportSummary, JsonObject, RequestClass, Target
 from scalesync.platforms.download import Downloader
 from scalesync.ports import JobSpec
-from scalesync.records.fields import FieldPicker
-from scalesync.records.manifest import FileEntry, Manifest, check_folder, remove_orphans
-from scalesync.records.segments import SegmentWriter, clean_parts
+from scalesync.records.manifest import Manifest
 from scalesync.times import iso
-
-STEMS = ("tasks", "left", "responses")
-READINGS = 3  # how often a chain whose total does not match is read before it is told as unsettled
 
 
 async def run_export(
@@ -46,25 +44,24 @@ async def run_export(
 
     Raises ConfigError before anything is written; a run stopped later returns its summary with exit_code 3.
     """
-    _check(options)
+    check_options(options)
     spec = export_job(options, settings.target)
     ledger = SqliteLedger.open(settings.ledger, note=observer.note)
     try:
         found = await ledger.find_job(settings.target, spec.name)
         begun = found is not None and dict(found.identity) == dict(spec.identity)
-        manifest = check_folder(options.out, spec.name, stems=STEMS, begun=begun)
-        if manifest is not None and (manifest.target, manifest.mode) != (settings.base_url, settings.mode.value):
-            raise ConfigError(
-                f"{options.out} holds an export from {manifest.target} ({manifest.mode}), not from"
-                f" {settings.base_url} ({settings.mode}); choose another --out"
-            )
+        folder = Folder(options.out)
+        manifest = folder.check(spec.name, settings, begun=begun)
         if manifest is not None and not options.again:
-            return _finished_already(manifest, options, settings)
+            same_filters(manifest, options)
+            if not options.incremental:
+                return _finished_already(manifest, settings)
         async with connect(settings, observer, paced=RequestClass.LIST) as connection:
             # The first answer tells that the key works and what time it is over there.
             await connection.call(lambda: connection.platform.page({"limit": 1}, None))
             job = await ledger.open_job(spec)
-            return await ExportRun(options, settings, connection, job, observer).go(found, signals=signals)
+            run = ExportRun(options, settings, connection, job, observer)
+            return await run.go(folder, None if options.again else manifest, signals=signals)
     finally:
         ledger.close()
 
@@ -78,40 +75,67 @@ def export_job(options: ExportOptions, target: Target) -> JobSpec:
     return JobSpec(name=name, command="export", target=target, identity=identity, settings=settings)
 
 
-def _check(options: ExportOptions) -> None:
+def check_options(options: ExportOptions) -> None:
+    """Raises ConfigError for options that are wrong, or do not go together."""
     if not 1 <= options.page_size <= 100:
         raise ConfigError(f"a page holds 1 to 100 tasks, not {options.page_size}")
     filters.selection(options, now_ms=0)
     if options.fields and options.format == "parquet":
         raise ConfigError("--fields cuts lines; with --format parquet choose columns when you read the files")
+    if options.full_every is not None:
+        filters.duration_ms(options.full_every, "--full-every")
+        if not options.incremental:
+            raise ConfigError("--full-every goes with --incremental")
+    filters.duration_ms(options.overlap, "--overlap")
+    if options.incremental:
+        _check_incremental(options)
 
 
-def _finished_already(manifest: Manifest, options: ExportOptions, settings: Settings) -> ExportSummary:
+def _check_incremental(options: ExportOptions) -> None:
+    if options.again:
+        raise ConfigError("--again makes a folder anew, --incremental adds to it; choose one of them")
+    if options.updated_after or options.updated_before:
+        raise ConfigError("--incremental keeps its own range of updates; leave --updated-after and -before out")
+    if options.fields and not {"task_id", "updated_at"} <= set(options.fields):
+        raise ConfigError("--incremental must know each line's version; add task_id and updated_at to --fields")
+
+
+def same_filters(manifest: Manifest, options: ExportOptions) -> None:
+    """Raises ConfigError when the folder holds other tasks, or the same ones in another form."""
     asked = filters.typed(options)
+    hint = "choose another --out" if options.incremental else "choose another --out, or --again to replace it"
     if asked != manifest.filters:
         raise ConfigError(
             f"{options.out} holds an export with other filters ({manifest.filters or 'none'}, not {asked or 'none'});"
-            " choose another --out, or --again to replace it"
+            f" {hint}"
         )
-    lines = sum(entry.rows for entry in manifest.files)
+    form = shape_of(options)
+    before = manifest.extra.get("form", form)
+    if before != form:
+        raise ConfigError(f"{options.out} holds an export of another form ({before}, not {form}); {hint}")
+
+
+NO_REQUESTS: Mapping[str, Any] = {"requests": 0, "retries": 0, "throttled": 0, "seconds": 0.0}
+
+
+def _finished_already(manifest: Manifest, settings: Settings) -> ExportSummary:
+    tasks = [entry for entry in manifest.files if entry.kind is None]
+    extra = manifest.extra
     return ExportSummary(
         job=manifest.job,
         target=settings.base_url,
         mode=settings.mode.value,
-        tasks=lines,
-        files=len(manifest.files),
-        bytes=sum(entry.bytes for entry in manifest.files),
-        responses_downloaded=manifest.extra.get("responses_downloaded", 0),
-        responses_failed=manifest.extra.get("responses_failed", 0),
-        unsettled=manifest.extra.get("unsettled", 0),
+        tasks=sum(entry.rows for entry in tasks),
+        files=len(tasks),
+        bytes=sum(entry.bytes for entry in tasks),
+        responses_downloaded=extra.get("responses_downloaded", 0),
+        responses_failed=extra.get("responses_failed", 0),
+        unsettled=extra.get("unsettled", 0),
         **NO_REQUESTS,
         watermark=manifest.watermark,
         message=f"nothing to send: this export was finished at {manifest.finished_at}; --again makes it anew",
-        exit_code=int(bool(manifest.extra.get("unsettled") or manifest.extra.get("responses_failed"))),
+        exit_code=int(bool(extra.get("unsettled") or extra.get("responses_failed"))),
     )
-
-
-NO_REQUESTS: Mapping[str, Any] = {"requests": 0, "retries": 0, "throttled": 0, "seconds": 0.0}
 
 
 class ExportRun:
@@ -125,8 +149,11 @@ class ExportRun:
         self._connection = connection
         self._job = job
         self._observer = observer
+        self._store = ExportStore(job)
         self._meter = Meter()
-        self._chain: Chain | None = None
+        self._plan: ExportPlan | None = None
+        self._harvest: Harvest | None = None
+        self._responses: ResponseStore | None = None
         self._stopped: ScalesyncError | None = None
         self._scope = anyio.CancelScope()
 
@@ -136,139 +163,111 @@ class ExportRun:
             self._connection.gate.close()
             self._scope.cancel()
 
-    async def go(self, found: StoredJob | None, *, signals: bool) -> ExportSummary:
-        """Read to the end, commit the manifest, end the run in the ledger."""
-        folder = self._options.out
-        await anyio.to_thread.run_sync(clean_parts, folder)
-        await anyio.to_thread.run_sync(clean_parts, folder / "responses")
-        number, state = await self._begin(found)
-        unsettled = 0
+    async def go(self, folder: Folder, manifest: Manifest | None, *, signals: bool) -> ExportSummary:
+        """Read everything, commit the manifest, end the run in the ledger."""
+        summary: ExportSummary | None = None
         async with anyio.create_task_group() as group:
             group.start_soon(guarded, lambda: beat(self._job.heartbeat), self._stop)
             group.start_soon(report, self._observer, self._progress)
             if signals:
                 group.start_soon(watch_signals, self._stop)
             try:
-                with self._scope:
-                    unsettled = await self._read(number, state)
+                with self._scope, plain_errors():
+                    summary = await self._work(folder, manifest)
             except ScalesyncError as error:
                 self._stopped = self._stopped or error
             group.cancel_scope.cancel()
         self._observer.progress(self._progress())
-        if self._stopped is not None:
-            return await self._end_early(self._stopped)
-        return await self._commit(number, unsettled)
+        if summary is None:
+            reason = self._stopped or ScalesyncError("the export was cancelled")
+            summary = await self._summary(0, max(reason.exit_code, 1), str(reason))
+        complete = summary.exit_code in {0, 1} and self._stopped is None
+        await self._job.finish(complete=complete, exit_code=summary.exit_code, figures=_figures(summary))
+        return summary
 
-    async def _begin(self, found: StoredJob | None) -> tuple[int, ChainState]:
-        """Take up the unfinished slice when it is the same question, else begin anew."""
-        form = {
-            "typed": filters.typed(self._options),
-            "format": self._options.format,
-            "fields": list(self._options.fields),
-            "responses": self._options.download_responses,
-        }
-        slices = await self._job.splits("slice")
-        if slices and found is not None and not found.complete:
-            number, _, spec, _, cursor = slices[0]
-            if spec["form"] == form:
-                return number, ChainState.load(spec["started_ms"], cursor)
-        await self._job.start_over("slice")
-        state = ChainState(self._connection.platform.server_now_ms)
-        (number,) = await self._job.register_splits("slice", [("all", {"form": form, "started_ms": state.started_ms})])
-        return number, state
+    async def _work(self, folder: Folder, manifest: Manifest | None) -> ExportSummary:
+        now_ms = self._connection.platform.server_now_ms
+        if self._options.incremental:
+            await recall_versions(self._store, folder, manifest, self._observer)
+        plan = self._plan = await begin(self._options, self._store, folder, manifest, now_ms)
+        async with self._downloader(folder) as downloader:
+            self._keep_responses(downloader, plan, folder)
+            if self._options.incremental:
+                take: TakeNew | TakeMatching = TakeNew(plan.selection, self._store, self._responses)
+            else:
+                take = TakeMatching(plan.selection, self._responses)
+            await self._read(plan, folder, manifest, take)
+        return await self._commit(plan, folder, manifest)
 
-    async def _read(self, number: int, state: ChainState) -> int:
-        """Read the chain, again when its total does not match; returns 1 when it stays unsettled."""
-        folder = self._options.out
-        selection = filters.selection(self._options, state.started_ms)
-        known = {entry["path"] for _, entry in await self._job.files()}
-        await anyio.to_thread.run_sync(lambda: remove_orphans(folder, known, stems=STEMS))
-        async with Downloader(folder / "responses") as downloader:
-            responses = None
-            if self._options.download_responses:
-                (folder / "responses").mkdir(exist_ok=True)
-                responses = ResponseStore(downloader, self._connection.platform)
-                responses.stored, responses.failed = state.responses_stored, state.responses_failed
-            for reading in range(1, READINGS + 1):
-                self._chain = Chain(
+    def _downloader(self, folder: Folder) -> Downloader:
+        return Downloader(folder.responses, self._connection.gate, allow_http=self._settings.allow_http)
+
+    def _keep_responses(self, downloader: Downloader, plan: ExportPlan, folder: Folder) -> None:
+        """Begin to store result files, if asked for."""
+        if self._options.download_responses:
+            folder.responses.mkdir(exist_ok=True)
+            self._responses = ResponseStore(downloader, self._connection.platform, self._connection.gate)
+            self._responses.count_from(plan.figures)
+            plan.log.progress = self._responses.figures
+
+    async def _read(
+        self, plan: ExportPlan, folder: Folder, manifest: Manifest | None, take: TakeNew | TakeMatching
+    ) -> None:
+        """Harvest the plan's slices, then, when it is due, all that the ledger and the server tell differently."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(plan.log.run)
+            try:
+                self._harvest = Harvest(
                     self._connection,
-                    self._job,
-                    number=number,
-                    state=state,
-                    writers=self._writers(),
-                    responses=responses,
+                    plan.asked,
+                    plan.log,
+                    take,
+                    already=folder.already(self._store),
+                    width=self._settings.concurrency,
+                    page_size=self._options.page_size,
+                    note=self._observer.note,
                 )
-                await self._chain.run(selection, self._options.page_size)
-                if self._chain.state.settled:
-                    return 0
-                told = "reading again" if reading < READINGS else "told as unsettled"
-                self._observer.note(f"{self._chain.mismatch}; {told}")
-                if reading < READINGS:
-                    await self._job.forget_files(number)
-                    state = ChainState(state.started_ms)
-        return 1
-
-    def _writers(self) -> tuple[SegmentWriter, SegmentWriter]:
-        picker = FieldPicker(",".join(self._options.fields)) if self._options.fields else None
-        tasks = SegmentWriter(self._options.out, "tasks", self._options.format, fields=picker)
-        return tasks, SegmentWriter(self._options.out, "responses", "jsonl")
+                await self._harvest.run(plan.slices)
+                if isinstance(take, TakeNew) and plan.full_check_due(self._options, manifest):
+                    await check_everything(self._harvest, plan, self._store, self._connection, self._observer)
+                await plan.log.close()
+            except BaseException:
+                await plan.log.put_down()
+                raise
+            group.cancel_scope.cancel()
 
     # --- the end -------------------------------------------------------------------------------
 
-    async def _commit(self, number: int, unsettled: int) -> ExportSummary:
-        chain = self._chain
-        assert chain is not None
-        files = await self._job.files()
-        now_ms = self._connection.platform.server_now_ms
-        manifest = Manifest(
-            job=self._job.name,
-            target=self._settings.base_url,
-            mode=self._settings.mode.value,
-            filters=filters.typed(self._options),
-            watermark=iso(chain.state.started_ms),
-            started_at=iso(chain.state.started_ms),
-            finished_at=iso(now_ms),
-            files=[FileEntry.from_json(entry) for kind, entry in files if kind == "tasks"],
-            responses={"files": [entry for kind, entry in files if kind == "responses"]},
-            extra={
-                "unsettled": unsettled,
-                "responses_downloaded": chain.state.responses_stored,
-                "responses_failed": chain.state.responses_failed,
-            },
+    async def _commit(self, plan: ExportPlan, folder: Folder, manifest: Manifest | None) -> ExportSummary:
+        assert self._harvest is not None
+        unsettled = self._harvest.figures.unsettled
+        failed = self._responses.failed if self._responses else 0
+        made = await finished_run(
+            plan, self._store, manifest, job=self._job.name, settings=self._settings, options=self._options
         )
-        await anyio.to_thread.run_sync(manifest.commit, self._options.out)
-        await anyio.to_thread.run_sync(lambda: remove_orphans(self._options.out, set(), stems=STEMS))
-        code = int(bool(unsettled or chain.state.responses_failed))
-        summary = await self._summary(files, unsettled, exit_code=code, message="")
-        await self._job.update_split(number, state="done", cursor=asdict(chain.state))
-        await self._job.finish(complete=True, exit_code=code, figures=_figures(summary))
-        return replace(summary, watermark=manifest.watermark)
+        made.finished_at = iso(self._connection.platform.server_now_ms)
+        made.extra |= {
+            "unsettled": unsettled,
+            "responses_downloaded": self._responses.stored if self._responses else 0,
+            "responses_failed": failed,
+        }
+        await anyio.to_thread.run_sync(folder.commit, made)
+        summary = await self._summary(unsettled, int(bool(unsettled or failed)), "")
+        await self._store.end()
+        return replace(summary, watermark=made.watermark)
 
-    async def _end_early(self, reason: ScalesyncError) -> ExportSummary:
-        if self._chain is not None and isinstance(reason, StopRun):
-            with anyio.CancelScope(shield=True):
-                await self._chain.put_down()
-        files = await self._job.files()
-        code = max(reason.exit_code, 1)
-        summary = await self._summary(files, 0, exit_code=code, message=str(reason))
-        await self._job.finish(complete=False, exit_code=code, figures=_figures(summary))
-        return summary
-
-    async def _summary(
-        self, files: Sequence[tuple[str, JsonObject]], unsettled: int, *, exit_code: int, message: str
-    ) -> ExportSummary:
-        tasks = [entry for kind, entry in files if kind == "tasks"]
+    async def _summary(self, unsettled: int, exit_code: int, message: str) -> ExportSummary:
+        files: list[JsonObject] = await self._store.files("tasks")
         counters = self._connection.transport.counters
-        state = self._chain.state if self._chain is not None else None
         return ExportSummary(
             job=self._job.name,
             target=self._settings.base_url,
             mode=self._settings.mode.value,
-            tasks=sum(entry["rows"] for entry in tasks),
-            files=len(tasks),
-            bytes=sum(entry["bytes"] for entry in tasks),
-            responses_downloaded=state.responses_stored if state else 0,
-            responses_failed=state.responses_failed if state else 0,
+            tasks=self._written(),
+            files=len(files),
+            bytes=sum(entry["bytes"] for entry in files),
+            responses_downloaded=self._responses.stored if self._responses else 0,
+            responses_failed=self._responses.failed if self._responses else 0,
             unsettled=unsettled,
             requests=counters.requests,
             retries=self._connection.call.retries,
@@ -279,18 +278,21 @@ class ExportRun:
             exit_code=exit_code,
         )
 
+    def _written(self) -> int:
+        return self._plan.log.written["tasks"] if self._plan else 0
+
     def _progress(self) -> Progress:
-        chain = self._chain
-        total = chain.state.first_total if chain else None
-        received = chain.state.received if chain else 0
+        harvest = self._harvest
+        total = harvest.total if harvest else None
+        listed = harvest.figures.listed if harvest else 0
         return Progress(
             phase="export",
-            done=chain.written if chain else 0,
+            done=self._written(),
             total=total,
-            share=min(1.0, received / total) if total else None,
-            failed=chain.state.responses_failed if chain else 0,
+            share=min(1.0, listed / total) if total else None,
+            failed=self._responses.failed if self._responses else 0,
             throttled=self._connection.transport.counters.throttled,
-            rate=self._meter.rate(received),
+            rate=self._meter.rate(listed),
             in_flight=self._connection.gate.in_flight,
             seconds=self._meter.seconds,
             limit=self._connection.gate.limit(),
@@ -298,7 +300,5 @@ class ExportRun:
 
 
 def _figures(summary: ExportSummary) -> dict[str, Any]:
-    return {
-        name: getattr(summary, name)
-        for name in ("tasks", "files", "bytes", "requests", "retries", "throttled", "seconds")
-    }
+    names = ("tasks", "files", "bytes", "requests", "retries", "throttled", "seconds")
+    return {name: getattr(summary, name) for name in names}

@@ -8,6 +8,8 @@ before is exclusive, several values of one filter mean any of them.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from scalesync.errors import ConfigError
@@ -61,3 +63,36 @@ def selection(options: ExportOptions, now_ms: int) -> Selection:
         tags=frozenset(options.tags),
         bounds=bounds,
     )
+
+
+def narrowed(selection: Selection, bounds: Mapping[str, int]) -> Selection:
+    """The selection within further bounds."""
+    both = dict(selection.bounds)
+    for name, ms in bounds.items():
+        narrower = max if name.endswith("_after") else min
+        both[name] = narrower(ms, both.get(name, ms))
+    return replace(selection, bounds=both)
+
+
+def asked(selection: Selection, *, window: tuple[int, int] | None = None) -> Selection:
+    """What the server is asked for.
+
+    window: of an increment, [first, last] in ms of `updated_at`; then filters on what can change are left to the
+    export itself, for a task that stopped matching must still be seen.
+    """
+    if window is None:
+        return selection
+    bounds = {name: ms for name, ms in selection.bounds.items() if name.startswith("created")}
+    first, last = window
+    if first > 0:
+        bounds["updated_after"] = first
+    bounds["updated_before"] = last
+    return replace(selection, batch=None, status=frozenset(), review_status=(), tags=frozenset(), bounds=bounds)
+
+
+def duration_ms(text: str, option: str) -> int:
+    """A length of time such as `10m` or `7d` in ms."""
+    age = AGE.match(text.strip())
+    if not age:
+        raise ConfigError(f"{option} takes a length of time such as 10m or 7d, not {text!r}")
+    return int(float(age[1]) * UNIT_S[age[2]] * 1000)

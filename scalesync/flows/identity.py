@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -11,7 +12,6 @@ from typing import Any
 
 import orjson
 
-from scalesync.errors import ConfigError
 from scalesync.flows.options import ImportOptions
 from scalesync.model import Target
 from scalesync.ports import JobSpec
@@ -28,8 +28,6 @@ def import_job(options: ImportOptions, target: Target, template: Template) -> Jo
         "batch": options.batch,
         "sources": [without_query(source) for source in options.sources],
     }
-    if STANDARD_INPUT in options.sources and options.job is None:
-        raise ConfigError("standard input needs a name for the job: add --job NAME")
     name = options.job or derived_name("import", target, identity, options.sources[0] if options.sources else "")
     kept = asdict(replace(options, job=name, template=None, dry_run=False, yes=False, limit=None, rescan=False))
     kept["reclaim"] = sorted(options.reclaim)
@@ -40,9 +38,12 @@ def import_job(options: ImportOptions, target: Target, template: Template) -> Jo
 
 def derived_name(command: str, target: Target, identity: Mapping[str, Any], hint: str) -> str:
     """A name that the same command line gives again: readable start, then ten hex digits of its hash."""
-    digest = hashlib.blake2b(
-        orjson.dumps([command, str(target), identity], option=orjson.OPT_SORT_KEYS), digest_size=5
-    ).hexdigest()
+    facts = [command, str(target), identity]
+    try:
+        data = orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # a file's name that is not UTF-8
+        data = json.dumps(facts, sort_keys=True).encode()
+    digest = hashlib.blake2b(data, digest_size=5).hexdigest()
     stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(hint.split("?", maxsplit=1)[0]).stem).strip("-")[:32]
     return "-".join(part for part in (command, stem, digest) if part)
 

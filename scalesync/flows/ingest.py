@@ -7,7 +7,8 @@ sources --blocks--> prepare --> batches --> ledger.admit --> dispatcher --> outb
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import anyio
@@ -15,21 +16,25 @@ import anyio
 from scalesync.config import Settings
 from scalesync.engine.dispatch import Dispatcher, EngineLimits
 from scalesync.engine.outbox import Outbox
-from scalesync.errors import BudgetUsed, NameBound, ScalesyncError, StopRun
+from scalesync.errors import BudgetUsed, ConfigError, NameBound, ScalesyncError, StopRun
 from scalesync.events import Observer, Progress
 from scalesync.flows import endings
 from scalesync.flows.batches import BatchKeeper
+from scalesync.flows.bounds import Bounds
+from scalesync.flows.canary import Canary
 from scalesync.flows.conflicts import ConflictPolicy
 from scalesync.flows.identity import import_job
 from scalesync.flows.options import ImportOptions
 from scalesync.flows.plan import ImportPlan, make_plan, unchanged
 from scalesync.flows.preflight import check_target, guard_spending, rehearse
-from scalesync.flows.prepare import Preparer, next_block
+from scalesync.flows.prepare import Preparer, read_blocks
 from scalesync.flows.run import Meter, beat, guarded, report, watch_signals
+from scalesync.flows.threads import in_daemon
 from scalesync.flows.wiring import Connection, connect
+from scalesync.ledger.checks import CheckStore
 from scalesync.ledger.jobs import JobStore
 from scalesync.ledger.store import SqliteLedger, StoredJob
-from scalesync.model import Block, ImportSummary, Outgoing
+from scalesync.model import Aside, Block, ImportSummary, Outgoing, RequestClass
 from scalesync.ports import Verb
 
 
@@ -48,26 +53,27 @@ async def run_import(
     Raises ConfigError before anything is sent, StopRun when stopped before the job began; a job stopped later
     returns its summary with exit_code 3 and the reason as message.
     """
-    plan = await anyio.to_thread.run_sync(make_plan, options)
+    limits = limits or EngineLimits()
+    plan = await in_daemon(lambda: make_plan(options))
     spec = import_job(options, settings.target, plan.template)
     if stored is not None:
         spec = replace(spec, name=stored.name, identity=stored.identity, settings=stored.settings)
     if options.dry_run and not settings.ledger.exists():
-        return await rehearse(plan, spec, settings, observer, ledger=None)
+        return await rehearse(plan, spec, settings, observer, ledger=None, limits=limits)
     ledger = SqliteLedger.open(settings.ledger, note=observer.note)
     try:
         found = await ledger.find_job(settings.target, spec.name)
         if found is not None and (found.command, dict(found.identity)) != (spec.command, dict(spec.identity)):
             raise NameBound(endings.bound_sentence(found, spec))
         if options.dry_run:
-            return await rehearse(plan, spec, settings, observer, ledger=ledger)
+            return await rehearse(plan, spec, settings, observer, ledger=ledger, limits=limits)
         if found is not None and await unchanged(ledger, found, spec, plan):
             return await endings.finished_already(ledger, found, settings)
-        async with connect(settings, observer, task_type=options.type) as connection:
+        async with connect(settings, observer, task_type=options.type, limits=limits) as connection:
             await check_target(plan, connection)
             await guard_spending(plan, ledger, spec, settings, observer)
             job = await ledger.open_job(spec)
-            run = ImportRun(plan, connection, job, observer, limits or EngineLimits())
+            run = ImportRun(plan, connection, job, observer, limits)
             return await run.go(settings, signals=signals)
     finally:
         ledger.close()
@@ -94,8 +100,8 @@ class ImportRun:
         self._observer = observer
         self._meter = Meter()
         self._reading = _Reading()
-        self._new = 0
         self._home = 0
+        self._invalid = 0
         options = plan.options
         policy = ConflictPolicy(options.on_conflict, options.reclaim, connection.platform.release, job.event)
         self._outbox = Outbox(job.settle)
@@ -103,6 +109,7 @@ class ImportRun:
         self._dispatcher = Dispatcher(connection.platform, connection.gate, self._outbox, policy, limits)
         self._batches = BatchKeeper(connection.platform, connection.call)
         self._preparer = Preparer(plan.builder, job.peek, options.limit)
+        self._bounds = Bounds(job.peek, canary=options.canary, max_new=options.max_new)
         self._learned: frozenset[str] = frozenset()
 
     async def go(self, settings: Settings, *, signals: bool) -> ImportSummary:
@@ -112,13 +119,27 @@ class ImportRun:
         try:
             reason = await self._serve(signals=signals)
             if reason is None and self._plan.options.finalize:
-                open_batches = await endings.finalize(self._plan, self._job, self._batches, self._observer)
+                open_batches = await self._finalize()
         except StopRun as stop:
             reason = stop
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self._outbox.flush()
+        except BaseException:
+            await self._abandon()
+            raise
+        with anyio.CancelScope(shield=True):
+            await self._outbox.flush()
         return await self._end(settings, reason, open_batches)
+
+    async def _finalize(self) -> list[str]:
+        await self._outbox.flush()
+        if not self._reading.whole:
+            return [f"{name} stays open: the rest of the input is still to come" for name in self._batches.projects]
+        return await endings.finalize(self._plan, self._job, self._batches, self._observer)
+
+    async def _abandon(self) -> None:
+        """Keep what is known and give the lease back, whatever the run is ended by."""
+        with anyio.CancelScope(shield=True), suppress(ScalesyncError):
+            await self._outbox.flush()
+            await self._job.finish(complete=False, exit_code=1, figures={})
 
     async def _serve(self, *, signals: bool) -> ScalesyncError | None:
         """Run the engine until all is settled or something stops it; returns what stopped it."""
@@ -132,8 +153,10 @@ class ImportRun:
             if signals:
                 group.start_soon(watch_signals, engine.stop)
             try:
-                await self._feed()
-                await engine.drain()
+                with anyio.CancelScope() as feeding:
+                    engine.on_stop = feeding.cancel
+                    await self._feed()
+                    await engine.drain()
             except ScalesyncError as error:
                 engine.stop(error)
             if engine.stopped is not None:
@@ -148,13 +171,10 @@ class ImportRun:
     async def _feed(self) -> None:
         splits = self._plan.splits()
         numbers = await self._job.register_splits("source", splits)
-        canary = self._plan.options.canary
         for number, source, (_, facts) in zip(numbers, self._plan.sources, splits, strict=True):
-            async for block in self._blocks(source.blocks(self._plan.block_records(self._connection.pace))):
-                records = await self._take(number, block)
-                if canary and self._new >= canary:
-                    await endings.canary(self._dispatcher, self._connection, records, canary)
-                    canary = None
+            async for block in read_blocks(source.blocks(self._plan.block_records(self._connection.pace))):
+                await self._take(number, block)
+                self._reading.consumed = block.consumed
                 if self._preparer.full:
                     return
             await self._job.update_split(number, state="read", spec=facts)
@@ -164,47 +184,57 @@ class ImportRun:
         await self._job.drop_stale_asides()
         await self._job.mark_gone(self._home, self._preparer.seen.__contains__)
 
-    async def _blocks(self, blocks: Iterator[Block]) -> AsyncIterator[Block]:
-        while True:
-            block = await anyio.to_thread.run_sync(next_block, blocks)
-            if block is None:
-                return
-            yield block
-            self._reading.consumed = block.consumed
-
-    async def _take(self, number: int, block: Block) -> list[Outgoing]:
-        """Prepare a block, make its intent durable, hand it to the engine; returns what is to be sent."""
+    async def _take(self, number: int, block: Block) -> None:
+        """Prepare a block and hand it to the engine, in pieces where --canary or --max-new cut it."""
         options = self._plan.options
         prepared = await self._preparer.prepare(number, block)
-        records = list(await self._batches.admit(prepared))
-        if options.max_new is not None:
-            await self._check_new(records, options.max_new)
-        admissions = await self._job.admit(
-            records, prepared.asides, now_ms=self._connection.platform.server_now_ms, recheck=self._plan.recheck
-        )
-        self._new += sum(admission.new for admission in admissions)
+        rest = await self._batches.admit(prepared)
+        asides: Sequence[Aside] = prepared.asides
+        self._invalid += prepared.invalid
+        while rest or asides:
+            records, rest = await self._bounds.cut(rest)
+            await self._admit(records, asides)
+            asides = ()
+            if self._bounds.canary_is_out():
+                await self._watch_canary()
+            if rest and self._bounds.used_up:
+                await self._dispatcher.drain()
+                raise BudgetUsed(
+                    f"stopped by --max-new: {self._bounds.new} new records were sent; the same command takes the next"
+                )
+        await self._remember()
+        if options.max_invalid is not None and self._invalid > options.max_invalid:
+            raise BudgetUsed(f"stopped by --max-invalid: {self._invalid} records cannot be used")
+
+    async def _watch_canary(self) -> None:
+        async def settled() -> None:
+            await self._dispatcher.drain()
+            await self._outbox.flush()
+
+        canary = Canary(self._connection, CheckStore.of(self._job), self._dispatcher.tally, self._observer.note)
+        await canary.judge(self._bounds.watched, settled, wait_s=self._plan.options.canary_wait)
+        self._bounds.watched.clear()
+
+    async def _admit(self, records: Sequence[Outgoing], asides: Sequence[Aside]) -> None:
+        """Make the intent durable, then let the engine have the records; a stop in between loses none."""
+        now_ms = self._connection.platform.server_now_ms
+        with anyio.CancelScope(shield=True):
+            admissions = await self._job.admit(records, asides, now_ms=now_ms, recheck=self._plan.recheck)
+        self._bounds.new += sum(admission.new for admission in admissions)
         self._home += sum(admission.home for admission in admissions)
         pairs = list(zip(records, admissions, strict=True))
         send = [record for record, admission in pairs if admission.verb is Verb.SEND]
         settle = [record for record, admission in pairs if admission.verb is Verb.SETTLE]
         await self._dispatcher.put(send, settle)
-        await self._remember()
-        if options.max_invalid is not None and self._preparer.invalid > options.max_invalid:
-            raise BudgetUsed(f"stopped by --max-invalid: {self._preparer.invalid} records cannot be used")
-        return send
-
-    async def _check_new(self, records: list[Outgoing], max_new: int) -> None:
-        known = await self._job.peek([record.key for record in records])
-        if self._new + sum(record.key not in known for record in records) > max_new:
-            raise BudgetUsed(f"stopped by --max-new: more than {max_new} new tasks; {self._new} were sent")
 
     # --- what was learned ----------------------------------------------------------------------
 
     async def _recall(self) -> None:
         self._learned = await self._job.learned("rewritten")
         self._connection.platform.learned = self._learned
-        if self._plan.options.batch and "{" not in self._plan.options.batch:
-            await self._batches.ensure(self._plan.options.batch, self._plan.options.project)
+        batch, project = self._plan.options.batch, self._plan.options.project
+        if batch and project and "{" not in batch:
+            await self._batches.ensure(batch, project)
 
     async def _remember(self) -> None:
         news = self._connection.platform.learned - self._learned
@@ -226,7 +256,7 @@ class ImportRun:
             done=tally.settled - tally.exhausted,
             total=None,
             share=min(1.0, read / total) if total else None,
-            failed=tally.failed + tally.conflicts + self._preparer.invalid,
+            failed=tally.failed + tally.conflicts + self._invalid,
             throttled=self._connection.transport.counters.throttled,
             rate=self._meter.rate(tally.settled),
             in_flight=self._connection.gate.in_flight,
@@ -239,6 +269,9 @@ class ImportRun:
         counts = await self._job.counts()
         tally = self._dispatcher.tally
         counters = self._connection.transport.counters
+        if isinstance(reason, ConfigError) and counters.attempts[RequestClass.CREATE]:
+            # A source that broke off, say: what was sent stays, and the same command carries on once it is mended.
+            reason = StopRun(str(reason))
         ending = endings.judge(counts, tally, reason, open_batches, whole=self._reading.whole, job=self._job.name)
         seconds = self._meter.seconds
         figures = {

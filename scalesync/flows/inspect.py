@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +33,7 @@ async def job_status(settings: Settings, job: str | None) -> list[JobStatus]:
     """Every job of the ledger, or the one of that name in each target, oldest first."""
     ledger = _open(settings)
     try:
-        jobs: list[report.JobRow] = await ledger.read(report.jobs)
+        jobs = await ledger.jobs()
         if job is not None:
             jobs = [row for row in jobs if row.name == job]
             if not jobs:
@@ -60,6 +58,7 @@ def _status(row: report.JobRow) -> JobStatus:
         running=describe_owner(running) if running else None,
         sources=row.sources,
         last=_last(row),
+        windows=row.windows,
     )
 
 
@@ -74,11 +73,11 @@ async def only_job(ledger: SqliteLedger, target: Target, job: str | None) -> str
     """The job named, or the only import job of the target. Raises ConfigError when that is not clear."""
     if job is not None:
         return job
-    jobs: list[report.JobRow] = await ledger.read(report.jobs)
+    here = (target.base_url, target.mode.value, target.account)
     names = [
         row.name
-        for row in jobs
-        if row.command == "import" and (row.base_url, row.mode) == (target.base_url, target.mode.value)
+        for row in await ledger.jobs()
+        if row.command == "import" and (row.base_url, row.mode, row.account) == here
     ]
     if len(names) == 1:
         return names[0]
@@ -87,10 +86,14 @@ async def only_job(ledger: SqliteLedger, target: Target, job: str | None) -> str
     raise ConfigError(f"name the job with --job; the ledger has {', '.join(names)}")
 
 
-def group_of(state: str, status: int | None, reason: str) -> str:
+def group_of(state: str, status: int | None, reason: str, key: str | None) -> str:
     """The short name of a kind of failure: state, status, six hex digits of the normalised message."""
-    digest = hashlib.blake2b(normalise_message(reason).encode(), digest_size=3).hexdigest()
+    digest = hashlib.blake2b(normalise_message(reason, key).encode(), digest_size=3).hexdigest()
     return "-".join(str(part) for part in (state, status, digest) if part is not None)
+
+
+def _group(failure: report.Failure) -> str:
+    return group_of(failure.state, failure.status, failure.reason, failure.unique_id)
 
 
 async def list_failures(
@@ -99,27 +102,36 @@ async def list_failures(
     """Failed, invalid and conflicting records grouped by status and normalised message, largest first."""
     ledger = _open(settings)
     try:
-        groups: list[FailureGroup] = await ledger.read(lambda db: _group(db, job, group, examples))
+        if job is not None and all(row.name != job for row in await ledger.jobs()):
+            raise ConfigError(f"the ledger {settings.ledger} knows no job {job}; see scalesync status")
+        groups = _Groups(group, examples)
+        await ledger.visit_failures(groups.add, job=job)
     finally:
         ledger.close()
-    return sorted(groups, key=lambda found: (-found.count, found.group))
+    return sorted(groups.found.values(), key=lambda found: (-found.count, found.group))
 
 
-def _group(db: sqlite3.Connection, job: str | None, wanted: str | None, examples: int) -> list[FailureGroup]:
-    groups: dict[tuple[str, str], FailureGroup] = {}
-    for failure in report.failures(db, job):
-        name = group_of(failure.state, failure.status, failure.reason)
-        if wanted is not None and name != wanted:
-            continue
+class _Groups:
+    """Failures counted by job and kind, with the first few of each."""
+
+    def __init__(self, wanted: str | None, examples: int) -> None:
+        self.found: dict[tuple[str, str], FailureGroup] = {}
+        self._wanted = wanted
+        self._examples = examples
+
+    def add(self, failure: report.Failure) -> None:
+        name = _group(failure)
+        if self._wanted is not None and name != self._wanted:
+            return
         key = (failure.job, name)
-        found = groups.get(key)
+        found = self.found.get(key)
         if found is None:
-            found = FailureGroup(failure.job, name, failure.state, failure.status, normalise_message(failure.reason), 0)
+            message = normalise_message(failure.reason, failure.unique_id)
+            found = FailureGroup(failure.job, name, failure.state, failure.status, message, 0)
         shown = found.examples
-        if len(shown) < examples:
+        if len(shown) < self._examples:
             shown = (*shown, _example(failure))
-        groups[key] = replace(found, count=found.count + 1, examples=shown)
-    return list(groups.values())
+        self.found[key] = replace(found, count=found.count + 1, examples=shown)
 
 
 def _example(failure: report.Failure) -> Mapping[str, Any]:
@@ -145,11 +157,10 @@ async def write_failures(settings: Settings, job: str | None, group: str | None,
     """
     ledger = _open(settings)
     try:
-        jobs: list[report.JobRow] = await ledger.read(report.jobs)
-        wanted = [row for row in jobs if row.command == "import" and job in {None, row.name}]
+        wanted = [row for row in await ledger.jobs() if row.command == "import" and job in {None, row.name}]
         if not wanted:
             raise ConfigError(f"the ledger {settings.ledger} has no import job{' ' + job if job else ''}")
-        places = [await ledger.read(partial(_places, row=row, group=group)) for row in wanted]
+        places = [await _places(ledger, row, group) for row in wanted]
     finally:
         ledger.close()
     return await anyio.to_thread.run_sync(_write, out, list(zip(wanted, places, strict=True)))
@@ -158,12 +169,15 @@ async def write_failures(settings: Settings, job: str | None, group: str | None,
 Places = Mapping[tuple[str, int], report.Failure]
 
 
-def _places(db: sqlite3.Connection, row: report.JobRow, group: str | None) -> Places:
-    return {
-        (failure.path, failure.line): failure
-        for failure in report.failures(db, row.name, row.id)
-        if group is None or group_of(failure.state, failure.status, failure.reason) == group
-    }
+async def _places(ledger: SqliteLedger, row: report.JobRow, group: str | None) -> Places:
+    places: dict[tuple[str, int], report.Failure] = {}
+
+    def keep(failure: report.Failure) -> None:
+        if group is None or _group(failure) == group:
+            places[failure.path, failure.line] = failure
+
+    await ledger.visit_failures(keep, number=row.id)
+    return places
 
 
 def _write(out: Path, jobs: Sequence[tuple[report.JobRow, Places]]) -> int:

@@ -13,7 +13,7 @@ class ImportOptions:
     """One import as asked for; field by field the options of `scalesync import`.
 
     template: path of a TOML or JSON file, or the mapping itself. sets: KEY=JSON texts as typed.
-    max_failures: a number or a percentage such as "5%".
+    max_failures: a number or a percentage such as "5%". canary_wait: seconds at most for the canary's attachments.
     """
 
     sources: tuple[str, ...]
@@ -31,6 +31,7 @@ class ImportOptions:
     finalize: bool = False
     finalize_anyway: bool = False
     canary: int | None = None
+    canary_wait: float = 30.0
     max_new: int | None = None
     max_failures: str | None = None
     max_invalid: int | None = None
@@ -66,12 +67,18 @@ class ExportOptions:
     download_responses: bool = False
     fields: tuple[str, ...] = ()
     again: bool = False
+    incremental: bool = False
+    full_every: str | None = None
+    overlap: str = "10m"
     page_size: int = 100
 
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """One job as the ledger knows it. state: "running", "finished", "unfinished"."""
+    """One job as the ledger knows it. state: "running", "finished", "unfinished".
+
+    windows: of a backfill, earliest first: start, end, state, and figures of what was read.
+    """
 
     job: str
     command: str
@@ -84,6 +91,8 @@ class JobStatus:
     running: str | None
     sources: tuple[str, ...]
     last: str | None
+    windows: tuple[Mapping[str, Any], ...] = ()
+    tasks: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

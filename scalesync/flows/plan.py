@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from scalesync.engine.pace import Pace
 from scalesync.errors import ConfigError
+from scalesync.flows.identity import STANDARD_INPUT
 from scalesync.flows.options import ImportOptions
 from scalesync.ledger.store import SqliteLedger, StoredJob
 from scalesync.model import JsonObject, RequestClass
@@ -83,8 +86,20 @@ def make_plan(options: ImportOptions) -> ImportPlan:
         header=options.header,
         encoding=options.encoding,
     )
-    sources = open_sources(options.sources, reading)
+    stdin = _unbuffered_stdin() if STANDARD_INPUT in options.sources else None
+    sources = open_sources(options.sources, reading, stdin=stdin)
     return ImportPlan(options, template, BodyBuilder(spec), sources, _max_failures(options.max_failures))
+
+
+def _unbuffered_stdin() -> BinaryIO | None:
+    """Standard input without Python's buffer, None where it is no file.
+
+    A thread that waits in the buffer holds its lock, and the interpreter dies over that lock when it ends.
+    """
+    try:
+        return open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
+    except (AttributeError, OSError, ValueError):
+        return None
 
 
 def _template(options: ImportOptions) -> Template:
@@ -96,14 +111,16 @@ def _template(options: ImportOptions) -> Template:
 
 
 def _check(options: ImportOptions) -> None:
-    for name in ("limit", "canary", "max_new", "max_invalid"):
+    for name in ("limit", "canary", "canary_wait", "max_new", "max_invalid"):
         value = getattr(options, name)
         if value is not None and value < 0:
             raise ConfigError(f"--{name.replace('_', '-')} takes a number of 0 or more, not {value}")
+    if STANDARD_INPUT in options.sources and options.job is None:
+        raise ConfigError("standard input needs a name for the job: add --job NAME")
     unknown = options.reclaim - RECLAIMABLE
     if unknown:
         raise ConfigError(f"--reclaim takes canceled and error, not {', '.join(sorted(unknown))}")
-    if options.finalize and "-" in options.sources and options.batch and "{" in options.batch:
+    if options.finalize and STANDARD_INPUT in options.sources and options.batch and "{" in options.batch:
         raise ConfigError("--finalize with a batch template reads the sources twice, which standard input cannot")
 
 
@@ -125,17 +142,14 @@ def _max_failures(text: str | None) -> Callable[[int, int], bool] | None:
 async def unchanged(ledger: SqliteLedger, found: StoredJob, spec: JobSpec, plan: ImportPlan) -> bool:
     """Whether the job is complete and nothing that could bring it work has changed since."""
     options = plan.options
-    if not found.complete or options.rescan or plan.recheck or options.finalize:
+    if not found.complete or options.rescan or options.finalize:
+        return False
+    if plan.recheck and (await ledger.counts(found))["conflicts"]:
         return False
     now = json.loads(json.dumps(dict(spec.settings)))
     if any(found.settings.get(name) != now[name] for name in SHAPING):
         return False
-    known = await ledger.read(
-        lambda db: db.execute(
-            "SELECT name, spec, state FROM splits WHERE job=? AND kind='source'", (found.id,)
-        ).fetchall()
-    )
-    return same_sources(known, plan)
+    return same_sources(await ledger.sources_read(found), plan)
 
 
 # Options that change what a record becomes or which records are read.
@@ -145,7 +159,9 @@ SHAPING = (
 )
 
 
-def same_sources(known: Sequence[tuple[str, str, str]], plan: ImportPlan) -> bool:
-    """Whether each source was read whole and still has the size and time of then."""
-    read = {name: json.loads(spec) | {"name": ""} for name, spec, state in known if state == "read"}
-    return all(facts["size"] is not None and read.get(name) == facts | {"name": ""} for name, facts in plan.splits())
+def same_sources(read: Mapping[str, Mapping[str, Any]], plan: ImportPlan) -> bool:
+    """Whether each source was read whole and still has the size and time of then. read: facts by split name."""
+    return all(
+        facts["size"] is not None and {**read.get(name, {}), "name": ""} == {**facts, "name": ""}
+        for name, facts in plan.splits()
+    )

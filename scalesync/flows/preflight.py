@@ -6,14 +6,13 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-import anyio
-
 from scalesync.config import Settings
-from scalesync.errors import ConfigError
+from scalesync.engine.dispatch import EngineLimits
+from scalesync.errors import ConfigError, Refused
 from scalesync.events import Observer
 from scalesync.flows import endings
 from scalesync.flows.plan import ImportPlan
-from scalesync.flows.prepare import Peek, Preparer, next_block
+from scalesync.flows.prepare import Peek, Preparer, read_blocks
 from scalesync.flows.wiring import Connection, connect
 from scalesync.ledger.store import SqliteLedger
 from scalesync.model import ImportSummary, Mode, RecordState, RowState
@@ -27,6 +26,15 @@ async def check_target(plan: ImportPlan, connection: Connection) -> None:
 
     Raises KeyRefused, ConfigError, or BudgetUsed when the platform cannot be reached.
     """
+    try:
+        await _look(plan, connection)
+    except Refused as error:
+        raise ConfigError(
+            f"the platform refused a first look ({error.status}): {error}; check the API address and the names"
+        ) from error
+
+
+async def _look(plan: ImportPlan, connection: Connection) -> None:
     platform, call = connection.platform, connection.call
     options = plan.options
     if options.project:
@@ -55,17 +63,18 @@ async def guard_spending(
         return
     if "-" in plan.options.sources:
         raise ConfigError("a live key, standard input and no terminal: add --yes, or --max-new 1000 at most")
-    preparer = Preparer(plan.builder, ledger.peeker(settings.target), plan.options.limit)
+    preparer = Preparer(plan.builder, None, plan.options.limit)
+    peek = ledger.peeker(settings.target)
     new = 0
     for number, source in enumerate(plan.sources, start=1):
-        blocks = source.blocks()
-        while new <= FREE_NEW_TASKS and not preparer.full:
-            block = await anyio.to_thread.run_sync(next_block, blocks)
-            if block is None:
-                break
+        async for block in read_blocks(source.blocks()):
             records = (await preparer.prepare(number, block)).records
-            known = await ledger.peeker(settings.target)([record.key for record in records])
+            known = await peek([record.key for record in records])
             new += len(records) - len(known)
+            if new > FREE_NEW_TASKS or preparer.full:
+                break
+        if new > FREE_NEW_TASKS or preparer.full:
+            break
     if new > FREE_NEW_TASKS:
         raise ConfigError(
             f"this makes more than {FREE_NEW_TASKS:,} new tasks with a live key and nobody at a terminal;"
@@ -74,25 +83,29 @@ async def guard_spending(
 
 
 async def rehearse(
-    plan: ImportPlan, spec: JobSpec, settings: Settings, observer: Observer, *, ledger: SqliteLedger | None
+    plan: ImportPlan,
+    spec: JobSpec,
+    settings: Settings,
+    observer: Observer,
+    *,
+    ledger: SqliteLedger | None,
+    limits: EngineLimits,
 ) -> ImportSummary:
     """--dry-run: read everything, ask the server what may be asked, write neither server nor ledger.
 
     `pending` counts what a run would send or look up.
     """
-    async with connect(settings, observer, task_type=plan.options.type) as connection:
+    async with connect(settings, observer, task_type=plan.options.type, limits=limits) as connection:
         await check_target(plan, connection)
         requests = connection.transport.counters.requests
     peek: Peek = _nothing_known if ledger is None else ledger.peeker(settings.target)
-    preparer = Preparer(plan.builder, peek, plan.options.limit)
+    preparer = Preparer(plan.builder, None, plan.options.limit)
     counts: Counter[str] = Counter()
     sample: bytes | None = None
     for number, source in enumerate(plan.sources, start=1):
-        blocks = source.blocks()
-        while not preparer.full:
-            block = await anyio.to_thread.run_sync(next_block, blocks)
-            if block is None:
-                break
+        if preparer.full:
+            break
+        async for block in read_blocks(source.blocks()):
             prepared = await preparer.prepare(number, block)
             known = await peek([record.key for record in prepared.records])
             for record in prepared.records:
@@ -103,6 +116,8 @@ async def rehearse(
                 counts[endings.counted(aside.state)] += 1
                 if aside.state is RecordState.INVALID and counts["invalid"] <= 3:
                     observer.note(f"{source.name}:{aside.line}: {aside.reason}")
+            if preparer.full:
+                break
     if sample is not None:
         observer.note(f"the first task would be: {sample.decode('utf-8', 'replace')[:2000]}")
     figures = {

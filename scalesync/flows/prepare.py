@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import orjson
-
 from scalesync.errors import RecordError
-from scalesync.model import Aside, BadRecord, Block, Outgoing, RecordState, RowState, SourceRecord
+from scalesync.flows.threads import in_daemon
+from scalesync.model import Aside, BadRecord, Block, Outgoing, RecordState, RowState
 from scalesync.records.body import BodyBuilder
+from scalesync.records.jsonvalue import as_text
 from scalesync.records.seen import SeenTable, Sight
 
 RAW_LIMIT = 4096
@@ -19,22 +19,28 @@ Peek = Callable[[Sequence[str]], Awaitable[Mapping[str, tuple[RowState, bytes]]]
 
 @dataclass(slots=True)
 class Prepared:
-    """One block, sorted: records with distinct keys, and asides."""
+    """One block, sorted: records with distinct keys, and asides. clashes: those of the asides that are, as records."""
 
     records: list[Outgoing] = field(default_factory=list)
     asides: list[Aside] = field(default_factory=list)
+    clashes: list[Outgoing] = field(default_factory=list)
+
+    @property
+    def invalid(self) -> int:
+        """Places that cannot be used."""
+        return sum(aside.state is RecordState.INVALID for aside in self.asides)
 
 
 class Preparer:
     """Turns blocks into prepared ones and remembers which keys this reading has met.
 
-    peek: what the ledger knows of keys; asked only about apparent repeats, since the memory holds fingerprints.
+    peek: what the ledger knows of keys; asked only about apparent repeats, since the memory holds fingerprints. None
+    where nothing is written on the way: then what looks like a repeat counts as one.
     """
 
-    def __init__(self, builder: BodyBuilder, peek: Peek, limit: int | None = None) -> None:
+    def __init__(self, builder: BodyBuilder, peek: Peek | None, limit: int | None = None) -> None:
         self.seen = SeenTable()
         self.taken = 0
-        self.invalid = 0
         self._builder = builder
         self._peek = peek
         self._limit = limit
@@ -58,7 +64,7 @@ class Preparer:
             try:
                 record = self._builder.build(place, source)
             except RecordError as error:
-                self._set_aside(prepared, source, place.line, str(error), _raw(place))
+                self._set_aside(prepared, source, place.line, str(error), as_text(place.value))
                 continue
             sighting = self.seen.add(record.key, record.content)
             if sighting is Sight.NEW:
@@ -70,19 +76,20 @@ class Preparer:
         return prepared
 
     def _set_aside(self, prepared: Prepared, source: int, line: int, reason: str, raw: str) -> None:
-        self.invalid += 1
         prepared.asides.append(Aside(source, line, RecordState.INVALID, reason=reason, raw=raw[:RAW_LIMIT]))
 
     async def _sort_repeats(self, prepared: Prepared, repeats: Sequence[tuple[Outgoing, Sight]]) -> None:
         here = {record.key for record in prepared.records}
-        known = await self._peek([record.key for record, _ in repeats])
+        known = None if self._peek is None else await self._peek([record.key for record, _ in repeats])
         for record, sighting in repeats:
-            if record.key not in here and record.key not in known:
+            if known is not None and record.key not in here and record.key not in known:
                 # Two keys with one fingerprint: the record was never met before.
                 here.add(record.key)
                 prepared.records.append(record)
                 continue
             same = sighting is Sight.SAME
+            if not same:
+                prepared.clashes.append(record)
             prepared.asides.append(
                 Aside(
                     record.source,
@@ -94,13 +101,7 @@ class Preparer:
             )
 
 
-def _raw(record: SourceRecord) -> str:
-    try:
-        return orjson.dumps(record.value).decode()
-    except orjson.JSONEncodeError:
-        return repr(record.value)
-
-
-def next_block(blocks: Iterator[Block]) -> Block | None:
-    """The next block or None at the end; called in a thread, for a source may be slow."""
-    return next(blocks, None)
+async def read_blocks(blocks: Iterator[Block]) -> AsyncIterator[Block]:
+    """The blocks of a source, each read in a thread, for a source may be slow."""
+    while (block := await in_daemon(lambda: next(blocks, None))) is not None:
+        yield block

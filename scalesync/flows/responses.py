@@ -10,25 +10,37 @@ import orjson
 
 from scalesync.engine.retry import RetryPolicy
 from scalesync.errors import OutcomeUnknown, Refused, RemoteError, Unavailable
-from scalesync.model import JsonObject, Presence
-from scalesync.platforms.download import Downloader, Stored
-from scalesync.ports import TaskLister, TaskView
+from scalesync.model import JsonObject, Presence, RequestClass
+from scalesync.platforms.download import Downloader, Partial, Stored
+from scalesync.ports import Pacing, TaskLister, TaskView
 
-WIDTH = 16
-ATTEMPTS = 4
+WIDEST = 64
+ATTEMPTS = 4  # in a row that brought nothing more of the file
 
 
 class ResponseStore:
-    """Fetches what `response.*.url` points at. Counts stored and failed ones over the run."""
+    """Fetches what `response.*.url` points at. Counts stored and failed ones over the run.
 
-    def __init__(self, downloader: Downloader, platform: TaskLister) -> None:
+    pacing: how many files may be fetched at once; they have a class of their own, so pages go on beside them.
+    """
+
+    def __init__(self, downloader: Downloader, platform: TaskLister, pacing: Pacing) -> None:
         self.stored = 0
         self.failed = 0
         self._downloader = downloader
         self._platform = platform
-        self._width = anyio.CapacityLimiter(WIDTH)
+        self._pacing = pacing
+        self._width = anyio.CapacityLimiter(1)
         self._retry = RetryPolicy(max_attempts=ATTEMPTS)
         self._rng = random.Random()
+
+    def figures(self) -> JsonObject:
+        """What was stored and what failed, to be kept with the run."""
+        return {"stored": self.stored, "failed": self.failed}
+
+    def count_from(self, figures: JsonObject) -> None:
+        """Go on counting where a stopped run was."""
+        self.stored, self.failed = figures.get("stored", 0), figures.get("failed", 0)
 
     async def fetch(self, documents: Sequence[TaskView]) -> list[bytes]:
         """Fetch for a page of tasks; returns one index line per URL, in the order of the tasks."""
@@ -36,6 +48,7 @@ class ResponseStore:
         lines: list[bytes] = [b""] * len(wanted)
 
         async def one(number: int, document: TaskView, place: str, url: str) -> None:
+            self._follow_pace()
             async with self._width:
                 lines[number] = orjson.dumps(await self._line(document, place, url))
 
@@ -44,23 +57,28 @@ class ResponseStore:
                 group.start_soon(one, number, document, place, url)
         return lines
 
+    def _follow_pace(self) -> None:
+        self._width.total_tokens = max(1, min(WIDEST, self._pacing.width(RequestClass.FILES)))
+
     async def _line(self, document: TaskView, place: str, url: str) -> JsonObject:
         line: JsonObject = {"task_id": document.task_id, "updated_at": document.updated_at, "field": place}
         try:
-            stored = await self._fetch(document, place, url)
+            async with self._downloader.partial() as part:
+                stored = await self._fetch(document, place, url, part)
         except RemoteError as error:
             self.failed += 1
             return line | {"path": None, "error": str(error)}
         self.stored += 1
         return line | {"path": stored.path, "bytes": stored.bytes, "sha256": stored.sha256}
 
-    async def _fetch(self, document: TaskView, place: str, url: str) -> Stored:
+    async def _fetch(self, document: TaskView, place: str, url: str, part: Partial) -> Stored:
         refreshed = False
         attempt = 0
         while True:
             attempt += 1
+            before = part.furthest
             try:
-                return await self._downloader.fetch(url)
+                return await self._downloader.fetch(url, part)
             except Refused:
                 # Links may be signed for a short time: the task is read again for a fresh one, once.
                 fresh = None if refreshed else await self._fresh_url(document.task_id, place)
@@ -68,9 +86,13 @@ class ResponseStore:
                     raise
                 refreshed, url = True, fresh
             except (OutcomeUnknown, Unavailable):
+                if part.resumable and part.furthest > before:
+                    attempt = 1
                 if not self._retry.may_retry(attempt):
                     raise
                 await anyio.sleep(self._retry.wait_s(attempt, self._rng))
+            finally:
+                self._follow_pace()
 
     async def _fresh_url(self, task_id: str, place: str) -> str | None:
         try:

@@ -7,8 +7,8 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import anyio
 
@@ -43,6 +43,26 @@ async def guarded(work: Callable[[], Awaitable[None]], stop: Callable[[Scalesync
         await work()
     except ScalesyncError as error:
         stop(error)
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Let one error on purpose come out of task groups as it was raised; anything else stays a group."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        errors = list(_leaves(group))
+        if not all(isinstance(error, ScalesyncError) for error in errors):
+            raise
+        raise errors[0] from None
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
 
 
 class Meter:

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 
 from scalesync.config import Settings, default_rate
 from scalesync.engine.calls import Caller
+from scalesync.engine.dispatch import EngineLimits
 from scalesync.engine.handover import Handovers
 from scalesync.engine.limiter import parse_rate
 from scalesync.engine.pace import Pace
-from scalesync.engine.retry import RetryPolicy
+from scalesync.engine.pacer import MAX_WIDTH
 from scalesync.events import Observer
 from scalesync.flows.gate import StopGate
 from scalesync.model import RequestClass
+from scalesync.platforms.network import connections_allowed
 from scalesync.platforms.scale.platform import ScalePlatform, authorization
 from scalesync.platforms.transport import Deadlines, Transport
-
-PATIENCE_S = 60.0  # for single calls such as the preflight, from their first failure on
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,8 @@ def make_gate(settings: Settings, paced: RequestClass) -> tuple[Pace, StopGate]:
     else:
         rates = {RequestClass.CREATE: parse_rate(default_rate(settings.base_url))}
     rate_all = parse_rate(settings.rate_all) if settings.rate_all else None
-    pace = Pace(rates, rate_all, width=settings.concurrency)
+    width = settings.concurrency and connections_allowed(settings.concurrency)
+    pace = Pace(rates, rate_all, width=width, max_width=connections_allowed(MAX_WIDTH))
     return pace, StopGate(pace, Handovers(rates, rate_all), paced)
 
 
@@ -54,16 +55,17 @@ async def connect(
     *,
     task_type: str = "",
     paced: RequestClass = RequestClass.CREATE,
-    patience_s: float = PATIENCE_S,
+    limits: EngineLimits | None = None,
     deadlines: Deadlines | None = None,
     ssl_context: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Connection]:
-    """Open the way to the platform; nothing is sent yet."""
+    """Open the way to the platform; nothing is sent yet. limits: patience and back-off of single calls."""
+    bounds = limits or EngineLimits()
     pace, gate = make_gate(settings, paced)
     transport = Transport(
         settings.base_url, authorization(settings.api_key), gate, deadlines=deadlines, ssl_context=ssl_context
     )
     async with transport:
         platform = ScalePlatform(transport, task_type)
-        caller = Caller(RetryPolicy(), patience_s=patience_s, note=observer.note)
+        caller = Caller(bounds.retry, patience_s=bounds.patience_s, note=observer.note)
         yield Connection(platform, transport, gate, pace, caller)

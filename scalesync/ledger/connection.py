@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -41,11 +42,18 @@ def open_ledger(
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("PRAGMA foreign_keys=ON")
             connection.execute("PRAGMA cache_size=-16384")
-            migrate(Database(connection))
+            _migrate(connection, path)
         except BaseException:
             connection.close()
             raise
     return connection
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    try:
+        migrate(Database(connection))
+    except LedgerUnusable as error:
+        raise LedgerUnusable(f"the ledger {path} {error}") from None
 
 
 def _create_private(path: Path) -> None:
@@ -93,8 +101,12 @@ def ledger_errors(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise translate(error, path) from error
-    except PermissionError as error:
-        raise LedgerUnusable(f"the ledger {path} cannot be opened for writing: {error.strerror}") from error
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise DiskFull(f"the disk is full: there is no room for the ledger {path}") from error
+        raise LedgerUnusable(
+            f"the ledger {path} cannot be opened for writing: {error.strerror}; name another with --ledger"
+        ) from error
 
 
 def translate(error: sqlite3.Error, path: Path) -> ScalesyncError:
@@ -104,9 +116,7 @@ def translate(error: sqlite3.Error, path: Path) -> ScalesyncError:
     if "full" in lowered:
         return DiskFull(f"the disk is full: the ledger {path} cannot grow; free some space and run the same command")
     if "locked" in lowered or "busy" in lowered:
-        return LedgerBusy(
-            f"the ledger {path} stayed locked by another program for {BUSY_TIMEOUT_S:.0f} s; try again later"
-        )
+        return LedgerBusy(f"the ledger {path} stayed locked by another program; end that and run the same command")
     if "readonly" in lowered or "read-only" in lowered or "unable to open" in lowered:
         return LedgerUnusable(
             f"the ledger {path} cannot be written ({text}); check the file's and folder's permissions"

@@ -24,6 +24,21 @@ class JobStore:
         self._run = run
         self._target = target
 
+    # --- for stores of one kind of job, such as `exports` -----------------------------------------
+
+    @property
+    def number(self) -> int:
+        """The job's number inside the ledger."""
+        return self._job
+
+    async def write(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
+        """Run `work` in a fenced transaction; durable when it returns."""
+        return await self._writer.write(work)
+
+    async def read(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
+        """Run `work`, which only reads."""
+        return await self._writer.read(work)
+
     # --- rows ----------------------------------------------------------------------------------
 
     async def peek(self, keys: Sequence[str]) -> Mapping[str, tuple[RowState, bytes]]:
@@ -41,6 +56,7 @@ class JobStore:
 
         def work(db: sqlite3.Connection) -> Sequence[Admission]:
             place = rows.Place(self._target, self._job, self._run)
+            rows.drop_asides(db, place, _stretches([*records, *asides]))
             admissions = rows.admit(db, place, records, now_ms=now_ms, recheck=recheck)
             rows.write_asides(db, place, asides)
             return admissions
@@ -67,7 +83,7 @@ class JobStore:
         return await self._writer.read(lambda db: rows.count(db, self._target, self._job))
 
     async def reopen(self, wanted: Callable[[str, int | None, str], bool]) -> int:
-        """Failed rows for which wanted(state, status, reason) holds become pending again; returns how many."""
+        """Failed rows for which wanted(key, status, reason) holds become pending again; returns how many."""
         return await self._writer.write(lambda db: rows.reopen(db, self._target, self._job, wanted))
 
     async def mark_gone(self, present: int, is_present: Callable[[str], bool]) -> int:
@@ -200,8 +216,9 @@ class JobStore:
         """The batch was finalized."""
         await self._writer.write(
             lambda db: db.execute(
-                "UPDATE batches SET finalized_at=? WHERE target=? AND name=?",
-                (now_iso(), self._target, name),
+                "INSERT INTO batches (target, name, finalized_at) VALUES (?,?,?)"
+                " ON CONFLICT (target, name) DO UPDATE SET finalized_at=excluded.finalized_at",
+                (self._target, name, now_iso()),
             )
         )
 
@@ -226,3 +243,12 @@ class JobStore:
 
         await self._writer.write(work)
         self._writer.set_fence(None)
+
+
+def _stretches(places: Sequence[Outgoing | Aside]) -> list[tuple[int, int, int]]:
+    """The lines from the first to the last, per source."""
+    found: dict[int, tuple[int, int]] = {}
+    for place in places:
+        first, last = found.get(place.source, (place.line, place.line))
+        found[place.source] = (min(first, place.line), max(last, place.line))
+    return [(source, first, last) for source, (first, last) in found.items()]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from scalesync.ledger import rows
+from scalesync.ledger.windows import windows_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class JobRow:
     command: str
     base_url: str
     mode: str
+    account: str
     settings: Mapping[str, Any]
     complete: bool
     owner: str | None
@@ -28,28 +30,30 @@ class JobRow:
     ended_at: str | None
     exit_code: int | None
     sources: tuple[str, ...]
+    windows: tuple[Mapping[str, Any], ...] = ()
 
 
 def jobs(db: sqlite3.Connection) -> list[JobRow]:
     """Every job, oldest first."""
     found = db.execute(
-        "SELECT j.id, j.name, j.command, t.base_url, t.mode, j.settings, j.complete, j.owner, j.target"
+        "SELECT j.id, j.name, j.command, t.base_url, t.mode, t.account, j.settings, j.complete, j.owner, j.target"
         " FROM jobs j JOIN targets t ON t.id = j.target ORDER BY j.id"
     ).fetchall()
     return [_job(db, row) for row in found]
 
 
 def _job(db: sqlite3.Connection, row: tuple[Any, ...]) -> JobRow:
-    number, name, command, base_url, mode, settings, complete, owner, target = row
+    number, name, command, base_url, mode, account, settings, complete, owner, target = row
     run = db.execute(
         "SELECT started_at, ended_at, exit_code FROM runs WHERE job=? ORDER BY id DESC LIMIT 1", (number,)
     ).fetchone() or (None, None, None)
+    windows = windows_of(db, number)
     if command == "import":
         counts: Mapping[str, int] = rows.count(db, target, number)
         specs = db.execute("SELECT spec FROM splits WHERE job=? AND kind='source' ORDER BY number", (number,))
         sources = tuple(str(json.loads(spec).get("name", "")) for (spec,) in specs)
     else:
-        counts = _export_counts(db, number)
+        counts = _window_counts(windows) if command == "backfill" else _export_counts(db, number)
         sources = ()
     return JobRow(
         id=number,
@@ -57,6 +61,7 @@ def _job(db: sqlite3.Connection, row: tuple[Any, ...]) -> JobRow:
         command=command,
         base_url=base_url,
         mode=mode,
+        account=account,
         settings=json.loads(settings),
         complete=bool(complete),
         owner=owner,
@@ -65,7 +70,17 @@ def _job(db: sqlite3.Connection, row: tuple[Any, ...]) -> JobRow:
         ended_at=run[1],
         exit_code=run[2],
         sources=sources,
+        windows=tuple(windows),
     )
+
+
+def sources_read(db: sqlite3.Connection, job: int) -> list[tuple[str, str]]:
+    """(name, spec) of the sources of a job that were read to their end."""
+    return db.execute("SELECT name, spec FROM splits WHERE job=? AND kind='source' AND state='read'", (job,)).fetchall()
+
+
+def _window_counts(windows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    return {name: sum(window.get(name, 0) for window in windows) for name in ("tasks", "files", "bytes")}
 
 
 def _export_counts(db: sqlite3.Connection, job: int) -> dict[str, int]:

@@ -30,13 +30,13 @@ def load(db: sqlite3.Connection, target: int, job: int, keys: Sequence[str]) -> 
     for start in range(0, len(keys), CHUNK):
         chunk = keys[start : start + CHUNK]
         marks = ",".join("?" * len(chunk))
-        for key, state, content, intent_ms, reason, detail, home in db.execute(
-            "SELECT unique_id, state, content, intent_ms, reason, detail, job FROM rows"
-            f" WHERE target=? AND unique_id IN ({marks})",
+        for key, state, content, intent_ms, reason, detail, home, *place in db.execute(
+            "SELECT unique_id, state, content, intent_ms, reason, CASE WHEN state='conflict' THEN detail END, job,"
+            f" source, line FROM rows WHERE target=? AND unique_id IN ({marks})",
             (target, *chunk),
         ):
             was = json.loads(detail).get("was") if detail else None
-            known[key] = Known(RowState(state), content, intent_ms, reason, was, home == job)
+            known[key] = Known(RowState(state), content, intent_ms, reason, was, home == job, (place[0], place[1]))
     return known
 
 
@@ -48,6 +48,7 @@ def admit(
     admissions: list[Admission] = []
     inserts: list[tuple[object, ...]] = []
     moves: list[tuple[Outgoing, Move]] = []
+    moved: list[Outgoing] = []
     asides: list[Aside] = []
     for record in records:
         before = known.get(record.key)
@@ -72,6 +73,8 @@ def admit(
             )
         elif move.state is not None:
             moves.append((record, move))
+        elif before.home and before.place != (record.source, record.line):
+            moved.append(record)
         if move.aside is not None:
             asides.append(Aside(record.source, record.line, move.aside, key=record.key))
     if inserts:
@@ -81,6 +84,11 @@ def admit(
             inserts,
         )
     _write_moves(db, place, moves)
+    if moved:
+        db.executemany(
+            "UPDATE rows SET source=?, line=? WHERE target=? AND unique_id=?",
+            [(record.source, record.line, place.target, record.key) for record in moved],
+        )
     write_asides(db, place, asides)
     return admissions
 
@@ -103,6 +111,14 @@ def _write_moves(db: sqlite3.Connection, place: Place, moves: Sequence[tuple[Out
         )
 
 
+def drop_asides(db: sqlite3.Connection, place: Place, read: Sequence[tuple[int, int, int]]) -> None:
+    """Forget what earlier runs set aside in these stretches (source, first line, last line): they are read anew."""
+    db.executemany(
+        "DELETE FROM other_records WHERE job=? AND source=? AND line BETWEEN ? AND ? AND run<?",
+        [(place.job, source, first, last, place.run) for source, first, last in read],
+    )
+
+
 def write_asides(db: sqlite3.Connection, place: Place, asides: Sequence[Aside]) -> None:
     """Put down records without a home row; the same place again replaces what it was."""
     if asides:
@@ -114,10 +130,14 @@ def write_asides(db: sqlite3.Connection, place: Place, asides: Sequence[Aside]) 
 
 
 def settle(db: sqlite3.Connection, place: Place, settled: Sequence[Settled], at: str) -> None:
-    """Write outcomes and, for what was out of the ordinary, events."""
+    """Write outcomes and, for what was out of the ordinary, events.
+
+    A row whose task is known stays as it is: of two jobs that send the same record at once, the later one cannot
+    take back what the earlier one found.
+    """
     db.executemany(
         "UPDATE rows SET state=?, task_id=coalesce(?, task_id), status=?, reason=?, detail=?, attempts=attempts+?"
-        " WHERE target=? AND unique_id=?",
+        " WHERE target=? AND unique_id=? AND state NOT IN ('created', 'adopted')",
         [
             (
                 *(s.state.value, s.ref, s.status, s.reason),
@@ -175,13 +195,13 @@ def counted_state(state: str) -> str:
 
 
 def reopen(db: sqlite3.Connection, target: int, job: int, wanted: Callable[[str, int | None, str], bool]) -> int:
-    """Failed rows of the job, shared ones included, become pending where `wanted` says so."""
+    """Failed rows of the job, shared ones included, become pending where wanted(key, status, reason) says so."""
     found = db.execute(
-        "SELECT unique_id, state, status, coalesce(reason, '') FROM rows WHERE target=?1 AND state='failed' AND"
+        "SELECT unique_id, status, coalesce(reason, '') FROM rows WHERE target=?1 AND state='failed' AND"
         " (job=?2 OR unique_id IN (SELECT unique_id FROM other_records WHERE job=?2 AND state='shared'))",
         (target, job),
     ).fetchall()
-    keys = [(target, key) for key, state, status, reason in found if wanted(state, status, reason)]
+    keys = [(target, key) for key, status, reason in found if wanted(key, status, reason)]
     db.executemany("UPDATE rows SET state='pending' WHERE target=? AND unique_id=?", keys)
     return len(keys)
 

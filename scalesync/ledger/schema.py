@@ -6,6 +6,7 @@
        +--1--n rows                      one per unique_id; home job, place in its source, state, task_id
        +--1--n events                    history of everything out of the ordinary
        +--1--n batches, learned          batches seen; fields the server rewrites
+       +--1--n files, versions           an export's files; the newest version of each task that it met
 
 docs/ledger.md describes every column.
 """
@@ -134,6 +135,13 @@ CREATE TABLE files (
   entry TEXT NOT NULL,
   PRIMARY KEY (job, path)
 );
+CREATE TABLE versions (
+  job INTEGER NOT NULL REFERENCES jobs(id),
+  task_id TEXT NOT NULL,
+  updated_ms INTEGER NOT NULL,
+  matched INTEGER NOT NULL,
+  PRIMARY KEY (job, task_id)
+) WITHOUT ROWID;
 CREATE VIEW job_records AS
   SELECT j.name AS job, t.mode, r.state, r.unique_id, r.task_id, s.name AS file, r.line, r.status, r.reason, r.gone
     FROM rows r JOIN jobs j ON j.id = r.job JOIN targets t ON t.id = j.target
@@ -151,12 +159,25 @@ CREATE VIEW job_summary AS
 
 
 def migrate(db: Database) -> None:
-    """Bring a ledger up to date. Raises LedgerUnusable when a newer program wrote it."""
-    applied = {migration.name for migration in migrations.applied(db)}
-    known = applied | {migration.name for migration in migrations.pending(db)}
+    """Bring a ledger up to date. Raises LedgerUnusable when a newer or another program wrote it."""
+    _check_origin(db)
+    if migrations.pending(db):
+        # Two runs may find a new file at the same moment: the lock lets one make the tables, the other finds them.
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            migrations.apply(db)
+            db.execute("COMMIT")
+        except BaseException:
+            if db.conn.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+
+
+def _check_origin(db: Database) -> None:
     ours = {step.__name__ for step in (m001_first,)}
+    applied = {migration.name for migration in migrations.applied(db)}
     if applied - ours:
         newer = ", ".join(sorted(applied - ours))
-        raise LedgerUnusable(f"this ledger was written by a newer scalesync ({newer}); upgrade scalesync to use it")
-    if known - applied:
-        migrations.apply(db)
+        raise LedgerUnusable(f"was written by a newer scalesync ({newer}); upgrade scalesync to use it")
+    if not applied and set(db.table_names()) - {migrations.migrations_table}:
+        raise LedgerUnusable("is a database of another program; name another file with --ledger")

@@ -24,7 +24,7 @@ FINAL = frozenset({RowState.CREATED, RowState.ADOPTED})
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the ledger holds of a key. home: the row was brought by the admitting job."""
+    """What the ledger holds of a key. home: the row was brought by the admitting job. place: source and line."""
 
     state: RowState
     content: bytes
@@ -32,6 +32,7 @@ class Known:
     reason: str | None
     was: str | None
     home: bool
+    place: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)

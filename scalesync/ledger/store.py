@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from scalesync.errors import JobRunning, LeaseLost, NameBound
-from scalesync.ledger import rows
+from scalesync.ledger import report, rows
+from scalesync.ledger.checks import CheckStore
 from scalesync.ledger.connection import open_ledger
 from scalesync.ledger.jobs import JobStore
 from scalesync.ledger.writer import Writer
@@ -58,9 +59,25 @@ class SqliteLedger:
         """Finish what is queued and close the file."""
         self._writer.close()
 
-    async def read(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
-        """Run a reading query of `ledger.report` on the connection."""
-        return await self._writer.read(work)
+    async def jobs(self) -> list[report.JobRow]:
+        """Every job with its counts and newest run, oldest first."""
+        return await self._writer.read(report.jobs)
+
+    async def visit_failures(
+        self, visit: Callable[[report.Failure], None], *, job: str | None = None, number: int | None = None
+    ) -> None:
+        """Call `visit`, in the ledger's thread, with each failing record of the jobs of a name, or of one by number."""
+
+        def work(db: sqlite3.Connection) -> None:
+            for failure in report.failures(db, job, number):
+                visit(failure)
+
+        await self._writer.read(work)
+
+    async def sources_read(self, job: StoredJob) -> Mapping[str, Mapping[str, Any]]:
+        """The facts of each source that was read to its end, by split name."""
+        found = await self._writer.read(lambda db: report.sources_read(db, job.id))
+        return {name: json.loads(spec) for name, spec in found}
 
     async def find_job(self, target: Target, name: str) -> StoredJob | None:
         """The job of that name and target, if there is one."""
@@ -69,6 +86,10 @@ class SqliteLedger:
     async def counts(self, job: StoredJob) -> Mapping[str, int]:
         """Records of a job by counted state."""
         return await self._writer.read(lambda db: rows.count(db, _known_target(db, job.target) or 0, job.id))
+
+    def checks(self, job: StoredJob) -> CheckStore:
+        """The rows of a job for a check that only reads: nobody needs to hold the job for that."""
+        return CheckStore(job.id, self._writer.read)
 
     def peeker(self, target: Target) -> Callable[[Sequence[str]], Awaitable[Mapping[str, tuple[RowState, bytes]]]]:
         """A `peek` for a target, without a job: what is known of keys, nothing written."""
@@ -192,7 +213,7 @@ def _begin(db: sqlite3.Connection, spec: JobSpec, owner: str) -> tuple[int, int,
     assert job is not None
     epoch += 1
     db.execute(
-        "UPDATE jobs SET settings=?, owner=?, lease_until_ms=?, epoch=? WHERE id=?",
+        "UPDATE jobs SET settings=?, complete=0, owner=?, lease_until_ms=?, epoch=? WHERE id=?",
         (json.dumps(spec.settings, sort_keys=True), owner, now_ms() + LEASE_MS, epoch, job),
     )
     run = db.execute(

@@ -12,6 +12,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -87,11 +88,15 @@ class Writer:
             self._run_group(group)
 
     def _run_read(self, work: Work, future: asyncio.Future[Any]) -> None:
+        """In one transaction, so that several queries see the ledger at one moment."""
         try:
+            self._connection.execute("BEGIN")
             result = work(self._connection)
         except BaseException as error:
+            self._roll_back()
             _settle(future, None, self._in_words(error))
         else:
+            self._roll_back()
             _settle(future, result, None)
 
     def _run_group(self, group: list[tuple[Work, asyncio.Future[Any]]]) -> None:
@@ -113,8 +118,10 @@ class Writer:
             _settle(future, result, None)
 
     def _roll_back(self) -> None:
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+        # Whatever goes wrong here must not end the thread: callers would wait for ever.
+        with suppress(sqlite3.Error):
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
 
     def _in_words(self, error: BaseException) -> BaseException:
         if isinstance(error, sqlite3.Error) and not isinstance(error, ScalesyncError):

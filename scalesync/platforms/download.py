@@ -2,50 +2,65 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import secrets
-from dataclasses import dataclass
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 import anyio
+from yarl import URL
 
-from scalesync.errors import OutcomeUnknown, Refused, RemoteError
-from scalesync.platforms.transport import USER_AGENT, Deadlines, proxy_for, translate
+from scalesync.config import is_loopback
+from scalesync.errors import ConfigError, OutcomeUnknown, Refused, RemoteError
+from scalesync.model import RequestClass
+from scalesync.platforms.network import proxy_for, shown, tls_context, translate
+from scalesync.platforms.partial import CHUNK_BYTES, Partial, Stored
+from scalesync.platforms.transport import USER_AGENT, AttemptClock, Deadlines, Gate, handover_trace
 
-CHUNK_BYTES = 256 * 1024
+__all__ = ["Downloader", "Partial", "Stored"]
+
 MAX_REDIRECTS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """One stored file. path: relative to the folder; its name is the sha256 of its content."""
-
-    path: str
-    bytes: int
-    sha256: str
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+FILES = RequestClass.FILES
 
 
 class Downloader:
     """Fetches URLs into a folder, named by content. Holds one chunk of a body in memory, never the whole.
 
-    A client of its own: results lie on other hosts, and the API key goes to none of them.
+    A client of its own: results lie on other hosts, and the API key goes to none of them. Each request passes the
+    gate as one of the class FILES. allow_http: follow redirects to plain http on other machines.
     """
 
-    def __init__(self, folder: Path, *, deadlines: Deadlines | None = None) -> None:
+    def __init__(
+        self, folder: Path, gate: Gate, *, allow_http: bool = False, deadlines: Deadlines | None = None
+    ) -> None:
         self._folder = folder
+        self._gate = gate
+        self._allow_http = allow_http
         self._deadlines = deadlines or Deadlines()
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         limits = self._deadlines
+        counted = self._gate.counts_handovers
         # No bound on the whole: a file of many GB on a slow line is fine as long as bytes keep coming.
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=limits.connect, sock_read=limits.first_byte)
+        timeout = aiohttp.ClientTimeout(
+            total=None,
+            connect=None if counted else limits.connect,  # AttemptClock bounds it: the hooks wait inside of it
+            sock_connect=limits.connect,
+            sock_read=limits.first_byte,
+        )
         self._session = aiohttp.ClientSession(
-            timeout=timeout, headers={"User-Agent": USER_AGENT}, cookie_jar=aiohttp.DummyCookieJar()
+            connector=aiohttp.TCPConnector(limit=0, ssl=tls_context()),
+            timeout=timeout,
+            trace_configs=[handover_trace(self._gate)] if counted else [],
+            headers={"User-Agent": USER_AGENT},
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,  # lengths, ranges and digests are of the bytes as sent
         )
         return self
 
@@ -55,46 +70,97 @@ class Downloader:
         if self._session is not None:
             await self._session.close()
 
-    async def fetch(self, url: str) -> Stored:
-        """Store what `url` points at. Raises Refused for a 4xx (an expired link is a 403), else OutcomeUnknown."""
-        assert self._session is not None, "the downloader is used as a context manager"
-        part = self._folder / f".part-{secrets.token_hex(8)}"
-        host = url.split("?", maxsplit=1)[0]
+    @asynccontextmanager
+    async def partial(self) -> AsyncIterator[Partial]:
+        """A file to be fetched in one or more attempts; what is not stored at the end is taken away."""
+        part = Partial(self._folder)
         try:
-            async with self._session.get(url, proxy=proxy_for(url), max_redirects=MAX_REDIRECTS) as response:
-                _check(response.status, host)
-                digest, size = await self._write(response, part)
-            return await anyio.to_thread.run_sync(self._keep, part, digest, size)
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise translate(error, f"GET {host}", url) from error
+            yield part
         finally:
-            await anyio.to_thread.run_sync(lambda: part.unlink(missing_ok=True))
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(part.drop)
 
-    async def _write(self, response: aiohttp.ClientResponse, part: Path) -> tuple[str, int]:
-        digest = hashlib.sha256()
-        size = 0
-        async with await anyio.open_file(part, "wb") as file:
-            async for chunk in response.content.iter_chunked(CHUNK_BYTES):
-                digest.update(chunk)
-                size += len(chunk)
-                await file.write(chunk)
-            await file.flush()
-            await anyio.to_thread.run_sync(os.fsync, file.wrapped.fileno())
-        return digest.hexdigest(), size
+    async def fetch(self, url: str, part: Partial | None = None) -> Stored:
+        """Store what `url` points at. part: goes on where an earlier attempt broke off, if the server allows.
 
-    def _keep(self, part: Path, digest: str, size: int) -> Stored:
-        folder = self._folder / digest[:2]
-        folder.mkdir(exist_ok=True)
-        path = folder / digest
-        if path.exists():
-            part.unlink()
+        Raises Refused for a 4xx (an expired link is a 403) or a redirect to where it may not go, DiskFull when it
+        cannot be stored, else OutcomeUnknown or Unavailable; no words of theirs hold the link's signature.
+        """
+        if part is None:
+            async with self.partial() as own:
+                return await self.fetch(url, own)
+        here = url
+        for _ in range(MAX_REDIRECTS + 1):
+            onward = await self._visit(here, part)
+            if onward is None:
+                return await anyio.to_thread.run_sync(part.keep)
+            here = onward
+        raise Refused(f"{shown(url)} redirects more than {MAX_REDIRECTS} times", op="download")
+
+    async def _visit(self, url: str, part: Partial) -> str | None:
+        """One request: its body goes into the part; returns where it redirects to instead."""
+        assert self._session is not None, "the downloader is used as a context manager"
+        where = shown(url)
+        await self._gate.admit(FILES)
+        started = time.monotonic()
+        clock = AttemptClock(FILES, None)
+        try:
+            proxy = proxy_for(url)
+            request = self._session.get(
+                _as_given(url), headers=part.wanted(), proxy=proxy, allow_redirects=False, trace_request_ctx=clock
+            )
+            connect_s = self._deadlines.connect if self._gate.counts_handovers else None
+            async with clock.start(connect_s), request as response:
+                retry_after = response.headers.get("Retry-After")
+                self._gate.answered(FILES, response.status, time.monotonic() - started, retry_after)
+                if response.status in REDIRECTS:
+                    return self._onward(url, response.headers.get("Location", ""))
+                _check(response.status, where)
+                await anyio.to_thread.run_sync(part.begin, response.status, response.headers, where)
+                async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+                    await anyio.to_thread.run_sync(part.append, chunk)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            self._gate.unanswered(FILES, time.monotonic() - started)
+            raise _in_words(error, where, url) from error
         else:
-            os.replace(part, path)
-        return Stored(f"{self._folder.name}/{digest[:2]}/{digest}", size, digest)
+            return None
+        finally:
+            self._gate.leave()
+
+    def _onward(self, url: str, location: str) -> str:
+        """The address that an answer redirects to. Raises Refused where it must not go."""
+        where = shown(url)
+        try:
+            target = urljoin(url, location)
+            parts = urlsplit(target)
+            host = parts.hostname or ""
+        except ValueError:
+            host = ""
+        if not location or not host:
+            raise Refused(f"{where} redirects to nowhere", op="download")
+        if "@" in parts.netloc:
+            raise Refused(f"{where} redirects to an address with a user name", op="download")
+        at_home = is_loopback(host) and is_loopback(urlsplit(url).hostname or "")
+        if parts.scheme == "https" or (parts.scheme == "http" and (at_home or self._allow_http)):
+            return target
+        hint = "; --allow-http follows it" if parts.scheme == "http" else ""
+        raise Refused(f"{where} redirects to {shown(target)}, which is not https{hint}", op="download")
+
+
+def _as_given(url: str) -> URL:
+    """The URL without any re-encoding: its signature is over the text."""
+    return URL(url, encoded=url.isascii() and url.isprintable() and " " not in url)
 
 
 def _check(status: int, where: str) -> None:
     if 200 <= status < 300:
         return
-    kind: type[RemoteError] = Refused if 400 <= status < 500 and status not in {408, 429} else OutcomeUnknown
+    again = {408, 416, 425, 429}  # 416: what there is does not fit what the server has now
+    kind: type[RemoteError] = Refused if 400 <= status < 500 and status not in again else OutcomeUnknown
     raise kind(f"{where} answered {status}", op="download", status=status)
+
+
+def _in_words(error: Exception, where: str, url: str) -> Exception:
+    """A link that cannot be followed is one failed file, not a wrong setting of the whole run."""
+    said = translate(error, f"GET {where}", url)
+    return Refused(f"{where} is no usable link", op="download") if isinstance(said, ConfigError) else said

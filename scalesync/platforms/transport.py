@@ -9,21 +9,22 @@ import asyncio
 import email.utils
 import ssl
 import time
-import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace, TracebackType
 from typing import Protocol, Self
-from urllib.parse import urlsplit
 
 import aiohttp
 from multidict import CIMultiDictProxy
 from yarl import URL
 
-from scalesync.errors import ConfigError, OutcomeUnknown, Unavailable
+from scalesync.errors import ConfigError, OutcomeUnknown, Refused, Unavailable
+from scalesync.masking import mask_of
 from scalesync.model import RequestClass
+from scalesync.platforms.network import is_setting, proxy_for, proxy_refusal, tls_context, translate
 
 USER_AGENT = "scalesync/0.1.0"
+MAX_REPLY_BYTES = 1024**3  # after decompression: a bomb ends in words, a page of the largest tasks fits
 
 Query = Sequence[tuple[str, str]]
 
@@ -53,7 +54,10 @@ class Gate(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """Seconds. first_byte also bounds every gap in an answer; attempt bounds the whole attempt."""
+    """Seconds. connect: name look-up, proxy and TLS included. first_byte also bounds every gap in an answer.
+
+    attempt bounds the whole attempt, from its turn on.
+    """
 
     connect: float = 10.0
     first_byte: float = 40.0
@@ -62,11 +66,15 @@ class Deadlines:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answered request. body: the whole of it, decompressed."""
+    """An answered request. body: the whole of it, decompressed.
+
+    hide: takes our credentials out of a text of it. An error may repeat what was sent, and errors are kept.
+    """
 
     status: int
     headers: CIMultiDictProxy[str]
     body: bytes
+    hide: Callable[[str], str] = str
 
 
 @dataclass(slots=True)
@@ -82,6 +90,34 @@ class Counters:
         return sum(self.attempts.values())
 
 
+class AttemptClock:
+    """The deadline of one attempt. It stands still while the attempt waits for its moment at the socket.
+
+    attempt_s: for what follows that moment, None for no bound.
+    """
+
+    __slots__ = ("_attempt_s", "_timer", "cls", "connected")
+
+    def __init__(self, cls: RequestClass, attempt_s: float | None) -> None:
+        self.cls = cls
+        self.connected = False
+        self._attempt_s = attempt_s
+        self._timer = asyncio.timeout(None)
+
+    def start(self, seconds: float | None) -> asyncio.Timeout:
+        """The timer, to be entered at once."""
+        self._timer = asyncio.timeout(seconds)
+        return self._timer
+
+    async def hand_over(self, gate: Gate) -> None:
+        """There is a connection: wait for the moment, then the attempt has its whole time."""
+        self._timer.reschedule(None)
+        await gate.handover(self.cls)
+        self.connected = True
+        if self._attempt_s is not None:
+            self._timer.reschedule(asyncio.get_running_loop().time() + self._attempt_s)
+
+
 class Transport:
     """aiohttp's ClientSession behind one method. Use as an async context manager."""
 
@@ -93,31 +129,42 @@ class Transport:
         *,
         deadlines: Deadlines | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        max_reply_bytes: int = MAX_REPLY_BYTES,
     ) -> None:
         self.counters = Counters()
         self._base = base_url.rstrip("/")
         self._headers = {"Authorization": authorization, "Accept": "application/json", "User-Agent": USER_AGENT}
+        self._mask = mask_of(authorization)
         self._gate = gate
         self._deadlines = deadlines or Deadlines()
         self._ssl = ssl_context
         self._proxy = proxy_for(base_url)
+        self._most = max_reply_bytes
         self._session: aiohttp.ClientSession | None = None
+        self._answered = False
         self._date = ""
-        self._clock_offset_ms = 0
+        self._server_ms = 0
+        self._server_at: float | None = None
 
     async def __aenter__(self) -> Self:
         limits = self._deadlines
+        secure = self._base.startswith("https:")
         connector = aiohttp.TCPConnector(
             limit=0,  # the engine bounds what is in flight; a second bound would only park waiters in the pool
             ttl_dns_cache=60,
             keepalive_timeout=30,
-            ssl=self._ssl if self._ssl is not None else True,
+            ssl=self._ssl or (tls_context() if secure else True),
         )
-        timeout = aiohttp.ClientTimeout(total=limits.attempt, sock_connect=limits.connect, sock_read=limits.first_byte)
-        traces = [_handover_trace(self._gate)] if self._gate.counts_handovers else []
+        paced = self._gate.counts_handovers
+        timeout = aiohttp.ClientTimeout(
+            total=None,
+            connect=None if paced else limits.connect,  # with hooks, AttemptClock bounds it: they wait inside of it
+            sock_connect=limits.connect,
+            sock_read=limits.first_byte,
+        )
         self._session = aiohttp.ClientSession(
             connector=connector,
-            trace_configs=traces,
+            trace_configs=[handover_trace(self._gate)] if paced else [],
             timeout=timeout,
             headers=self._headers,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -131,44 +178,92 @@ class Transport:
         if self._session is not None:
             await self._session.close()
 
+    def hide(self, text: str) -> str:
+        """The text without our credentials."""
+        return self._mask(text)
+
     @property
     def server_now_ms(self) -> int:
-        """The server's clock as its Date headers tell it, to about a second; the local clock before any reply."""
-        return time.time_ns() // 1_000_000 + self._clock_offset_ms
+        """The server's clock as its Date headers tell it, to about a second; the local clock before any reply.
+
+        Between replies it runs on with the monotonic clock: somebody may set the local one meanwhile.
+        """
+        if self._server_at is None:
+            return time.time_ns() // 1_000_000
+        return self._server_ms + int((time.monotonic() - self._server_at) * 1000)
 
     async def call(
         self, cls: RequestClass, method: str, path: str, *, query: Query = (), body: bytes | None = None
     ) -> Reply:
         """Make one attempt. path: below the API root, already percent-encoded.
 
-        Raises Unavailable when no connection was made, OutcomeUnknown when the reply did not come or was cut short.
+        Raises Unavailable when no connection was made, OutcomeUnknown when the reply did not come or was cut short,
+        Refused (413) for a list that is too large to hold, and ConfigError when, before anything ever got through,
+        the settings are at fault.
         """
-        assert self._session is not None, "the transport is used as a context manager"
         url = URL(self._base + path, encoded=True)
         if query:
             url = url.extend_query(list(query))
-        headers = {"Content-Type": "application/json"} if body is not None else None
         await self._gate.admit(cls)
         self.counters.attempts[cls] += 1
         started = time.monotonic()
+        clock = AttemptClock(cls, self._deadlines.attempt)
         try:
-            async with self._session.request(
-                method,
-                url,
-                data=body,
-                headers=headers,
-                proxy=self._proxy,
-                allow_redirects=False,
-                trace_request_ctx=cls,
-            ) as response:
-                reply = Reply(response.status, response.headers, await response.read())
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            reply = await self._exchange(clock, method, url, body)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             self._gate.unanswered(cls, time.monotonic() - started)
-            raise translate(error, f"{method} {path}", self._base) from error
+            raise self._in_words(error, f"{method} {path}", clock) from error
         finally:
             self._gate.leave()
         self._note(cls, reply, time.monotonic() - started)
+        if reply.status == 407 and self._proxy is not None:
+            kind = Unavailable if self._answered else ConfigError
+            raise kind(proxy_refusal(407, self._proxy))
+        self._answered = True
         return reply
+
+    async def _exchange(self, clock: AttemptClock, method: str, url: URL, body: bytes | None) -> Reply:
+        assert self._session is not None, "the transport is used as a context manager"
+        limits = self._deadlines
+        async with (
+            clock.start(limits.connect if self._gate.counts_handovers else limits.attempt),
+            self._session.request(
+                method,
+                url,
+                data=body,
+                headers={"Content-Type": "application/json"} if body is not None else None,
+                proxy=self._proxy,
+                allow_redirects=False,
+                trace_request_ctx=clock,
+            ) as response,
+        ):
+            data = await self._read(response, clock.cls)
+        return Reply(response.status, response.headers, data, self._mask)
+
+    async def _read(self, response: aiohttp.ClientResponse, cls: RequestClass) -> bytes:
+        """The whole body, as far as it can be held."""
+        parts: list[bytes] = []
+        size = 0
+        async for part in response.content.iter_any():
+            size += len(part)
+            if size > self._most:
+                response.close()
+                words = f"the reply is larger than {self._most // 1024**2:,} MB and was not read on"
+                if cls is RequestClass.LIST:
+                    raise Refused(f"{words}; ask for fewer tasks at a time", op="read", status=413)
+                raise OutcomeUnknown(words, op="read", status=response.status)
+            parts.append(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _in_words(self, error: Exception, op: str, clock: AttemptClock) -> Exception:
+        if isinstance(error, TimeoutError) and self._gate.counts_handovers and not clock.connected:
+            error = aiohttp.ConnectionTimeoutError()
+        said = translate(error, op, self._base, self._proxy)
+        if isinstance(said, Unavailable) and is_setting(error) and not self._answered:
+            return ConfigError(str(said))
+        if isinstance(said, ConfigError) and self._answered:
+            return Unavailable(str(said), op=op)
+        return said
 
     def _note(self, cls: RequestClass, reply: Reply, latency_s: float) -> None:
         if reply.status == 429:
@@ -177,56 +272,24 @@ class Transport:
         date = reply.headers.get("Date", "")
         if date and date != self._date:
             self._date = date
-            self._clock_offset_ms = _offset_ms(date, self._clock_offset_ms)
+            if (told := _server_time(date)) is not None:
+                self._server_ms, self._server_at = told, time.monotonic()
 
 
-def _handover_trace(gate: Gate) -> aiohttp.TraceConfig:
+def handover_trace(gate: Gate) -> aiohttp.TraceConfig:
     """Hooks that aiohttp awaits between having a connection and writing the request to it."""
     trace = aiohttp.TraceConfig()
 
     async def hand_over(session: aiohttp.ClientSession, context: SimpleNamespace, params: object) -> None:
-        await gate.handover(context.trace_request_ctx)
+        await context.trace_request_ctx.hand_over(gate)
 
     trace.on_connection_reuseconn.append(hand_over)
     trace.on_connection_create_end.append(hand_over)
     return trace
 
 
-def _offset_ms(date: str, before: int) -> int:
+def _server_time(date: str) -> int | None:
     try:
-        server = email.utils.parsedate_to_datetime(date).timestamp()
-    except (ValueError, TypeError):
-        return before
-    return int(server * 1000) - time.time_ns() // 1_000_000
-
-
-def proxy_for(base_url: str) -> str | None:
-    """The proxy that the environment asks for (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY), if any.
-
-    Resolved here and not by aiohttp's trust_env, because that also reads ~/.netrc, whose entry for the host would
-    replace the API key.
-    """
-    parts = urlsplit(base_url)
-    proxies: Mapping[str, str] = urllib.request.getproxies()
-    if urllib.request.proxy_bypass(parts.hostname or ""):
+        return int(email.utils.parsedate_to_datetime(date).timestamp() * 1000)
+    except (ValueError, TypeError, OverflowError):
         return None
-    return proxies.get(parts.scheme) or proxies.get("all")
-
-
-def translate(error: Exception, op: str, base_url: str) -> Exception:
-    """Map what aiohttp raises to the engine's errors; the words never hold a query or a header."""
-    host = urlsplit(base_url).netloc.rpartition("@")[2]
-    if isinstance(error, aiohttp.InvalidURL):
-        return ConfigError(f"{base_url} is not a usable API address")
-    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
-        return Unavailable(f"cannot make a TLS connection to {host}: {_cause(error)}", op=op)
-    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
-        return Unavailable(f"cannot reach {host}: {_cause(error)}", op=op)
-    if isinstance(error, asyncio.TimeoutError):
-        return OutcomeUnknown(f"{host} did not answer in time", op=op)
-    return OutcomeUnknown(f"{host} broke the connection ({type(error).__name__})", op=op)
-
-
-def _cause(error: Exception) -> str:
-    inner = getattr(error, "os_error", None) or getattr(error, "certificate_error", None) or error
-    return str(getattr(inner, "strerror", None) or inner) or "no answer in time"

@@ -12,9 +12,10 @@ from scalesync.records.jsonvalue import RAW_LIMIT, SIZE_LIMIT, as_item, cut
 
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 # Possessive: nothing is kept for backtracking, so long elements cost no memory.
-_INSIDE = re.compile(rb'(?:[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
 _BARE = re.compile(rb'(?:[^",\[\]{}]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
 _STRING = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
+_OPENS = re.compile(rb"[\[{]++")
+_CLOSES = re.compile(rb"[\]}]++")
 _OPEN = b"[{"
 
 
@@ -26,6 +27,7 @@ def _shallow(levels: int) -> str:
 
 
 _SHALLOW = re.compile(_shallow(5).encode(), re.DOTALL)
+_DEEP_INSIDE = re.compile(rf'(?:[^"{{}}\[\]]++|"(?:[^"\\]++|\\.)*+"|{_shallow(2)})*+'.encode(), re.DOTALL)
 _WHOLE = 8 * 1024 * 1024  # a file of at most so many bytes that is one object is parsed in one go
 
 
@@ -127,20 +129,24 @@ class _Splitter:
                     break
                 pos += 1
                 self._in_string = False
-            pos = _end(_INSIDE if self._depth else _BARE, buffer, pos)
+            pos = _end(_DEEP_INSIDE if self._depth else _BARE, buffer, pos)
             if pos >= end:
                 break
             byte = buffer[pos]
             if not self._depth and byte in b",]}":
                 self.pos = pos
                 return True
-            pos += 1
             if byte == 0x22:
+                pos += 1
                 self._in_string = True
             elif byte in _OPEN:
-                self._depth += 1
-            elif byte in b"]}":
-                self._depth -= 1
+                run = _end(_OPENS, buffer, pos)
+                self._depth += run - pos
+                pos = run
+            else:
+                run = min(_end(_CLOSES, buffer, pos), pos + self._depth)
+                self._depth -= run - pos
+                pos = run
                 if not self._depth:
                     self.pos = pos
                     return True

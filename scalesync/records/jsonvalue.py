@@ -73,6 +73,18 @@ def cut(data: bytes) -> str:
     return data[: RAW_LIMIT * 4].decode("utf-8", "replace")[:RAW_LIMIT]
 
 
+def as_text(value: Any) -> str:
+    """A value as JSON text for people and the ledger, escaped where it must be; "" when it is nested too deep."""
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        pass
+    try:
+        return json.dumps(value)
+    except (ValueError, TypeError, RecursionError):
+        return ""
+
+
 def dumps(value: JsonObject) -> bytes:
     """Compact JSON; integers of any size. Raises ValueError for more than 254 levels or broken Unicode."""
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import re
@@ -13,7 +12,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from scalesync.errors import ConfigError, DiskFull, ScalesyncError
+from scalesync.disk import output_error, sync_folder
+from scalesync.errors import ConfigError
 from scalesync.model import JsonObject
 
 Format = Literal["jsonl", "jsonl.gz", "jsonl.zst", "parquet"]
@@ -28,18 +28,23 @@ _OWN = ("files", "filters", "watermark", "version", "job", "target", "mode", "st
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
-    """One finished file. path: relative to the manifest. bytes, sha256 (hex): of the file as it is on disk."""
+    """One finished file. path: relative to the manifest. bytes, sha256 (hex): of the file as it is on disk.
+
+    kind: None for tasks, "left" for the ids of tasks that no longer match.
+    """
 
     path: str
     rows: int
     bytes: int
     sha256: str
     route: str | None = None
+    kind: str | None = None
 
     def to_json(self) -> JsonObject:
-        """As the manifest holds it; route only when there is one."""
+        """As the manifest holds it; route and kind only when there are any."""
         entry: JsonObject = {"path": self.path, "rows": self.rows, "bytes": self.bytes, "sha256": self.sha256}
-        return entry if self.route is None else entry | {"route": self.route}
+        extra = {"route": self.route, "kind": self.kind}
+        return entry | {name: value for name, value in extra.items() if value is not None}
 
     @classmethod
     def from_json(cls, value: Any) -> FileEntry:
@@ -189,23 +194,3 @@ def remove_orphans(folder: Path, known: set[str], *, stems: Collection[str] = ST
         path.unlink(missing_ok=True)
         removed.append(path.name)
     return removed
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames and new names in the folder durable, where the system can."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def output_error(folder: Path, error: OSError) -> ScalesyncError:
-    """The error of ours that tells a person what could not be written and what to do."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFull(f"{folder}: no space left; free some, then run the same command again to carry on")
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return ConfigError(f"{folder}: not allowed to write there; change its permissions or choose another --out")
-    return ScalesyncError(f"{folder}: cannot write: {error.strerror or error}; mend that, then run the command again")

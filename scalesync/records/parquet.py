@@ -9,6 +9,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, BinaryIO, cast
@@ -25,6 +26,13 @@ Open = Callable[[], BinaryIO]
 
 class Unreadable(ValueError):
     """A value that has no place in JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Broken:
+    """Stands for a cell that pyarrow cannot read."""
+
+    reason: str
 
 
 def check_parquet(opener: Open, name: str) -> None:
@@ -120,8 +128,13 @@ def _group(file: Any, group: int, done: int, progress: Progress) -> Iterator[Ite
 
 def _records(batch: Any, number: int) -> Iterator[Item]:
     names = batch.schema.names
-    columns = [_column(batch.column(place)) for place in range(len(names))]
+    columns = []
     odd = [names[at] for at, field in enumerate(batch.schema) if not _is_plain(field.type)]
+    for place, name in enumerate(names):
+        values, whole = _cells(batch.column(place))
+        columns.append(values)
+        if not whole and name not in odd:
+            odd.append(name)
     for line, row in enumerate(zip(*columns, strict=True), number + 1):
         value = dict(zip(names, row, strict=True))
         try:
@@ -131,6 +144,24 @@ def _records(batch: Any, number: int) -> Iterator[Item]:
             yield BadRecord(line, f'column "{name}" {error}', "")
             continue
         yield SourceRecord(line, value)
+
+
+def _cells(column: Any) -> tuple[list[Any], bool]:
+    """A column's values; where one of them cannot be read, that one is a `_Broken`, and the answer ends with False."""
+    troubles = (ValueError, OverflowError, _arrow().ArrowException)
+    try:
+        return _column(column), True
+    except troubles:
+        return [_cell(column.slice(at, 1), troubles) for at in range(len(column))], False
+
+
+def _cell(one: Any, troubles: tuple[type[Exception], ...]) -> Any:
+    try:
+        return _column(one)[0]
+    except UnicodeDecodeError:
+        return _Broken("is not valid UTF-8")
+    except troubles:
+        return _Broken("holds a value out of range")
 
 
 def _column(column: Any) -> list[Any]:
@@ -202,6 +233,8 @@ def jsonable(value: Any) -> Any:
             return format(value, "f")
         case bytes():
             return base64.b64encode(value).decode()
+        case _Broken(reason):
+            raise Unreadable(reason)
     raise Unreadable(f"holds a value that is no JSON ({type(value).__name__})")
 
 

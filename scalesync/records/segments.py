@@ -1,6 +1,7 @@
 """Data files of an export: written under a hidden name, hashed on the way, renamed when they are durable.
 
-    write -> .part-tasks-00001.jsonl     finish -> fsync file -> rename -> fsync folder -> FileEntry
+    write -> .part-tasks-00001.jsonl     sync -> fsync: so far it can be gone on with after a kill
+                                         finish -> fsync file -> rename -> fsync folder -> FileEntry
 
 A file that is not in the manifest is not yet data, so a killed run leaves nothing that counts.
 """
@@ -12,21 +13,24 @@ import hashlib
 import os
 import sys
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 import msgspec
 
+from scalesync.disk import output_error, sync_folder
 from scalesync.errors import ConfigError, RecordError
 from scalesync.model import JsonObject
 from scalesync.records.fields import FieldPicker, members_of
-from scalesync.records.manifest import FORMATS, PART, FileEntry, Format, output_error, sync_folder
+from scalesync.records.manifest import FORMATS, PART, FileEntry, Format
 
 __all__ = ["FORMATS", "FileEntry", "Format", "SegmentWriter", "clean_parts"]
 
 MAX_BYTES = 256 * 1024 * 1024
+HASH_CHUNK = 1024 * 1024
 GROUP_BYTES = 16 * 1024 * 1024  # of a Parquet row group, uncompressed; held in memory
 _TEXTS = ("task_id", "unique_id", "type", "status", "project", "batch", "created_at", "updated_at", "completed_at")
 _JSONS = ("metadata", "params", "response")
@@ -37,7 +41,19 @@ class _Encoder(Protocol):
 
     def add(self, lines: Sequence[bytes]) -> None: ...
 
+    def pause(self) -> None: ...
+
     def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPart:
+    """A hidden file that is durable up to `bytes`. name: its final name. size: documents' bytes, uncompressed."""
+
+    name: str
+    rows: int
+    bytes: int
+    size: int
 
 
 class SegmentWriter:
@@ -73,8 +89,14 @@ class SegmentWriter:
         self._encoder: _Encoder | None = None
         self._rows = 0
         self._size = 0
+        self._name = ""
         if format == "parquet":
             _arrow()  # say before the first request that it is missing
+
+    @property
+    def resumable(self) -> bool:
+        """Whether `sync` can make the open file one to go on with; a Parquet file is whole or nothing."""
+        return self._format != "parquet"
 
     @property
     def full(self) -> bool:
@@ -105,6 +127,35 @@ class SegmentWriter:
         self._rows += len(lines)
         self._size += sum(map(len, lines)) + len(lines)
 
+    def sync(self) -> OpenPart | None:
+        """Make what was written so far durable under the hidden name; None when no file is open."""
+        if self._file is None or self._encoder is None:
+            return None
+        try:
+            self._encoder.pause()
+            self._file.sync()
+        except OSError as error:
+            self.abort()
+            raise output_error(self._folder, error) from error
+        return OpenPart(self._name, self._rows, self._file.size, self._size)
+
+    def resume(self, part: OpenPart) -> bool:
+        """Go on with a hidden file of a killed run, cut to what was durable; False when it is not there whole."""
+        path = self._folder / f"{PART}{part.name}"
+        renamed = self._folder / part.name
+        try:
+            if not path.exists() and renamed.exists():
+                os.rename(renamed, path)  # killed between the rename and its record
+            if not path.exists() or path.stat().st_size < part.bytes:
+                return False
+            self._part, self._name = path, part.name
+            self._file = _HashedFile(path, part.bytes)
+        except OSError as error:
+            raise output_error(self._folder, error) from error
+        self._encoder = _LineEncoder(self._file, self._format)
+        self._rows, self._size = part.rows, part.size
+        return True
+
     def finish(self) -> FileEntry | None:
         """Make the open file durable under its final name; None when nothing was written since the last."""
         if self._file is None or self._encoder is None:
@@ -112,7 +163,8 @@ class SegmentWriter:
         try:
             self._encoder.close()
             self._file.sync()
-            name = self._free_name()
+            self._file.close_file()
+            name = self._name
             os.rename(self._part, self._folder / name)
             sync_folder(self._folder)
         except OSError as error:
@@ -120,8 +172,13 @@ class SegmentWriter:
             raise output_error(self._folder, error) from error
         entry = FileEntry(name, self._rows, self._file.size, self._file.sha256.hexdigest(), self._route)
         self._reset()
-        self._number += 1
         return entry
+
+    def leave(self) -> None:
+        """Let go of the open file but leave it there, for `resume` in a later run."""
+        if self._file is not None:
+            self._file.drop()
+        self._reset()
 
     def abort(self) -> None:
         """Drop the open file; finished ones stay."""
@@ -131,34 +188,39 @@ class SegmentWriter:
         self._reset()
 
     def _open(self) -> _Encoder:
-        self._part = self._folder / f"{PART}{self._name()}"
+        self._name = self._free_name()
+        self._part = self._folder / f"{PART}{self._name}"
         self._file = _HashedFile(self._part)
         if self._format == "parquet":
             self._encoder = _ParquetEncoder(self._file)
         else:
-            self._encoder = _LineEncoder(self._file, _compressor(self._format))
+            self._encoder = _LineEncoder(self._file, self._format)
         return self._encoder
 
     def _reset(self) -> None:
         self._file = self._encoder = None
         self._rows = self._size = 0
 
-    def _name(self) -> str:
-        return f"{self._stem}-{self._number:05d}.{self._format}"
-
     def _free_name(self) -> str:
-        while (self._folder / self._name()).exists():
+        while True:
+            name = f"{self._stem}-{self._number:05d}.{self._format}"
+            if not (self._folder / name).exists():
+                return name
             self._number += 1
-        return self._name()
 
 
 class _HashedFile:
     """A file that is only appended to, hashed as written; enough of a file for pyarrow."""
 
-    def __init__(self, path: Path) -> None:
-        self._file: BinaryIO = open(path, "wb")  # noqa: SIM115  closed by sync or drop
+    def __init__(self, path: Path, keep: int = 0) -> None:
+        """keep: bytes of an existing file to go on behind; they are hashed again, the rest is cut off."""
+        self._file: BinaryIO = open(path, "r+b" if keep else "wb")  # noqa: SIM115  closed by close_file or drop
         self.sha256 = hashlib.sha256()
-        self.size = 0
+        self.size = keep
+        while self._file.tell() < keep:
+            self.sha256.update(self._file.read(min(HASH_CHUNK, keep - self._file.tell())))
+        if keep:
+            self._file.truncate()
         self.closed = False
         self._dropped = False
 
@@ -183,6 +245,8 @@ class _HashedFile:
     def sync(self) -> None:
         self._file.flush()
         os.fsync(self._file.fileno())
+
+    def close_file(self) -> None:
         self._file.close()
 
     def drop(self) -> None:
@@ -200,27 +264,34 @@ class _Compressor(Protocol):
 class _LineEncoder:
     """One document a line, compressed or not."""
 
-    def __init__(self, file: _HashedFile, compressor: _Compressor | None) -> None:
+    def __init__(self, file: _HashedFile, format: Format) -> None:
         self._file = file
-        self._compressor = compressor
+        self._format = format
+        self._compressor: _Compressor | None = None
 
     def add(self, lines: Sequence[bytes]) -> None:
         data = b"\n".join(lines) + b"\n"
-        self._file.write(data if self._compressor is None else self._compressor.compress(data))
+        if self._format != "jsonl":
+            self._compressor = self._compressor or _compressor(self._format)
+            data = self._compressor.compress(data)
+        self._file.write(data)
 
-    def close(self) -> None:
+    def pause(self) -> None:
+        """End the gzip member or zstd frame: both formats are a sequence of them, and a whole one can be kept."""
         if self._compressor is not None:
             self._file.write(self._compressor.flush())
+            self._compressor = None
+
+    def close(self) -> None:
+        self.pause()
 
 
-def _compressor(format: Format) -> _Compressor | None:
+def _compressor(format: Format) -> _Compressor:
     if format == "jsonl.gz":
         return zlib.compressobj(6, zlib.DEFLATED, 31)  # 31: gzip header, without name and time
-    if format == "jsonl.zst":
-        zstd = import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
-        compressor: _Compressor = zstd.ZstdCompressor(options={zstd.CompressionParameter.checksum_flag: 1})
-        return compressor
-    return None
+    zstd = import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
+    compressor: _Compressor = zstd.ZstdCompressor(options={zstd.CompressionParameter.checksum_flag: 1})
+    return compressor
 
 
 class _ParquetEncoder:
@@ -242,6 +313,9 @@ class _ParquetEncoder:
             self._held += len(line)
             if self._held >= GROUP_BYTES:
                 self._flush()
+
+    def pause(self) -> None:
+        """Nothing of a Parquet file counts before its footer."""
 
     def close(self) -> None:
         self._flush()
@@ -290,9 +364,13 @@ def _on_one_line(line: bytes) -> bytes:
     return line.translate(None, b"\r\n")
 
 
-def clean_parts(folder: Path) -> int:
-    """Remove the hidden files that killed runs left; returns how many. A missing folder has none."""
-    left = [path for path in folder.glob(f"{PART}*") if path.is_file()]
+def clean_parts(folder: Path, keep: Collection[str] = ()) -> int:
+    """Remove the hidden files that killed runs left; returns how many. A missing folder has none.
+
+    keep: final names of hidden files that are gone on with.
+    """
+    kept = {f"{PART}{name}" for name in keep}
+    left = [path for path in folder.glob(f"{PART}*") if path.is_file() and path.name not in kept]
     for path in left:
         path.unlink(missing_ok=True)
     return len(left)

@@ -62,7 +62,8 @@ class SourceFile:
     __slots__ = ("_facts", "_read", "mtime_ns", "name", "size")
 
     def __init__(self, name: str, read: Read, facts: JsonObject) -> None:
-        self.name = name
+        # Names need not be UTF-8, but texts in the ledger are: the odd bytes are written out.
+        self.name = os.fsencode(name).decode("utf-8", "backslashreplace")
         self.size: int | None = facts["size"]
         self.mtime_ns: int | None = facts["mtime_ns"]
         self._read = read

@@ -6,11 +6,11 @@ import asyncio
 import random
 
 import pytest
-from test_engine_limiter import JumpingLoop, most_in_a_window, run
 
 from scalesync.engine.limiter import Rate
 from scalesync.engine.pace import Pace, Signal, signal_of
 from scalesync.model import OutcomeKind, RequestClass
+from tests.unit.test_engine_limiter import JumpingLoop, most_in_a_window, run
 
 CREATE, LIST, MUTATE = RequestClass.CREATE, RequestClass.LIST, RequestClass.MUTATE
 

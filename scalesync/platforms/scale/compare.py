@@ -14,28 +14,33 @@ from scalesync.model import JsonObject, Likeness, Verdict
 from scalesync.times import milliseconds
 
 ABSENT = "(absent)"
+_NOWHERE = object()
 
 # Instructions to the server about the call itself, no part of the task (Node SDK: create task parameters).
 CONTROLS = frozenset({"clear_unique_id_on_error", "project_version", "unique_id"})
+# Fields that stand beside `params`; a null among them means "not set", and the server fills in its default.
+COMMON = frozenset({"project", "batch", "instruction", "callback_url", "metadata", "priority", "tags", "urgency"})
 DEAD = frozenset({"canceled", "error"})
 
 
 def differences(body: Mapping[str, Any], task: JsonObject) -> dict[str, tuple[Any, Any]]:
     """Top-level fields of the create body that the task does not echo: field -> (ours, theirs).
 
-    Common fields stand at the task's top level, the fields of its type under `params`.
+    Common fields stand at the task's top level, the fields of its type under `params`; a field of a type may have the
+    name of something that each task has (`status`), so it is looked for in `params` first.
     """
     params = task.get("params")
     inner: Mapping[str, Any] = params if isinstance(params, dict) else {}
     found: dict[str, tuple[Any, Any]] = {}
     for name, ours in body.items():
-        if name in CONTROLS:
+        if name in CONTROLS or (ours is None and name in COMMON):
             continue
-        theirs = task[name] if name in task else inner.get(name, ABSENT)
-        if theirs == ABSENT and ours is None:
+        here, there = (task, inner) if name in COMMON else (inner, task)
+        theirs = here[name] if name in here else there.get(name, _NOWHERE)
+        if theirs is _NOWHERE and ours is None:
             continue
         if not echoes(ours, theirs):
-            found[name] = (ours, theirs)
+            found[name] = (ours, ABSENT if theirs is _NOWHERE else theirs)
     return found
 
 
@@ -58,15 +63,17 @@ def echoes(ours: Any, theirs: Any) -> bool:
     return type(ours) is type(theirs) and bool(ours == theirs)
 
 
-def judge(body: JsonObject, task_type: str, task: JsonObject, learned: Collection[str], appended: str) -> Verdict:
+def judge(
+    body: JsonObject, task_type: str, task: JsonObject, learned: Collection[str], appended: Collection[str]
+) -> Verdict:
     """Compare a create body with the task under its key.
 
-    learned: fields that the server is known to rewrite. appended: the project's instruction, which the server puts
-    behind the task's own ("" when there is none).
+    learned: fields that the server is known to rewrite. appended: the instructions that the task's project has or had,
+    which the server puts behind the task's own.
     """
     found = differences(body, task)
     unclear = {name for name in found if name in learned}
-    if "instruction" in found and appended and _is_appended(*found["instruction"], appended):
+    if "instruction" in found and is_appended(*found["instruction"], appended):
         unclear.add("instruction")
     found = {name: pair for name, pair in found.items() if name not in unclear}
     their_type = task.get("type")
@@ -87,10 +94,9 @@ def judge(body: JsonObject, task_type: str, task: JsonObject, learned: Collectio
     )
 
 
-def _is_appended(ours: Any, theirs: Any, appended: str) -> bool:
-    return (
-        isinstance(ours, str)
-        and isinstance(theirs, str)
-        and theirs.startswith(ours)
-        and theirs.rstrip().endswith(appended.rstrip())
-    )
+def is_appended(ours: Any, theirs: Any, appended: Collection[str]) -> bool:
+    """Whether their instruction is ours with one of the project's behind it, and nothing but space between."""
+    if not isinstance(ours, str) or not isinstance(theirs, str) or not theirs.startswith(ours):
+        return False
+    rest = theirs[len(ours) :].strip()
+    return any(text.strip() and rest == text.strip() for text in appended)

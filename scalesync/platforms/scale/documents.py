@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ class Document(msgspec.Struct):
     """The members of a task that an export looks at; everything else stays raw bytes."""
 
     task_id: str
+    unique_id: str | None = None
     project: str | None = None
     batch: str | None = None
     type: str | None = None
@@ -26,11 +28,20 @@ class Document(msgspec.Struct):
     created_at: str | None = None
     updated_at: str | None = None
     completed_at: str | None = None
+    customer_review_status: str | None = None
     response: msgspec.Raw | None = None
 
     def get(self, name: str) -> Any:
         """A member by name."""
         return getattr(self, name)
+
+    def created_ms(self) -> int:
+        """Creation, ms since the epoch."""
+        return milliseconds(self.created_at)
+
+    def updated_ms(self) -> int:
+        """Last change, ms since the epoch; old replies lack `updated_at`."""
+        return milliseconds(self.updated_at) or self.created_ms()
 
     def times(self) -> dict[str, int]:
         """created, updated, completed in ms since the epoch; 0 when missing."""
@@ -43,9 +54,11 @@ class Document(msgspec.Struct):
     def urls(self) -> Iterator[tuple[str, str]]:
         """(path, URL) of each member named `url` under `response`, such as ("annotations.url", "https://...")."""
         if self.response is not None and b"url" in bytes(self.response):
-            yield from _urls(json.loads(bytes(self.response).decode("utf-8", "surrogatepass")), "", 0)
+            with suppress(ValueError, RecursionError):  # what this program cannot read, it cannot follow
+                yield from _urls(json.loads(bytes(self.response).decode("utf-8", "surrogatepass")), "", 0)
 
 
+_TEXTS = tuple(name for name in Document.__struct_fields__ if name not in {"tags", "response"})
 _decode = msgspec.json.Decoder(Document).decode
 
 
@@ -57,20 +70,34 @@ def read_document(raw: bytes) -> Document:
         pass
     try:
         value = json.loads(raw.decode("utf-8", "surrogateescape"))
-        response = value.pop("response", None)
-        document = msgspec.convert(value, Document)
-    except (ValueError, RecursionError, AttributeError) as error:
+    except (ValueError, RecursionError) as error:
         raise OutcomeUnknown("the list holds something that is no task", op="list tasks") from error
+    if not isinstance(value, dict) or not value.get("task_id") or not _is_text(value["task_id"]):
+        raise OutcomeUnknown("the list holds something that is no task", op="list tasks")
+    # An odd member is passed over: the task is exported all the same, byte for byte.
+    texts = {name: value[name] for name in _TEXTS if _is_text(value.get(name))}
+    tags = value.get("tags")
+    kept = [tag for tag in tags if _is_text(tag)] if isinstance(tags, list) else None
+    response = value.get("response")
+    document = Document(**texts, tags=kept)
     if response is not None:
         document.response = msgspec.Raw(json.dumps(response).encode())
     return document
+
+
+def _is_text(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and value.encode() is not None
+    except UnicodeEncodeError:
+        return False
 
 
 def _urls(value: Any, path: str, depth: int) -> Iterator[tuple[str, str]]:
     if not isinstance(value, dict) or depth > MAX_DEPTH:
         return
     for name, member in value.items():
-        here = f"{path}.{name}" if path else name
+        shown = name.encode("utf-8", "replace").decode()
+        here = f"{path}.{shown}" if path else shown
         if name == "url" and isinstance(member, str) and member.startswith(("http://", "https://")):
             yield here, member
         else:

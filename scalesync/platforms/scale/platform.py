@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -17,6 +18,7 @@ from scalesync.errors import (
 from scalesync.model import (
     Finding,
     JsonObject,
+    Mishap,
     Outcome,
     OutcomeKind,
     Outgoing,
@@ -26,10 +28,11 @@ from scalesync.model import (
     Verdict,
 )
 from scalesync.platforms.scale import wire
-from scalesync.platforms.scale.compare import differences, judge
+from scalesync.platforms.scale.compare import differences, is_appended, judge
 from scalesync.platforms.scale.documents import Document, read_document
+from scalesync.platforms.scale.mishap import mishap_of
 from scalesync.platforms.scale.query import list_query
-from scalesync.platforms.transport import Transport
+from scalesync.platforms.transport import Reply, Transport
 from scalesync.ports import KeyStrength, ListPage
 
 LOOKUP_KEYS = 100  # one page holds at most 100 tasks (official SDK)
@@ -55,7 +58,7 @@ class ScalePlatform:
         self._path = "/task/" + quote(task_type, safe="")
         self.learned = learned
         self._samples: dict[frozenset[str], int] = {}
-        self._instructions: dict[str | None, str] = {}
+        self._instructions: dict[str, frozenset[str]] = {}
 
     @property
     def server_now_ms(self) -> int:
@@ -77,10 +80,10 @@ class ScalePlatform:
             return Outcome(OutcomeKind.UNKNOWN, message=str(error))
         outcome = wire.created(reply, record.key)
         if outcome.kind is OutcomeKind.CREATED:
-            self._learn(record, reply.body)
+            self._learn(record, reply)
         return outcome
 
-    def _learn(self, record: Outgoing, reply: bytes) -> None:
+    def _learn(self, record: Outgoing, reply: Reply) -> None:
         """Note fields that the reply to our own create does not echo; a few samples for each set of fields."""
         if len(self._samples) > 64 or sum(self._samples.values()) > 64 * SAMPLES_PER_SHAPE:
             return
@@ -89,9 +92,18 @@ class ScalePlatform:
         seen = self._samples.get(shape, 0)
         if seen < SAMPLES_PER_SHAPE:
             self._samples[shape] = seen + 1
-            rewritten = frozenset(differences(body, wire.loads(reply)))
-            if not rewritten <= self.learned:
-                self.learned = self.learned | rewritten
+            try:
+                task = wire.as_object(reply, "create task")
+            except OutcomeUnknown:
+                return
+            found = differences(body, task)
+            if "instruction" in found and is_appended(*found["instruction"], self._appended(task)):
+                del found["instruction"]  # can be compared after all
+            if not found.keys() <= self.learned:
+                self.learned = self.learned | found.keys()
+
+    def _appended(self, task: JsonObject) -> frozenset[str]:
+        return self._instructions.get(str(task.get("project")), frozenset())
 
     async def settle(self, keys: Sequence[str]) -> Mapping[str, Finding]:
         """Look keys up by GET /tasks?unique_id=..., halving the question where it is refused as too long."""
@@ -121,8 +133,13 @@ class ScalePlatform:
 
     def judge(self, record: Outgoing, task: JsonObject) -> Verdict:
         """Compare the record's body with a task; see `compare`."""
-        appended = self._instructions.get(record.project, "")
-        return judge(wire.loads(record.body), self._type, task, self.learned, appended)
+        verdict = judge(wire.loads(record.body), self._type, task, self.learned, self._appended(task))
+        return verdict if verdict.status != "error" else replace(verdict, mishap=self.mishap(task))
+
+    def mishap(self, task: JsonObject) -> Mishap:
+        """Why a task is in error, as the server tells it."""
+        told = mishap_of(task)
+        return replace(told, words=self._transport.hide(told.words))
 
     async def release(self, ref: str) -> Outcome:
         """DELETE /task/{id}/unique_id."""
@@ -164,14 +181,18 @@ class ScalePlatform:
     # --- the account, projects, batches --------------------------------------------------------
 
     async def project(self, name: str) -> JsonObject | None:
-        """GET /projects/{name}; None when there is no such project."""
+        """GET /projects/{name}; None when there is no such project. Its instructions are remembered for `judge`."""
         reply = await self._transport.call(RequestClass.LIST, "GET", "/projects/" + quote(name, safe=""))
         if reply.status == 404:
             return None
         project = wire.as_object(wire.check(reply, "read project"), "read project")
-        history = project.get("param_history") or [{}]
-        self._instructions[name] = str(history[-1].get("instruction") or "")
+        self._instructions[name] = _instructions(project)
         return project
+
+    async def know_project(self, name: str) -> None:
+        """Read a project unless it was read, so that tasks in it can be compared."""
+        if name not in self._instructions:
+            await self.project(name)
 
     async def check_project(self, name: str) -> None:
         """Raises ConfigError when the project does not exist or takes another type of task."""
@@ -205,6 +226,13 @@ class ScalePlatform:
         wire.check(await self._transport.call(RequestClass.MUTATE, "POST", path), f"finalize batch {name!r}")
 
 
+def _instructions(project: JsonObject) -> frozenset[str]:
+    history = project.get("param_history")
+    versions = history if isinstance(history, list) else []
+    texts = (version.get("instruction") for version in versions if isinstance(version, dict))
+    return frozenset(text for text in texts if isinstance(text, str))
+
+
 def _findings(keys: Sequence[str], documents: Sequence[bytes]) -> Mapping[str, Finding]:
     """Sort returned tasks by the keys that were asked for.
 
@@ -214,11 +242,10 @@ def _findings(keys: Sequence[str], documents: Sequence[bytes]) -> Mapping[str, F
     findings: dict[str, Finding] = {}
     trusted = True
     for document in documents:
-        task = wire.loads(document)
-        key = task.get("unique_id") if isinstance(task, dict) else None
-        if key in wanted:
-            findings[key] = Finding(Presence.FOUND, task)
-        else:
+        found = wire.finding(document, wanted)
+        if found is None:
             trusted = False
+        else:
+            findings[found[0]] = found[1]
     missing = Finding(Presence.ABSENT if trusted else Presence.UNKNOWN)
     return {key: findings.get(key, missing) for key in keys}

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import msgspec
 import orjson
 
 from scalesync.errors import NotAllowed, OutcomeUnknown, Refused, RemoteError, Throttled
-from scalesync.model import JsonObject, Outcome, OutcomeKind
+from scalesync.model import Finding, JsonObject, Outcome, OutcomeKind, Presence
 from scalesync.platforms.transport import Reply
 
+ERROR_BYTES = 64 * 1024  # of an error's body are read for its text
+TEXT_LIMIT = 500  # characters of it are kept
+# No verdict on the request: too late, sent to the wrong server, too early, or a proxy's own matter.
+NO_VERDICT = frozenset({407, 408, 421, 425})
+_LONG_NUMBER = re.compile(rb"[0-9]{19}")
 # The 409 text quotes the unique_id, which may hold parentheses itself: the task's id stands in the last pair.
 TAKEN_BY = re.compile(r"\(([0-9a-fA-F]{24})\)[.\s]*$")
 
@@ -28,23 +33,45 @@ class TaskHead(msgspec.Struct):
     status: str | None = None
 
 
-class _Page(msgspec.Struct):
-    docs: list[msgspec.Raw]
+class _Envelope(msgspec.Struct, kw_only=True):
     total: int | None = None
     has_more: bool | None = None
     next_token: str | None = None
 
 
+class _Page(_Envelope, kw_only=True):
+    docs: list[msgspec.Raw]
+
+
+_decoder = json.JSONDecoder()
+_SPACE = re.compile(r"[ \t\r\n]*")
 _decode_head = msgspec.json.Decoder(TaskHead).decode
 _decode_page = msgspec.json.Decoder(_Page).decode
 
 
+# orjson reads integers beyond 64 bits as floats; the standard library keeps them whole.
+_LONG_NUMBER = re.compile(rb"[0-9]{19}")
+
+
 def loads(body: bytes) -> Any:
-    """JSON to Python with integers of any size; orjson first, the standard library where orjson refuses."""
+    """JSON to Python with integers of any size; orjson first, the standard library where orjson refuses.
+
+    Raises ValueError for whatever is no JSON that this program can hold, too deep nesting included.
+    """
     try:
-        return orjson.loads(body)
+        value = orjson.loads(body)
+        if _LONG_NUMBER.search(body) is None:
+            return value
     except orjson.JSONDecodeError:
+        pass
+    return _slow_loads(body)
+
+
+def _slow_loads(body: bytes) -> Any:
+    try:
         return json.loads(body.decode("utf-8", "surrogatepass"))
+    except RecursionError:
+        raise ValueError("nested too deep") from None
 
 
 def dumps(value: Any) -> bytes:
@@ -55,13 +82,24 @@ def dumps(value: Any) -> bytes:
 def task_head(document: bytes) -> TaskHead:
     """The head of one raw task. Raises OutcomeUnknown when it is no task."""
     try:
-        return _decode_head(document)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        pass
-    try:
-        return msgspec.convert(json.loads(document.decode("utf-8", "surrogatepass")), TaskHead)
+        try:
+            head = _decode_head(document)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            # msgspec refuses lone surrogates, which JSON text may hold anywhere
+            head = msgspec.convert(_slow_loads(document), TaskHead)
     except (ValueError, RecursionError) as error:
         raise OutcomeUnknown("the reply holds no task", op="read task") from error
+    if not head.task_id or not _is_text(head.task_id):
+        raise OutcomeUnknown("the reply holds no task_id", op="read task")
+    return head
+
+
+def _is_text(value: Any) -> bool:
+    """Whether this is a text that can be kept: half of a surrogate pair has no place in a file or a ledger."""
+    try:
+        return isinstance(value, str) and value.encode() is not None
+    except UnicodeEncodeError:
+        return False
 
 
 def created(reply: Reply, key: str) -> Outcome:
@@ -77,7 +115,7 @@ def created(reply: Reply, key: str) -> Outcome:
         return Outcome(OutcomeKind.CREATED, ref=head.task_id, status=status)
     message = error_text(reply)
     if status == 409:
-        found = TAKEN_BY.search(message)
+        found = TAKEN_BY.search(_own_words(reply) or message)
         return Outcome(OutcomeKind.TAKEN, ref=found[1] if found else None, status=status, message=message)
     return Outcome(outcome_kind(status), status=status, message=message)
 
@@ -88,7 +126,7 @@ def outcome_kind(status: int) -> OutcomeKind:
         return OutcomeKind.NOT_ALLOWED
     if status == 429:
         return OutcomeKind.THROTTLED
-    if status == 408 or status >= 500:
+    if status in NO_VERDICT or not 400 <= status < 500:
         return OutcomeKind.UNKNOWN
     return OutcomeKind.REFUSED
 
@@ -109,57 +147,110 @@ def check(reply: Reply, op: str) -> Reply:
 
 def error_text(reply: Reply) -> str:
     """The server's own words, cut to 500 characters: `error` of the body, or the raw text (proxies send HTML)."""
+    words = _own_words(reply)
+    if words is None:
+        text = re.sub(r"<[^<>]*>", " ", reply.body[:ERROR_BYTES].decode("utf-8", "replace"))
+        words = reply.hide(" ".join(text.split())) or "no text"
+    return words[:TEXT_LIMIT]
+
+
+def _own_words(reply: Reply) -> str | None:
+    """`error` of the body, whole."""
     try:
         body = loads(reply.body)
-    except (ValueError, RecursionError):
-        body = None
-    if isinstance(body, dict) and isinstance(body.get("error"), str):
-        return str(body["error"])[:500]
-    text = re.sub(r"<[^>]*>|\s+", " ", reply.body.decode("utf-8", "replace")).strip()
-    return (" ".join(text.split()) or "no text")[:500]
+    except ValueError:
+        return None
+    words = body.get("error") if isinstance(body, dict) else None
+    return reply.hide(words.encode("utf-8", "replace").decode()) if isinstance(words, str) else None
 
 
-def page(reply: Reply, op: str) -> tuple[Sequence[bytes], int | None, bool | None, str | None]:
+Page = tuple[Sequence[bytes], int | None, bool | None, str | None]
+
+
+def page(reply: Reply, op: str) -> Page:
     """Cut a list reply into (raw documents, total, has_more, next_token).
 
     The documents are slices of the reply, byte for byte. Raises OutcomeUnknown when the reply is no list.
     """
     try:
-        decoded = _decode_page(reply.body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return _page_by_hand(reply.body, op)
+        try:
+            decoded = _decode_page(reply.body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            decoded = _page_by_hand(reply.body)
+    except (ValueError, RecursionError) as error:
+        raise OutcomeUnknown(f"{op}: the reply is no list of tasks", op=op) from error
     return [bytes(raw) for raw in decoded.docs], decoded.total, decoded.has_more, decoded.next_token
 
 
-def _page_by_hand(body: bytes, op: str) -> tuple[Sequence[bytes], int | None, bool | None, str | None]:
+def _page_by_hand(body: bytes) -> _Page:
     # msgspec refuses lone surrogates in escapes, which JSON text may hold; the standard library reads them.
     text = body.decode("utf-8", "surrogateescape")
+    members: dict[str, str] = {name: text[start:end] for name, start, end in _members(text)}
+    document = members.pop("docs", "")
+    docs = [msgspec.Raw(document[start:end].encode("utf-8", "surrogateescape")) for start, end in _items(document)]
+    rest: JsonObject = {
+        name: json.loads(members[name]) for name in ("total", "has_more", "next_token") if name in members
+    }
+    return msgspec.convert({**rest, "docs": docs}, _Page)
+
+
+def _members(text: str) -> Iterator[tuple[str, int, int]]:
+    """(name, start, end) of each member of the object that a text is. Raises ValueError when it is none."""
+    at = _skip(text, 0, "{")
+    while text[at : at + 1] != "}":
+        name, behind = _decoder.raw_decode(text, at)
+        start = _skip(text, behind, ":")
+        _, end = _decoder.raw_decode(text, start)
+        yield str(name), start, end
+        at = _next(text, end, "}")
+
+
+def _items(text: str) -> Iterator[tuple[int, int]]:
+    """(start, end) of each element of the array that a text is."""
+    at = _skip(text, 0, "[")
+    while text[at : at + 1] != "]":
+        _, end = _decoder.raw_decode(text, at)
+        yield at, end
+        at = _next(text, end, "]")
+
+
+def _skip(text: str, at: int, mark: str) -> int:
+    """Behind the mark and the white space around it."""
+    at = _space(text, at)
+    if text[at : at + 1] != mark:
+        raise ValueError(f"{mark} is missing")
+    return _space(text, at + 1)
+
+
+def _next(text: str, at: int, close: str) -> int:
+    at = _space(text, at)
+    return at if text[at : at + 1] == close else _skip(text, at, ",")
+
+
+def _space(text: str, at: int) -> int:
+    found = _SPACE.match(text, at)
+    return found.end() if found else at
+
+
+def finding(document: bytes, wanted: Collection[str]) -> tuple[str, Finding] | None:
+    """A raw task of a look-up as (key, finding); None when it is no task under one of the keys."""
     try:
-        envelope = json.loads(text)
-        start = text.index("[", text.index('"docs"'))
-        documents = _slices(text, start + 1, len(envelope["docs"]))
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise OutcomeUnknown(f"{op}: the reply is no list of tasks", op=op) from error
-    return documents, envelope.get("total"), envelope.get("has_more"), envelope.get("next_token")
-
-
-def _slices(text: str, position: int, count: int) -> list[bytes]:
-    decoder = json.JSONDecoder()
-    documents = []
-    for _ in range(count):
-        while text[position] in " \t\r\n,":
-            position += 1
-        _, end = decoder.raw_decode(text, position)
-        documents.append(text[position:end].encode("utf-8", "surrogateescape"))
-        position = end
-    return documents
+        task = loads(document)
+    except ValueError:
+        return None
+    key = task.get("unique_id") if isinstance(task, dict) else None
+    if not isinstance(key, str) or key not in wanted:
+        return None
+    ref = task.get("task_id")
+    known = _is_text(ref) and bool(ref) and _is_text(task.get("status", ""))
+    return key, Finding(Presence.FOUND, task) if known else Finding(Presence.UNKNOWN)
 
 
 def as_object(reply: Reply, op: str) -> JsonObject:
     """A reply that must be one JSON object. Raises OutcomeUnknown otherwise."""
     try:
         value = loads(reply.body)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise OutcomeUnknown(f"{op}: the reply is not JSON", op=op) from error
     if not isinstance(value, dict):
         raise OutcomeUnknown(f"{op}: the reply is no object", op=op)

@@ -1,0 +1,175 @@
+"""Cutting an export into slices of creation time, pure: where to split, what is left, whether it adds up.
+
+A slice is one page chain over [lo, hi), newest first. Nobody knows how tasks lie in time, so nothing is probed in
+advance: the first page of a chain brings data and the filter's total at once. Whenever readers are idle, the chain
+with the most left gives the older part of its range away; it goes on with its own token and stops where it gave.
+
+The server's bounds may be inclusive or not, so a chain asks a millisecond wider and takes what falls into [lo, hi).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+GIVE_AT_LEAST = 200  # tasks: what a reader is given must be worth its first, possibly half empty, page
+FAR = 3  # one part in so many reaches beyond where the tasks are expected to end
+
+
+@dataclass(slots=True)
+class Slice:
+    """One chain and how far it got. All times in ms since the epoch.
+
+    lo, hi: tasks taken, lo <= created < hi. asked_lo: where the chain's query begins (lo rises when a part is given
+    away). at: creation time of the last task read. cursor: where the next page begins. pages: read so far.
+    inside, margin: tasks listed at or after lo, and exactly at lo - 1. listed: all that the chain listed.
+    first_total, last_total: what the server counted for the chain's query. expected: tasks still to come, estimated.
+    """
+
+    number: int
+    lo: int
+    hi: int
+    asked_lo: int
+    at: int
+    cursor: str | None = None
+    pages: int = 0
+    listed: int = 0
+    inside: int = 0
+    margin: int = 0
+    first_total: int | None = None
+    last_total: int | None = None
+    expected: float = 0.0
+    ended: bool = False
+    done: bool = False
+    readings: int = 1
+    unsettled: bool = False
+
+    @classmethod
+    def over(cls, number: int, lo: int, hi: int, expected: float = 0.0) -> Slice:
+        """A slice that nobody has read from."""
+        return cls(number, lo, hi, asked_lo=lo, at=hi, expected=expected)
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the chain's query reaches below what the slice still takes."""
+        return self.lo > self.asked_lo
+
+    @property
+    def finished(self) -> bool:
+        """Whether everything of the slice was read: the chain ended, or went below its lower margin."""
+        return self.ended or (self.pages > 0 and self.at < self.lo - 1)
+
+    def took(self, created: Sequence[int], total: int | None, cursor: str | None) -> None:
+        """Account for one page; created: times of its tasks, newest first."""
+        if self.pages == 0:
+            self.first_total = total
+        self.last_total = total
+        self.pages += 1
+        self.cursor = cursor
+        self.ended = cursor is None
+        self.listed += len(created)
+        self.inside += sum(ms >= self.lo for ms in created)
+        self.margin += sum(ms == self.lo - 1 for ms in created)
+        if created:
+            self.at = min(self.at, created[-1])
+        self.expected = self._estimate(created)
+
+    def _estimate(self, created: Sequence[int]) -> float:
+        """Tasks still to come: what the total leaves, or, of a range cut since it was counted, what density says."""
+        left = max(0, (self.first_total or 0) - self.listed)
+        if not created or self.ended:
+            return 0.0
+        if not self.truncated:
+            return float(left)
+        density_ms = max(1.0, (created[0] - created[-1]) / len(created))
+        return min(float(left), max(0, self.at - self.lo) / density_ms)
+
+    def adds_up(self) -> bool:
+        """For a chain read to its end: did as many come as were counted, when it began or when it ended?"""
+        return self.first_total is None or self.listed in {self.first_total, self.last_total}
+
+    def matches_count(self, total: int | None) -> bool:
+        """For a chain that gave its end away: does a count over [lo, hi) agree, whichever way the server reads lo?"""
+        return total is None or total in {self.inside, self.inside + self.margin}
+
+    def again(self) -> Slice:
+        """The same range for another reading, with a query of its own."""
+        fresh = Slice.over(self.number, self.lo, self.hi, self.inside)
+        fresh.readings = self.readings + 1
+        return fresh
+
+    def state(self) -> dict[str, Any]:
+        """JSON-able, for the ledger."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @classmethod
+    def load(cls, state: Mapping[str, Any]) -> Slice:
+        """From `state`."""
+        return cls(**state)
+
+
+def give_away(slice_: Slice, page: Sequence[int], parts: int, numbers: Iterable[int]) -> list[Slice]:
+    """Cut the unread rest of a slice into `parts`; the slice keeps the newest, the others are returned.
+
+    page: creation times of its last page, which tell how dense the tasks lie here. Where time is too short to cut,
+    fewer parts come back, down to none.
+    """
+    if parts < 2 or not page or slice_.ended:
+        return []
+    rest = slice_.at - slice_.lo
+    each = slice_.expected / parts
+    density_ms = max(1.0, (page[0] - page[-1]) / len(page))
+    reach = min(float(rest), slice_.expected * density_ms * 1.1)
+    cuts = _cuts(slice_.at, slice_.lo, reach, parts)
+    if not cuts:
+        return []
+    given = []
+    upper = cuts[0]
+    for cut, number in zip([*cuts[1:], slice_.lo], numbers, strict=False):
+        if cut < upper:
+            given.append(Slice.over(number, cut, upper, each))
+            upper = cut
+    slice_.lo = cuts[0]
+    slice_.expected = each
+    slice_.margin = 0  # all that was read so far is newer than the cut
+    return given
+
+
+def _cuts(at: int, lo: int, reach: float, parts: int) -> list[int]:
+    """Up to parts - 1 points below `at` and above `lo`, newest first.
+
+    Most lie evenly over the reach in which the rest is expected; some go out beyond it, each twice as far, for the
+    guess may be wrong and the range open.
+    """
+    far = 0 if reach >= at - lo else max(1, (parts - 1) // FAR)
+    near = parts - 1 - far
+    distances = (
+        [reach * (step + 1) / (near + 1) for step in range(near)]
+        if far == 0
+        else [reach * (step + 1) / max(near, 1) for step in range(near)]
+    )
+    farthest = distances[-1] if distances else reach
+    for step in range(far):
+        distances.append(max(farthest, 1.0) * 2 ** (step + 1))
+    cuts: list[int] = []
+    for distance in distances:
+        cut = at - int(distance)
+        if lo < cut < at and (not cuts or cut < cuts[-1]):
+            cuts.append(cut)
+    return cuts
+
+
+def parts_for(slice_: Slice, running: Collection[Slice], idle: int, readers: int) -> int:
+    """Into how many parts a slice that just got a page may be cut; below 2 it keeps its range.
+
+    idle: readers without work, of `readers` in all. Every reader should end with about the same share of what is left.
+    A slice with much less than the largest one leaves the idle readers to that.
+    """
+    if idle <= 0 or slice_.expected < 2 * GIVE_AT_LEAST:
+        return 0
+    if 2 * slice_.expected < max(other.expected for other in running):
+        return 0
+    share = sum(other.expected for other in running) / readers
+    wanted = max(2, round(slice_.expected / max(share, GIVE_AT_LEAST)))
+    return min(idle + 1, wanted, int(slice_.expected // GIVE_AT_LEAST))

@@ -1,0 +1,232 @@
+"""The parts of an export run: its folder, its plan, and the manifest it ends with."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import anyio
+
+from scalesync.config import Settings
+from scalesync.engine.slices import Slice
+from scalesync.errors import ConfigError
+from scalesync.flows import filters
+from scalesync.flows.options import ExportOptions
+from scalesync.flows.output import OutputLog
+from scalesync.ledger.exports import ExportStore, StoredRun
+from scalesync.model import JsonObject, Selection
+from scalesync.records.exported import heads_of
+from scalesync.records.fields import FieldPicker
+from scalesync.records.manifest import PART, FileEntry, Manifest, check_folder, remove_orphans
+from scalesync.records.segments import SegmentWriter, clean_parts
+from scalesync.times import iso, milliseconds
+
+STEMS = ("tasks", "left", "responses")
+
+# The Date header is cut to the second, and a task made a moment ago belongs to an export that begins now.
+CLOCK_GRAIN_MS = 2_000
+
+
+class Folder:
+    """The folder of an export."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.responses = path / "responses"
+
+    def check(self, job: str, settings: Settings, *, begun: bool) -> Manifest | None:
+        """See that the folder is this job's. Raises ConfigError naming what is in the way."""
+        manifest = check_folder(self.path, job, stems=STEMS, begun=begun)
+        if manifest is not None and (manifest.target, manifest.mode) != (settings.base_url, settings.mode.value):
+            raise ConfigError(
+                f"{self.path} holds an export from {manifest.target} ({manifest.mode}), not from"
+                f" {settings.base_url} ({settings.mode}); choose another --out"
+            )
+        return manifest
+
+    def clean(self, known: set[str], going_on: set[str]) -> None:
+        """Remove what killed runs left: hidden files but those gone on with, and data files nobody recorded."""
+        clean_parts(self.path, going_on)
+        clean_parts(self.responses)
+        remove_orphans(self.path, known | going_on, stems=STEMS)
+
+    def commit(self, manifest: Manifest) -> None:
+        """Publish the manifest, then remove the files that it no longer lists."""
+        manifest.commit(self.path)
+        remove_orphans(self.path, set(), stems=STEMS)
+
+    def already(self, store: ExportStore) -> Callable[[int, int], Awaitable[set[str] | None]]:
+        """Asks for the task_ids of a time range that this run's files hold; None when the lines do not tell."""
+
+        async def look(lo: int, hi: int) -> set[str] | None:
+            whole = [(self.path / entry["path"], None) for entry in await store.files("tasks")]
+            parts = [
+                (self.path / f"{PART}{entry['name']}", entry["bytes"]) for entry in await store.files("tasks:open")
+            ]
+            return await anyio.to_thread.run_sync(_ids_in, [*whole, *parts], lo, hi)
+
+        return look
+
+
+def _ids_in(files: list[tuple[Path, int | None]], lo: int, hi: int) -> set[str] | None:
+    found = set()
+    try:
+        for path, limit in files:
+            for head in heads_of(path, limit):
+                if head.created_at is None:
+                    return None
+                if lo <= milliseconds(head.created_at) < hi:
+                    found.add(head.task_id)
+    except ValueError:
+        return None
+    return found
+
+
+@dataclass(slots=True)
+class ExportPlan:
+    """What one run reads: its server time, filters, slices and output.
+
+    window: of updates, for an increment. figures: of result files that the run had fetched before it was stopped.
+    """
+
+    started_ms: int
+    selection: Selection
+    asked: Selection
+    slices: list[Slice]
+    log: OutputLog
+    window: tuple[int, int] | None
+    full_check: bool = False
+    figures: JsonObject = field(default_factory=dict)
+
+    def full_check_due(self, options: ExportOptions, manifest: Manifest | None) -> bool:
+        """Whether --full-every asks for a check of everything in this run."""
+        if options.full_every is None or manifest is None:
+            return False
+        last = milliseconds(manifest.extra.get("full_at") or manifest.started_at)
+        self.full_check = self.started_ms - last >= filters.duration_ms(options.full_every, "--full-every")
+        return self.full_check
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of an export that is a run of its own. route: what its files are listed under. bounds: as of Selection."""
+
+    route: str
+    bounds: Mapping[str, int]
+
+
+WHOLE = Section("", {})
+
+
+async def begin(
+    options: ExportOptions,
+    store: ExportStore,
+    folder: Folder,
+    manifest: Manifest | None,
+    now_ms: int,
+    *,
+    section: Section = WHOLE,
+) -> ExportPlan:
+    """Take up the unfinished run when it asks the same question, else begin anew at the server's time."""
+    form = form_of(options, section)
+    stored = await store.load()
+    if stored is not None and not stored.done and stored.plan["form"] == form:
+        # Killed between the manifest's rename and its record: that run is finished all the same.
+        committed = manifest is not None and manifest.watermark == iso(stored.plan["started_ms"])
+        plan = None if committed else await _take_up(options, store, folder, stored)
+        if plan is not None:
+            return plan
+    first = _window_start(options, manifest)
+    plan_json = {"form": form, "started_ms": now_ms, "first_ms": first, "section": asdict(section)}
+    await store.begin(iso(now_ms), plan_json)
+    await anyio.to_thread.run_sync(folder.clean, set(), set())
+    plan = _plan(options, store, folder, plan_json)
+    lo = plan.selection.bounds.get("created_after", 0)
+    plan.slices = [Slice.over(1, lo, plan.selection.bounds.get("created_before", now_ms + CLOCK_GRAIN_MS))]
+    return plan
+
+
+def form_of(options: ExportOptions, section: Section = WHOLE) -> JsonObject:
+    """What makes two runs the same question."""
+    form = {"typed": filters.typed(options), "incremental": options.incremental, **shape_of(options)}
+    return form | ({"bounds": dict(section.bounds)} if section.bounds else {})
+
+
+def shape_of(options: ExportOptions) -> JsonObject:
+    """What the files look like, whatever they hold."""
+    return {"format": options.format, "fields": list(options.fields), "responses": options.download_responses}
+
+
+def _window_start(options: ExportOptions, manifest: Manifest | None) -> int:
+    """Where an increment's window begins: the last watermark less the overlap; 0 for the first one."""
+    if not options.incremental or manifest is None:
+        return 0
+    return max(0, milliseconds(manifest.watermark) - filters.duration_ms(options.overlap, "--overlap"))
+
+
+async def _take_up(options: ExportOptions, store: ExportStore, folder: Folder, stored: StoredRun) -> ExportPlan | None:
+    """The run that was stopped, with its open files cut to what was durable; None when a file is gone."""
+    kinds = ("tasks", "left", "responses")
+    known = {entry["path"] for kind in kinds for entry in await store.files(kind)}
+    going_on = {entry["name"] for kind in kinds for entry in await store.files(f"{kind}:open")}
+    if not stored.slices or not all((folder.path / path).exists() for path in known):
+        return None
+    await anyio.to_thread.run_sync(folder.clean, known, going_on)
+    plan = _plan(options, store, folder, stored.plan)
+    await plan.log.take_up()
+    if not plan.log.complete:
+        return None
+    plan.figures = stored.progress
+    plan.slices = [Slice.load(state) for state in stored.slices]
+    return plan
+
+
+def _plan(options: ExportOptions, store: ExportStore, folder: Folder, plan_json: JsonObject) -> ExportPlan:
+    started_ms = plan_json["started_ms"]
+    section = Section(**plan_json.get("section", asdict(WHOLE)))
+    selection = filters.narrowed(filters.selection(options, started_ms), section.bounds)
+    route = section.route or None
+    window = (plan_json["first_ms"], started_ms) if options.incremental else None
+    picker = FieldPicker(",".join(options.fields)) if options.fields else None
+    writers = {"tasks": SegmentWriter(folder.path, "tasks", options.format, fields=picker, route=route)}
+    if options.incremental:
+        writers["left"] = SegmentWriter(folder.path, "left", "jsonl")
+    if options.download_responses:
+        writers["responses"] = SegmentWriter(folder.path, "responses", "jsonl", route=route)
+    asked = filters.asked(selection, window=window)
+    return ExportPlan(started_ms, selection, asked, [], OutputLog(writers, store), window)
+
+
+async def finished_run(
+    plan: ExportPlan,
+    store: ExportStore,
+    manifest: Manifest | None,
+    *,
+    job: str,
+    settings: Settings,
+    options: ExportOptions,
+) -> Manifest:
+    """The manifest behind this run: its own files, for an increment behind those of the runs before."""
+    before = manifest if options.incremental else None
+    files = list(before.files) if before else []
+    files += [FileEntry.from_json(entry) for entry in await store.files("tasks")]
+    files += [FileEntry.from_json(entry | {"kind": "left"}) for entry in await store.files("left")]
+    responses = list(before.responses["files"]) if before else []
+    responses += await store.files("responses")
+    full_at = before.extra.get("full_at", before.started_at) if before and not plan.full_check else None
+    return Manifest(
+        job=job,
+        target=settings.base_url,
+        mode=settings.mode.value,
+        filters=filters.typed(options),
+        watermark=iso(plan.started_ms),
+        started_at=before.started_at if before else iso(plan.started_ms),
+        files=files,
+        responses={"files": responses},
+        extra={
+            "form": shape_of(options),
+            "full_at": full_at or iso(plan.started_ms),
+            "runs": (before.extra.get("runs", 1) if before else 0) + 1,
+        },
+    )

@@ -1,0 +1,54 @@
+"""Holding a job that is already in the ledger, for work beside its imports: its lease, heartbeat and orderly end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+
+from scalesync.config import Settings
+from scalesync.errors import ConfigError, ScalesyncError
+from scalesync.flows.inspect import only_job
+from scalesync.flows.run import beat, plain_errors
+from scalesync.ledger.jobs import JobStore
+from scalesync.ledger.store import SqliteLedger, StoredJob
+from scalesync.ports import JobSpec
+
+
+@dataclass(slots=True)
+class Hold:
+    """A job held by this run, and how the run is to be written down. complete: nothing is left for an import."""
+
+    job: JobStore
+    complete: bool
+    exit_code: int = 3
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+
+async def import_job_of(ledger: SqliteLedger, settings: Settings, job: str | None) -> StoredJob:
+    """The import job named, or the only one of the target. Raises ConfigError when there is none."""
+    name = await only_job(ledger, settings.target, job)
+    found = await ledger.find_job(settings.target, name)
+    if found is None or found.command != "import":
+        raise ConfigError(f"there is no import job {name} for {settings.target}; see scalesync status")
+    return found
+
+
+@asynccontextmanager
+async def holding(ledger: SqliteLedger, job: StoredJob | JobSpec) -> AsyncIterator[Hold]:
+    """Take the job's lease and give it back, whatever happens. Raises JobRunning when another run has it."""
+    spec = JobSpec(job.name, job.command, job.target, job.identity, job.settings)
+    store = await ledger.open_job(spec)
+    hold = Hold(store, isinstance(job, StoredJob) and job.complete)
+    with plain_errors():
+        async with anyio.create_task_group() as group:
+            group.start_soon(beat, store.heartbeat)
+            try:
+                yield hold
+            finally:
+                group.cancel_scope.cancel()
+                with anyio.CancelScope(shield=True), suppress(ScalesyncError):
+                    await store.finish(complete=hold.complete, exit_code=hold.exit_code, figures=hold.figures)

@@ -1,0 +1,74 @@
+"""Keep secrets out of everything that is printed or kept, whatever form they took on the way."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import html
+import json
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+HIDDEN = "***"
+NESTED = 3  # an error in JSON may quote an error in JSON
+_PERCENT = re.compile("%[0-9A-F]{2}")
+
+
+class Mask:
+    """Replaces every known secret, plain, as Basic credentials, percent-encoded or escaped as JSON or HTML, by ***."""
+
+    def __init__(self) -> None:
+        self._forms: list[str] = []
+
+    def add(self, secret: str) -> None:
+        """Hide this text from now on."""
+        if not secret:
+            return
+        raw = secret.encode("utf-8", "surrogateescape")
+        forms = {secret, raw.hex(), html.escape(secret)}
+        for _ in range(NESTED):
+            forms |= {written for form in forms for written in _escaped(form)}
+        percent = {quote(raw), quote(raw, safe=""), quote_plus(raw)}
+        for form in (raw, raw + b":"):
+            for encoded in (base64.b64encode(form).decode("ascii"), base64.urlsafe_b64encode(form).decode("ascii")):
+                forms |= {encoded, encoded.rstrip("=")}
+                percent.add(quote(encoded, safe=""))
+        forms |= percent | {_PERCENT.sub(lambda code: code[0].lower(), form) for form in percent}
+        # the longest first, so that no form leaves a tail of another behind
+        self._forms = sorted({*self._forms, *forms}, key=len, reverse=True)
+
+    def __call__(self, text: str) -> str:
+        """The text without secrets."""
+        for form in self._forms:
+            if form in text:
+                text = text.replace(form, HIDDEN)
+        return text
+
+    def deep(self, value: Any) -> Any:
+        """The same JSON-able value with every text in it, names included, masked."""
+        if isinstance(value, str):
+            return self(value)
+        if isinstance(value, dict):
+            return {self(str(name)): self.deep(item) for name, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.deep(item) for item in value]
+        return value
+
+
+def _escaped(text: str) -> Iterator[str]:
+    yield (in_json := json.dumps(text)[1:-1])
+    yield in_json.replace("/", "\\/")
+    yield repr(text)[1:-1]
+
+
+def mask_of(authorization: str) -> Mask:
+    """Hides the credentials of an Authorization header, as they are and decoded."""
+    mask = Mask()
+    credentials = authorization.partition(" ")[2]
+    mask.add(credentials)
+    with suppress(binascii.Error, UnicodeDecodeError):
+        mask.add(base64.b64decode(credentials, validate=True).decode().removesuffix(":"))
+    return mask

@@ -1,0 +1,158 @@
+"""The program killed and interrupted in the middle of an import, and run again until it is done."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from subprocess import PIPE
+from typing import Any
+
+import anyio
+import pytest
+from anyio.abc import Process
+
+from scalesync.sandbox import FaultRule, Sandbox
+from tests.cli.conftest import LIVE_KEY, PROGRAM, environment
+from tests.conftest import KIND, PROJECT, letter
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kill -9 and SIGINT are of POSIX")
+
+# Long enough in flight that a kill always leaves some; short enough for a test.
+SLOW = FaultRule(kind="latency", on="create", seconds=0.03)
+ROUGH = [
+    SLOW,
+    FaultRule(kind="error", on="create", share=0.05, status=500, after_write=True),
+    FaultRule(kind="reset", on="create", share=0.05, after_write=True),
+]
+
+
+class Program:
+    """One import in a process of its own, against a sandbox in this one."""
+
+    def __init__(self, folder: Path, sandbox: Sandbox, source: Path | str, *more: str) -> None:
+        self._folder = folder
+        self._sandbox = sandbox
+        self._command = [*PROGRAM, "import", str(source), "--type", KIND, "--project", PROJECT,
+                         "--base-url", sandbox.base_url, "--json", "--yes", *more]  # fmt: skip
+
+    @asynccontextmanager
+    async def running(self, stdin: int | None = None) -> AsyncIterator[Process]:
+        """Started; killed at the end if it has not ended."""
+        process = await anyio.open_process(
+            self._command,
+            cwd=self._folder,
+            env=environment(self._folder, SCALE_API_KEY=LIVE_KEY),
+            stdin=stdin,
+            stdout=PIPE,
+            stderr=PIPE,
+        )
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+            await process.aclose()
+
+    async def send_at(self, number: int, at: int) -> tuple[int, bytes]:
+        """Run until the store holds `at` tasks, then send the signal; the exit code and standard output."""
+        async with self.running() as process:
+            while self._sandbox.store.world("live").count() < at:
+                await anyio.sleep(0.002)
+                assert process.returncode is None, await collect(process)
+            process.send_signal(number)
+            out, _ = await collect(process)
+            return await process.wait(), out
+
+    async def until_done(self) -> list[dict[str, Any]]:
+        """The same command until its exit code is 0; the summaries."""
+        summaries = []
+        for _ in range(4):
+            async with self.running() as process:
+                out, error = await collect(process)
+                code = await process.wait()
+            assert code in {0, 3}, error
+            assert b"Traceback" not in error
+            summaries.append(json.loads(out))
+            if code == 0:
+                return summaries
+        raise AssertionError(summaries)
+
+
+async def collect(process: Process) -> tuple[bytes, bytes]:
+    parts = {"out": b"", "error": b""}
+
+    async def read(name: str, stream: Any) -> None:
+        async for piece in stream:
+            parts[name] += piece
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(read, "out", process.stdout)
+        group.start_soon(read, "error", process.stderr)
+    return parts["out"], parts["error"]
+
+
+def check_once(sandbox: Sandbox, count: int) -> None:
+    """Every record is one task."""
+    documents = list(sandbox.store.world("live").documents())
+    assert len(documents) == count
+    assert len({task["unique_id"] for task in documents}) == count
+
+
+@pytest.mark.parametrize("moments", [(300,), (150, 450)], ids=["once", "twice"])
+@pytest.mark.parametrize("faults", [[SLOW], ROUGH], ids=["smooth", "rough"])
+async def test_killed_and_run_again_makes_every_record_one_task(
+    faults: Sequence[FaultRule], moments: tuple[int, ...], make_sandbox, write_records, tmp_path
+):
+    sandbox = await make_sandbox(faults)
+    program = Program(tmp_path, sandbox, write_records(600))
+    for moment in moments:
+        code, out = await program.send_at(signal.SIGKILL, moment)
+        assert (code, out) == (-signal.SIGKILL, b"")
+    sandbox.faults.replace([rule for rule in faults if rule is not SLOW])
+    summary = (await program.until_done())[-1]
+    assert (summary["read"], summary["created"]) == (600, 600)
+    assert (summary["adopted"], summary["conflicts"], summary["failed"], summary["pending"]) == (0, 0, 0, 0)
+    check_once(sandbox, 600)
+    # What was in flight at the kills may be sent again; what was answered is looked up.
+    assert sandbox.journal.count("create", 409) <= sandbox.journal.peak_in_flight * len(moments)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+async def test_interrupted_it_says_so_with_exit_code_3_and_carries_on(number, make_sandbox, write_records, tmp_path):
+    sandbox = await make_sandbox([SLOW])
+    program = Program(tmp_path, sandbox, write_records(600))
+    code, out = await program.send_at(number, 200)
+    stopped = json.loads(out)
+    assert code == 3
+    assert stopped["created"] == sandbox.store.world("live").count()
+    assert stopped["read"] == stopped["created"] + stopped["pending"]
+    summary = (await program.until_done())[-1]
+    assert summary["created"] == 600
+    assert sandbox.journal.count("create", 409) == 0
+    check_once(sandbox, 600)
+
+
+async def test_interrupted_while_standard_input_is_silent_it_ends_at_once(make_sandbox, tmp_path):
+    sandbox = await make_sandbox()
+    program = Program(tmp_path, sandbox, "-", "--job", "piped")
+    async with program.running(stdin=PIPE) as process:
+        assert process.stdin is not None
+        await process.stdin.send(b"".join(json.dumps(letter(n)).encode() + b"\n" for n in range(300)))
+        while sandbox.store.world("live").count() < 256:  # a block; the rest waits for more
+            await anyio.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        asked = time.monotonic()
+        with anyio.fail_after(10):
+            out, error = await collect(process)
+            code = await process.wait()
+    assert time.monotonic() - asked < 3
+    assert code == 3, error
+    assert b"Traceback" not in error
+    assert b"Fatal" not in error
+    assert json.loads(out)["created"] == 256

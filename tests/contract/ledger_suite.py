@@ -1,0 +1,347 @@
+"""What any ledger must do, whatever it is made of: one suite over `JobLedger`.
+
+An implementation runs it by deriving from `LedgerContract` and giving the fixture `ledgers`, a `Ledgers`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import pytest
+
+from scalesync.errors import JobRunning, LeaseLost, NameBound
+from scalesync.model import Aside, Mode, Outgoing, RecordState, RowState, Settled, Target
+from scalesync.ports import JobLedger, JobSpec, Verb
+
+LIVE = Target("https://a.test/v1", Mode.LIVE)
+TEST = Target("https://a.test/v1", Mode.TEST)
+ELSEWHERE = Target("https://b.test/v1", Mode.LIVE)
+OTHER_ACCOUNT = Target("https://a.test/v1", Mode.LIVE, "other")
+
+CONTENT = b"0123456789abcdef"
+CHANGED = b"fedcba9876543210"
+S, R = RowState, RecordState
+
+
+class Ledgers(Protocol):
+    """One store, as several programs see it."""
+
+    async def open_job(self, spec: JobSpec) -> JobLedger:
+        """Open the store anew, as another program would, and begin a run."""
+
+    async def die(self, spec: JobSpec) -> None:
+        """The program that runs the job is killed: it gives nothing back."""
+
+    async def lapse(self, spec: JobSpec) -> None:
+        """The program that runs the job is alive, but has not renewed its lease for too long."""
+
+
+def spec(name: str = "j", target: Target = LIVE, **identity: Any) -> JobSpec:
+    return JobSpec(name, "import", target, {"sources": ["a"], **identity}, {"format": None})
+
+
+def out(key: str, content: bytes = CONTENT, line: int = 1, source: int = 1) -> Outgoing:
+    return Outgoing(key, content, b"{}", source, line)
+
+
+def outs(count: int) -> list[Outgoing]:
+    return [out(f"k{number}", line=number + 1) for number in range(count)]
+
+
+async def admit(
+    job: JobLedger, records: Sequence[Outgoing], asides: Sequence[Aside] = (), now_ms: int = 1000, **more: Any
+) -> list[Verb]:
+    return [found.verb for found in await job.admit(records, asides, now_ms=now_ms, **more)]
+
+
+async def finish(job: JobLedger) -> None:
+    await job.finish(complete=True, exit_code=0, figures={})
+
+
+def some(counts: Mapping[str, int]) -> dict[str, int]:
+    return {name: number for name, number in counts.items() if number}
+
+
+class LedgerContract:
+    """Derive, and give the fixture `ledgers`."""
+
+    # --- intents and outcomes ----------------------------------------------------------------------
+
+    async def test_an_admitted_record_is_known_after_a_kill(self, ledgers: Ledgers):
+        job = await ledgers.open_job(spec())
+        assert await admit(job, outs(3)) == [Verb.SEND] * 3
+        await ledgers.die(spec())
+        again = await ledgers.open_job(spec())
+        assert dict(await again.peek(["k0", "k2", "nobody"])) == {
+            "k0": (S.SENDING, CONTENT),
+            "k2": (S.SENDING, CONTENT),
+        }
+        assert await admit(again, outs(3)) == [Verb.SETTLE] * 3
+
+    async def test_the_intent_keeps_its_first_time(self, ledgers: Ledgers):
+        job = await ledgers.open_job(spec())
+        record = out("k")
+        await job.admit([record], (), now_ms=1000)
+        assert record.intent_ms == 1000
+        await job.settle([Settled("k", S.PENDING, attempts=0)])
+        (admission,) = await job.admit([record], (), now_ms=9000)
+        assert (admission.verb, admission.intent_ms, record.intent_ms) == (Verb.SEND, 1000, 1000)
+
+    async def test_admissions_say_what_is_new_and_whose_it_is(self, ledgers: Ledgers):
+        one, two = await ledgers.open_job(spec("one")), await ledgers.open_job(spec("two"))
+        (first,) = await one.admit([out("k")], (), now_ms=1)
+        (second,) = await one.admit([out("k")], (), now_ms=1)
+        (third,) = await two.admit([out("k")], (), now_ms=1)
+        assert [(a.new, a.home) for a in (first, second, third)] == [(True, True), (False, True), (False, False)]
+
+    async def test_outcomes_are_known_after_a_kill(self, ledgers: Ledgers):
+        job = await ledgers.open_job(spec())
+        await admit(job, outs(5))
+        await job.settle(
+            [
+                Settled("k0", S.CREATED, ref="t0", status=200),
+                Settled("k1", S.ADOPTED, ref="t1"),
+                Settled("k2", S.CONFLICT, ref="t2", reason="differs", detail={"differences": {"a": [1, 2]}}),
+                Settled("k3", S.FAILED, status=400, reason="no"),
+            ]
+        )
+        await ledgers.die(spec())
+        again = await ledgers.open_job(spec())
+        assert some(await again.counts()) == {"created": 1, "adopted": 1, "conflicts": 1, "failed": 1, "pending": 1}
+        assert await admit(again, outs(5)) == [Verb.SKIP] * 4 + [Verb.SETTLE]
+
+    async def test_settling_nothing_is_nothing(self, ledgers: Ledgers):
+        job = await ledgers.open_job(spec())
+        await job.settle([])
+        assert some(await job.counts()) == {}
+
+    async def test_a_task_that_is_known_is_never_unknown_again(self, ledgers: Ledgers):
+        job = await ledgers.open_job(spec())
+        await admit(job, [out("k")])
+        await job.settle([Settled("k", S.CREATED, ref="t")])
+        for late in (S.PENDING, S.SENDING, S.FAILED, S.CONFLICT):
+            await job.settle([Settled("k", late, reason="late")])
+        assert some(await job.counts()) == {"created": 1}
+
+    async def test_conflicts_are_looked_up_again_only_when_asked(self, ledgers: Ledgers):
+        job = await ledgers.open_job(spec())
+        await admit(job, [out("k")])
+        await job.settle([Settled("k", S.CONFLICT, ref="t", reason="differs")])
+        assert await admit(job, [out("k")]) == [Verb.SKIP]
+        assert await admit(job, [out("k")], recheck=True) == [Verb.SETTLE]
+
+    async def test_a_change_after_creation_is_a_conflict_and_back(self, ledgers: Ledgers):
+        job = await ledgers.open_job(spec())
+        await admit(job, [out("k")])
+        await job.settle([Settled("k", S.ADOPTED, ref="t")])
+        assert await admit(job, [out("k", CHANGED)]) == [Verb.SKIP]
+        assert some(await job.counts()) == {"conflicts": 1}
+        assert await admit(job, [out("k", CHANGED)]) == [Verb.SKIP]
+        assert await admit(job, [out("k")]) == [Verb.SKIP]
+        assert some(await job.counts()) == {"adopted": 1}
+
+    async def test_many_records_in_one_go(self, ledgers: Ledgers):
+        job = await ledgers.open_job(spec())
+        many = outs(1700)
+        assert await admit(job, many) == [Verb.SEND] * 1700
+        assert len(await job.peek([record.key for record in many])) == 1700
+
+    async def test_keys_are_texts_as_they_are(self, ledgers: Ledgers):
+        job = await ledgers.open_job(spec())
+        keys = ["a", "A", " a", "a ", "é", "e\u0301", "0", "00", "1", "1.0", "x\0y", "😀", "'; DROP TABLE rows; --"]
+        assert await admit(job, [out(key, line=n) for n, key in enumerate(keys)]) == [Verb.SEND] * len(keys)
+        assert set(await job.peek(keys)) == set(keys)
+
+    # --- jobs and targets --------------------------------------------------------------------------
+
+    async def test_two_jobs_share_the_row_of_a_key(self, ledgers: Ledgers):
+        one, two = await ledgers.open_job(spec("one")), await ledgers.open_job(spec("two"))
+        await admit(one, [out("k")])
+        await one.settle([Settled("k", S.CREATED, ref="t")])
+        assert await admit(two, [out("k")]) == [Verb.SKIP]
+        assert some(await one.counts()) == some(await two.counts()) == {"created": 1}
+
+    async def test_a_shared_row_counts_in_both_jobs_as_it_changes(self, ledgers: Ledgers):
+        one, two = await ledgers.open_job(spec("one")), await ledgers.open_job(spec("two"))
+        await admit(one, [out("k")])
+        await admit(two, [out("k")])
+        await two.settle([Settled("k", S.FAILED, status=400, reason="no")])
+        assert some(await one.counts()) == some(await two.counts()) == {"failed": 1}
+
+    async def test_other_content_for_a_task_of_another_job_is_a_conflict_here_only(self, ledgers: Ledgers):
+        one, two = await ledgers.open_job(spec("one")), await ledgers.open_job(spec("two"))
+        await admit(one, [out("k")])
+        await one.settle([Settled("k", S.CREATED, ref="t")])
+        await admit(two, [out("k", CHANGED)])
+        assert some(await one.counts()) == {"created": 1}
+        assert some(await two.counts()) == {"conflicts": 1}
+        await admit(two, [out("k")])
+        assert some(await two.counts()) == {"created": 1}
+
+    @pytest.mark.parametrize("other", [TEST, ELSEWHERE, OTHER_ACCOUNT], ids=["mode", "host", "account"])
+    async def test_targets_are_apart(self, ledgers: Ledgers, other: Target):
+        here, there = await ledgers.open_job(spec()), await ledgers.open_job(spec(target=other, sources=["b"]))
+        await admit(here, [out("k")])
+        await here.settle([Settled("k", S.CREATED, ref="t")])
+        assert await admit(there, [out("k")]) == [Verb.SEND]
+        assert some(await there.counts()) == {"pending": 1}
+        assert some(await here.counts()) == {"created": 1}
+
+    async def test_a_name_is_bound_at_its_first_use(self, ledgers: Ledgers):
+        await finish(await ledgers.open_job(spec(sources=["first"])))
+        with pytest.raises(NameBound) as refusal:
+            await ledgers.open_job(spec(sources=["second"]))
+        assert "first" in str(refusal.value)
+        assert "second" in str(refusal.value)
+        await finish(await ledgers.open_job(spec(sources=["first"])))
+
+    async def test_settings_are_no_part_of_what_a_name_is_bound_to(self, ledgers: Ledgers):
+        await finish(await ledgers.open_job(spec()))
+        changed = JobSpec("j", "import", LIVE, {"sources": ["a"]}, {"format": "csv"})
+        await finish(await ledgers.open_job(changed))
+
+    # --- the lease ---------------------------------------------------------------------------------
+
+    async def test_a_second_run_of_a_job_is_refused_and_told_who_has_it(self, ledgers: Ledgers):
+        await ledgers.open_job(spec())
+        with pytest.raises(JobRunning, match=rf"process {os.getpid()}\b") as refusal:
+            await ledgers.open_job(spec())
+        assert refusal.value.exit_code == 3
+        assert "j is already running" in str(refusal.value)
+
+    async def test_other_jobs_run_meanwhile(self, ledgers: Ledgers):
+        one, two = await ledgers.open_job(spec("one")), await ledgers.open_job(spec("two"))
+        await admit(one, [out("a")])
+        await admit(two, [out("b")])
+        assert some(await one.counts()) == some(await two.counts()) == {"pending": 1}
+
+    async def test_a_finished_run_gives_the_job_back(self, ledgers: Ledgers):
+        await finish(await ledgers.open_job(spec()))
+        await finish(await ledgers.open_job(spec()))
+
+    async def test_the_job_of_a_dead_program_is_taken_over_at_once(self, ledgers: Ledgers):
+        await ledgers.open_job(spec())
+        await ledgers.die(spec())
+        await finish(await ledgers.open_job(spec()))
+
+    async def test_a_run_whose_lease_was_taken_over_writes_nothing_more(self, ledgers: Ledgers):
+        slow = await ledgers.open_job(spec())
+        await admit(slow, [out("k")])
+        await ledgers.lapse(spec())
+        fresh = await ledgers.open_job(spec())
+        for write in (
+            lambda: slow.settle([Settled("k", S.FAILED, reason="late")]),
+            lambda: slow.admit([out("new")], (), now_ms=1),
+            lambda: slow.register_splits("source", [("x", {})]),
+            lambda: slow.reopen(lambda key, status, reason: True),
+            lambda: slow.mark_gone(0, lambda key: False),
+            lambda: slow.finish(complete=True, exit_code=0, figures={}),
+        ):
+            with pytest.raises(LeaseLost, match="took over"):
+                await write()
+        assert some(await fresh.counts()) == {"pending": 1}
+        assert await fresh.peek(["new"]) == {}
+        await finish(fresh)
+
+    async def test_a_lapsed_lease_that_nobody_took_is_carried_on(self, ledgers: Ledgers):
+        job = await ledgers.open_job(spec())
+        await ledgers.lapse(spec())
+        await admit(job, [out("k")])
+        with pytest.raises(JobRunning):
+            await ledgers.open_job(spec())
+
+    # --- counting ----------------------------------------------------------------------------------
+
+    async def test_counts_add_up_over_all_kinds(self, ledgers: Ledgers):
+        job = await ledgers.open_job(spec())
+        asides = [
+            Aside(1, 10, R.DUPLICATE, key="k0"),
+            Aside(1, 11, R.CLASH, key="k0", reason="other content"),
+            Aside(1, 12, R.INVALID, reason="no JSON", raw="{"),
+            Aside(1, 13, R.INVALID, reason="no JSON", raw="}"),
+        ]
+        await admit(job, outs(4), asides)
+        await job.settle([Settled("k0", S.CREATED, ref="t"), Settled("k1", S.FAILED, reason="no")])
+        counts = dict(await job.counts())
+        assert counts.pop("gone") == 0
+        assert some(counts) == {
+            "created": 1, "failed": 1, "pending": 2, "duplicates": 1, "conflicts": 1, "invalid": 2,
+        }  # fmt: skip
+        assert sum(counts.values()) == 8
+
+    async def test_the_same_place_set_aside_again_counts_once(self, ledgers: Ledgers):
+        job = await ledgers.open_job(spec())
+        for state in (R.INVALID, R.DUPLICATE):
+            await job.admit([], [Aside(1, 5, state, key="k", reason="x")], now_ms=1)
+        assert some(await job.counts()) == {"duplicates": 1}
+
+    async def test_a_place_that_was_mended_is_no_longer_set_aside(self, ledgers: Ledgers):
+        first = await ledgers.open_job(spec())
+        await admit(
+            first, [out("k0", line=1)], [Aside(1, 2, R.INVALID, reason="x"), Aside(1, 9, R.INVALID, reason="x")]
+        )
+        await finish(first)
+        second = await ledgers.open_job(spec())
+        await admit(second, [out("k0", line=1), out("k1", line=2), out("k2", line=3)])
+        assert some(await second.counts()) == {"pending": 3, "invalid": 1}
+
+    # --- what became of records --------------------------------------------------------------------
+
+    async def test_rows_whose_records_vanished_are_flagged_and_cleared(self, ledgers: Ledgers):
+        job = await ledgers.open_job(spec())
+        await admit(job, outs(4))
+        assert await job.mark_gone(4, lambda key: True) == 0
+        assert await job.mark_gone(2, lambda key: key in {"k0", "k1"}) == 2
+        assert some(await job.counts()) == {"pending": 4, "gone": 2}
+        assert await job.mark_gone(3, lambda key: key != "k0") == 1
+        assert await job.mark_gone(4, lambda key: True) == 0
+        assert some(await job.counts()) == {"pending": 4}
+
+    async def test_rows_of_other_jobs_are_never_gone(self, ledgers: Ledgers):
+        one, two = await ledgers.open_job(spec("one")), await ledgers.open_job(spec("two"))
+        await admit(one, outs(3))
+        await admit(two, [out("mine")])
+        assert await two.mark_gone(0, lambda key: False) == 1
+        assert some(await one.counts()) == {"pending": 3}
+
+    async def test_failed_rows_are_reopened_by_choice(self, ledgers: Ledgers):
+        job = await ledgers.open_job(spec())
+        await admit(job, outs(4))
+        await job.settle(
+            [
+                Settled("k0", S.FAILED, status=400, reason="a"),
+                Settled("k1", S.FAILED, status=422, reason="b"),
+                Settled("k2", S.CONFLICT, ref="t", reason="differs"),
+                Settled("k3", S.CREATED, ref="t"),
+            ]
+        )
+        assert await admit(job, [out("k0")]) == [Verb.SKIP]
+        assert await job.reopen(lambda key, status, reason: (key, status, reason) == ("k0", 400, "a")) == 1
+        assert some(await job.counts()) == {"pending": 1, "failed": 1, "conflicts": 1, "created": 1}
+        assert await admit(job, [out("k0"), out("k1")]) == [Verb.SEND, Verb.SKIP]
+
+    async def test_a_shared_failure_is_reopened_from_either_job_but_no_others(self, ledgers: Ledgers):
+        one, two, three = [await ledgers.open_job(spec(name)) for name in ("one", "two", "three")]
+        await admit(one, [out("k")])
+        await one.settle([Settled("k", S.FAILED, reason="no")])
+        await admit(two, [out("k")])
+        assert await three.reopen(lambda *_: True) == 0
+        assert await two.reopen(lambda *_: True) == 1
+        assert some(await one.counts()) == {"pending": 1}
+
+    # --- splits ------------------------------------------------------------------------------------
+
+    async def test_splits_keep_their_numbers_from_run_to_run(self, ledgers: Ledgers):
+        job = await ledgers.open_job(spec())
+        assert list(await job.register_splits("source", [("a", {"size": 1}), ("b", {})])) == [1, 2]
+        await finish(job)
+        again = await ledgers.open_job(spec())
+        assert list(await again.register_splits("source", [("0", {}), ("b", {}), ("a", {"size": 2})])) == [3, 2, 1]
+
+    async def test_splits_of_jobs_and_kinds_are_apart(self, ledgers: Ledgers):
+        one, two = await ledgers.open_job(spec("one")), await ledgers.open_job(spec("two"))
+        assert list(await one.register_splits("source", [("a", {})])) == [1]
+        assert list(await two.register_splits("source", [("a", {})])) == [1]
+        assert list(await one.register_splits("slice", [("a", {})])) == [2]

@@ -1,0 +1,271 @@
+"""Coming again: what a second run of the same command sends, and what it does not."""
+
+from __future__ import annotations
+
+import pytest
+
+from scalesync.errors import ConfigError, NameBound
+from scalesync.flows.inspect import job_status, list_failures
+from scalesync.ledger.store import SqliteLedger
+from scalesync.model import ImportSummary
+from scalesync.ports import JobSpec
+from tests.conftest import letter
+from tests.flows.conftest import creates, requests
+
+
+def states(summary: ImportSummary) -> tuple[int, ...]:
+    return summary.created, summary.conflicts, summary.failed, summary.pending
+
+
+async def test_a_finished_job_sends_nothing_and_says_so(make_sandbox, bring, write_records):
+    sandbox = await make_sandbox()
+    source = write_records(300)
+    first = await bring(sandbox, source)
+    seen = requests(sandbox)
+    again = await bring(sandbox, source)
+    assert (first.exit_code, first.created) == (0, 300)
+    assert requests(sandbox) == seen
+    assert again.requests == 0
+    assert "nothing to send" in again.message
+    assert (again.exit_code, again.read, again.created) == (0, 300, 300)
+
+
+async def test_a_finished_job_that_would_adopt_conflicts_sends_nothing_when_there_are_none(
+    make_sandbox, bring, write_records
+):
+    sandbox = await make_sandbox()
+    source = write_records(20)
+    await bring(sandbox, source, on_conflict="adopt", reclaim=frozenset({"canceled"}))
+    seen = requests(sandbox)
+    again = await bring(sandbox, source, on_conflict="adopt", reclaim=frozenset({"canceled"}))
+    assert requests(sandbox) == seen
+    assert again.exit_code == 0
+
+
+async def test_a_file_that_grew_is_noticed_and_only_its_new_records_are_sent(make_sandbox, bring, write_records):
+    sandbox = await make_sandbox()
+    await bring(sandbox, write_records(50))
+    again = await bring(sandbox, write_records(60))
+    assert again.created == 60
+    assert creates(sandbox) == 60
+
+
+async def test_a_killed_rerun_of_a_finished_job_is_not_taken_for_finished(
+    make_sandbox, bring, write_records, ask_ledger, settings_for
+):
+    """`complete` must not survive from an earlier run while a later one is under way."""
+    sandbox = await make_sandbox()
+    await bring(sandbox, write_records(10), job="j")
+    settings = settings_for(sandbox)
+    ledger = SqliteLedger.open(settings.ledger, note=print)
+    found = await ledger.find_job(settings.target, "j")
+    assert found is not None
+    await ledger.open_job(JobSpec("j", found.command, found.target, found.identity, found.settings))
+    ledger.close()
+    assert ask_ledger("SELECT complete FROM jobs") == [(0,)]
+
+
+async def test_a_limit_takes_the_first_records_and_the_rest_comes_later(make_sandbox, bring, write_records):
+    sandbox = await make_sandbox()
+    source = write_records(300)
+    first = await bring(sandbox, source, limit=40)
+    assert (first.read, first.created, first.exit_code) == (40, 40, 0)
+    assert "--limit" in first.message
+    rest = await bring(sandbox, source)
+    assert first.job == rest.job
+    assert (rest.created, creates(sandbox)) == (300, 300)
+
+
+async def test_a_record_changed_before_it_was_created_is_sent_in_its_new_form(make_sandbox, bring, write_records):
+    sandbox = await make_sandbox()
+    bad = [letter(n, attachment_type="nonsense") if n == 3 else letter(n) for n in range(6)]
+    first = await bring(sandbox, write_records(bad))
+    assert (first.failed, first.exit_code) == (1, 1)
+    mended = await bring(sandbox, write_records(6))
+    assert (mended.created, mended.failed, mended.exit_code) == (6, 0, 0)
+    assert sandbox.store.world("live").by_unique_id("letter-00003")["params"]["attachment_type"] == "text"
+
+
+async def test_failed_records_that_did_not_change_are_not_sent_again(make_sandbox, bring, write_records):
+    sandbox = await make_sandbox()
+    bad = [letter(n, attachment_type="nonsense") if n == 3 else letter(n) for n in range(6)]
+    await bring(sandbox, write_records(bad))
+    seen = creates(sandbox)
+    again = await bring(sandbox, write_records([*bad, letter(6)]))
+    assert creates(sandbox) == seen + 1
+    assert (again.created, again.failed, again.exit_code) == (6, 1, 1)
+
+
+async def test_a_record_changed_after_creation_is_a_conflict_until_it_is_put_back(
+    make_sandbox, bring, write_records, settings_for
+):
+    sandbox = await make_sandbox()
+    await bring(sandbox, write_records(5))
+    changed = await bring(
+        sandbox, write_records([letter(n, categories=["x", "y"]) if n == 2 else letter(n) for n in range(5)])
+    )
+    assert states(changed) == (4, 1, 0, 0)
+    assert changed.exit_code == 1
+    (group,) = await list_failures(settings_for(sandbox), None, None)
+    assert group.message == "changed_after_creation"
+    assert (group.examples[0]["unique_id"], group.examples[0]["line"]) == ("letter-00002", 3)
+    back = await bring(sandbox, write_records(5), rescan=True)
+    assert (states(back), back.exit_code) == ((5, 0, 0, 0), 0)
+    assert creates(sandbox) == 5
+
+
+async def test_a_mended_template_makes_no_second_task(make_sandbox, bring, write_records):
+    sandbox = await make_sandbox()
+    rows = [{key: value for key, value in letter(n).items() if key != "unique_id"} for n in range(4)]
+    source = write_records(rows)
+    await bring(sandbox, source, job="t", template={"task": {"instruction": "Sort the letters."}})
+    again = await bring(sandbox, source, job="t", template={"task": {"instruction": "Sort all letters."}})
+    assert (again.created, again.exit_code) == (4, 0)
+    assert sandbox.store.world("live").count() == 4
+
+
+async def test_vanished_records_stay_counted_and_are_shown_as_gone(make_sandbox, bring, write_records):
+    sandbox = await make_sandbox()
+    await bring(sandbox, write_records(10))
+    fewer = await bring(sandbox, write_records([letter(n) for n in range(10) if n not in (2, 7)]))
+    assert (fewer.read, fewer.created, fewer.gone, fewer.exit_code) == (10, 10, 2, 0)
+    back = await bring(sandbox, write_records(10), rescan=True)
+    assert (back.created, back.gone) == (10, 0)
+
+
+async def test_duplicates_and_clashes_are_counted_and_told_with_file_and_line(
+    make_sandbox, bring, write_records, settings_for
+):
+    sandbox = await make_sandbox()
+    rows = [letter(0), letter(1), letter(0), letter(1, categories=["other"]), letter(2)]
+    source = write_records(rows)
+    summary = await bring(sandbox, source)
+    assert (summary.read, summary.created, summary.duplicates, summary.conflicts) == (5, 3, 1, 1)
+    assert summary.exit_code == 1
+    (group,) = await list_failures(settings_for(sandbox), None, None)
+    example = group.examples[0]
+    assert (example["file"], example["line"]) == (str(source), 4)
+    assert example["earlier"] == f"{source}:2"
+
+
+async def test_repeats_are_found_from_block_to_block_and_from_file_to_file(make_sandbox, bring, write_records):
+    sandbox = await make_sandbox()
+    files = [write_records(300, "a.jsonl"), write_records(300, "b.jsonl")]
+    rehearsed = await bring(sandbox, files, dry_run=True)
+    summary = await bring(sandbox, files)
+    assert (summary.created, summary.duplicates) == (300, 300)
+    assert (rehearsed.pending, rehearsed.duplicates) == (300, 300)
+
+
+async def test_lines_are_told_as_they_are_now_when_lines_were_put_before_them(
+    make_sandbox, bring, write_records, settings_for
+):
+    sandbox = await make_sandbox()
+    bad = letter(9, attachment_type="nonsense")
+    await bring(sandbox, write_records([letter(0), bad]))
+    await bring(sandbox, write_records([letter(1), "\n", letter(0), bad]))
+    (group,) = await list_failures(settings_for(sandbox), None, None)
+    assert group.examples[0]["line"] == 4
+
+
+async def test_a_line_that_was_invalid_and_is_mended_is_counted_once(make_sandbox, bring, write_records):
+    sandbox = await make_sandbox()
+    source = write_records([letter(0), "{not json}\n", letter(2)])
+    first = await bring(sandbox, source)
+    assert (first.read, first.invalid, first.exit_code) == (3, 1, 1)
+    mended = await bring(sandbox, write_records(3), limit=2)
+    assert (mended.read, mended.invalid, mended.created) == (3, 0, 3)
+
+
+async def test_two_jobs_that_name_the_same_unique_id_share_the_row(make_sandbox, bring, write_records):
+    sandbox = await make_sandbox()
+    one = await bring(sandbox, write_records(10, "one.jsonl"))
+    other = await bring(sandbox, write_records([letter(n) for n in range(5, 15)], "other.jsonl"))
+    assert one.job != other.job
+    assert (one.created, other.created) == (10, 10)
+    assert creates(sandbox) == 15
+    seen = requests(sandbox)
+    assert (await bring(sandbox, write_records(10, "one.jsonl"))).created == 10
+    assert creates(sandbox) == 15
+    assert requests(sandbox) >= seen
+
+
+async def test_a_second_job_with_other_content_for_a_shared_id_is_a_conflict_of_its_own(
+    make_sandbox, bring, write_records
+):
+    sandbox = await make_sandbox()
+    one, other = write_records(3, "one.jsonl"), write_records([letter(1, categories=["z"])], "other.jsonl")
+    await bring(sandbox, one)
+    second = await bring(sandbox, other)
+    assert (second.read, second.conflicts, second.exit_code) == (1, 1, 1)
+    assert (await bring(sandbox, one)).conflicts == 0
+
+
+async def test_a_rehearsal_with_a_test_key_leaves_the_live_account_untouched(make_sandbox, bring, write_records):
+    sandbox = await make_sandbox()
+    source = write_records(20)
+    rehearsal = await bring(sandbox, source, key="test_k")
+    live = await bring(sandbox, source)
+    assert (rehearsal.mode, live.mode) == ("test", "live")
+    assert (rehearsal.created, live.created) == (20, 20)
+    assert sandbox.store.world("test").count() == sandbox.store.world("live").count() == 20
+
+
+async def test_a_rotated_key_of_the_same_account_carries_on(make_sandbox, bring, write_records):
+    sandbox = await make_sandbox()
+    await bring(sandbox, write_records(30), limit=10, key="live_old")
+    sandbox.revoke("live_old")
+    summary = await bring(sandbox, write_records(30), key="live_new")
+    assert (summary.created, creates(sandbox)) == (30, 30)
+
+
+async def test_a_name_bound_to_something_else_is_refused_and_shows_both(make_sandbox, bring, write_records):
+    sandbox = await make_sandbox()
+    one, other = write_records(2, "one.jsonl"), write_records(2, "other.jsonl")
+    await bring(sandbox, one, job="nightly")
+    seen = requests(sandbox)
+    with pytest.raises(NameBound) as refusal:
+        await bring(sandbox, other, job="nightly")
+    assert refusal.value.exit_code == 2
+    assert str(one) in str(refusal.value)
+    assert str(other) in str(refusal.value)
+    assert requests(sandbox) == seen
+
+
+async def test_standard_input_needs_a_name(make_sandbox, bring, write_records):
+    sandbox = await make_sandbox()
+    with pytest.raises(ConfigError, match="--job"):
+        await bring(sandbox, "-")
+    assert requests(sandbox) == 0
+
+
+async def test_status_tells_what_was_read_and_how_it_ended(make_sandbox, bring, write_records, settings_for):
+    sandbox = await make_sandbox()
+    source = write_records([letter(0), letter(1, attachment_type="nonsense")])
+    await bring(sandbox, source, job="mixed")
+    (status,) = await job_status(settings_for(sandbox), None)
+    assert (status.job, status.state, status.mode, status.running) == ("mixed", "finished", "live", None)
+    assert (status.counts["created"], status.counts["failed"]) == (1, 1)
+    assert status.sources == (str(source),)
+    assert status.last == "done, with findings"
+
+
+async def test_read_is_the_sum_over_a_life_of_changes(make_sandbox, bring, write_records):
+    """The helper checks the sum at each step; here the total is also the number of things ever met."""
+    sandbox = await make_sandbox()
+    rows = [letter(0), "no json\n", letter(1), letter(0), letter(1, categories=["q"])]
+    assert (await bring(sandbox, write_records(rows))).read == 5
+    rows[1] = letter(2)
+    assert (await bring(sandbox, write_records(rows))).read == 5
+    assert (await bring(sandbox, write_records(rows[:2]))).read == 3
+    assert (await bring(sandbox, write_records([]))).read == 3
+
+
+async def test_the_derived_name_follows_what_was_asked_and_not_how(make_sandbox, bring, write_records):
+    sandbox = await make_sandbox()
+    source = write_records(2)
+    plain = await bring(sandbox, source)
+    slower = await bring(sandbox, source, settings={"rate": "50"}, sets=("priority=10",))
+    elsewhere = await bring(sandbox, source, type="textcollection", project=None, sets=("fields=[]",), dry_run=True)
+    assert plain.job == slower.job
+    assert plain.job != elsewhere.job

@@ -1,0 +1,160 @@
+"""Batches of an import: made when missing, finalized when all of their records are in."""
+
+from __future__ import annotations
+
+import pytest
+
+from scalesync.sandbox import FaultRule
+from tests.conftest import KIND, PROJECT, letter
+from tests.flows.conftest import creates
+
+BAD = {"attachment_type": "nonsense"}
+
+
+async def rapid(make_sandbox, faults=()):
+    """A sandbox whose project `quick` puts its batches into staging."""
+    sandbox = await make_sandbox(faults)
+    sandbox.store.world("live").add_project("quick", KIND, rapid=True)
+    return sandbox
+
+
+def batch_states(sandbox):
+    return {batch.name: batch.status for batch in sandbox.store.world("live").batches}
+
+
+FAULTS = {
+    "none": [],
+    "false 500": [FaultRule(kind="error", on="batch", status=500, after_write=True, times=3)],
+    "500": [FaultRule(kind="error", on="batch", status=500, times=3)],
+    "reset": [FaultRule(kind="reset", on="batch", after_write=True, times=3)],
+    "HTML": [FaultRule(kind="html502", on="batch", after_write=True, times=3)],
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+async def test_a_missing_batch_is_made_once_under(name, make_sandbox, bring, write_records):
+    sandbox = await make_sandbox(FAULTS[name])
+    summary = await bring(sandbox, write_records(40), batch="b1")
+    assert (summary.exit_code, summary.created) == (0, 40)
+    assert batch_states(sandbox) == {"b1": "in_progress"}
+    assert {task["batch"] for task in sandbox.store.world("live").documents()} == {"b1"}
+
+
+async def test_a_batch_that_is_there_is_used(make_sandbox, bring, write_records):
+    sandbox = await make_sandbox()
+    sandbox.store.world("live").add_batch(PROJECT, "b1")
+    assert (await bring(sandbox, write_records(3), batch="b1")).created == 3
+    assert sandbox.journal.count("batch") == sum(seen.method == "GET" for seen in sandbox.journal.of("batch"))
+
+
+async def test_batches_by_a_template_are_made_for_each_value(make_sandbox, bring, write_records):
+    sandbox = await make_sandbox()
+    rows = [letter(n, drive=f"d {n % 3}/x") for n in range(30)]
+    summary = await bring(sandbox, write_records(rows), batch="drive-{drive}")
+    assert (summary.exit_code, summary.created) == (0, 30)
+    counts = {batch.name: sum(batch.counts.values()) for batch in sandbox.store.world("live").batches}
+    assert counts == {"drive-d 0/x": 10, "drive-d 1/x": 10, "drive-d 2/x": 10}
+
+
+async def test_a_record_whose_batch_belongs_to_another_project_is_invalid(make_sandbox, bring, write_records):
+    sandbox = await make_sandbox()
+    sandbox.store.world("live").add_project("others", KIND)
+    sandbox.store.world("live").add_batch("others", "theirs")
+    rows = [letter(0), letter(1, batch="theirs"), letter(2, batch="theirs"), letter(3, batch="ours")]
+    summary = await bring(sandbox, write_records(rows))
+    assert (summary.created, summary.invalid, summary.exit_code) == (2, 2, 1)
+    stopped = await bring(sandbox, write_records(rows, "again.jsonl"), max_invalid=1)
+    assert "--max-invalid" in stopped.message
+
+
+async def test_a_batch_without_any_project_makes_its_records_invalid(make_sandbox, bring, write_records):
+    sandbox = await make_sandbox()
+    summary = await bring(sandbox, write_records([letter(0), letter(1, project=PROJECT)]), project=None, batch="b")
+    assert (summary.created, summary.invalid) == (1, 1)
+
+
+async def test_a_batch_is_finalized_when_all_of_its_records_are_in(make_sandbox, bring, write_records, notebook):
+    sandbox = await rapid(make_sandbox)
+    summary = await bring(sandbox, write_records(30), project="quick", batch="b", finalize=True)
+    assert (summary.exit_code, summary.created) == (0, 30)
+    assert batch_states(sandbox) == {"b": "in_progress"}
+    assert any("batch b" in note for note in notebook.notes)
+
+
+async def test_without_finalize_a_batch_stays_in_staging(make_sandbox, bring, write_records):
+    sandbox = await rapid(make_sandbox)
+    await bring(sandbox, write_records(3), project="quick", batch="b")
+    assert batch_states(sandbox) == {"b": "staging"}
+
+
+@pytest.mark.parametrize("templated", [False, True])
+async def test_a_batch_with_a_failed_record_stays_open_by_name(templated, make_sandbox, bring, write_records):
+    sandbox = await rapid(make_sandbox)
+    batch = "b-{group}" if templated else "b-0"
+    rows = [letter(n, group=n % 2, **(BAD if n == 4 else {})) for n in range(10)]
+    source = write_records(rows)
+    summary = await bring(sandbox, source, project="quick", batch=batch, finalize=True)
+    assert summary.exit_code == 1
+    assert "batch b-0 stays open: 1 of its records are not in" in summary.message
+    wanted = {"b-0": "staging", "b-1": "in_progress"} if templated else {"b-0": "staging"}
+    assert batch_states(sandbox) == wanted
+    mended = write_records([letter(n, group=n % 2) for n in range(10)])
+    after = await bring(sandbox, mended, project="quick", batch=batch, finalize=True)
+    assert after.exit_code == 0
+    assert set(batch_states(sandbox).values()) == {"in_progress"}
+
+
+async def test_lines_that_cannot_be_parsed_hold_up_all_batches_unless_told_otherwise(
+    make_sandbox, bring, write_records
+):
+    sandbox = await rapid(make_sandbox)
+    source = write_records([letter(0), "broken\n"])
+    asked = {"project": "quick", "batch": "b", "finalize": True}
+    held = await bring(sandbox, source, **asked)
+    assert (held.exit_code, batch_states(sandbox)) == (1, {"b": "staging"})
+    assert "batch b stays open: 1 records of the input are invalid" in held.message
+    await bring(sandbox, source, **asked, finalize_anyway=True)
+    assert batch_states(sandbox) == {"b": "in_progress"}
+
+
+async def test_a_clash_holds_up_the_batch_that_it_was_meant_for(make_sandbox, bring, write_records):
+    sandbox = await rapid(make_sandbox)
+    rows = [letter(0, group="a"), letter(1, group="b"), letter(0, group="b")]
+    summary = await bring(sandbox, write_records(rows), project="quick", batch="{group}", finalize=True)
+    assert (summary.conflicts, summary.exit_code) == (1, 1)
+    assert batch_states(sandbox) == {"a": "in_progress", "b": "staging"}
+
+
+async def test_a_limit_finalizes_nothing_because_the_rest_is_to_come(make_sandbox, bring, write_records):
+    sandbox = await rapid(make_sandbox)
+    asked = {"project": "quick", "batch": "b", "finalize": True}
+    source = write_records(10)
+    limited = await bring(sandbox, source, limit=4, **asked)
+    assert (limited.exit_code, batch_states(sandbox)) == (1, {"b": "staging"})
+    assert (await bring(sandbox, source, **asked)).created == 10
+    assert batch_states(sandbox) == {"b": "in_progress"}
+
+
+@pytest.mark.parametrize("fault", ["none", "false 500"])
+async def test_finalizing_twice_asks_first_and_does_it_once(fault, make_sandbox, bring, write_records):
+    sandbox = await rapid(make_sandbox)
+    source = write_records(5)
+    asked = {"project": "quick", "batch": "b"}
+    await bring(sandbox, source, **asked)
+    strikes = FaultRule(kind="error", on="batch", at=(2,), status=500, after_write=True)
+    sandbox.faults.replace([strikes] if fault != "none" else [])
+    assert (await bring(sandbox, source, **asked, finalize=True)).exit_code == 0
+    assert (await bring(sandbox, source, **asked, finalize=True)).exit_code == 0
+    posts = [seen.status for seen in sandbox.journal if seen.path.endswith("/finalize")]
+    assert posts.count(200) <= 1
+    assert batch_states(sandbox) == {"b": "in_progress"}
+    assert creates(sandbox) == 5
+
+
+async def test_late_records_for_a_finalized_batch_are_failures_that_say_so(make_sandbox, bring, write_records):
+    sandbox = await rapid(make_sandbox)
+    asked = {"project": "quick", "batch": "b", "finalize": True}
+    await bring(sandbox, write_records(2), **asked)
+    late = await bring(sandbox, write_records(3), **asked)
+    assert (late.failed, late.exit_code) == (1, 1)
+    assert "stays open" in late.message

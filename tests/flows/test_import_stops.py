@@ -1,0 +1,462 @@
+"""Stopping early: what ends a run, what stays pending, and that the same command carries on."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import socket
+import sqlite3
+import time
+from contextlib import suppress
+from dataclasses import replace
+
+import anyio
+import pytest
+
+from scalesync.config import resolve_settings
+from scalesync.engine.dispatch import Dispatcher
+from scalesync.errors import BudgetUsed, ConfigError, Interrupted, JobRunning, KeyRefused, LeaseLost, SourceError
+from scalesync.flows.ingest import run_import
+from scalesync.flows.options import ImportOptions
+from scalesync.ledger.store import SqliteLedger
+from scalesync.ports import JobSpec
+from scalesync.sandbox import FaultRule
+from tests.conftest import FAST, KIND, PROJECT, letter
+from tests.flows.conftest import HASTY, creates, requests
+
+SLOW = FaultRule(kind="latency", on="create", seconds=0.02)
+BAD = {"attachment_type": "nonsense"}
+
+
+def jobs(ask_ledger):
+    return ask_ledger("SELECT count(*) FROM jobs")[0][0]
+
+
+# --- the key ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_wrong_key_is_found_out_before_anything_is_sent(status, make_sandbox, bring, write_records, ask_ledger):
+    sandbox = await make_sandbox(refuse={"live_k": status})
+    with pytest.raises(KeyRefused, match="API key") as refusal:
+        await bring(sandbox, write_records(5))
+    assert refusal.value.exit_code == 3
+    assert (creates(sandbox), requests(sandbox)) == (0, 2)
+    assert jobs(ask_ledger) == 0
+
+
+async def test_a_key_revoked_in_the_middle_stops_the_run_at_once_and_fails_nothing(make_sandbox, bring, write_records):
+    sandbox = await make_sandbox([SLOW])
+    source = write_records(1000)
+    revoked_at = 0.0
+
+    async def revoke() -> None:
+        nonlocal revoked_at
+        while sandbox.store.world("live").count() < 200:
+            await anyio.sleep(0.005)
+        sandbox.revoke("live_k")
+        revoked_at = time.monotonic()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(revoke)
+        summary = await bring(sandbox, source)
+    assert time.monotonic() - revoked_at < 1
+    assert (summary.exit_code, summary.failed) == (3, 0)
+    assert "API key" in summary.message
+    assert summary.created == sandbox.store.world("live").count()
+    assert summary.created + summary.pending == summary.read
+    sandbox.restore("live_k")
+    resumed = await bring(sandbox, source)
+    assert (resumed.exit_code, resumed.created) == (0, 1000)
+    assert sandbox.journal.count("create", 409) == 0
+
+
+async def test_one_stray_401_is_no_reason_to_stop(make_sandbox, bring, write_records):
+    sandbox = await make_sandbox([FaultRule(kind="error", on="create", at=(4,), status=401)])
+    summary = await bring(sandbox, write_records(20), settings={"concurrency": 1})
+    assert (summary.exit_code, summary.created) == (0, 20)
+
+
+async def test_a_task_type_that_is_not_paid_for_stops_the_run(make_sandbox, bring, write_records):
+    sandbox = await make_sandbox(refuse={"live_k": 402})
+    summary = await bring(sandbox, write_records(50))
+    assert (summary.exit_code, summary.pending, summary.failed) == (3, 50, 0)
+    assert "sales@" in summary.message
+
+
+# --- refusals --------------------------------------------------------------------------------------
+
+
+async def test_a_hundred_first_records_refused_with_one_message_stay_pending(
+    make_sandbox, bring, write_records, ask_ledger
+):
+    sandbox = await make_sandbox()
+    summary = await bring(sandbox, write_records([letter(n, **BAD) for n in range(300)]))
+    assert (summary.exit_code, summary.failed, summary.created) == (3, 0, 0)
+    assert "attachment_type" in summary.message
+    assert creates(sandbox) < 200
+    assert ask_ledger("SELECT DISTINCT state FROM rows") == [("pending",)]
+    mended = await bring(sandbox, write_records(300))
+    assert (mended.exit_code, mended.created) == (0, 300)
+
+
+async def test_messages_that_differ_only_by_the_record_are_one_message(make_sandbox, bring, write_records):
+    sandbox = await make_sandbox()
+    rows = [letter(n, batch=f"no-such-batch-{n}") for n in range(150)]
+    sandbox.faults.replace([FaultRule(kind="error", on="create", status=400)])
+    summary = await bring(sandbox, write_records(rows))
+    assert (summary.exit_code, summary.failed) == (3, 0)
+
+
+async def test_ninety_nine_refusals_and_then_a_success_are_failures(make_sandbox, bring, write_records):
+    sandbox = await make_sandbox()
+    rows = [letter(n, **BAD) for n in range(99)] + [letter(n) for n in range(99, 150)]
+    summary = await bring(sandbox, write_records(rows), settings={"concurrency": 1})
+    assert (summary.exit_code, summary.failed, summary.created) == (1, 99, 51)
+
+
+async def test_few_records_that_are_all_refused_are_failures(make_sandbox, bring, write_records):
+    sandbox = await make_sandbox()
+    summary = await bring(sandbox, write_records([letter(n, **BAD) for n in range(99)]))
+    assert (summary.exit_code, summary.failed) == (1, 99)
+
+
+async def test_held_refusals_are_let_go_when_the_rest_was_settled_by_look_ups(make_sandbox, bring, write_records):
+    """No create is ever answered with 200 here: only look-ups tell that the others got through."""
+    sandbox = await make_sandbox(
+        [FaultRule(kind="error", on="create", at=tuple(range(1, 60)), status=500, after_write=True)]
+    )
+    rows = [letter(0, **BAD), *[letter(n) for n in range(1, 30)]]
+    with anyio.fail_after(10):
+        summary = await bring(sandbox, write_records(rows), settings={"concurrency": 1})
+    assert (summary.exit_code, summary.failed, summary.created) == (1, 1, 29)
+
+
+# --- bounds ----------------------------------------------------------------------------------------
+
+
+async def test_max_new_takes_as_many_and_the_next_run_takes_more(make_sandbox, bring, write_records):
+    sandbox = await make_sandbox()
+    source = write_records(300)
+    first = await bring(sandbox, source, max_new=70)
+    assert (first.exit_code, first.created, creates(sandbox)) == (3, 70, 70)
+    assert "--max-new" in first.message
+    second = await bring(sandbox, source, max_new=70)
+    assert second.created == 140
+    assert (await bring(sandbox, source)).exit_code == 0
+    assert sandbox.store.world("live").count() == 300
+
+
+async def test_max_new_that_just_suffices_is_no_stop(make_sandbox, bring, write_records):
+    sandbox = await make_sandbox()
+    assert (await bring(sandbox, write_records(30), max_new=30)).exit_code == 0
+
+
+@pytest.mark.parametrize(("limit", "most"), [("0", 40), ("5", 50), ("10%", 90)])
+async def test_max_failures_stops_as_a_number_and_as_a_share(limit, most, make_sandbox, bring, write_records):
+    sandbox = await make_sandbox([SLOW])
+    rows = [letter(n, **(BAD if n % 4 == 0 else {})) for n in range(600)]
+    summary = await bring(sandbox, write_records(rows), max_failures=limit, settings={"concurrency": 8})
+    assert summary.exit_code == 3
+    assert "--max-failures" in summary.message
+    assert 1 <= summary.failed <= most
+    assert summary.pending > 300
+
+
+async def test_max_failures_counts_refusals_that_nothing_came_before(make_sandbox, bring, write_records):
+    sandbox = await make_sandbox([SLOW])
+    summary = await bring(
+        sandbox, write_records([letter(n, **BAD) for n in range(90)]), max_failures="3", settings={"concurrency": 2}
+    )
+    assert summary.exit_code == 3
+    assert creates(sandbox) <= 8
+
+
+@pytest.mark.parametrize("text", ["x", "-1", "1.5", "%"])
+async def test_a_max_failures_that_is_no_number_is_refused(text, make_sandbox, bring, write_records):
+    sandbox = await make_sandbox()
+    with pytest.raises(ConfigError, match="--max-failures"):
+        await bring(sandbox, write_records(1), max_failures=text)
+
+
+async def test_max_invalid_stops_when_too_much_cannot_be_used(make_sandbox, bring, write_records):
+    sandbox = await make_sandbox()
+    rows = [letter(n) if n % 2 else "broken\n" for n in range(20)]
+    allowed = await bring(sandbox, write_records(rows), max_invalid=10)
+    assert (allowed.exit_code, allowed.invalid) == (1, 10)
+    stopped = await bring(sandbox, write_records(rows, "other.jsonl"), max_invalid=9)
+    assert stopped.exit_code == 3
+    assert "--max-invalid" in stopped.message
+
+
+async def test_a_canary_sends_only_so_many_and_goes_on_when_they_hold(make_sandbox, bring, write_records):
+    sandbox = await make_sandbox()
+    summary = await bring(sandbox, write_records(300), canary=10)
+    assert (summary.exit_code, summary.created) == (0, 300)
+    kinds = [seen.kind for seen in sandbox.journal if seen.kind in {"create", "list"}]
+    assert kinds[:11] == ["create"] * 10 + ["list"]
+
+
+async def test_a_canary_that_is_refused_stops_before_the_rest(make_sandbox, bring, write_records):
+    sandbox = await make_sandbox()
+    rows = [letter(n, **(BAD if n == 4 else {})) for n in range(300)]
+    summary = await bring(sandbox, write_records(rows), canary=10)
+    assert (summary.exit_code, summary.failed, creates(sandbox)) == (3, 1, 10)
+    assert "--canary" in summary.message
+
+
+# --- an unreachable or silent platform -------------------------------------------------------------
+
+
+def closed_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+async def test_a_host_that_cannot_be_reached_ends_in_a_sentence(write_records, tmp_path, notebook):
+    settings = resolve_settings(
+        base_url=f"http://127.0.0.1:{closed_port()}/v1", ledger=tmp_path / "l.db", environ={"SCALE_API_KEY": "live_k"}
+    )
+    options = ImportOptions(sources=(str(write_records(3)),), type=KIND)
+    with anyio.fail_after(5), pytest.raises(BudgetUsed, match=r"cannot reach 127\.0\.0\.1") as gave_up:
+        await run_import(options, settings, notebook, limits=HASTY, signals=False)
+    assert "same command" in str(gave_up.value)
+
+
+async def test_a_platform_that_goes_away_in_the_middle_stops_the_run_in_bounded_time(
+    make_sandbox, bring, write_records
+):
+    sandbox = await make_sandbox([FaultRule(kind="outage", on="create|list|get", status=0, between=(0.1, 60))])
+    source = write_records(2000)
+    with anyio.fail_after(6):
+        summary = await bring(sandbox, source, limits=HASTY, yes=True, settings={"rate": "500"})
+    assert (summary.exit_code, summary.failed) == (3, 0)
+    assert "nothing got through" in summary.message
+    sandbox.faults.replace([])
+    assert (await bring(sandbox, source, yes=True)).created == 2000
+    assert sandbox.store.world("live").count() == 2000
+
+
+async def test_a_record_without_a_clear_answer_is_left_for_the_next_run(make_sandbox, bring, write_records):
+    sandbox = await make_sandbox([FaultRule(kind="error", on="create", at=tuple(range(10, 60)), status=500)])
+    source = write_records(11)
+    few = replace(FAST, retry=replace(FAST.retry, max_attempts=3))
+    summary = await bring(sandbox, source, limits=few, settings={"concurrency": 1})
+    assert (summary.exit_code, summary.created, summary.pending) == (3, 10, 1)
+    assert "no clear answer" in summary.message
+    sandbox.faults.replace([])
+    assert (await bring(sandbox, source)).exit_code == 0
+
+
+async def test_look_ups_that_are_refused_leave_the_record_in_doubt(make_sandbox, bring, write_records):
+    sandbox = await make_sandbox(
+        [
+            FaultRule(kind="error", on="create", at=(2,), status=500, after_write=True),
+            FaultRule(kind="error", on="list", status=400),
+        ]
+    )
+    few = replace(FAST, retry=replace(FAST.retry, max_attempts=3))
+    summary = await bring(sandbox, write_records(5), limits=few)
+    assert (summary.exit_code, summary.created, summary.pending) == (3, 4, 1)
+    sandbox.faults.replace([])
+    assert (await bring(sandbox, write_records(5))).created == 5
+
+
+# --- wrong settings --------------------------------------------------------------------------------
+
+
+async def test_wrong_names_are_found_out_before_a_job_is_bound(make_sandbox, bring, write_records, ask_ledger):
+    sandbox = await make_sandbox()
+    world = sandbox.store.world("live")
+    world.add_project("others", KIND)
+    world.add_batch("others", "theirs")
+    source = write_records(3)
+    for wrong, words in (
+        ({"project": "nowhere"}, "no project 'nowhere'"),
+        ({"type": "imageannotation"}, "takes tasks of type"),
+        ({"batch": "theirs"}, "belongs to project 'others'"),
+    ):
+        with pytest.raises(ConfigError, match=words) as refusal:
+            await bring(sandbox, source, **wrong)
+        assert refusal.value.exit_code == 2
+    assert (creates(sandbox), jobs(ask_ledger)) == (0, 0)
+
+
+async def test_an_address_that_is_no_api_is_told_as_a_setting(make_sandbox, write_records, tmp_path, notebook):
+    sandbox = await make_sandbox()
+    settings = resolve_settings(
+        base_url=f"{sandbox.origin}/nowhere", ledger=tmp_path / "l.db", environ={"SCALE_API_KEY": "live_k"}
+    )
+    options = ImportOptions(sources=(str(write_records(3)),), type=KIND)
+    with pytest.raises(ConfigError, match="API address"):
+        await run_import(options, settings, notebook, limits=FAST, signals=False)
+
+
+async def test_a_missing_source_among_others_is_found_out_before_anything_is_sent(make_sandbox, bring, write_records):
+    sandbox = await make_sandbox()
+    with pytest.raises(SourceError, match="missing"):
+        await bring(sandbox, [write_records(3), "missing.jsonl"])
+    assert requests(sandbox) == 0
+
+
+async def test_many_new_live_tasks_without_a_terminal_want_yes(make_sandbox, bring, write_records, ask_ledger):
+    sandbox = await make_sandbox()
+    thousand, more = write_records(1000, "thousand.jsonl"), write_records(1001, "more.jsonl")
+    with pytest.raises(ConfigError, match="--yes"):
+        await bring(sandbox, more)
+    assert (creates(sandbox), jobs(ask_ledger)) == (0, 0)
+    assert (await bring(sandbox, more, key="test_k", dry_run=True)).pending == 1001
+    assert (await bring(sandbox, [thousand, thousand])).created == 1000
+    assert (await bring(sandbox, more)).created == 1001
+    assert (
+        await bring(sandbox, write_records([letter(n) for n in range(5000, 6001)], "y.jsonl"), yes=True)
+    ).created == 1001
+
+
+# --- the dry run -----------------------------------------------------------------------------------
+
+
+async def test_a_dry_run_writes_neither_server_nor_ledger(make_sandbox, bring, write_records, tmp_path):
+    sandbox = await make_sandbox()
+    source = write_records([letter(0), "broken\n", letter(0), letter(1)])
+    first = await bring(sandbox, source, dry_run=True)
+    assert (first.read, first.pending, first.invalid, first.duplicates) == (4, 2, 1, 1)
+    assert not (tmp_path / "ledger.db").exists()
+    await bring(sandbox, source)
+    before = digests(tmp_path)
+    tasks = sandbox.store.world("live").count()
+    second = await bring(sandbox, write_records(5, "other.jsonl"), dry_run=True)
+    assert (second.created, second.pending) == (2, 3)
+    after = digests(tmp_path)
+    assert {name: after[name] for name in before} == before
+    assert sandbox.store.world("live").count() == tasks
+    assert {seen.method for seen in sandbox.journal if seen.kind != "create"} == {"GET"}
+
+
+def digests(folder):
+    """Contents of the ledger's files."""
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("ledger.db*")}
+
+
+# --- stopped from outside --------------------------------------------------------------------------
+
+
+async def test_a_stop_returns_unsent_records_to_pending_and_waits_for_answers(
+    make_sandbox, bring, write_records, ask_ledger, monkeypatch
+):
+    sandbox = await make_sandbox([FaultRule(kind="latency", on="create", seconds=0.1)])
+    engines = []
+    begin = Dispatcher.run
+
+    async def run(self: Dispatcher) -> None:
+        engines.append(self)
+        await begin(self)
+
+    monkeypatch.setattr(Dispatcher, "run", run)
+
+    async def interrupt() -> None:
+        while sandbox.store.world("live").count() < 20:
+            await anyio.sleep(0.01)
+        engines[0].stop(Interrupted("stopped by a test; the same command carries on"))
+
+    source = write_records(700)
+    async with anyio.create_task_group() as group:
+        group.start_soon(interrupt)
+        summary = await bring(sandbox, source, settings={"rate": "30", "concurrency": 40})
+    assert summary.exit_code == 3
+    assert "stopped by a test" in summary.message
+    assert ask_ledger("SELECT count(*) FROM rows WHERE state='sending'") == [(0,)]
+    assert summary.created == sandbox.store.world("live").count()
+    resumed = await bring(sandbox, source, settings={"rate": "500"})
+    assert (resumed.created, sandbox.journal.count("create", 409)) == (700, 0)
+
+
+async def test_a_stop_does_not_wait_for_a_source_that_is_silent(make_sandbox, settings_for, notebook, tmp_path):
+    sandbox = await make_sandbox()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    end = os.open(pipe, os.O_RDWR)
+    try:
+        os.write(end, json.dumps(letter(0)).encode() + b"\n")
+        options = ImportOptions(sources=(str(pipe),), type=KIND, project=PROJECT, job="p")
+        with anyio.fail_after(5):
+            with anyio.move_on_after(0.5):
+                await run_import(options, settings_for(sandbox), notebook, limits=FAST, signals=False)
+    finally:
+        os.close(end)
+
+
+async def test_a_second_run_of_a_job_is_refused_with_the_first_ones_process(
+    make_sandbox, bring, write_records, settings_for
+):
+    sandbox = await make_sandbox()
+    source = write_records(10)
+    await bring(sandbox, source, job="j", limit=1)
+    settings = settings_for(sandbox)
+    ledger = SqliteLedger.open(settings.ledger, note=print)
+    found = await ledger.find_job(settings.target, "j")
+    assert found is not None
+    held = await ledger.open_job(JobSpec("j", found.command, found.target, found.identity, found.settings))
+    with pytest.raises(JobRunning, match=r"process \d+") as refusal:
+        await bring(sandbox, source, job="j")
+    assert refusal.value.exit_code == 3
+    await held.finish(complete=False, exit_code=0, figures={})
+    ledger.close()
+    assert (await bring(sandbox, source, job="j")).created == 10
+
+
+def lapse(path):
+    """Let the lease of every job run out."""
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE jobs SET lease_until_ms=1")
+    connection.commit()
+    connection.close()
+
+
+async def test_a_run_whose_job_was_taken_over_stops_and_leaves_the_ledger_to_the_other(
+    make_sandbox, bring, write_records, settings_for, tmp_path
+):
+    sandbox = await make_sandbox([SLOW])
+    source = write_records(600)
+    settings = settings_for(sandbox)
+
+    async def take_over() -> None:
+        while sandbox.store.world("live").count() < 100:
+            await anyio.sleep(0.01)
+        other = SqliteLedger.open(settings.ledger, note=print)
+        found = await other.find_job(settings.target, "j")
+        assert found is not None
+        spec = JobSpec("j", found.command, found.target, found.identity, found.settings)
+        held = None
+        while held is None:  # each write of the first run renews its lease
+            lapse(settings.ledger)
+            with suppress(JobRunning):
+                held = await other.open_job(spec)
+        await anyio.sleep(0.2)
+        await held.finish(complete=False, exit_code=0, figures={})
+        other.close()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(take_over)
+        with pytest.raises(LeaseLost, match="took over"):
+            await bring(sandbox, source, job="j", settings={"rate": "300"})
+    assert (await bring(sandbox, source, job="j")).created == 600
+    assert sandbox.store.world("live").count() == 600
+
+
+async def test_a_source_that_breaks_off_in_the_middle_is_resumable_once_it_is_mended(
+    make_sandbox, bring, write_records, tmp_path
+):
+    sandbox = await make_sandbox()
+    whole = gzip.compress(write_records(900, "plain.jsonl").read_bytes(), 1)
+    source = tmp_path / "letters.jsonl.gz"
+    source.write_bytes(whole[: len(whole) * 3 // 4])
+    broken = await bring(sandbox, source)
+    assert broken.exit_code in {1, 3}
+    assert 0 < broken.created < 900
+    source.write_bytes(whole)
+    mended = await bring(sandbox, source)
+    assert (mended.exit_code, mended.created, mended.invalid) == (0, 900, 0)

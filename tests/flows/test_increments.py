@@ -1,0 +1,199 @@
+"""Increments add up: the newest version per task over all increments, less what left, is a full export."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from scalesync.errors import ConfigError
+from scalesync.flows.export import run_export
+from scalesync.flows.options import ExportOptions
+from scalesync.sandbox import Sandbox
+from scalesync.sandbox.create import make_task
+from tests.conftest import KIND, PROJECT, letter
+
+START_MS = 1_750_000_000_000
+MINUTE = 60_000
+
+
+class World:
+    """A sandbox with a clock of its own, whose tasks are made and changed at chosen moments."""
+
+    def __init__(self, sandbox: Sandbox, now: list[int]) -> None:
+        self.sandbox = sandbox
+        self.now = now
+        self.made = 0
+
+    @property
+    def tasks(self) -> Any:
+        return self.sandbox.store.world("live")
+
+    def create(self, count: int = 1, **more: Any) -> None:
+        for _ in range(count):
+            body = json.dumps(letter(self.made, project=PROJECT, **more)).encode()
+            self.tasks.insert(make_task(self.tasks, KIND, body, None))
+            self.made += 1
+
+    async def act(self, number: int, action: str) -> None:
+        """complete, recall, correct, touch, cancel: what the platform or its workers do to a task."""
+        task = self.tasks.by_unique_id(letter(number)["unique_id"])
+        headers = {"Authorization": "Bearer live_k"}
+        async with aiohttp.ClientSession(headers=headers) as session:
+            if action == "cancel":
+                await session.post(f"{self.sandbox.base_url}/task/{task['task_id']}/cancel")
+            else:
+                url = f"{self.sandbox.origin}/_sandbox/tasks/{task['task_id']}"
+                async with session.post(url, json={"action": action}) as response:
+                    assert response.status in {200, 400}, await response.text()
+
+
+@pytest.fixture
+async def world(make_sandbox) -> World:
+    now = [START_MS]
+    return World(await make_sandbox(clock=lambda: now[0]), now)
+
+
+@pytest.fixture
+def export(settings_for, notebook, tmp_path):
+    async def run(world: World, name: str = "inc", **options: Any):
+        options = {"incremental": True, **options}
+        return await run_export(
+            ExportOptions(out=tmp_path / name, **options),
+            settings_for(world.sandbox),
+            notebook,
+            signals=False,
+        )
+
+    return run
+
+
+def newest(out: Path) -> dict[str, dict[str, Any]]:
+    """The newest version per task, less what left, from the files in the manifest's order."""
+    found: dict[str, dict[str, Any]] = {}
+    for entry in json.loads((out / "manifest.json").read_bytes())["files"]:
+        for line in (out / entry["path"]).read_bytes().splitlines():
+            task = json.loads(line)
+            if entry.get("kind") == "left":
+                found.pop(task["task_id"], None)
+            else:
+                found[task["task_id"]] = task
+    return found
+
+
+def lines(out: Path, pattern: str) -> list[bytes]:
+    return [line for path in sorted(out.glob(pattern)) for line in path.read_bytes().splitlines()]
+
+
+def matching(world: World, status: str | None) -> dict[str, dict[str, Any]]:
+    return {t["task_id"]: t for t in world.tasks.documents() if status is None or t["status"] == status}
+
+
+async def test_an_increment_holds_only_what_is_new(world, export, tmp_path):
+    world.create(30)
+    world.now[0] += MINUTE
+    first = await export(world)
+    world.now[0] += 60 * MINUTE
+    world.create(2)
+    await world.act(3, "complete")
+    world.now[0] += MINUTE
+    second = await export(world)
+    third = await export(world)
+    assert (first.tasks, second.tasks, third.tasks) == (30, 3, 0)
+    assert newest(tmp_path / "inc") == matching(world, None)
+
+
+async def test_a_task_that_no_longer_matches_is_told_as_left_with_its_reason(world, export, tmp_path):
+    world.create(5)
+    for number in range(3):
+        await world.act(number, "complete")
+    world.now[0] += MINUTE
+    await export(world, status=("completed",))
+    world.now[0] += MINUTE
+    await world.act(1, "recall")
+    world.now[0] += MINUTE
+    await export(world, status=("completed",))
+    (left,) = [json.loads(line) for line in lines(tmp_path / "inc", "left-*")]
+    assert left["reason"] == "status is pending"
+    assert left["task_id"] == world.tasks.by_unique_id(letter(1)["unique_id"])["task_id"]
+    assert set(left) == {"task_id", "updated_at", "reason"}
+    assert newest(tmp_path / "inc") == matching(world, "completed")
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("status", [None, "completed"])
+async def test_increments_over_a_drawn_history_equal_a_full_export(seed, status, world, export, tmp_path):
+    rng = random.Random(seed)
+    options = {} if status is None else {"status": (status,)}
+    world.create(10)
+    for _ in range(6):
+        for _ in range(rng.randrange(12)):
+            world.now[0] += rng.choice([0, 0, 1, 500, MINUTE, 15 * MINUTE])
+            if rng.random() < 0.3:
+                world.create()
+            else:
+                action = rng.choice(["complete", "recall", "correct", "touch", "cancel", "complete"])
+                await world.act(rng.randrange(world.made), action)
+        world.now[0] += rng.choice([1_000, MINUTE])
+        summary = await export(world, **options)
+        assert summary.exit_code == 0
+    world.now[0] += MINUTE
+    await export(world, **options)
+    assert newest(tmp_path / "inc") == matching(world, status)
+    versions = [(task["task_id"], task["updated_at"]) for task in map(json.loads, lines(tmp_path / "inc", "tasks-*"))]
+    assert len(versions) == len(set(versions))
+
+
+async def test_a_lost_ledger_goes_on_from_the_folder(world, export, tmp_path, notebook):
+    world.create(20)
+    world.now[0] += MINUTE
+    await export(world)
+    (tmp_path / "ledger.db").unlink()
+    world.now[0] += MINUTE
+    world.create(1)
+    world.now[0] += MINUTE
+    second = await export(world)
+    assert second.tasks == 1
+    assert any("reading back" in note for note in notebook.notes)
+    assert newest(tmp_path / "inc") == matching(world, None)
+
+
+async def test_a_plain_export_can_be_gone_on_with_by_increments(world, export, tmp_path):
+    world.create(12)
+    world.now[0] += MINUTE
+    await export(world, incremental=False)
+    world.now[0] += MINUTE
+    await world.act(5, "complete")
+    world.now[0] += MINUTE
+    second = await export(world)
+    assert second.tasks == 1
+    assert newest(tmp_path / "inc") == matching(world, None)
+
+
+async def test_what_came_to_light_too_late_is_found_by_the_check_of_everything(world, export, tmp_path, notebook):
+    world.create(8)
+    world.now[0] += 30 * MINUTE
+    await export(world)
+    seen_at = world.now[0]
+    world.now[0] = START_MS + 10_000  # a change whose time lies before the window of the next increment
+    world.create(1)
+    world.now[0] = seen_at + 3 * 60 * MINUTE
+    missed = await export(world)
+    found = await export(world, full_every="1m")
+    assert (missed.tasks, found.tasks) == (0, 1)
+    assert newest(tmp_path / "inc") == matching(world, None)
+    assert any("checked everything" in note for note in notebook.notes)
+
+
+async def test_other_filters_or_an_updated_range_are_refused(world, export):
+    world.create(2)
+    world.now[0] += MINUTE
+    await export(world)
+    with pytest.raises(ConfigError, match="other filters"):
+        await export(world, status=("completed",))
+    with pytest.raises(ConfigError, match="range of updates"):
+        await export(world, updated_after="7d")

@@ -1,0 +1,195 @@
+"""Every move of a row, and that no row of a random life is ever forgotten."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlite_utils import Database
+
+from scalesync.ledger import rows
+from scalesync.ledger.schema import migrate
+from scalesync.ledger.states import CHANGED, Known, Move, admit
+from scalesync.model import Outgoing, RecordState, RowState, Settled
+from scalesync.ports import Verb
+
+OLD, NEW = b"old-content-16by", b"new-content-16by"
+THEN, NOW = 1_000, 2_000
+S, R = RowState, RecordState
+
+
+def known(state: RowState, *, reason: str | None = None, was: str | None = None, home: bool = True) -> Known:
+    return Known(state, OLD, THEN, reason, was, home)
+
+
+def test_an_unknown_record_gets_a_durable_intent_of_now():
+    assert admit(None, NEW, NOW, recheck=False) == Move(Verb.SEND, S.SENDING, NOW, take_content=True)
+
+
+# state, same content, recheck -> verb, new state, whether the content is taken
+CELLS = [
+    (S.PENDING, True, False, Verb.SEND, S.SENDING, False),
+    (S.PENDING, False, False, Verb.SEND, S.SENDING, True),
+    (S.PENDING, True, True, Verb.SEND, S.SENDING, False),
+    (S.PENDING, False, True, Verb.SEND, S.SENDING, True),
+    (S.SENDING, True, False, Verb.SETTLE, None, False),
+    (S.SENDING, False, False, Verb.SETTLE, S.SENDING, True),
+    (S.SENDING, True, True, Verb.SETTLE, None, False),
+    (S.SENDING, False, True, Verb.SETTLE, S.SENDING, True),
+    (S.FAILED, True, False, Verb.SKIP, None, False),
+    (S.FAILED, False, False, Verb.SEND, S.SENDING, True),
+    (S.FAILED, True, True, Verb.SKIP, None, False),
+    (S.FAILED, False, True, Verb.SEND, S.SENDING, True),
+    (S.CONFLICT, True, False, Verb.SKIP, None, False),
+    (S.CONFLICT, False, False, Verb.SETTLE, S.SENDING, True),
+    (S.CONFLICT, True, True, Verb.SETTLE, S.SENDING, False),
+    (S.CONFLICT, False, True, Verb.SETTLE, S.SENDING, True),
+    (S.CREATED, True, False, Verb.SKIP, None, False),
+    (S.CREATED, False, False, Verb.SKIP, S.CONFLICT, False),
+    (S.CREATED, True, True, Verb.SKIP, None, False),
+    (S.CREATED, False, True, Verb.SKIP, S.CONFLICT, False),
+    (S.ADOPTED, True, False, Verb.SKIP, None, False),
+    (S.ADOPTED, False, False, Verb.SKIP, S.CONFLICT, False),
+    (S.ADOPTED, True, True, Verb.SKIP, None, False),
+    (S.ADOPTED, False, True, Verb.SKIP, S.CONFLICT, False),
+]
+
+
+def test_the_table_has_every_cell():
+    assert {(state, same, recheck) for state, same, recheck, *_ in CELLS} == {
+        (state, same, recheck) for state in RowState for same in (True, False) for recheck in (True, False)
+    }
+
+
+@pytest.mark.parametrize(("state", "same", "recheck", "verb", "after", "takes"), CELLS)
+def test_admitting_a_home_row(state, same, recheck, verb, after, takes):
+    move = admit(known(state), OLD if same else NEW, NOW, recheck=recheck)
+    assert (move.verb, move.state, move.take_content, move.aside) == (verb, after, takes, None)
+    assert move.intent_ms == THEN
+    if state in {S.CREATED, S.ADOPTED} and not same:
+        assert (move.reason, move.was) == (CHANGED, state.value)
+    else:
+        assert (move.reason, move.was) == (None, None)
+
+
+@pytest.mark.parametrize(("state", "same", "recheck", "verb", "after", "takes"), CELLS)
+def test_admitting_a_row_of_another_job(state, same, recheck, verb, after, takes):
+    """As at home, but the record is listed beside; a row with a task is never turned into another job's conflict."""
+    move = admit(known(state, home=False), OLD if same else NEW, NOW, recheck=recheck)
+    if state in {S.CREATED, S.ADOPTED} and not same:
+        assert (move.verb, move.state, move.aside) == (Verb.SKIP, None, R.CHANGED)
+    else:
+        assert (move.verb, move.state, move.take_content, move.aside) == (verb, after, takes, R.SHARED)
+
+
+@pytest.mark.parametrize("recheck", [False, True])
+@pytest.mark.parametrize("was", [S.CREATED, S.ADOPTED])
+def test_a_record_changed_after_creation_and_put_back(was, recheck):
+    row = known(S.CONFLICT, reason=CHANGED, was=was.value)
+    assert admit(row, NEW, NOW, recheck=recheck) == Move(Verb.SKIP, None, THEN)
+    assert admit(row, OLD, NOW, recheck=recheck) == Move(Verb.SKIP, was, THEN)
+
+
+def test_a_row_without_an_intent_gets_one():
+    assert admit(Known(S.PENDING, OLD, 0, None, None, True), OLD, NOW, recheck=False).intent_ms == NOW
+
+
+# --- random lives ----------------------------------------------------------------------------------
+
+
+@dataclass
+class Life:
+    """Two jobs over one ledger and a server that refuses a key in use. Tasks: key -> content."""
+
+    db: sqlite3.Connection
+    tasks: dict[str, bytes] = field(default_factory=dict)
+    creates: int = 0
+    run: int = 0
+
+    def step(self, job: int, content: bytes, ending: str) -> None:
+        """One run of one job over one record `k`, which ends as asked."""
+        self.run += 1
+        record = Outgoing("k", content, b"{}", source=1, line=1)
+        place = rows.Place(1, job, 1)
+        (admission,) = rows.admit(self.db, place, [record], now_ms=self.run, recheck=False)
+        if admission.verb is Verb.SKIP or ending == "killed before":
+            return
+        found = self.tasks.get("k") if admission.verb is Verb.SETTLE else None
+        if found is None and ending == "refused":
+            self.settle(place, S.FAILED)
+            return
+        if found is None and ending == "unsent":
+            self.settle(place, S.PENDING)
+            return
+        if found is None and "k" not in self.tasks:
+            self.creates += 1
+            self.tasks["k"] = content
+        if ending != "killed after":
+            self.settle(place, S.CREATED if self.tasks["k"] == content else S.CONFLICT)
+
+    def settle(self, place: rows.Place, state: RowState) -> None:
+        ref = "task" if state in {S.CREATED, S.CONFLICT} else None
+        rows.settle(self.db, place, [Settled("k", state, ref=ref)], "now")
+
+    def row(self) -> tuple[str, str | None, bytes]:
+        (found,) = self.db.execute("SELECT state, task_id, content FROM rows").fetchall()
+        return found[0], found[1], found[2]
+
+
+def new_ledger() -> sqlite3.Connection:
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    migrate(Database(db))
+    db.execute("INSERT INTO targets VALUES (1, 'u', 'live', 'default', '')")
+    for job in (1, 2):
+        db.execute(
+            "INSERT INTO jobs (id, target, name, command, identity, settings, created_at) VALUES (?,1,?,'','','','')",
+            (job, f"j{job}"),
+        )
+    db.execute("INSERT INTO runs (id, job, epoch, owner, started_at) VALUES (1, 1, 1, '', '')")
+    return db
+
+
+ENDINGS = ("done", "killed before", "killed after", "refused", "unsent")
+STEPS = st.lists(st.tuples(st.sampled_from([1, 2]), st.sampled_from([OLD, NEW]), st.sampled_from(ENDINGS)), max_size=12)
+
+
+@given(STEPS)
+def test_no_life_makes_two_tasks_or_forgets_the_one_it_made(steps):
+    life = Life(new_ledger())
+    try:
+        for step in steps:
+            life.step(*step)
+            state, ref, content = life.row()
+            assert life.creates <= 1
+            if state in {S.CREATED, S.ADOPTED}:
+                assert ref == "task"
+                assert life.tasks["k"] == content
+            if "k" in life.tasks:
+                # Known as a task, told as a conflict, or still in doubt: never pending or failed for good.
+                life.step(1, life.tasks["k"], "done")
+                assert life.row()[:2] == (S.CREATED, "task") or life.row()[0] in {S.CONFLICT, S.FAILED}
+            for job in (1, 2):
+                counts = rows.count(life.db, 1, job)
+                assert sum(counts.values()) - counts["gone"] in {0, 1}
+    finally:
+        life.db.close()
+
+
+@given(STEPS)
+def test_a_created_row_stays_created_whatever_another_run_settles_late(steps):
+    """Two jobs that sent the same record at once: the slower one's verdict comes after the task is known."""
+    life = Life(new_ledger())
+    try:
+        life.step(1, OLD, "done")
+        for state in (S.CONFLICT, S.FAILED, S.PENDING, S.SENDING):
+            life.settle(rows.Place(1, 2, 1), state)
+            assert life.row()[:2] == (S.CREATED, "task")
+        for step in steps:
+            life.step(*step)
+        assert life.creates == 1
+        assert life.row()[0] in {S.CREATED, S.CONFLICT}
+    finally:
+        life.db.close()

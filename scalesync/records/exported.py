@@ -60,11 +60,9 @@ def _head_slowly(line: bytes, path: Path) -> Head:
     try:
         value = json.loads(line.decode("utf-8", "surrogateescape"), strict=False)
         texts = {name: value.get(name) for name in ("task_id", "created_at", "updated_at")}
-    except (ValueError, RecursionError, AttributeError) as error:
-        raise ValueError(f"{path}: holds a line that is no task") from error
-    if not isinstance(texts["task_id"], str):
-        raise ValueError(f"{path}: holds a line without task_id")
-    return Head(**{name: text for name, text in texts.items() if isinstance(text, str)})
+        return Head(**{name: text for name, text in texts.items() if isinstance(text, str)})
+    except (ValueError, RecursionError, AttributeError, TypeError) as error:
+        raise ValueError(f"{path}: holds a line without task_id") from error
 
 
 def _parquet(path: Path) -> Iterator[bytes]:

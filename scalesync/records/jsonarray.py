@@ -160,10 +160,20 @@ def _end(pattern: re.Pattern[bytes], buffer: bytes, pos: int) -> int:
 
 
 def read_array(stream: ByteStream, limit: int = SIZE_LIMIT) -> Iterator[Item]:
-    """Records of a JSON array, or of objects that follow each other; `line` is where one starts.
+    """Records of a JSON array, or of objects that follow each other; `line` is the element's number, from 1.
 
-    What is no object, a broken element and a cut-off end are BadRecords; reading goes on where it can.
+    A whole array may stand on one line, so lines do not tell its elements apart; a complaint names both. What is no
+    object, a broken element and a cut-off end are BadRecords; reading goes on where it can.
     """
+    for number, item in enumerate(_items(stream, limit), start=1):
+        if isinstance(item, BadRecord):
+            yield BadRecord(number, f"{item.reason} (line {item.line})", item.raw)
+        else:
+            yield SourceRecord(number, item.value)
+
+
+def _items(stream: ByteStream, limit: int) -> Iterator[Item]:
+    """The elements with the line on which each starts."""
     split = _Splitter(stream, limit)
     first = split.peek()
     array = first == 0x5B

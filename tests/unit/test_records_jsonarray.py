@@ -57,16 +57,17 @@ def test_round_trip_of_objects_in_a_row(records: list[Any], step: int) -> None:
 
 
 @pytest.mark.parametrize("step", [0, 1, 4])
-def test_lines_are_those_on_which_elements_start(step: int) -> None:
-    found = items(b'\n[\n {"a":\n 1},\n\n {"a":"x\\"]}"}, {"a":3}\n]\n', step)
-    assert [(item.line, item.value["a"]) for item in found] == [(3, 1), (6, 'x"]}'), (6, 3)]
+def test_elements_are_numbered_and_complaints_name_the_line_too(step: int) -> None:
+    found = items(b'\n[\n {"a":\n 1},\n\n {"a":"x\\"]}"}, 3\n]\n', step)
+    assert [(item.line, item.value["a"]) for item in found[:2]] == [(1, 1), (2, 'x"]}')]
+    assert (found[2].line, found[2].reason) == (3, "is a number, not an object (line 6)")
 
 
 @pytest.mark.parametrize("step", [0, 1, 4])
 def test_elements_that_are_no_objects(step: int) -> None:
     found = items(b'[{"a":1}, 7, "x,]", null, [1,{"b":2}], {"a":NaN}, {"a":2}]', step)
     assert [item.value for item in found if isinstance(item, SourceRecord)] == [{"a": 1}, {"a": 2}]
-    reasons = [item.reason for item in found if isinstance(item, BadRecord)]
+    reasons = [item.reason.removesuffix(" (line 1)") for item in found if isinstance(item, BadRecord)]
     assert [reason.split(",")[0] for reason in reasons] == [
         "is a number",
         "is a text",
@@ -111,7 +112,7 @@ def test_big_integers_and_deep_nesting() -> None:
     assert isinstance(good, SourceRecord)
     assert good.value == {"a": 2**70}
     assert isinstance(deep, BadRecord)
-    assert deep.reason == "nested too deep"
+    assert deep.reason == "nested too deep (line 1)"
 
 
 def test_an_element_over_the_limit_is_dropped_in_passing(monkeypatch: pytest.MonkeyPatch) -> None:

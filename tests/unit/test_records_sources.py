@@ -290,8 +290,8 @@ def test_a_folder_of_files(tmp_path: Path) -> None:
     assert [item.line for item in found] == list(range(1, 11))
     assert [item.value.get("n") for item in found if isinstance(item, SourceRecord)] == [1, 2, 3, 6, None, None]
     bad = [item.reason for item in found if isinstance(item, BadRecord)]
-    assert bad[0] == "file 02.json, line 1: is a number, not an object"
-    assert bad[1].startswith("file 03.json, line 1: ")
+    assert bad[0] == "file 02.json, element 3: is a number, not an object (line 1)"
+    assert bad[1].startswith("file 03.json, element 1: ")
     assert "04.json: is a PNG image" in bad[2]
     assert bad[3] == "file 05.json: is empty"
     assert found[-1].value == {"_file": {"name": "b.ply.gz", "stem": "b", "path": "deep/b.ply.gz", "size": len(PNG)}}

@@ -50,6 +50,14 @@ DEAD = ("canceled", "error")
 @click.option("--finalize", is_flag=True, help="finalize batches in which nothing is left open")
 @click.option("--finalize-anyway", is_flag=True, help="finalize although some lines could not be parsed")
 @click.option("--canary", type=click.IntRange(min=1), metavar="N", help="send N records first; go on if they hold")
+@click.option(
+    "--canary-wait",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="at most so long for the canary's attachments",
+)
 @click.option("--max-new", type=click.IntRange(min=1), metavar="N", help="stop after creating N tasks")
 @click.option("--max-failures", type=CountOrPercent(), metavar="N|P%", help="stop when more records failed")
 @click.option("--max-invalid", type=click.IntRange(min=0), metavar="N", help="stop when more records are invalid")

@@ -23,18 +23,33 @@ SHOWN_WINDOWS = 12
 @click.command(
     "status",
     cls=SyncCommand,
-    examples=("scalesync status", "scalesync status --job nightly", "scalesync --ledger other.db status --json"),
+    examples=(
+        "scalesync status",
+        "scalesync status --job nightly --refresh",
+        "scalesync --ledger other.db status --json",
+    ),
     short_help="jobs the ledger knows, and how far they are",
 )
 @click.option("--job", metavar="NAME", help="only this job")
+@click.option("--refresh", is_flag=True, help="ask the server for the tasks' present status, a hundred in a call")
 @click.pass_obj
-def status_command(invocation: Invocation, /, job: str | None) -> int:
-    """Show the jobs of the ledger: running, finished or unfinished, with their counts."""
-    settings = invocation.settings(need_key=False)
+def status_command(invocation: Invocation, /, job: str | None, refresh: bool) -> int:
+    """Show the jobs of the ledger: running, finished or unfinished, with their counts.
+
+    With --refresh the server is asked too. Tasks that turned to error or were canceled after they were created
+    are written to the ledger, and `scalesync failures` shows why.
+    """
+    settings = invocation.settings(need_key=refresh)
 
     from scalesync.flows.inspect import job_status
 
-    jobs = run_async(job_status, settings, job)
+    if refresh:
+        from scalesync.flows.refresh import refreshed_status
+
+        with invocation.display() as display:
+            jobs = run_async(refreshed_status, settings, job, display)
+    else:
+        jobs = run_async(job_status, settings, job)
     if invocation.common.json:
         say_json(invocation.mask.deep({"jobs": [asdict(item) for item in jobs]}))
         return 0
@@ -112,14 +127,19 @@ def failures_command(
 @click.command(
     "retry",
     cls=SyncCommand,
-    examples=("scalesync retry --job nightly", "scalesync retry --job nightly --group failed-400-3f2a1c --json"),
+    examples=(
+        "scalesync retry --job nightly",
+        "scalesync retry --job nightly --group failed-400-3f2a1c --json",
+        "scalesync retry --job nightly --errored",
+    ),
     short_help="send failed records again",
 )
 @click.option("--job", metavar="NAME", help="the job whose failed records are sent again")
 @click.option("--group", metavar="G", help="only this group, as `scalesync failures` lists it")
+@click.option("--errored", is_flag=True, help="the records of tasks that turned to error: free their ids, send again")
 @click.option("--yes", is_flag=True, help="send more than 1,000 records with a live key without a terminal")
 @click.pass_obj
-def retry_command(invocation: Invocation, /, job: str | None, group: str | None, yes: bool) -> int:
+def retry_command(invocation: Invocation, /, job: str | None, group: str | None, errored: bool, yes: bool) -> int:
     """Send failed records again, as they stand in their sources now, under the same unique_id."""
     settings = invocation.settings()
 
@@ -127,7 +147,7 @@ def retry_command(invocation: Invocation, /, job: str | None, group: str | None,
     from scalesync.flows.retry import run_retry
 
     with invocation.display() as display:
-        summary = run_async(partial(run_retry, yes=yes), settings, job, group, display)
+        summary = run_async(partial(run_retry, errored=errored, yes=yes), settings, job, group, display)
     return show_import(summary, invocation)
 
 
@@ -153,6 +173,7 @@ def _job_text(job: JobStatus, windows: int | None) -> str:
         "running": job.running or "",
         "sources": ", ".join(job.sources),
         "last": job.last or "",
+        "tasks": ", ".join(f"{number:,} {name}" for name, number in (job.tasks or {}).items()),
     }
     told = {name: value for name, value in rows.items() if value}
     return f"{job.job}: {job.command}, {job.state}\n{facts(told, indent=2)}" + "".join(

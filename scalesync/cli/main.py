@@ -25,9 +25,11 @@ COMMANDS = {
     "status": ("scalesync.cli.inspect", "jobs the ledger knows, and how far they are"),
     "failures": ("scalesync.cli.inspect", "what failed and why; writes it back out as a source"),
     "retry": ("scalesync.cli.inspect", "send failed records again"),
+    "verify": ("scalesync.cli.verify", "compare source, ledger and server; repair what can be repaired"),
+    "ledger": ("scalesync.cli.ledger", "make a lost ledger anew from source and server"),
 }
 RESERVED = (
-    *("apply", "verify", "ledger", "report"),
+    *("apply", "report"),
     *("upload", "listen", "batches", "projects", "files", "team", "studio"),
 )
 EXAMPLES = (

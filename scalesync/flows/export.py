@@ -8,7 +8,6 @@ promised and why it holds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +17,7 @@ from scalesync.config import Settings
 from scalesync.errors import ConfigError, ScalesyncError
 from scalesync.events import Observer, Progress
 from scalesync.flows import filters
-from scalesync.flows.exporting import ExportPlan, Folder, begin, finished_run, shape_of
+from scalesync.flows.exporting import ExportPlan, Folder, begin, finished_already, finished_run, shape_of
 from scalesync.flows.harvest import Harvest
 from scalesync.flows.identity import derived_name
 from scalesync.flows.increments import check_everything, recall_versions
@@ -55,7 +54,7 @@ async def run_export(
         if manifest is not None and not options.again:
             same_filters(manifest, options)
             if not options.incremental:
-                return _finished_already(manifest, settings)
+                return finished_already(manifest, settings)
         async with connect(settings, observer, paced=RequestClass.LIST) as connection:
             # The first answer tells that the key works and what time it is over there.
             await connection.call(lambda: connection.platform.page({"limit": 1}, None))
@@ -115,29 +114,6 @@ def same_filters(manifest: Manifest, options: ExportOptions) -> None:
         raise ConfigError(f"{options.out} holds an export of another form ({before}, not {form}); {hint}")
 
 
-NO_REQUESTS: Mapping[str, Any] = {"requests": 0, "retries": 0, "throttled": 0, "seconds": 0.0}
-
-
-def _finished_already(manifest: Manifest, settings: Settings) -> ExportSummary:
-    tasks = [entry for entry in manifest.files if entry.kind is None]
-    extra = manifest.extra
-    return ExportSummary(
-        job=manifest.job,
-        target=settings.base_url,
-        mode=settings.mode.value,
-        tasks=sum(entry.rows for entry in tasks),
-        files=len(tasks),
-        bytes=sum(entry.bytes for entry in tasks),
-        responses_downloaded=extra.get("responses_downloaded", 0),
-        responses_failed=extra.get("responses_failed", 0),
-        unsettled=extra.get("unsettled", 0),
-        **NO_REQUESTS,
-        watermark=manifest.watermark,
-        message=f"nothing to send: this export was finished at {manifest.finished_at}; --again makes it anew",
-        exit_code=int(bool(extra.get("unsettled") or extra.get("responses_failed"))),
-    )
-
-
 class ExportRun:
     """One run of one export job, from the opened job to the manifest."""
 
@@ -190,7 +166,8 @@ class ExportRun:
         if self._options.incremental:
             await recall_versions(self._store, folder, manifest, self._observer)
         plan = self._plan = await begin(self._options, self._store, folder, manifest, now_ms)
-        async with self._downloader(folder) as downloader:
+        gate = self._connection.gate
+        async with Downloader(folder.responses, gate, allow_http=self._settings.allow_http) as downloader:
             self._keep_responses(downloader, plan, folder)
             if self._options.incremental:
                 take: TakeNew | TakeMatching = TakeNew(plan.selection, self._store, self._responses)
@@ -198,9 +175,6 @@ class ExportRun:
                 take = TakeMatching(plan.selection, self._responses)
             await self._read(plan, folder, manifest, take)
         return await self._commit(plan, folder, manifest)
-
-    def _downloader(self, folder: Folder) -> Downloader:
-        return Downloader(folder.responses, self._connection.gate, allow_http=self._settings.allow_http)
 
     def _keep_responses(self, downloader: Downloader, plan: ExportPlan, folder: Folder) -> None:
         """Begin to store result files, if asked for."""

@@ -5,6 +5,7 @@
     pending -------------------> sending ---(not sent after all)-> pending
     sending --- look up first -> sending
     failed --- changed, retry -> sending            created | adopted --- record changed ---> conflict
+    any --- verify --fix ------> sending            created | adopted --- task died --------> conflict, and back
 
 `sending` is the durable intent: from it on a request may have left. An interrupted run leaves rows in it; the next
 run looks each of them up before it sends anything. docs/ledger.md tells the same at length.
@@ -90,3 +91,12 @@ def _admit_final(known: Known, intent_ms: int, aside: RecordState | None, *, sam
     if not known.home:
         return Move(Verb.SKIP, None, intent_ms, aside=RecordState.CHANGED)
     return Move(Verb.SKIP, RowState.CONFLICT, intent_ms, reason=CHANGED, was=known.state.value)
+
+
+def turn(state: RowState, was: str | None, *, dead: bool) -> tuple[RowState, RowState | None]:
+    """The row whose own task died, or lives again: its state now, and what it was before.
+
+    A record that changed after its task was made is not forgotten by this: alive again, it is compared once more.
+    """
+    before = RowState(was or state)
+    return (RowState.CONFLICT, before) if dead else (before, None)

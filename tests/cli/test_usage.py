@@ -25,6 +25,8 @@ CALLS = {
     "status": (),
     "failures": (),
     "retry": ("--job", "nightly"),
+    "verify": ("--job", "nightly"),
+    "ledger": ("rebuild", "missing.jsonl", "--type", "categorization"),
 }
 
 
@@ -153,7 +155,7 @@ def test_reserved_names_say_that_they_are_not_built(run_here: Run, name: str) ->
 
 
 def test_json_carries_errors_too(run: Run) -> None:
-    for args in (("--json", "improt"), ("import", "x", "--json"), ("verify", "--json"), ("--json", "status", "-x")):
+    for args in (("--json", "improt"), ("import", "x", "--json"), ("apply", "--json"), ("--json", "status", "-x")):
         ended = run(*args)
         assert ended.code == 2
         assert ended.json.keys() == {"error", "exit_code"}
@@ -161,7 +163,7 @@ def test_json_carries_errors_too(run: Run) -> None:
         assert ended.json["error"] in ended.err
 
 
-@pytest.mark.parametrize("name", ["import", "export", "retry"])
+@pytest.mark.parametrize("name", ["import", "export", "retry", "verify", "ledger"])
 def test_a_missing_key_is_one_sentence(run: Run, name: str) -> None:
     ended = run(name, *CALLS[name], key=None)
     assert (ended.code, ended.out) == (2, "")

@@ -1,0 +1,125 @@
+"""What a backfill is asked for and what of it is left to do: options, period, windows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from scalesync.errors import ConfigError
+from scalesync.flows import filters
+from scalesync.flows.export import check_options, same_filters
+from scalesync.flows.options import ExportOptions
+from scalesync.flows.windows import Width, Window, cut, missing
+from scalesync.ledger.windows import WindowRow
+from scalesync.model import ExportSummary, JsonObject
+from scalesync.records.manifest import Manifest
+from scalesync.times import milliseconds
+
+By = Literal["created", "completed", "updated"]
+FAR_MS = 253_402_300_800_000  # the year 10000
+WITH_FINDINGS = ("unsettled", "responses_failed")
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillOptions:
+    """One backfill as asked for. export: folder, filters and form. first, last: ISO 8601 or ages; last None is now."""
+
+    export: ExportOptions
+    first: str
+    last: str | None = None
+    window: str = "1d"
+    by: By = "created"
+    order: Literal["oldest", "newest"] = "oldest"
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillSummary(ExportSummary):
+    """Figures over the whole folder, requests of this run. windows: all of the folder. windows_read: by this run."""
+
+    windows: int = 0
+    windows_read: int = 0
+
+
+def check_backfill(options: BackfillOptions) -> None:
+    export = options.export
+    check_options(export)
+    if export.incremental or export.again:
+        raise ConfigError("a backfill reads each window once; leave --incremental and --again out")
+    for side in ("after", "before"):
+        if getattr(export, f"{options.by}_{side}"):
+            raise ConfigError(f"--by {options.by} has its range from --from and --to; leave --{options.by}-{side} out")
+    _period(options, 0)
+
+
+def _period(options: BackfillOptions, now_ms: int) -> tuple[int, int, Width]:
+    """From, to and width. A --from that is an age begins with its hour, day or month, so that windows lie evenly."""
+    width = Width.parse(options.window)
+    lo = filters.moment(options.first, now_ms, "--from")
+    if _is_age(options.first):
+        lo = width.floor(lo)
+    hi = filters.moment(options.last, now_ms, "--to") if options.last is not None else now_ms
+    if lo >= hi and options.last is not None and _is_age(options.first) == _is_age(options.last):
+        raise ConfigError("--from must lie before --to")
+    if lo < 0 and now_ms:
+        raise ConfigError("--from lies before 1970")
+    return lo, hi, width
+
+
+def _is_age(text: str) -> bool:
+    return filters.AGE.match(text.strip()) is not None
+
+
+def same_backfill(manifest: Manifest, options: BackfillOptions) -> None:
+    out = options.export.out
+    if "windows" not in manifest.extra:
+        raise ConfigError(f"{out} holds an export, not a backfill; choose another --out")
+    same_filters(manifest, options.export)
+    if manifest.extra["by"] != options.by:
+        raise ConfigError(
+            f"{out} holds windows by {manifest.extra['by']} time, not by {options.by}; choose another --out"
+        )
+
+
+def may_be_missing(options: BackfillOptions, manifest: Manifest) -> bool:
+    """Whether a window is left to do, as far as can be told without the server's time."""
+    if options.last is None or _is_age(options.first) or _is_age(options.last):
+        return True
+    return bool(Asked(options, manifest, FAR_MS).todo)
+
+
+def done_windows(manifest: Manifest | None) -> list[JsonObject]:
+    return list(manifest.extra["windows"]) if manifest is not None else []
+
+
+def window_of(entry: JsonObject) -> Window:
+    return Window(milliseconds(entry["start"]), milliseconds(entry["end"]))
+
+
+class Asked:
+    """What a run has to do: the windows of its period that are in no manifest, and those to be read again."""
+
+    def __init__(self, options: BackfillOptions, manifest: Manifest | None, now_ms: int) -> None:
+        lo, hi, width = _period(options, now_ms)
+        self.now_ms = now_ms
+        self.cut_short = hi > now_ms
+        hi = min(hi, now_ms)
+        entries = done_windows(manifest)
+        self.done = sorted(window_of(entry) for entry in entries)
+        open_ends = [window_of(entry) for entry in entries if any(entry.get(name) for name in WITH_FINDINGS)]
+        again = [window for window in open_ends if window.lo < hi and window.hi > lo]
+        todo = sorted([*missing(cut(lo, hi, width), self.done), *again], reverse=options.order == "newest")
+        self.todo: Sequence[Window] = todo
+
+
+def totals(manifest: Manifest | None) -> dict[str, int]:
+    files = manifest.files if manifest is not None else []
+    extra = manifest.extra if manifest is not None else {}
+    found = {"tasks": sum(e.rows for e in files), "files": len(files), "bytes": sum(e.bytes for e in files)}
+    return found | {name: extra.get(name, 0) for name in ("responses_downloaded", "responses_failed", "unsettled")}
+
+
+def row_of(entry: JsonObject) -> WindowRow:
+    state = "unsettled" if entry["unsettled"] else "incomplete" if entry["responses_failed"] else "done"
+    figures = {name: entry[name] for name in ("tasks", "files", "bytes")}
+    return WindowRow(entry["start"], entry["end"], state, figures)

@@ -1,0 +1,117 @@
+"""The newest version of each task of a folder, found on disk: a temporary SQLite file beside the output.
+
+Also the lock of that output: the file stays locked for as long as it is open, by the system, so a kill frees it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from scalesync.errors import ConfigError, DiskFull, JobRunning, ScalesyncError
+
+CACHE_KB = 32 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One line met. position: its number over all files, ascending. left: it says that the task left the export."""
+
+    task_id: str
+    updated_ms: int
+    position: int
+    left: bool
+
+
+class VersionsIndex:
+    """task_id -> its newest line. Nothing of it outlives the run: no journal, no commit, no fsync."""
+
+    def __init__(self, path: Path, db: sqlite3.Connection) -> None:
+        self._path = path
+        self._db = db
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Begin empty. Raises JobRunning when another process has the file open."""
+        with _in_words(path):
+            try:
+                db = _begin(path)
+            except sqlite3.DatabaseError as error:
+                if isinstance(error, sqlite3.OperationalError):
+                    raise
+                path.unlink()  # a killed run left it in the middle of a write
+                db = _begin(path)
+        return cls(path, db)
+
+    def add(self, lines: Iterable[Seen]) -> None:
+        """Keep what is newer than what is known; of two lines with one time the later."""
+        with _in_words(self._path):
+            self._db.executemany(
+                "INSERT INTO newest (task_id, updated_ms, position, gone) VALUES (?,?,?,?)"
+                " ON CONFLICT (task_id) DO UPDATE"
+                " SET updated_ms=excluded.updated_ms, position=excluded.position, gone=excluded.gone"
+                " WHERE excluded.updated_ms >= newest.updated_ms",
+                ((_short(seen.task_id), seen.updated_ms, seen.position, seen.left) for seen in lines),
+            )
+
+    def positions(self) -> Iterator[int]:
+        """Where the newest lines stand, in no order; of tasks that left none."""
+        with _in_words(self._path):
+            for (position,) in self._db.execute("SELECT position FROM newest WHERE NOT gone"):
+                yield position
+
+    def gone(self) -> int:
+        """How many tasks left."""
+        with _in_words(self._path):
+            return int(self._db.execute("SELECT count(*) FROM newest WHERE gone").fetchone()[0])
+
+    def close(self, *, remove: bool) -> None:
+        """Free the lock. remove: the file was of use for this run only."""
+        self._db.close()
+        if remove:
+            self._path.unlink(missing_ok=True)
+
+
+def _begin(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+    try:
+        db.execute("PRAGMA journal_mode=OFF")
+        db.execute("PRAGMA synchronous=OFF")
+        db.execute(f"PRAGMA cache_size=-{CACHE_KB}")
+        db.execute("BEGIN EXCLUSIVE")
+        db.execute("DROP TABLE IF EXISTS newest")
+        db.execute(
+            "CREATE TABLE newest (task_id BLOB PRIMARY KEY, updated_ms INTEGER NOT NULL, position INTEGER NOT NULL,"
+            " gone INTEGER NOT NULL) WITHOUT ROWID"
+        )
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _short(task_id: str) -> bytes:
+    """An id of 24 hex digits as its 12 bytes: half the file. The first byte tells the two forms apart."""
+    try:
+        packed = bytes.fromhex(task_id)
+    except ValueError:
+        packed = b""
+    return b"x" + packed if packed.hex() == task_id and packed else b"t" + task_id.encode("utf-8", "surrogatepass")
+
+
+@contextmanager
+def _in_words(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):
+            raise JobRunning(f"{path.parent}: another run is writing there; wait for it or stop it") from error
+        if "full" in str(error):
+            raise DiskFull(f"{path.parent}: no space left; free some, then run the same command again") from error
+        if "unable to open" in str(error) or "readonly" in str(error):
+            raise ConfigError(f"{path.parent}: not allowed to write there; change its permissions") from error
+        raise ScalesyncError(f"{path}: cannot be used ({error}); mend that, then run the command again") from error

@@ -1,0 +1,212 @@
+"""The ledger's own file: its mode, its journal, its lock, and what is said when it cannot be used."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+from sqlite_utils import Database
+
+from scalesync.errors import DiskFull, LedgerBusy, LedgerUnusable
+from scalesync.ledger import connection as opening
+from scalesync.ledger.connection import open_ledger, translate
+from scalesync.ledger.schema import migrate
+from scalesync.ledger.store import SqliteLedger
+from tests.contract.ledger_suite import admit, outs, spec
+
+
+def quiet(text: str) -> None:
+    """Nobody listens."""
+
+
+# --- the file --------------------------------------------------------------------------------------
+
+
+async def test_a_new_ledger_is_for_its_owner_alone(tmp_path):
+    path = tmp_path / "l.db"
+    ledger = SqliteLedger.open(path, note=quiet)
+    await ledger.open_job(spec())
+    for file in tmp_path.glob("l.db*"):
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+    ledger.close()
+
+
+def test_on_a_local_disk_the_journal_is_a_write_ahead_log(tmp_path):
+    notes: list[str] = []
+    connection = open_ledger(tmp_path / "l.db", create=True, note=notes.append)
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    connection.close()
+    assert notes == []
+
+
+@pytest.mark.parametrize("kind", ["nfs4", "cifs", "9p", "fuse.sshfs"])
+def test_on_a_network_file_system_it_is_not_and_a_note_says_so(kind, tmp_path, monkeypatch):
+    monkeypatch.setattr(opening, "file_system", lambda path: kind)
+    notes: list[str] = []
+    connection = open_ledger(tmp_path / "l.db", create=True, note=notes.append)
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+    connection.close()
+    assert len(notes) == 1
+    assert "one machine" in notes[0]
+
+
+def test_the_file_system_of_a_path_is_that_of_its_longest_mount():
+    assert opening.file_system(Path("/proc/self/status")) == "proc"
+    assert opening.file_system(Path("/")) != ""
+
+
+def test_a_ledger_of_a_newer_program_is_refused_and_left_alone(tmp_path):
+    path = tmp_path / "l.db"
+    connection = open_ledger(path, create=True, note=quiet)
+    connection.execute(
+        "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('scalesync', 'm099_later', 'x')"
+    )
+    connection.close()
+    with pytest.raises(LedgerUnusable, match=r"l\.db was written by a newer scalesync.*upgrade") as refusal:
+        open_ledger(path, create=True, note=quiet)
+    assert refusal.value.exit_code == 2
+
+
+def test_a_database_of_another_program_is_refused_and_left_alone(tmp_path):
+    path = tmp_path / "photos.db"
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE photos (id)")
+    other.commit()
+    other.close()
+    before = path.read_bytes()
+    with pytest.raises(LedgerUnusable, match="another program"):
+        open_ledger(path, create=True, note=quiet)
+    assert Database(path).table_names() == ["photos"]
+    assert len(before) == path.stat().st_size
+
+
+@pytest.mark.parametrize("content", [b"{}\n" * 1000, b"SQLite format 3\0" + b"\xff" * 4096])
+def test_a_file_that_is_no_database_is_refused(content, tmp_path):
+    path = tmp_path / "records.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(LedgerUnusable, match=r"records\.jsonl is not a usable ledger"):
+        open_ledger(path, create=True, note=quiet)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("place", ["", "missing/l.db", "file/l.db", "x" * 300, "/proc/l.db"])
+def test_a_place_where_no_file_can_be_is_told_in_one_sentence(place, tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(LedgerUnusable, match="ledger") as refusal:
+        open_ledger(tmp_path / place, create=True, note=quiet)
+    assert "\n" not in str(refusal.value)
+    assert refusal.value.exit_code == 2
+
+
+def test_a_ledger_that_must_be_there_and_is_not_is_told(tmp_path):
+    with pytest.raises(LedgerUnusable, match="no ledger at"):
+        open_ledger(tmp_path / "l.db", create=False, note=quiet)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere; the test of `translate` covers the words")
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_a_read_only_ledger_is_told(what, tmp_path):
+    path = tmp_path / "l.db"
+    open_ledger(path, create=True, note=quiet).close()
+    place = path if what == "file" else tmp_path
+    place.chmod(0o400 if what == "file" else 0o500)
+    try:
+        with pytest.raises(LedgerUnusable, match="read-only"):
+            open_ledger(path, create=True, note=quiet)
+    finally:
+        place.chmod(0o700)
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("database or disk is full", DiskFull),
+        ("disk I/O error", DiskFull),
+        ("database is locked", LedgerBusy),
+        ("database table is locked: rows", LedgerBusy),
+        ("attempt to write a readonly database", LedgerUnusable),
+        ("unable to open database file", LedgerUnusable),
+        ("file is not a database", LedgerUnusable),
+        ("database disk image is malformed", LedgerUnusable),
+        ("no such column: x", LedgerUnusable),
+    ],
+)
+def test_what_sqlite_says_becomes_one_sentence_with_its_exit_code(text, error):
+    said = translate(sqlite3.OperationalError(text), Path("my.db"))
+    assert type(said) is error
+    assert said.exit_code == (2 if error is LedgerUnusable else 3)
+    assert "my.db" in str(said)
+
+
+# --- locks -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_a_ledger_that_stays_locked_is_told_in_bounded_time(fresh, tmp_path):
+    path = tmp_path / "l.db"
+    if not fresh:
+        open_ledger(path, create=True, note=quiet).close()
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("PRAGMA locking_mode=EXCLUSIVE")
+    holder.execute("BEGIN EXCLUSIVE")
+    try:
+        with pytest.raises(LedgerBusy, match="locked by another program") as refusal:
+            open_ledger(path, create=True, note=quiet, busy_timeout_s=0.1)
+    finally:
+        holder.close()
+    assert refusal.value.exit_code == 3
+    open_ledger(path, create=True, note=quiet).close()
+
+
+async def test_a_lock_that_is_held_for_a_moment_is_waited_for(tmp_path):
+    path = tmp_path / "l.db"
+    ledger = SqliteLedger.open(path, note=quiet)
+    job = await ledger.open_job(spec())
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    asyncio.get_running_loop().call_later(0.1, holder.close)
+    assert len(await admit(job, outs(2))) == 2
+    ledger.close()
+
+
+def test_programs_that_find_a_new_ledger_at_the_same_moment_all_open_it(tmp_path):
+    path = tmp_path / "l.db"
+    barrier = threading.Barrier(8)
+    failures: list[BaseException] = []
+
+    def start() -> None:
+        barrier.wait()
+        try:
+            open_ledger(path, create=True, note=quiet).close()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=start) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+async def test_programs_that_begin_the_same_job_at_the_same_moment_are_one_run(tmp_path):
+    ledgers = [SqliteLedger.open(tmp_path / "l.db", note=quiet) for _ in range(6)]
+    results = await asyncio.gather(*(ledger.open_job(spec()) for ledger in ledgers), return_exceptions=True)
+    assert sum(not isinstance(result, BaseException) for result in results) == 1
+    for ledger in ledgers:
+        ledger.close()
+
+
+def test_migrating_twice_changes_nothing(tmp_path):
+    connection = open_ledger(tmp_path / "l.db", create=True, note=quiet)
+    before = connection.execute("SELECT sql FROM sqlite_master").fetchall()
+    migrate(Database(connection))
+    assert connection.execute("SELECT sql FROM sqlite_master").fetchall() == before
+    connection.close()

@@ -1,0 +1,159 @@
+"""Apply each mutant to a copy of the tree and see that the suite notices.
+
+    python -m tests.mutants [--only WORD] [--workers 2] [--out build/mutants.json]
+
+For each mutant the tests that know its promise run first, the whole suite only when they stay green. Ends with 1 when a
+mutant survives, when the text it replaces is not there any more, or when the tests fail without any mutant.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tests.mutants.exports import EXPORT_MUTANTS
+from tests.mutants.imports import IMPORT_MUTANTS
+from tests.mutants.model import Edit, Mutant
+
+MUTANTS = (*IMPORT_MUTANTS, *EXPORT_MUTANTS)
+ROOT = Path(__file__).resolve().parents[2]
+KEPT = ("scalesync", "tests", "docs", "pyproject.toml", "README.md")
+LEFT_OUT = shutil.ignore_patterns("__pycache__", ".*", "build")
+PATIENCE_S = 600
+EVERYTHING = ("tests", "--ignore=tests/mutants")
+FAILED = re.compile(r"^(?:FAILED|ERROR) (\S.*?)(?: - .*)?$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one mutant. caught_by: the first failing test, None when all stayed green."""
+
+    name: str
+    promise: str
+    caught_by: str | None
+    seconds: float
+
+
+class Rotten(Exception):
+    """A mutant's text is not in the tree as it is now."""
+
+
+class Red(Exception):
+    """A test that fails without any mutant."""
+
+
+def copy_tree(folder: Path) -> None:
+    """A copy of what the tests need."""
+    for name in KEPT:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=LEFT_OUT)
+        elif source.exists():
+            shutil.copy2(source, folder / name)
+
+
+def replaced(edit: Edit, folder: Path) -> str:
+    """The file's text with the edit made. Raises Rotten when the old text is not there exactly once."""
+    path = folder / edit.file
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    if text.count(edit.old) != 1:
+        raise Rotten(f"{edit.file} holds this {text.count(edit.old)} times, not once:\n{edit.old}")
+    return text.replace(edit.old, edit.new)
+
+
+def first_failure(folder: Path, tests: Sequence[str], *more: str) -> str | None:
+    """Run tests in a copy until one fails; returns its name. A suite that does not end has noticed as well."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-p", "no:cacheprovider", *more, *tests]
+    environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"no end within {PATIENCE_S} s"
+    if done.returncode == 0:
+        return None
+    found = FAILED.search(done.stdout)
+    return found[1] if found else f"pytest ended with {done.returncode}: {(done.stdout + done.stderr)[-300:]}"
+
+
+def judge(mutant: Mutant) -> Result:
+    """Try one mutant. A test of the whole suite that fails without the mutant as well has noticed nothing."""
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="mutant-") as name:
+        folder = Path(name)
+        copy_tree(folder)
+        for edit in mutant.edits:
+            (folder / edit.file).write_text(replaced(edit, folder), encoding="utf-8")
+        caught = first_failure(folder, mutant.first)
+        if caught is None:
+            caught = first_failure(folder, EVERYTHING, "-n", "2")
+            if caught is not None and (red := unpatched((caught,))) is not None:
+                raise Red(red)
+    result = Result(mutant.name, mutant.promise, caught, round(time.monotonic() - begun, 1))
+    sys.stdout.write(f"{result.seconds:6.1f} s  {result.name}\n          {caught or 'SURVIVED'}\n")
+    sys.stdout.flush()
+    return result
+
+
+def unpatched(tests: Sequence[str]) -> str | None:
+    """The first of these tests that fails without any mutant."""
+    with tempfile.TemporaryDirectory(prefix="mutant-") as name:
+        copy_tree(Path(name))
+        return first_failure(Path(name), tests)
+
+
+def check_first(mutants: Sequence[Mutant]) -> None:
+    """Raises Rotten when a text is not there, Red when a test fails already: then being caught would mean nothing."""
+    for mutant in mutants:
+        for edit in mutant.edits:
+            replaced(edit, ROOT)
+    if (red := unpatched(sorted({path for mutant in mutants for path in mutant.first}))) is not None:
+        raise Red(red)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants")
+    parser.add_argument("--only", default="", help="mutants whose name holds this word")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--out", type=Path, default=Path("build/mutants.json"))
+    typed = parser.parse_args()
+    mutants = [mutant for mutant in MUTANTS if typed.only in mutant.name]
+    try:
+        check_first(mutants)
+        with ThreadPoolExecutor(typed.workers) as pool:
+            results = list(pool.map(judge, mutants))
+    except Rotten as error:
+        sys.stderr.write(f"a mutant has to be brought up to date: {error}\n")
+        return 1
+    except Red as error:
+        sys.stderr.write(f"without any mutant this fails already: {error}\n")
+        return 1
+    typed.out.parent.mkdir(parents=True, exist_ok=True)
+    typed.out.write_text(json.dumps([asdict(result) for result in results], indent=2) + "\n", encoding="utf-8")
+    survived = [result.name for result in results if result.caught_by is None]
+    sys.stdout.write(f"{len(results) - len(survived)} of {len(results)} mutants were caught\n")
+    sys.stderr.writelines(f"SURVIVED: {name}\n" for name in survived)
+    return 1 if survived or not results else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,192 @@
+"""Mutants of the import, the ledger and the pace."""
+
+from __future__ import annotations
+
+from tests.mutants.model import FAULTS, FLOWS, Edit, Mutant
+
+IMPORT_MUTANTS = (
+    Mutant(
+        "a request leaves before its intent is durable",
+        "exactly once",
+        (
+            Edit(
+                "scalesync/flows/ingest.py",
+                "        with anyio.CancelScope(shield=True):\n            admissions = await self._job.admit(",
+                "        await self._dispatcher.put(records, [])\n        await anyio.sleep(0.02)\n"
+                "        with anyio.CancelScope(shield=True):\n            admissions = await self._job.admit(",
+            ),
+            Edit(
+                "scalesync/flows/ingest.py",
+                "        await self._dispatcher.put(send, settle)\n",
+                "        await self._dispatcher.put([], settle)\n",
+            ),
+        ),
+        (f"{FAULTS}/test_order.py",),
+    ),
+    Mutant(
+        "a 409 is a success",
+        "a 409 is not a success by itself",
+        (
+            Edit(
+                "scalesync/platforms/scale/wire.py",
+                "return Outcome(OutcomeKind.TAKEN, ref=",
+                "return Outcome(OutcomeKind.CREATED if found else OutcomeKind.TAKEN, ref=",
+            ),
+        ),
+        (f"{FLOWS}/test_import_conflicts.py",),
+    ),
+    Mutant(
+        "nothing is compared",
+        "a 409 is not a success by itself",
+        (
+            Edit(
+                "scalesync/platforms/scale/compare.py",
+                "likeness = Likeness.DIFFERENT if found else Likeness.EQUAL",
+                "likeness = Likeness.EQUAL",
+            ),
+        ),
+        (f"{FLOWS}/test_import_conflicts.py",),
+    ),
+    Mutant(
+        "a canceled task is as good as any",
+        "a 409 is not a success by itself",
+        (Edit("scalesync/platforms/scale/compare.py", "    if status in DEAD:\n", "    if status == DEAD:\n"),),
+        (f"{FLOWS}/test_import_conflicts.py",),
+    ),
+    Mutant(
+        "a retry goes without its unique_id",
+        "exactly once",
+        (
+            Edit(
+                "scalesync/platforms/scale/platform.py",
+                "        try:\n            reply = await self._transport.call(RequestClass.CREATE, "
+                '"POST", self._path, body=record.body)\n',
+                "        body = wire.loads(record.body)\n        if record.attempts:\n"
+                '            del body["unique_id"]\n        try:\n'
+                "            reply = await self._transport.call(RequestClass.CREATE, "
+                '"POST", self._path, body=wire.dumps(body))\n',
+            ),
+        ),
+        (f"{FLOWS}/test_import_faults.py",),
+    ),
+    Mutant(
+        "an unclear answer is sent again without a look-up",
+        "kill -9 is harmless",
+        (
+            Edit(
+                "scalesync/engine/dispatch.py",
+                "self.queue.doubt(Doubt(record, message=outcome.message), self.delay_s(record.unclear))",
+                "self.queue.later(record, self.delay_s(record.unclear))",
+            ),
+        ),
+        (f"{FAULTS}/test_sdk.py",),
+    ),
+    Mutant(
+        "a row in doubt is sent again by the next run without a look-up",
+        "kill -9 is harmless",
+        (
+            Edit(
+                "scalesync/ledger/states.py",
+                "return Move(Verb.SETTLE, state, intent_ms,",
+                "return Move(Verb.SEND, state, intent_ms,",
+            ),
+        ),
+        (f"{FAULTS}/test_promises.py",),
+    ),
+    Mutant(
+        "a look-up is believed whatever it returns",
+        "exactly once",
+        (Edit("scalesync/platforms/scale/platform.py", "            trusted = False\n", "            pass\n"),),
+        (f"{FAULTS}/test_promises.py",),
+    ),
+    Mutant(
+        "a 5xx is a failure",
+        "nothing is lost",
+        (
+            Edit(
+                "scalesync/platforms/scale/wire.py",
+                "if status in NO_VERDICT or not 400 <= status < 500:",
+                "if status in NO_VERDICT:",
+            ),
+        ),
+        (f"{FLOWS}/test_import_faults.py",),
+    ),
+    Mutant(
+        "the last group of outcomes is dropped",
+        "nothing is lost",
+        (
+            Edit(
+                "scalesync/flows/ingest.py",
+                "            await self._outbox.flush()\n        return await self._end(",
+                "            pass\n        return await self._end(",
+            ),
+        ),
+        (f"{FLOWS}/test_import_again.py", f"{FLOWS}/test_import_limits.py"),
+    ),
+    Mutant(
+        "the target is left out of the key",
+        "everything in the ledger belongs to a target",
+        (
+            Edit(
+                "scalesync/ledger/rows.py",
+                'FROM rows WHERE target=? AND unique_id IN ({marks})"',
+                'FROM rows WHERE ?>0 AND unique_id IN ({marks})"',
+            ),
+        ),
+        (f"{FLOWS}/test_import_again.py",),
+    ),
+    Mutant(
+        "duplicates are counted as created",
+        "nothing is lost",
+        (Edit("scalesync/ledger/rows.py", 'RecordState.DUPLICATE: "duplicates"', 'RecordState.DUPLICATE: "created"'),),
+        (f"{FLOWS}/test_import_again.py",),
+    ),
+    Mutant(
+        "rows whose record vanished are dropped",
+        "nothing is lost",
+        (
+            Edit(
+                "scalesync/ledger/rows.py",
+                '"UPDATE rows SET gone=1 WHERE target=? AND unique_id=?", gone',
+                '"DELETE FROM rows WHERE target=? AND unique_id=?", gone',
+            ),
+        ),
+        (f"{FLOWS}/test_import_again.py",),
+    ),
+    Mutant(
+        "a lost lease does not stop the writer",
+        "exactly once",
+        (Edit("scalesync/ledger/writer.py", "if self._fence is not None:", "if False:"),),
+        (f"{FAULTS}/test_promises.py",),
+    ),
+    Mutant(
+        "commits do not wait for the disk",
+        "exactly once",
+        (Edit("scalesync/ledger/connection.py", "PRAGMA synchronous=FULL", "PRAGMA synchronous=OFF"),),
+        (f"{FAULTS}/test_order.py",),
+    ),
+    Mutant(
+        "retries do not count for the rate",
+        "limits are kept",
+        (
+            Edit(
+                "scalesync/flows/gate.py",
+                "        await self._pace.admit(cls)\n",
+                '        if getattr(self, "_owed", 0) > 0:\n            self._owed -= 1\n        else:\n'
+                "            await self._pace.admit(cls)\n",
+            ),
+            Edit(
+                "scalesync/flows/gate.py",
+                "        await self._handovers.enter(cls)\n",
+                '        if not hasattr(self, "_owed"):\n            await self._handovers.enter(cls)\n',
+            ),
+            Edit(
+                "scalesync/flows/gate.py",
+                "            self._pace.report(cls, Signal.TROUBLE, latency_s)\n        else:\n",
+                '            self._owed = getattr(self, "_owed", 0) + 1\n'
+                "            self._pace.report(cls, Signal.TROUBLE, latency_s)\n        else:\n",
+            ),
+        ),
+        (f"{FLOWS}/test_import_limits.py",),
+    ),
+)

@@ -1,0 +1,93 @@
+"""The long proof: 200 schedules of 10,000 records and 300 kills, within a time limit.
+
+    python -m tests.soak [--minutes 40] [--seed 1] [--out build/soak.json] [--schedules N] [--records N] [--kills N]
+
+Writes the figures as JSON and ends with 1 when a promise was broken. What the time did not allow is left out and told.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from pathlib import Path
+from typing import Any
+
+from tests.faults.kills import Verdict
+from tests.faults.trial import Trial
+from tests.soak.figures import Figures, Plan
+from tests.soak.jobs import Unit, units, work
+
+LAST_START = 0.93  # of the time: units begun later than this might not end in it
+
+
+def soak(plan: Plan, seed: int, minutes: float, workers: int) -> dict[str, Any]:
+    """Run the plan in worker processes until it is done or the time is over."""
+    figures, begun = Figures(), time.monotonic()
+    latest = begun + LAST_START * minutes * 60
+    waiting: Iterator[Unit] = units(plan, seed)
+    running: dict[Future[Trial | Verdict], Unit] = {}
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, max_tasks_per_child=20) as pool:
+        while True:
+            while len(running) < workers and time.monotonic() < latest and (unit := next(waiting, None)):
+                running[pool.submit(work, unit)] = unit
+            if not running:
+                break
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                known = len(figures.wrong)
+                take(figures, running.pop(future), future)
+                tell(figures, time.monotonic() - begun, figures.wrong[known:])
+    return figures.to_json(plan, seed, minutes, time.monotonic() - begun)
+
+
+def take(figures: Figures, unit: Unit, future: Future[Trial | Verdict]) -> None:
+    """Add one unit up; one that raised is a broken promise as well."""
+    error = future.exception()
+    if error is not None:
+        figures.wrong.append(f"{type(error).__name__} {error}: {unit}")
+        return
+    result = future.result()
+    if isinstance(result, Trial):
+        figures.add_trial(result)
+    else:
+        figures.add_verdict(result, unit.seed)
+
+
+def tell(figures: Figures, seconds: float, news: Sequence[str]) -> None:
+    """One line of progress, and what went wrong since the last."""
+    sys.stderr.write(
+        f"{seconds:6.0f} s  {figures.schedules} schedules, {figures.records} records, {figures.kills.total()} kills,"
+        f" {figures.duplicates} duplicates, {figures.losses} losses, {len(figures.wrong)} wrong\n"
+    )
+    sys.stderr.writelines(f"WRONG: {sentence}\n" for sentence in news)
+    sys.stderr.flush()
+
+
+def main() -> int:
+    plan = Plan()
+    parser = argparse.ArgumentParser(prog="python -m tests.soak")
+    parser.add_argument("--minutes", type=float, default=float(os.environ.get("SOAK_MINUTES", "40")))
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=Path("build/soak.json"))
+    parser.add_argument("--workers", type=int, default=max(1, os.cpu_count() or 1))
+    for name in ("schedules", "records", "kills"):
+        parser.add_argument(f"--{name}", type=int, default=getattr(plan, name))
+    typed = parser.parse_args()
+    plan = Plan(typed.schedules, typed.records, typed.kills)
+    found = soak(plan, typed.seed, typed.minutes, typed.workers)
+    typed.out.parent.mkdir(parents=True, exist_ok=True)
+    typed.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    sys.stdout.write(json.dumps(found, indent=2) + "\n")
+    if not found["complete"]:
+        sys.stderr.write(f"the time of {typed.minutes:g} minutes did not allow all of {found['planned']}\n")
+    return 1 if found["wrong"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,92 @@
+"""What a soak adds up, and the JSON it leaves behind."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.faults.kills import Verdict
+from tests.faults.trial import Trial
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a full soak is."""
+
+    schedules: int = 200
+    records: int = 10_000
+    kills: int = 300
+
+
+@dataclass(slots=True)
+class Figures:
+    """Sums over what was run. schedule_runs: of the program, for all schedules; wrong: broken promises in words."""
+
+    schedules: int = 0
+    records: int = 0
+    schedule_runs: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    kills: Counter[str] = field(default_factory=Counter)
+    killed_jobs: Counter[str] = field(default_factory=Counter)
+    killed_records: int = 0
+    duplicates: int = 0
+    losses: int = 0
+    false_failures: int = 0
+    sent_again_under_faults: int = 0
+    sent_again_after_kills: int = 0
+    most_sent_again_after_one_kill: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+    def add_trial(self, trial: Trial) -> None:
+        """A schedule of faults is over."""
+        self.schedules += 1
+        self.records += trial.records
+        self.schedule_runs += trial.runs
+        self.faults.update(trial.struck)
+        self.sent_again_under_faults += trial.sent_again
+        self.false_failures += trial.false_failures
+        self._add(trial.losses, trial.duplicates, trial.wrong, repr(trial.schedule))
+
+    def add_verdict(self, verdict: Verdict, seed: int) -> None:
+        """A killed job is over."""
+        self.kills[verdict.kind] += verdict.kills
+        self.killed_jobs[verdict.kind] += 1
+        self.killed_records += verdict.records
+        self.sent_again_after_kills += verdict.sent_again
+        self.most_sent_again_after_one_kill = max(self.most_sent_again_after_one_kill, verdict.most_sent_again)
+        self._add(verdict.losses, verdict.duplicates, verdict.wrong, f"killed {verdict.kind}, seed {seed}")
+
+    def _add(self, losses: int, duplicates: int, wrong: list[str], where: str) -> None:
+        self.losses += losses
+        self.duplicates += duplicates
+        self.wrong += [f"{sentence}: {where}" for sentence in wrong]
+
+    def to_json(self, plan: Plan, seed: int, minutes: float, seconds: float) -> dict[str, Any]:
+        """Everything that the run is to be known by."""
+        done = self.schedules >= plan.schedules and self.kills.total() >= plan.kills
+        head = {"seed": seed, "commit": commit(), "complete": done, "seconds": round(seconds, 1), "minutes": minutes}
+        machine = {"python": platform.python_version(), "system": platform.system(), "cpus": os.cpu_count()}
+        sums = {name: getattr(self, name) for name in self.__slots__}
+        return {**head, "machine": machine, "planned": asdict(plan), **sums}
+
+
+def commit() -> str:
+    """The commit that was run; marked when the tree had changes."""
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=12", "--dirty"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return found.stdout.strip()

@@ -1,0 +1,54 @@
+"""The units of a soak, each run in a worker process: one schedule of faults, or one job that is killed some times."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tests.faults.kills import Verdict, killed_exports, killed_imports
+from tests.faults.schedules import draw_schedule
+from tests.faults.trial import Trial, run_schedule
+from tests.soak.figures import Plan
+
+KILLS = 5  # of one job
+IMPORTED, EXPORTED = 3000, 1200
+PATIENCE_S = 300.0
+RATE = "5000"
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One piece of work and its seed."""
+
+    kind: Literal["schedule", "import", "export"]
+    seed: int
+    records: int
+
+
+def units(plan: Plan, seed: int) -> Iterator[Unit]:
+    """All of the plan, kinds interleaved evenly, so that a soak that is cut short has seen something of each."""
+    jobs = -(-plan.kills // KILLS)
+    killed = [Unit("import", seed + n, IMPORTED) if n % 2 else Unit("export", seed + n, EXPORTED) for n in range(jobs)]
+    drawn = [Unit("schedule", seed + n, plan.records) for n in range(plan.schedules)]
+    placed = [((n + 0.5) / len(group), unit) for group in (killed, drawn) for n, unit in enumerate(group)]
+    yield from (unit for _, unit in sorted(placed, key=lambda pair: pair[0]))
+
+
+def work(unit: Unit) -> Trial | Verdict:
+    """Run one unit in a folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="soak-") as folder:
+        here = Path(folder)
+        if unit.kind == "import":
+            return killed_imports(here, unit.seed, kills=KILLS, records=unit.records)
+        if unit.kind == "export":
+            # Every other seed is an import, so the exports' own number is half of it.
+            way: Literal["requests", "files"] = "files" if unit.seed // 2 % 2 else "requests"
+            responses = unit.seed // 4 % 2 == 0
+            return killed_exports(here, unit.seed, kills=KILLS, tasks=unit.records, way=way, responses=responses)
+        schedule = draw_schedule(random.Random(f"soak {unit.seed}"), rate=RATE)
+        return asyncio.run(asyncio.wait_for(run_schedule(schedule, unit.records, here), PATIENCE_S))

@@ -1,0 +1,67 @@
+"""`scalesync ledger rebuild`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from scalesync.cli.common import Invocation, SyncCommand, run_async
+from scalesync.cli.ingest import import_command
+
+# What an import's options and a rebuild's have in common: what a record becomes, and under which job.
+SHARED = (
+    *("sources", "type", "project", "batch", "unique_id", "template", "sets", "job", "on_conflict", "force"),
+    *("format", "delimiter", "quotechar", "header", "encoding"),
+)
+
+
+class Action(click.ParamType[str]):
+    """The word after `ledger`."""
+
+    name = "action"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value != "rebuild":
+            self.fail(f"{value!r} is nothing that can be done with a ledger; use rebuild", param, ctx)
+        return str(value)
+
+
+@click.pass_obj
+def _rebuild(invocation: Invocation, /, action: str, **typed: Any) -> int:
+    """Make a lost ledger anew: `scalesync ledger rebuild SOURCE...` with the options of the import.
+
+    Each record is looked up on the server by its unique_id, a hundred in a list call. Nothing is sent and no task
+    is changed. Equal tasks are written down as created or adopted, different ones as conflicts, and records
+    without a task as pending: the import after it sends those and nothing else.
+    """
+    from scalesync.flows.options import ImportOptions
+
+    header = typed.pop("header")
+    options = ImportOptions(
+        header=None if header is None else tuple(name.strip() for name in header.split(",")), **typed
+    )
+    settings = invocation.settings()
+
+    from scalesync.cli.results import show_import
+    from scalesync.flows.rebuild import run_rebuild
+
+    with invocation.display() as display:
+        summary = run_async(run_rebuild, options, settings, display)
+    return show_import(summary, invocation)
+
+
+ledger_command = SyncCommand(
+    "ledger",
+    callback=_rebuild,
+    params=[
+        click.Argument(["action"], type=Action(), metavar="rebuild", help="the only thing to do so far"),
+        *(parameter for parameter in import_command.params if parameter.name in SHARED),
+    ],
+    help=_rebuild.__doc__,
+    short_help="make a lost ledger anew from source and server",
+    examples=(
+        "scalesync ledger rebuild reviews.jsonl --type categorization --project reviews",
+        "scalesync ledger rebuild 'drives/*.csv.gz' --type imageannotation --template task.toml --job drives --json",
+    ),
+)

@@ -1,0 +1,158 @@
+"""`scalesync verify`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scalesync.cli.common import Invocation, SyncCommand, one_of, run_async
+from scalesync.cli.ingest import DEAD
+from scalesync.cli.output import count, facts, say, say_json, tell
+from scalesync.errors import ConfigError
+
+if TYPE_CHECKING:
+    from scalesync.flows.repair import Repaired
+    from scalesync.flows.verify import VerifySummary
+
+LEFT_OUT = ("exit_code", "file", "message")
+ACTIONS = {
+    "send": "send again what has no task",
+    "create": "send what was never sent",
+    "record": "take into the ledger what the server has",
+    "task_id": "correct task ids",
+    "reclaim error": "free the ids of tasks in error and send again",
+    "reclaim canceled": "free the ids of canceled tasks and send again",
+}
+
+
+@click.command(
+    "verify",
+    cls=SyncCommand,
+    examples=(
+        "scalesync verify --job nightly",
+        "scalesync verify --job nightly --fix",
+        "scalesync verify --job nightly --fix --reclaim error --yes --json",
+        "scalesync verify --job nightly --out findings.jsonl",
+    ),
+    short_help="compare source, ledger and server; repair what can be repaired",
+)
+@click.option("--job", metavar="NAME", help="the import job; needed where the ledger has several")
+@click.option("--fix", is_flag=True, help="show what can be repaired, and repair it")
+@click.option(
+    "--reclaim", multiple=True, metavar="LIST", help="canceled,error: with --fix, free their ids and create again"
+)
+@click.option("--yes", is_flag=True, help="repair without asking; needed where there is no terminal")
+@click.option(
+    "--out",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="the findings, as JSON lines  [verify-JOB.jsonl, when there are any]",
+)
+@click.pass_obj
+def verify_command(
+    invocation: Invocation, /, *, job: str | None, fix: bool, reclaim: tuple[str, ...], yes: bool, out: Path | None
+) -> int:
+    """Compare the records of an import with the ledger and with the tasks on the server.
+
+    Costs a list call for every hundred records and every hundred tasks of the project. Exit code 1 when
+    something differs; each difference is a line of the file of findings.
+    """
+    statuses = frozenset(one_of("--reclaim", reclaim, DEAD))
+    if statuses and not fix:
+        raise ConfigError("--reclaim goes with --fix")
+    settings = invocation.settings()
+
+    from scalesync.flows.repair import run_repair
+    from scalesync.flows.verify import run_verify
+
+    with invocation.display() as display:
+        summary = run_async(run_verify, settings, job, out, display)
+    planned = {name: number for name, number in summary.fixes.items() if _asked(name, statuses)}
+    if not fix or not planned or summary.file is None:
+        return _show(invocation, summary, None)
+    if not _confirmed(invocation, planned, yes=yes):
+        return _show(invocation, summary, None)
+    with invocation.display() as display:
+        flow = partial(run_repair, reclaim=statuses)
+        repaired = run_async(flow, settings, summary.job, summary.file, display)
+    return _show(invocation, summary, repaired)
+
+
+def _asked(fix: str, statuses: frozenset[str]) -> bool:
+    status = fix.partition(" ")[2]
+    return not status or status in statuses
+
+
+def _confirmed(invocation: Invocation, planned: Mapping[str, int], *, yes: bool) -> bool:
+    text = "\n".join(f"  {number:,}  {ACTIONS[name]}" for name, number in planned.items())
+    if not invocation.common.quiet or not yes:
+        tell(invocation.mask(f"to be repaired:\n{text}"))
+    if yes:
+        return True
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise ConfigError("nothing was repaired: there is no terminal to ask at; add --yes")
+    return click.confirm("repair this now?", default=False, err=True)
+
+
+def _show(invocation: Invocation, summary: VerifySummary, repaired: Repaired | None) -> int:
+    code = summary.exit_code if repaired is None else repaired.exit_code
+    if invocation.common.json:
+        say_json(invocation.mask.deep(_as_json(summary, repaired)))
+        return code
+    rows: dict[str, str | int] = {"job": summary.job, "target": f"{summary.target} ({summary.mode})"}
+    rows |= {"checked": summary.checked, "listed": summary.listed, **summary.findings}
+    lines = [facts(rows), *([summary.message] if summary.message else [])]
+    if summary.file is not None:
+        lines.append(f"{count(sum(summary.findings.values()), 'finding')}, each with its place, in {summary.file}")
+    else:
+        lines.append("source, ledger and server agree")
+    lines += _advice(summary) if repaired is None else _outcome(repaired)
+    for line in lines:
+        say(invocation.mask(line))
+    if repaired is not None and repaired.sent is not None:
+        from scalesync.cli.results import show_import
+
+        show_import(repaired.sent, invocation)
+    return code
+
+
+def _as_json(summary: VerifySummary, repaired: Repaired | None) -> dict[str, Any]:
+    value = {name: item for name, item in asdict(summary).items() if name not in LEFT_OUT}
+    if summary.file is not None:
+        value["file"] = str(summary.file)
+    if summary.message:
+        value["message"] = summary.message
+    if repaired is not None:
+        from scalesync.cli.results import summary_json
+
+        value["repaired"], value["left"] = dict(repaired.done), repaired.left
+        value["import"] = None if repaired.sent is None else summary_json(repaired.sent)
+    return value
+
+
+def _advice(summary: VerifySummary) -> list[str]:
+    fixes = summary.fixes
+    safe = sum(number for name, number in fixes.items() if " " not in name)
+    dead = sum(fixes.values()) - safe
+    lines = []
+    if safe:
+        lines.append(f"{count(safe, 'finding')} can be repaired: scalesync verify --job {summary.job} --fix")
+    if dead:
+        lines.append(
+            f"{count(dead, 'task')} canceled or in error: --fix --reclaim canceled,error frees the ids and sends again"
+        )
+    return lines
+
+
+def _outcome(repaired: Repaired) -> list[str]:
+    done = sum(repaired.done.values())
+    lines = [f"{count(done, 'finding')} repaired"]
+    if repaired.left:
+        lines.append(f"{count(repaired.left, 'finding')} left as they are: nothing here can be repaired without you")
+    return lines

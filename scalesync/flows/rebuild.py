@@ -1,0 +1,175 @@
+"""Rebuild: a lost ledger made anew from source and server, so that the import after it creates nothing twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from scalesync.config import Settings
+from scalesync.engine.dispatch import EngineLimits
+from scalesync.errors import ConfigError, NameBound
+from scalesync.events import Observer, Progress
+from scalesync.flows import endings
+from scalesync.flows.conflicts import ConflictPolicy
+from scalesync.flows.holding import Hold, holding
+from scalesync.flows.identity import import_job
+from scalesync.flows.lookups import Finder
+from scalesync.flows.options import ImportOptions
+from scalesync.flows.plan import ImportPlan, make_plan
+from scalesync.flows.preflight import check_target
+from scalesync.flows.prepare import Preparer, read_blocks
+from scalesync.flows.run import Meter
+from scalesync.flows.threads import in_daemon
+from scalesync.flows.wiring import Connection, connect
+from scalesync.ledger.checks import CheckStore, aside_of
+from scalesync.ledger.jobs import JobStore
+from scalesync.ledger.store import SqliteLedger, StoredJob
+from scalesync.model import Aside, Finding, ImportSummary, Outgoing, Presence, RequestClass, RowState, Settled
+from scalesync.ports import JobSpec
+
+
+async def run_rebuild(
+    options: ImportOptions, settings: Settings, observer: Observer, *, limits: EngineLimits | None = None
+) -> ImportSummary:
+    """Look every record of the sources up and write down what is found; sends nothing and changes no task.
+
+    Equal tasks become created or adopted rows, different and dead ones conflicts, records without a task pending.
+    Raises ConfigError when the ledger holds the job already. One that broke off is carried on by the same call.
+    """
+    plan = await in_daemon(lambda: make_plan(options))
+    spec = import_job(options, settings.target, plan.template)
+    ledger = SqliteLedger.open(settings.ledger, note=observer.note)
+    try:
+        found = await ledger.find_job(settings.target, spec.name)
+        await _check_new(ledger, found, spec)
+        kind = options.type
+        async with connect(settings, observer, task_type=kind, paced=RequestClass.LIST, limits=limits) as connection:
+            await check_target(plan, connection)
+            async with holding(ledger, spec) as hold:
+                return await _rebuild(plan, connection, hold, settings, observer)
+    finally:
+        ledger.close()
+
+
+async def _check_new(ledger: SqliteLedger, found: StoredJob | None, spec: JobSpec) -> None:
+    if found is None:
+        return
+    if (found.command, dict(found.identity)) != (spec.command, dict(spec.identity)):
+        raise NameBound(endings.bound_sentence(found, spec))
+    if not await ledger.checks(found).rebuilding():
+        raise ConfigError(
+            f"the ledger {ledger.path} holds job {found.name} already, and rebuild is for a lost one: mend it with"
+            f" scalesync verify --job {found.name} --fix, or name a new file with --ledger"
+        )
+
+
+async def _rebuild(
+    plan: ImportPlan, connection: Connection, hold: Hold, settings: Settings, observer: Observer
+) -> ImportSummary:
+    meter = Meter()
+    mode = plan.options.on_conflict
+    policy = ConflictPolicy(mode, frozenset(), connection.platform.release, hold.job.event)
+    recorder = Recorder(plan, connection, hold.job, policy, observer)
+    (mark,) = await hold.job.register_splits("rebuild", [("rebuild", {})])
+    numbers = await hold.job.register_splits("source", plan.splits())
+    await recorder.go(numbers, whole=True)
+    await hold.job.update_split(mark, state="done")
+    counts = await hold.job.counts()
+    await hold.job.event(None, "rebuilt", dict(counts))
+    counters = connection.transport.counters
+    figures = {
+        "requests": counters.requests,
+        "retries": connection.call.retries,
+        "throttled": counters.throttled,
+        "seconds": round(meter.seconds, 3),
+        "tasks_per_second": 0.0,
+        "peak_in_flight": connection.gate.peak_in_flight,
+    }
+    findings = sum(counts[name] for name in endings.FINDINGS)
+    message = f"{counts['pending']:,} records have no task: scalesync import sends them" if counts["pending"] else ""
+    if findings:
+        told = f"{findings} records need attention: scalesync failures --job {hold.job.name}"
+        message = f"{message}; {told}" if message else told
+    ending = endings.Ending(1 if findings else 0, not counts["pending"], message)
+    hold.complete, hold.exit_code, hold.figures = ending.complete, ending.exit_code, figures
+    return endings.summary(hold.job.name, settings, counts, figures, ending)
+
+
+class Recorder:
+    """Takes records whose rows are lost into the ledger, in the state that the server tells."""
+
+    def __init__(
+        self, plan: ImportPlan, connection: Connection, job: JobStore, policy: ConflictPolicy, observer: Observer
+    ) -> None:
+        self._plan = plan
+        self._connection = connection
+        self._job = job
+        self._policy = policy
+        self._observer = observer
+        self._store = CheckStore.of(job)
+        self._finder = Finder(connection)
+        self._meter = Meter()
+        self._done = 0
+        self._whole = False
+
+    async def go(self, numbers: Sequence[int], *, whole: bool) -> None:
+        """Read the sources. numbers: their splits. whole: note each as read, so that the job can be finished."""
+        self._whole = whole
+        preparer = Preparer(self._plan.builder, None)
+        splits = self._plan.splits()
+        for number, source, (_, facts) in zip(numbers, self._plan.sources, splits, strict=True):
+            waiting: list[Outgoing] = []
+            async for block in read_blocks(source.blocks()):
+                prepared = await preparer.prepare(number, block)
+                waiting += prepared.records
+                asides: Sequence[Aside] = prepared.asides
+                while asides or len(waiting) >= self._finder.wave:
+                    wave = self._finder.wave if len(waiting) >= self._finder.wave else 0
+                    await self._take(waiting[:wave], asides)
+                    del waiting[:wave]
+                    asides = ()
+            await self._take(waiting, ())
+            if whole:
+                await self._job.update_split(number, state="read", spec=facts)
+
+    async def _take(self, records: Sequence[Outgoing], asides: Sequence[Aside]) -> None:
+        rows = await self._store.held([record.key for record in records])
+        lost = [record for record in records if record.key not in rows]
+        shared = [
+            aside_of(row, record) for record in records if (row := rows.get(record.key)) is not None and not row.home
+        ]
+        await self._finder.know_projects(lost)
+        found = await self._finder.find([record.key for record in lost])
+        pairs = [(record, await self._state(record, found[record.key])) for record in lost]
+        await self._store.record(pairs, [*asides, *shared])
+        self._done += len(records)
+        self._show()
+
+    async def _state(self, record: Outgoing, finding: Finding) -> Settled:
+        if finding.presence is Presence.ABSENT:
+            return Settled(record.key, RowState.PENDING)
+        record.intent_ms = self._connection.platform.server_now_ms
+        if finding.task is None:
+            return Settled(record.key, RowState.SENDING)
+        settled = await self._policy(record, self._connection.platform.judge(record, finding.task))
+        if settled is None:
+            return Settled(record.key, RowState.SENDING)
+        if self._whole and settled.state is not RowState.CONFLICT:
+            return replace(settled, event=None)  # a million rows that are as they should be make no history
+        return settled
+
+    def _show(self) -> None:
+        self._observer.progress(
+            Progress(
+                phase="rebuild",
+                done=self._done,
+                total=None,
+                share=None,
+                failed=0,
+                throttled=self._connection.transport.counters.throttled,
+                rate=self._meter.rate(self._done),
+                in_flight=self._connection.gate.in_flight,
+                seconds=self._meter.seconds,
+                limit=self._connection.gate.limit(),
+            )
+        )

@@ -1,0 +1,105 @@
+"""Verify: does what the source asks for stand in the ledger and on the server?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from scalesync.config import Settings
+from scalesync.engine.dispatch import EngineLimits
+from scalesync.events import Observer
+from scalesync.flows.checking import Checking
+from scalesync.flows.findings_file import FindingsFile
+from scalesync.flows.holding import holding, import_job_of
+from scalesync.flows.identity import STANDARD_INPUT, stored_options
+from scalesync.flows.plan import make_plan
+from scalesync.flows.run import Meter
+from scalesync.flows.threads import in_daemon
+from scalesync.flows.wiring import connect
+from scalesync.ledger.store import SqliteLedger
+from scalesync.model import RequestClass
+
+OPEN = ("pending", "failed", "invalid")  # counted states of records that have no task, and the ledger says so
+
+
+@dataclass(frozen=True, slots=True)
+class VerifySummary:
+    """What a verification found. findings: number by kind; fixes: what --fix can do, number by action.
+
+    checked: records and rows looked up. listed: tasks read in search of unexpected ones. file: where the findings are.
+    """
+
+    job: str
+    target: str
+    mode: str
+    checked: int
+    listed: int
+    findings: Mapping[str, int]
+    fixes: Mapping[str, int]
+    file: Path | None
+    requests: int
+    throttled: int
+    seconds: float
+    message: str = ""
+    exit_code: int = 0
+
+
+async def run_verify(
+    settings: Settings,
+    job: str | None,
+    out: Path | None,
+    observer: Observer,
+    *,
+    limits: EngineLimits | None = None,
+) -> VerifySummary:
+    """Compare a job's source, ledger and tasks. out: the file of findings; by default `verify-JOB.jsonl`, here.
+
+    Raises ConfigError when there is no such job or its source cannot be read, JobRunning while an import runs.
+    """
+    ledger = SqliteLedger.open(settings.ledger, note=observer.note, create=False)
+    meter = Meter()
+    try:
+        found = await import_job_of(ledger, settings, job)
+        options = stored_options(found.settings)
+        plan = None if STANDARD_INPUT in options.sources else await in_daemon(lambda: make_plan(options))
+        path = out if out is not None else default_file(found.name)
+        kind = options.type
+        async with connect(settings, observer, task_type=kind, paced=RequestClass.LIST, limits=limits) as connection:
+            with FindingsFile(path, keep_empty=out is not None) as report:
+                async with holding(ledger, found) as hold:
+                    check = Checking(hold.job, connection, report, observer)
+                    await check.go(options, plan)
+                    counts = await hold.job.counts()
+                    hold.exit_code = 1 if report.kinds else 0
+                    hold.figures = {"findings": dict(report.kinds), "requests": connection.transport.counters.requests}
+                summary = VerifySummary(
+                    job=found.name,
+                    target=settings.base_url,
+                    mode=settings.mode.value,
+                    checked=check.checked,
+                    listed=check.listed,
+                    findings=dict(sorted(report.kinds.items())),
+                    fixes=dict(sorted(report.fixes.items())),
+                    file=None,
+                    requests=connection.transport.counters.requests,
+                    throttled=connection.transport.counters.throttled,
+                    seconds=round(meter.seconds, 3),
+                    message=_message(counts, check),
+                    exit_code=hold.exit_code,
+                )
+                return replace(summary, file=report.keep())
+    finally:
+        ledger.close()
+
+
+def default_file(job: str) -> Path:
+    """`verify-JOB.jsonl` in the working folder."""
+    return Path(f"verify-{re.sub(r'[^A-Za-z0-9._-]+', '-', job)}.jsonl")
+
+
+def _message(counts: Mapping[str, int], check: Checking) -> str:
+    waiting = ", ".join(f"{counts[name]:,} {name}" for name in OPEN if counts[name])
+    sentences = [f"records that have no task, as the ledger says: {waiting}"] if waiting else []
+    return "; ".join([*sentences, *check.left_out])

@@ -231,9 +231,10 @@ def _key_from_keyring(account: str) -> str | None:
     except ImportError:
         return None
     try:
-        return keyring.get_password("scalesync", account)
+        key: str | None = keyring.get_password("scalesync", account)
     except keyring.errors.KeyringError:
         return None
+    return key
 
 
 def _user_folder() -> Path:

@@ -23,7 +23,9 @@ class TakeMatching:
 
     async def __call__(self, page: Page, entry: Entry) -> None:
         """Keep what matches."""
-        kept = [(raw, head) for raw, head in page if self._selection.matches(head, head.times())]
+        selection = self._selection
+        timed = bool(selection.bounds)
+        kept = [(raw, head) for raw, head in page if selection.matches(head, head.times() if timed else {})]
         await keep(kept, entry, self._responses)
 
 

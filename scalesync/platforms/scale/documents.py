@@ -13,6 +13,7 @@ from scalesync.errors import OutcomeUnknown
 from scalesync.times import milliseconds
 
 MAX_DEPTH = 6
+NOTHING = msgspec.Raw(b"")
 
 
 class Document(msgspec.Struct):
@@ -29,7 +30,7 @@ class Document(msgspec.Struct):
     updated_at: str | None = None
     completed_at: str | None = None
     customer_review_status: str | None = None
-    response: msgspec.Raw | None = None
+    response: msgspec.Raw = NOTHING  # not `Raw | None`: msgspec reads that as null and refuses all else
 
     def get(self, name: str) -> Any:
         """A member by name."""
@@ -53,7 +54,7 @@ class Document(msgspec.Struct):
 
     def urls(self) -> Iterator[tuple[str, str]]:
         """(path, URL) of each member named `url` under `response`, such as ("annotations.url", "https://...")."""
-        if self.response is not None and b"url" in bytes(self.response):
+        if b"url" in bytes(self.response):
             with suppress(ValueError, RecursionError):  # what this program cannot read, it cannot follow
                 yield from _urls(json.loads(bytes(self.response).decode("utf-8", "surrogatepass")), "", 0)
 

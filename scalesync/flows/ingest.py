@@ -51,7 +51,8 @@ async def run_import(
 
     stored: run this job of the ledger again (retry) instead of naming one from the options.
     Raises ConfigError before anything is sent, StopRun when stopped before the job began; a job stopped later
-    returns its summary with exit_code 3 and the reason as message.
+    returns its summary with exit_code 3 and the reason as message. LeaseLost is raised at any time: such a run may
+    write nothing more, its own end included.
     """
     limits = limits or EngineLimits()
     plan = await in_daemon(lambda: make_plan(options))

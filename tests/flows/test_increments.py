@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import anyio
 import pytest
 
 from scalesync.errors import ConfigError
 from scalesync.flows.export import run_export
 from scalesync.flows.options import ExportOptions
-from scalesync.sandbox import Sandbox
+from scalesync.sandbox import FaultRule, Sandbox
 from scalesync.sandbox.create import make_task
 from tests.conftest import KIND, PROJECT, letter
 
@@ -28,16 +29,27 @@ class World:
         self.sandbox = sandbox
         self.now = now
         self.made = 0
+        self.hidden: list[tuple[int, Any]] = []
 
     @property
     def tasks(self) -> Any:
         return self.sandbox.store.world("live")
 
-    def create(self, count: int = 1, **more: Any) -> None:
+    def create(self, count: int = 1, *, hidden_ms: int = 0, **more: Any) -> None:
+        """hidden_ms: how long lists do not show the new task, less than the overlap of ten minutes."""
         for _ in range(count):
             body = json.dumps(letter(self.made, project=PROJECT, **more)).encode()
-            self.tasks.insert(make_task(self.tasks, KIND, body, None))
+            task = make_task(self.tasks, KIND, body, None)
+            self.tasks.insert(task, visible_ms=self.now[0] + hidden_ms if hidden_ms else 0)
+            if hidden_ms:
+                self.hidden.append((self.now[0] + hidden_ms, task))
             self.made += 1
+
+    def reveal(self) -> None:
+        """Let lists show what is due by now."""
+        for at, task in [one for one in self.hidden if one[0] <= self.now[0]]:
+            self.tasks.show(task)
+            self.hidden.remove((at, task))
 
     async def act(self, number: int, action: str) -> None:
         """complete, recall, correct, touch, cancel: what the platform or its workers do to a task."""
@@ -62,6 +74,7 @@ async def world(make_sandbox) -> World:
 def export(settings_for, notebook, tmp_path):
     async def run(world: World, name: str = "inc", **options: Any):
         options = {"incremental": True, **options}
+        world.reveal()
         return await run_export(
             ExportOptions(out=tmp_path / name, **options),
             settings_for(world.sandbox),
@@ -124,6 +137,35 @@ async def test_a_task_that_no_longer_matches_is_told_as_left_with_its_reason(wor
     assert newest(tmp_path / "inc") == matching(world, "completed")
 
 
+ACTIONS = ("complete", "complete", "recall", "correct", "touch", "cancel")
+
+
+async def keep_changing(world: World, rng: random.Random) -> None:
+    while True:
+        world.now[0] += rng.choice([0, 1, 40])
+        await world.act(rng.randrange(world.made), rng.choice(ACTIONS))
+
+
+@pytest.mark.parametrize("status", [None, "completed"])
+async def test_changes_during_a_run_are_in_it_or_in_the_next(status, world, export, tmp_path):
+    rng = random.Random(3)
+    options: dict[str, Any] = {"page_size": 5} | ({} if status is None else {"status": (status,)})
+    world.create(60)
+    world.sandbox.faults.replace([FaultRule(kind="latency", on="list", seconds=0.01)])
+    for _ in range(3):
+        world.now[0] += MINUTE
+        async with anyio.create_task_group() as group:
+            group.start_soon(keep_changing, world, rng)
+            summary = await export(world, **options)
+            group.cancel_scope.cancel()
+        assert summary.exit_code in {0, 1}  # counts that move under every reading are told, not hidden
+    world.sandbox.faults.replace([])
+    world.now[0] += MINUTE
+    last = await export(world, **options)
+    assert last.exit_code == 0
+    assert newest(tmp_path / "inc") == matching(world, status)
+
+
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("status", [None, "completed"])
 async def test_increments_over_a_drawn_history_equal_a_full_export(seed, status, world, export, tmp_path):
@@ -134,14 +176,13 @@ async def test_increments_over_a_drawn_history_equal_a_full_export(seed, status,
         for _ in range(rng.randrange(12)):
             world.now[0] += rng.choice([0, 0, 1, 500, MINUTE, 15 * MINUTE])
             if rng.random() < 0.3:
-                world.create()
+                world.create(hidden_ms=rng.choice([0, 0, 5_000, 9 * MINUTE]))
             else:
-                action = rng.choice(["complete", "recall", "correct", "touch", "cancel", "complete"])
-                await world.act(rng.randrange(world.made), action)
+                await world.act(rng.randrange(world.made), rng.choice(ACTIONS))
         world.now[0] += rng.choice([1_000, MINUTE])
         summary = await export(world, **options)
         assert summary.exit_code == 0
-    world.now[0] += MINUTE
+    world.now[0] += 10 * MINUTE
     await export(world, **options)
     assert newest(tmp_path / "inc") == matching(world, status)
     versions = [(task["task_id"], task["updated_at"]) for task in map(json.loads, lines(tmp_path / "inc", "tasks-*"))]

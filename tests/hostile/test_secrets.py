@@ -206,10 +206,11 @@ async def test_the_key_is_nowhere(level, make_sandbox, write_records, tmp_path):
             trail.run("failures", "--ledger", "echoed.db", "--out", "failed.jsonl", base_url=hostile),
             trail.run(*typed, "--job", "crash", program=(sys.executable, "-c", CRASH)),
         )
+        await later_commands(trail, typed, hostile)
     (tmp_path / "broken.db").write_bytes(b"SQLite format 3\0" + b"\xff" * 4000)
     await asyncio.gather(
         trail.run(*typed, "--ledger", "broken.db"),
-        trail.run("demo", "--records", "10") if level in {"plain", "very verbose"} else trail.run("demo", "--no"),
+        trail.run("demo", "--records", "10"),
         trail.run("import", f"http://127.0.0.1:1/x.jsonl?X-Amz-Signature={SIGNATURE}", "--type", KIND),
     )
     trail.search_files()
@@ -219,6 +220,26 @@ async def test_the_key_is_nowhere(level, make_sandbox, write_records, tmp_path):
     assert trail.leaks == []
     assert set(trail.codes) >= {0, 1, 2}
     assert reasons(tmp_path / "echoed.db")
+
+
+async def later_commands(trail: Trail, typed: tuple[str, ...], hostile: str) -> None:
+    """Those that check, mend, repeat and condense, at a server that answers and at one that repeats what it is sent."""
+    records = typed[1:]
+    period = ("--from", "7d", "--to", "2100-01-01", "--window", "1w")
+    await asyncio.gather(
+        trail.run("verify", "--job", "one"),
+        trail.run("status", "--job", "one", "--refresh"),
+        trail.run("ledger", "rebuild", *records, "--job", "anew", "--ledger", "anew.db"),
+        trail.run("export", "--incremental", "--out", "increments", "--ledger", "increments.db"),
+        trail.run("backfill", "export", "--out", "windows", "--ledger", "windows.db", *period),
+    )
+    await asyncio.gather(
+        trail.run("retry", "--job", "one", "--errored"),
+        trail.run("compact", "--from", "increments", "--to", "newest"),
+        trail.run("verify", "--job", "one", base_url=hostile),
+        trail.run("ledger", "rebuild", *records, "--job", "bad", "--ledger", "bad.db", base_url=hostile),
+        trail.run("backfill", "export", "--out", "refused2", "--ledger", "refused2.db", *period, base_url=hostile),
+    )
 
 
 async def video_tasks(base_url: str) -> None:

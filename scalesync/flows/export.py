@@ -33,7 +33,7 @@ from scalesync.model import ExportSummary, JsonObject, RequestClass, Target
 from scalesync.platforms.download import Downloader
 from scalesync.ports import JobSpec
 from scalesync.records.manifest import Manifest
-from scalesync.times import iso
+from scalesync.times import iso, milliseconds
 
 
 async def run_export(
@@ -162,10 +162,12 @@ class ExportRun:
         return summary
 
     async def _work(self, folder: Folder, manifest: Manifest | None) -> ExportSummary:
-        now_ms = self._connection.platform.server_now_ms
-        if self._options.incremental:
-            await recall_versions(self._store, folder, manifest, self._observer)
+        # The Date header is cut to the second, so a quick second run may seem to begin before the first one did.
+        before_ms = milliseconds(manifest.watermark) if manifest is not None else 0
+        now_ms = max(self._connection.platform.server_now_ms, before_ms)
         plan = self._plan = await begin(self._options, self._store, folder, manifest, now_ms)
+        if self._options.incremental:
+            await recall_versions(plan, self._store, folder, manifest, self._observer)
         gate = self._connection.gate
         async with Downloader(folder.responses, gate, allow_http=self._settings.allow_http) as downloader:
             self._keep_responses(downloader, plan, folder)

@@ -89,6 +89,7 @@ class ExportPlan:
     """What one run reads: its server time, filters, slices and output.
 
     window: of updates, for an increment. figures: of result files that the run had fetched before it was stopped.
+    fresh: begun anew. versions_hold: the ledger's versions are those of the manifest's files.
     """
 
     started_ms: int
@@ -99,6 +100,8 @@ class ExportPlan:
     window: tuple[int, int] | None
     full_check: bool = False
     figures: JsonObject = field(default_factory=dict)
+    fresh: bool = False
+    versions_hold: bool = False
 
     def full_check_due(self, options: ExportOptions, manifest: Manifest | None) -> bool:
         """Whether --full-every asks for a check of everything in this run."""
@@ -132,20 +135,35 @@ async def begin(
     """Take up the unfinished run when it asks the same question, else begin anew at the server's time."""
     form = form_of(options, section)
     stored = await store.load()
-    if stored is not None and not stored.done and stored.plan["form"] == form:
-        # Killed between the manifest's rename and its record: that run is finished all the same.
-        committed = manifest is not None and manifest.watermark == iso(stored.plan["started_ms"])
-        plan = None if committed else await _take_up(options, store, folder, stored)
-        if plan is not None:
-            return plan
+    # Killed between the manifest's rename and its record: that run is finished all the same.
+    finished = stored is not None and (stored.done or _is_of(manifest, stored.plan))
+    if stored is not None and not finished and stored.plan["form"] == form:
+        taken_up = await _take_up(options, store, folder, stored)
+        if taken_up is not None:
+            return taken_up
     first = _window_start(options, manifest)
-    plan_json = {"form": form, "started_ms": now_ms, "first_ms": first, "section": asdict(section)}
+    run = _runs(manifest) + 1
+    plan_json = {"form": form, "run": run, "started_ms": now_ms, "first_ms": first, "section": asdict(section)}
     await store.begin(iso(now_ms), plan_json)
     await anyio.to_thread.run_sync(folder.clean, set(), set())
     plan = _plan(options, store, folder, plan_json)
+    plan.fresh = True
+    plan.versions_hold = finished and stored is not None and _is_of(manifest, stored.plan)
     lo = plan.selection.bounds.get("created_after", 0)
     plan.slices = [Slice.over(1, lo, plan.selection.bounds.get("created_before", now_ms + CLOCK_GRAIN_MS))]
     return plan
+
+
+def _runs(manifest: Manifest | None) -> int:
+    """How many runs stand behind a manifest."""
+    return 0 if manifest is None else int(manifest.extra.get("runs", 1))
+
+
+def _is_of(manifest: Manifest | None, plan: JsonObject) -> bool:
+    """Whether the manifest is the one that a run committed."""
+    if manifest is None or manifest.watermark is None:
+        return False
+    return manifest.watermark == iso(plan["started_ms"]) and _runs(manifest) == plan.get("run", _runs(manifest))
 
 
 def form_of(options: ExportOptions, section: Section = WHOLE) -> JsonObject:
@@ -228,7 +246,7 @@ async def finished_run(
         extra={
             "form": shape_of(options),
             "full_at": full_at or iso(plan.started_ms),
-            "runs": (before.extra.get("runs", 1) if before else 0) + 1,
+            "runs": _runs(before) + 1,
         },
     )
 

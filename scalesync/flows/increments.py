@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -24,31 +24,23 @@ from scalesync.times import iso, milliseconds
 GROUP = 5_000  # tasks per window of the check of everything: one request each
 
 
-async def recall_versions(store: ExportStore, folder: Folder, manifest: Manifest | None, observer: Observer) -> None:
-    """Make sure that the ledger knows the versions which the folder's files hold.
+async def recall_versions(
+    plan: ExportPlan, store: ExportStore, folder: Folder, manifest: Manifest | None, observer: Observer
+) -> None:
+    """Make sure that a run begun anew knows just the versions which the folder's files hold.
 
-    Where the ledger is new, was lost, or stands behind the folder (its last finished run is not the manifest's), the
-    files are read again: they are the truth.
+    The ledger may be new or lost, may stand behind the folder, or may know versions of a run that was given up before
+    its files counted. Then the files are read again: they are the truth.
     """
-    if manifest is None:
-        if await store.load() is None:
-            await store.forget_versions()
+    if not plan.fresh or (plan.versions_hold and await store.version_count()):
         return
-    stored = await store.load()
-    if stored is not None and await store.version_count() and not _behind(stored.plan, manifest):
+    await store.forget_versions()
+    if manifest is None:
         return
     observer.note("reading back which versions the files of this folder hold")
-    await store.forget_versions()
     batches = _batches(folder, manifest)
     while (batch := await anyio.to_thread.run_sync(next, batches, None)) is not None:
         await store.commit(Commit(versions=batch))
-
-
-def _behind(plan: Mapping[str, object], manifest: Manifest) -> bool:
-    """Whether the ledger's newest run began before the manifest's and is not the one going on from it."""
-    started = plan["started_ms"]
-    assert isinstance(started, int)
-    return started < milliseconds(manifest.watermark)
 
 
 def _batches(folder: Folder, manifest: Manifest) -> Iterator[dict[str, Version]]:

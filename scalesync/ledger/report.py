@@ -87,11 +87,13 @@ def _export_counts(db: sqlite3.Connection, job: int) -> dict[str, int]:
     entries = [
         json.loads(entry) for (entry,) in db.execute("SELECT entry FROM files WHERE job=? AND kind='tasks'", (job,))
     ]
-    return {
+    known = db.execute("SELECT count(*) FROM versions WHERE job=? AND matched", (job,)).fetchone()[0]
+    counts = {
         "tasks": sum(entry["rows"] for entry in entries),
         "files": len(entries),
         "bytes": sum(entry["bytes"] for entry in entries),
     }
+    return counts | ({"tasks over all increments": known} if known else {})
 
 
 @dataclass(frozen=True, slots=True)

@@ -238,3 +238,33 @@ async def test_other_filters_or_an_updated_range_are_refused(world, export):
         await export(world, status=("completed",))
     with pytest.raises(ConfigError, match="range of updates"):
         await export(world, updated_after="7d")
+
+
+async def test_versions_of_a_run_that_was_given_up_are_forgotten(world, export, tmp_path, settings_for, notebook):
+    world.create(30)
+    world.now[0] += MINUTE
+    await export(world)
+    world.now[0] += MINUTE
+    world.create(20)
+    world.now[0] += MINUTE
+    # Stopped half way: some pages are durable, their file does not count yet, and then it is gone.
+    world.sandbox.faults.replace([FaultRule(kind="error", on="list", status=401, at=(3, 4))])
+    stopped = await export(world, page_size=5)
+    assert stopped.exit_code == 3
+    world.sandbox.faults.replace([])
+    parts = list((tmp_path / "inc").glob(".part-*"))
+    assert parts
+    for part in parts:
+        part.unlink()
+    await export(world, page_size=5)
+    assert newest(tmp_path / "inc") == matching(world, None)
+
+
+async def test_a_watermark_never_goes_back(world, export, tmp_path):
+    world.create(3)
+    marks = []
+    for _ in range(4):
+        world.now[0] += 300  # the Date header stays within its second
+        await export(world)
+        marks.append(json.loads((tmp_path / "inc" / "manifest.json").read_bytes())["watermark"])
+    assert marks == sorted(marks)

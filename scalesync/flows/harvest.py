@@ -125,7 +125,8 @@ class Harvest:
         """Read every slice that is not done. Raises what a call or the log raises."""
         self._next = max(self._next, 1 + max(slice_.number for slice_ in slices))
         self.figures.unsettled += sum(slice_.unsettled for slice_ in slices)
-        self._resumed = {slice_.number for slice_ in slices if slice_.pages and not slice_.done}
+        begun = (slice_ for slice_ in slices if not slice_.done and (slice_.pages or slice_.readings > 1))
+        self._resumed = {slice_.number for slice_ in begun}
         self._queue.extend(slice_ for slice_ in slices if not slice_.done)
         async with anyio.create_task_group() as group:
             while self._queue or self._running:
@@ -153,6 +154,11 @@ class Harvest:
 
     async def _read(self, slice_: Slice) -> None:
         try:
+            # A repeated reading that an earlier run began must know what the reading before it wrote.
+            repeated = slice_.readings > 1 and slice_.number in self._resumed
+            if repeated and not await self._recall(slice_):
+                await self._tell(slice_)
+                return
             while not slice_.finished:
                 await self._page(slice_)
             await self._conclude(slice_)
@@ -216,7 +222,9 @@ class Harvest:
     def _give(self, slice_: Slice, created: Sequence[int]) -> list[Slice]:
         readers = self._readers()
         idle = readers - len(self._running) - len(self._queue) - self._promised
-        parts = parts_for(slice_, self._running.values(), idle, readers) if self._ordered else 0
+        # A repeated reading keeps its range: only it knows which of these tasks are in the files.
+        whole = slice_.readings > 1 or not self._ordered
+        parts = 0 if whole else parts_for(slice_, self._running.values(), idle, readers)
         given = give_away(slice_, created, parts, range(self._next, self._next + parts))
         self._next += len(given)
         return given
@@ -233,6 +241,9 @@ class Harvest:
             await self._log.put(Entry(slices=[again.state()]))
             self._queue.append(again)
             return
+        await self._tell(slice_)
+
+    async def _tell(self, slice_: Slice) -> None:
         slice_.unsettled = True
         self.figures.unsettled += 1
         self._note(f"the server listed {slice_.listed} tasks but counted {slice_.last_total}; told as unsettled")

@@ -47,6 +47,7 @@ class OutputLog:
         self._ready = anyio.Event()
         self._durable = anyio.Event()
         self._since = time.monotonic()
+        self._busy = anyio.Lock()  # a stop must not close files under a group that is being written
         self._error: Exception | None = None
 
     async def put(self, entry: Entry) -> None:
@@ -70,23 +71,27 @@ class OutputLog:
                 raise
 
     async def _group(self) -> None:
+        with anyio.CancelScope(shield=True):
+            async with self._busy:
+                await self._take_group()
+
+    async def _take_group(self) -> None:
         group, self._waiting = self._waiting, []
         self._ready = anyio.Event()
         durable, self._durable = self._durable, anyio.Event()
-        with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(self._write, group)
-            for entry in group:
-                for state in entry.slices:
-                    self._held.slices[state["number"]] = state
-                self._held.versions.update(entry.versions)
-            self._held_pages += len(group)
-            full = any(writer.full for writer in self._writers.values())
-            if full or time.monotonic() - self._since > SEGMENT_S:
-                await self._finish()
-            elif self._resumable:
-                await self._sync()
-            elif self._held_pages > BACKLOG * 100:
-                await self._finish()
+        await anyio.to_thread.run_sync(self._write, group)
+        for entry in group:
+            for state in entry.slices:
+                self._held.slices[state["number"]] = state
+            self._held.versions.update(entry.versions)
+        self._held_pages += len(group)
+        full = any(writer.full for writer in self._writers.values())
+        if full or time.monotonic() - self._since > SEGMENT_S:
+            await self._finish()
+        elif self._resumable:
+            await self._sync()
+        elif self._held_pages > BACKLOG * 100:
+            await self._finish()
         durable.set()
 
     def _write(self, group: Sequence[Entry]) -> None:
@@ -127,21 +132,23 @@ class OutputLog:
     async def close(self) -> None:
         """Write what waits and finish every file."""
         with anyio.CancelScope(shield=True):
-            if self._waiting:
-                await self._group()
-            await self._finish()
+            async with self._busy:
+                if self._waiting:
+                    await self._take_group()
+                await self._finish()
 
     async def put_down(self) -> None:
         """Stop in order: what was read stays, in files that can be gone on with."""
         with anyio.CancelScope(shield=True):
-            try:
-                if self._error is None and self._waiting:
-                    await self._group()
-                if self._error is None and not self._resumable:
-                    await self._finish()
-            finally:
-                for writer in self._writers.values():
-                    writer.leave()
+            async with self._busy:
+                try:
+                    if self._error is None and self._waiting:
+                        await self._take_group()
+                    if self._error is None and not self._resumable:
+                        await self._finish()
+                finally:
+                    for writer in self._writers.values():
+                        writer.leave()
 
     async def take_up(self) -> None:
         """Go on with the open files of the run before, cut to what was durable.

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import stat
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -82,7 +83,8 @@ def test_a_database_of_another_program_is_refused_and_left_alone(tmp_path):
     before = path.read_bytes()
     with pytest.raises(LedgerUnusable, match="another program"):
         open_ledger(path, create=True, note=quiet)
-    assert Database(path).table_names() == ["photos"]
+    with closing(Database(path)) as again:
+        assert again.table_names() == ["photos"]
     assert len(before) == path.stat().st_size
 
 

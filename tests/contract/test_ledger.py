@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -198,7 +199,8 @@ async def test_events_tell_the_history_of_what_was_out_of_the_ordinary(tmp_path)
     await job.settle([Settled("k0", RowState.FAILED, status=400, reason="no", event="refused")])
     await job.settle([Settled("k1", RowState.CREATED, ref="t")])
     ledger.close()
-    events = Database(tmp_path / "l.db")["events"].rows
+    with closing(Database(tmp_path / "l.db")) as db:
+        events = list(db["events"].rows)
     assert [(row["unique_id"], row["event"]) for row in events] == [("k0", "refused")]
 
 
@@ -208,6 +210,7 @@ async def test_the_views_for_people_agree_with_the_counts(tmp_path):
     await admit(job, outs(3))
     await job.settle([Settled("k0", RowState.CREATED, ref="t")])
     ledger.close()
-    found = {row["state"]: row["records"] for row in Database(tmp_path / "l.db")["job_summary"].rows}
+    with closing(Database(tmp_path / "l.db")) as db:
+        found = {row["state"]: row["records"] for row in db["job_summary"].rows}
     assert found == {"created": 1, "sending": 2}
     assert str(LIVE) == "https://a.test/v1 (live, account default)"

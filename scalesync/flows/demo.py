@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import anyio
 import orjson
@@ -226,20 +228,35 @@ def _environment(sandbox: Sandbox) -> dict[str, str]:
     return {**os.environ, "SCALE_API_KEY": DEMO_KEY, "SCALE_API_URL": sandbox.base_url}
 
 
+@contextmanager
+def _importing(home: Path, sandbox: Sandbox) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
+    """The second import as a process, and what it prints; killed on the way out unless it has ended.
+
+    Not the loop's own kind of process: a Ctrl-C ends the loop before that kind has closed its pipes, which it tells
+    with a traceback.
+    """
+    with (
+        tempfile.TemporaryFile() as said,
+        subprocess.Popen(  # noqa: S603 - this program itself, without a shell
+            _command(home), env=_environment(sandbox), stdin=subprocess.DEVNULL, stdout=said, stderr=said
+        ) as process,
+    ):
+        try:
+            yield process, said
+        finally:
+            process.kill()
+
+
 async def _import_and_kill(home: Path, sandbox: Sandbox, records: int, observer: Observer) -> int:
     """Start the second import, kill it when half of its tasks exist; returns how many do."""
     world = sandbox.store.world("live")
     before, started = world.count(), time.monotonic()
-    async with await anyio.open_process(
-        _command(home), env=_environment(sandbox), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
-        while process.returncode is None and world.count() - before < records // 2:
+    with _importing(home, sandbox) as (process, _):
+        while process.poll() is None and world.count() - before < records // 2:
             await anyio.sleep(POLL_S)
             observer.progress(_progress(world.count() - before, records, time.monotonic() - started, sandbox))
         if process.returncode is not None:
             raise ScalesyncError(f"the demo's second import ended by itself with exit code {process.returncode}")
-        process.kill()
-        await process.wait()
     while True:  # what the server had received is still carried out
         if not sandbox.journal.in_flight:
             return world.count() - before
@@ -262,11 +279,15 @@ def _progress(done: int, total: int, seconds: float, sandbox: Sandbox) -> Progre
 
 async def _resume(home: Path, sandbox: Sandbox) -> dict[str, Any]:
     """Run the killed command again, to its end; returns its summary."""
-    ended = await anyio.run_process(_command(home), env=_environment(sandbox), check=False)
-    if ended.returncode:
-        text = (ended.stderr or ended.stdout).decode("utf-8", "replace").strip().removeprefix("scalesync: ")
-        raise ScalesyncError(f"the demo's resumed import ended with exit code {ended.returncode}: {text}")
-    summary: dict[str, Any] = orjson.loads(ended.stdout)
+    with _importing(home, sandbox) as (process, said):
+        while process.poll() is None:
+            await anyio.sleep(POLL_S)
+        said.seek(0)
+        text = said.read()
+    if process.returncode:
+        reason = text.decode("utf-8", "replace").strip().removeprefix("scalesync: ")
+        raise ScalesyncError(f"the demo's resumed import ended with exit code {process.returncode}: {reason}")
+    summary: dict[str, Any] = orjson.loads(text.splitlines()[-1])
     return summary
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from scalesync.engine.retry import RetryPolicy
 from scalesync.events import Progress
 from scalesync.sandbox import FaultRule, Sandbox, SandboxConfig
 
+NOBODY = 65534
 PROJECT = "letters"
 KIND = "categorization"
 
@@ -100,6 +102,22 @@ def write_records(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def plain_user() -> Iterator[Path]:
+    """A folder of a user who may not do everything; root becomes nobody until the test is over."""
+    with tempfile.TemporaryDirectory(prefix="scalesync-") as name:
+        folder = Path(name)
+        if os.geteuid() != 0:
+            yield folder
+            return
+        os.chown(folder, NOBODY, NOBODY)
+        os.setresuid(NOBODY, NOBODY, 0)
+        try:
+            yield folder
+        finally:
+            os.setresuid(0, 0, 0)
 
 
 def shared_data() -> Path | None:

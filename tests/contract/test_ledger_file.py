@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 import stat
 import threading
@@ -112,12 +111,11 @@ def test_a_ledger_that_must_be_there_and_is_not_is_told(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere; the test of `translate` covers the words")
 @pytest.mark.parametrize("what", ["file", "folder"])
-def test_a_read_only_ledger_is_told(what, tmp_path):
-    path = tmp_path / "l.db"
+def test_a_read_only_ledger_is_told(what, plain_user):
+    path = plain_user / "l.db"
     open_ledger(path, create=True, note=quiet).close()
-    place = path if what == "file" else tmp_path
+    place = path if what == "file" else plain_user
     place.chmod(0o400 if what == "file" else 0o500)
     try:
         with pytest.raises(LedgerUnusable, match="read-only"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import signal
 import sys
@@ -130,8 +131,8 @@ def run(args: Sequence[str]) -> int:
     """Run one command line and return its exit code; nothing but the code and the output leaves here."""
     signal.signal(signal.SIGTERM, _interrupt)
     for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     invocation = Invocation()
     invocation.mask.add(os.environ.get("SCALE_API_KEY", ""))
     try:

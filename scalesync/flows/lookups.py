@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 
 import anyio
 
@@ -76,7 +77,7 @@ class Finder:
             if name is not None:
                 self._projects.add(name)
                 with suppress(Refused):
-                    await self._connection.call(lambda name=name: platform.know_project(name))  # type: ignore[misc]
+                    await self._connection.call(partial(platform.know_project, name))
 
     async def read(self, refs: Sequence[str]) -> Mapping[str, Finding]:
         """Tasks by the platform's own ids, one call each."""

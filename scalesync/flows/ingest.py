@@ -248,15 +248,26 @@ class ImportRun:
 
     # --- the end -------------------------------------------------------------------------------
 
+    def _share(self) -> float | None:
+        """How much of the input is settled; None where that cannot be told.
+
+        Bytes run ahead of records: a small file is read into memory at once. So its end says nothing before the
+        reading is over, and what was read but is not settled does not count.
+        """
+        total, taken = self._plan.total_bytes, self._preparer.taken
+        read = self._reading.bytes_before + self._reading.consumed
+        if not total or not taken or (read >= total and not self._reading.whole):
+            return None
+        part = 1.0 if self._reading.whole else min(1.0, read / total)
+        return part * max(0.0, 1 - self._dispatcher.queue.outstanding / taken)
+
     def _progress(self) -> Progress:
         tally = self._dispatcher.tally
-        total = self._plan.total_bytes
-        read = self._reading.bytes_before + self._reading.consumed
         return Progress(
             phase="import",
             done=tally.settled - tally.exhausted,
             total=None,
-            share=min(1.0, read / total) if total else None,
+            share=self._share(),
             failed=tally.failed + tally.conflicts + self._invalid,
             throttled=self._connection.transport.counters.throttled,
             rate=self._meter.rate(tally.settled),

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from scalesync.errors import ConfigError, NameBound
+from scalesync.flows.ingest import run_import
 from scalesync.flows.inspect import job_status, list_failures
+from scalesync.flows.options import ImportOptions
 from scalesync.ledger.store import SqliteLedger
 from scalesync.model import ImportSummary
 from scalesync.ports import JobSpec
-from tests.conftest import letter
+from tests.conftest import FAST, KIND, PROJECT, letter
 from tests.flows.conftest import creates, requests
 
 
@@ -269,3 +271,13 @@ async def test_the_derived_name_follows_what_was_asked_and_not_how(make_sandbox,
     elsewhere = await bring(sandbox, source, type="textcollection", project=None, sets=("fields=[]",), dry_run=True)
     assert plain.job == slower.job
     assert plain.job != elsewhere.job
+
+
+async def test_progress_never_says_more_than_is_settled(make_sandbox, settings_for, write_records, notebook):
+    sandbox = await make_sandbox()
+    options = ImportOptions(sources=(str(write_records(600)),), type=KIND, project=PROJECT)
+    await run_import(options, settings_for(sandbox, rate="500"), notebook, limits=FAST, signals=False)
+    told = [(look.share, look.done) for look in notebook.snapshots if look.share is not None]
+    assert told[-1] == (1.0, 600)
+    assert all(share <= done / 600 + 0.01 for share, done in told)
+    assert len(notebook.snapshots) > len(told)

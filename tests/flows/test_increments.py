@@ -174,7 +174,7 @@ async def test_increments_over_a_drawn_history_equal_a_full_export(seed, status,
     world.create(10)
     for _ in range(6):
         for _ in range(rng.randrange(12)):
-            world.now[0] += rng.choice([0, 0, 1, 500, MINUTE, 15 * MINUTE])
+            world.now[0] += rng.choice([0, 0, 0, 1, 1, 500, MINUTE, 15 * MINUTE, 365 * 24 * 60 * MINUTE])
             if rng.random() < 0.3:
                 world.create(hidden_ms=rng.choice([0, 0, 5_000, 9 * MINUTE]))
             else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 JsonObject = dict[str, Any]
 
@@ -41,8 +41,7 @@ class RequestClass(StrEnum):
 # --- sources -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class SourceRecord:
+class SourceRecord(NamedTuple):
     """One record as the source holds it. line: 1-based line (text) or record number (others)."""
 
     line: int
@@ -71,7 +70,8 @@ class Outgoing:
     """One record on its way to the platform.
 
     key: unique_id. content: 16-byte hash of the canonical source record. body: the encoded create call.
-    intent_ms: when the intent became durable, server time in ms. attempts: requests sent so far by this run;
+    shape: the same number for bodies with the same fields. intent_ms: when the intent became durable, server time in
+    ms. attempts: requests sent so far by this run;
     unclear: those of them whose outcome was not known; one more when an earlier run left the record in doubt.
     """
 
@@ -82,6 +82,7 @@ class Outgoing:
     line: int
     project: str | None = None
     batch: str | None = None
+    shape: int = -1
     intent_ms: int = 0
     attempts: int = 0
     unclear: int = 0
@@ -102,8 +103,7 @@ class OutcomeKind(Enum):
     NOT_ALLOWED = "not_allowed"  # the key or account: stop the job
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """The answer for one record. ref: the platform's id, of the other task when TAKEN.
 
     A platform that answers with a command to poll reports UNKNOWN with `ticket` set; settling finds it.
@@ -186,8 +186,7 @@ class RecordState(StrEnum):
     CHANGED = "changed_after_creation"
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """The end of one row's journey in this run, or its return to pending.
 
     reason: one sentence for failures and conflicts. detail: JSON-able, such as field differences.

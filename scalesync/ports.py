@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from scalesync.model import (
     Aside,
@@ -133,8 +133,7 @@ class Verb(Enum):
     SKIP = "skip"  # finished before, nothing to do
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(NamedTuple):
     """What the ledger says of one record. new: no task is known under this key yet. home: the row is this job's."""
 
     verb: Verb

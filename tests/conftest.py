@@ -46,6 +46,17 @@ def notebook() -> Notebook:
     return Notebook()
 
 
+TRANSPORTS = ("lean", "session")
+
+
+@pytest.fixture(params=TRANSPORTS)
+def each_transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The test runs once on each way to the server; subprocesses that are given the environment follow."""
+    name = str(request.param)
+    monkeypatch.setenv("SCALESYNC_TRANSPORT", name)
+    return name
+
+
 SandboxMaker = Callable[..., Any]
 
 

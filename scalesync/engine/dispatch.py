@@ -141,7 +141,8 @@ class Dispatcher:
                 await self.queue.change()
 
     def _grow(self, group: TaskGroup) -> None:
-        wanted = min(self._pace.width(RequestClass.CREATE), self._workers + len(self.queue.ready))
+        useful = self._workers - self.queue.parked + len(self.queue.ready)
+        wanted = min(self._pace.width(RequestClass.CREATE), useful)
         while self._workers < wanted and self.stopped is None:
             self._workers += 1
             group.start_soon(self._work)
@@ -153,21 +154,23 @@ class Dispatcher:
             while self.stopped is None and self._workers <= self._pace.width(RequestClass.CREATE):
                 record = self.queue.take()
                 if record is None:
-                    return
-                await self._send(record)
+                    await self.queue.park()
+                else:
+                    await self._send(record)
         finally:
             self._workers -= 1
+            self.queue.pass_on()
             self.queue.signal()
 
     async def _send(self, record: Outgoing) -> None:
         self._sending[record.key] = record
         self.tally.retries += record.attempts > 0
-        (outcome,) = await self._platform.send([record])
+        (outcome,) = await self._platform.send((record,))
         if outcome.kind is OutcomeKind.NOT_ALLOWED:
             # One refusal may be a slip of the server; the second call decides for the whole run.
             record.attempts += 1
             self.tally.retries += 1
-            (outcome,) = await self._platform.send([record])
+            (outcome,) = await self._platform.send((record,))
         record.attempts += 1
         del self._sending[record.key]
         if outcome.kind is OutcomeKind.CREATED:

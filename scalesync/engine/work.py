@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 import itertools
 import time
@@ -42,6 +43,8 @@ class WorkQueue:
     doubts: deque[Doubt] = field(default_factory=deque)
     outstanding: int = 0
     closed: bool = False
+    _parked: deque[asyncio.Future[None]] = field(default_factory=deque)
+    _full: bool = False
     _delayed: list[tuple[float, int, Outgoing | Doubt]] = field(default_factory=list)
     _order: itertools.count[int] = field(default_factory=itertools.count)
     _changed: anyio.Event = field(default_factory=anyio.Event)
@@ -56,20 +59,23 @@ class WorkQueue:
         self.outstanding += len(records) + len(doubts)
         self.ready.extend(records)
         self.doubts.extend(doubts)
+        self._wake(len(records))
         self.signal()
         while not self.closed and (len(self.ready) > HIGH_WATER or self.outstanding > MAX_OUTSTANDING):
-            self._room = anyio.Event()
+            self._room, self._full = anyio.Event(), True
             await self._room.wait()
 
     def close(self) -> None:
         """Nobody waits for room any more: the run is stopping."""
         self.closed = True
-        self._room.set()
+        self._make_room()
+        self._wake(len(self._parked))
         self.signal()
 
     def again(self, record: Outgoing) -> None:
         """Back to the front: it was here first."""
         self.ready.appendleft(record)
+        self._wake(1)
         self.signal()
 
     def doubt(self, doubt: Doubt, delay_s: float = 0.0) -> None:
@@ -94,9 +100,41 @@ class WorkQueue:
         if not self.ready:
             return None
         record = self.ready.popleft()
-        if len(self.ready) <= HIGH_WATER // 2:
-            self._room.set()
+        if self._full and len(self.ready) <= HIGH_WATER // 2:
+            self._make_room()
         return record
+
+    async def park(self) -> None:
+        """Wait until a record may be ready; whoever is woken and takes none calls `pass_on`."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._parked.append(future)
+        try:
+            await future
+        except BaseException:
+            if future.done() and not future.cancelled():
+                self.pass_on()
+            raise
+
+    @property
+    def parked(self) -> int:
+        """How many wait in `park`."""
+        return len(self._parked)
+
+    def pass_on(self) -> None:
+        """Wake another one for what is ready."""
+        if self.ready:
+            self._wake(1)
+
+    def _wake(self, count: int) -> None:
+        while count > 0 and self._parked:
+            future = self._parked.popleft()
+            if not future.done():
+                future.set_result(None)
+                count -= 1
+
+    def _make_room(self) -> None:
+        self._full = False
+        self._room.set()
 
     def take_doubts(self, limit: int) -> list[Doubt]:
         """Up to `limit` doubts that are due, oldest first."""
@@ -105,8 +143,8 @@ class WorkQueue:
     def ended(self, count: int = 1) -> None:
         """Records left the engine."""
         self.outstanding -= count
-        if self.outstanding <= MAX_OUTSTANDING:
-            self._room.set()
+        if self._full and self.outstanding <= MAX_OUTSTANDING:
+            self._make_room()
         if self.outstanding == 0:
             self.signal()
 
@@ -133,6 +171,7 @@ class WorkQueue:
                 self.doubts.append(item)
             else:
                 self.ready.append(item)
+                self._wake(1)
             self.signal()
 
     def unsent(self) -> list[Outgoing]:

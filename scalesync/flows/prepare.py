@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -102,6 +103,13 @@ class Preparer:
 
 
 async def read_blocks(blocks: Iterator[Block]) -> AsyncIterator[Block]:
-    """The blocks of a source, each read in a thread, for a source may be slow."""
-    while (block := await in_daemon(lambda: next(blocks, None))) is not None:
-        yield block
+    """The blocks of a source, each read in a thread, for a source may be slow, and one ahead of its use."""
+    ahead = asyncio.ensure_future(in_daemon(lambda: next(blocks, None)))
+    try:
+        while (block := await ahead) is not None:
+            ahead = asyncio.ensure_future(in_daemon(lambda: next(blocks, None)))
+            yield block
+    finally:
+        ahead.cancel()
+        if ahead.done() and not ahead.cancelled():
+            ahead.exception()  # nobody will ask for it any more

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from scalesync.config import Settings
 from scalesync.engine.dispatch import EngineLimits
@@ -155,7 +154,7 @@ class Recorder:
         if settled is None:
             return Settled(record.key, RowState.SENDING)
         if self._whole and settled.state is not RowState.CONFLICT:
-            return replace(settled, event=None)  # a million rows that are as they should be make no history
+            return settled._replace(event=None)  # a million rows that are as they should be make no history
         return settled
 
     def _show(self) -> None:

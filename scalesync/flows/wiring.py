@@ -19,7 +19,8 @@ from scalesync.flows.gate import StopGate
 from scalesync.model import RequestClass
 from scalesync.platforms.network import connections_allowed
 from scalesync.platforms.scale.platform import ScalePlatform, authorization
-from scalesync.platforms.transport import Deadlines, Transport
+from scalesync.platforms.exchange import Deadlines
+from scalesync.platforms.transport import Transport
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ from scalesync.errors import DiskFull, LedgerBusy, LedgerUnusable, ScalesyncErro
 from scalesync.ledger.schema import migrate
 
 BUSY_TIMEOUT_S = 30.0
+# 32 MB: with ids in no order each commit touches pages all over, and most of them several times between checkpoints.
+CHECKPOINT_PAGES = 8000
 
 # WAL keeps its index in shared memory, which these file systems do not share between machines (sqlite.org/wal.html).
 NETWORK_FILE_SYSTEMS = frozenset(
@@ -42,6 +44,7 @@ def open_ledger(
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("PRAGMA foreign_keys=ON")
             connection.execute("PRAGMA cache_size=-16384")
+            connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
             _migrate(connection, path)
         except BaseException:
             connection.close()

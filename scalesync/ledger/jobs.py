@@ -23,6 +23,7 @@ class JobStore:
         self._job = job
         self._run = run
         self._target = target
+        self._fresh = True  # the last records admitted were all new, and the next ones may be
 
     # --- for stores of one kind of job, such as `exports` -----------------------------------------
 
@@ -57,7 +58,8 @@ class JobStore:
         def work(db: sqlite3.Connection) -> Sequence[Admission]:
             place = rows.Place(self._target, self._job, self._run)
             rows.drop_asides(db, place, _stretches([*records, *asides]))
-            admissions = rows.admit(db, place, records, now_ms=now_ms, recheck=recheck)
+            admissions = rows.admit(db, place, records, now_ms=now_ms, recheck=recheck, fresh=self._fresh)
+            self._fresh = all(admission.new for admission in admissions)
             rows.write_asides(db, place, asides)
             return admissions
 

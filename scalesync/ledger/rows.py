@@ -4,15 +4,37 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from scalesync.ledger.states import Known, Move
 from scalesync.ledger.states import admit as decide
 from scalesync.model import Aside, Outgoing, RecordState, RowState, Settled
 from scalesync.ports import Admission
 
+T = TypeVar("T")
 CHUNK = 500
+
+# Many rows in one statement: the thread keeps to SQLite for all of them, and does not ask for the interpreter's lock
+# again after each, which the loop beside it would make it wait for.
+_SIZES = (128, 32, 8, 1)
+_INSERT = {
+    size: "INSERT INTO rows (target, unique_id, state, job, source, line, content, intent_ms) VALUES "
+    + ",".join(["(?,?,?,?,?,?,?,?)"] * size)
+    + " ON CONFLICT (target, unique_id) DO NOTHING"
+    for size in _SIZES
+}
+# A row whose task is known stays as it is: of two jobs that send the same record at once, the later one cannot take
+# back what the earlier one found.
+_SETTLE = {
+    size: "WITH ends (key, state, ref, status, reason, detail, attempts) AS (VALUES "
+    + ",".join(["(?,?,?,?,?,?,?)"] * size)
+    + ") UPDATE rows SET state=ends.state, task_id=coalesce(ends.ref, task_id), status=ends.status,"
+    " reason=ends.reason, detail=ends.detail, attempts=rows.attempts+ends.attempts FROM ends"
+    f" WHERE rows.target=?{7 * size + 1} AND rows.unique_id=ends.key AND rows.state NOT IN ('created', 'adopted')"
+    for size in _SIZES
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,48 +63,40 @@ def load(db: sqlite3.Connection, target: int, job: int, keys: Sequence[str]) -> 
 
 
 def admit(
-    db: sqlite3.Connection, place: Place, records: Sequence[Outgoing], *, now_ms: int, recheck: bool
+    db: sqlite3.Connection, place: Place, records: Sequence[Outgoing], *, now_ms: int, recheck: bool, fresh: bool
 ) -> list[Admission]:
-    """Decide and write each record's move; keys within `records` are distinct."""
+    """Decide and write each record's move; keys within `records` are distinct.
+
+    fresh: expect that none of them is known. Right, it saves the look-ups; wrong, it costs the attempt.
+    """
+    if fresh and records and _insert(db, place, records, now_ms) == len(records):
+        for record in records:
+            record.intent_ms = now_ms
+        return [_new(now_ms)] * len(records)
     known = load(db, place.target, place.job, [record.key for record in records])
     admissions: list[Admission] = []
-    inserts: list[tuple[object, ...]] = []
+    news: list[Outgoing] = []
     moves: list[tuple[Outgoing, Move]] = []
     moved: list[Outgoing] = []
     asides: list[Aside] = []
     for record in records:
         before = known.get(record.key)
+        if before is None:
+            record.intent_ms = now_ms
+            admissions.append(_new(now_ms))
+            news.append(record)
+            continue
         move = decide(before, record.content, now_ms, recheck=recheck)
         record.intent_ms = move.intent_ms
-        state = move.state or (before.state if before is not None else RowState.SENDING)
-        admissions.append(
-            Admission(move.verb, state, move.intent_ms, new=before is None, home=before is None or before.home)
-        )
-        if before is None:
-            inserts.append(
-                (
-                    place.target,
-                    record.key,
-                    state.value,
-                    place.job,
-                    record.source,
-                    record.line,
-                    record.content,
-                    now_ms,
-                )
-            )
-        elif move.state is not None:
+        state = move.state or before.state
+        admissions.append(Admission(move.verb, state, move.intent_ms, new=False, home=before.home))
+        if move.state is not None:
             moves.append((record, move))
         elif before.home and before.place != (record.source, record.line):
             moved.append(record)
         if move.aside is not None:
             asides.append(Aside(record.source, record.line, move.aside, key=record.key))
-    if inserts:
-        db.executemany(
-            "INSERT INTO rows (target, unique_id, state, job, source, line, content, intent_ms)"
-            " VALUES (?,?,?,?,?,?,?,?)",
-            inserts,
-        )
+    _insert(db, place, news, now_ms)
     _write_moves(db, place, moves)
     if moved:
         db.executemany(
@@ -91,6 +105,41 @@ def admit(
         )
     write_asides(db, place, asides)
     return admissions
+
+
+def _new(now_ms: int) -> Admission:
+    """What becomes of a record whose key nobody knew."""
+    move = decide(None, b"", now_ms, recheck=False)
+    assert move.state is not None
+    return Admission(move.verb, move.state, move.intent_ms, new=True, home=True)
+
+
+def _insert(db: sqlite3.Connection, place: Place, records: Sequence[Outgoing], now_ms: int) -> int:
+    """Make rows for records; returns how many were made. When a key was known after all, none is."""
+    state = _new(now_ms).state.value
+    db.execute("SAVEPOINT fresh")
+    made = 0
+    for some in _pieces(records):
+        values: list[object] = []
+        for record in some:
+            values += (place.target, record.key, state, place.job, record.source, record.line, record.content, now_ms)
+        if db.execute(_INSERT[len(some)], values).rowcount != len(some):
+            break
+        made += len(some)
+    if made != len(records):
+        db.execute("ROLLBACK TO fresh")
+        made = 0
+    db.execute("RELEASE fresh")
+    return made
+
+
+def _pieces(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Pieces of a few fixed sizes: each size is one prepared statement."""
+    start = 0
+    for size in _SIZES:
+        while len(items) - start >= size:
+            yield items[start : start + size]
+            start += size
 
 
 def _write_moves(db: sqlite3.Connection, place: Place, moves: Sequence[tuple[Outgoing, Move]]) -> None:
@@ -130,23 +179,14 @@ def write_asides(db: sqlite3.Connection, place: Place, asides: Sequence[Aside]) 
 
 
 def settle(db: sqlite3.Connection, place: Place, settled: Sequence[Settled], at: str) -> None:
-    """Write outcomes and, for what was out of the ordinary, events.
-
-    A row whose task is known stays as it is: of two jobs that send the same record at once, the later one cannot
-    take back what the earlier one found.
-    """
-    db.executemany(
-        "UPDATE rows SET state=?, task_id=coalesce(?, task_id), status=?, reason=?, detail=?, attempts=attempts+?"
-        " WHERE target=? AND unique_id=? AND state NOT IN ('created', 'adopted')",
-        [
-            (
-                *(s.state.value, s.ref, s.status, s.reason),
-                *(None if s.detail is None else json.dumps(s.detail), s.attempts),
-                *(place.target, s.key),
-            )
-            for s in settled
-        ],
-    )
+    """Write outcomes and, for what was out of the ordinary, events."""
+    distinct = len({end.key for end in settled}) == len(settled)
+    for some in _pieces(settled) if distinct else ([end] for end in settled):
+        values: list[object] = []
+        for key, state, ref, status, reason, detail, attempts, _ in some:
+            values += (key, state.value, ref, status, reason, None if detail is None else json.dumps(detail), attempts)
+        values.append(place.target)
+        db.execute(_SETTLE[len(some)], values)
     events = [
         (at, place.run, place.target, s.key, s.event, json.dumps({"status": s.status, "reason": s.reason}))
         for s in settled

@@ -17,9 +17,10 @@ from yarl import URL
 from scalesync.config import is_loopback
 from scalesync.errors import ConfigError, OutcomeUnknown, Refused, RemoteError
 from scalesync.model import RequestClass
+from scalesync.platforms.exchange import USER_AGENT, Deadlines, Gate
 from scalesync.platforms.network import proxy_for, shown, tls_context, translate
 from scalesync.platforms.partial import CHUNK_BYTES, Partial, Stored
-from scalesync.platforms.transport import USER_AGENT, AttemptClock, Deadlines, Gate, handover_trace
+from scalesync.platforms.session import AttemptClock, handover_trace
 
 __all__ = ["Downloader", "Partial", "Stored"]
 

@@ -47,6 +47,17 @@ def proxy_for(url: str) -> str | None:
     return chosen
 
 
+def transport_wanted() -> str:
+    """How SCALESYNC_TRANSPORT wants small POSTs made: `auto` (lean where proven), `lean` or `session`.
+
+    Raises ConfigError for any other value.
+    """
+    wanted = os.environ.get("SCALESYNC_TRANSPORT", "") or "auto"
+    if wanted not in {"auto", "lean", "session"}:
+        raise ConfigError(f'SCALESYNC_TRANSPORT is "{wanted}"; write auto, lean or session, or unset it')
+    return wanted
+
+
 def connections_allowed(wanted: int) -> int:
     """As many connections as asked for, as far as the soft limit of open files leaves room for them."""
     if sys.platform == "win32":

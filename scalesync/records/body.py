@@ -16,6 +16,7 @@ from scalesync.records.jsonvalue import dumps, kind, strict_loads
 from scalesync.records.template import Template
 
 _PLACES = ("project", "batch")
+MOST_SHAPES = 1024  # records whose columns all differ must not fill the memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class BodyBuilder:
         # What an expression may name although the record has no such column.
         names = {*(self._unique_id.names if self._unique_id else ()), *(self._batch.names if self._batch else ())}
         self._lends = bool(names & {"type", *_PLACES})
+        self._shapes: dict[tuple[str, ...], int] = {}
 
     def build(self, record: SourceRecord, source: int) -> Outgoing:
         """The create call for one record. Raises RecordError with the reason in one sentence."""
@@ -78,7 +80,15 @@ class BodyBuilder:
             data = dumps(body)
         except ValueError as error:
             raise RecordError(str(error)) from None
-        return Outgoing(key, content, data, source, record.line, project, batch)
+        return Outgoing(key, content, data, source, record.line, project, batch, self._shape_of(body))
+
+    def _shape_of(self, body: JsonObject) -> int:
+        """A number for the body's fields; -1 once there are more kinds of bodies than anybody compares."""
+        fields = tuple(body)
+        shape = self._shapes.get(fields, -1)
+        if shape < 0 and len(self._shapes) < MOST_SHAPES:
+            shape = self._shapes[fields] = len(self._shapes)
+        return shape
 
     def _kept(self, record: JsonObject) -> JsonObject:
         """The record's own fields for the body, in a new object."""

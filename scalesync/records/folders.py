@@ -94,7 +94,7 @@ def read_folder(folder: str, every: bool, read_json: ReadJson, progress: Progres
             continue
         for item in _records(entry, read_json, progress):
             line += 1
-            yield replace(item, line=line)
+            yield item._replace(line=line) if isinstance(item, SourceRecord) else replace(item, line=line)
 
 
 def _records(entry: Entry, read_json: ReadJson, progress: Progress) -> Iterator[Item]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import mmap
 from enum import IntEnum
-from hashlib import blake2b
 
 SHARDS = 64
 _KEY_BYTES = 8
 _SLOT_BYTES = 12
+_KEY_MASK, _CONTENT_MASK = 2**64 - 1, 2**32 - 1
 _FULL = 0.82  # a table grows when it is fuller than that
 
 
@@ -112,9 +112,9 @@ def _table(size: int) -> tuple[memoryview[int], memoryview[int]]:
 
 
 def _key_mark(key: str) -> int:
-    # Zero marks an empty slot.
-    return int.from_bytes(blake2b(key.encode("utf-8", "surrogatepass"), digest_size=_KEY_BYTES).digest()) or 1
+    # Python's own hash is keyed anew in each process: nobody can choose keys that collide. Zero marks an empty slot.
+    return (hash(key) & _KEY_MASK) or 1
 
 
 def _content_mark(content: bytes) -> int:
-    return int.from_bytes(blake2b(content, digest_size=4).digest())
+    return hash(content) & _CONTENT_MASK

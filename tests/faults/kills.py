@@ -25,6 +25,7 @@ WIDTH = 64
 MOST_RUNS = 8
 PATIENCE_S = 50.0
 KILLED = -9
+KEPT = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "SCALESYNC_TRANSPORT")
 
 
 @dataclass(slots=True)
@@ -100,7 +101,7 @@ class Site:
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
     """Only what the program needs; nothing of the person's own settings."""
-    kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "TEMP", "TMP") if name in os.environ}
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     homes = dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "APPDATA"), str(folder))
     return {**kept, **homes, "PYTHONPATH": str(ROOT), "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring", **more}
 

@@ -20,7 +20,7 @@ from scalesync.errors import ConfigError, StopRun
 from scalesync.flows import export, wiring
 from scalesync.flows.export import run_export
 from scalesync.flows.options import ExportOptions
-from scalesync.platforms.transport import Deadlines
+from scalesync.platforms.exchange import Deadlines
 from scalesync.sandbox import Sandbox, SandboxConfig
 from tests.conftest import FAST, Notebook
 from tests.faults.killer import LETTERS, fill

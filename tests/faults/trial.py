@@ -19,7 +19,7 @@ from scalesync.flows import ingest, wiring
 from scalesync.flows.ingest import run_import
 from scalesync.flows.options import ImportOptions
 from scalesync.model import ImportSummary
-from scalesync.platforms.transport import Deadlines
+from scalesync.platforms.exchange import Deadlines
 from scalesync.sandbox import Sandbox, SandboxConfig
 from scalesync.sandbox.world import World
 from tests.conftest import FAST, KIND, PROJECT, Notebook, letter

@@ -32,9 +32,9 @@ from scalesync.flows.options import ExportOptions
 from scalesync.flows.responses import ResponseStore
 from scalesync.model import Finding, Presence, RequestClass
 from scalesync.platforms.download import Downloader
+from scalesync.platforms.exchange import Deadlines
 from scalesync.platforms.partial import Partial
 from scalesync.platforms.scale.documents import read_document
-from scalesync.platforms.transport import Deadlines
 from scalesync.sandbox import Sandbox
 from tests.flows.test_export import VIDEO, create
 

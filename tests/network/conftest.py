@@ -18,7 +18,7 @@ from scalesync.flows.export import run_export
 from scalesync.flows.ingest import run_import
 from scalesync.flows.options import ExportOptions, ImportOptions
 from scalesync.model import ExportSummary, ImportSummary
-from scalesync.platforms.transport import Deadlines
+from scalesync.platforms.exchange import Deadlines
 from tests.conftest import KIND, PROJECT, Notebook
 
 KEY = "live_k"

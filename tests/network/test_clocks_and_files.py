@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from multidict import CIMultiDict, CIMultiDictProxy
+from multidict import CIMultiDict
 
 from scalesync.errors import Unavailable
 from scalesync.flows import ingest
@@ -21,7 +21,7 @@ from scalesync.flows.wiring import make_gate
 from scalesync.ledger.store import SqliteLedger
 from scalesync.model import Mode, RequestClass, Target
 from scalesync.platforms.network import SPARE_FILES, connections_allowed
-from scalesync.platforms.transport import Reply, Transport
+from scalesync.platforms.transport import Transport
 from scalesync.ports import JobSpec
 from scalesync.sandbox import FaultRule
 from tests.conftest import KIND, PROJECT, letter
@@ -45,15 +45,15 @@ def clock(monkeypatch) -> Clock:
     return Clock(monkeypatch)
 
 
-def reply(date: str) -> Reply:
-    return Reply(200, CIMultiDictProxy(CIMultiDict({"Date": date})), b"")
+def dated(date: str) -> CIMultiDict[str]:
+    return CIMultiDict({"Date": date})
 
 
 @pytest.mark.parametrize("shift_s", [-HOUR_S, HOUR_S])
 def test_the_servers_time_does_not_jump_with_the_local_clock(shift_s, clock):
     transport = Transport("http://127.0.0.1:1/v1", "Bearer k", OpenGate())
     assert abs(transport.server_now_ms - time.time() * 1000) < 1000
-    transport._note(RequestClass.LIST, reply("Fri, 20 Nov 2026 12:00:00 GMT"), 0.1)
+    transport._note(RequestClass.LIST, 200, dated("Fri, 20 Nov 2026 12:00:00 GMT"), 0.1)
     before = transport.server_now_ms
     assert 0 <= before - 1_795_176_000_000 < 1000
     clock.shift_s = shift_s
@@ -63,7 +63,7 @@ def test_the_servers_time_does_not_jump_with_the_local_clock(shift_s, clock):
 @pytest.mark.parametrize("date", ["", "yesterday", "Fri, 31 Feb 2026 12:00:00 GMT"])
 def test_a_date_that_is_none_changes_nothing(date):
     transport = Transport("http://127.0.0.1:1/v1", "Bearer k", OpenGate())
-    transport._note(RequestClass.LIST, reply(date), 0.1)
+    transport._note(RequestClass.LIST, 200, dated(date), 0.1)
     assert abs(transport.server_now_ms - time.time() * 1000) < 1000
 
 

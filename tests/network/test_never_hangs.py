@@ -16,12 +16,14 @@ from scalesync.engine.dispatch import EngineLimits
 from scalesync.errors import OutcomeUnknown, RemoteError, StopRun, Unavailable
 from scalesync.model import ExportSummary, RequestClass
 from scalesync.platforms.download import Downloader
-from scalesync.platforms.transport import Deadlines, Transport
+from scalesync.platforms.exchange import Deadlines
+from scalesync.platforms.transport import Transport
 from tests.conftest import PROJECT
 from tests.network.conftest import QUICK, SHORT
 from tests.network.relay import MANNERS, listening, relaying
 
 RECORDS = 40
+pytestmark = pytest.mark.usefixtures("each_transport")
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from tests.conftest import TRANSPORTS
 from tests.faults.kills import Verdict, killed_exports, killed_imports
 from tests.faults.schedules import draw_schedule
 from tests.faults.trial import Trial, run_schedule
@@ -39,8 +41,14 @@ def units(plan: Plan, seed: int) -> Iterator[Unit]:
     yield from (unit for _, unit in sorted(placed, key=lambda pair: pair[0]))
 
 
+def transport_of(unit: Unit) -> str:
+    """Seeds take turns, by eights: the bits below choose other things."""
+    return TRANSPORTS[unit.seed // 8 % 2]
+
+
 def work(unit: Unit) -> Trial | Verdict:
-    """Run one unit in a folder of its own."""
+    """Run one unit in a folder of its own, on one transport or the other."""
+    os.environ["SCALESYNC_TRANSPORT"] = transport_of(unit)
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         here = Path(folder)
         if unit.kind == "import":

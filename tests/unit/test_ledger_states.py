@@ -114,7 +114,7 @@ class Life:
         self.run += 1
         record = Outgoing("k", content, b"{}", source=1, line=1)
         place = rows.Place(1, job, 1)
-        (admission,) = rows.admit(self.db, place, [record], now_ms=self.run, recheck=False)
+        (admission,) = rows.admit(self.db, place, [record], now_ms=self.run, recheck=False, fresh=self.run % 2 == 1)
         if admission.verb is Verb.SKIP or ending == "killed before":
             return
         found = self.tasks.get("k") if admission.verb is Verb.SETTLE else None

@@ -38,6 +38,7 @@ from scalesync.ports import KeyStrength, ListPage
 LOOKUP_KEYS = 100  # one page holds at most 100 tasks (official SDK)
 LOOKUP_QUERY_BYTES = 6_000  # the server's limit is not published; 8 KB is common among proxies
 SAMPLES_PER_SHAPE = 8
+SAMPLED_SHAPES = 64
 
 
 def authorization(api_key: str) -> str:
@@ -57,7 +58,7 @@ class ScalePlatform:
         self._type = task_type
         self._path = "/task/" + quote(task_type, safe="")
         self.learned = learned
-        self._samples: dict[frozenset[str], int] = {}
+        self._samples: dict[int, int] = {}
         self._instructions: dict[str, frozenset[str]] = {}
 
     @property
@@ -69,6 +70,8 @@ class ScalePlatform:
 
     async def send(self, records: Sequence[Outgoing]) -> Sequence[Outcome]:
         """POST each record; never without a unique_id, which every body carries."""
+        if len(records) == 1:
+            return (await self._create(records[0]),)
         return [await self._create(record) for record in records]
 
     async def _create(self, record: Outgoing) -> Outcome:
@@ -79,28 +82,24 @@ class ScalePlatform:
         except OutcomeUnknown as error:
             return Outcome(OutcomeKind.UNKNOWN, message=str(error))
         outcome = wire.created(reply, record.key)
-        if outcome.kind is OutcomeKind.CREATED:
+        if outcome.kind is OutcomeKind.CREATED and self._samples.get(record.shape, 0) < SAMPLES_PER_SHAPE:
             self._learn(record, reply)
         return outcome
 
     def _learn(self, record: Outgoing, reply: Reply) -> None:
         """Note fields that the reply to our own create does not echo; a few samples for each set of fields."""
-        if len(self._samples) > 64 or sum(self._samples.values()) > 64 * SAMPLES_PER_SHAPE:
+        if len(self._samples) > SAMPLED_SHAPES:
             return
-        body = wire.loads(record.body)
-        shape = frozenset(body)
-        seen = self._samples.get(shape, 0)
-        if seen < SAMPLES_PER_SHAPE:
-            self._samples[shape] = seen + 1
-            try:
-                task = wire.as_object(reply, "create task")
-            except OutcomeUnknown:
-                return
-            found = differences(body, task)
-            if "instruction" in found and is_appended(*found["instruction"], self._appended(task)):
-                del found["instruction"]  # can be compared after all
-            if not found.keys() <= self.learned:
-                self.learned = self.learned | found.keys()
+        self._samples[record.shape] = self._samples.get(record.shape, 0) + 1
+        try:
+            task = wire.as_object(reply, "create task")
+        except OutcomeUnknown:
+            return
+        found = differences(wire.loads(record.body), task)
+        if "instruction" in found and is_appended(*found["instruction"], self._appended(task)):
+            del found["instruction"]  # can be compared after all
+        if not found.keys() <= self.learned:
+            self.learned = self.learned | found.keys()
 
     def _appended(self, task: JsonObject) -> frozenset[str]:
         return self._instructions.get(str(task.get("project")), frozenset())

@@ -57,12 +57,23 @@ class BadRecord:
     raw: str
 
 
+class Mark(NamedTuple):
+    """How the lines of a source read from the first to `line`: the digest of all of them."""
+
+    line: int
+    digest: str
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Some consecutive records of one source; `consumed` is bytes of the file read so far."""
+    """Some consecutive records of one source; `consumed` is bytes of the file read so far.
+
+    mark: of a line up to which everything stands in this block or an earlier one, where the source has lines.
+    """
 
     records: Sequence[SourceRecord | BadRecord]
     consumed: int
+    mark: Mark | None = None
 
 
 @dataclass(slots=True)

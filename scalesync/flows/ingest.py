@@ -8,8 +8,8 @@ sources --blocks--> prepare --> batches --> ledger.admit --> dispatcher --> outb
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from contextlib import aclosing, suppress
+from dataclasses import replace
 
 import anyio
 
@@ -20,6 +20,7 @@ from scalesync.errors import BudgetUsed, ConfigError, NameBound, ScalesyncError,
 from scalesync.events import Observer, Progress
 from scalesync.flows import endings
 from scalesync.flows.batches import BatchKeeper
+from scalesync.flows.beginnings import Beginnings
 from scalesync.flows.bounds import Bounds
 from scalesync.flows.canary import Canary
 from scalesync.flows.conflicts import ConflictPolicy
@@ -28,14 +29,17 @@ from scalesync.flows.options import ImportOptions
 from scalesync.flows.plan import ImportPlan, make_plan, unchanged
 from scalesync.flows.preflight import check_target, guard_spending, rehearse
 from scalesync.flows.prepare import Preparer, read_blocks
+from scalesync.flows.reading import Reading
 from scalesync.flows.run import Meter, beat, guarded, report, watch_signals
 from scalesync.flows.threads import in_daemon
 from scalesync.flows.wiring import Connection, connect
 from scalesync.ledger.checks import CheckStore
 from scalesync.ledger.jobs import JobStore
+from scalesync.ledger.prefix import PrefixStore
 from scalesync.ledger.store import SqliteLedger, StoredJob
 from scalesync.model import Aside, Block, ImportSummary, Outgoing, RequestClass
 from scalesync.ports import Verb
+from scalesync.records.sources import SourceFile
 
 
 async def run_import(
@@ -80,15 +84,6 @@ async def run_import(
         ledger.close()
 
 
-@dataclass(slots=True)
-class _Reading:
-    """How far the sources were read. whole: every source to its end, nothing left out."""
-
-    bytes_before: int = 0
-    consumed: int = 0
-    whole: bool = False
-
-
 class ImportRun:
     """One run of one import job, from the opened job to its summary."""
 
@@ -100,9 +95,7 @@ class ImportRun:
         self._job = job
         self._observer = observer
         self._meter = Meter()
-        self._reading = _Reading()
-        self._home = 0
-        self._invalid = 0
+        self._reading = Reading()
         options = plan.options
         policy = ConflictPolicy(options.on_conflict, options.reclaim, connection.platform.release, job.event)
         self._outbox = Outbox(job.settle)
@@ -111,6 +104,7 @@ class ImportRun:
         self._batches = BatchKeeper(connection.platform, connection.call)
         self._preparer = Preparer(plan.builder, job.peek, options.limit)
         self._bounds = Bounds(job.peek, canary=options.canary, max_new=options.max_new)
+        self._beginnings = Beginnings(PrefixStore(job), plan.shaping, trusted=plan.trusts_ledger)
         self._learned: frozenset[str] = frozenset()
 
     async def go(self, settings: Settings, *, signals: bool) -> ImportSummary:
@@ -173,17 +167,35 @@ class ImportRun:
         splits = self._plan.splits()
         numbers = await self._job.register_splits("source", splits)
         for number, source, (_, facts) in zip(numbers, self._plan.sources, splits, strict=True):
-            async for block in read_blocks(source.blocks(self._plan.block_records(self._connection.pace))):
-                await self._take(number, block)
-                self._reading.consumed = block.consumed
-                if self._preparer.full:
-                    return
-            await self._job.update_split(number, state="read", spec=facts)
+            cursor = await self._read(number, source)
+            if self._preparer.full:
+                return
+            await self._job.update_split(number, state="read", spec=facts, cursor=cursor)
             self._reading.bytes_before += source.size or 0
             self._reading.consumed = 0
         self._reading.whole = True
         await self._job.drop_stale_asides()
-        await self._job.mark_gone(self._home, self._preparer.seen.__contains__)
+        await self._job.mark_gone(self._reading.homes, self._preparer.seen.__contains__)
+
+    async def _read(self, number: int, source: SourceFile) -> object:
+        """Read one source, behind what an earlier run has settled; returns the cursor to keep for the next one."""
+        reading, mark = self._reading, None
+        known = await self._beginnings.find(number, source, self._preparer.seen.add)
+        if known is not None:
+            self._preparer.taken += known.records
+            reading.homes += known.homes
+            reading.invalid += known.invalid
+        size = self._plan.block_records(self._connection.pace)
+        async with aclosing(read_blocks(source.blocks(size, known.lines if known else None))) as blocks:
+            async for block in blocks:
+                await self._take(number, block)
+                reading.consumed, mark = block.consumed, block.mark
+                if self._preparer.full:
+                    return None
+                cursor = self._beginnings.note(mark, block.consumed)
+                if cursor is not None:
+                    await self._job.update_split(number, state="open", cursor=cursor)
+        return self._beginnings.end(mark)
 
     async def _take(self, number: int, block: Block) -> None:
         """Prepare a block and hand it to the engine, in pieces where --canary or --max-new cut it."""
@@ -191,7 +203,7 @@ class ImportRun:
         prepared = await self._preparer.prepare(number, block)
         rest = await self._batches.admit(prepared)
         asides: Sequence[Aside] = prepared.asides
-        self._invalid += prepared.invalid
+        self._reading.invalid += prepared.invalid
         while rest or asides:
             records, rest = await self._bounds.cut(rest)
             await self._admit(records, asides)
@@ -204,8 +216,8 @@ class ImportRun:
                     f"stopped by --max-new: {self._bounds.new} new records were sent; the same command takes the next"
                 )
         await self._remember()
-        if options.max_invalid is not None and self._invalid > options.max_invalid:
-            raise BudgetUsed(f"stopped by --max-invalid: {self._invalid} records cannot be used")
+        if options.max_invalid is not None and self._reading.invalid > options.max_invalid:
+            raise BudgetUsed(f"stopped by --max-invalid: {self._reading.invalid} records cannot be used")
 
     async def _watch_canary(self) -> None:
         async def settled() -> None:
@@ -222,8 +234,10 @@ class ImportRun:
         with anyio.CancelScope(shield=True):
             admissions = await self._job.admit(records, asides, now_ms=now_ms, recheck=self._plan.recheck)
         self._bounds.new += sum(admission.new for admission in admissions)
-        self._home += sum(admission.home for admission in admissions)
         pairs = list(zip(records, admissions, strict=True))
+        homes = [record.line for record, admission in pairs if admission.home]
+        self._reading.homes += len(homes)
+        self._beginnings.met(homes)
         send = [record for record, admission in pairs if admission.verb is Verb.SEND]
         settle = [record for record, admission in pairs if admission.verb is Verb.SETTLE]
         await self._dispatcher.put(send, settle)
@@ -248,27 +262,14 @@ class ImportRun:
 
     # --- the end -------------------------------------------------------------------------------
 
-    def _share(self) -> float | None:
-        """How much of the input is settled; None where that cannot be told.
-
-        Bytes run ahead of records: a small file is read into memory at once. So its end says nothing before the
-        reading is over, and what was read but is not settled does not count.
-        """
-        total, taken = self._plan.total_bytes, self._preparer.taken
-        read = self._reading.bytes_before + self._reading.consumed
-        if not total or not taken or (read >= total and not self._reading.whole):
-            return None
-        part = 1.0 if self._reading.whole else min(1.0, read / total)
-        return part * max(0.0, 1 - self._dispatcher.queue.outstanding / taken)
-
     def _progress(self) -> Progress:
         tally = self._dispatcher.tally
         return Progress(
             phase="import",
             done=tally.settled - tally.exhausted,
             total=None,
-            share=self._share(),
-            failed=tally.failed + tally.conflicts + self._invalid,
+            share=self._reading.share(self._plan.total_bytes, self._preparer.taken, self._dispatcher.queue.outstanding),
+            failed=tally.failed + tally.conflicts + self._reading.invalid,
             throttled=self._connection.transport.counters.throttled,
             rate=self._meter.rate(tally.settled),
             in_flight=self._connection.gate.in_flight,

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -39,6 +40,18 @@ class ImportPlan:
     def recheck(self) -> bool:
         """Whether conflicts of earlier runs are looked up again, to be handled in another way."""
         return self.options.on_conflict != "report" or bool(self.options.reclaim)
+
+    @property
+    def trusts_ledger(self) -> bool:
+        """Whether lines that read as they did may stay unread: not where every record is wanted for something."""
+        options = self.options
+        return not (options.rescan or options.finalize or options.limit is not None or self.recheck)
+
+    @property
+    def shaping(self) -> str:
+        """A text that is equal while the same lines become the same tasks under the same keys."""
+        kept = {name: getattr(self.options, name) for name in SHAPING} | {"template": self.template.as_mapping()}
+        return blake2b(json.dumps(kept, sort_keys=True, default=list).encode(), digest_size=16).hexdigest()
 
     @property
     def total_bytes(self) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from scalesync.errors import RecordError
@@ -102,7 +102,7 @@ class Preparer:
             )
 
 
-async def read_blocks(blocks: Iterator[Block]) -> AsyncIterator[Block]:
+async def read_blocks(blocks: Iterator[Block]) -> AsyncGenerator[Block, None]:
     """The blocks of a source, each read in a thread, for a source may be slow, and one ahead of its use."""
     ahead = asyncio.ensure_future(in_daemon(lambda: next(blocks, None)))
     try:

@@ -32,6 +32,11 @@ class JobStore:
         """The job's number inside the ledger."""
         return self._job
 
+    @property
+    def target(self) -> int:
+        """The target's number inside the ledger."""
+        return self._target
+
     async def write(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
         """Run `work` in a fenced transaction; durable when it returns."""
         return await self._writer.write(work)

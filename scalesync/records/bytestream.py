@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO
 
 from scalesync.errors import ConfigError
+from scalesync.model import Mark
+from scalesync.records.prefix import Fingerprint
 
 CHUNK = 256 * 1024
 OUT = 256 * 1024  # most bytes taken from a decompressor at once: a bomb cannot fill the memory
@@ -29,13 +31,18 @@ codecs.register_error("scalesync.mark", _mark)
 
 
 class Progress:
-    """How far a reader has come. consumed: bytes of the file; weight: bytes after decompression."""
+    """How far a reader has come. consumed: bytes of the file; weight: bytes after decompression.
 
-    __slots__ = ("consumed", "weight")
+    lines: those read before, which JSON lines begin behind, then those given out. mark: of the last of them.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("consumed", "lines", "mark", "weight")
+
+    def __init__(self, lines: Fingerprint | None = None) -> None:
         self.consumed = 0
         self.weight = 0
+        self.lines = lines.copy() if lines is not None else Fingerprint()
+        self.mark: Mark | None = None
 
 
 class Replay:
@@ -87,7 +94,7 @@ class ByteStream:
     def __init__(self, raw: Any, progress: Progress, encoding: str = "utf-8") -> None:
         self.damage: str | None = None
         self._raw = raw
-        self._progress = progress
+        self.progress = progress
         self._encoding = encoding
 
     def __iter__(self) -> Iterator[bytes]:
@@ -105,7 +112,7 @@ class ByteStream:
             next(whole)
             whole = _chain(first[len(_BOM) :], whole)
         for piece in filter(None, whole):
-            self._progress.weight += len(piece)
+            self.progress.weight += len(piece)
             yield piece
 
     def unpacked(self) -> Iterator[bytes]:
@@ -121,7 +128,7 @@ class ByteStream:
 
     def _raw_pieces(self) -> Iterator[bytes]:
         while data := self._raw.read(CHUNK):
-            self._progress.consumed += len(data)
+            self.progress.consumed += len(data)
             yield data
 
     def _gunzip(self, pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -71,11 +71,16 @@ class Lines:
 
 
 def read_jsonl(stream: ByteStream, newline: bytes = b"\n", limit: int = SIZE_LIMIT) -> Iterator[Item]:
-    """Records of JSON lines; `line` is the physical line, blank lines are none."""
+    """Records of JSON lines, from behind `stream.progress.lines`; `line` is the physical line, blank lines are none."""
     lines = Lines(stream, newline, limit)
     number = 0
     loads = orjson.loads
-    for batch in lines:
+    read = stream.progress.lines
+    for found in lines:
+        batch = found[max(0, read.line - number) :]
+        number += len(found) - len(batch)
+        if not batch:
+            continue
         exact = has_long_digits(lines.piece) or has_long_digits(batch[0])
         for line in batch:
             number += 1
@@ -87,6 +92,8 @@ def read_jsonl(stream: ByteStream, newline: bytes = b"\n", limit: int = SIZE_LIM
                 yield SourceRecord(number, value)
             else:
                 yield from _careful(line, number)
+        read.add(batch)
+        stream.progress.mark = read.mark()
     if stream.damage is not None:
         yield BadRecord(number + 1, stream.damage, cut(lines.tail))
 

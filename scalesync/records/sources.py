@@ -10,17 +10,18 @@ import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import BinaryIO, cast
+from typing import BinaryIO, NamedTuple, cast
 
 from scalesync.errors import ConfigError, SourceError
-from scalesync.model import Block, JsonObject
+from scalesync.model import Block, JsonObject, Mark
 from scalesync.records.bytestream import ByteStream, Progress, Replay, check_encoding
 from scalesync.records.detect import FORMATS, detect
 from scalesync.records.dialect import Dialect, Sample, guess
 from scalesync.records.folders import Entry, look, read_folder
 from scalesync.records.jsonarray import read_array
-from scalesync.records.jsonlines import Item, read_jsonl
+from scalesync.records.jsonlines import Item, Lines, read_jsonl
 from scalesync.records.parquet import check_parquet, read_parquet
+from scalesync.records.prefix import Fingerprint, longest_known
 from scalesync.records.remote import expand_url, is_url, open_url, public_name
 from scalesync.records.tables import column_plan, read_table
 
@@ -29,6 +30,7 @@ BLOCK_WEIGHT = 4 * 1024 * 1024  # unpacked bytes after which a block ends early
 STDIN = "-"
 Open = Callable[[], BinaryIO]
 Read = Callable[[Progress], Generator[Item, None, None]]
+Seek = Callable[[Sequence[Mark]], Fingerprint | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +61,15 @@ class ReadOptions:
 class SourceFile:
     """One opened source. name: as shown to people. size, mtime_ns: None for standard input and URLs."""
 
-    __slots__ = ("_facts", "_read", "mtime_ns", "name", "size")
+    __slots__ = ("_facts", "_read", "_seek", "mtime_ns", "name", "size")
 
-    def __init__(self, name: str, read: Read, facts: JsonObject) -> None:
+    def __init__(self, name: str, read: Read, facts: JsonObject, seek: Seek | None = None) -> None:
         # Names need not be UTF-8, but texts in the ledger are: the odd bytes are written out.
         self.name = os.fsencode(name).decode("utf-8", "backslashreplace")
         self.size: int | None = facts["size"]
         self.mtime_ns: int | None = facts["mtime_ns"]
         self._read = read
+        self._seek = seek
         self._facts = facts
 
     def __repr__(self) -> str:
@@ -76,12 +79,25 @@ class SourceFile:
         """path (absolute), size and mtime_ns, as they were when the source was opened; see docs/sources.md."""
         return dict(self._facts)
 
-    def blocks(self, max_records: int = 256) -> Iterator[Block]:
+    def known(self, marks: Sequence[Mark]) -> Fingerprint | None:
+        """The longest beginning of the source that reads as one of the marks says, for `blocks` to begin behind it.
+
+        None when there is none, or where lines cannot be told without reading records. Raises SourceError.
+        """
+        if self._seek is None or not marks:
+            return None
+        try:
+            return self._seek(marks)
+        except OSError as error:
+            raise SourceError(f"cannot be read: {error.strerror or error}", self.name) from None
+
+    def blocks(self, max_records: int = 256, behind: Fingerprint | None = None) -> Iterator[Block]:
         """Records in order, in blocks of at most `max_records`, fewer when they are large.
 
-        Raises SourceError when the source cannot be read on; closes its files when exhausted or closed.
+        behind: what `known` gave. Raises SourceError when the source cannot be read on; closes its files when exhausted
+        or closed.
         """
-        progress = Progress()
+        progress = Progress(behind)
         mark = 0
         pending: list[Item] = []
         items = self._read(progress)
@@ -89,11 +105,11 @@ class SourceFile:
             for item in items:
                 pending.append(item)
                 if len(pending) >= max_records or progress.weight - mark > BLOCK_WEIGHT:
-                    yield Block(pending, progress.consumed)
+                    yield Block(pending, progress.consumed, progress.mark)
                     pending = []
                     mark = progress.weight
             if pending:
-                yield Block(pending, progress.consumed)
+                yield Block(pending, progress.consumed, progress.mark)
         except OSError as error:
             raise SourceError(f"cannot be read on: {error.strerror or error}", self.name) from None
         finally:
@@ -123,7 +139,7 @@ def _open_one(spec: str, options: ReadOptions, stdin: BinaryIO | None) -> Iterat
         for url in expand_url(spec):
             name = public_name(url)
             facts: JsonObject = {"path": name, "size": None, "mtime_ns": None}
-            yield SourceFile(name, _reader(partial(open_url, url), name, options, None), facts)
+            yield SourceFile(name, _reader(partial(open_url, url), name, options, None).read, facts)
         return
     for path in _expand(spec.removeprefix("file://")):
         if os.path.isdir(path):
@@ -153,7 +169,8 @@ def _open_file(path: str, name: str, options: ReadOptions) -> SourceFile:
             "size": info.st_size,
             "mtime_ns": info.st_mtime_ns,
         }
-        return SourceFile(name, _reader(partial(_binary, path), name, options, info.st_size), facts)
+        reader = _reader(partial(_binary, path), name, options, info.st_size)
+        return SourceFile(name, reader.read, facts, reader.seek)
     except FileNotFoundError:
         raise SourceError("there is no such file", name) from None
     except OSError as error:
@@ -182,12 +199,12 @@ def _open_folder(folder: str, options: ReadOptions) -> Iterator[SourceFile]:
 
 
 def _read_json(options: ReadOptions, entry: Entry, progress: Progress) -> Iterator[Item]:
-    yield from _reader(partial(_binary, entry.path), entry.inside, options, None)(progress)
+    yield from _reader(partial(_binary, entry.path), entry.inside, options, None).read(progress)
 
 
 def _open_pipe(replay: Replay, name: str, options: ReadOptions) -> SourceFile:
     """Standard input, or a path that is a pipe: what is read for the look at its head is given again."""
-    read = _reader(lambda: cast(BinaryIO, replay), name, options, None, pipe=True)
+    read = _reader(lambda: cast(BinaryIO, replay), name, options, None, pipe=True).read
     replay.rewind()
     spent: list[bool] = []
 
@@ -200,7 +217,14 @@ def _open_pipe(replay: Replay, name: str, options: ReadOptions) -> SourceFile:
     return SourceFile(name, once, {"path": name, "size": None, "mtime_ns": None})
 
 
-def _reader(opener: Open, name: str, options: ReadOptions, size: int | None, pipe: bool = False) -> Read:
+class _Reader(NamedTuple):
+    """How a source is read, and how its beginning is recognised, where that can be."""
+
+    read: Read
+    seek: Seek | None = None
+
+
+def _reader(opener: Open, name: str, options: ReadOptions, size: int | None, pipe: bool = False) -> _Reader:
     """Look at the head and bind the reader that fits. Raises SourceError when none does."""
     head, complete = _head(opener, options.encoding, eager=not pipe)
     table = options.header is not None or options.delimiter is not None
@@ -208,14 +232,23 @@ def _reader(opener: Open, name: str, options: ReadOptions, size: int | None, pip
     if kind == "parquet":
         if not pipe:
             check_parquet(opener, name)
-        return lambda progress: read_parquet(opener, name, progress, size)
+        return _Reader(lambda progress: read_parquet(opener, name, progress, size))
     if kind == "jsonl":
-        return partial(_read_text, opener, options.encoding, read_jsonl)
+        seek = None if pipe else partial(_seek_line, opener, options.encoding)
+        return _Reader(partial(_read_text, opener, options.encoding, read_jsonl), seek)
     if kind == "json":
-        return partial(_read_text, opener, options.encoding, read_array)
+        return _Reader(partial(_read_text, opener, options.encoding, read_array))
     dialect = _dialect(head, complete, name, options, "\t" if kind == "tsv" else None)
     parse = partial(read_table, dialect=dialect, header=options.header, file=name)
-    return partial(_read_text, opener, options.encoding, parse)
+    return _Reader(partial(_read_text, opener, options.encoding, parse))
+
+
+def _seek_line(opener: Open, encoding: str, marks: Sequence[Mark]) -> Fingerprint | None:
+    raw = opener()
+    try:
+        return longest_known(Lines(ByteStream(raw, Progress(), encoding)), marks)
+    finally:
+        raw.close()
 
 
 def _head(opener: Open, encoding: str, eager: bool) -> tuple[bytes, bool]:

@@ -31,7 +31,7 @@ SLACK_MAX_S = 0.02
 # Lateness of timers and pauses of the loop up to this long are caught up by the bucket.
 CREDIT_S = 0.03
 # uvloop's clock ticks in milliseconds: shorter sleeps, and the bucket's own timer at high rates, would spin.
-_SHORTEST_SLEEP_S = 0.001
+SHORTEST_SLEEP_S = 0.001
 _FINE_GAP_S = 0.004
 
 
@@ -77,6 +77,11 @@ def parse_rate(text: str) -> Rate | None:
     return Rate(float(match[1]), period_s)
 
 
+def kept_window_s(period_s: float) -> float:
+    """Seconds of the window that is kept for a period: a little longer than asked."""
+    return period_s + min(SLACK_SHARE * period_s, SLACK_MAX_S)
+
+
 class WindowLimiter:
     """Grants turns, first come first served, so that no window holds more than the rate's whole count.
 
@@ -86,7 +91,19 @@ class WindowLimiter:
     Source: bucket of aiolimiter 1.3, ring as a sliding-window log.
     """
 
-    __slots__ = ("_bucket", "_busy", "_clock", "_hold", "_line", "_nap", "_paid", "_rate", "_ring", "_window_s")
+    __slots__ = (
+        "_bucket",
+        "_busy",
+        "_clock",
+        "_count",
+        "_hold",
+        "_line",
+        "_nap",
+        "_paid",
+        "_rate",
+        "_ring",
+        "_window_s",
+    )
 
     def __init__(self, rate: Rate | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -114,8 +131,9 @@ class WindowLimiter:
         self._bucket: AsyncLimiter | None = None
         if rate is not None:
             count, period_s = rate.window
-            self._window_s = period_s + min(SLACK_SHARE * period_s, SLACK_MAX_S)
-            self._ring = deque(self._ring, maxlen=count)
+            self._count, self._window_s = count, kept_window_s(period_s)
+            if count > (self._ring.maxlen or 0):  # a lower rate forgets nothing: a higher one may come back
+                self._ring = deque(self._ring, maxlen=count)
             per_second = count / period_s
             room = 1 + max(1.0, CREDIT_S * per_second)
             self._bucket = AsyncLimiter(room, room / per_second)
@@ -158,7 +176,7 @@ class WindowLimiter:
         """Wait until the turn that is held may be taken; returns at once when it may be taken now."""
         while True:
             if (wait_s := self._wait_s(self._clock())) > 0:
-                await self._finished(asyncio.sleep(max(wait_s, _SHORTEST_SLEEP_S)))
+                await self._finished(asyncio.sleep(max(wait_s, SHORTEST_SLEEP_S)))
             elif self._paid or (bucket := self._bucket) is None:
                 return
             elif bucket.has_capacity():
@@ -166,7 +184,7 @@ class WindowLimiter:
                 self._paid = True
                 return
             elif bucket.time_period < _FINE_GAP_S * bucket.max_rate:
-                await self._finished(asyncio.sleep(_SHORTEST_SLEEP_S))
+                await self._finished(asyncio.sleep(SHORTEST_SLEEP_S))
             else:
                 self._paid = await self._finished(bucket.acquire())
 
@@ -196,9 +214,8 @@ class WindowLimiter:
     def _wait_s(self, now: float) -> float:
         """Seconds until hold and ring allow a grant; 0 or less means now."""
         wait_s = self._hold - now
-        ring = self._ring
-        if self._rate is not None and len(ring) == ring.maxlen:
-            return max(wait_s, ring[0] + self._window_s - now)
+        if self._rate is not None and len(self._ring) >= self._count:
+            return max(wait_s, self._ring[-self._count] + self._window_s - now)
         return wait_s
 
     async def _queue(self) -> None:

@@ -7,13 +7,18 @@ from collections.abc import Callable
 
 from scalesync.engine.handover import Handovers
 from scalesync.engine.pace import Pace, Signal
+from scalesync.engine.quota_pool import QuotaPool
 from scalesync.engine.retry import parse_retry_after
 from scalesync.errors import Unavailable
 from scalesync.model import RequestClass
 
 
 class StopGate:
-    """Lets attempts out at the pace's rate, counts what is in flight, and lets nothing out once closed."""
+    """Lets attempts out at the pace's rate, counts what is in flight, and lets nothing out once closed.
+
+    quota: where the rates that were set are shared with other processes; without it, or once it is lost, this
+    process keeps them by itself.
+    """
 
     def __init__(
         self,
@@ -21,16 +26,25 @@ class StopGate:
         handovers: Handovers,
         shown: RequestClass = RequestClass.CREATE,
         now: Callable[[], float] = time.time,
+        quota: QuotaPool | None = None,
     ) -> None:
         self.closed = False
         self._pace = pace
         self._handovers = handovers
         self._shown = shown
         self._now = now
+        self._quota = quota
 
     async def admit(self, cls: RequestClass) -> None:
         """Wait for the turn of an attempt; `leave` must follow. Raises Unavailable once closed."""
-        await self._pace.admit(cls)
+        quota = self._quota
+        if quota is None or not quota.counts(cls):
+            await self._pace.admit(cls)
+        else:
+            # One at a time, so that a hold of the pace holds back all who are still waiting for a slot.
+            async with quota.turn(cls):
+                await self._pace.admit(cls)
+                await quota.admit(cls)
         if self.closed:
             raise Unavailable("the run is stopping")
         self._pace.enter()
@@ -46,7 +60,11 @@ class StopGate:
 
     async def handover(self, cls: RequestClass) -> None:
         """Called when the connection is there and the request is the next thing to go out."""
-        await self._handovers.enter(cls)
+        quota = self._quota
+        if quota is not None and quota.counts(cls) and await quota.handover(cls):
+            self._handovers.note(cls)
+        else:
+            await self._handovers.enter(cls)
         if self.closed:
             raise Unavailable("the run is stopping")
 
@@ -85,3 +103,8 @@ class StopGate:
     def close(self) -> None:
         """Let nothing out any more."""
         self.closed = True
+
+    def end(self) -> None:
+        """The run is over: what it holds of a common quota goes back."""
+        if self._quota is not None:
+            self._quota.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -14,12 +14,15 @@ from scalesync.engine.handover import Handovers
 from scalesync.engine.limiter import parse_rate
 from scalesync.engine.pace import Pace
 from scalesync.engine.pacer import MAX_WIDTH
+from scalesync.engine.quota_pool import QuotaPool
+from scalesync.engine.quota_shared import SharedLessor, asker_of
 from scalesync.events import Observer
 from scalesync.flows.gate import StopGate
+from scalesync.ledger.quota import QuotaFile, quota_path
 from scalesync.model import RequestClass
+from scalesync.platforms.exchange import Deadlines
 from scalesync.platforms.network import connections_allowed
 from scalesync.platforms.scale.platform import ScalePlatform, authorization
-from scalesync.platforms.exchange import Deadlines
 from scalesync.platforms.transport import Transport
 
 
@@ -34,10 +37,14 @@ class Connection:
     call: Caller
 
 
-def make_gate(settings: Settings, paced: RequestClass) -> tuple[Pace, StopGate]:
+def make_gate(
+    settings: Settings, paced: RequestClass, note: Callable[[str], None] = lambda text: None
+) -> tuple[Pace, StopGate]:
     """The pace of a run. --rate limits the class that the job is about, --rate-all everything together.
 
-    Without --rate, creates at api.scale.com keep the published rate and all else follows the server.
+    Without --rate, creates at api.scale.com keep the published rate and all else follows the server. Rates that are
+    set are shared with all runs on this ledger and target; `note` is told when that is not possible. `end` must be
+    called on the gate.
     """
     if settings.rate is not None:
         rates = {paced: parse_rate(settings.rate)}
@@ -46,7 +53,13 @@ def make_gate(settings: Settings, paced: RequestClass) -> tuple[Pace, StopGate]:
     rate_all = parse_rate(settings.rate_all) if settings.rate_all else None
     width = settings.concurrency and connections_allowed(settings.concurrency)
     pace = Pace(rates, rate_all, width=width, max_width=connections_allowed(MAX_WIDTH))
-    return pace, StopGate(pace, Handovers(rates, rate_all), paced)
+    handovers = Handovers(rates, rate_all)
+    quota = None
+    if handovers and settings.ledger.exists():  # a dry run without a ledger makes no file
+        asker = asker_of(rates, rate_all)
+        lessor = SharedLessor(QuotaFile(quota_path(settings.ledger)), str(settings.target), asker)
+        quota = QuotaPool(lessor, asker, lambda reason: note(f"other runs do not share this run's rate: {reason}"))
+    return pace, StopGate(pace, handovers, paced, quota=quota)
 
 
 @asynccontextmanager
@@ -62,11 +75,14 @@ async def connect(
 ) -> AsyncIterator[Connection]:
     """Open the way to the platform; nothing is sent yet. limits: patience and back-off of single calls."""
     bounds = limits or EngineLimits()
-    pace, gate = make_gate(settings, paced)
+    pace, gate = make_gate(settings, paced, observer.note)
     transport = Transport(
         settings.base_url, authorization(settings.api_key), gate, deadlines=deadlines, ssl_context=ssl_context
     )
-    async with transport:
-        platform = ScalePlatform(transport, task_type)
-        caller = Caller(bounds.retry, patience_s=bounds.patience_s, note=observer.note)
-        yield Connection(platform, transport, gate, pace, caller)
+    try:
+        async with transport:
+            platform = ScalePlatform(transport, task_type)
+            caller = Caller(bounds.retry, patience_s=bounds.patience_s, note=observer.note)
+            yield Connection(platform, transport, gate, pace, caller)
+    finally:
+        gate.end()

@@ -171,14 +171,15 @@ IMPORT_MUTANTS = (
         (
             Edit(
                 "scalesync/flows/gate.py",
-                "        await self._pace.admit(cls)\n",
-                '        if getattr(self, "_owed", 0) > 0:\n            self._owed -= 1\n        else:\n'
-                "            await self._pace.admit(cls)\n",
+                "        if quota is None or not quota.counts(cls):\n",
+                '        if getattr(self, "_owed", 0) > 0:\n            self._owed -= 1\n'
+                "        elif quota is None or not quota.counts(cls):\n",
             ),
             Edit(
                 "scalesync/flows/gate.py",
-                "        await self._handovers.enter(cls)\n",
-                '        if not hasattr(self, "_owed"):\n            await self._handovers.enter(cls)\n',
+                "        if quota is not None and quota.counts(cls) and await quota.handover(cls):\n",
+                '        if hasattr(self, "_owed"):\n            pass\n'
+                "        elif quota is not None and quota.counts(cls) and await quota.handover(cls):\n",
             ),
             Edit(
                 "scalesync/flows/gate.py",
@@ -188,5 +189,23 @@ IMPORT_MUTANTS = (
             ),
         ),
         (f"{FLOWS}/test_import_limits.py",),
+    ),
+    Mutant(
+        "a beginning that changed stays unread",
+        "nothing is lost",
+        (Edit("scalesync/records/prefix.py", "if here.mark() != mark:", "if False:"),),
+        (f"{FLOWS}/test_import_beginnings.py",),
+    ),
+    Mutant(
+        "a block of which some keys are known is taken for new",
+        "kill -9 is harmless",
+        (
+            Edit(
+                "scalesync/ledger/rows.py",
+                "if fresh and records and _insert(db, place, records, now_ms) == len(records):",
+                "if fresh and records and _insert(db, place, records, now_ms) >= 0:",
+            ),
+        ),
+        (f"{FAULTS}/test_promises.py", f"{FLOWS}/test_import_again.py"),
     ),
 )

@@ -147,6 +147,23 @@ def test_continuous_demand_uses_99_percent_although_timers_are_late(text: str, s
     assert len(stamps) >= 0.99 * whole * seconds
 
 
+@settings(max_examples=25, deadline=None)
+@given(st.floats(0.3, 400), st.sampled_from([0.3, 1.0, 7.0, 60.0]), st.integers(1, 64), st.integers(0, 1000))
+def test_any_rate_is_used_to_97_percent_when_there_is_always_work(
+    count: float, period_s: float, workers: int, seed: int
+) -> None:
+    rate, rng = Rate(count, period_s), random.Random(seed)
+    whole, window_s = rate.window
+    windows = max(3, min(20, 400 // whole))
+
+    async def main(loop: JumpingLoop) -> list[float]:
+        return await demand(loop, WindowLimiter(rate, loop.time), workers, windows * window_s)
+
+    stamps = run(main, lambda: rng.uniform(0, 0.002))
+    assert most_in_a_window(stamps, window_s) <= whole
+    assert len(stamps) >= 0.97 * whole * windows - 1
+
+
 def test_grants_are_spread_within_a_minute() -> None:
     async def main(loop: JumpingLoop) -> list[float]:
         return await demand(loop, WindowLimiter(Rate(100, 60), loop.time), 8, 180)
@@ -260,6 +277,29 @@ def test_a_lower_rate_counts_what_was_granted_before() -> None:
         later = await demand(loop, limiter, 4, 5)
         assert later[0] - stamps[-5] >= 1.0
         assert most_in_a_window(later, 1.0) <= 5
+
+    run(main)
+
+
+def test_a_rate_that_was_lower_for_a_moment_has_forgotten_nothing() -> None:
+    async def main(loop: JumpingLoop) -> None:
+        limiter = WindowLimiter(Rate(60, 2), loop.time)
+        stamps: list[float] = []
+
+        async def waver() -> None:
+            while True:
+                await asyncio.sleep(0.05)
+                limiter.set_rate(Rate(2))
+                limiter.set_rate(Rate(60, 2))
+
+        wavering = loop.create_task(waver())
+        end = loop.time() + 6
+        while loop.time() < end:
+            await limiter.acquire()
+            stamps.append(loop.time())
+        wavering.cancel()
+        assert most_in_a_window(stamps, 2.0) <= 60
+        assert len(stamps) >= 0.9 * 60 * 3
 
     run(main)
 

@@ -15,17 +15,20 @@ import time
 from collections.abc import Callable, Mapping
 from enum import Enum
 from types import TracebackType
+from typing import Any
 
 from scalesync.engine.limiter import Rate, WindowLimiter
 from scalesync.engine.pacer import MAX_WIDTH, Limits, Pacer
+from scalesync.engine.pacer_flights import Flights
 from scalesync.model import OutcomeKind, RequestClass
 
 # Successes are handed to the pacer in groups: one new state each would cost more than the request's pacing.
 GROUP_S = 0.01
-# Under a rate that a person set, a 429 now and then is no reason to go below it.
-LONE_SHARE = 0.1
 HOLD_JITTER = 0.1
-LEARNED_WINDOW_S = 3.0
+# A learned rate is kept in short windows: long ones would fall silent after a cut, for what was sent before it.
+LEARNED_WINDOW_S = 0.25
+# Growth in smaller steps than this is not worth setting the limiter anew.
+STEP = 1.005
 
 
 class Signal(Enum):
@@ -51,14 +54,35 @@ def signal_of(kind: OutcomeKind) -> Signal:
 class _Lane:
     """One class of requests: its limiter, its controller and its counts."""
 
-    __slots__ = ("attempts", "cap", "due", "hold", "limiter", "pacer", "passed", "rate", "sum_s", "throttled", "width")
+    __slots__ = (
+        "attempts",
+        "cap",
+        "due",
+        "flights",
+        "hold",
+        "in_flight",
+        "limiter",
+        "pacer",
+        "passed",
+        "rate",
+        "shown",
+        "sum_s",
+        "throttled",
+        "width",
+    )
 
-    def __init__(self, cap: Rate | None, limits: Limits, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, cap: Rate | None, limits: Limits, clock: Callable[[], float], memory: Mapping[str, Any] | None
+    ) -> None:
         self.cap = cap
-        self.limiter = WindowLimiter(cap, clock)
-        self.pacer = Pacer.start(limits)
-        self.width = self.pacer.decision.width
-        self.rate = self.pacer.decision.rate
+        self.pacer = Pacer.start(limits, memory)
+        decision = self.pacer.decision
+        self.width = decision.width
+        self.rate = decision.rate
+        self.shown = decision.rate if decision.known else limits.max_rate
+        self.limiter = WindowLimiter(self.window(decision.rate), clock)
+        self.flights = Flights()
+        self.in_flight = 0  # of this class
         self.hold = -math.inf
         self.attempts = 0
         self.throttled = 0
@@ -73,9 +97,9 @@ class _Lane:
             self.passed, self.sum_s, self.due = 0, 0.0, now + GROUP_S
 
     def window(self, rate: float | None) -> Rate | None:
-        """The limiter's rate for a learned one: as many per window as the cap allows, in a longer window.
+        """The limiter's rate for the controller's: as many per window as a cap allows, in a longer window.
 
-        So a window of the cap's period holds no more than the cap, and no fraction of the rate is lost.
+        So a window of the cap's period holds no more than the cap, whatever the rate was before.
         """
         cap = self.cap
         if rate is None or (cap is not None and rate >= cap.window[0] / cap.window[1]):
@@ -89,7 +113,8 @@ class Pace:
 
     rates: the rate a person set per class; None or missing: unknown, found by the 429s. rate_all: for all
     classes together. width: requests in flight, None to adapt up to max_width. auto: whether 429s may lower
-    the rates; otherwise they only hold their class for a while. clock: seconds, the loop's pace.
+    the rates; otherwise they only hold their class for a while. memory: what `learned` gave an earlier run, by class.
+    clock: seconds, the loop's pace.
     Belongs to one event loop.
     """
 
@@ -101,6 +126,7 @@ class Pace:
         width: int | None = None,
         auto: bool = True,
         max_width: int = MAX_WIDTH,
+        memory: Mapping[RequestClass, Mapping[str, Any]] | None = None,
         clock: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
     ) -> None:
@@ -110,9 +136,9 @@ class Pace:
         self._lanes: dict[RequestClass, _Lane] = {}
         for request in RequestClass:
             cap = rates.get(request)
-            lone_share = 1.0 if not auto else LONE_SHARE if cap is not None else 0.0
             max_rate = cap.window[0] / cap.window[1] if cap is not None else None
-            self._lanes[request] = _Lane(cap, Limits(max_rate, max_width, width, lone_share), clock)
+            limits = Limits(max_rate, max_width, width, fixed=not auto)
+            self._lanes[request] = _Lane(cap, limits, clock, (memory or {}).get(request))
         self.in_flight = 0
         self.peak_in_flight = 0
 
@@ -137,6 +163,8 @@ class Pace:
         else:
             await _acquire_both(lane.limiter, self._all)
         lane.attempts += 1
+        lane.in_flight += 1
+        lane.flights.sent(self._clock(), lane.in_flight)
 
     def report(
         self, request: RequestClass, signal: Signal, latency_s: float, retry_after_s: float | None = None
@@ -144,6 +172,7 @@ class Pace:
         """Tell how an attempt went. latency_s: hand-over to reply. retry_after_s: as the server asked."""
         lane = self._lanes[request]
         now = self._clock()
+        lane.in_flight = max(0, lane.in_flight - 1)
         if signal is Signal.OK:
             lane.passed += 1
             lane.sum_s += latency_s
@@ -154,7 +183,8 @@ class Pace:
             lane.tell(now)
             if signal is Signal.THROTTLED:
                 lane.throttled += 1
-                lane.pacer = lane.pacer.on_throttled(now, retry_after_s)
+                wide = lane.flights.refused(now, latency_s)
+                lane.pacer = lane.pacer.on_throttled(now, latency_s, retry_after_s, wide)
             else:
                 lane.pacer = lane.pacer.on_trouble(now)
         self._follow(lane, now)
@@ -163,7 +193,8 @@ class Pace:
         """Put the pacer's decision into force."""
         decision = lane.pacer.decision
         lane.width = decision.width
-        if decision.rate != lane.rate:
+        lane.shown = decision.rate if decision.known else lane.pacer.limits.max_rate
+        if _differs(lane.rate, decision.rate):
             lane.rate = decision.rate
             lane.limiter.set_rate(lane.window(decision.rate))
         if decision.hold_until > lane.hold:
@@ -177,8 +208,12 @@ class Pace:
         return self._lanes[request].width
 
     def rate(self, request: RequestClass) -> float | None:
-        """Requests per second in force for this class; None without a cap."""
-        return self._lanes[request].rate
+        """Requests per second in force for this class; None while no limit is set or known."""
+        return self._lanes[request].shown
+
+    def learned(self, request: RequestClass) -> dict[str, Any] | None:
+        """What is worth remembering of this class for the next run's `memory`; see `Pacer.learned`."""
+        return self._lanes[request].pacer.learned()
 
     def attempts(self, request: RequestClass | None = None) -> int:
         """Attempts admitted so far, of one class or of all."""
@@ -226,3 +261,10 @@ async def _acquire_both(mine: WindowLimiter, common: WindowLimiter) -> None:
         raise
     mine.take()
     common.take()
+
+
+def _differs(old: float | None, new: float | None) -> bool:
+    """Whether a new rate is worth setting: each cut is, growth in steps."""
+    if old is None or new is None:
+        return old is not new
+    return new < old or new > STEP * old

@@ -1,11 +1,10 @@
 """The rate half of the adaptive controller: pure, frozen, times in seconds of the caller's clock.
 
-No cap until the first 429. That one sets the rate to 0.85 of what got through and lets it grow by half each
-second until the next one has shown where the limit is. Then: cuts at most once an interval, growth of 3 % a
-second while the rate is used, slow close to the last limit, faster the further that one is left behind.
+Two states. *Climb*: no limit is known; the rate grows with what gets through, so slowly that a limit which shows
+itself finds few requests in flight. *Track*: a ceiling is known; the rate stays around it in slow saw teeth.
 
-A limit on the rate is under us after a cut or two. Where 429s go on through cut after cut, they are not about
-the rate: it is restored, and for a minute only 429s more frequent than those count.
+Requests that left before the last cut do not cut again: their replies tell how deep the cut must be. What
+is read from replies stands in pacer_limit.py.
 """
 
 from __future__ import annotations
@@ -13,176 +12,257 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-INTERVAL_S = 1.0
-INTERVAL_CALLS = 3.0  # an interval of a very slow rate lasts for this many calls
-FIRST_CUT = 0.85
-FIRST_SPAN_S = 0.3
-CUT = 0.8
-BELOW_THROUGH = 0.95  # rate over what got through, when most did not
-SEARCH_PER_S = 0.5  # growth until a ceiling is known
-GROWTH_PER_S = 0.03
-PROBE_PER_S = 0.004  # growth between NEAR and BEYOND times the ceiling
-NEAR, BEYOND = 0.93, 1.02
-FASTEST_PER_S = 0.25
-CEILING_MEMORY_S = 60.0  # after that the limit may be another one
-LOWEST_RATE = 0.2
-LOWEST_FIRST = 2.0
-HEAVY_SHARE = 0.3
-STREAK_GAP_S = 4.0
-STREAK_CALLS = 40.0
-STREAK = 4
-STREAK_FALL = 0.75  # what got through must have fallen with the rate: a true limit keeps it up
-DEAF_S = 60.0
-DEAF_SHARE = 0.15
-LOSS_STEP = 0.03  # weight of one answer in the smoothed share
-LONGEST_HOLD_S = 30.0
+from scalesync.engine.pacer_limit import (
+    CLIMB_WEIGHT,
+    COST_MOST_S,
+    FEW,
+    HIGH,
+    LONE_STEP,
+    LOOK_WEIGHT,
+    LOW,
+    POOL,
+    PRICE_STEP,
+    SLACK_S,
+    START_RATE,
+    TOOTH_PRICE,
+    YIELD_CALLS,
+    YIELD_LEAST,
+    YIELD_STEP,
+    Limit,
+)
+
+OPEN_RATE = 4000.0  # climbing beyond it, the width alone bounds what is in flight
+CLIMB_TRIPS = 18.0  # round trips for a growth by e: in flight is then an 18th of what got through
+CLIMB_S = (0.05, 2.4)  # bounds of that time
+USED = 0.75  # share of the rate that must be used for it to grow
+AHEAD = 2.0  # the climb stays within this multiple of what got through
+# Track
+RECOVER_PER_S = 0.5
+LIFT_S = 0.8  # a credit worth so many seconds of the ceiling lifts the rate by one ceiling
+SEARCH_PER_S = 0.12  # growth while the ceiling is a guess, less for slow rates
+SEARCH_FULL = 4.0
+HOLD_TRIPS = 1.2
+SHOWN_TRIPS = 1.5
+# Silence while nothing passes
+DRY_S = 0.5
+DRY_MAX_S = 8.0
+DRY_SHARE = 0.1
+DRY_LONGEST_S = 30.0
+WINDOW_DRY_S = 2.0
+WINDOW_MAX_S = 3600.0
+# Under a rate that a person set, 429s up to this smoothed share are borne
+PATIENT_AT_CAP, PATIENT_BELOW = 0.12, 0.04
+LOSS_STEP = 0.01
+LATENCY_STEP = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class RateState:
-    """What is known of the limit on the rate. Rates in requests per second.
+class RateState(Limit):
+    """Where the rate goes next, from what is known of the limit. Each event makes the next state."""
 
-    max_rate: never exceeded, None when unknown. lone_share: share of 429s that only holds and does not cut.
-    """
+    @classmethod
+    def start(cls, max_rate: float | None, fixed: bool = False) -> RateState:
+        """Nothing is known but the cap: a set rate is begun with."""
+        if max_rate is None:
+            return cls(fixed=fixed)
+        return cls(max_rate, fixed, rate=max_rate, ceiling=max_rate)
 
-    max_rate: float | None = None
-    lone_share: float = 0.0
-    rate: float | None = None
-    hold_until: float = -math.inf
-    ceiling: float | None = None  # where the last cut was made
-    ceiling_at: float = -math.inf
-    cut_at: float = -math.inf
-    # the interval that runs, and the successes per second of the one before
-    since: float | None = None
-    passed: int = 0
-    throttled: int = 0
-    pass_rate: float = 0.0
-    dry: int = 0  # intervals of 429s only, in a row
-    loss: float = 0.0  # smoothed share of 429s
-    paused_at: float = -math.inf
-    # cuts in a row that brought no relief
-    streak: int = 0
-    streak_rate: float = 0.0
-    streak_through: float = 0.0
-    deaf_until: float = -math.inf
-    asked_until: float = -math.inf  # a server that names a wait means it: its 429s are about the rate
-    base_share: float = 0.0  # of 429s that are not about the rate
+    @classmethod
+    def resume(cls, max_rate: float | None, ceiling: float, window_s: float) -> RateState:
+        """Begin from a ceiling known from earlier."""
+        known = ceiling if max_rate is None else min(ceiling, max_rate)
+        return cls(max_rate, rate=0.7 * known, ceiling=known, window_s=window_s)
 
-    def on_success(self, now: float, count: int) -> RateState:
-        """`count` calls got through."""
-        return replace(
+    @property
+    def open(self) -> bool:
+        """Whether no limit was met although the rate is high: the width alone bounds."""
+        return self.ceiling is None and self.rate >= OPEN_RATE
+
+    def on_success(self, now: float, latency_s: float, count: int) -> RateState:
+        """`count` calls got through after `latency_s` on average."""
+        sent = now - latency_s
+        weight = 1.0 if self.resumed_at is None else min(1.0, LATENCY_STEP * count)
+        state = replace(
             self,
             since=now if self.since is None else self.since,
             passed=self.passed + count,
-            dry=0,
+            resumed_at=now if self.resumed_at is None else self.resumed_at,
+            resumed_gain=self.resumed_gain + count,
+            latency_s=self.latency_s + weight * (latency_s - self.latency_s),
             loss=self.loss * (1 - LOSS_STEP) ** count,
-        )._closed(now)
+            apart=self.apart + count,
+            lone=self.lone * (1 - LONE_STEP) ** count if self.below else self.lone,
+        )
+        if self.ceiling is None:
+            state = state._climbed(now, count)
+        if self.anchor is None or sent > self.anchor:
+            state = state.credited(sent, count)
+        if self.look_from <= sent <= self.cut_at:
+            state = replace(state, look_passed=state.look_passed + count).looked()
+        elif sent > self.cut_at:
+            state = state._resumed(now) if self.dry else state
+            state = replace(state, after=state.after + count, dry=0)
+        return state._closed(now)
 
-    def on_throttled(self, now: float, retry_after_s: float | None, latency_s: float) -> RateState:
-        """A 429 came. What was in flight at the last cut counts with it."""
+    def on_throttled(self, now: float, latency_s: float, retry_after_s: float | None) -> RateState:
+        """A 429 came after `latency_s`, asking for silence of `retry_after_s` or not."""
+        sent = now - latency_s
         state = replace(
             self,
             since=now if self.since is None else self.since,
             throttled=self.throttled + 1,
             loss=self.loss + LOSS_STEP * (1 - self.loss),
+            apart=0,
+            resumed_at=now if self.resumed_at is None else self.resumed_at,
         )
         if retry_after_s is not None:
             until = now + retry_after_s
-            asked_until = until + CEILING_MEMORY_S
-            state = replace(state, hold_until=max(state.hold_until, until), asked_until=asked_until)
-        elif now - self.paused_at >= INTERVAL_S and now >= self.deaf_until:
-            state = replace(state, hold_until=max(state.hold_until, now + state._pause_s()), paused_at=now)
-        if now - self.cut_at >= max(INTERVAL_S, 2 * latency_s) and now >= self.deaf_until:
-            state = state._judged(now)
-        return state._closed(now)
+            cost_s = min(COST_MOST_S, max(self.cost_s, retry_after_s))
+            state = replace(state, hold_until=max(self.hold_until, until), cost_s=cost_s)
+        if self.fresh(now, sent):
+            if self.is_lone() and retry_after_s is None:
+                return state.left()
+            return state._met(now, sent)
+        if sent >= self.look_from:
+            state = replace(state, look_throttled=self.look_throttled + 1).looked()
+            state = state.dearer()
+        return state.anchored(sent)
 
-    def _judged(self, now: float) -> RateState:
-        """Cut, leave it, or blame something else than the rate."""
-        if self.loss <= self.lone_share:
-            return self
-        through = self._through(now)
-        offered = self.rate or max(through, LOWEST_FIRST)
-        again = self.loss <= HEAVY_SHARE and now - self.cut_at < max(STREAK_GAP_S, STREAK_CALLS / offered)
-        streak = self.streak + 1 if again else 1
-        first_rate = self.streak_rate if again else offered
-        first_through = self.streak_through if again else through
-        if (
-            streak >= STREAK
-            and self.loss <= DEAF_SHARE
-            and now > self.asked_until
-            and through <= STREAK_FALL * first_through
-        ):
-            return replace(
-                self,
-                rate=self._capped(first_rate),
-                ceiling=None,
-                streak=0,
-                deaf_until=now + DEAF_S,
-                base_share=self.loss,
-            )
+    def fresh(self, now: float, sent: float) -> bool:
+        """Whether a 429 tells something new: it left after the last cut, which has had time to show."""
+        return sent > self.cut_at and now - self.cut_at > SHOWN_TRIPS * self.latency_s
+
+    def after_outage(self) -> RateState:
+        """The server is back: go on carefully, and forget what was measured while it was away."""
+        rate = self.capped(min(self.rate, self.ceiling or 0.5 * max(self.rate / 4, self.through, START_RATE)))
+        return replace(self, rate=rate, since=None, passed=0, throttled=0, anchor=None, credit=0.0)
+
+    def relieved(self, now: float) -> RateState:
+        """The 429s turned out to be about requests in flight: climb again from what was sent before them."""
+        rate = self.capped(max(self.rate, self.look_rate))
+        ceiling = None if self.max_rate is None else self.max_rate
+        return replace(self, rate=rate, ceiling=ceiling, sure=False, streak=0, cut_at=now, look_from=math.inf, after=1)
+
+    def _met(self, now: float, sent: float) -> RateState:
+        """The first 429 among requests that left after the last cut."""
+        if self.cut_at > -math.inf and not self.after:
+            return self._dried(now, sent)
+        again = now - self.streak_at < 0.6 * self.tooth_s and not self.searching
+        state = replace(self, streak=self.streak + 1 if again else 1, streak_at=now).pooled(sent).blended(again)
+        if state._ignorable():
+            return replace(state, cut_at=now, after=0, look_from=math.inf)
+        state = state.dearer() if again else state
+        return state._cut(now, sent).anchored(sent)
+
+    def _ignorable(self) -> bool:
+        if self.fixed:
+            return True
+        if self.max_rate is None:
+            return False
+        return self.loss <= (PATIENT_AT_CAP if self.rate >= self.max_rate else PATIENT_BELOW)
+
+    def _cut(self, now: float, sent: float) -> RateState:
+        """Step back to what was measured; stop and look where the rate was searching."""
+        climbing = self.ceiling is None
+        least, known = self.believed()
+        state = replace(
+            self,
+            cut_at=now,
+            after=0,
+            look_from=sent,
+            look_rate=self.rate,
+            look_known=known,
+            look_least=least,
+            look_weight=CLIMB_WEIGHT if climbing else LOOK_WEIGHT,
+            look_passed=0,
+            look_throttled=0,
+            price=self.price + PRICE_STEP * (TOOTH_PRICE[0] - self.price),
+            loss=0.0,
+            sure=not climbing and (self.pool >= POOL or (self.sure and not self.searching)),
+        ).looked()
+        if not self.searching:
+            return state
+        pause_s = 1.0 if self.resumed_gain < FEW else HOLD_TRIPS * self.latency_s
+        return replace(state, hold_until=max(state.hold_until, now + pause_s))
+
+    def _dried(self, now: float, sent: float) -> RateState:
+        """Nothing has passed since the last cut: ask ever more rarely."""
+        since = self.dry_since if self.dry else now
+        bound_s = min(DRY_LONGEST_S, max(DRY_MAX_S, DRY_SHARE * (now - since)))
+        pause_s = min(bound_s, DRY_S * 2.0 ** min(self.dry, 10))
         return replace(
             self,
-            rate=self._capped(self._cut(offered, through)),
-            ceiling=None if self.rate is None else offered,
-            ceiling_at=now,
+            dry=self.dry + 1,
+            dry_since=since,
+            hold_until=max(self.hold_until, now + pause_s),
             cut_at=now,
-            streak=streak,
-            streak_rate=first_rate,
-            streak_through=first_through,
+            look_from=math.inf,
+        ).anchored(sent)
+
+    def _resumed(self, now: float) -> RateState:
+        """Something passes again: from the end of one silence to the end of the next is what the limit gives."""
+        silent_s = now - self.dry_since
+        if self.fixed or self.resumed_at is None or now <= self.resumed_at or self.ceiling is None:
+            return self
+        if silent_s < 1.5 and self.window_s:
+            return replace(self, credit=-self.ceiling * self.window_s)
+        if silent_s < 1.5 and self.dry < 2:
+            return self
+        if silent_s < 1.5:
+            ceiling = self.capped(min(self.ceiling, 1.5 / max(silent_s, 1e-3)))
+            return replace(self, ceiling=ceiling, rate=self.capped(min(self.rate, LOW * ceiling)))
+        span_s = now - self.resumed_at
+        ceiling = self.capped(self.resumed_gain / span_s)
+        window_s = min(WINDOW_MAX_S, max(self.window_s, span_s)) if silent_s >= WINDOW_DRY_S else self.window_s
+        state = replace(
+            self, ceiling=ceiling, rate=self.capped(LOW * ceiling), resumed_at=now, resumed_gain=0, sure=True
         )
+        credit = -ceiling * max(SLACK_S, window_s)  # a new window is full
+        return replace(state, window_s=window_s, credit=credit, cost_s=max(self.cost_s, min(silent_s, WINDOW_DRY_S)))
 
-    def _cut(self, offered: float, through: float) -> float:
-        if self.rate is None:
-            return max(FIRST_CUT * through, LOWEST_FIRST)
-        if self.loss > HEAVY_SHARE:
-            return max(LOWEST_RATE, min(CUT * offered, BELOW_THROUGH * through))
-        return max(LOWEST_RATE, CUT * offered)
+    @property
+    def climb_s(self) -> float:
+        """Seconds for a growth by e while climbing."""
+        return min(CLIMB_S[1], max(CLIMB_S[0], CLIMB_TRIPS * self.latency_s))
 
-    def _through(self, now: float) -> float:
-        """Successes per second over the last interval or so."""
+    def _climbed(self, now: float, count: int) -> RateState:
         elapsed = now - self.since if self.since is not None else 0.0
-        if self.rate is None and self.pass_rate == 0:
-            return self.passed / max(elapsed, FIRST_SPAN_S)
-        earlier = self.pass_rate * max(0.0, INTERVAL_S - elapsed)
-        return (self.passed + earlier) / max(elapsed, INTERVAL_S)
-
-    def _pause_s(self) -> float:
-        """Seconds of silence without a Retry-After: little for a lone 429, doubling while nothing passes."""
-        if self.dry:
-            return min(LONGEST_HOLD_S, 0.5 * 2.0 ** min(self.dry, 10))
-        return 0.5 * self.loss
-
-    def _capped(self, rate: float) -> float:
-        return rate if self.max_rate is None else min(rate, self.max_rate)
+        through = max(self.through, self.passed / max(elapsed, 2 * self.latency_s, 0.02))
+        grown = max(self.rate, 1 / max(self.latency_s, 1e-3)) + count / self.climb_s
+        rate = max(self.rate, min(grown, START_RATE + AHEAD * through))
+        return replace(self, rate=self.capped(rate))
 
     def _closed(self, now: float) -> RateState:
         """Close the interval when it is over, and let the rate grow if it was used and kept."""
-        deaf = now < self.deaf_until
-        length_s = INTERVAL_S if self.rate is None else max(INTERVAL_S, INTERVAL_CALLS / self.rate)
-        if self.since is None or (elapsed := now - self.since) < length_s:
+        length_s = max(0.2, self.latency_s, 4 / self.rate)
+        if self.since is None or now < self.since:
+            return replace(self, since=now)
+        if (elapsed := now - self.since) < length_s:
             return self
-        state = replace(self, since=now, passed=0, throttled=0, pass_rate=self.passed / elapsed)
-        attempts = self.passed + self.throttled
-        share = self.throttled / max(1, attempts)
-        if share == 1.0:
-            return replace(state, dry=self.dry + 1)
-        if self.rate is None or attempts < 0.8 * self.rate * elapsed:
+        state = replace(self, since=now, passed=0, throttled=0, through=self.passed / elapsed)
+        used = self.passed + self.throttled >= USED * self.rate * elapsed
+        kept = self.throttled <= 1 or self.fixed
+        if self.ceiling is None or not used or not kept or now < self.hold_until:
             return state
-        if self.loss <= 2 * self.base_share + 0.05 if deaf else not self.throttled:
-            grown = self.rate * self._growth(now, self.rate) ** min(elapsed, 2.0)
-            return replace(state, rate=self._capped(grown))
-        if deaf:
-            cut = max(LOWEST_RATE, CUT * self.rate)
-            return replace(state, rate=cut, ceiling=self.rate, ceiling_at=now)
-        return state
+        share = state.through / self.asked
+        if share >= YIELD_LEAST - 0.05:
+            state = replace(
+                state,
+                yielded=self.yielded
+                + YIELD_STEP * min(1.0, self.passed / YIELD_CALLS) * (min(1.05, share) - self.yielded),
+            )
+        return state._grown(min(elapsed, 4 / self.rate + 1.0))
 
-    def _growth(self, now: float, rate: float) -> float:
-        """Factor per second."""
-        if self.ceiling is None:
-            return 1 + SEARCH_PER_S
-        beyond = rate / self.ceiling
-        if beyond > BEYOND:
-            return 1 + min(FASTEST_PER_S, GROWTH_PER_S + 0.2 * (beyond - BEYOND))
-        if beyond >= NEAR and now - self.ceiling_at < CEILING_MEMORY_S:
-            return 1 + PROBE_PER_S
-        return 1 + GROWTH_PER_S
+    def _grown(self, elapsed: float) -> RateState:
+        assert self.ceiling is not None
+        beyond, ceiling = self.rate / self.ceiling, self.ceiling
+        if beyond < LOW:
+            rate = min((LOW + 0.001) * ceiling, self.rate * math.exp(RECOVER_PER_S * elapsed))
+        elif not self.sure:
+            rate = self.rate * math.exp(SEARCH_PER_S * min(1.0, self.rate / SEARCH_FULL) * elapsed)
+        else:
+            rate = self.rate + ceiling * (HIGH - LOW) * elapsed / self.tooth_s
+        if beyond >= 1 and self.credit > max(2.0, 0.03 * ceiling):
+            lifted = ceiling * HIGH + self.credit / LIFT_S
+            rate = max(rate, min(lifted, max(self.rate, AHEAD * self.through)))
+        return replace(self, rate=self.capped(rate))

@@ -1,4 +1,4 @@
-"""When to try again: pure functions and counters. Waiting is done by whoever asks."""
+"""When to try again: pure functions. Waiting is done by whoever asks."""
 
 from __future__ import annotations
 
@@ -37,46 +37,6 @@ class RetryPolicy:
     def wait_s(self, attempt: int, rng: random.Random) -> float:
         """`backoff_s` within this policy."""
         return backoff_s(attempt, base_s=self.base_s, cap_s=self.cap_s, rng=rng)
-
-
-class RetryBudget:
-    """Bounds retries to a share of the requests, so that an outage does not become a storm.
-
-    Each first attempt earns `ratio` of a token, each retry costs one. The purse starts full with `reserve`
-    tokens, holds no more than ten times that, and never runs dry for good: `trickle_per_s` comes in as time
-    goes by, up to the reserve. So retries <= reserve + ratio * requests + trickle_per_s * seconds.
-    Source: retry budgets of Finagle and of gRPC's retry throttling.
-    """
-
-    __slots__ = ("_at", "_most", "_ratio", "_reserve", "_tokens", "_trickle_per_s")
-
-    def __init__(self, ratio: float = 0.2, reserve: float = 50.0, trickle_per_s: float = 2.0) -> None:
-        if ratio < 0 or reserve < 1 or trickle_per_s <= 0:
-            raise ValueError("a retry budget needs ratio >= 0, reserve >= 1 and trickle_per_s > 0")
-        self._ratio = ratio
-        self._reserve = reserve
-        self._trickle_per_s = trickle_per_s
-        self._most = 10 * reserve
-        self._tokens = reserve
-        self._at: float | None = None
-
-    def earn(self, requests: int = 1) -> None:
-        """Count first attempts."""
-        self._tokens = min(self._most, self._tokens + self._ratio * requests)
-
-    def ask(self, now: float) -> float:
-        """Take a token for one retry at `now` (seconds, monotonic).
-
-        Returns 0.0 when it was taken; else the seconds after which to ask again, and nothing was taken.
-        """
-        if self._at is not None and self._tokens < self._reserve:
-            gained = max(0.0, now - self._at) * self._trickle_per_s
-            self._tokens = min(self._reserve, self._tokens + gained)
-        self._at = now
-        if self._tokens >= 1:
-            self._tokens -= 1
-            return 0.0
-        return (1 - self._tokens) / self._trickle_per_s
 
 
 def parse_retry_after(value: str | None, now_epoch_s: float) -> float | None:

@@ -1,4 +1,4 @@
-"""Back-off, retry budget, Retry-After."""
+"""Back-off and Retry-After."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scalesync.engine.retry import RetryBudget, RetryPolicy, backoff_s, parse_retry_after
+from scalesync.engine.retry import RetryPolicy, backoff_s, parse_retry_after
 
 
 @given(st.integers(1, 2000), st.integers())
@@ -28,37 +28,6 @@ def test_a_policy_ends_after_its_attempts() -> None:
     policy = RetryPolicy(max_attempts=3, base_s=1, cap_s=2)
     assert [policy.may_retry(attempt) for attempt in (1, 2, 3)] == [True, True, False]
     assert policy.wait_s(9, random.Random(0)) <= 2
-
-
-@given(st.lists(st.tuples(st.booleans(), st.floats(0, 2)), max_size=300))
-def test_retries_never_exceed_share_reserve_and_trickle(events: list[tuple[bool, float]]) -> None:
-    budget, now, requests, retries = RetryBudget(0.2, 5, 0.5), 0.0, 0, 0
-    for is_retry, gap in events:
-        now += gap
-        if is_retry:
-            wait_s = budget.ask(now)
-            assert 0 <= wait_s <= 2
-            retries += wait_s == 0
-        else:
-            budget.earn()
-            requests += 1
-        assert retries <= 5 + 0.2 * requests + 0.5 * now + 1e-6
-
-
-def test_an_empty_budget_says_when_to_ask_again_and_keeps_its_word() -> None:
-    budget = RetryBudget(0.2, 1, 2.0)
-    assert budget.ask(0.0) == 0
-    wait_s = budget.ask(0.0)
-    assert wait_s == 0.5
-    assert budget.ask(wait_s) == 0
-    for _ in range(5):
-        budget.earn()
-    assert budget.ask(wait_s) == 0
-
-
-def test_a_budget_that_could_never_pay_is_refused() -> None:
-    with pytest.raises(ValueError, match="reserve"):
-        RetryBudget(reserve=0)
 
 
 @pytest.mark.parametrize(

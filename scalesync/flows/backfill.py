@@ -63,7 +63,8 @@ async def run_backfill(
             same_backfill(manifest, options)
             if not may_be_missing(options, manifest):
                 return _finished_already(manifest, settings)
-        async with connect(settings, observer, paced=RequestClass.LIST) as connection:
+        memory = await ledger.paces(settings.target)
+        async with connect(settings, observer, paced=RequestClass.LIST, memory=memory) as connection:
             # The first answer tells that the key works and what time it is over there.
             await connection.call(lambda: connection.platform.page({"limit": 1}, None))
             asked = Asked(options, manifest, connection.platform.server_now_ms)

@@ -9,6 +9,7 @@ promised and why it holds.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import anyio
@@ -23,7 +24,7 @@ from scalesync.flows.identity import derived_name
 from scalesync.flows.increments import check_everything, recall_versions
 from scalesync.flows.options import ExportOptions
 from scalesync.flows.responses import ResponseStore
-from scalesync.flows.run import Meter, beat, guarded, plain_errors, report, watch_signals
+from scalesync.flows.run import Meter, beat, guarded, plain_errors, remember, report, watch_signals
 from scalesync.flows.taking import TakeMatching, TakeNew
 from scalesync.flows.wiring import Connection, connect
 from scalesync.ledger.exports import ExportStore
@@ -55,7 +56,8 @@ async def run_export(
             same_filters(manifest, options)
             if not options.incremental:
                 return finished_already(manifest, settings)
-        async with connect(settings, observer, paced=RequestClass.LIST) as connection:
+        memory = await ledger.paces(settings.target)
+        async with connect(settings, observer, paced=RequestClass.LIST, memory=memory) as connection:
             # The first answer tells that the key works and what time it is over there.
             await connection.call(lambda: connection.platform.page({"limit": 1}, None))
             job = await ledger.open_job(spec)
@@ -143,7 +145,8 @@ class ExportRun:
         """Read everything, commit the manifest, end the run in the ledger."""
         summary: ExportSummary | None = None
         async with anyio.create_task_group() as group:
-            group.start_soon(guarded, lambda: beat(self._job.heartbeat), self._stop)
+            learned = partial(remember, self._job, self._connection.pace)
+            group.start_soon(guarded, lambda: beat(self._job.heartbeat, learned), self._stop)
             group.start_soon(report, self._observer, self._progress)
             if signals:
                 group.start_soon(watch_signals, self._stop)
@@ -158,6 +161,7 @@ class ExportRun:
             reason = self._stopped or ScalesyncError("the export was cancelled")
             summary = await self._summary(0, max(reason.exit_code, 1), str(reason))
         complete = summary.exit_code in {0, 1} and self._stopped is None
+        await remember(self._job, self._connection.pace)
         await self._job.finish(complete=complete, exit_code=summary.exit_code, figures=_figures(summary))
         return summary
 

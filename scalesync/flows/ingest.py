@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
+from functools import partial
 
 import anyio
 
@@ -30,7 +31,7 @@ from scalesync.flows.plan import ImportPlan, make_plan, unchanged
 from scalesync.flows.preflight import check_target, guard_spending, rehearse
 from scalesync.flows.prepare import Preparer, read_blocks
 from scalesync.flows.reading import Reading
-from scalesync.flows.run import Meter, beat, guarded, report, watch_signals
+from scalesync.flows.run import Meter, beat, guarded, remember, report, watch_signals
 from scalesync.flows.threads import in_daemon
 from scalesync.flows.wiring import Connection, connect
 from scalesync.ledger.checks import CheckStore
@@ -74,7 +75,8 @@ async def run_import(
             return await rehearse(plan, spec, settings, observer, ledger=ledger, limits=limits)
         if found is not None and await unchanged(ledger, found, spec, plan):
             return await endings.finished_already(ledger, found, settings)
-        async with connect(settings, observer, task_type=options.type, limits=limits) as connection:
+        memory = await ledger.paces(settings.target)
+        async with connect(settings, observer, task_type=options.type, limits=limits, memory=memory) as connection:
             await check_target(plan, connection)
             await guard_spending(plan, ledger, spec, settings, observer)
             job = await ledger.open_job(spec)
@@ -143,7 +145,8 @@ class ImportRun:
         async with anyio.create_task_group() as group:
             group.start_soon(guarded, engine.run, engine.stop)
             group.start_soon(guarded, self._outbox.run, engine.stop)
-            group.start_soon(guarded, lambda: beat(self._job.heartbeat), engine.stop)
+            learned = partial(remember, self._job, self._connection.pace)
+            group.start_soon(guarded, lambda: beat(self._job.heartbeat, learned), engine.stop)
             group.start_soon(report, self._observer, self._progress)
             if signals:
                 group.start_soon(watch_signals, engine.stop)
@@ -242,8 +245,6 @@ class ImportRun:
         settle = [record for record, admission in pairs if admission.verb is Verb.SETTLE]
         await self._dispatcher.put(send, settle)
 
-    # --- what was learned ----------------------------------------------------------------------
-
     async def _recall(self) -> None:
         self._learned = await self._job.learned("rewritten")
         self._connection.platform.learned = self._learned
@@ -259,8 +260,6 @@ class ImportRun:
         while self._batches.created:
             name = self._batches.created.pop()
             await self._job.remember_batch(name, self._batches.projects.get(name), created=True)
-
-    # --- the end -------------------------------------------------------------------------------
 
     def _progress(self) -> Progress:
         tally = self._dispatcher.tally
@@ -295,5 +294,6 @@ class ImportRun:
             "tasks_per_second": round(tally.created / seconds, 1) if seconds > 0 else 0.0,
             "peak_in_flight": self._connection.gate.peak_in_flight,
         }
+        await remember(self._job, self._connection.pace)
         await self._job.finish(complete=ending.complete, exit_code=ending.exit_code, figures=figures)
         return endings.summary(self._job.name, settings, counts, figures, ending)

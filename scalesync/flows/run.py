@@ -7,13 +7,16 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from typing import Protocol
 
 import anyio
 
+from scalesync.engine.pace import Pace
 from scalesync.errors import Interrupted, ScalesyncError
 from scalesync.events import Observer, Progress
+from scalesync.model import RequestClass
 
 HEARTBEAT_S = 15.0
 PROGRESS_S = 0.25
@@ -30,11 +33,25 @@ async def watch_signals(stop: Callable[[ScalesyncError], None]) -> None:
             stop(Interrupted(f"stopped by {name}; the same command carries on"))
 
 
-async def beat(heartbeat: Callable[[], Awaitable[None]]) -> None:
-    """Renew the lease for as long as the run lives."""
+async def beat(*steps: Callable[[], Awaitable[None]]) -> None:
+    """Renew the lease, and whatever else wants to be renewed, for as long as the run lives."""
     while True:
         await anyio.sleep(HEARTBEAT_S)
-        await heartbeat()
+        for step in steps:
+            await step()
+
+
+class Remembering(Protocol):
+    """The ledger of a job, as far as it keeps what was learned of the target."""
+
+    async def remember_paces(self, learned: Mapping[RequestClass, Mapping[str, object]]) -> None: ...
+
+
+async def remember(job: Remembering, pace: Pace) -> None:
+    """Keep what the run has learned of the limits so far."""
+    learned = {cls: found for cls in RequestClass if (found := pace.learned(cls)) is not None}
+    if learned:
+        await job.remember_paces(learned)
 
 
 async def guarded(work: Callable[[], Awaitable[None]], stop: Callable[[ScalesyncError], None]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ from scalesync.engine.quota_shared import SharedLessor, asker_of
 from scalesync.events import Observer
 from scalesync.flows.gate import StopGate
 from scalesync.ledger.quota import QuotaFile, quota_path
-from scalesync.model import RequestClass
+from scalesync.model import JsonObject, RequestClass
 from scalesync.platforms.exchange import Deadlines
 from scalesync.platforms.network import connections_allowed
 from scalesync.platforms.scale.platform import ScalePlatform, authorization
@@ -38,11 +38,15 @@ class Connection:
 
 
 def make_gate(
-    settings: Settings, paced: RequestClass, note: Callable[[str], None] = lambda text: None
+    settings: Settings,
+    paced: RequestClass,
+    note: Callable[[str], None] = lambda text: None,
+    memory: Mapping[RequestClass, JsonObject] | None = None,
 ) -> tuple[Pace, StopGate]:
     """The pace of a run. --rate limits the class that the job is about, --rate-all everything together.
 
-    Without --rate, creates at api.scale.com keep the published rate and all else follows the server. Rates that are
+    Without --rate, creates at api.scale.com keep the published rate and all else follows the server, beginning with
+    what earlier runs learned (memory). Rates that are
     set are shared with all runs on this ledger and target; `note` is told when that is not possible. `end` must be
     called on the gate.
     """
@@ -52,7 +56,7 @@ def make_gate(
         rates = {RequestClass.CREATE: parse_rate(default_rate(settings.base_url))}
     rate_all = parse_rate(settings.rate_all) if settings.rate_all else None
     width = settings.concurrency and connections_allowed(settings.concurrency)
-    pace = Pace(rates, rate_all, width=width, max_width=connections_allowed(MAX_WIDTH))
+    pace = Pace(rates, rate_all, width=width, max_width=connections_allowed(MAX_WIDTH), memory=memory)
     handovers = Handovers(rates, rate_all)
     quota = None
     if handovers and settings.ledger.exists():  # a dry run without a ledger makes no file
@@ -72,10 +76,14 @@ async def connect(
     limits: EngineLimits | None = None,
     deadlines: Deadlines | None = None,
     ssl_context: ssl.SSLContext | None = None,
+    memory: Mapping[RequestClass, JsonObject] | None = None,
 ) -> AsyncIterator[Connection]:
-    """Open the way to the platform; nothing is sent yet. limits: patience and back-off of single calls."""
+    """Open the way to the platform; nothing is sent yet.
+
+    limits: patience and back-off of single calls. memory: what earlier runs learned of the platform's limits.
+    """
     bounds = limits or EngineLimits()
-    pace, gate = make_gate(settings, paced, observer.note)
+    pace, gate = make_gate(settings, paced, observer.note, memory)
     transport = Transport(
         settings.base_url, authorization(settings.api_key), gate, deadlines=deadlines, ssl_context=ssl_context
     )

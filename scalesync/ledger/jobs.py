@@ -7,9 +7,9 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from scalesync.ledger import rows
+from scalesync.ledger import paces, rows
 from scalesync.ledger.writer import Writer
-from scalesync.model import Aside, JsonObject, Outgoing, RowState, Settled
+from scalesync.model import Aside, JsonObject, Outgoing, RequestClass, RowState, Settled
 from scalesync.ports import Admission
 from scalesync.times import now_iso
 
@@ -208,6 +208,10 @@ class JobStore:
             lambda db: db.execute("SELECT value FROM learned WHERE job=? AND topic=?", (self._job, topic)).fetchall()
         )
         return frozenset(value for (value,) in found)
+
+    async def remember_paces(self, learned: Mapping[RequestClass, Mapping[str, object]]) -> None:
+        """Keep what this run learned of the target's limits."""
+        await self._writer.write(lambda db: paces.save(db, self._target, learned))
 
     async def remember_batch(self, name: str, project: str | None, *, created: bool) -> None:
         """A batch that exists on the server; `created` when this job made it."""

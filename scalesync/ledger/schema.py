@@ -6,6 +6,7 @@
        +--1--n rows                      one per unique_id; home job, place in its source, state, task_id
        +--1--n events                    history of everything out of the ordinary
        +--1--n batches, learned          batches seen; fields the server rewrites
+       +--1--n paces                     limits that were found, by class of requests
        +--1--n files, versions           an export's files; the newest version of each task that it met
 
 docs/ledger.md describes every column.
@@ -28,6 +29,22 @@ def m001_first(db: Database) -> None:
         if statement.strip():
             db.execute(statement)
 
+
+@migrations()
+def m002_paces(db: Database) -> None:
+    """What was learned of a target's limits."""
+    db.execute(_PACES)
+
+
+_PACES = """
+CREATE TABLE paces (
+  target INTEGER NOT NULL REFERENCES targets(id),
+  class TEXT NOT NULL,
+  learned TEXT NOT NULL,
+  at TEXT NOT NULL,
+  PRIMARY KEY (target, class)
+)
+"""
 
 _FIRST = """
 CREATE TABLE targets (
@@ -174,7 +191,7 @@ def migrate(db: Database) -> None:
 
 
 def _check_origin(db: Database) -> None:
-    ours = {step.__name__ for step in (m001_first,)}
+    ours = {step.__name__ for step in (m001_first, m002_paces)}
     applied = {migration.name for migration in migrations.applied(db)}
     if applied - ours:
         newer = ", ".join(sorted(applied - ours))

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from scalesync.errors import JobRunning, LeaseLost, NameBound
-from scalesync.ledger import report, rows
+from scalesync.ledger import paces, report, rows
 from scalesync.ledger.checks import CheckStore
 from scalesync.ledger.connection import open_ledger
 from scalesync.ledger.jobs import JobStore
 from scalesync.ledger.writer import Writer
-from scalesync.model import RowState, Target
+from scalesync.model import JsonObject, RequestClass, RowState, Target
 from scalesync.ports import JobSpec
 from scalesync.times import now_iso
 
@@ -86,6 +86,10 @@ class SqliteLedger:
     async def counts(self, job: StoredJob) -> Mapping[str, int]:
         """Records of a job by counted state."""
         return await self._writer.read(lambda db: rows.count(db, _known_target(db, job.target) or 0, job.id))
+
+    async def paces(self, target: Target) -> Mapping[RequestClass, JsonObject]:
+        """What earlier runs learned of a target's limits, by class of requests."""
+        return await self._writer.read(lambda db: paces.load(db, _known_target(db, target) or 0))
 
     def checks(self, job: StoredJob) -> CheckStore:
         """The rows of a job for a check that only reads: nobody needs to hold the job for that."""

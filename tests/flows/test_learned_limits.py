@@ -1,0 +1,83 @@
+"""What a run learned of a server's limit is kept in the ledger, per target, for the next run to begin with."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+from sqlite_utils import Database
+
+from scalesync.flows import wiring
+from scalesync.ledger import schema
+from scalesync.ledger.connection import open_ledger
+from scalesync.ledger.store import SqliteLedger
+from scalesync.model import Mode, RequestClass, Target
+from scalesync.ports import JobSpec
+
+LEARNED = {"version": 1, "rate": 40.0, "window_s": 0.0, "width": 9}
+
+
+def ledger_of(settings) -> SqliteLedger:
+    return SqliteLedger.open(settings.ledger, note=print)
+
+
+async def test_an_import_that_met_a_limit_leaves_it_for_the_next(
+    make_sandbox, bring, write_records, ask_ledger, settings_for, monkeypatch
+):
+    sandbox = await make_sandbox(rate=200, rate_burst=20)
+    summary = await bring(sandbox, write_records(900), job="one", yes=True)
+    assert (summary.exit_code, summary.created) == (0, 900)
+    assert summary.throttled > 0
+    ((name, text),) = ask_ledger("SELECT class, learned FROM paces")
+    assert name == "create"
+    assert 100 < json.loads(text)["rate"] < 300
+
+    begun = []
+
+    class Watched(wiring.Pace):
+        def __init__(self, *args, **switches):
+            super().__init__(*args, **switches)
+            begun.append(self.rate(RequestClass.CREATE))
+
+    monkeypatch.setattr(wiring, "Pace", Watched)
+    await bring(sandbox, write_records(950), job="two", yes=True)
+    await bring(sandbox, write_records(20), job="three", key="test_k")
+    assert 100 < begun[0] < 300
+    assert begun[1] is None or begun[1] != begun[0]  # the other world is another target
+    assert sandbox.journal.count("create", 200) == 950 + 20
+
+
+async def test_each_target_and_class_has_its_own(settings_for, make_sandbox):
+    settings = settings_for(await make_sandbox())
+    ledger = ledger_of(settings)
+    try:
+        here, there = settings.target, Target("http://elsewhere.test/v1", Mode.LIVE)
+        assert await ledger.paces(here) == {}
+        job = await ledger.open_job(JobSpec(name="j", command="import", target=here, identity={}, settings={}))
+        await job.remember_paces({RequestClass.CREATE: LEARNED, RequestClass.LIST: {**LEARNED, "rate": 7.0}})
+        await job.remember_paces({RequestClass.CREATE: {**LEARNED, "rate": 41.0}})
+        found = await ledger.paces(here)
+        rates = {cls: value["rate"] for cls, value in found.items()}
+        assert rates == {RequestClass.CREATE: 41.0, RequestClass.LIST: 7.0}
+        assert await ledger.paces(there) == {}
+    finally:
+        ledger.close()
+
+
+def test_a_ledger_from_before_gets_the_table(tmp_path, monkeypatch):
+    path = tmp_path / "old.db"
+    db = sqlite3.connect(path)
+    for statement in schema._FIRST.split(";\n"):
+        db.execute(statement)
+    db.execute("INSERT INTO targets VALUES (1, 'u', 'live', 'default', '')")
+    old = Database(db)
+    schema.migrations.ensure_migrations_table(old)
+    old[schema.migrations.migrations_table].insert(
+        {"migration_set": "scalesync", "name": "m001_first", "applied_at": "2026-11-20"}
+    )
+    db.commit()
+    db.close()
+    with_table = open_ledger(path, create=False, note=print)
+    assert with_table.execute("SELECT count(*) FROM paces").fetchone() == (0,)
+    assert with_table.execute("SELECT base_url FROM targets").fetchone() == ("u",)
+    with_table.close()

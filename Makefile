@@ -6,7 +6,7 @@ WORKERS ?= 2
 SOAK_MINUTES ?= 40
 SOAK_OUT ?= build/soak.json
 
-.PHONY: demo test soak mutants lint types format clean
+.PHONY: demo test soak mutants bench lint types format clean
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("scalesync needs CPython 3.11 or newer; set PYTHON=") if sys.version_info < (3, 11) else 0'
@@ -26,6 +26,14 @@ soak: .venv/ready
 
 mutants: .venv/ready
 	$(BIN)/python -m tests.mutants --workers $(WORKERS)
+
+# Needs nginx with its Lua module, and wrk (Debian: nginx libnginx-mod-http-lua wrk).
+bench: .venv/bench-ready
+	$(BIN)/python -m benchmarks --out build/bench.json
+
+.venv/bench-ready: .venv/ready
+	$(BIN)/python -m pip install --quiet --group bench
+	touch $@
 
 lint: .venv/ready
 	$(BIN)/ruff check .

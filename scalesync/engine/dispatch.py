@@ -154,6 +154,8 @@ class Dispatcher:
             while self.stopped is None and self._workers <= self._pace.width(RequestClass.CREATE):
                 record = self.queue.take()
                 if record is None:
+                    if self.queue.parked + 1 == self._workers:
+                        self.queue.signal()  # all are idle: `drain` may have waited for that
                     await self.queue.park()
                 else:
                     await self._send(record)

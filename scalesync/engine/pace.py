@@ -29,6 +29,9 @@ HOLD_JITTER = 0.1
 LEARNED_WINDOW_S = 0.25
 # Growth in smaller steps than this is not worth setting the limiter anew.
 STEP = 1.005
+ELSEWHERE_S = 2.0  # an answer to another class so lately tells that the server is there
+# A page of a list stands for a hundred tasks, and result files lie with others: few calls, in a hurry.
+EAGER = frozenset({RequestClass.LIST, RequestClass.FILES})
 
 
 class Signal(Enum):
@@ -60,7 +63,6 @@ class _Lane:
         "due",
         "flights",
         "hold",
-        "in_flight",
         "limiter",
         "pacer",
         "passed",
@@ -82,7 +84,6 @@ class _Lane:
         self.shown = decision.rate if decision.known else limits.max_rate
         self.limiter = WindowLimiter(self.window(decision.rate), clock)
         self.flights = Flights()
-        self.in_flight = 0  # of this class
         self.hold = -math.inf
         self.attempts = 0
         self.throttled = 0
@@ -137,8 +138,9 @@ class Pace:
         for request in RequestClass:
             cap = rates.get(request)
             max_rate = cap.window[0] / cap.window[1] if cap is not None else None
-            limits = Limits(max_rate, max_width, width, fixed=not auto)
+            limits = Limits(max_rate, max_width, width, fixed=not auto, eager=request in EAGER)
             self._lanes[request] = _Lane(cap, limits, clock, (memory or {}).get(request))
+        self._answered_at = -math.inf
         self.in_flight = 0
         self.peak_in_flight = 0
 
@@ -163,8 +165,8 @@ class Pace:
         else:
             await _acquire_both(lane.limiter, self._all)
         lane.attempts += 1
-        lane.in_flight += 1
-        lane.flights.sent(self._clock(), lane.in_flight)
+        # Of all classes: `leave` follows whatever happens, and a server that bears so many seldom asks what for.
+        lane.flights.sent(self._clock(), self.in_flight + 1)
 
     def report(
         self, request: RequestClass, signal: Signal, latency_s: float, retry_after_s: float | None = None
@@ -172,8 +174,8 @@ class Pace:
         """Tell how an attempt went. latency_s: hand-over to reply. retry_after_s: as the server asked."""
         lane = self._lanes[request]
         now = self._clock()
-        lane.in_flight = max(0, lane.in_flight - 1)
         if signal is Signal.OK:
+            self._answered_at = now
             lane.passed += 1
             lane.sum_s += latency_s
             if now < lane.due:
@@ -186,7 +188,7 @@ class Pace:
                 wide = lane.flights.refused(now, latency_s)
                 lane.pacer = lane.pacer.on_throttled(now, latency_s, retry_after_s, wide)
             else:
-                lane.pacer = lane.pacer.on_trouble(now)
+                lane.pacer = lane.pacer.on_trouble(now, alone=now - self._answered_at > ELSEWHERE_S)
         self._follow(lane, now)
 
     def _follow(self, lane: _Lane, now: float) -> None:

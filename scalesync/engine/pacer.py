@@ -25,13 +25,15 @@ MEMORY_VERSION = 1
 class Limits:
     """What the person set. max_rate: requests per second, None when unknown. width: None when adaptive.
 
-    fixed: 429s only hold for a while, they change neither rate nor width.
+    fixed: 429s only hold for a while, they change neither rate nor width. eager: the climb doubles the rate with each
+    round trip or two, for calls of which few are made and a 429 costs little.
     """
 
     max_rate: float | None = None
     max_width: int = MAX_WIDTH
     width: int | None = None
     fixed: bool = False
+    eager: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class Pacer:
         room = WidthState(limit=float(limits.max_width))
         known = _read(memory)
         if known is None or limits.fixed:
-            return cls(limits, RateState.start(limits.max_rate, limits.fixed), room)
+            return cls(limits, RateState.start(limits.max_rate, limits.fixed, eager=limits.eager), room)
         rate, window_s, width = known
         room = replace(room, width=float(min(max(START_WIDTH, width), limits.max_width)))
         return cls(limits, RateState.resume(limits.max_rate, rate, window_s), room)
@@ -113,9 +115,14 @@ class Pacer:
             pace = pace.on_throttled(now, latency_s, retry_after_s)
         return replace(self, pace=pace, room=room)
 
-    def on_trouble(self, now: float) -> Pacer:
-        """A 5xx, a timeout or a broken connection."""
-        return replace(self, room=self.room.on_trouble(now))
+    def on_trouble(self, now: float, *, alone: bool = True) -> Pacer:
+        """A 5xx, a timeout or a broken connection.
+
+        alone: nothing else that was asked of the server lately was answered either. If something was, it is no outage:
+        nothing is gained by long pauses.
+        """
+        pace = self.pace if alone else self.pace.begun()
+        return replace(self, pace=pace, room=self.room.on_trouble(now, alone=alone))
 
 
 def _read(memory: Mapping[str, Any] | None) -> tuple[float, float, int] | None:

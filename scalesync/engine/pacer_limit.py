@@ -16,15 +16,19 @@ import math
 from dataclasses import dataclass, replace
 from typing import Self
 
+FIRST_RATE = 2.5  # until the first reply says how long a round trip is
 START_RATE = 8.0
 LOWEST_RATE, HIGHEST_RATE = 0.02, 1e6
 LOW, HIGH = 0.97, 1.06  # the saw tooth, relative to the ceiling
 TOOTH_S = 8.0
-TOOTH_CALLS = 190.0  # a tooth lasts so many requests for each 429 that it ends with
-TOOTH_PRICE = (1.0, 3.0)
+TOOTH_CALLS = 210.0  # a tooth lasts so many requests for each 429 that it ends with
+TOOTH_PRICE = (1.0, 2.4)  # at most so long: a limit that rises should be noticed
+FELL = 0.5
 COST_MOST_S = 3.0
 TOOTH_COST = 30.0  # a tooth lasts this many times the silence that its 429 cost
 LIFTED = 1.15  # a rate so far above the ceiling is looking for a new one
+TOP = 1.5  # a tooth rises to the rate that was refused last, no further than this multiple of the ceiling
+SURE = 12.0  # so many successes between two 429s make a ceiling known
 SLACK_S = 1.5  # unused allowance is assumed to be kept for so long
 LOOK_WEIGHT = 10.0  # what is known weighs as much as this many replies
 CLIMB_WEIGHT = 2.0
@@ -51,12 +55,13 @@ BLEND_LATE = 1.045
 class Limit:
     """What is known of the limit. Rates in requests per second, times in seconds.
 
-    max_rate: never exceeded, None when unknown. fixed: 429s only hold, nothing cuts.
+    max_rate: never exceeded, None when unknown. fixed: 429s only hold, nothing cuts. eager: the climb is a fast one.
     """
 
     max_rate: float | None = None
     fixed: bool = False
-    rate: float = START_RATE
+    eager: bool = False
+    rate: float = FIRST_RATE
     ceiling: float | None = None  # None: climbing
     sure: bool = False  # the ceiling was met from below
     hold_until: float = -math.inf
@@ -162,16 +167,17 @@ class Limit:
         """Learn whether unused allowance is kept: then what was measured is the limit, else the rate refused is."""
         if self.ceiling is None:
             return self
-        if again or self.credit < 0:
+        late = self.rate > BLEND_LATE * self.ceiling
+        if again or (self.credit < 0 and not late):
             return replace(self, blend=0.6 * self.blend)
-        step = BLEND_STEP if self.searching else BLEND_STEP / 2 if self.rate > BLEND_LATE * self.ceiling else 0.0
+        step = BLEND_STEP if self.searching else BLEND_STEP / 2 if late else 0.0
         return replace(self, blend=min(1.0, self.blend + step))
 
     def pooled(self, sent: float) -> Self:
         """Add the stretch since the last 429 to the measured ones."""
         if self.anchor is None or self.slack or sent <= self.anchor:
             return self
-        keep = min(1.0, POOL / max(self.pool, 1.0))
+        keep = min(1.0, (POOL if self.sure else max(POOL_LEAST, self.gained)) / max(self.pool, 1.0))
         return replace(self, pool=keep * self.pool + self.gained, pool_s=keep * self.pool_s + sent - self.anchor)
 
     def looked(self) -> Self:
@@ -184,7 +190,9 @@ class Limit:
         ceiling = self.capped(seen if climbed else max(seen, self.look_known))
         low = (LOW - 0.02) * STREAK_CUT ** (min(self.streak, STREAK_DEEPEST) - 1) if self.sure else 0.9
         rate = low * min(ceiling, max(seen, self.look_least))
-        return replace(self, ceiling=ceiling, rate=self.capped(rate))
+        # A limit that fell was no probe of ours: what probes cost is learned anew
+        price = TOOTH_PRICE[0] if self.sure and share < FELL else self.price
+        return replace(self, ceiling=ceiling, rate=self.capped(rate), price=price)
 
     def anchored(self, sent: float) -> Self:
         if self.anchor is not None and sent <= self.anchor:

@@ -20,11 +20,13 @@ from scalesync.engine.pacer_limit import (
     LONE_STEP,
     LOOK_WEIGHT,
     LOW,
-    POOL,
     PRICE_STEP,
     SLACK_S,
     START_RATE,
+    SURE,
     TOOTH_PRICE,
+    TOOTH_S,
+    TOP,
     YIELD_CALLS,
     YIELD_LEAST,
     YIELD_STEP,
@@ -32,15 +34,20 @@ from scalesync.engine.pacer_limit import (
 )
 
 OPEN_RATE = 4000.0  # climbing beyond it, the width alone bounds what is in flight
-CLIMB_TRIPS = 18.0  # round trips for a growth by e: in flight is then an 18th of what got through
-CLIMB_S = (0.05, 2.4)  # bounds of that time
+# Of what ever got through, such a share may be in flight: a 4th of the first 16, a 24th up to 600, an 18th beyond
+CLIMB_TRIPS = ((16, 4.0), (600, 24.0), (math.inf, 18.0))
+EAGER_TRIPS = 2.0
+CLIMB_S = (0.05, 2.8)  # bounds of a growth by e
 USED = 0.75  # share of the rate that must be used for it to grow
 AHEAD = 2.0  # the climb stays within this multiple of what got through
 # Track
 RECOVER_PER_S = 0.5
-LIFT_S = 0.8  # a credit worth so many seconds of the ceiling lifts the rate by one ceiling
-SEARCH_PER_S = 0.12  # growth while the ceiling is a guess, less for slow rates
-SEARCH_FULL = 4.0
+LIFT_S, LIFT_CALLS = 0.8, 20.0  # a credit worth so many seconds, and requests, lifts the rate by one ceiling
+# Growth while the ceiling is a guess: faster from few requests, and never by more than half of what is still unsure
+SEARCH_PER_S, SEARCH_FULL = 0.12, 4.0
+SEARCH_FAST_PER_S, MANY = 0.5, 40
+SEARCH_STEP = 2.0
+FEW_S, FEW_RATE = 1.0, 3.0  # after a 429 among the first few requests: a silence, and the rate to go on with
 HOLD_TRIPS = 1.2
 SHOWN_TRIPS = 1.5
 # Silence while nothing passes
@@ -61,10 +68,10 @@ class RateState(Limit):
     """Where the rate goes next, from what is known of the limit. Each event makes the next state."""
 
     @classmethod
-    def start(cls, max_rate: float | None, fixed: bool = False) -> RateState:
+    def start(cls, max_rate: float | None, fixed: bool = False, *, eager: bool = False) -> RateState:
         """Nothing is known but the cap: a set rate is begun with."""
         if max_rate is None:
-            return cls(fixed=fixed)
+            return cls(fixed=fixed, eager=eager)
         return cls(max_rate, fixed, rate=max_rate, ceiling=max_rate)
 
     @classmethod
@@ -124,8 +131,7 @@ class RateState(Limit):
                 return state.left()
             return state._met(now, sent)
         if sent >= self.look_from:
-            state = replace(state, look_throttled=self.look_throttled + 1).looked()
-            state = state.dearer()
+            state = replace(state, look_throttled=self.look_throttled + 1).dearer().looked()
         return state.anchored(sent)
 
     def fresh(self, now: float, sent: float) -> bool:
@@ -178,12 +184,15 @@ class RateState(Limit):
             look_throttled=0,
             price=self.price + PRICE_STEP * (TOOTH_PRICE[0] - self.price),
             loss=0.0,
-            sure=not climbing and (self.pool >= POOL or (self.sure and not self.searching)),
+            sure=not climbing and (self.pool >= SURE or (self.sure and not self.searching)),
         ).looked()
         if not self.searching:
             return state
-        pause_s = 1.0 if self.resumed_gain < FEW else HOLD_TRIPS * self.latency_s
-        return replace(state, hold_until=max(state.hold_until, now + pause_s))
+        if self.resumed_gain < FEW:
+            slow = self.capped(min(FEW_RATE, self.rate))
+            state = replace(state, rate=slow, ceiling=slow, look_from=math.inf)
+            return replace(state, hold_until=max(state.hold_until, now + FEW_S))
+        return replace(state, hold_until=max(state.hold_until, now + HOLD_TRIPS * self.latency_s))
 
     def _dried(self, now: float, sent: float) -> RateState:
         """Nothing has passed since the last cut: ask ever more rarely."""
@@ -215,20 +224,33 @@ class RateState(Limit):
         ceiling = self.capped(self.resumed_gain / span_s)
         window_s = min(WINDOW_MAX_S, max(self.window_s, span_s)) if silent_s >= WINDOW_DRY_S else self.window_s
         state = replace(
-            self, ceiling=ceiling, rate=self.capped(LOW * ceiling), resumed_at=now, resumed_gain=0, sure=True
+            self,
+            ceiling=ceiling,
+            rate=self.capped(LOW * ceiling),
+            look_rate=ceiling,
+            resumed_at=now,
+            resumed_gain=0,
+            sure=True,
         )
         credit = -ceiling * max(SLACK_S, window_s)  # a new window is full
         return replace(state, window_s=window_s, credit=credit, cost_s=max(self.cost_s, min(silent_s, WINDOW_DRY_S)))
 
+    def begun(self) -> RateState:
+        """The server answers others: there is no need to go on as if nobody were at home."""
+        return self if self.ceiling is not None else replace(self, rate=max(self.rate, START_RATE))
+
     @property
     def climb_s(self) -> float:
         """Seconds for a growth by e while climbing."""
-        return min(CLIMB_S[1], max(CLIMB_S[0], CLIMB_TRIPS * self.latency_s))
+        if self.eager:
+            return min(CLIMB_S[1], max(CLIMB_S[0], EAGER_TRIPS * self.latency_s))
+        trips = next(trips for most, trips in CLIMB_TRIPS if self.resumed_gain <= most)
+        return min(CLIMB_S[1], max(CLIMB_S[0], trips * self.latency_s))
 
     def _climbed(self, now: float, count: int) -> RateState:
         elapsed = now - self.since if self.since is not None else 0.0
         through = max(self.through, self.passed / max(elapsed, 2 * self.latency_s, 0.02))
-        grown = max(self.rate, 1 / max(self.latency_s, 1e-3)) + count / self.climb_s
+        grown = max(self.rate, START_RATE / 2, 1 / max(self.latency_s, 1e-3)) + count / self.climb_s
         rate = max(self.rate, min(grown, START_RATE + AHEAD * through))
         return replace(self, rate=self.capped(rate))
 
@@ -259,10 +281,16 @@ class RateState(Limit):
         if beyond < LOW:
             rate = min((LOW + 0.001) * ceiling, self.rate * math.exp(RECOVER_PER_S * elapsed))
         elif not self.sure:
-            rate = self.rate * math.exp(SEARCH_PER_S * min(1.0, self.rate / SEARCH_FULL) * elapsed)
+            slow = self.resumed_gain > MANY or self.cut_at == -math.inf
+            most = SEARCH_PER_S * max(1.0, SEARCH_FULL / self.rate) if slow else SEARCH_FAST_PER_S
+            rate = self.rate * math.exp(min(most, self.rate / (SEARCH_STEP * (self.pool + 2))) * elapsed)
         else:
-            rate = self.rate + ceiling * (HIGH - LOW) * elapsed / self.tooth_s
+            # Long teeth cannot afford a ceiling that is too low
+            top = HIGH * ceiling
+            if self.tooth_s > TOOTH_S:
+                top = max(top, min(self.look_rate, TOP * ceiling))
+            rate = self.rate + (top - LOW * ceiling) * elapsed / self.tooth_s
         if beyond >= 1 and self.credit > max(2.0, 0.03 * ceiling):
-            lifted = ceiling * HIGH + self.credit / LIFT_S
+            lifted = ceiling * (HIGH + self.credit / max(LIFT_S * ceiling, LIFT_CALLS))
             rate = max(rate, min(lifted, max(self.rate, AHEAD * self.through)))
         return replace(self, rate=self.capped(rate))

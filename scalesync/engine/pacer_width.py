@@ -108,11 +108,13 @@ class WidthState:
         cap = max(1.0, widest - 1.0)
         return replace(state, suspects=0, cap=cap, cap_at=now, cap_passed=0)
 
-    def on_trouble(self, now: float) -> WidthState:
-        """A 5xx, a timeout or a broken connection."""
-        quiet_since = now if self.quiet_since is None else self.quiet_since
+    def on_trouble(self, now: float, *, alone: bool) -> WidthState:
+        """A 5xx, a timeout or a broken connection. alone: nothing else that was asked of the server was answered."""
+        quiet_since = now if self.quiet_since is None or not alone else self.quiet_since
         storm = self.storm + STORM_STEP * (1 - self.storm)
         state = replace(self, quiet_since=quiet_since, storm=storm)
+        if not alone and self.failed_probes:
+            state = replace(state, failed_probes=0, probe_until=-math.inf)
         if now - quiet_since > max(OUTAGE_S, 4 * self.latency_s):
             return state._probe_failed(now)
         if storm < STORM_SHARE or now - self.halved_at < max(self.latency_s, 0.05):

@@ -14,8 +14,8 @@ import anyio
 
 from scalesync.model import Outgoing
 
-HIGH_WATER = 512  # records ready to go: two blocks keep the widest run busy while the next block is made durable
-MAX_OUTSTANDING = 1536  # with those in flight, delayed and in doubt: an outage must not pile records up
+HIGH_WATER = 1024  # records ready to go: they keep the widest run busy while the next block is made durable
+MAX_OUTSTANDING = 2560  # with those in flight, delayed and in doubt: an outage must not pile records up
 
 
 @dataclass(slots=True)

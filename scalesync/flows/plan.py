@@ -21,7 +21,7 @@ from scalesync.records.body import BodyBuilder, BodySpec, parse_sets
 from scalesync.records.sources import ReadOptions, SourceFile, open_sources
 from scalesync.records.template import Template
 
-BLOCK_RECORDS = 256
+BLOCK_RECORDS = 512
 RECLAIMABLE = frozenset({"canceled", "error"})
 MIN_JUDGED = 20  # a percentage of failures says nothing about fewer records
 

@@ -14,10 +14,8 @@ docs/ledger.md describes every column.
 
 from __future__ import annotations
 
-from sqlite_utils import Database
-from sqlite_utils.migrations import Migrations
-
 from scalesync.errors import LedgerUnusable
+from scalesync.ledger.sqlite_tools import Database, Migrations
 
 migrations = Migrations("scalesync")
 

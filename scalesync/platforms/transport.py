@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 import aiohttp
 from yarl import URL
@@ -38,8 +38,7 @@ MAX_REPLY_BYTES = 1024**3  # after decompression: a bomb ends in words, a page o
 Query = Sequence[tuple[str, str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """An answered request. body: the whole of it, decompressed.
 
     hide: takes our credentials out of a text of it. An error may repeat what was sent, and errors are kept.

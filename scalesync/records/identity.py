@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -70,7 +71,7 @@ def canonical(value: Any) -> bytes:
         return _slow(value)
     if b".0" in data and (b".0," in data or b".0}" in data or b".0]" in data or data.endswith(b".0")):
         return _slow(value)
-    if b"0e+" in data.translate(_DIGITS):
+    if b"e+" in data and b"0e+" in data.translate(_DIGITS):
         return _slow(value)
     return data
 
@@ -136,13 +137,14 @@ def content_hash(project: str | None, type: str, record: JsonObject) -> bytes:
     data = canonical(record)
     if b"?" in data and _SIGNED.search(data):
         data = canonical(_strip_all(record))
-    digest = blake2b(_scope(project, type), digest_size=CONTENT_BYTES)
+    digest = _scope(project, type).copy()
     digest.update(data)
     return digest.digest()
 
 
-def _scope(project: str | None, type: str) -> bytes:
-    return orjson.dumps([project, type]) + b"\n"
+@lru_cache(maxsize=256)
+def _scope(project: str | None, type: str) -> blake2b:
+    return blake2b(orjson.dumps([project, type]) + b"\n", digest_size=CONTENT_BYTES)
 
 
 def derived_unique_id(content: bytes) -> str:

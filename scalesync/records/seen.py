@@ -57,7 +57,7 @@ class SeenTable:
 
     def add(self, key: str, content: bytes) -> Sight:
         """Remember a key; a key met before keeps its first content. content: a hash, any length."""
-        mark = _key_mark(key)
+        mark = (hash(key) & _KEY_MASK) or 1  # as `_key_mark`; a call costs as much as the rest
         shard = mark % SHARDS
         keys = self._keys[shard]
         size = len(keys)
@@ -69,7 +69,7 @@ class SeenTable:
             if slot == size:
                 slot = 0
         keys[slot] = mark
-        self._contents[shard][slot] = _content_mark(content)
+        self._contents[shard][slot] = hash(content) & _CONTENT_MASK
         self._counts[shard] += 1
         if self._counts[shard] > self._limits[shard]:
             self._grow(shard)

@@ -43,14 +43,14 @@ def parsed(monkeypatch) -> list[int]:
 
 async def test_a_half_finished_import_begins_where_it_was(make_sandbox, bring, write_records, parsed):
     sandbox = await make_sandbox()
-    source = write_records(400)
-    first = await bring(sandbox, source, max_new=300, yes=True)
-    assert (first.exit_code, first.created) == (3, 300)
+    source = write_records(1500)
+    first = await bring(sandbox, source, max_new=1200, yes=True)
+    assert (first.exit_code, first.created) == (3, 1200)
     parsed.clear()
     second = await bring(sandbox, source, yes=True)
-    assert (second.exit_code, second.created, second.read) == (0, 400, 400)
-    assert len(parsed) < 160
-    assert creates(sandbox) == 400
+    assert (second.exit_code, second.created, second.read) == (0, 1500, 1500)
+    assert len(parsed) < 700
+    assert creates(sandbox) == 1500
 
 
 async def test_only_what_was_appended_is_read(make_sandbox, bring, write_records, parsed):

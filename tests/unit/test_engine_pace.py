@@ -7,8 +7,11 @@ import random
 
 import pytest
 
+from scalesync.engine.handover import Handovers
 from scalesync.engine.limiter import Rate
 from scalesync.engine.pace import Pace, Signal, signal_of
+from scalesync.errors import Unavailable
+from scalesync.flows.gate import StopGate
 from scalesync.model import OutcomeKind, RequestClass
 from tests.unit.test_engine_limiter import JumpingLoop, most_in_a_window, run
 
@@ -178,6 +181,36 @@ def test_requests_in_flight_are_counted_with_their_peak() -> None:
     with pytest.raises(ValueError, match="lost"), pace:
         raise ValueError("lost")
     assert (pace.in_flight, pace.peak_in_flight) == (0, 2)
+
+
+def test_an_attempt_that_is_given_up_after_its_turn_makes_no_later_one_look_wider() -> None:
+    """How wide it was tells a cap on requests in flight: one that never comes back must not count for ever."""
+
+    async def main(loop: JumpingLoop) -> None:
+        pace = Pace({}, clock=loop.time)
+        gate = StopGate(pace, Handovers({}, None, loop.time))
+
+        async def attempt(seconds: float) -> None:
+            await gate.admit(CREATE)
+            try:
+                await asyncio.sleep(seconds)
+            finally:
+                gate.leave()
+
+        for _ in range(20):
+            given_up = asyncio.create_task(attempt(1000.0))
+            await asyncio.sleep(0.5)
+            given_up.cancel()
+            await asyncio.sleep(0.1)
+        gate.close()
+        with pytest.raises(Unavailable):
+            await gate.admit(CREATE)
+        await asyncio.sleep(1.0)
+        await pace.admit(CREATE)
+        assert pace.in_flight == 0
+        assert set(pace._lanes[CREATE].flights._widths) == {1}
+
+    run(main)
 
 
 def test_outcomes_have_their_signals() -> None:

@@ -244,3 +244,32 @@ def test_a_hidden_cap_is_kept_and_given_up_when_429s_come_below_it() -> None:
     for step in range(4):
         pacer = followed(pacer, 1, 65, start=9.0 + step).on_throttled(10.0 + step, 0.05)
     assert pacer.decision.width > 20
+
+
+def rate_after(seconds: float, limits: Limits, latency_s: float) -> float:
+    """What a server that takes everything is asked at after a while."""
+    pacer, due = Pacer.start(limits), 0.0
+    for step in range(int(seconds / 0.01)):
+        now = step * 0.01
+        due += (pacer.decision.rate or 1e4) * 0.01 if now >= latency_s else 0.0
+        if due >= 1 or step == int(latency_s / 0.01):
+            pacer = pacer.on_success(now, latency_s, max(1, int(due)))
+            due -= int(due)
+    return pacer.decision.rate or math.inf
+
+
+def test_lists_climb_eagerly() -> None:
+    assert rate_after(2.5, Limits(eager=True), 0.2) > 300
+    assert rate_after(2.5, Limits(), 0.2) < 150
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_trouble_is_an_outage_only_while_nothing_else_is_answered(alone: bool) -> None:
+    pacer = Pacer.start(Limits())
+    for step in range(40):
+        pacer = pacer.on_trouble(step * 0.1, alone=alone)
+    assert (pacer.decision.hold_until > 3.9) is alone
+    assert pacer.decision.width == 1
+    assert (pacer.decision.rate or 0) >= (0 if alone else 8)
+    again = pacer.on_trouble(10.0, alone=False)
+    assert again.decision.hold_until < 10.0

@@ -176,14 +176,23 @@ class Dispatcher:
         record.attempts += 1
         del self._sending[record.key]
         if outcome.kind is OutcomeKind.CREATED:
-            ending = Settled(
-                record.key, RowState.CREATED, ref=outcome.ref, status=outcome.status, attempts=record.attempts
-            )
-            self.end(ending)
+            self._created(record, outcome)
         else:
             self._follow(record, outcome)
         if self.queue.ready and self._workers < self._pace.width(RequestClass.CREATE):
             self.queue.signal()
+
+    def _created(self, record: Outgoing, outcome: Outcome) -> None:
+        """`end` for the outcome that nearly all records have."""
+        self.tally.settled += 1
+        self.tally.created += 1
+        self._trouble_since = None
+        self._outbox.put(
+            Settled(record.key, RowState.CREATED, outcome.ref, outcome.status, None, None, record.attempts)
+        )
+        self.queue.ended()
+        if not self._guard.is_open:
+            self._release(self._guard.succeeded())
 
     def _follow(self, record: Outgoing, outcome: Outcome) -> None:
         match outcome.kind:

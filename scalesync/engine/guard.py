@@ -56,6 +56,11 @@ class FirstRefusals(Generic[_T]):
         return tuple(self._held)
 
     @property
+    def is_open(self) -> bool:
+        """True once something else than refusals of one kind came: nothing is held any more."""
+        return self._open
+
+    @property
     def tripped(self) -> bool:
         """True once `limit` refusals of one message came, and nothing else before them."""
         return self._tripped

@@ -148,9 +148,12 @@ class WindowLimiter:
 
         Costs about a microsecond when nothing has to be waited for.
         """
-        if not self._busy and not self._line and (bucket := self._bucket) is not None:
-            now = self._clock()
-            if not self._paid and self._wait_s(now) <= 0 and bucket.has_capacity():
+        if not self._busy and not self._line:
+            now, bucket = self._clock(), self._bucket
+            if bucket is None:
+                if self._hold <= now:
+                    return
+            elif not self._paid and self._wait_s(now) <= 0 and bucket.has_capacity():
                 await bucket.acquire()  # has room, so does not suspend
                 self._ring.append(now)
                 return

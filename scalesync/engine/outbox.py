@@ -21,8 +21,9 @@ class Outbox:
 
     def put(self, settled: Settled) -> None:
         """Queue one outcome; never waits."""
+        if not self._waiting:
+            self._filled.set()
         self._waiting.append(settled)
-        self._filled.set()
 
     async def run(self) -> None:
         """Write groups for as long as the engine runs."""

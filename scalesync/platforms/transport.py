@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 import aiohttp
+from multidict import istr
 from yarl import URL
 
 from scalesync.errors import ConfigError, Unavailable
@@ -33,6 +34,7 @@ from scalesync.platforms.network import (
 )
 from scalesync.platforms.session import SessionExchange
 
+DATE = istr("Date")  # folded once: it is looked up in every reply
 MAX_REPLY_BYTES = 1024**3  # after decompression: a bomb ends in words, a page of the largest tasks fits
 
 Query = Sequence[tuple[str, str]]
@@ -187,10 +189,12 @@ class Transport:
         return said
 
     def _note(self, cls: RequestClass, status: int, headers: Mapping[str, str], latency_s: float) -> None:
+        retry_after = None
         if status == 429:
             self.counters.throttled += 1
-        self._gate.answered(cls, status, latency_s, headers.get("Retry-After"))
-        date = headers.get("Date", "")
+            retry_after = headers.get("Retry-After")
+        self._gate.answered(cls, status, latency_s, retry_after)
+        date = headers.get(DATE, "")
         if date and date != self._date:
             self._date = date
             if (told := _server_time(date)) is not None:

@@ -26,7 +26,7 @@ from benchmarks.records import records_file
 HERE = Path(__file__).parent
 SESSION = {"SCALESYNC_TRANSPORT": "session"}
 WRK_S = 3
-FAST, FAST_TLS = 80_000, 40_000
+FAST, FAST_HASH, FAST_TLS = 160_000, 80_000, 40_000
 SLOW_TLS = {"sdk-30": 800, "sdk-30-store": 150}
 SLOW = {"sdk": 2_000, "sdk-30": 3_000, "httpx": 300, "httpx-8": 1_500}  # records that keep them busy for some seconds
 
@@ -83,7 +83,7 @@ RATIOS = {
 def scenarios(scale: float) -> list[Scenario]:
     """The three comparisons. scale: 1 makes runs of 5 to 12 s for fast clients and 2 to 5 s for slow ones."""
     fast = ("bare", "scalesync", "scalesync-session")
-    many = max(20, int(FAST * scale))
+    many, hashed = max(20, int(FAST * scale)), max(20, int(FAST_HASH * scale))
     few, few_tls = ({name: max(10, int(count * scale)) for name, count in all_.items()} for all_ in (SLOW, SLOW_TLS))
     plain = "plain http, no latency, 64 in flight, "
     return [
@@ -96,7 +96,7 @@ def scenarios(scale: float) -> list[Scenario]:
             many,
             few,
         ),
-        Scenario("hash", plain + "random ids (32 hexadecimal digits)", "hash", 64, fast, many, few),
+        Scenario("hash", plain + "random ids (32 hexadecimal digits)", "hash", 64, fast, hashed, few),
         Scenario(
             "tls",
             "TLS, 50 ms latency, 300 in flight (SDK: 30 threads)",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
 import subprocess
 import sys
 import urllib.request
@@ -103,7 +104,8 @@ def test_cpu_and_memory_are_those_of_the_process() -> None:
     sample = run_process([sys.executable, "-c", code], env=environment({}))
     assert 0.5 <= sample.cpu_s < 5
     assert sample.wall_s >= 0.5
-    assert 200 < sample.peak_mb < 400
+    ours_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # a child begins with what its parent had
+    assert 200 < sample.peak_mb < max(400, 1.2 * ours_mb)
 
 
 def test_the_environment_of_clients_holds_nobodys_settings(monkeypatch: pytest.MonkeyPatch) -> None:

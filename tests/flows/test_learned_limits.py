@@ -30,7 +30,7 @@ async def test_an_import_that_met_a_limit_leaves_it_for_the_next(
     assert summary.throttled > 0
     ((name, text),) = ask_ledger("SELECT class, learned FROM paces")
     assert name == "create"
-    assert 100 < json.loads(text)["rate"] < 300
+    assert 60 < json.loads(text)["rate"] < 400  # a few seconds on a busy machine: the order of it, no more
 
     begun = []
 
@@ -42,7 +42,7 @@ async def test_an_import_that_met_a_limit_leaves_it_for_the_next(
     monkeypatch.setattr(wiring, "Pace", Watched)
     await bring(sandbox, write_records(950), job="two", yes=True)
     await bring(sandbox, write_records(20), job="three", key="test_k")
-    assert 100 < begun[0] < 300
+    assert 60 < begun[0] < 400
     assert begun[1] is None or begun[1] != begun[0]  # the other world is another target
     assert sandbox.journal.count("create", 200) == 950 + 20
 

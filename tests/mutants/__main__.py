@@ -28,7 +28,7 @@ from tests.mutants.model import Edit, Mutant
 
 MUTANTS = (*IMPORT_MUTANTS, *EXPORT_MUTANTS)
 ROOT = Path(__file__).resolve().parents[2]
-KEPT = ("scalesync", "tests", "benchmarks", "docs", "config", "pyproject.toml", "README.md")
+KEPT = ("scalesync", "tests", "benchmarks", "docs", "config", "pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE")
 LEFT_OUT = shutil.ignore_patterns("__pycache__", ".*", "build")
 PATIENCE_S = 600
 EVERYTHING = ("tests", "--ignore=tests/mutants")

@@ -28,6 +28,7 @@ from scalesync.errors import AllRefused, BudgetUsed, KeyRefused, ScalesyncError
 from scalesync.model import Outcome, OutcomeKind, Outgoing, RequestClass, RowState, Settled
 from scalesync.ports import Pacing, Platform
 
+_CREATE = RequestClass.CREATE
 # The platform took the record, or had taken it before: not everything is refused.
 _ACCEPTED = frozenset({RowState.CREATED, RowState.ADOPTED, RowState.CONFLICT})
 
@@ -142,7 +143,7 @@ class Dispatcher:
 
     def _grow(self, group: TaskGroup) -> None:
         useful = self._workers - self.queue.parked + len(self.queue.ready)
-        wanted = min(self._pace.width(RequestClass.CREATE), useful)
+        wanted = min(self._pace.width(_CREATE), useful)
         while self._workers < wanted and self.stopped is None:
             self._workers += 1
             group.start_soon(self._work)
@@ -151,7 +152,9 @@ class Dispatcher:
 
     async def _work(self) -> None:
         try:
-            while self.stopped is None and self._workers <= self._pace.width(RequestClass.CREATE):
+            while self.stopped is None and self._workers <= (width := self._pace.width(_CREATE)):
+                if self._workers < width and self.queue.ready:
+                    self.queue.signal()  # there is work for more of us
                 record = self.queue.take()
                 if record is None:
                     if self.queue.parked + 1 == self._workers:
@@ -166,7 +169,8 @@ class Dispatcher:
 
     async def _send(self, record: Outgoing) -> None:
         self._sending[record.key] = record
-        self.tally.retries += record.attempts > 0
+        if record.attempts:
+            self.tally.retries += 1
         (outcome,) = await self._platform.send((record,))
         if outcome.kind is OutcomeKind.NOT_ALLOWED:
             # One refusal may be a slip of the server; the second call decides for the whole run.
@@ -179,8 +183,6 @@ class Dispatcher:
             self._created(record, outcome)
         else:
             self._follow(record, outcome)
-        if self.queue.ready and self._workers < self._pace.width(RequestClass.CREATE):
-            self.queue.signal()
 
     def _created(self, record: Outgoing, outcome: Outcome) -> None:
         """`end` for the outcome that nearly all records have."""

@@ -148,17 +148,21 @@ class WindowLimiter:
 
         Costs about a microsecond when nothing has to be waited for.
         """
-        if not self._busy and not self._line:
-            now, bucket = self._clock(), self._bucket
-            if bucket is None:
-                if self._hold <= now:
-                    return
-            elif not self._paid and self._wait_s(now) <= 0 and bucket.has_capacity():
+        if self.passes():
+            return
+        bucket = self._bucket
+        if bucket is not None and not (self._busy or self._line or self._paid):
+            now = self._clock()
+            if self._wait_s(now) <= 0 and bucket.has_capacity():
                 await bucket.acquire()  # has room, so does not suspend
                 self._ring.append(now)
                 return
         await self.turn()
         self.take()
+
+    def passes(self) -> bool:
+        """Whether everybody passes now: no rate is in force, no hold, and nobody is before us."""
+        return self._bucket is None and not self._busy and not self._line and self._hold <= self._clock()
 
     async def turn(self) -> None:
         """Wait until a grant is allowed and ours; `take()` or `leave()` must follow.

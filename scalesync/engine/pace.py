@@ -154,6 +154,15 @@ class Pace:
         """No rate known, nothing set."""
         return cls({}, max_width=max_width, clock=clock)
 
+    def admit_now(self, request: RequestClass) -> bool:
+        """As `admit`, for a class without a rate in force; no when `admit` has to be called."""
+        lane = self._lanes[request]
+        if self._all is not None or not lane.limiter.passes():
+            return False
+        lane.attempts += 1
+        lane.flights.sent(self._clock(), self.in_flight + 1)
+        return True
+
     async def admit(self, request: RequestClass) -> None:
         """Wait until an attempt of this class may leave; it counts as handed over when this returns.
 

@@ -7,13 +7,14 @@ the keys of those rows from the ledger instead of from the lines.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from scalesync.flows.threads import in_daemon
 from scalesync.ledger.prefix import PrefixStore
 from scalesync.model import Mark
 from scalesync.records.prefix import Fingerprint
+from scalesync.records.seen import SeenTable
 from scalesync.records.sources import SourceFile
 
 # Marks stand further apart in a longer source: a few hundred of them, and at most a 64th of it is read again.
@@ -46,8 +47,8 @@ class Beginnings:
         self._homes = 0  # up to the last mark, and the lines of those behind it
         self._recent: list[int] = []
 
-    async def find(self, number: int, source: SourceFile, add: Callable[[str, bytes], object]) -> Beginning | None:
-        """The beginning of a source that needs no reading. add: takes each of its keys, with the content."""
+    async def find(self, number: int, source: SourceFile, seen: SeenTable) -> Beginning | None:
+        """The beginning of a source that needs no reading. seen: takes each of its keys, with the content."""
         settings, marks = await self._store.load(number)
         self._marks, self._marked_at, self._homes, self._recent = [], 0, 0, []
         if not self._trusted or settings != self._settings:
@@ -59,7 +60,8 @@ class Beginnings:
             return None
         self._marks = [mark for mark in usable if mark[0].line <= lines.line]
         homes = self._marks[-1][1]
-        if not await self._store.visit(number, lines.line, homes, add):
+        seen.expect(len(seen) + homes)
+        if not await self._store.visit(number, lines.line, homes, seen.add):
             self._marks = []
             return None
         self._homes = homes

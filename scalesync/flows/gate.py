@@ -35,6 +35,13 @@ class StopGate:
         self._now = now
         self._quota = quota
 
+    def admit_now(self, cls: RequestClass) -> bool:
+        """As `admit`, without a wait, where no rate is in force; no when `admit` has to be called."""
+        if self.closed or (self._quota is not None and self._quota.counts(cls)) or not self._pace.admit_now(cls):
+            return False
+        self._pace.enter()
+        return True
+
     async def admit(self, cls: RequestClass) -> None:
         """Wait for the turn of an attempt; `leave` must follow. Raises Unavailable once closed."""
         quota = self._quota

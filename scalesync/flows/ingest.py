@@ -183,7 +183,7 @@ class ImportRun:
     async def _read(self, number: int, source: SourceFile) -> object:
         """Read one source, behind what an earlier run has settled; returns the cursor to keep for the next one."""
         reading, mark = self._reading, None
-        known = await self._beginnings.find(number, source, self._preparer.seen.add)
+        known = await self._beginnings.find(number, source, self._preparer.seen)
         if known is not None:
             self._preparer.taken += known.records
             reading.homes += known.homes
@@ -193,12 +193,18 @@ class ImportRun:
             async for block in blocks:
                 await self._take(number, block)
                 reading.consumed, mark = block.consumed, block.mark
+                self._expect()
                 if self._preparer.full:
                     return None
                 cursor = self._beginnings.note(mark, block.consumed)
                 if cursor is not None:
                     await self._job.update_split(number, state="open", cursor=cursor)
         return self._beginnings.end(mark)
+
+    def _expect(self) -> None:
+        expected = self._reading.expected(self._plan.total_bytes, self._preparer.taken)
+        if expected is not None:
+            self._preparer.seen.expect(expected)
 
     async def _take(self, number: int, block: Block) -> None:
         """Prepare a block and hand it to the engine, in pieces where --canary or --max-new cut it."""

@@ -18,6 +18,11 @@ class Reading:
     homes: int = 0
     invalid: int = 0
 
+    def expected(self, total_bytes: int | None, taken: int) -> float | None:
+        """How many records there will be, if the rest are as long as those that were taken; None: cannot be told."""
+        read = self.bytes_before + self.consumed
+        return taken * max(1.0, total_bytes / read) if total_bytes and read else None
+
     def share(self, total_bytes: int | None, taken: int, outstanding: int) -> float | None:
         """How much of the input is settled; None where that cannot be told.
 

@@ -24,6 +24,7 @@ class JobStore:
         self._run = run
         self._target = target
         self._fresh = True  # the last records admitted were all new, and the next ones may be
+        self._stale: bool | None = None
 
     # --- for stores of one kind of job, such as `exports` -----------------------------------------
 
@@ -62,13 +63,21 @@ class JobStore:
 
         def work(db: sqlite3.Connection) -> Sequence[Admission]:
             place = rows.Place(self._target, self._job, self._run)
-            rows.drop_asides(db, place, _stretches([*records, *asides]))
+            if self._has_stale(db):
+                rows.drop_asides(db, place, _stretches([*records, *asides]))
             admissions = rows.admit(db, place, records, now_ms=now_ms, recheck=recheck, fresh=self._fresh)
             self._fresh = all(admission.new for admission in admissions)
             rows.write_asides(db, place, asides)
             return admissions
 
         return await self._writer.write(work)
+
+    def _has_stale(self, db: sqlite3.Connection) -> bool:
+        """Whether earlier runs set anything aside, as this one found it at first: none can add to that."""
+        if self._stale is None:
+            earlier = "SELECT EXISTS (SELECT 1 FROM other_records WHERE job=? AND run<?)"
+            self._stale = bool(db.execute(earlier, (self._job, self._run)).fetchone()[0])
+        return self._stale
 
     async def settle(self, settled: Sequence[Settled]) -> None:
         """Write ends of journeys, or returns to pending, with their events."""

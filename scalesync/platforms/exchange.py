@@ -17,6 +17,9 @@ USER_AGENT = "scalesync/0.1.0"
 class Gate(Protocol):
     """What the transport asks before an attempt leaves, and tells after it."""
 
+    def admit_now(self, cls: RequestClass) -> bool:
+        """As `admit`, when nothing has to be waited for; if not, answers no and `admit` is called."""
+
     async def admit(self, cls: RequestClass) -> None:
         """Wait until an attempt of this class may leave; `leave` follows."""
 

@@ -5,8 +5,9 @@ create costs. Here the head of a request is prepared once, connections carry one
 sweep a while looks after all deadlines.
 
 It leans on parts of aiohttp that are not documented: `ClientRequest` as the key of a connection, the protocol's
-`set_response_params`, `read` and `should_close`. So it is used with the releases that the tests were run on, and
-ClientSession does the work with all others, through proxies, and for whatever is not a small POST.
+`set_response_params`, `read` and `should_close`, the pieces that a body is kept in. So it is used with the releases
+that the tests were run on, and ClientSession does the work with all others, through proxies, and for whatever is not a
+small POST.
 """
 
 from __future__ import annotations
@@ -92,6 +93,8 @@ class LeanExchange:
         self._most = most
         self._timeout = aiohttp.ClientTimeout(total=None, connect=deadlines.connect, sock_connect=deadlines.connect)
         self._heads: dict[URL, tuple[ClientRequest, bytes]] = {}
+        self._url: URL | None = None  # the last one, and its head: to look a URL up takes longer than all else here
+        self._prepared: tuple[ClientRequest, bytes]
         self._idle: deque[_Line] = deque()
         self._unwritten: list[tuple[Any, bytes]] = []
         self._sweep = Sweep(deadlines)
@@ -118,10 +121,9 @@ class LeanExchange:
     async def __call__(self, cls: RequestClass, method: str, url: URL, body: bytes | None) -> Answer:
         """One attempt; see `Exchange`."""
         assert body is not None, "the lean way is for small POSTs"
-        prepared = self._heads.get(url)
-        if prepared is None:
-            prepared = self._heads[url] = self._prepare(url)
-        request, head = prepared
+        if url is not self._url:
+            self._url, self._prepared = url, self._head(url)
+        request, head = self._prepared
         line = await self._line(request)
         try:
             if self._counts:
@@ -159,7 +161,7 @@ class LeanExchange:
         while message.code < 200 and message.code != 101:
             message, payload = await protocol.read()
         if payload.is_eof():
-            data = payload.read_nowait()
+            data = _whole(protocol, payload)
         else:
             line.payload = payload
             data = await self._read(payload, cls, message.code)
@@ -204,6 +206,12 @@ class LeanExchange:
         line.protocol.set_response_params(read_until_eof=True, auto_decompress=True)
         return line
 
+    def _head(self, url: URL) -> tuple[ClientRequest, bytes]:
+        prepared = self._heads.get(url)
+        if prepared is None:
+            prepared = self._heads[url] = self._prepare(url)
+        return prepared
+
     def _prepare(self, url: URL) -> tuple[ClientRequest, bytes]:
         """What names the connection, and the head of a request up to the value of Content-Length."""
         request = ClientRequest("POST", url, headers=self._headers, loop=self._loop)
@@ -216,3 +224,16 @@ class LeanExchange:
         if any("\r" in line or "\n" in line for line in lines):
             raise ValueError("a header holds a line break")
         return request, ("\r\n".join(lines) + "\r\nContent-Length: ").encode("ascii")
+
+
+def _whole(protocol: Any, payload: Any) -> bytes:
+    """The body, which has come to its end.
+
+    `read_nowait` also has the protocol go on reading, and the parser look at no bytes. That is for where a long body
+    made it pause.
+    """
+    if not protocol._reading_paused and payload.total_bytes and payload.exception() is None:
+        pieces = payload._buffer
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    data: bytes = payload.read_nowait()
+    return data

@@ -55,15 +55,18 @@ class _Attempt:
     `SessionExchange` turns into a TimeoutError, as asyncio.timeout does.
     """
 
-    __slots__ = ("began", "cls", "connected", "is_late", "limit_s", "limits", "since", "task")
+    __slots__ = ("began", "cls", "connected", "is_late", "limit_s", "limits", "loop", "since", "task")
 
-    def __init__(self, cls: RequestClass, limits: Deadlines, now: float, limit_s: float | None) -> None:
+    def __init__(
+        self, cls: RequestClass, limits: Deadlines, loop: asyncio.AbstractEventLoop, limit_s: float | None
+    ) -> None:
         self.cls = cls
         self.limits = limits
-        self.since = self.began = now
+        self.loop = loop
+        self.since = self.began = loop.time()
         self.limit_s = limit_s
         self.connected = self.is_late = False
-        self.task = asyncio.current_task()
+        self.task = asyncio.current_task(loop)  # looking the loop up asks the system for the process id each time
 
     async def hand_over(self, gate: Gate) -> None:
         """There is a connection: wait for the moment, then the attempt has its whole time."""
@@ -71,7 +74,7 @@ class _Attempt:
         self.began = math.inf
         await gate.handover(self.cls)
         self.connected = True
-        self.began = self.since = asyncio.get_running_loop().time()
+        self.began = self.since = self.loop.time()
         self.limit_s = self.limits.first_byte
 
     def look(self, now: float) -> bool:
@@ -134,7 +137,7 @@ class SessionExchange:
 
     async def __call__(self, cls: RequestClass, method: str, url: URL, body: bytes | None) -> Answer:
         """One attempt; see `Exchange`."""
-        attempt = _Attempt(cls, self._deadlines, self._loop.time(), self._first_limit_s(body))
+        attempt = _Attempt(cls, self._deadlines, self._loop, self._first_limit_s(body))
         self._sweep.watched.add(attempt)
         try:
             return await self._converse(attempt, method, url, body)

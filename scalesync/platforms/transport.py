@@ -148,7 +148,8 @@ class Transport:
         the settings are at fault.
         """
         url = self._url(path, query)
-        await self._gate.admit(cls)
+        if not self._gate.admit_now(cls):
+            await self._gate.admit(cls)
         self.counters.attempts[cls] += 1
         started = time.monotonic()
         try:

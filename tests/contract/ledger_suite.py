@@ -112,6 +112,19 @@ class LedgerContract:
         assert some(await again.counts()) == {"created": 1, "adopted": 1, "conflicts": 1, "failed": 1, "pending": 1}
         assert await admit(again, outs(5)) == [Verb.SKIP] * 4 + [Verb.SETTLE]
 
+    async def test_the_last_of_several_outcomes_of_one_row_stands_and_all_attempts_count(self, ledgers: Ledgers):
+        job = await ledgers.open_job(spec())
+        await admit(job, outs(3))
+        await job.settle(
+            [
+                Settled("k0", S.PENDING, attempts=2),
+                Settled("k1", S.CREATED, ref="t1"),
+                Settled("k0", S.FAILED, reason="no", attempts=3),
+                Settled("k1", S.FAILED, reason="late"),
+            ]
+        )
+        assert some(await job.counts()) == {"created": 1, "failed": 1, "pending": 1}
+
     async def test_settling_nothing_is_nothing(self, ledgers: Ledgers):
         job = await ledgers.open_job(spec())
         await job.settle([])

@@ -57,6 +57,9 @@ class Gate:
         self.in_flight = self.peak = self.troubles = 0
         self._width = width
 
+    def admit_now(self, cls: RequestClass) -> bool:
+        return False
+
     async def admit(self, cls: RequestClass) -> None:
         self.admitted.append(cls)
         self.in_flight += 1

@@ -60,6 +60,9 @@ class OpenGate:
     def counts_handovers(self) -> bool:
         return self.wait_s is not None
 
+    def admit_now(self, cls: RequestClass) -> bool:
+        return True
+
     async def admit(self, cls: RequestClass) -> None:
         return
 

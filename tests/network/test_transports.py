@@ -105,6 +105,25 @@ async def test_an_answer_in_another_form_is_the_same_answer(name, pieces):
     assert server.connections == 1
 
 
+@pytest.mark.parametrize("pieces", [1, 9])
+@pytest.mark.parametrize("packs", [False, True])
+async def test_long_answers_and_empty_ones_leave_their_connection_fit_for_the_next(packs, pieces):
+    """A long body makes the parser pause: whoever takes it has to set it going again."""
+    texts = [b"x" * size for size in (0, 9, 150_000, 400_000, 0, 200_000, 9, 250_000, 3_000_000, 9)]
+
+    def answer(head: bytes, body: bytes) -> bytes:
+        data = gzip.compress(texts[int(body)]) if packs else texts[int(body)]
+        fields = b"Content-Encoding: gzip\r\n" if packs else b""
+        return b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n\r\n%b" % (fields, len(data), data)
+
+    server = Server(answer, pieces)
+    async with listening(server.serve) as port, to(port) as transport:
+        for _ in range(2):
+            for number, text in enumerate(texts):
+                assert (await create(transport, b"%d" % number)).body == text
+    assert server.connections == 1
+
+
 async def test_an_answer_without_a_length_ends_with_its_connection():
     def answer(head: bytes, body: bytes) -> bytes | None:
         return b"HTTP/1.1 200 OK\r\n\r\n{}"

@@ -46,6 +46,26 @@ def test_class_and_common_limits_both_hold_and_both_are_used() -> None:
     assert len(create) + len(listed) >= 0.98 * 20 * 20
 
 
+def test_where_no_rate_is_in_force_nobody_waits_and_else_everybody_asks() -> None:
+    async def main(loop: JumpingLoop) -> None:
+        memory = {CREATE: {"version": 1, "rate": 5.0, "window_s": 0.0, "width": 4}}
+        fast = Pace({LIST: Rate(5)}, auto=False, memory=memory, clock=loop.time, rng=random.Random(1))
+        gate = StopGate(fast, Handovers({}, None, clock=loop.time))
+        assert [gate.admit_now(CREATE) for _ in range(50)] == [True] * 50
+        assert (fast.attempts(CREATE), gate.in_flight) == (50, 50)
+        assert not gate.admit_now(LIST)
+        fast.report(CREATE, Signal.THROTTLED, 0.05, 30.0)
+        assert not gate.admit_now(CREATE)  # held
+        await asyncio.sleep(40)
+        assert gate.admit_now(CREATE)
+        gate.closed = True
+        assert not gate.admit_now(CREATE)
+        assert not Pace({}, Rate(10), clock=loop.time).admit_now(CREATE)
+        assert (fast.attempts(), gate.in_flight) == (51, 51)
+
+    run(main, lambda: 0.001)
+
+
 def test_a_held_class_does_not_stop_the_others_and_leaks_nothing() -> None:
     listed: list[float] = []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,9 +23,11 @@ def test_like_a_dictionary(pairs: list[tuple[str, bytes]]) -> None:
     assert all(key in table for key in model)
 
 
-def test_growth_keeps_every_key() -> None:
+@pytest.mark.parametrize("expected", [0, 10, 20_000, 10_000_000])
+def test_growth_keeps_every_key(expected: int) -> None:
     table = SeenTable()
     for n in range(20_000):
+        table.expect(expected)
         assert table.add(f"key-{n}", n.to_bytes(16)) is Sight.NEW
     assert len(table) == 20_000
     assert all(table.add(f"key-{n}", n.to_bytes(16)) is Sight.SAME for n in range(0, 20_000, 7))
@@ -43,6 +46,32 @@ def test_memory_scaled_down_from_a_million() -> None:
             growing = table.nbytes * 2 / SHARDS
             worst = max(worst, (table.nbytes + growing) / n)
     assert 12 < worst < 20
+
+
+@pytest.mark.parametrize(("guess", "least", "most"), [(1.0, 12, 17), (0.5, 12, 20), (100.0, 12, 32)])
+def test_a_guess_of_how_many_there_will_be_costs_little_when_it_is_wrong(guess: float, least: int, most: int) -> None:
+    table = SeenTable()
+    for n in range(200_000):
+        table.expect(guess * 200_000)
+        table.add(str(n), b"0123456789abcdef")
+    assert least < table.nbytes / 200_000 < most
+
+
+def test_the_right_guess_saves_most_of_the_copying(monkeypatch: pytest.MonkeyPatch) -> None:
+    grown = 0
+    grow = SeenTable._grow
+
+    def count(self: SeenTable, shard: int) -> None:
+        nonlocal grown
+        grown += self._counts[shard]
+        grow(self, shard)
+
+    monkeypatch.setattr(SeenTable, "_grow", count)
+    table = SeenTable()
+    table.expect(200_000)
+    for n in range(200_000):
+        table.add(str(n), b"x")
+    assert grown < 300_000
 
 
 def test_the_fixed_cost_is_small() -> None:

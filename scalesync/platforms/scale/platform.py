@@ -82,7 +82,7 @@ class ScalePlatform:
         except OutcomeUnknown as error:
             return Outcome(OutcomeKind.UNKNOWN, message=str(error))
         outcome = wire.created(reply, record.key)
-        if outcome.kind is OutcomeKind.CREATED and self._samples.get(record.shape, 0) < SAMPLES_PER_SHAPE:
+        if self._samples.get(record.shape, 0) < SAMPLES_PER_SHAPE and outcome.kind is OutcomeKind.CREATED:
             self._learn(record, reply)
         return outcome
 

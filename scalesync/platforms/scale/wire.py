@@ -23,6 +23,9 @@ _LONG_NUMBER = re.compile(rb"[0-9]{19}")
 TAKEN_BY = re.compile(r"\(([0-9a-fA-F]{24})\)[.\s]*$")
 
 
+_CREATED = OutcomeKind.CREATED
+
+
 class TaskHead(msgspec.Struct):
     """The few members of a task that the engine reads; all others are left alone."""
 
@@ -89,7 +92,7 @@ def task_head(document: bytes) -> TaskHead:
             head = msgspec.convert(_slow_loads(document), TaskHead)
     except (ValueError, RecursionError) as error:
         raise OutcomeUnknown("the reply holds no task", op="read task") from error
-    if not head.task_id or not _is_text(head.task_id):
+    if not head.task_id or not (head.task_id.isascii() or _is_text(head.task_id)):
         raise OutcomeUnknown("the reply holds no task_id", op="read task")
     return head
 
@@ -110,9 +113,9 @@ def created(reply: Reply, key: str) -> Outcome:
             head = task_head(reply.body)
         except OutcomeUnknown:
             return Outcome(OutcomeKind.UNKNOWN, status=status, message="the reply holds no task")
-        if head.unique_id not in {None, key}:
+        if head.unique_id != key and head.unique_id is not None:
             return Outcome(OutcomeKind.UNKNOWN, status=status, message="the reply names another unique_id")
-        return Outcome(OutcomeKind.CREATED, ref=head.task_id, status=status)
+        return Outcome(_CREATED, head.task_id, status)
     message = error_text(reply)
     if status == 409:
         found = TAKEN_BY.search(_own_words(reply) or message)

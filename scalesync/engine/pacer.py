@@ -25,8 +25,8 @@ MEMORY_VERSION = 1
 class Limits:
     """What the person set. max_rate: requests per second, None when unknown. width: None when adaptive.
 
-    fixed: 429s only hold for a while, they change neither rate nor width. eager: the climb doubles the rate with each
-    round trip or two, for calls of which few are made and a 429 costs little.
+    fixed: 429s only hold for a while, they change neither rate nor width. eager: the climb multiplies the rate by e
+    with each round trip, for calls of which few are made and a 429 costs little.
     """
 
     max_rate: float | None = None

@@ -36,7 +36,7 @@ from scalesync.engine.pacer_limit import (
 OPEN_RATE = 4000.0  # climbing beyond it, the width alone bounds what is in flight
 # Of what ever got through, such a share may be in flight: a 4th of the first 16, a 24th up to 600, an 18th beyond
 CLIMB_TRIPS = ((16, 4.0), (600, 24.0), (math.inf, 18.0))
-EAGER_TRIPS = 2.0
+EAGER_TRIPS, EAGER_START, EAGER_AHEAD = 1.0, 24.0, 4.0
 CLIMB_S = (0.05, 2.8)  # bounds of a growth by e
 USED = 0.75  # share of the rate that must be used for it to grow
 AHEAD = 2.0  # the climb stays within this multiple of what got through
@@ -250,8 +250,9 @@ class RateState(Limit):
     def _climbed(self, now: float, count: int) -> RateState:
         elapsed = now - self.since if self.since is not None else 0.0
         through = max(self.through, self.passed / max(elapsed, 2 * self.latency_s, 0.02))
-        grown = max(self.rate, START_RATE / 2, 1 / max(self.latency_s, 1e-3)) + count / self.climb_s
-        rate = max(self.rate, min(grown, START_RATE + AHEAD * through))
+        start, ahead = (EAGER_START, EAGER_AHEAD) if self.eager else (START_RATE, AHEAD)
+        grown = max(self.rate, start / 2, 1 / max(self.latency_s, 1e-3)) + count / self.climb_s
+        rate = max(self.rate, min(grown, start + ahead * through))
         return replace(self, rate=self.capped(rate))
 
     def _closed(self, now: float) -> RateState:

@@ -259,7 +259,7 @@ def rate_after(seconds: float, limits: Limits, latency_s: float) -> float:
 
 
 def test_lists_climb_eagerly() -> None:
-    assert rate_after(2.5, Limits(eager=True), 0.2) > 300
+    assert rate_after(1.6, Limits(eager=True), 0.2) > 300
     assert rate_after(2.5, Limits(), 0.2) < 150
 
 

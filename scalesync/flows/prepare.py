@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from scalesync.errors import RecordError
 from scalesync.flows.threads import in_daemon
 from scalesync.model import Aside, BadRecord, Block, Outgoing, RecordState, RowState
+from scalesync.records.blocks import Blocks
 from scalesync.records.body import BodyBuilder
 from scalesync.records.jsonvalue import as_text
 from scalesync.records.seen import SeenTable, Sight
 
 RAW_LIMIT = 4096
+PATIENCE_S = 0.5
 
 Peek = Callable[[Sequence[str]], Awaitable[Mapping[str, tuple[RowState, bytes]]]]
 
@@ -102,13 +104,24 @@ class Preparer:
             )
 
 
-async def read_blocks(blocks: Iterator[Block]) -> AsyncGenerator[Block, None]:
-    """The blocks of a source, each read in a thread, for a source may be slow, and one ahead of its use."""
+async def read_blocks(blocks: Blocks) -> AsyncGenerator[Block, None]:
+    """The blocks of a source, each read in a thread, for a source may be slow, and one ahead of its use.
+
+    Records that have come do not wait for the rest of their block for long: a pipe may fall silent for hours.
+    """
     ahead = asyncio.ensure_future(in_daemon(lambda: next(blocks, None)))
     try:
-        while (block := await ahead) is not None:
-            ahead = asyncio.ensure_future(in_daemon(lambda: next(blocks, None)))
-            yield block
+        while True:
+            if not ahead.done():
+                await asyncio.wait((ahead,), timeout=PATIENCE_S)
+            if not ahead.done():
+                block = blocks.early()
+            elif (block := ahead.result()) is None:
+                return
+            else:
+                ahead = asyncio.ensure_future(in_daemon(lambda: next(blocks, None)))
+            if block is not None:
+                yield block
     finally:
         ahead.cancel()
         if ahead.done() and not ahead.cancelled():

@@ -13,7 +13,8 @@ from functools import partial
 from typing import BinaryIO, NamedTuple, cast
 
 from scalesync.errors import ConfigError, SourceError
-from scalesync.model import Block, JsonObject, Mark
+from scalesync.model import JsonObject, Mark
+from scalesync.records.blocks import Blocks
 from scalesync.records.bytestream import ByteStream, Progress, Replay, check_encoding
 from scalesync.records.detect import FORMATS, detect
 from scalesync.records.dialect import Dialect, Sample, guess
@@ -26,7 +27,6 @@ from scalesync.records.remote import expand_url, is_url, open_url, public_name
 from scalesync.records.tables import column_plan, read_table
 
 HEAD = 64 * 1024  # unpacked bytes looked at to tell format and dialect
-BLOCK_WEIGHT = 4 * 1024 * 1024  # unpacked bytes after which a block ends early
 STDIN = "-"
 Open = Callable[[], BinaryIO]
 Read = Callable[[Progress], Generator[Item, None, None]]
@@ -91,29 +91,10 @@ class SourceFile:
         except OSError as error:
             raise SourceError(f"cannot be read: {error.strerror or error}", self.name) from None
 
-    def blocks(self, max_records: int = 256, behind: Fingerprint | None = None) -> Iterator[Block]:
-        """Records in order, in blocks of at most `max_records`, fewer when they are large.
-
-        behind: what `known` gave. Raises SourceError when the source cannot be read on; closes its files when exhausted
-        or closed.
-        """
+    def blocks(self, max_records: int = 256, behind: Fingerprint | None = None) -> Blocks:
+        """Records in order, in blocks of at most `max_records`; see `Blocks`. behind: what `known` gave."""
         progress = Progress(behind)
-        mark = 0
-        pending: list[Item] = []
-        items = self._read(progress)
-        try:
-            for item in items:
-                pending.append(item)
-                if len(pending) >= max_records or progress.weight - mark > BLOCK_WEIGHT:
-                    yield Block(pending, progress.consumed, progress.mark)
-                    pending = []
-                    mark = progress.weight
-            if pending:
-                yield Block(pending, progress.consumed, progress.mark)
-        except OSError as error:
-            raise SourceError(f"cannot be read on: {error.strerror or error}", self.name) from None
-        finally:
-            items.close()
+        return Blocks(self._read(progress), progress, max_records, self.name)
 
 
 def open_sources(specs: Sequence[str], options: ReadOptions, *, stdin: BinaryIO | None = None) -> list[SourceFile]:

@@ -77,9 +77,9 @@ class PrefixStore:
 
         def work(db: sqlite3.Connection) -> tuple[int, int]:
             db.execute(
-                "UPDATE other_records SET run=(SELECT max(id) FROM runs WHERE job=?1)"
-                " WHERE job=?1 AND source=?2 AND line<=?3",
-                (job, number, line),
+                "UPDATE other_records SET run=(SELECT max(id) FROM runs WHERE job=?)"
+                " WHERE job=? AND source=? AND line<=?",
+                (job, job, number, line),
             )
             row = db.execute(
                 "SELECT count(*), count(CASE WHEN state='invalid' THEN 1 END) FROM other_records"

@@ -120,7 +120,7 @@ class Failure:
 _ROWS = """
 SELECT j.name, r.state, r.unique_id, s.name, s.spec, r.line, r.status, r.reason, r.task_id, r.detail, NULL, NULL
   FROM rows r JOIN jobs j ON j.id = r.job LEFT JOIN splits s ON s.job = r.job AND s.number = r.source
- WHERE r.state IN ('failed', 'conflict') AND (?1 IS NULL OR j.name = ?1) AND (?2 IS NULL OR j.id = ?2)
+ WHERE r.state IN ('failed', 'conflict') AND (:job IS NULL OR j.name = :job) AND (:number IS NULL OR j.id = :number)
 """
 _OTHERS = """
 SELECT j.name, CASE o.state WHEN 'shared' THEN r.state WHEN 'invalid' THEN 'invalid' ELSE 'conflict' END,
@@ -134,14 +134,14 @@ SELECT j.name, CASE o.state WHEN 'shared' THEN r.state WHEN 'invalid' THEN 'inva
   LEFT JOIN splits s ON s.job = o.job AND s.number = o.source
  WHERE (o.state IN ('invalid', 'clash', 'changed_after_creation')
         OR (o.state = 'shared' AND r.state IN ('failed', 'conflict')))
-   AND (?1 IS NULL OR j.name = ?1) AND (?2 IS NULL OR j.id = ?2)
+   AND (:job IS NULL OR j.name = :job) AND (:number IS NULL OR j.id = :number)
 """
 
 
 def failures(db: sqlite3.Connection, job: str | None, number: int | None = None) -> Iterator[Failure]:
     """Failing records of all jobs, of those with a name, or of the one with a number; in no promised order."""
     for query in (_ROWS, _OTHERS):
-        for row in db.execute(query, (job, number)):
+        for row in db.execute(query, {"job": job, "number": number}):
             name, state, key, path, spec, line, status, reason, task_id, detail, raw, earlier = row
             file = json.loads(spec).get("name", path) if spec else ""
             yield Failure(

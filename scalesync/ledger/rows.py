@@ -32,7 +32,7 @@ _INSERT = {
 _SETTLE = {
     size: "INSERT INTO rows (target, job, source, line, content, intent_ms,"
     " unique_id, state, task_id, status, reason, detail, attempts) VALUES "
-    + ",".join(["(?1,?2,0,0,x'',0,?,?,?,?,?,?,?)"] * size)
+    + ",".join(["(?,?,0,0,x'',0,?,?,?,?,?,?,?)"] * size)
     + " ON CONFLICT (target, unique_id) DO UPDATE SET state=excluded.state,"
     " task_id=coalesce(excluded.task_id, task_id), status=excluded.status, reason=excluded.reason,"
     " detail=excluded.detail, attempts=attempts+excluded.attempts WHERE state NOT IN ('created', 'adopted')"
@@ -185,9 +185,10 @@ def settle(db: sqlite3.Connection, place: Place, settled: Sequence[Settled], at:
     """Write outcomes and, for what was out of the ordinary, events."""
     names = {state: state.value for state in RowState}
     for some in _pieces(settled):
-        values: list[object] = [place.target, place.job]
+        values: list[object] = []
         for key, state, ref, status, reason, detail, attempts, _ in some:
-            values += (key, names[state], ref, status, reason, None if detail is None else json.dumps(detail), attempts)
+            told = None if detail is None else json.dumps(detail)
+            values += (place.target, place.job, key, names[state], ref, status, reason, told, attempts)
         db.execute(_SETTLE[len(some)], values)
     events = [
         (at, place.run, place.target, s.key, s.event, json.dumps({"status": s.status, "reason": s.reason}))
@@ -239,9 +240,9 @@ def counted_state(state: str) -> str:
 def reopen(db: sqlite3.Connection, target: int, job: int, wanted: Callable[[str, int | None, str], bool]) -> int:
     """Failed rows of the job, shared ones included, become pending where wanted(key, status, reason) says so."""
     found = db.execute(
-        "SELECT unique_id, status, coalesce(reason, '') FROM rows WHERE target=?1 AND state='failed' AND"
-        " (job=?2 OR unique_id IN (SELECT unique_id FROM other_records WHERE job=?2 AND state='shared'))",
-        (target, job),
+        "SELECT unique_id, status, coalesce(reason, '') FROM rows WHERE target=? AND state='failed' AND"
+        " (job=? OR unique_id IN (SELECT unique_id FROM other_records WHERE job=? AND state='shared'))",
+        (target, job, job),
     ).fetchall()
     keys = [(target, key) for key, status, reason in found if wanted(key, status, reason)]
     db.executemany("UPDATE rows SET state='pending' WHERE target=? AND unique_id=?", keys)

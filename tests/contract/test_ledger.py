@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import socket
 import sqlite3
 import subprocess
@@ -19,6 +20,7 @@ import pytest
 from sqlite_utils import Database
 
 from scalesync.errors import LedgerBusy, LedgerUnusable
+from scalesync.ledger import rows
 from scalesync.ledger.connection import open_ledger
 from scalesync.ledger.store import SqliteLedger, owner_alive
 from scalesync.ledger.writer import MAX_GROUP, Writer
@@ -214,3 +216,9 @@ async def test_the_views_for_people_agree_with_the_counts(tmp_path):
         found = {row["state"]: row["records"] for row in db["job_summary"].rows}
     assert found == {"created": 1, "sending": 2}
     assert str(LIVE) == "https://a.test/v1 (live, account default)"
+
+
+def test_no_statement_numbers_its_placeholders():
+    """CPython 3.12.0 to 3.12.3 warn of `?1` beside a sequence, and warnings may be errors."""
+    sources = Path(rows.__file__).parent.glob("*.py")
+    assert [path.name for path in sources if re.search(r"[ (,=]\?[0-9]", path.read_text("utf-8"))] == []

@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmarks.pacing.clients import Ours
 from benchmarks.pacing.servers import Draw, FixedWindow, Server, SlidingWindow, TokenBucket
+from scalesync.engine.pacer import Limits
 
 SECONDS = 300.0
 MEAN_S = 0.125  # latency of the usual network and server: 30 to 60 ms there and back, 20 to 140 ms of work
@@ -23,9 +24,9 @@ def usual_leg(rng: random.Random) -> float:
 class Scenario:
     """server: makes one. limit: accepted requests per second that an oracle gets, by time.
 
-    steps: when the limit changes (0 is the start), None of them in `blind`: spans that count for nothing but
-    attempts. own: clients of ours with their starts, when there is more than one or one with a memory. within_s: how
-    soon after a step 90 % must be reached. width: connections that the peers are given.
+    steps: when the limit changes (0 is the start), none of them in `blind`: spans that count for nothing but
+    attempts. starts, memory, limits: of our clients. within_s: how soon after a step 90 % must be reached. width:
+    connections that the peers are given.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Scenario:
     width: int = 32
     starts: Sequence[float] = (0.0,)
     memory: Mapping[str, Any] | None = None
+    limits: Limits = field(default_factory=Limits)
     within_s: float = 15.0
     settle_s: float = 15.0
     reach_over_s: float = 1.0
@@ -46,7 +48,7 @@ class Scenario:
 
     def ours(self) -> list[tuple[Any, float]]:
         """Our clients."""
-        return [(Ours(memory=self.memory), start) for start in self.starts]
+        return [(Ours(self.limits, self.memory), start) for start in self.starts]
 
 
 def bucket(rate: float, burst: float, **more: Any) -> Callable[[], Server]:
@@ -149,6 +151,9 @@ SCENARIOS: Sequence[Scenario] = (
         constant(30),
         leg=lambda rng: rng.uniform(0.0498, 0.0502),
         width=32,
+    ),
+    Scenario(
+        "lists", "20/s, bucket of 20; the eager climb of lists", bucket(20, 20), constant(20), limits=Limits(eager=True)
     ),
     Scenario("sliding", "50 in any second", lambda: Server([SlidingWindow(50)]), constant(50)),
     Scenario("second", "50 in each second of the server's clock", lambda: Server([FixedWindow(50)]), constant(50)),

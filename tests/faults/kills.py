@@ -75,13 +75,21 @@ class Site:
         assert line, "the sandbox has ended"
         return json.loads(line)
 
-    def run(self, *arguments: str, after: int = 0, phase: str = "enter", strike: int = -1, rows: int = 0) -> Ended:
+    def run(
+        self,
+        *arguments: str,
+        after: int = 0,
+        phase: str = "enter",
+        strike: int = -1,
+        rows: int = 0,
+        ledger: str = "ledger.db",
+    ) -> Ended:
         """Run the program. after: kill it at that request; strike: let it kill itself at that file operation."""
         command = list(PROGRAM)
         if strike >= 0:
             command = [sys.executable, "-W", "error", "-m", "tests.faults.dying", str(strike), str(rows)]
         with subprocess.Popen(
-            [*command, *arguments, "--ledger", "ledger.db", "--json", "--quiet"],
+            [*command, *arguments, "--ledger", ledger, "--json", "--quiet"],
             cwd=self.folder,
             env=environment(self.folder, SCALE_API_KEY=self._key, SCALE_API_URL=self.base_url),
             stdin=subprocess.DEVNULL,
@@ -95,7 +103,7 @@ class Site:
                 out, err = process.communicate(timeout=PATIENCE_S)
             finally:
                 process.kill()
-        steps = int(err.rpartition(MARK)[2]) if MARK in err else 0
+        steps = int(err.rpartition(MARK)[2].split()[0]) if MARK in err else 0
         return Ended(process.returncode, json.loads(out) if out.strip() else {}, steps, err)
 
 
@@ -152,7 +160,7 @@ def killed_imports(folder: Path, seed: int, *, kills: int, records: int) -> Verd
             after = rng.randint(1, max(2, records // kills)) if verdict.kills < kills else 0
             ended = here.run(*command, after=after, phase=("enter", "leave")[rng.randrange(2)])
             verdict.runs += 1
-            _check_integrity(verdict, folder / "ledger.db")
+            check_integrity(verdict, folder / "ledger.db")
             report = here.ask("report")
             again, before = report["taken"] - before, report["taken"]
             verdict.sent_again += again
@@ -186,6 +194,13 @@ def _judge_import(verdict: Verdict, ended: Ended | None, tasks: Sequence[Sequenc
 Way = Literal["requests", "files"]
 
 
+def drawn_moment(rng: random.Random, way: Way, requests: int, steps: int) -> dict[str, Any]:
+    """When a run is to be killed: at one of its requests, or at one of its file operations."""
+    if way == "files":
+        return {"strike": rng.randint(1, steps)}
+    return {"strike": 0, "after": rng.randint(1, requests), "phase": ("enter", "leave")[rng.randrange(2)]}
+
+
 def killed_exports(folder: Path, seed: int, *, kills: int, tasks: int, way: Way, responses: bool = True) -> Verdict:
     """One export, killed `kills` times, then left to end and compared with one that was not killed.
 
@@ -203,16 +218,12 @@ def killed_exports(folder: Path, seed: int, *, kills: int, tasks: int, way: Way,
         ended = None
         most = 2 * kills + MOST_RUNS
         while verdict.runs < most:
-            moment: dict[str, Any] = {"strike": 0}
             # A resumed export is short, so many moments come too late; the last runs are left to end in any case.
             kill = verdict.kills < kills and verdict.runs < most - 2
-            if kill and way == "requests":
-                moment |= {"after": rng.randint(1, requests), "phase": ("enter", "leave")[rng.randrange(2)]}
-            elif kill:
-                moment = {"strike": rng.randint(1, steps)}
+            moment = drawn_moment(rng, way, requests, steps) if kill else {"strike": 0}
             ended = here.run(*command, "--job", "killed", "--out", "killed", rows=rows, **moment)
             verdict.runs += 1
-            _check_integrity(verdict, folder / "ledger.db")
+            check_integrity(verdict, folder / "ledger.db")
             if (folder / "killed" / "manifest.json").exists():
                 verdict.wrong += problems_of(folder / "killed")
             if ended.code == KILLED:
@@ -283,7 +294,8 @@ def left_over(out: Path) -> list[str]:
     return [f"{name} is left over" for name in sorted(there - named)]
 
 
-def _check_integrity(verdict: Verdict, ledger: Path) -> None:
+def check_integrity(verdict: Verdict, ledger: Path) -> None:
+    """The ledger is a whole database."""
     if ledger.exists():
         with closing(sqlite3.connect(f"file:{ledger}?mode=ro", uri=True)) as db:
             (answer,) = db.execute("PRAGMA integrity_check").fetchone()

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.kills import Verdict, killed_exports, killed_imports
+from tests.faults.kill_increments import killed_increments
+from tests.faults.kills import Verdict, Way, killed_exports, killed_imports
 
 pytestmark = [
     pytest.mark.timeout(120),
@@ -33,3 +34,12 @@ def test_an_export_killed_at_a_request_ends_as_if_it_had_not_been(tmp_path: Path
 def test_an_export_killed_at_a_file_operation_ends_as_if_it_had_not_been(responses: bool, tmp_path: Path) -> None:
     kills = 3 if responses else 6
     told(killed_exports(tmp_path, 1, kills=kills, tasks=450, way="files", responses=responses), kills)
+
+
+@pytest.mark.parametrize(
+    ("each_transport", "way", "seed"),
+    [("lean", "requests", 8), ("session", "files", 4), ("lean", "files", 5)],  # lists go the same way on both
+    indirect=["each_transport"],
+)
+def test_killed_increments_add_up_to_what_the_server_holds(way: Way, seed: int, tmp_path: Path) -> None:
+    told(killed_increments(tmp_path, seed, kills=5, tasks=300, way=way), 5)

@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Literal
 
 from tests.conftest import TRANSPORTS
-from tests.faults.kills import Verdict, killed_exports, killed_imports
+from tests.faults.kill_increments import killed_increments
+from tests.faults.kills import Verdict, Way, killed_exports, killed_imports
 from tests.faults.schedules import draw_schedule
 from tests.faults.trial import Trial, run_schedule
 from tests.soak.figures import Plan
 
 KILLS = 5  # of one job
 IMPORTED, EXPORTED = 3000, 1200
+KINDS: tuple[Literal["import", "export", "increment"], ...] = ("export", "import", "increment", "import")
 PATIENCE_S = 300.0
 RATE = "5000"
 
@@ -27,7 +29,7 @@ RATE = "5000"
 class Unit:
     """One piece of work and its seed."""
 
-    kind: Literal["schedule", "import", "export"]
+    kind: Literal["schedule", "import", "export", "increment"]
     seed: int
     records: int
 
@@ -35,7 +37,8 @@ class Unit:
 def units(plan: Plan, seed: int) -> Iterator[Unit]:
     """All of the plan, kinds interleaved evenly, so that a soak that is cut short has seen something of each."""
     jobs = -(-plan.kills // KILLS)
-    killed = [Unit("import", seed + n, IMPORTED) if n % 2 else Unit("export", seed + n, EXPORTED) for n in range(jobs)]
+    kinds = [KINDS[n % len(KINDS)] for n in range(jobs)]
+    killed = [Unit(kind, seed + n, IMPORTED if kind == "import" else EXPORTED) for n, kind in enumerate(kinds)]
     drawn = [Unit("schedule", seed + n, plan.records) for n in range(plan.schedules)]
     placed = [((n + 0.5) / len(group), unit) for group in (killed, drawn) for n, unit in enumerate(group)]
     yield from (unit for _, unit in sorted(placed, key=lambda pair: pair[0]))
@@ -53,10 +56,12 @@ def work(unit: Unit) -> Trial | Verdict:
         here = Path(folder)
         if unit.kind == "import":
             return killed_imports(here, unit.seed, kills=KILLS, records=unit.records)
+        # A kind has every fourth seed; the transport is chosen by the bit between way and responses.
+        way: Way = "files" if unit.seed // 4 % 2 else "requests"
+        if unit.kind == "increment":
+            return killed_increments(here, unit.seed, kills=KILLS, tasks=unit.records, way=way)
         if unit.kind == "export":
-            # Every other seed is an import, so the exports' own number is half of it.
-            way: Literal["requests", "files"] = "files" if unit.seed // 2 % 2 else "requests"
-            responses = unit.seed // 4 % 2 == 0
+            responses = unit.seed // 16 % 2 == 0
             return killed_exports(here, unit.seed, kills=KILLS, tasks=unit.records, way=way, responses=responses)
         schedule = draw_schedule(random.Random(f"soak {unit.seed}"), rate=RATE)
         return asyncio.run(asyncio.wait_for(run_schedule(schedule, unit.records, here), PATIENCE_S))

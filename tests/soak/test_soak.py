@@ -14,8 +14,13 @@ from tests.soak.jobs import Unit, units
 
 def test_a_full_soak_is_what_it_says_and_mixes_its_kinds_from_the_start() -> None:
     planned = list(units(Plan(), seed=1))
-    assert Counter(unit.kind for unit in planned) == {"schedule": 200, "import": 30, "export": 30}
-    assert {unit.kind for unit in planned[:15]} == {"schedule", "import", "export"}
+    assert Counter(unit.kind for unit in planned) == {
+        "schedule": 200,
+        "import": 30,
+        "export": 15,
+        "increment": 15,
+    }
+    assert {unit.kind for unit in planned[:15]} == {"schedule", "import", "export", "increment"}
     assert len(set(planned)) == len(planned)
     assert planned[0] == Unit("schedule", 1, 10_000)
 

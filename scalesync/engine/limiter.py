@@ -161,8 +161,12 @@ class WindowLimiter:
         self.take()
 
     def passes(self) -> bool:
-        """Whether everybody passes now: no rate is in force, no hold, and nobody is before us."""
-        return self._bucket is None and not self._busy and not self._line and self._hold <= self._clock()
+        """Whether everybody passes now: no rate is in force, and no hold.
+
+        Whoever still stands in line from when there was one goes as soon as the loop comes to it. To stand behind them
+        would keep the line for good: it gives one turn per round of the loop, and those who got one come back.
+        """
+        return self._bucket is None and self._hold <= self._clock()
 
     async def turn(self) -> None:
         """Wait until a grant is allowed and ours; `take()` or `leave()` must follow.

@@ -319,3 +319,27 @@ def test_nobody_passes_before_a_hold_ends(rate: Rate | None) -> None:
         assert until <= loop.time() <= until + 0.2
 
     run(main)
+
+
+def test_once_no_rate_is_in_force_nobody_stands_behind_those_who_still_do() -> None:
+    """A line gives one turn per round of the loop: whoever got one and came back to its end would keep it for good."""
+
+    async def main(loop: JumpingLoop) -> None:
+        limiter = WindowLimiter(Rate(1), clock=loop.time)
+        waiting = [asyncio.create_task(limiter.acquire()) for _ in range(9)]
+        await asyncio.sleep(0.1)
+        assert limiter.waiting > 6
+        limiter.set_rate(None)
+        newcomer = limiter.acquire()
+        with pytest.raises(StopIteration):
+            newcomer.send(None)  # passes without a wait
+        assert limiter.waiting > 6
+        before = loop.time()
+        await asyncio.gather(*waiting)
+        assert loop.time() - before < 0.1
+        limiter.hold_until(loop.time() + 5)
+        assert not limiter.passes()
+        await limiter.acquire()
+        assert loop.time() - before >= 5
+
+    run(main)

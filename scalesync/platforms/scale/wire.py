@@ -18,11 +18,8 @@ ERROR_BYTES = 64 * 1024  # of an error's body are read for its text
 TEXT_LIMIT = 500  # characters of it are kept
 # No verdict on the request: too late, sent to the wrong server, too early, or a proxy's own matter.
 NO_VERDICT = frozenset({407, 408, 421, 425})
-_LONG_NUMBER = re.compile(rb"[0-9]{19}")
 # The 409 text quotes the unique_id, which may hold parentheses itself: the task's id stands in the last pair.
 TAKEN_BY = re.compile(r"\(([0-9a-fA-F]{24})\)[.\s]*$")
-
-
 _CREATED = OutcomeKind.CREATED
 
 

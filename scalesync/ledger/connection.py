@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from scalesync.ledger.schema import migrate
 from scalesync.ledger.sqlite_tools import Database
 
 BUSY_TIMEOUT_S = 30.0
+BETWEEN_S = 0.01
 # With ids in no order nearly each row touches a page of its own: small pages make that three times cheaper, and most
 # of them are touched several times between two checkpoints.
 PAGE_BYTES = 1024
@@ -42,7 +44,7 @@ def open_ledger(
         connection = sqlite3.connect(path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False)
         try:
             connection.execute(f"PRAGMA page_size={PAGE_BYTES}")  # of a new file; others keep theirs
-            _set_journal(connection, path, note)
+            _set_journal(connection, path, note, busy_timeout_s)
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("PRAGMA foreign_keys=ON")
             connection.execute("PRAGMA cache_size=-4096")
@@ -71,14 +73,30 @@ def _create_private(path: Path) -> None:
         raise LedgerUnusable(f"the folder of the ledger {path} does not exist; create it first") from None
 
 
-def _set_journal(connection: sqlite3.Connection, path: Path, note: Callable[[str], None]) -> None:
+def _set_journal(connection: sqlite3.Connection, path: Path, note: Callable[[str], None], patience_s: float) -> None:
     wanted = "delete" if file_system(path) in NETWORK_FILE_SYSTEMS else "wal"
-    got = str(connection.execute(f"PRAGMA journal_mode={wanted}").fetchone()[0]).lower()
+    got = journal_mode(connection, wanted, patience_s)
     if got != "wal":
         note(
             f"the ledger {path} uses the {got} journal because its file system cannot share memory; "
             "use it from one machine at a time"
         )
+
+
+def journal_mode(connection: sqlite3.Connection, wanted: str, patience_s: float) -> str:
+    """Ask for a journal mode; the mode there is then, in small letters.
+
+    Of several that turn a new file to WAL at once, some are told at once that it is locked: each holds the file for
+    reading, and SQLite lets none wait for the others then. So this waits, for `patience_s` at most.
+    """
+    patience = time.monotonic() + patience_s
+    while True:
+        try:
+            return str(connection.execute(f"PRAGMA journal_mode={wanted}").fetchone()[0]).lower()
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > patience:
+                raise
+        time.sleep(BETWEEN_S)
 
 
 def file_system(path: Path) -> str:

@@ -11,19 +11,17 @@ import os
 import queue
 import sqlite3
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from scalesync.ledger.connection import NETWORK_FILE_SYSTEMS, file_system
+from scalesync.ledger.connection import NETWORK_FILE_SYSTEMS, file_system, journal_mode
 
 T = TypeVar("T")
 Change = Callable[[bytes | None], tuple[bytes, T]]
 
 BUSY_S = 5.0
-BETWEEN_S = 0.01
 PARTING_S = 1.0  # nobody waits longer for the last change
 
 _READ = "SELECT data FROM shelf WHERE name = ?"
@@ -91,20 +89,9 @@ class QuotaFile:
         with suppress(FileExistsError):
             # Never opened here when it exists: closing it would drop the locks of another connection of this process.
             os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        patience = time.monotonic() + self._busy_s
-        while True:
-            try:
-                return self._connect()
-            except sqlite3.OperationalError as error:
-                # Of several that turn a new file to WAL at once, some are told at once that it is locked.
-                if "locked" not in str(error) or time.monotonic() > patience:
-                    raise
-            time.sleep(BETWEEN_S)
-
-    def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(self._path, timeout=self._busy_s, isolation_level=None)
         try:
-            _share_memory(db)
+            _share_memory(db, self._busy_s)
             db.execute("PRAGMA synchronous=OFF")
             db.execute("CREATE TABLE IF NOT EXISTS shelf (name TEXT PRIMARY KEY, data BLOB NOT NULL) STRICT")
         except BaseException:
@@ -119,8 +106,8 @@ class QuotaFile:
         return error
 
 
-def _share_memory(db: sqlite3.Connection) -> None:
-    if str(db.execute("PRAGMA journal_mode=WAL").fetchone()[0]).lower() != "wal":
+def _share_memory(db: sqlite3.Connection, patience_s: float) -> None:
+    if journal_mode(db, "wal", patience_s) != "wal":
         raise OSError("its file system cannot share memory")
 
 

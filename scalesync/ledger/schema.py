@@ -175,8 +175,7 @@ CREATE VIEW job_summary AS
 
 def migrate(db: Database) -> None:
     """Bring a ledger up to date. Raises LedgerUnusable when a newer or another program wrote it."""
-    _check_origin(db)
-    if migrations.pending(db):
+    if _pending(db):
         # Two runs may find a new file at the same moment: the lock lets one make the tables, the other finds them.
         db.execute("BEGIN IMMEDIATE")
         try:
@@ -188,11 +187,16 @@ def migrate(db: Database) -> None:
             raise
 
 
-def _check_origin(db: Database) -> None:
-    ours = {step.__name__ for step in (m001_first, m002_paces)}
+def _pending(db: Database) -> bool:
+    # One look at the file: between two, another run may make the tables, and they would look like another program's.
+    db.execute("BEGIN")
     applied = {migration.name for migration in migrations.applied(db)}
+    tables = set(db.table_names()) - {migrations.migrations_table}
+    db.execute("COMMIT")
+    ours = {step.__name__ for step in (m001_first, m002_paces)}
     if applied - ours:
         newer = ", ".join(sorted(applied - ours))
         raise LedgerUnusable(f"was written by a newer scalesync ({newer}); upgrade scalesync to use it")
-    if not applied and set(db.table_names()) - {migrations.migrations_table}:
+    if not applied and tables:
         raise LedgerUnusable("is a database of another program; name another file with --ledger")
+    return bool(ours - applied)

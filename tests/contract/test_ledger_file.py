@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import stat
-import threading
-from contextlib import closing
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -176,24 +178,44 @@ async def test_a_lock_that_is_held_for_a_moment_is_waited_for(tmp_path):
     ledger.close()
 
 
-def test_programs_that_find_a_new_ledger_at_the_same_moment_all_open_it(tmp_path):
-    path = tmp_path / "l.db"
-    barrier = threading.Barrier(8)
-    failures: list[BaseException] = []
+OPENER = """
+import sys
+from pathlib import Path
+from scalesync.ledger.connection import open_ledger
+print("ready", flush=True)
+for line in sys.stdin:
+    try:
+        open_ledger(Path(line.strip()), create=True, note=print).close()
+    except Exception as error:
+        print(type(error).__name__, error, flush=True)
+    else:
+        print("opened", flush=True)
+"""
 
-    def start() -> None:
-        barrier.wait()
-        try:
-            open_ledger(path, create=True, note=quiet).close()
-        except BaseException as error:
-            failures.append(error)
 
-    threads = [threading.Thread(target=start) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
+@contextmanager
+def openers(count: int) -> Iterator[list[subprocess.Popen[str]]]:
+    command = [sys.executable, "-c", OPENER]
+    programs = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(count)
+    ]
+    try:
+        assert [program.stdout.readline() for program in programs] == ["ready\n"] * count
+        yield programs
+    finally:
+        for program in programs:
+            program.communicate()
+
+
+@pytest.mark.parametrize(("programs", "files"), [(2, 150), (6, 40)])
+def test_programs_that_find_a_new_ledger_at_the_same_moment_all_open_it(programs, files, tmp_path):
+    """Both ways in which one of them used to be refused came up in about one of thirty openings."""
+    with openers(programs) as running:
+        for number in range(files):
+            for program in running:
+                program.stdin.write(f"{tmp_path / str(number)}\n")
+                program.stdin.flush()
+            assert [program.stdout.readline() for program in running] == ["opened\n"] * programs, number
 
 
 async def test_programs_that_begin_the_same_job_at_the_same_moment_are_one_run(tmp_path):

@@ -12,52 +12,11 @@ import orjson
 from scalesync.model import JsonObject
 from scalesync.records.folders import FILE_KEY
 from scalesync.records.jsonvalue import check_depth, slow_dumps
+from scalesync.signatures import unsigned
 
 CONTENT_BYTES = 16
 _DIGITS = bytes.maketrans(b"123456789", b"000000000")
-_URL = re.compile(r"""[A-Za-z][A-Za-z0-9+.\-]*://[^\s"'<>\\]+""")
 _SIGNED = re.compile(rb"[?&](?:x-amz-|x-goog-|signature=|sig=)", re.IGNORECASE)
-
-# What must be there for a URL to count as signed, and what the signature consists of.
-_AWS4 = frozenset(
-    f"x-amz-{part}"
-    for part in (
-        "algorithm",
-        "content-sha256",
-        "credential",
-        "date",
-        "expires",
-        "security-token",
-        "signature",
-        "signedheaders",
-    )
-)
-_GOOG4 = frozenset(
-    f"x-goog-{part}" for part in ("algorithm", "credential", "date", "expires", "signature", "signedheaders")
-)
-# fmt: off
-_AZURE = frozenset(
-    {"saoid", "scid", "sdd", "se", "ses", "si", "sig", "sip", "ske", "skoid", "sks", "skt", "sktid",
-     "skv", "sp", "spr", "sr", "srt", "ss", "st", "suoid", "sv"}
-)
-# fmt: on
-_SCHEMES: tuple[tuple[frozenset[str], frozenset[str]], ...] = (
-    (frozenset({"x-amz-signature"}), _AWS4),
-    (frozenset({"x-goog-signature"}), _GOOG4),
-    (
-        frozenset({"awsaccesskeyid", "signature"}),
-        frozenset({"awsaccesskeyid", "signature", "expires", "x-amz-security-token"}),
-    ),
-    (frozenset({"googleaccessid", "signature"}), frozenset({"googleaccessid", "signature", "expires"})),
-    (frozenset({"ossaccesskeyid", "signature"}), frozenset({"ossaccesskeyid", "signature", "expires"})),
-    (
-        frozenset({"key-pair-id", "signature"}),
-        frozenset({"key-pair-id", "signature", "expires", "policy", "hash-algorithm"}),
-    ),
-    (frozenset({"sig", "sv"}), _AZURE),
-    (frozenset({"sig", "se"}), _AZURE),
-    (frozenset({"sig", "si"}), _AZURE),
-)
 
 
 def canonical(value: Any) -> bytes:
@@ -95,36 +54,6 @@ def _whole_numbers(value: Any) -> Any:
     return value
 
 
-def strip_signatures(url: str) -> str:
-    """The URL without what a new signature changes; other query parameters and their order stay.
-
-    Known: AWS v2 and v4, Google v2 and v4, CloudFront, Aliyun, Azure SAS. Unsigned URLs come back as they are.
-    """
-    base, mark, query = url.partition("?")
-    if not mark:
-        return url
-    query, hash_mark, fragment = query.partition("#")
-    pairs = [(part.partition("=")[0].lower(), part) for part in query.split("&")]
-    names = {name for name, _ in pairs}
-    for needed, parts in _SCHEMES:
-        if needed <= names:
-            pairs = [pair for pair in pairs if pair[0] not in parts]
-    if len(pairs) == len(query.split("&")):
-        return url
-    kept = "&".join(part for _, part in pairs)
-    return f"{base}{'?' if kept else ''}{kept}{hash_mark}{fragment}"
-
-
-def _strip_all(value: Any) -> Any:
-    if type(value) is str:
-        return _URL.sub(lambda match: strip_signatures(match[0]), value) if "?" in value else value
-    if type(value) is dict:
-        return {key: _strip_all(inner) for key, inner in value.items()}
-    if type(value) is list:
-        return [_strip_all(inner) for inner in value]
-    return value
-
-
 def content_hash(project: str | None, type: str, record: JsonObject) -> bytes:
     """16 bytes that stand for a source record in a project, signatures of URLs left out.
 
@@ -136,7 +65,7 @@ def content_hash(project: str | None, type: str, record: JsonObject) -> bytes:
         record = {**record, FILE_KEY: about}
     data = canonical(record)
     if b"?" in data and _SIGNED.search(data):
-        data = canonical(_strip_all(record))
+        data = canonical(unsigned(record))
     digest = _scope(project, type).copy()
     digest.update(data)
     return digest.digest()

@@ -469,3 +469,18 @@ async def test_attachment_urls_are_compared_whole_and_told(make_sandbox, bring, 
     await bring(sandbox, write_records(pictures(3, set())))
     write_records([picture(0), picture(1), picture(2, metadata={"number": 5})])
     assert (await verify(sandbox)).findings == {"changed": 1}
+
+
+async def test_a_link_that_was_signed_again_is_no_difference(make_sandbox, bring, write_records, verify):
+    def signed(signature: str) -> list[dict[str, Any]]:
+        link = "https://files.test/{}.png?X-Amz-Date=1&X-Amz-Signature={}"
+        return [letter(n, metadata={"image": link.format(n, signature)}) for n in range(5)]
+
+    sandbox = await make_sandbox()
+    for record in signed("AAA")[:3]:
+        await make_task(sandbox, record)
+    found = await bring(sandbox, write_records(signed("BBB")))
+    assert (found.created + found.adopted, found.conflicts, found.exit_code) == (5, 0, 0)
+    write_records(signed("CCC"))
+    checked = await verify(sandbox)
+    assert (checked.exit_code, checked.findings) == (0, {})

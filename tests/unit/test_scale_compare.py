@@ -14,6 +14,7 @@ from scalesync.platforms.scale.compare import ABSENT, differences, echoes, is_ap
 HUGE = 2**64 + 1
 
 # ours, theirs, whether theirs says all that ours says
+LINK, SIGNED = "https://files.test/a.png", "X-Amz-Expires=60&X-Amz-Signature="
 ECHOES: list[tuple[Any, Any, bool]] = [
     (10, 10.0, True),
     (10.0, 10, True),
@@ -54,6 +55,15 @@ ECHOES: list[tuple[Any, Any, bool]] = [
     ([None], [5], False),
     ([[1.0]], [[1]], True),
     ("é", "e\u0301", False),
+    # a link that was signed again
+    (f"{LINK}?v=1&{SIGNED}1", f"{LINK}?v=1&{SIGNED}2", True),
+    ([{"u": f"see {LINK}?{SIGNED}1!"}], [{"u": f"see {LINK}?{SIGNED}2!"}], True),
+    (f"{LINK}?{SIGNED}1", LINK, True),
+    (LINK, f"{LINK}?{SIGNED}1", True),
+    (f"{LINK}?v=1&{SIGNED}1", f"{LINK}?v=2&{SIGNED}1", False),
+    (f"{LINK}?v=1", f"{LINK}?v=2", False),
+    (f"{LINK}?v=1", LINK, False),
+    ("why?", "why", False),
 ]
 
 

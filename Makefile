@@ -1,7 +1,8 @@
 # Everything runs in .venv, which the first command makes. PYTHON chooses the interpreter (CPython >= 3.11).
 PYTHON ?= python3
 BIN := .venv/bin
-WORKERS ?= 2
+# Many tests wait for a deadline: two workers leave half of two cores idle.
+WORKERS ?= 4
 # The long proof: at most so many minutes, figures as JSON.
 SOAK_MINUTES ?= 40
 SOAK_OUT ?= build/soak.json

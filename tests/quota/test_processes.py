@@ -29,6 +29,4 @@ async def test_two_imports_on_one_ledger_keep_one_rate(tmp_path):
     assert found["created"] == found["creates"] == 240
     assert found["notes"] == []
     assert found["most"] <= 40, found
-    # client and server share two cores: a request may be read up to 50 ms later than it was handed over
-    assert found["most_arrived_short"] <= 40, found
     assert found["used"] >= 0.9, found

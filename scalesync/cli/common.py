@@ -99,8 +99,9 @@ def run_async(flow: Callable[..., Awaitable[T]], *args: Any) -> T:
 
     import anyio
 
-    from scalesync.cli.signals import until_signal
+    from scalesync.cli.signals import heed, until_signal
 
+    heed()
     # The ledger's and the reader's threads need the interpreter for moments only; the loop must not keep them waiting.
     sys.setswitchinterval(SWITCH_S)
     # Records leave no cycles behind: looking for some after every 700 objects would be for nothing.

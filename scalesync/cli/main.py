@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import io
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -129,7 +128,6 @@ cli = LazyGroup(
 
 def run(args: Sequence[str]) -> int:
     """Run one command line and return its exit code; nothing but the code and the output leaves here."""
-    signal.signal(signal.SIGTERM, _interrupt)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -153,8 +151,3 @@ def _dispatch(args: list[str], invocation: Invocation) -> int:
     except click.exceptions.Exit as end:
         return end.exit_code
     return code if isinstance(code, int) else 0
-
-
-def _interrupt(number: int, frame: object) -> NoReturn:
-    """SIGTERM outside a flow ends like Ctrl-C; inside, the flow's own handler takes it."""
-    raise KeyboardInterrupt

@@ -1,12 +1,14 @@
-"""SIGINT and SIGTERM while a flow runs.
+"""SIGINT and SIGTERM, while a flow runs and around it.
 
-A Python handler that raises inside a callback of the loop would be swallowed there, so signals are awaited like
-anything else. A flow that takes signals itself does so on top of this, for as long as it wants.
+A Python handler that raises inside a callback of the loop would be swallowed there, so while a flow runs signals are
+awaited like anything else. When it has ended, its outcome stands in the ledger and in files, and should be told: the
+first signal changes nothing then, a second one ends the program.
 """
 
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -14,17 +16,45 @@ import anyio
 from anyio.abc import TaskStatus
 
 from scalesync.errors import Interrupted
+from scalesync.flows.run import DESK, SignalDesk
 
 T = TypeVar("T")
+TAKEN = (signal.SIGINT, signal.SIGTERM)
+
+
+class _Late:
+    """Takes the first signal after a flow."""
+
+    came = False
+
+    def __call__(self, number: int, frame: object) -> None:
+        if self.came:
+            raise KeyboardInterrupt
+        self.came = True
+
+
+_late = _Late()
+
+
+def heed() -> None:
+    """Let both signals raise KeyboardInterrupt, at once if one came since the last flow. In the main thread only."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number in TAKEN:
+        signal.signal(number, signal.default_int_handler)
+    came, _late.came = _late.came, False
+    if came:
+        raise KeyboardInterrupt
 
 
 async def until_signal(flow: Callable[..., Awaitable[T]], args: tuple[Any, ...]) -> T:
-    """Await the flow, cancelling it at a signal. Raises Interrupted then, else what the flow raises."""
+    """Await the flow, stopping it at a signal. Raises Interrupted when it had to be cancelled, else what it raises."""
     results: list[T] = []
     failure: Exception | None = None
+    desk = SignalDesk()
+    DESK.set(desk)
     async with anyio.create_task_group() as group:
-        # before the flow's first step: of several receivers the last one gets the signal
-        await group.start(_watch, group.cancel_scope)
+        await group.start(_watch, desk, group.cancel_scope)
         try:
             results.append(await flow(*args))
         except Exception as error:
@@ -37,12 +67,16 @@ async def until_signal(flow: Callable[..., Awaitable[T]], args: tuple[Any, ...])
     return results[0]
 
 
-async def _watch(scope: anyio.CancelScope, *, task_status: TaskStatus[None]) -> None:
+async def _watch(desk: SignalDesk, scope: anyio.CancelScope, *, task_status: TaskStatus[None]) -> None:
     try:
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        with anyio.open_signal_receiver(*TAKEN) as signals:
             task_status.started()
-            async for _ in signals:
-                scope.cancel()
-                return
+            async for number in signals:
+                if not desk.ring(number):
+                    scope.cancel()
     except NotImplementedError:  # Windows, where Ctrl-C interrupts the loop itself
         task_status.started()
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number in TAKEN:  # the loop leaves the defaults behind, and SIGTERM's ends the program without a word
+                signal.signal(number, _late)

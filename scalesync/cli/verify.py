@@ -97,6 +97,9 @@ def _confirmed(invocation: Invocation, planned: Mapping[str, int], *, yes: bool)
         return True
     if sys.stdin is None or not sys.stdin.isatty():
         raise ConfigError("nothing was repaired: there is no terminal to ask at; add --yes")
+    from scalesync.cli.signals import heed
+
+    heed()
     return click.confirm("repair this now?", default=False, err=True)
 
 

@@ -24,7 +24,7 @@ from scalesync.flows.identity import derived_name
 from scalesync.flows.increments import check_everything, recall_versions
 from scalesync.flows.options import ExportOptions
 from scalesync.flows.responses import ResponseStore
-from scalesync.flows.run import Meter, beat, guarded, plain_errors, remember, report, watch_signals
+from scalesync.flows.run import Meter, beat, guarded, plain_errors, remember, report, taking_signals
 from scalesync.flows.taking import TakeMatching, TakeNew
 from scalesync.flows.wiring import Connection, connect
 from scalesync.ledger.exports import ExportStore
@@ -148,10 +148,8 @@ class ExportRun:
             learned = partial(remember, self._job, self._connection.pace)
             group.start_soon(guarded, lambda: beat(self._job.heartbeat, learned), self._stop)
             group.start_soon(report, self._observer, self._progress)
-            if signals:
-                group.start_soon(watch_signals, self._stop)
             try:
-                with self._scope, plain_errors():
+                with self._scope, plain_errors(), taking_signals(self._stop, wanted=signals):
                     summary = await self._work(folder, manifest)
             except ScalesyncError as error:
                 self._stopped = self._stopped or error

@@ -31,7 +31,7 @@ from scalesync.flows.plan import ImportPlan, make_plan, unchanged
 from scalesync.flows.preflight import check_target, guard_spending, rehearse
 from scalesync.flows.prepare import Preparer, read_blocks
 from scalesync.flows.reading import Reading
-from scalesync.flows.run import Meter, beat, guarded, remember, report, watch_signals
+from scalesync.flows.run import Meter, beat, guarded, remember, report, taking_signals
 from scalesync.flows.threads import in_daemon
 from scalesync.flows.wiring import Connection, connect
 from scalesync.ledger.checks import CheckStore
@@ -108,15 +108,19 @@ class ImportRun:
         self._bounds = Bounds(job.peek, canary=options.canary, max_new=options.max_new)
         self._beginnings = Beginnings(PrefixStore(job), plan.shaping, trusted=plan.trusts_ledger)
         self._learned: frozenset[str] = frozenset()
+        self._finalizing = anyio.CancelScope()
 
     async def go(self, settings: Settings, *, signals: bool) -> ImportSummary:
         """Do the work, end the run in the ledger, return the summary."""
         reason: ScalesyncError | None = None
         open_batches: list[str] = []
         try:
-            reason = await self._serve(signals=signals)
-            if reason is None and self._plan.options.finalize:
-                open_batches = await self._finalize()
+            with taking_signals(self._interrupt, wanted=signals):
+                reason = await self._serve()
+                if reason is None and self._plan.options.finalize:
+                    with self._finalizing:
+                        open_batches = await self._finalize()
+                    reason = self._dispatcher.stopped if self._finalizing.cancelled_caught else None
         except StopRun as stop:
             reason = stop
         except BaseException:
@@ -125,6 +129,10 @@ class ImportRun:
         with anyio.CancelScope(shield=True):
             await self._outbox.flush()
         return await self._end(settings, reason, open_batches)
+
+    def _interrupt(self, reason: ScalesyncError) -> None:
+        self._dispatcher.stop(reason)
+        self._finalizing.cancel()
 
     async def _finalize(self) -> list[str]:
         await self._outbox.flush()
@@ -138,7 +146,7 @@ class ImportRun:
             await self._outbox.flush()
             await self._job.finish(complete=False, exit_code=1, figures={})
 
-    async def _serve(self, *, signals: bool) -> ScalesyncError | None:
+    async def _serve(self) -> ScalesyncError | None:
         """Run the engine until all is settled or something stops it; returns what stopped it."""
         engine = self._dispatcher
         await self._recall()
@@ -148,8 +156,6 @@ class ImportRun:
             learned = partial(remember, self._job, self._connection.pace)
             group.start_soon(guarded, lambda: beat(self._job.heartbeat, learned), engine.stop)
             group.start_soon(report, self._observer, self._progress)
-            if signals:
-                group.start_soon(watch_signals, engine.stop)
             try:
                 with anyio.CancelScope() as feeding:
                     engine.on_stop = feeding.cancel

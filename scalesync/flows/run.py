@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import signal
-import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Protocol
 
 import anyio
@@ -23,14 +23,48 @@ PROGRESS_S = 0.25
 RATE_WINDOW_S = 5.0
 
 
-async def watch_signals(stop: Callable[[ScalesyncError], None]) -> None:
-    """Turn SIGINT and SIGTERM into a stop. Does nothing outside the main thread, where signals cannot be taken."""
-    if threading.current_thread() is not threading.main_thread():
-        return
-    with suppress(NotImplementedError), anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for number in signals:
+class SignalDesk:
+    """Where SIGINT and SIGTERM arrive, and who takes them.
+
+    A loop keeps one handler for a signal, so there is one receiver for the whole program, and what runs registers here.
+    When the last one has ended in order, nothing is left but to close and to tell: signals change nothing then.
+    """
+
+    def __init__(self) -> None:
+        self._stop: Callable[[ScalesyncError], None] | None = None
+        self._ended = False
+
+    def ring(self, number: int) -> bool:
+        """Hand a signal on. False when nobody takes it, and what runs should be cancelled."""
+        if self._stop is not None:
             name = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
-            stop(Interrupted(f"stopped by {name}; the same command carries on"))
+            self._stop(Interrupted(f"stopped by {name}; the same command carries on"))
+            return True
+        return self._ended
+
+    @contextmanager
+    def taken(self, stop: Callable[[ScalesyncError], None]) -> Iterator[None]:
+        """Signals stop what runs inside."""
+        self._stop = stop
+        try:
+            yield
+        finally:
+            self._stop = None
+        self._ended = True
+
+
+DESK: ContextVar[SignalDesk | None] = ContextVar("DESK", default=None)
+
+
+@contextmanager
+def taking_signals(stop: Callable[[ScalesyncError], None], *, wanted: bool) -> Iterator[None]:
+    """Turn SIGINT and SIGTERM into a stop while this lasts, if the program that called receives any."""
+    desk = DESK.get()
+    if desk is None or not wanted:
+        yield
+        return
+    with desk.taken(stop):
+        yield
 
 
 async def beat(*steps: Callable[[], Awaitable[None]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -207,3 +208,78 @@ def test_a_full_disk_for_the_output_stops_with_3(tmp_path: Path) -> None:
     assert ended.returncode == 3
     assert b"no space left" in ended.stderr
     assert ended.stderr.count(b"\n") == 1
+
+
+# A program that gets a signal at a moment of its own choosing: {where} is wrapped, {number} comes then.
+SIGNALLED = """
+import os, sys, importlib
+from scalesync.cli.main import run
+module, name = "{where}".split(":")
+holder = importlib.import_module(module)
+*way, last = name.split(".")
+for step in way:
+    holder = getattr(holder, step)
+inner = getattr(holder, last)
+async def wrapped(*args, **kwargs):
+    if {first}:
+        os.kill(os.getpid(), {number})
+        import anyio
+        await anyio.sleep(0.2)
+    result = await inner(*args, **kwargs)
+    if not {first}:
+        os.kill(os.getpid(), {number})
+    return result
+setattr(holder, last, wrapped)
+sys.exit(run(sys.argv[1:]))
+"""
+
+
+def signalled(home: Path, where: str, number: int, words: tuple[str, ...], *, first: bool) -> Ended:
+    script = SIGNALLED.format(where=where, number=int(number), first=first)
+    ended = subprocess.run(
+        [sys.executable, "-c", script, *words],
+        capture_output=True,
+        text=True,
+        env=environment(home, SCALE_API_KEY=KEY),
+        cwd=home,
+        check=False,
+        timeout=60,
+    )
+    return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("where", ["scalesync.flows.ingest:ImportRun.go", "scalesync.flows.ingest:run_import"])
+def test_a_signal_after_the_work_changes_nothing(served: Served, tmp_path: Path, number: int, where: str) -> None:
+    """The ledger says that all is done: so does the summary, and so does the exit code."""
+    words = tuple(at(served, *IMPORT, "--job", "nightly", "--json"))
+    ended = signalled(tmp_path, where, number, words, first=False)
+    assert (ended.code, ended.json["created"]) == (0, RECORDS), ended.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_batches_are_finalized_stops_in_order(served: Served, tmp_path: Path, number: int) -> None:
+    words = tuple(at(served, *IMPORT, "--job", "nightly", "--batch", "b1", "--finalize", "--json"))
+    ended = signalled(tmp_path, "scalesync.flows.endings:finalize", number, words, first=True)
+    assert (ended.code, ended.json["created"]) == (3, RECORDS), ended.err
+    with sqlite3.connect(tmp_path / "scalesync.db") as db:
+        assert db.execute("SELECT jobs.owner, exit_code FROM jobs JOIN runs ON runs.job = jobs.id").fetchall() == [
+            (None, 3)
+        ]
+
+
+@pytest.mark.parametrize("act", ["exec('raise KeyboardInterrupt')", "os.kill(os.getpid(), signal.SIGTERM)"])
+def test_an_interrupt_while_modules_load_ends_with_3_however_it_came(tmp_path: Path, act: str) -> None:
+    """CPython remembers one that left an exec, and ends `python -m` by the signal although it was caught."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, signal, sys\n"
+        "class Stop:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'scalesync.cli.main':\n"
+        f"            {act}\n"
+        "sys.meta_path.insert(0, Stop())\n"
+    )
+    env = {**environment(tmp_path), "PYTHONPATH": str(tmp_path)}
+    ended = subprocess.run([*PROGRAM, "status"], capture_output=True, text=True, env=env, check=False, timeout=60)
+    assert ended.returncode == 3, ended.stderr
+    assert ended.stderr == "scalesync: stopped before anything was sent\n"

@@ -130,16 +130,21 @@ class SqliteLedger:
 
 
 def _owner() -> str:
-    return json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "start": _start_of(os.getpid())})
+    return json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "start": start_of(os.getpid())})
 
 
-def _start_of(pid: int) -> str:
-    """When the process began, in ticks since boot, so that a reused pid is not taken for it; "" if unknown."""
+def start_of(pid: int) -> str:
+    """When the process began, in ticks since boot, so that a reused pid is not taken for it; "" if unknown.
+
+    "ended" for one that only waits for its parent to take note, which takes a supervisor a while, and some for ever.
+    """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
     fields = stat.rpartition(")")[2].split()
+    if fields[:1] in (["Z"], ["X"]):
+        return "ended"
     return fields[19] if len(fields) > 19 else ""
 
 
@@ -154,7 +159,7 @@ def owner_alive(owner: str) -> bool:
         return False
     except PermissionError:
         return True
-    return not who["start"] or _start_of(who["pid"]) == who["start"]
+    return not who["start"] or start_of(who["pid"]) == who["start"]
 
 
 def describe_owner(owner: str) -> str:

@@ -16,13 +16,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from scalesync.errors import LedgerUnusable, ScalesyncError
+from scalesync.errors import LedgerBusy, LedgerUnusable
 from scalesync.ledger.connection import translate
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], Any]
 
 MAX_GROUP = 64
+PARTING_MS = 1000
 
 
 class Writer:
@@ -124,9 +125,14 @@ class Writer:
                 self._connection.execute("ROLLBACK")
 
     def _in_words(self, error: BaseException) -> BaseException:
-        if isinstance(error, sqlite3.Error) and not isinstance(error, ScalesyncError):
-            return translate(error, self._path)
-        return error
+        if not isinstance(error, sqlite3.Error):
+            return error
+        told = translate(error, self._path)
+        if isinstance(told, LedgerBusy):
+            # The run ends now: what it still has to write should not wait for as long once more, a call at a time.
+            with suppress(sqlite3.Error):
+                self._connection.execute(f"PRAGMA busy_timeout={PARTING_MS}")
+        return told
 
 
 def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:

@@ -22,7 +22,7 @@ from sqlite_utils import Database
 from scalesync.errors import LedgerBusy, LedgerUnusable
 from scalesync.ledger import rows
 from scalesync.ledger.connection import open_ledger
-from scalesync.ledger.store import SqliteLedger, owner_alive
+from scalesync.ledger.store import SqliteLedger, owner_alive, start_of
 from scalesync.ledger.writer import MAX_GROUP, Writer
 from scalesync.model import RowState, Settled
 from scalesync.ports import JobLedger, JobSpec
@@ -192,6 +192,29 @@ def test_an_owner_is_alive_dead_or_on_another_machine():
     assert not owner_alive(json.dumps({**here, "pid": dead_pid()}))
     assert not owner_alive(json.dumps({**here, "start": "1"})), "a reused pid is another program"
     assert owner_alive(json.dumps({**here, "host": "another-machine", "pid": dead_pid()}))
+
+
+def test_an_owner_that_ended_is_dead_although_its_parent_has_not_noticed():
+    child = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
+    owner = json.dumps({"host": socket.gethostname(), "pid": child.pid, "start": start_of(child.pid)})
+    assert owner_alive(owner)
+    child.stdin.close()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # it has ended and stays as it is
+    assert not owner_alive(owner)
+    child.wait()
+
+
+async def test_who_waited_in_vain_for_the_lock_does_not_wait_as_long_again(tmp_path):
+    path = tmp_path / "l.db"
+    writer = Writer(open_ledger(path, create=True, note=quiet, busy_timeout_s=1.2), path)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(LedgerBusy):
+        await writer.write(lambda db: None)
+    assert await writer.read(lambda db: db.execute("PRAGMA busy_timeout").fetchone()) == (1000,)
+    other.close()
+    await writer.write(lambda db: None)
+    writer.close()
 
 
 async def test_events_tell_the_history_of_what_was_out_of_the_ordinary(tmp_path):

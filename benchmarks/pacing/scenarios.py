@@ -158,6 +158,13 @@ SCENARIOS: Sequence[Scenario] = (
     Scenario("sliding", "50 in any second", lambda: Server([SlidingWindow(50)]), constant(50)),
     Scenario("second", "50 in each second of the server's clock", lambda: Server([FixedWindow(50)]), constant(50)),
     Scenario(
+        "second-near",
+        "300 in each second of the server's clock, 20 ms away",
+        lambda: Server([FixedWindow(300)], service=lambda rng: rng.uniform(0.005, 0.02)),
+        constant(300),
+        leg=lambda rng: rng.uniform(0.003, 0.005),
+    ),
+    Scenario(
         "warm", "100/s, bucket of 50, remembered", bucket(100, 50), constant(100), memory=memory(100), within_s=3.0
     ),
     Scenario("warm-low", "the memory says 10/s, the limit is 100/s", bucket(100, 50), constant(100), memory=memory(10)),

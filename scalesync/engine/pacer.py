@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from scalesync.engine.pacer_dry import WINDOW_MAX_S
 from scalesync.engine.pacer_limit import LOWEST_RATE
-from scalesync.engine.pacer_rate import WINDOW_MAX_S, RateState
+from scalesync.engine.pacer_rate import RateState
 from scalesync.engine.pacer_width import MAX_WIDTH, START_WIDTH, WidthState
 
 __all__ = ["MAX_WIDTH", "Decision", "Limits", "Pacer"]

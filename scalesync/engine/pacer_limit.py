@@ -34,6 +34,8 @@ LOOK_WEIGHT = 10.0  # what is known weighs as much as this many replies
 CLIMB_WEIGHT = 2.0
 CLIMB_GUESS = 0.7  # of the rate at which a climb ended
 FEW = 10  # so few successes ever: the limit is tiny, or the server forbids
+MANY = 40
+SHOWN_TRIPS = 1.5
 # A lone 429 may be about anything; a second one soon after it is about the rate
 PAIR = (12.0, 40.0)  # replies between the two, by how common lone ones are
 PAIR_CHANCE = 0.3
@@ -45,6 +47,8 @@ STREAK_CUT = 0.97
 UNSURE_CUT = 0.7
 STREAK_DEEPEST = 4
 YIELD_STEP, YIELD_CALLS, YIELD_LEAST = 0.03, 25, 0.93
+SHUT_CHANCE = 0.02  # so unlikely must it be that nothing passes after a 429 while the limit still gives
+SECOND_FROM = 10.0  # rates from here on can be counted by the second
 POOL = 30.0  # so many successes are remembered from earlier stretches between two 429s
 POOL_LEAST = 5.0
 BLEND_STEP = 0.25
@@ -71,6 +75,8 @@ class Limit:
     passed: int = 0
     throttled: int = 0
     through: float = 0.0
+    second: float = 0.0  # what got through in about the last second
+    second_at: float = -math.inf
     yielded: float = 1.0  # what gets through of the rate that is asked of the limiter, smoothed
     # since the last 429: `anchor` and `seen_to` are times of departure
     anchor: float | None = None
@@ -156,7 +162,9 @@ class Limit:
         if self.pool >= POOL_LEAST and self.pool_s >= max(0.5, 2 * self.latency_s):
             measured = self.pool / self.pool_s
         least = min(measured, self.rate)
-        known = least + self.blend * (self.rate - least)
+        # A window takes any rate until it is full: what a second let through is all that a refused rate proves
+        refused = min(self.rate, max(least, self.second)) if self.rate > SECOND_FROM else self.rate
+        known = least + self.blend * (refused - least)
         if self.streak > 1 and self.sure and self.lone > LONE_COMMON / 2:
             return 0.0, 0.5 * (known + self.ceiling)  # lone ones are common here, so two may meet by chance
         if self.streak > 1:
@@ -184,15 +192,23 @@ class Limit:
         """Set the rate by the replies to what left at the old one after the allowance was used up."""
         replies = self.look_passed + self.look_throttled
         weight = self.look_weight
-        share = (self.look_passed + min(1.0, self.look_known / self.look_rate) * weight) / (replies + weight)
-        seen = self.look_rate * share
         climbed = weight == CLIMB_WEIGHT
+        share = (self.look_passed + min(1.0, self.look_known / self.look_rate) * weight) / (replies + weight)
+        if self.shut:  # how far above the limit the rate was is not to be seen
+            share = min(self.look_known, self.second if climbed else math.inf) / self.look_rate
+        seen = self.look_rate * share
         ceiling = self.capped(seen if climbed else max(seen, self.look_known))
         low = (LOW - 0.02) * STREAK_CUT ** (min(self.streak, STREAK_DEEPEST) - 1) if self.sure else 0.9
         rate = low * min(ceiling, max(seen, self.look_least))
         # A limit that fell was no probe of ours: what probes cost is learned anew
         price = TOOTH_PRICE[0] if self.sure and share < FELL else self.price
         return replace(self, ceiling=ceiling, rate=self.capped(rate), price=price)
+
+    @property
+    def shut(self) -> bool:
+        """Whether nothing passes after a 429, although a limit that refills would let some pass: a window is full."""
+        gap = 1 - min(1.0, self.look_known / self.look_rate)
+        return not self.look_passed and gap**self.look_throttled < SHUT_CHANCE
 
     def anchored(self, sent: float) -> Self:
         if self.anchor is not None and sent <= self.anchor:

@@ -4,7 +4,7 @@ Two states. *Climb*: no limit is known; the rate grows with what gets through, s
 itself finds few requests in flight. *Track*: a ceiling is known; the rate stays around it in slow saw teeth.
 
 Requests that left before the last cut do not cut again: their replies tell how deep the cut must be. What
-is read from replies stands in pacer_limit.py.
+is read from replies stands in pacer_limit.py, what is done while nothing passes in pacer_dry.py.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from scalesync.engine.pacer_dry import DryState
 from scalesync.engine.pacer_limit import (
     CLIMB_WEIGHT,
     COST_MOST_S,
@@ -20,8 +21,9 @@ from scalesync.engine.pacer_limit import (
     LONE_STEP,
     LOOK_WEIGHT,
     LOW,
+    MANY,
     PRICE_STEP,
-    SLACK_S,
+    SHOWN_TRIPS,
     START_RATE,
     SURE,
     TOOTH_PRICE,
@@ -30,7 +32,6 @@ from scalesync.engine.pacer_limit import (
     YIELD_CALLS,
     YIELD_LEAST,
     YIELD_STEP,
-    Limit,
 )
 
 OPEN_RATE = 4000.0  # climbing beyond it, the width alone bounds what is in flight
@@ -45,18 +46,10 @@ RECOVER_PER_S = 0.5
 LIFT_S, LIFT_CALLS = 0.8, 20.0  # a credit worth so many seconds, and requests, lifts the rate by one ceiling
 # Growth while the ceiling is a guess: faster from few requests, and never by more than half of what is still unsure
 SEARCH_PER_S, SEARCH_FULL = 0.12, 4.0
-SEARCH_FAST_PER_S, MANY = 0.5, 40
+SEARCH_FAST_PER_S = 0.5
 SEARCH_STEP = 2.0
 FEW_S, FEW_RATE = 1.0, 3.0  # after a 429 among the first few requests: a silence, and the rate to go on with
 HOLD_TRIPS = 1.2
-SHOWN_TRIPS = 1.5
-# Silence while nothing passes
-DRY_S = 0.5
-DRY_MAX_S = 8.0
-DRY_SHARE = 0.1
-DRY_LONGEST_S = 30.0
-WINDOW_DRY_S = 2.0
-WINDOW_MAX_S = 3600.0
 # Under a rate that a person set, 429s up to this smoothed share are borne
 PATIENT_AT_CAP, PATIENT_BELOW = 0.12, 0.04
 LOSS_STEP = 0.01
@@ -64,7 +57,7 @@ LATENCY_STEP = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class RateState(Limit):
+class RateState(DryState):
     """Where the rate goes next, from what is known of the limit. Each event makes the next state."""
 
     @classmethod
@@ -95,6 +88,8 @@ class RateState(Limit):
             passed=self.passed + count,
             resumed_at=now if self.resumed_at is None else self.resumed_at,
             resumed_gain=self.resumed_gain + count,
+            second=self.second * math.exp(-max(0.0, now - self.second_at)) + count,
+            second_at=max(now, self.second_at),
             latency_s=self.latency_s + weight * (latency_s - self.latency_s),
             loss=self.loss * (1 - LOSS_STEP) ** count,
             apart=self.apart + count,
@@ -105,9 +100,9 @@ class RateState(Limit):
         if self.anchor is None or sent > self.anchor:
             state = state.credited(sent, count)
         if self.look_from <= sent <= self.cut_at:
-            state = replace(state, look_passed=state.look_passed + count).looked()
+            state = replace(state, look_passed=state.look_passed + count, dry=0).looked()
         elif sent > self.cut_at:
-            state = state._resumed(now) if self.dry else state
+            state = state.resumed(now) if self.dry else state
             state = replace(state, after=state.after + count, dry=0)
         return state._closed(now)
 
@@ -132,6 +127,8 @@ class RateState(Limit):
             return state._met(now, sent)
         if sent >= self.look_from:
             state = replace(state, look_throttled=self.look_throttled + 1).dearer().looked()
+            if state.shut and retry_after_s is None:
+                state = state.hushed(now)
         return state.anchored(sent)
 
     def fresh(self, now: float, sent: float) -> bool:
@@ -152,7 +149,7 @@ class RateState(Limit):
     def _met(self, now: float, sent: float) -> RateState:
         """The first 429 among requests that left after the last cut."""
         if self.cut_at > -math.inf and not self.after:
-            return self._dried(now, sent)
+            return self.dried(now, sent)
         again = now - self.streak_at < 0.6 * self.tooth_s and not self.searching
         state = replace(self, streak=self.streak + 1 if again else 1, streak_at=now).pooled(sent).blended(again)
         if state._ignorable():
@@ -193,47 +190,6 @@ class RateState(Limit):
             state = replace(state, rate=slow, ceiling=slow, look_from=math.inf)
             return replace(state, hold_until=max(state.hold_until, now + FEW_S))
         return replace(state, hold_until=max(state.hold_until, now + HOLD_TRIPS * self.latency_s))
-
-    def _dried(self, now: float, sent: float) -> RateState:
-        """Nothing has passed since the last cut: ask ever more rarely."""
-        since = self.dry_since if self.dry else now
-        bound_s = min(DRY_LONGEST_S, max(DRY_MAX_S, DRY_SHARE * (now - since)))
-        pause_s = min(bound_s, DRY_S * 2.0 ** min(self.dry, 10))
-        return replace(
-            self,
-            dry=self.dry + 1,
-            dry_since=since,
-            hold_until=max(self.hold_until, now + pause_s),
-            cut_at=now,
-            look_from=math.inf,
-        ).anchored(sent)
-
-    def _resumed(self, now: float) -> RateState:
-        """Something passes again: from the end of one silence to the end of the next is what the limit gives."""
-        silent_s = now - self.dry_since
-        if self.fixed or self.resumed_at is None or now <= self.resumed_at or self.ceiling is None:
-            return self
-        if silent_s < 1.5 and self.window_s:
-            return replace(self, credit=-self.ceiling * self.window_s)
-        if silent_s < 1.5 and self.dry < 2:
-            return self
-        if silent_s < 1.5:
-            ceiling = self.capped(min(self.ceiling, 1.5 / max(silent_s, 1e-3)))
-            return replace(self, ceiling=ceiling, rate=self.capped(min(self.rate, LOW * ceiling)))
-        span_s = now - self.resumed_at
-        ceiling = self.capped(self.resumed_gain / span_s)
-        window_s = min(WINDOW_MAX_S, max(self.window_s, span_s)) if silent_s >= WINDOW_DRY_S else self.window_s
-        state = replace(
-            self,
-            ceiling=ceiling,
-            rate=self.capped(LOW * ceiling),
-            look_rate=ceiling,
-            resumed_at=now,
-            resumed_gain=0,
-            sure=True,
-        )
-        credit = -ceiling * max(SLACK_S, window_s)  # a new window is full
-        return replace(state, window_s=window_s, credit=credit, cost_s=max(self.cost_s, min(silent_s, WINDOW_DRY_S)))
 
     def begun(self) -> RateState:
         """The server answers others: there is no need to go on as if nobody were at home."""

@@ -28,6 +28,7 @@ CUT_WIDTH = 0.8  # the most that one round of risen latency takes away
 STORM_SHARE = 0.2
 STORM_STEP = 0.05  # weight of one answer in the share of trouble
 OUTAGE_S = 1.0  # trouble and no success for this long, or four round trips
+LEAST_PROBE_S = 0.25
 LONGEST_PROBE_S = 8.0
 ROUND_CALLS = 8
 # A hidden cap
@@ -174,5 +175,6 @@ class WidthState:
             failed_probes=self.failed_probes + 1,
             threshold=threshold,
             halved_at=now,
-            probe_until=now + pause_s,
+            # From one probe to the next: one that waited in vain for its answer has waited long enough
+            probe_until=max(now + LEAST_PROBE_S, self.probe_until + pause_s) if self.failed_probes else now + pause_s,
         )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from benchmarks.pacing.clients import Ours
 from benchmarks.pacing.plots import smoothed
 from benchmarks.pacing.runs import CONTROLLERS, run_one
-from benchmarks.pacing.scenarios import SCENARIOS, Scenario
+from benchmarks.pacing.scenarios import SCENARIOS, Scenario, constant
 from benchmarks.pacing.score import Score, score
 from benchmarks.pacing.servers import FixedWindow, Server, SlidingWindow, TokenBucket
 from benchmarks.pacing.simulate import BIN_S, Simulation
@@ -98,6 +100,23 @@ def test_ten_stray_429s_cost_seconds_not_tens_of_them() -> None:
         for make in (Ten, Server)
     )
     assert with_them >= without - 3 * 100
+
+
+@pytest.mark.parametrize("latency_s", [0.005, 0.02, 0.05])
+@pytest.mark.parametrize("rule", [FixedWindow, SlidingWindow])
+@pytest.mark.parametrize("count", [30, 300])
+def test_windows_of_a_second_are_used_however_near_the_server_is(rule, count, latency_s) -> None:
+    """A full window refuses all that comes: that is neither an outage nor a limit that fell."""
+    scenario = replace(
+        BY_NAME["steady"],
+        server=lambda: Server([rule(count)], service=lambda rng: latency_s * rng.uniform(0.3, 1.1)),
+        limit=constant(count),
+        leg=lambda rng: latency_s * rng.uniform(0.13, 0.17),
+    )
+    found = score(scenario, Simulation(scenario.server(), [(Ours(), 0.0)], scenario.leg, 1).run(60))
+    assert found.used >= 0.9
+    assert found.refused <= 0.012
+    assert found.step_share <= 0.2
 
 
 def test_servers_drawn_at_random_are_mostly_followed() -> None:

@@ -133,6 +133,33 @@ def test_a_quota_that_is_used_up_is_asked_singly_and_ever_more_rarely() -> None:
     assert pacer.decision.width == 1
 
 
+def test_a_full_window_is_asked_alone_soon_and_when_its_second_must_have_ended() -> None:
+    climbing = followed(Pacer(), 10, 400, 0.1)
+    pacer = climbing
+    for step in range(1, 30):  # all that left after the allowance was used up
+        pacer = pacer.on_throttled(10.1 + step / 1000, 0.1)
+    cut_at = pacer.pace.cut_at
+    assert pacer.decision.width == 1
+    asked = []
+    for _ in range(4):
+        now = pacer.decision.hold_until + 0.1
+        pacer = pacer.on_throttled(now, 0.1)
+        asked.append(pacer.decision.hold_until - cut_at)
+    assert asked == pytest.approx([0.32, 1.05, 3.0, 7.0], abs=0.05)
+
+
+def test_a_full_window_tells_nothing_of_how_far_above_the_limit_the_rate_was() -> None:
+    pacer = followed(Pacer(), 10, 400, 0.1)
+    for step in range(1, 60):
+        pacer = pacer.on_throttled(10.1 + step / 1000, 0.1)
+    refilling = followed(Pacer(), 10, 400, 0.1).on_throttled(10.1, 0.1).on_throttled(10.101, 0.1)
+    for step in range(1, 60):  # one of four still passes
+        refilling = refilling.on_throttled(10.11 + step / 1000, 0.1)
+        refilling = refilling.on_success(10.111 + step / 1000, 0.1) if step % 4 == 0 else refilling
+    assert 300 <= pacer.pace.ceiling <= 450
+    assert refilling.pace.ceiling < 0.6 * pacer.pace.ceiling
+
+
 def test_what_a_window_gave_is_measured_from_one_silence_to_the_next() -> None:
     pacer, now = Pacer(), 0.0
     for window in range(3):

@@ -26,6 +26,7 @@ from scalesync.model import Finding, JsonObject, Likeness, Outgoing, Presence, R
 
 SEND, CREATE, RECORD, TASK_ID, RECLAIM = "send", "create", "record", "task_id", "reclaim"
 PLACES = frozenset({"project", "batch"})
+ALWAYS = frozenset({"kind", "unique_id", "task_id", "file", "line", "detail"})  # what no finding goes without
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,7 @@ class Remark:
     def as_json(self) -> JsonObject:
         """The finding as a line of the file; what it does not have is left out."""
         named = ("kind", "unique_id", "task_id", "file", "line", "detail", "fix", "state", "was", "differences")
-        always = {"kind", "unique_id", "task_id", "file", "line", "detail"}
-        return {name: value for name in named if (value := getattr(self, name)) or name in always}
+        return {name: value for name in named if (value := getattr(self, name)) or name in ALWAYS}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import json
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -17,8 +17,16 @@ from typing import BinaryIO, Self
 
 from scalesync.disk import output_error
 from scalesync.errors import ConfigError
-from scalesync.flows.findings import RECLAIM, Remark
+from scalesync.flows.findings import ALWAYS, RECLAIM, Remark
+from scalesync.flows.spare import is_report, spare_inputs
 from scalesync.model import JsonObject
+
+
+def check_place(path: Path, ledger: Path, sources: Iterable[str]) -> None:
+    """Raise ConfigError when a file that is no file of findings would be lost at `path`."""
+    spare_inputs(path, ledger, sources)
+    if os.path.lexists(path) and not is_report(path, ALWAYS):
+        raise ConfigError(f"{path} exists and is no file of findings; move it away or choose another --out")
 
 
 class FindingsFile:

@@ -11,7 +11,7 @@ from scalesync.config import Settings
 from scalesync.engine.dispatch import EngineLimits
 from scalesync.events import Observer
 from scalesync.flows.checking import Checking
-from scalesync.flows.findings_file import FindingsFile
+from scalesync.flows.findings_file import FindingsFile, check_place
 from scalesync.flows.holding import holding, import_job_of
 from scalesync.flows.identity import STANDARD_INPUT, stored_options
 from scalesync.flows.plan import make_plan
@@ -56,7 +56,8 @@ async def run_verify(
 ) -> VerifySummary:
     """Compare a job's source, ledger and tasks. out: the file of findings; by default `verify-JOB.jsonl`, here.
 
-    Raises ConfigError when there is no such job or its source cannot be read, JobRunning while an import runs.
+    Raises ConfigError when there is no such job, its source cannot be read, or `out` is no file of findings, JobRunning
+    while an import runs.
     """
     ledger = SqliteLedger.open(settings.ledger, note=observer.note, create=False)
     meter = Meter()
@@ -65,6 +66,8 @@ async def run_verify(
         options = stored_options(found.settings)
         plan = None if STANDARD_INPUT in options.sources else await in_daemon(lambda: make_plan(options))
         path = out if out is not None else default_file(found.name)
+        sources = [str(facts["path"]) for _, facts in plan.splits()] if plan is not None else []
+        await in_daemon(lambda: check_place(path, settings.ledger, sources))
         kind = options.type
         async with connect(settings, observer, task_type=kind, paced=RequestClass.LIST, limits=limits) as connection:
             with FindingsFile(path, keep_empty=out is not None) as report:

@@ -484,3 +484,55 @@ async def test_a_link_that_was_signed_again_is_no_difference(make_sandbox, bring
     write_records(signed("CCC"))
     checked = await verify(sandbox)
     assert (checked.exit_code, checked.findings) == (0, {})
+
+
+# --- where the findings may go ---------------------------------------------------------------------
+
+
+def spelled(tmp_path: Path, target: Path) -> list[Path]:
+    """A file under its own name, by way of another folder, and by a link."""
+    (tmp_path / "inner").mkdir()
+    link = tmp_path / "link.jsonl"
+    link.symlink_to(target)
+    return [target, tmp_path / "inner" / ".." / target.name, link, Path(target.name)]
+
+
+async def test_findings_never_take_the_place_of_source_or_ledger(
+    make_sandbox, bring, write_records, verify, settings_for, tmp_path
+):
+    sandbox = await make_sandbox()
+    source = write_records([letter(n, kind="x", detail=1, task_id=1, file=1, line=1) for n in range(3)])
+    await bring(sandbox, source)
+    seen = sandbox.journal.count()
+    texts = source.read_bytes()
+    for path in spelled(tmp_path, source):
+        with pytest.raises(ConfigError, match="is a source of the job"):
+            await verify(sandbox, out=path)
+    for path in (settings_for(sandbox).ledger, Path("ledger.db")):
+        with pytest.raises(ConfigError, match="belongs to the ledger"):
+            await verify(sandbox, out=path)
+    assert sandbox.journal.count() == seen
+    assert source.read_bytes() == texts
+
+
+@pytest.mark.parametrize("text", ["my notes\n", '{"kind": "image"}\n', "[1]\n", "\n"])
+async def test_a_file_that_holds_no_findings_is_left_alone(text, make_sandbox, bring, write_records, verify, tmp_path):
+    sandbox = await make_sandbox()
+    await bring(sandbox, write_records(3), job="j")
+    seen = sandbox.journal.count()
+    for path, out in ((tmp_path / "verify-j.jsonl", None), (tmp_path / "other.txt", tmp_path / "other.txt")):
+        path.write_text(text)
+        with pytest.raises(ConfigError, match=f"{path.name} exists and is no file of findings"):
+            await verify(sandbox, out=out)
+        assert path.read_text() == text
+    assert sandbox.journal.count() == seen
+
+
+async def test_earlier_findings_and_an_empty_file_are_replaced(make_sandbox, bring, write_records, verify, tmp_path):
+    sandbox = await make_sandbox()
+    await bring(sandbox, write_records(3))
+    out = tmp_path / "out.jsonl"
+    out.touch()
+    world_of(sandbox).remove(task_of(sandbox, 1))
+    assert (await verify(sandbox, out=out)).findings == {"missing": 1}
+    assert (await verify(sandbox, out=out)).findings == {"missing": 1}

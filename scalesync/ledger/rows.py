@@ -150,7 +150,7 @@ def _write_moves(db: sqlite3.Connection, place: Place, moves: Sequence[tuple[Out
         assert move.state is not None
         detail = json.dumps({"was": move.was}) if move.was else None
         db.execute(
-            "UPDATE rows SET state=?, intent_ms=?, reason=?, detail=?, gone=NULL,"
+            "UPDATE rows SET state=?, intent_ms=?, status=NULL, reason=?, detail=?, gone=NULL,"
             " content=CASE WHEN ? THEN ? ELSE content END,"
             " source=CASE WHEN job=? THEN ? ELSE source END, line=CASE WHEN job=? THEN ? ELSE line END"
             " WHERE target=? AND unique_id=?",

@@ -245,3 +245,16 @@ async def test_shared_failures_are_seen_and_retried_from_either_job(
     by_name = {row.job: row for row in await job_status(settings_for(sandbox), None)}
     assert (by_name["a"].counts["failed"], by_name["a"].counts["created"]) == (0, 1)
     assert KIND
+
+
+async def test_records_that_changed_afterwards_are_one_group_in_every_job(
+    make_sandbox, bring, write_records, settings_for
+):
+    sandbox = await make_sandbox()
+    await bring(sandbox, write_records(2, "a.jsonl"), job="a")
+    await bring(sandbox, write_records([letter(0, priority=20)], "a.jsonl"), job="a")
+    await bring(sandbox, write_records([letter(1, priority=20)], "b.jsonl"), job="b")
+    groups = await list_failures(settings_for(sandbox), None, None)
+    assert len(groups) == 2
+    assert len({group.group for group in groups}) == 1
+    assert {(group.status, group.message) for group in groups} == {(None, "changed_after_creation")}

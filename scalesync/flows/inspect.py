@@ -16,6 +16,7 @@ from scalesync.config import Settings
 from scalesync.engine.guard import normalise_message
 from scalesync.errors import ConfigError
 from scalesync.events import Silent
+from scalesync.flows.endings import FINDINGS
 from scalesync.flows.identity import STANDARD_INPUT, stored_options
 from scalesync.flows.options import FailureGroup, JobStatus
 from scalesync.flows.plan import make_plan
@@ -57,7 +58,7 @@ def _status(row: report.JobRow) -> JobStatus:
         ended_at=row.ended_at,
         running=describe_owner(running) if running else None,
         sources=row.sources,
-        last=_last(row),
+        last=None if running else _last(row),
         windows=row.windows,
     )
 
@@ -65,8 +66,11 @@ def _status(row: report.JobRow) -> JobStatus:
 def _last(row: report.JobRow) -> str | None:
     if row.ended_at is None:
         return None if row.started_at is None else "the last run did not end in order"
+    code = 1 if row.exit_code is None else row.exit_code
+    if code == 0 and any(row.counts.get(name) for name in FINDINGS):
+        code = 1  # a refresh or a check ends well whatever it finds out about the job
     words = {0: "done", 1: "done, with findings", 3: "stopped early"}
-    return words.get(row.exit_code if row.exit_code is not None else 1, f"exit code {row.exit_code}")
+    return words.get(code, f"exit code {code}")
 
 
 async def only_job(ledger: SqliteLedger, target: Target, job: str | None) -> str:

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from scalesync.errors import ConfigError
-from scalesync.flows.inspect import list_failures
+from scalesync.flows.inspect import job_status, list_failures
 from scalesync.flows.refresh import refreshed_status
 from scalesync.flows.retry import run_retry
 from scalesync.ledger.states import turn
@@ -352,3 +352,29 @@ async def test_a_negative_wait_is_refused(make_sandbox, bring, write_records):
     sandbox = await make_sandbox()
     with pytest.raises(ConfigError, match="--canary-wait"):
         await bring(sandbox, write_records(1), canary=1, canary_wait=-1.0)
+
+
+# --- what status says of it ------------------------------------------------------------------------
+
+
+async def test_a_job_whose_tasks_died_is_done_with_findings(make_sandbox, bring, write_records, refresh, settings_for):
+    sandbox, _ = await broken(make_sandbox, bring, write_records, {2})
+    (row,) = await job_status(settings_for(sandbox), None)
+    assert (row.state, row.last) == ("finished", "done")
+    await refresh(sandbox)
+    (row,) = await job_status(settings_for(sandbox), None)
+    assert (row.state, row.last, row.counts["conflicts"]) == ("finished", "done, with findings", 1)
+
+
+async def test_a_running_job_has_no_last_end(make_sandbox, bring, write_records, settings_for):
+    sandbox = await make_sandbox()
+    await bring(sandbox, write_records(3), job="j")
+    settings = settings_for(sandbox)
+    ledger = SqliteLedger.open(settings.ledger, note=print)
+    found = await ledger.find_job(settings.target, "j")
+    assert found is not None
+    held = await ledger.open_job(JobSpec("j", found.command, found.target, found.identity, found.settings))
+    (row,) = await job_status(settings, "j")
+    assert (row.state, row.last, row.ended_at) == ("running", None, None)
+    await held.finish(complete=True, exit_code=0, figures={})
+    ledger.close()

@@ -32,7 +32,7 @@ def import_job(options: ImportOptions, target: Target, template: Template) -> Jo
     kept = asdict(replace(options, job=name, template=None, dry_run=False, yes=False, limit=None, rescan=False))
     kept["reclaim"] = sorted(options.reclaim)
     kept["template"] = template.as_mapping()
-    kept["folder"] = str(Path.cwd())
+    kept["folder"] = options.folder or str(Path.cwd())
     return JobSpec(name=name, command="import", target=target, identity=identity, settings=kept)
 
 
@@ -55,13 +55,9 @@ def without_query(source: str) -> str:
 
 def stored_options(settings: Mapping[str, Any]) -> ImportOptions:
     """The options of an import as its job keeps them; relative sources are taken from the folder of then."""
-    folder = Path(settings["folder"])
-    kept = {name: value for name, value in settings.items() if name != "folder"}
+    kept = dict(settings)
     for name in ("sources", "sets"):
         kept[name] = tuple(kept[name])
-    kept["sources"] = tuple(
-        source if source == STANDARD_INPUT or "://" in source else str(folder / source) for source in kept["sources"]
-    )
     kept["header"] = None if kept["header"] is None else tuple(kept["header"])
     kept["reclaim"] = frozenset(kept["reclaim"])
     return ImportOptions(**kept)

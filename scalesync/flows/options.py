@@ -14,6 +14,7 @@ class ImportOptions:
 
     template: path of a TOML or JSON file, or the mapping itself. sets: KEY=JSON texts as typed.
     max_failures: a number or a percentage such as "5%". canary_wait: seconds at most for the canary's attachments.
+    folder: where relative sources lie, None for the working folder.
     """
 
     sources: tuple[str, ...]
@@ -43,6 +44,7 @@ class ImportOptions:
     quotechar: str | None = None
     header: tuple[str, ...] | None = None
     encoding: str = "utf-8"
+    folder: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -99,9 +100,28 @@ def make_plan(options: ImportOptions) -> ImportPlan:
         header=options.header,
         encoding=options.encoding,
     )
-    stdin = _unbuffered_stdin() if STANDARD_INPUT in options.sources else None
-    sources = open_sources(options.sources, reading, stdin=stdin)
+    sources = _opened(options, reading)
     return ImportPlan(options, template, BodyBuilder(spec), sources, _max_failures(options.max_failures))
+
+
+def _opened(options: ImportOptions, reading: ReadOptions) -> list[SourceFile]:
+    """The sources, found in the options' folder and named as typed."""
+    stdin = _unbuffered_stdin() if STANDARD_INPUT in options.sources else None
+    if options.folder is None:
+        return open_sources(options.sources, reading, stdin=stdin)
+    sources = []
+    for spec in options.sources:
+        placed = placed_in(options.folder, spec)
+        for source in open_sources([placed], reading, stdin=stdin):
+            if placed != spec:
+                source.name = source.name.removeprefix(os.path.join(options.folder, ""))
+            sources.append(source)
+    return sources
+
+
+def placed_in(folder: str, spec: str) -> str:
+    """Where a source lies that was named in a folder."""
+    return spec if spec == STANDARD_INPUT or "://" in spec else os.path.join(folder, spec)
 
 
 def _unbuffered_stdin() -> BinaryIO | None:

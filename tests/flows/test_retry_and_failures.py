@@ -258,3 +258,34 @@ async def test_records_that_changed_afterwards_are_one_group_in_every_job(
     assert len(groups) == 2
     assert len({group.group for group in groups}) == 1
     assert {(group.status, group.message) for group in groups} == {(None, "changed_after_creation")}
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        ("letters.jsonl", "letters.jsonl"),
+        ("./letters.jsonl", "./letters.jsonl"),
+        ("lett*.jsonl", "letters.jsonl"),
+        ("{here}/letters.jsonl", "{here}/letters.jsonl"),
+        ("{here}/lett*.jsonl", "{here}/letters.jsonl"),
+    ],
+)
+async def test_places_are_told_as_typed_after_a_retry_too(
+    typed, shown, make_sandbox, bring, again, write_records, settings_for, tmp_path, monkeypatch
+):
+    sandbox = await make_sandbox()
+    write_records(mixed())
+    monkeypatch.chdir(tmp_path)
+    await bring(sandbox, typed.format(here=tmp_path), job="j")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert (await again(sandbox)).failed == 3
+    groups = await list_failures(settings_for(sandbox), None, None)
+    files = {example["file"] for group in groups for example in group.examples}
+    assert files == {shown.format(here=tmp_path)}
+    (row,) = await job_status(settings_for(sandbox), None)
+    assert row.sources == (shown.format(here=tmp_path),)
+    monkeypatch.chdir(tmp_path)
+    seen = creates(sandbox)
+    assert (await bring(sandbox, typed.format(here=tmp_path), job="j")).failed == 3
+    assert creates(sandbox) == seen

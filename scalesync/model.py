@@ -50,11 +50,15 @@ class SourceRecord(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BadRecord:
-    """A place in a source that is no record. raw: the text as found, cut to 4,096 characters."""
+    """A place in a source that is no record. raw: the text as found, cut to 4,096 characters.
+
+    whole: all of its bytes, None where they are not at hand: longer than a record may be, or no text.
+    """
 
     line: int
     reason: str
     raw: str
+    whole: bytes | None = field(default=None, compare=False, repr=False)
 
 
 class Mark(NamedTuple):

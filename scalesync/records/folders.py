@@ -121,7 +121,7 @@ def _records(entry: Entry, read_json: ReadJson, progress: Progress) -> Iterator[
             if isinstance(item, SourceRecord):
                 yield SourceRecord(0, {**item.value, FILE_KEY: about})
             else:
-                yield BadRecord(0, f"file {entry.inside}, element {item.line}: {item.reason}", item.raw)
+                yield replace(item, line=0, reason=f"file {entry.inside}, element {item.line}: {item.reason}")
     except SourceError as error:
         yield BadRecord(0, f"file {error}", "")
     except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from scalesync.model import BadRecord, SourceRecord
 from scalesync.records.bytestream import ByteStream
@@ -167,7 +168,7 @@ def read_array(stream: ByteStream, limit: int = SIZE_LIMIT) -> Iterator[Item]:
     """
     for number, item in enumerate(_items(stream, limit), start=1):
         if isinstance(item, BadRecord):
-            yield BadRecord(number, f"{item.reason} (line {item.line})", item.raw)
+            yield replace(item, line=number, reason=f"{item.reason} (line {item.line})")
         else:
             yield SourceRecord(number, item.value)
 
@@ -226,7 +227,7 @@ def _end_of(split: _Splitter, stream: ByteStream, closed: bool, array: bool) -> 
         text = split.overlong or split.text()
         if array or stream.damage is not None or text[:1] in (b"{", b"["):
             reason = stream.damage or "the data ends inside this record"
-            yield BadRecord(split.start_line, reason, cut(text))
+            yield BadRecord(split.start_line, reason, cut(text), None if split.overlong else text)
         else:
             yield as_item(text.rstrip(), split.start_line)
     elif stream.damage is not None:

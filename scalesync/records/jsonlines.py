@@ -95,7 +95,7 @@ def read_jsonl(stream: ByteStream, newline: bytes = b"\n", limit: int = SIZE_LIM
         read.add(batch)
         stream.progress.mark = read.mark()
     if stream.damage is not None:
-        yield BadRecord(number + 1, stream.damage, cut(lines.tail))
+        yield BadRecord(number + 1, stream.damage, cut(lines.tail), lines.tail)
 
 
 def _careful(line: bytes, number: int) -> Iterator[Item]:

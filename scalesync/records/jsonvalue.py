@@ -55,10 +55,10 @@ def as_item(data: bytes, line: int, exact: bool = True) -> SourceRecord | BadRec
     except ValueError as error:
         if data.startswith(_BOM):  # joined files carry marks in the middle
             return as_item(data[len(_BOM) :], line, exact)
-        return BadRecord(line, str(error), cut(data))
+        return BadRecord(line, str(error), cut(data), data)
     if type(value) is dict:
         return SourceRecord(line, value)
-    return BadRecord(line, f"is {kind(value)}, not an object", cut(data))
+    return BadRecord(line, f"is {kind(value)}, not an object", cut(data), data)
 
 
 def kind(value: Any) -> str:

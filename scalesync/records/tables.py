@@ -60,9 +60,10 @@ class _Feed:
         self._ready.extendleft(reversed(again))
         self.number -= len(again)
 
-    def raw(self) -> str:
-        """The row as found."""
-        return cut(b"\n".join(self.taken))
+    def bad(self, line: int, reason: str) -> BadRecord:
+        """The row as found, with what is wrong with it."""
+        text = b"\n".join(self.taken)
+        return BadRecord(line, reason, cut(text), None if any(type(one) is Oversized for one in self.taken) else text)
 
 
 def column_plan(names: Sequence[str], file: str, line: int | None = None) -> list[tuple[str, ...]]:
@@ -112,9 +113,9 @@ def read_table(
         elif len(row) == len(plan):
             yield SourceRecord(start, dict(zip(flat, row, strict=True)) if flat else _record(plan, row))
         elif len(row) > 1 or row[0].strip():
-            yield BadRecord(start, f"has {_cells(len(row))}, the header has {len(plan)}", feed.raw())
+            yield feed.bad(start, f"has {_cells(len(row))}, the header has {len(plan)}")
     if stream.damage is not None:
-        yield BadRecord(feed.number + 1, stream.damage, cut(lines.tail))
+        yield BadRecord(feed.number + 1, stream.damage, cut(lines.tail), lines.tail)
 
 
 def _rows(feed: _Feed, dialect: Dialect) -> Iterator[tuple[int, list[str] | BadRecord]]:
@@ -127,12 +128,12 @@ def _rows(feed: _Feed, dialect: Dialect) -> Iterator[tuple[int, list[str] | BadR
             return
         except csv.Error as error:
             feed.take_back()
-            yield start, BadRecord(start, _words(str(error)), feed.raw())
+            yield start, feed.bad(start, _words(str(error)))
             continue
         if not row:
             continue
         if feed.undecodable:
-            yield start, BadRecord(start, "is not valid UTF-8 (another encoding?)", feed.raw())
+            yield start, feed.bad(start, "is not valid UTF-8 (another encoding?)")
         else:
             yield start, row
 

@@ -97,4 +97,4 @@ def import_command(invocation: Invocation, /, **typed: Any) -> int:
 
     with invocation.display() as display:
         summary = run_async(run_import, options, settings, display)
-    return show_import(summary, invocation)
+    return show_import(summary, invocation, piped="-" in options.sources)

@@ -14,6 +14,7 @@ from scalesync.model import ExportSummary, ImportSummary
 
 OPTIONAL = ("gone", "message")  # in the JSON only when they say something
 LEFT_OUT = "exit_code"
+PIPE_AGAIN = "pipe the same input into the same import"
 
 
 def summary_json(summary: ImportSummary | ExportSummary) -> dict[str, Any]:
@@ -26,8 +27,8 @@ def summary_json(summary: ImportSummary | ExportSummary) -> dict[str, Any]:
     return fields
 
 
-def show_import(summary: ImportSummary, invocation: Invocation) -> int:
-    """Print the summary of an import or a retry; returns its exit code."""
+def show_import(summary: ImportSummary, invocation: Invocation, *, piped: bool = False) -> int:
+    """Print the summary of an import or a retry; returns its exit code. piped: it read standard input."""
     if invocation.common.json:
         say_json(invocation.mask.deep(summary_json(summary)))
         return summary.exit_code
@@ -40,7 +41,7 @@ def show_import(summary: ImportSummary, invocation: Invocation) -> int:
     speed = f"{summary.requests:,} in {duration(summary.seconds)}"
     if summary.tasks_per_second:
         speed += f", {summary.tasks_per_second:,.0f} tasks/s, at most {summary.peak_in_flight} in flight"
-    _show(invocation, rows, _traffic(speed, summary), summary.message, import_advice(summary, invocation))
+    _show(invocation, rows, _traffic(speed, summary), summary.message, import_advice(summary, invocation, piped=piped))
     return summary.exit_code
 
 
@@ -72,7 +73,7 @@ def show_export(
     return summary.exit_code
 
 
-def import_advice(summary: ImportSummary, invocation: Invocation) -> list[str]:
+def import_advice(summary: ImportSummary, invocation: Invocation, *, piped: bool = False) -> list[str]:
     """What to do next, one line each."""
     where = "" if invocation.common.ledger is None else f" --ledger {_quoted(str(invocation.common.ledger))}"
     job = f"--job {_quoted(summary.job)}{where}"
@@ -82,9 +83,11 @@ def import_advice(summary: ImportSummary, invocation: Invocation) -> list[str]:
         kinds = _kinds(summary, ("failed", "invalid", "conflicts"))
         lines.append(f"{kinds}: scalesync failures {job}")
     if summary.failed:
-        lines.append(f"to send the failed ones again: scalesync retry {job}")
-    if summary.pending:
-        lines.append(f"{count(summary.pending, 'record')} pending: run the same command again to carry on")
+        more = f", then {PIPE_AGAIN}" if piped else ""
+        lines.append(f"to send the failed ones again: scalesync retry {job}{more}")
+    if summary.pending and PIPE_AGAIN not in summary.message:
+        way = PIPE_AGAIN if piped else "run the same command again"
+        lines.append(f"{count(summary.pending, 'record')} pending: {way} to carry on")
     return lines
 
 

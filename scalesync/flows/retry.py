@@ -1,7 +1,11 @@
-"""Retry: failed records become pending, then their job runs again; tasks in error are freed and sent again."""
+"""Retry: failed records become pending, then their job runs again; tasks in error are freed and sent again.
+
+Standard input cannot be read again: its failed records become pending, and the same input must be piped once more.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import anyio
@@ -37,6 +41,7 @@ async def run_retry(
 
     errored: instead of them the records whose tasks turned to `error`. The server is asked which these are, their
     unique_ids are freed, and they are sent again.
+    Where the source was standard input nothing is sent: the summary's message says what to do.
     Raises ConfigError when there is no such job for this target, or its source cannot be read again.
     """
     if errored and group is not None:
@@ -44,7 +49,9 @@ async def run_retry(
     ledger = SqliteLedger.open(settings.ledger, note=observer.note, create=False)
     try:
         found = await import_job_of(ledger, settings, job)
-        options = await readable_options(found)
+        if is_piped(found) and not errored:
+            return await _wait_for_input(ledger, found, settings, group)
+        options = await readable_options(found, "--reclaim error" if errored else "")
         if errored:
             await refresh_job(ledger, found, settings, observer, limits=limits)
             options = replace(options, reclaim=frozenset({"error"}), rescan=True)
@@ -52,12 +59,10 @@ async def run_retry(
             what = "no task in error"
         else:
             left = await _reopen(ledger, found, group)
-            what = "no failed records" if group is None else f"no failed records in group {group}"
+            what = _nothing(group)
         counts = await ledger.counts(found)
         if not left and not counts["pending"]:
-            findings = sum(counts[state] for state in endings.FINDINGS)
-            ending = endings.Ending(int(findings > 0), True, f"nothing to send: the job has {what}")
-            return endings.summary(found.name, settings, counts, endings.NOTHING_DONE, ending)
+            return _nothing_sent(found, settings, counts, what)
     finally:
         ledger.close()
     if not errored:
@@ -65,23 +70,57 @@ async def run_retry(
     return await run_import(replace(options, yes=yes), settings, observer, limits=limits, stored=found, signals=signals)
 
 
-async def readable_options(found: StoredJob) -> ImportOptions:
-    """The options of a stored job whose sources can be read again. Raises ConfigError when they cannot."""
+def is_piped(found: StoredJob) -> bool:
+    """Whether a stored job read standard input."""
+    return STANDARD_INPUT in found.settings["sources"]
+
+
+async def _wait_for_input(
+    ledger: SqliteLedger, found: StoredJob, settings: Settings, group: str | None
+) -> ImportSummary:
+    """Mark the failed records pending: the import of the same input sends them."""
+    marked = await _reopen(ledger, found, group, exit_code=1)
+    counts = await ledger.counts(found)
+    if not counts["pending"]:
+        return _nothing_sent(found, settings, counts, _nothing(group))
+    told = f"{marked:,} failed records are pending again" if marked else f"the job has {_nothing(group)}"
+    message = (
+        f"nothing was sent: job {found.name} read standard input, which is gone; {told}; pipe the same input into the"
+        f" same import to send all {counts['pending']:,} pending records"
+    )
+    return endings.summary(found.name, settings, counts, endings.NOTHING_DONE, endings.Ending(1, False, message))
+
+
+def _nothing(group: str | None) -> str:
+    return "no failed records" if group is None else f"no failed records in group {group}"
+
+
+def _nothing_sent(found: StoredJob, settings: Settings, counts: Mapping[str, int], what: str) -> ImportSummary:
+    findings = sum(counts[state] for state in endings.FINDINGS)
+    ending = endings.Ending(int(findings > 0), True, f"nothing to send: the job has {what}")
+    return endings.summary(found.name, settings, counts, endings.NOTHING_DONE, ending)
+
+
+async def readable_options(found: StoredJob, switch: str = "") -> ImportOptions:
+    """The options of a stored job whose sources can be read again. Raises ConfigError when they cannot.
+
+    switch: what the import of the same input must be given to do the same.
+    """
     options = stored_options(found.settings)
-    if STANDARD_INPUT in options.sources:
+    if is_piped(found):
+        more = f", with {switch}" if switch else ""
         raise ConfigError(
-            f"job {found.name} read standard input, which is gone: write the failed records out with"
-            f" scalesync failures --job {found.name} --out FILE, or pipe the same input into the same import"
+            f"job {found.name} read standard input, which is gone: pipe the same input into the same import{more}"
         )
     await anyio.to_thread.run_sync(make_plan, options)  # a source that is gone must not cost the failures
     return options
 
 
-async def _reopen(ledger: SqliteLedger, found: StoredJob, group: str | None) -> int:
+async def _reopen(ledger: SqliteLedger, found: StoredJob, group: str | None, exit_code: int = 0) -> int:
     async with holding(ledger, found) as hold:
         reopened = await hold.job.reopen(
             lambda key, status, reason: group is None or group_of(RowState.FAILED, status, reason, key) == group
         )
         hold.complete = found.complete and not reopened
-        hold.exit_code, hold.figures = 0, {"reopened": reopened}
+        hold.exit_code, hold.figures = exit_code, {"reopened": reopened}
     return reopened

@@ -209,7 +209,7 @@ async def test_retry_of_a_job_whose_source_is_gone_costs_nothing(make_sandbox, b
     assert ask_ledger("SELECT count(*) FROM rows WHERE state='failed'") == [(3,)]
 
 
-async def test_retry_of_standard_input_says_what_to_do(make_sandbox, bring, again, monkeypatch, settings_for):
+async def test_retry_of_standard_input_waits_for_it(make_sandbox, bring, again, monkeypatch):
     sandbox = await make_sandbox()
     import io  # noqa: PLC0415
 
@@ -217,10 +217,10 @@ async def test_retry_of_standard_input_says_what_to_do(make_sandbox, bring, agai
         buffer = io.BytesIO(json.dumps(letter(0, attachment_type="nonsense")).encode() + b"\n")
 
     monkeypatch.setattr("sys.stdin", Pipe())
-    summary = await bring(sandbox, "-", job="piped", yes=True)
-    assert summary.failed == 1
-    with pytest.raises(ConfigError, match="--out FILE"):
-        await again(sandbox, job="piped")
+    assert (await bring(sandbox, "-", job="piped", yes=True)).failed == 1
+    summary = await again(sandbox, job="piped")
+    assert (summary.pending, summary.exit_code) == (1, 1)
+    assert "pipe the same input into the same import" in summary.message
 
 
 async def test_retry_needs_a_name_when_there_are_several_jobs(make_sandbox, bring, again, write_records):

@@ -13,7 +13,6 @@ import click
 
 from scalesync.cli.common import Invocation, SyncCommand, run_async
 from scalesync.cli.output import count, facts, say, say_json
-from scalesync.errors import ConfigError
 from scalesync.flows.options import FailureGroup, JobStatus
 
 SHOWN_DIFFERENCES = 5
@@ -97,31 +96,35 @@ def failures_command(
 ) -> int:
     """Show failed, invalid and conflicting records by cause, each with its file and line.
 
-    With --out they are written to a file that can be imported again.
+    With --out they are written to a file that can be imported again. Exit code 1 when some of them cannot be:
+    the source does not hold them any more, or it was standard input.
     """
-    if out is not None:
-        _spare(out)
     settings = invocation.settings(need_key=False)
 
-    from scalesync.flows.inspect import job_status, list_failures, write_failures
+    from scalesync.flows.failed import write_failures
+    from scalesync.flows.inspect import job_status, list_failures
 
     if job is not None:
         run_async(job_status, settings, job)  # tells a name that is unknown from one without failures
     groups = run_async(list_failures, settings, job, group, limit)
     written = None if out is None else run_async(write_failures, settings, job, group, out)
+    code = 0 if written is None else written.exit_code
     if invocation.common.json:
         value: dict[str, Any] = {"failures": [asdict(item) for item in groups]}
-        if out is not None:
-            value |= {"out": str(out), "written": written}
+        if written is not None:
+            value |= {"out": str(out), "written": written.written, "left": [asdict(item) for item in written.left]}
         say_json(invocation.mask.deep(value))
-        return 0
+        return code
     if not groups:
         say("nothing failed" if group is None else f"nothing failed in group {group}")
-    for line in _blocks(_failure_text(item) for item in groups):
+    addresses = {(item.target, item.account) for item in groups}
+    for line in _blocks(_failure_text(item, several=len(addresses) > 1) for item in groups):
         say(invocation.mask(line))
     if written is not None:
-        say(invocation.mask(f"wrote {count(written, 'line')} to {out}; the reasons lie beside it"))
-    return 0
+        say(invocation.mask(f"wrote {count(written.written, 'line')} to {out}; the reasons lie beside it"))
+        for item in written.left:
+            say(invocation.mask(item.reason))
+    return code
 
 
 @click.command(
@@ -140,7 +143,10 @@ def failures_command(
 @click.option("--yes", is_flag=True, help="send more than 1,000 records with a live key without a terminal")
 @click.pass_obj
 def retry_command(invocation: Invocation, /, job: str | None, group: str | None, errored: bool, yes: bool) -> int:
-    """Send failed records again, as they stand in their sources now, under the same unique_id."""
+    """Send failed records again, as they stand in their sources now, under the same unique_id.
+
+    Records that came from standard input are marked to be sent: pipe the same input into the same import.
+    """
     settings = invocation.settings()
 
     from scalesync.cli.results import show_import
@@ -149,12 +155,6 @@ def retry_command(invocation: Invocation, /, job: str | None, group: str | None,
     with invocation.display() as display:
         summary = run_async(partial(run_retry, errored=errored, yes=yes), settings, job, group, display)
     return show_import(summary, invocation)
-
-
-def _spare(out: Path) -> None:
-    """Refuse a file that `failures` did not write itself: the job's own source lies near at hand."""
-    if out.exists() and not Path(f"{out}.reasons.jsonl").exists():
-        raise ConfigError(f"{out} exists and was not written by scalesync failures; choose another file")
 
 
 def _blocks(texts: Iterable[str]) -> Iterable[str]:
@@ -181,9 +181,10 @@ def _job_text(job: JobStatus, windows: int | None) -> str:
     )
 
 
-def _failure_text(group: FailureGroup) -> str:
+def _failure_text(group: FailureGroup, *, several: bool) -> str:
+    where = f"{group.mode}, {group.target}, account {group.account}" if several else group.mode
     status = "" if group.status is None else f" (HTTP {group.status})"
-    head = f"{group.job}, group {group.group}: {group.count:,} {group.state}{status}: {group.message}"
+    head = f"{group.job} ({where}), group {group.group}: {group.count:,} {group.state}{status}: {group.message}"
     return "\n".join([head, *(f"  {_example_text(example, group.message)}" for example in group.examples)])
 
 

@@ -99,12 +99,15 @@ class JobStatus:
 
 @dataclass(frozen=True, slots=True)
 class FailureGroup:
-    """Failures of one kind. group: what `retry --group` takes. state: failed, invalid or conflict.
+    """Failures of one kind in one job. group: what `retry --group` takes. state: failed, invalid or conflict.
 
     examples: at most three of {"unique_id", "file", "line", "reason", "task_id", "differences"}.
     """
 
     job: str
+    target: str
+    mode: str
+    account: str
     group: str
     state: str
     status: int | None

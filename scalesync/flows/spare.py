@@ -17,10 +17,10 @@ COMPANIONS = tuple(f"{kind}{end}" for kind in ("", ".quota") for end in ("", "-w
 
 def spare_inputs(path: Path, ledger: Path, sources: Iterable[str]) -> None:
     """Raise ConfigError when `path`, in whatever spelling, is the ledger or one of the sources."""
-    if any(_same(path, f"{ledger}{companion}") for companion in COMPANIONS):
+    if any(same_file(path, f"{ledger}{companion}") for companion in COMPANIONS):
         raise ConfigError(f"{path} belongs to the ledger {ledger}; choose another --out")
     for source in sources:
-        if _same(path, source):
+        if same_file(path, source):
             raise ConfigError(f"{path} is a source of the job ({source}); choose another --out")
 
 
@@ -51,7 +51,8 @@ def _has(line: bytes, keys: Set[str]) -> bool:
     return isinstance(value, dict) and keys <= value.keys()
 
 
-def _same(path: Path, other: str) -> bool:
+def same_file(path: Path, other: str) -> bool:
+    """Whether two names stand for one file, there or not."""
     try:
         return os.path.samefile(path, other)
     except (OSError, ValueError):

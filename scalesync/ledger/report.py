@@ -10,6 +10,7 @@ from typing import Any
 
 from scalesync.ledger import rows
 from scalesync.ledger.windows import windows_of
+from scalesync.model import Mode, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,11 @@ class JobRow:
     exit_code: int | None
     sources: tuple[str, ...]
     windows: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def target(self) -> Target:
+        """Where the job belongs."""
+        return Target(self.base_url, Mode(self.mode), self.account)
 
 
 def jobs(db: sqlite3.Connection) -> list[JobRow]:
@@ -100,10 +106,12 @@ def _export_counts(db: sqlite3.Connection, job: int) -> dict[str, int]:
 class Failure:
     """A record that is failed, invalid or in conflict. path: the source's absolute path; file: as it was named.
 
-    earlier: for a clash, file and line where the same unique_id stands first. raw: an invalid place as found.
+    earlier: for a clash, file and line where the same unique_id stands first. raw: an invalid place as found, cut.
+    content: hash of the row's record. repeat: a clash, which is another record than the row's.
     """
 
     job: str
+    target: Target
     state: str
     unique_id: str | None
     path: str
@@ -115,20 +123,26 @@ class Failure:
     detail: str | None
     raw: str | None
     earlier: str | None
+    content: bytes | None
+    repeat: bool
 
 
 _ROWS = """
-SELECT j.name, r.state, r.unique_id, s.name, s.spec, r.line, r.status, r.reason, r.task_id, r.detail, NULL, NULL
-  FROM rows r JOIN jobs j ON j.id = r.job LEFT JOIN splits s ON s.job = r.job AND s.number = r.source
+SELECT t.base_url, t.mode, t.account, j.name, r.state, r.unique_id, s.name, s.spec, r.line, r.status, r.reason,
+       r.task_id, r.detail, NULL, NULL, r.content, 0
+  FROM rows r JOIN jobs j ON j.id = r.job JOIN targets t ON t.id = j.target
+  LEFT JOIN splits s ON s.job = r.job AND s.number = r.source
  WHERE r.state IN ('failed', 'conflict') AND (:job IS NULL OR j.name = :job) AND (:number IS NULL OR j.id = :number)
 """
 _OTHERS = """
-SELECT j.name, CASE o.state WHEN 'shared' THEN r.state WHEN 'invalid' THEN 'invalid' ELSE 'conflict' END,
+SELECT t.base_url, t.mode, t.account, j.name,
+       CASE o.state WHEN 'shared' THEN r.state WHEN 'invalid' THEN 'invalid' ELSE 'conflict' END,
        o.unique_id, s.name, s.spec, o.line, CASE o.state WHEN 'shared' THEN r.status END,
        CASE o.state WHEN 'shared' THEN r.reason WHEN 'changed_after_creation' THEN o.state ELSE o.reason END,
        r.task_id, CASE o.state WHEN 'shared' THEN r.detail END, o.raw,
-       CASE o.state WHEN 'clash' THEN json_extract(h.spec, '$.name') || ':' || r.line END
-  FROM other_records o JOIN jobs j ON j.id = o.job
+       CASE o.state WHEN 'clash' THEN json_extract(h.spec, '$.name') || ':' || r.line END,
+       r.content, o.state = 'clash'
+  FROM other_records o JOIN jobs j ON j.id = o.job JOIN targets t ON t.id = j.target
   LEFT JOIN rows r ON r.target = j.target AND r.unique_id = o.unique_id
   LEFT JOIN splits h ON h.job = r.job AND h.number = r.source
   LEFT JOIN splits s ON s.job = o.job AND s.number = o.source
@@ -142,8 +156,22 @@ def failures(db: sqlite3.Connection, job: str | None, number: int | None = None)
     """Failing records of all jobs, of those with a name, or of the one with a number; in no promised order."""
     for query in (_ROWS, _OTHERS):
         for row in db.execute(query, {"job": job, "number": number}):
-            name, state, key, path, spec, line, status, reason, task_id, detail, raw, earlier = row
-            file = json.loads(spec).get("name", path) if spec else ""
+            base_url, mode, account, name, state, key, path, spec, line, status, reason, *more = row
+            task_id, detail, raw, earlier, content, repeat = more
             yield Failure(
-                name, state, key, path or "", file, line, status, reason or state, task_id, detail, raw, earlier
+                job=name,
+                target=Target(base_url, Mode(mode), account),
+                state=state,
+                unique_id=key,
+                path=path or "",
+                file=json.loads(spec).get("name", path) if spec else "",
+                line=line,
+                status=status,
+                reason=reason or state,
+                task_id=task_id,
+                detail=detail,
+                raw=raw,
+                earlier=earlier,
+                content=content,
+                repeat=bool(repeat),
             )

@@ -283,3 +283,32 @@ def test_an_interrupt_while_modules_load_ends_with_3_however_it_came(tmp_path: P
     ended = subprocess.run([*PROGRAM, "status"], capture_output=True, text=True, env=env, check=False, timeout=60)
     assert ended.returncode == 3, ended.stderr
     assert ended.stderr == "scalesync: stopped before anything was sent\n"
+
+
+def test_failures_of_standard_input_go_no_circle(run: Run, served: Served, tmp_path: Path) -> None:
+    lines = [json.loads(line) for line in (tmp_path / "records.jsonl").read_text("utf-8").splitlines()[:3]]
+    lines[1]["attachment_type"] = "nonsense"
+    typed = "".join(json.dumps({"unique_id": f"p{number}", **line}) + "\n" for number, line in enumerate(lines))
+    command = at(served, "import", "-", "--type", "categorization", "--project", PROJECT, "--job", "piped")
+    ended = run(*command, stdin=typed)
+    assert ended.code == 1
+    assert "scalesync retry --job piped, then pipe the same input into the same import" in ended.out
+    failures = run(*at(served, "failures", "--out", "failed.jsonl", "--json"))
+    assert failures.code == 1
+    assert (failures.json["written"], [item["count"] for item in failures.json["left"]]) == (0, [1])
+    told = run(*at(served, "failures", "--out", "failed.jsonl"))
+    assert told.code == 1
+    assert "piped (test), group failed-400-" in told.out
+    assert "1 of 1 failing records of job piped came from standard input" in told.out
+    again = run(*at(served, "retry", "--job", "piped"))
+    assert again.code == 1
+    assert "1 failed records are pending again; pipe the same input into the same import" in again.out
+    assert "run the same command again" not in again.out
+    assert run(*command, stdin=typed.replace("nonsense", "text")).code == 0
+
+
+def test_a_missing_folder_for_failures_is_wrong_usage(run: Run, served: Served) -> None:
+    run(*at(served, *IMPORT))
+    ended = run(*at(served, "failures", "--out", "nowhere/a.jsonl"))
+    assert ended.code == 2
+    assert "no such folder" in ended.err

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from scalesync.errors import ConfigError
-from scalesync.flows.inspect import job_status, list_failures, write_failures
+from scalesync.flows.failed import write_failures
+from scalesync.flows.inspect import job_status, list_failures
 from scalesync.flows.retry import run_retry
 from scalesync.sandbox import FaultRule
 from tests.conftest import FAST, KIND, letter
@@ -84,7 +85,7 @@ async def test_what_was_written_out_can_be_mended_and_imported(
     sandbox = await make_sandbox()
     await bring(sandbox, write_records(mixed()))
     out = tmp_path / "failed.jsonl"
-    assert await write_failures(settings_for(sandbox), None, None, out) == 4
+    assert (await write_failures(settings_for(sandbox), None, None, out)).written == 4
     lines = out.read_text().splitlines()
     reasons = [json.loads(line) for line in (tmp_path / "failed.jsonl.reasons.jsonl").read_text().splitlines()]
     assert [reason["line"] for reason in reasons] == [3, 6, 8, 10]
@@ -102,7 +103,7 @@ async def test_a_group_can_be_written_out_alone(make_sandbox, bring, write_recor
     await bring(sandbox, write_records(mixed()))
     groups = await list_failures(settings_for(sandbox), None, None)
     out = tmp_path / "failed.jsonl"
-    assert await write_failures(settings_for(sandbox), None, groups[0].group, out) == 2
+    assert (await write_failures(settings_for(sandbox), None, groups[0].group, out)).written == 2
 
 
 async def test_clashes_and_conflicts_are_written_out_as_they_stand(
@@ -207,20 +208,6 @@ async def test_retry_of_a_job_whose_source_is_gone_costs_nothing(make_sandbox, b
     with pytest.raises(ConfigError, match="no such file"):
         await again(sandbox)
     assert ask_ledger("SELECT count(*) FROM rows WHERE state='failed'") == [(3,)]
-
-
-async def test_retry_of_standard_input_waits_for_it(make_sandbox, bring, again, monkeypatch):
-    sandbox = await make_sandbox()
-    import io  # noqa: PLC0415
-
-    class Pipe:
-        buffer = io.BytesIO(json.dumps(letter(0, attachment_type="nonsense")).encode() + b"\n")
-
-    monkeypatch.setattr("sys.stdin", Pipe())
-    assert (await bring(sandbox, "-", job="piped", yes=True)).failed == 1
-    summary = await again(sandbox, job="piped")
-    assert (summary.pending, summary.exit_code) == (1, 1)
-    assert "pipe the same input into the same import" in summary.message
 
 
 async def test_retry_needs_a_name_when_there_are_several_jobs(make_sandbox, bring, again, write_records):

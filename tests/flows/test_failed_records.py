@@ -1,0 +1,301 @@
+"""Failing records written back out: the right ones, whole, into files that are nobody else's; standard input."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from scalesync.errors import ConfigError, SourceError
+from scalesync.flows.failed import WrittenOut, write_failures
+from scalesync.flows.inspect import job_status, list_failures
+from scalesync.flows.retry import run_retry
+from scalesync.sandbox import FaultRule
+from tests.conftest import FAST, letter
+from tests.flows.conftest import adds_up, creates
+
+OTHER = {"unique_id": "other", "attachment": "x"}
+
+
+def wrong(number: int, **more: Any) -> dict[str, Any]:
+    return letter(number, attachment_type="nonsense", **more)
+
+
+@pytest.fixture
+def write_out(settings_for, tmp_path):
+    """write_out(sandbox, job=None, name="out.jsonl", key="live_k"): what came of it, lines, reasons."""
+
+    async def run(sandbox, job=None, name="out.jsonl", key="live_k"):
+        out = tmp_path / name
+        settings = settings_for(sandbox, key=key) if key else replace(settings_for(sandbox), api_key="")
+        done = await write_failures(settings, job, None, out)
+        reasons = [json.loads(line) for line in Path(f"{out}.reasons.jsonl").read_text().splitlines()]
+        lines = out.read_text().splitlines()
+        assert len(lines) == len(reasons) == done.written
+        return done, lines, reasons
+
+    return run
+
+
+def ids(lines: list[str]) -> list[str]:
+    return [json.loads(line)["unique_id"] for line in lines]
+
+
+def why(done: WrittenOut) -> str:
+    return "; ".join(item.reason for item in done.left)
+
+
+# --- sources that changed since --------------------------------------------------------------------
+
+
+async def test_a_record_that_moved_is_found_by_its_unique_id(make_sandbox, bring, write_records, write_out):
+    sandbox = await make_sandbox()
+    rows: list[Any] = [letter(0), wrong(1), "not JSON\n", letter(3), wrong(4)]
+    await bring(sandbox, write_records(rows))
+    write_records([letter(8), letter(9), *rows])
+    done, lines, reasons = await write_out(sandbox)
+    assert (done.written, done.exit_code) == (3, 0)
+    assert {line for line in lines if line[0] != "{"} == {"not JSON"}
+    told = dict(zip(lines, reasons, strict=True))
+    assert ids([line for line in lines if line[0] == "{"]) == ["letter-00001", "letter-00004"]
+    assert all(
+        reason["unique_id"] == json.loads(line)["unique_id"] for line, reason in told.items() if line != "not JSON"
+    )
+
+
+async def test_a_record_that_went_into_another_source_is_found(make_sandbox, bring, write_records, write_out):
+    sandbox = await make_sandbox()
+    sources = [write_records([letter(0), wrong(1)], "a.jsonl"), write_records([letter(2)], "b.jsonl")]
+    await bring(sandbox, sources)
+    write_records([letter(0), OTHER], "a.jsonl")
+    write_records([letter(2), wrong(1)], "b.jsonl")
+    done, lines, _ = await write_out(sandbox)
+    assert (done.exit_code, ids(lines)) == (0, ["letter-00001"])
+
+
+async def test_what_is_gone_is_counted_and_told(make_sandbox, bring, write_records, write_out):
+    sandbox = await make_sandbox()
+    source = write_records([wrong(0), letter(1), wrong(2), "broken\n"])
+    await bring(sandbox, source, job="j")
+    write_records([letter(7), letter(1), letter(8), "mended\n", wrong(2)])
+    done, lines, _ = await write_out(sandbox)
+    assert (done.exit_code, ids(lines)) == (1, ["letter-00002"])
+    assert [(item.job, item.count) for item in done.left] == [("j", 2)]
+    assert f"2 of 3 failing records of job j could not be found any more in {source}" in why(done)
+
+
+async def test_the_clash_is_written_and_not_the_record_it_clashes_with(make_sandbox, bring, write_records, write_out):
+    sandbox = await make_sandbox()
+    rows = [letter(0), letter(0), letter(0, categories=["x"])]
+    await bring(sandbox, write_records(rows))
+    write_records([letter(5), *rows])
+    done, lines, reasons = await write_out(sandbox)
+    assert done.exit_code == 0
+    assert [json.loads(line) for line in lines] == [letter(0, categories=["x"])]
+    assert reasons[0]["earlier"].endswith(":1")
+
+
+async def test_ids_that_come_from_a_template_are_built_as_the_import_does(
+    make_sandbox, bring, write_records, write_out
+):
+    sandbox = await make_sandbox()
+    rows = [{"who": f"r{n}", "attachment": "a", "attachment_type": "text" if n else "odd"} for n in range(3)]
+    template = {"task": {"categories": ["a", "b"]}, "keep": ["attachment", "attachment_type"]}
+    await bring(sandbox, write_records(rows), template=template, unique_id="id-{who}")
+    write_records(list(reversed(rows)))
+    _, lines, reasons = await write_out(sandbox)
+    assert [json.loads(line)["who"] for line in lines] == ["r0"]
+    assert reasons[0]["unique_id"] == "id-r0"
+
+
+async def test_a_pattern_that_takes_in_what_was_written_before(
+    make_sandbox, bring, write_records, write_out, tmp_path, monkeypatch
+):
+    sandbox = await make_sandbox()
+    monkeypatch.chdir(tmp_path)
+    write_records([letter(0), wrong(1)])
+    await bring(sandbox, "*.jsonl")
+    first = await write_out(sandbox, name="a.jsonl")
+    (tmp_path / "a.jsonl").write_text(json.dumps(letter(1)) + "\n")  # mended there
+    assert await write_out(sandbox, name="a.jsonl") == first
+
+
+# --- texts that are long ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["letters.jsonl", "letters.csv"])
+async def test_long_texts_are_written_whole(name, make_sandbox, bring, write_out, tmp_path):
+    sandbox = await make_sandbox()
+    source = tmp_path / name
+    bad = '{"unique_id": "a", "attachment": "' + "ä" * 9000 if name.endswith("l") else f"{'x' * 9000},b,c"
+    head = json.dumps(letter(0)) if name.endswith("l") else "attachment,attachment_type"
+    source.write_text(f"{head}\n{bad}\n", "utf-8")
+    await bring(sandbox, source)
+    done, lines, _ = await write_out(sandbox)
+    assert (done.exit_code, lines[-1]) == (0, bad)
+
+
+# --- files that are somebody's ---------------------------------------------------------------------
+
+
+async def test_earlier_output_stays_while_the_source_cannot_be_read(
+    make_sandbox, bring, write_records, write_out, tmp_path
+):
+    sandbox = await make_sandbox()
+    source = write_records([wrong(0)])
+    await bring(sandbox, source)
+    _, lines, _ = await write_out(sandbox)
+    source.unlink()
+    with pytest.raises(SourceError):
+        await write_out(sandbox)
+    assert (tmp_path / "out.jsonl").read_text().splitlines() == lines
+    assert len(json.loads((tmp_path / "out.jsonl.reasons.jsonl").read_text())) >= 5
+    assert not list(tmp_path.glob(".*.part"))
+
+
+@pytest.mark.parametrize("name", ["out.jsonl.reasons.jsonl", "out.jsonl"])
+@pytest.mark.parametrize("text", ["my own\n", '{"reason": "mine"}\n'])
+async def test_files_of_others_are_refused(name, text, make_sandbox, bring, write_records, write_out, tmp_path):
+    sandbox = await make_sandbox()
+    await bring(sandbox, write_records([wrong(0)]))
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ConfigError, match="choose another file"):
+        await write_out(sandbox)
+    assert (tmp_path / name).read_text() == text
+    assert len(list(tmp_path.glob("out*"))) == 1
+
+
+async def test_sources_and_ledger_are_refused_by_any_name(make_sandbox, bring, write_records, write_out, tmp_path):
+    sandbox = await make_sandbox()
+    source = write_records([wrong(0)])
+    await bring(sandbox, source)
+    (tmp_path / "link.jsonl").symlink_to(source)
+    for name in (source.name, "link.jsonl", "../" + tmp_path.name + "/" + source.name, "ledger.db"):
+        with pytest.raises(ConfigError, match="choose another --out"):
+            await write_out(sandbox, name=name)
+    assert json.loads(source.read_text()) == wrong(0)
+
+
+async def test_a_folder_that_is_not_there_is_wrong_usage(make_sandbox, bring, write_records, write_out):
+    sandbox = await make_sandbox()
+    await bring(sandbox, write_records([wrong(0)]))
+    with pytest.raises(ConfigError, match="no such folder"):
+        await write_out(sandbox, name="nowhere/a.jsonl")
+
+
+# --- one name in two targets -----------------------------------------------------------------------
+
+
+async def test_failures_of_two_targets_are_told_apart(make_sandbox, bring, write_records, settings_for, write_out):
+    sandbox = await make_sandbox()
+    source = write_records([wrong(0), letter(1)])
+    await bring(sandbox, source, job="j")
+    write_records([wrong(0), wrong(1)])
+    await bring(sandbox, source, job="j", key="test_k")
+    groups = await list_failures(settings_for(sandbox), None, None)
+    assert {(group.job, group.mode, group.count, group.target) for group in groups} == {
+        ("j", "live", 1, sandbox.base_url),
+        ("j", "test", 2, sandbox.base_url),
+    }
+    _, lines, _ = await write_out(sandbox)
+    assert ids(lines) == ["letter-00000"]
+    _, lines, _ = await write_out(sandbox, key="test_k")
+    assert ids(lines) == ["letter-00000", "letter-00001"]
+    for job in (None, "j"):
+        with pytest.raises(ConfigError, match=r"\(live, account default\) and of .*\(test, account default\)"):
+            await write_out(sandbox, job=job, key="")
+    with pytest.raises(ConfigError, match="say which are meant"):
+        await write_out(await make_sandbox())
+
+
+# --- standard input --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pipe(bring, monkeypatch):
+    """pipe(sandbox, rows, **options): import rows from standard input as job `piped`."""
+
+    async def run(sandbox, rows, **options):
+        text = "".join(row if isinstance(row, str) else json.dumps(row) + "\n" for row in rows)
+        monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(text.encode())))
+        return await bring(sandbox, "-", job="piped", yes=True, **options)
+
+    return run
+
+
+@pytest.fixture
+def again(settings_for, notebook):
+    async def retry(sandbox, group=None, *, errored=False):
+        settings = settings_for(sandbox)
+        summary = await run_retry(settings, "piped", group, notebook, errored=errored, limits=FAST, signals=False)
+        assert adds_up(summary)
+        return summary
+
+    return retry
+
+
+async def test_failed_records_of_standard_input_are_sent_when_it_is_piped_again(
+    make_sandbox, pipe, again, settings_for
+):
+    sandbox = await make_sandbox([FaultRule(kind="error", on="create", at=(1, 3), status=422)])
+    rows = [letter(n) for n in range(6)]
+    assert (await pipe(sandbox, rows, settings={"concurrency": 1})).failed == 2
+    seen = sandbox.journal.count()
+    summary = await again(sandbox)
+    assert sandbox.journal.count() == seen
+    assert (summary.exit_code, summary.failed, summary.pending) == (1, 0, 2)
+    assert "2 failed records are pending again; pipe the same input into the same import" in summary.message
+    (row,) = await job_status(settings_for(sandbox), None)
+    assert (row.state, row.last) == ("unfinished", "done, with findings")
+    assert "the job has no failed records; pipe" in (await again(sandbox)).message
+    done = await pipe(sandbox, rows)
+    assert (done.exit_code, done.created, creates(sandbox)) == (0, 6, 8)
+    assert (await again(sandbox)).message == "nothing to send: the job has no failed records"
+
+
+async def test_a_record_that_may_have_a_task_is_looked_up_first(make_sandbox, pipe, again, ask_ledger, tmp_path):
+    sandbox = await make_sandbox([FaultRule(kind="error", on="create", at=(1,), status=422)])
+    rows = [letter(n) for n in range(4)]
+    await pipe(sandbox, rows, settings={"concurrency": 1})
+    from tests.flows.test_verify import change_ledger  # noqa: PLC0415
+
+    change_ledger(tmp_path, "UPDATE rows SET state='sending', task_id=NULL WHERE unique_id='letter-00003'")
+    assert (await again(sandbox)).pending == 2
+    assert ask_ledger("SELECT state FROM rows WHERE unique_id='letter-00003'") == [("sending",)]
+    done = await pipe(sandbox, rows)
+    assert (done.created, creates(sandbox)) == (4, 5)
+
+
+async def test_tasks_in_error_of_standard_input_want_another_switch(make_sandbox, pipe, again):
+    sandbox = await make_sandbox()
+    await pipe(sandbox, [letter(0)])
+    with pytest.raises(ConfigError, match="same import, with --reclaim error"):
+        await again(sandbox, errored=True)
+
+
+async def test_of_standard_input_what_was_not_kept_is_told(make_sandbox, pipe, write_out):
+    sandbox = await make_sandbox()
+    await pipe(sandbox, [wrong(0), letter(1), "no JSON\n", '{"unique_id": "' + "x" * 9000 + "\n", "[" * 300 + "\n"])
+    done, lines, _ = await write_out(sandbox)
+    assert done.exit_code == 1
+    assert lines == ["no JSON", "[" * 300]
+    assert [item.count for item in done.left] == [1, 1]
+    assert "1 of 4 failing records of job piped came from standard input, of which records are not kept" in why(done)
+    assert "scalesync retry --job piped" in why(done)
+    assert "1 of 4 failing records of job piped are too long: only their first 4,096 characters are left" in why(done)
+
+
+async def test_standard_input_beside_a_file(make_sandbox, pipe, write_records, write_out, bring, monkeypatch):
+    sandbox = await make_sandbox()
+    source = write_records([wrong(0)])
+    text = json.dumps(wrong(1)) + "\nno JSON\n"
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(text.encode())))
+    await bring(sandbox, [str(source), "-"], job="both", yes=True)
+    done, lines, _ = await write_out(sandbox)
+    assert lines == ["no JSON", json.dumps(wrong(0), ensure_ascii=False, separators=(",", ":"))]
+    assert [item.count for item in done.left] == [1]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from scalesync.ledger import paces, rows
+from scalesync.ledger.rivals import settle_rivals
 from scalesync.ledger.writer import Writer
 from scalesync.model import Aside, JsonObject, Outgoing, RequestClass, RowState, Settled
 from scalesync.ports import Admission
@@ -15,16 +16,20 @@ from scalesync.times import now_iso
 
 
 class JobStore:
-    """The ledger for one run. All methods are durable when they return."""
+    """The ledger for one run. All methods are durable when they return. was_complete: the job, when this run began."""
 
-    def __init__(self, writer: Writer, *, job: int, run: int, target: int, name: str) -> None:
+    def __init__(
+        self, writer: Writer, *, job: int, run: int, target: int, name: str, was_complete: bool = False
+    ) -> None:
         self.name = name
+        self.was_complete = was_complete
         self._writer = writer
         self._job = job
         self._run = run
         self._target = target
         self._fresh = True  # the last records admitted were all new, and the next ones may be
         self._stale: bool | None = None
+        self._rivals: dict[str, rows.Rival] = {}  # admitted and not settled yet; few, as those in doubt are
 
     # --- for stores of one kind of job, such as `exports` -----------------------------------------
 
@@ -65,7 +70,9 @@ class JobStore:
             place = rows.Place(self._target, self._job, self._run)
             if self._has_stale(db):
                 rows.drop_asides(db, place, _stretches([*records, *asides]))
-            admissions = rows.admit(db, place, records, now_ms=now_ms, recheck=recheck, fresh=self._fresh)
+            admissions = rows.admit(
+                db, place, records, now_ms=now_ms, recheck=recheck, fresh=self._fresh, rivals=self._rivals
+            )
             self._fresh = all(admission.new for admission in admissions)
             rows.write_asides(db, place, asides)
             return admissions
@@ -81,9 +88,20 @@ class JobStore:
 
     async def settle(self, settled: Sequence[Settled]) -> None:
         """Write ends of journeys, or returns to pending, with their events."""
-        if settled:
-            place = rows.Place(self._target, self._job, self._run)
-            await self._writer.write(lambda db: rows.settle(db, place, settled, now_iso()))
+        if not settled:
+            return
+        place = rows.Place(self._target, self._job, self._run)
+
+        def work(db: sqlite3.Connection) -> None:
+            ends = settled
+            if self._rivals:
+                ends = [end for end in settled if end.key not in self._rivals]
+                rivals = [(end, self._rivals.pop(end.key)) for end in settled if end.key in self._rivals]
+                ends += settle_rivals(db, place, rivals)
+            rows.settle(db, place, ends)
+            rows.write_events(db, place, settled, now_iso())
+
+        await self._writer.write(work)
 
     async def event(self, key: str | None, event: str, detail: Mapping[str, Any]) -> None:
         """Put one line into the history, durable before the step it announces."""

@@ -41,6 +41,16 @@ _SETTLE = {
 
 
 @dataclass(frozen=True, slots=True)
+class Rival:
+    """A record that was admitted while another one under its key may have been under way. row: as it was then."""
+
+    content: bytes
+    source: int
+    line: int
+    row: Known
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where a run writes: the ids of its target, job and run."""
 
@@ -66,9 +76,16 @@ def load(db: sqlite3.Connection, target: int, job: int, keys: Sequence[str]) -> 
 
 
 def admit(
-    db: sqlite3.Connection, place: Place, records: Sequence[Outgoing], *, now_ms: int, recheck: bool, fresh: bool
+    db: sqlite3.Connection,
+    place: Place,
+    records: Sequence[Outgoing],
+    *,
+    now_ms: int,
+    recheck: bool,
+    fresh: bool,
+    rivals: dict[str, Rival],
 ) -> list[Admission]:
-    """Decide and write each record's move; keys within `records` are distinct.
+    """Decide and write each record's move; keys within `records` are distinct. Rivals are put into `rivals`.
 
     fresh: expect that none of them is known. Right, it saves the look-ups; wrong, it costs the attempt.
     """
@@ -97,6 +114,8 @@ def admit(
             moves.append((record, move))
         elif before.home and before.place != (record.source, record.line):
             moved.append(record)
+        if move.rival:
+            rivals[record.key] = Rival(record.content, record.source, record.line, before)
         if move.aside is not None:
             asides.append(Aside(record.source, record.line, move.aside, key=record.key))
     _insert(db, place, news, now_ms)
@@ -181,8 +200,8 @@ def write_asides(db: sqlite3.Connection, place: Place, asides: Sequence[Aside]) 
         )
 
 
-def settle(db: sqlite3.Connection, place: Place, settled: Sequence[Settled], at: str) -> None:
-    """Write outcomes and, for what was out of the ordinary, events."""
+def settle(db: sqlite3.Connection, place: Place, settled: Sequence[Settled]) -> None:
+    """Write outcomes to their rows."""
     names = {state: state.value for state in RowState}
     for some in _pieces(settled):
         values: list[object] = []
@@ -190,6 +209,10 @@ def settle(db: sqlite3.Connection, place: Place, settled: Sequence[Settled], at:
             told = None if detail is None else json.dumps(detail)
             values += (place.target, place.job, key, names[state], ref, status, reason, told, attempts)
         db.execute(_SETTLE[len(some)], values)
+
+
+def write_events(db: sqlite3.Connection, place: Place, settled: Sequence[Settled], at: str) -> None:
+    """Write what was out of the ordinary into the history."""
     events = [
         (at, place.run, place.target, s.key, s.event, json.dumps({"status": s.status, "reason": s.reason}))
         for s in settled

@@ -8,7 +8,9 @@
     any --- verify --fix ------> sending            created | adopted --- task died --------> conflict, and back
 
 `sending` is the durable intent: from it on a request may have left. An interrupted run leaves rows in it; the next
-run looks each of them up before it sends anything. docs/ledger.md tells the same at length.
+run looks each of them up before it sends anything. While a row is in it, its content stays that of the record it was
+made for; another record under the key brings its own with the task (rivals.py). docs/ledger.md tells the same at
+length.
 """
 
 from __future__ import annotations
@@ -40,7 +42,8 @@ class Known:
 class Move:
     """What admitting a record does: the verb for the engine and what to write.
 
-    state None: the row stays as it is. aside: how the record is listed when the row is not this job's.
+    state None: the row stays as it is. aside: how the record is listed when the row is not this job's. rival: a request
+    for another record, or from another job, may be under way, so the row is this record's only once the task is.
     """
 
     verb: Verb
@@ -50,6 +53,7 @@ class Move:
     reason: str | None = None
     was: str | None = None
     aside: RecordState | None = None
+    rival: bool = False
 
 
 def admit(known: Known | None, content: bytes, now_ms: int, *, recheck: bool) -> Move:
@@ -63,8 +67,7 @@ def admit(known: Known | None, content: bytes, now_ms: int, *, recheck: bool) ->
         case RowState.PENDING:
             return Move(Verb.SEND, RowState.SENDING, intent_ms, take_content=not same, aside=aside)
         case RowState.SENDING:
-            state = None if same else RowState.SENDING
-            return Move(Verb.SETTLE, state, intent_ms, take_content=not same, aside=aside)
+            return Move(Verb.SETTLE, None, intent_ms, aside=aside, rival=not same or not known.home)
         case RowState.FAILED:
             if same:
                 return Move(Verb.SKIP, None, intent_ms, aside=aside)
@@ -77,12 +80,12 @@ def admit(known: Known | None, content: bytes, now_ms: int, *, recheck: bool) ->
 
 def _admit_conflict(known: Known, intent_ms: int, aside: RecordState | None, *, same: bool, recheck: bool) -> Move:
     if known.reason == CHANGED:
-        if not same:
+        if not same or not known.home:
             return Move(Verb.SKIP, None, intent_ms, aside=aside)
         return Move(Verb.SKIP, RowState(known.was or RowState.CREATED), intent_ms, aside=aside)
     if same and not recheck:
         return Move(Verb.SKIP, None, intent_ms, aside=aside)
-    return Move(Verb.SETTLE, RowState.SENDING, intent_ms, take_content=not same, aside=aside)
+    return Move(Verb.SETTLE, RowState.SENDING, intent_ms, aside=aside, rival=not same)
 
 
 def _admit_final(known: Known, intent_ms: int, aside: RecordState | None, *, same: bool) -> Move:

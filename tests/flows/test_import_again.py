@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import anyio
 import pytest
 
 from scalesync.errors import ConfigError, NameBound
+from scalesync.flows.holding import holding
 from scalesync.flows.ingest import run_import
 from scalesync.flows.inspect import job_status, list_failures
 from scalesync.flows.options import ImportOptions
 from scalesync.ledger.store import SqliteLedger
-from scalesync.model import ImportSummary
+from scalesync.model import ImportSummary, Mode, Target
 from scalesync.ports import JobSpec
+from scalesync.sandbox import FaultRule
 from tests.conftest import FAST, KIND, PROJECT, letter
 from tests.flows.conftest import creates, requests
 
@@ -201,6 +209,53 @@ async def test_a_second_job_with_other_content_for_a_shared_id_is_a_conflict_of_
     second = await bring(sandbox, other)
     assert (second.read, second.conflicts, second.exit_code) == (1, 1, 1)
     assert (await bring(sandbox, one)).conflicts == 0
+
+
+async def test_two_jobs_at_once_with_other_content_for_shared_ids_share_them_out(
+    make_sandbox, bring, write_records, ask_ledger
+):
+    """Whoever's request came first has the task; to the other job it is a conflict, and stays one."""
+    sandbox = await make_sandbox()
+    sandbox.faults.replace([FaultRule(kind="latency", on="create", seconds=0.0, jitter=0.02)])
+    one = write_records(60, "one.jsonl")
+    other = write_records([letter(n, categories=["z"]) for n in range(60)], "other.jsonl")
+    ends: dict[str, ImportSummary] = {}
+
+    async def run(name: str, source: Path, **options: Any) -> None:
+        ends[name] = await bring(sandbox, source, job=name, **options)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(run, "a", one)
+        group.start_soon(run, "b", other)
+    kinds = Counter(
+        "b" if task["params"]["categories"] == ["z"] else "a" for task in sandbox.store.world("live").documents()
+    )
+    for again in ({}, {"rescan": True}):
+        assert sum(kinds.values()) == 60
+        for name, source in (("a", one), ("b", other)):
+            if again:
+                await run(name, source, **again)
+            assert (ends[name].created, ends[name].conflicts) == (kinds[name], 60 - kinds[name])
+            assert ends[name].exit_code == (0 if kinds[name] == 60 else 1)
+
+
+async def test_work_beside_a_job_writes_back_no_old_picture_of_it(make_sandbox, bring, write_records, tmp_path):
+    """A refresh of many jobs takes its picture of the last one minutes before its turn."""
+    sandbox = await make_sandbox()
+    await bring(sandbox, write_records(3), job="j", sets=("priority=10",))
+    with closing(SqliteLedger.open(tmp_path / "ledger.db", note=print)) as ledger:
+        target = Target(sandbox.base_url, Mode.LIVE)
+        old = await ledger.find_job(target, "j")
+        new = JobSpec("j", old.command, target, old.identity, {**old.settings, "sets": ["priority=20"]})
+        run = await ledger.open_job(new)
+        await run.reopen(lambda *_: True)
+        await run.finish(complete=False, exit_code=3, figures={})
+        async with holding(ledger, old) as hold:
+            assert not hold.complete
+        found = await ledger.find_job(target, "j")
+    assert old.complete
+    assert not found.complete
+    assert found.settings["sets"] == ["priority=20"]
 
 
 async def test_a_rehearsal_with_a_test_key_leaves_the_live_account_untouched(make_sandbox, bring, write_records):

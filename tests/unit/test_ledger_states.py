@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sqlite_utils import Database
 
 from scalesync.ledger import rows
+from scalesync.ledger.rivals import settle_rivals
 from scalesync.ledger.schema import migrate
 from scalesync.ledger.states import CHANGED, Known, Move, admit
 from scalesync.model import Outgoing, RecordState, RowState, Settled
@@ -36,17 +37,17 @@ CELLS = [
     (S.PENDING, True, True, Verb.SEND, S.SENDING, False),
     (S.PENDING, False, True, Verb.SEND, S.SENDING, True),
     (S.SENDING, True, False, Verb.SETTLE, None, False),
-    (S.SENDING, False, False, Verb.SETTLE, S.SENDING, True),
+    (S.SENDING, False, False, Verb.SETTLE, None, False),
     (S.SENDING, True, True, Verb.SETTLE, None, False),
-    (S.SENDING, False, True, Verb.SETTLE, S.SENDING, True),
+    (S.SENDING, False, True, Verb.SETTLE, None, False),
     (S.FAILED, True, False, Verb.SKIP, None, False),
     (S.FAILED, False, False, Verb.SEND, S.SENDING, True),
     (S.FAILED, True, True, Verb.SKIP, None, False),
     (S.FAILED, False, True, Verb.SEND, S.SENDING, True),
     (S.CONFLICT, True, False, Verb.SKIP, None, False),
-    (S.CONFLICT, False, False, Verb.SETTLE, S.SENDING, True),
+    (S.CONFLICT, False, False, Verb.SETTLE, S.SENDING, False),
     (S.CONFLICT, True, True, Verb.SETTLE, S.SENDING, False),
-    (S.CONFLICT, False, True, Verb.SETTLE, S.SENDING, True),
+    (S.CONFLICT, False, True, Verb.SETTLE, S.SENDING, False),
     (S.CREATED, True, False, Verb.SKIP, None, False),
     (S.CREATED, False, False, Verb.SKIP, S.CONFLICT, False),
     (S.CREATED, True, True, Verb.SKIP, None, False),
@@ -69,6 +70,7 @@ def test_admitting_a_home_row(state, same, recheck, verb, after, takes):
     move = admit(known(state), OLD if same else NEW, NOW, recheck=recheck)
     assert (move.verb, move.state, move.take_content, move.aside) == (verb, after, takes, None)
     assert move.intent_ms == THEN
+    assert move.rival is (verb is Verb.SETTLE and not same)
     if state in {S.CREATED, S.ADOPTED} and not same:
         assert (move.reason, move.was) == (CHANGED, state.value)
     else:
@@ -83,6 +85,7 @@ def test_admitting_a_row_of_another_job(state, same, recheck, verb, after, takes
         assert (move.verb, move.state, move.aside) == (Verb.SKIP, None, R.CHANGED)
     else:
         assert (move.verb, move.state, move.take_content, move.aside) == (verb, after, takes, R.SHARED)
+        assert move.rival is (state is S.SENDING or (verb is Verb.SETTLE and not same))
 
 
 @pytest.mark.parametrize("recheck", [False, True])
@@ -91,6 +94,8 @@ def test_a_record_changed_after_creation_and_put_back(was, recheck):
     row = known(S.CONFLICT, reason=CHANGED, was=was.value)
     assert admit(row, NEW, NOW, recheck=recheck) == Move(Verb.SKIP, None, THEN)
     assert admit(row, OLD, NOW, recheck=recheck) == Move(Verb.SKIP, was, THEN)
+    other = known(S.CONFLICT, reason=CHANGED, was=was.value, home=False)
+    assert admit(other, OLD, NOW, recheck=recheck) == Move(Verb.SKIP, None, THEN, aside=R.SHARED)
 
 
 def test_a_row_without_an_intent_gets_one():
@@ -113,26 +118,29 @@ class Life:
         """One run of one job over one record `k`, which ends as asked."""
         self.run += 1
         record = Outgoing("k", content, b"{}", source=1, line=1)
-        place = rows.Place(1, job, 1)
-        (admission,) = rows.admit(self.db, place, [record], now_ms=self.run, recheck=False, fresh=self.run % 2 == 1)
+        place, rivals = rows.Place(1, job, job), {}
+        (admission,) = rows.admit(
+            self.db, place, [record], now_ms=self.run, recheck=False, fresh=self.run % 2 == 1, rivals=rivals
+        )
         if admission.verb is Verb.SKIP or ending == "killed before":
             return
         found = self.tasks.get("k") if admission.verb is Verb.SETTLE else None
         if found is None and ending == "refused":
-            self.settle(place, S.FAILED)
+            self.settle(place, S.FAILED, rivals)
             return
         if found is None and ending == "unsent":
-            self.settle(place, S.PENDING)
+            self.settle(place, S.PENDING, rivals)
             return
         if found is None and "k" not in self.tasks:
             self.creates += 1
             self.tasks["k"] = content
         if ending != "killed after":
-            self.settle(place, S.CREATED if self.tasks["k"] == content else S.CONFLICT)
+            self.settle(place, S.CREATED if self.tasks["k"] == content else S.CONFLICT, rivals)
 
-    def settle(self, place: rows.Place, state: RowState) -> None:
-        ref = "task" if state in {S.CREATED, S.CONFLICT} else None
-        rows.settle(self.db, place, [Settled("k", state, ref=ref)], "now")
+    def settle(self, place: rows.Place, state: RowState, rivals: dict[str, rows.Rival]) -> None:
+        end = Settled("k", state, ref="task" if state in {S.CREATED, S.CONFLICT} else None)
+        ends = settle_rivals(self.db, place, [(end, rivals["k"])]) if rivals else [end]
+        rows.settle(self.db, place, ends)
 
     def row(self) -> tuple[str, str | None, bytes]:
         (found,) = self.db.execute("SELECT state, task_id, content FROM rows").fetchall()
@@ -148,7 +156,7 @@ def new_ledger() -> sqlite3.Connection:
             "INSERT INTO jobs (id, target, name, command, identity, settings, created_at) VALUES (?,1,?,'','','','')",
             (job, f"j{job}"),
         )
-    db.execute("INSERT INTO runs (id, job, epoch, owner, started_at) VALUES (1, 1, 1, '', '')")
+        db.execute("INSERT INTO runs (id, job, epoch, owner, started_at) VALUES (?, ?, 1, '', '')", (job, job))
     return db
 
 
@@ -185,11 +193,90 @@ def test_a_created_row_stays_created_whatever_another_run_settles_late(steps):
     try:
         life.step(1, OLD, "done")
         for state in (S.CONFLICT, S.FAILED, S.PENDING, S.SENDING):
-            life.settle(rows.Place(1, 2, 1), state)
+            life.settle(rows.Place(1, 2, 2), state, {})
             assert life.row()[:2] == (S.CREATED, "task")
         for step in steps:
             life.step(*step)
         assert life.creates == 1
         assert life.row()[0] in {S.CREATED, S.CONFLICT}
+    finally:
+        life.db.close()
+
+
+# --- two runs at once --------------------------------------------------------------------------------
+
+
+@dataclass
+class Sender:
+    """One job's run over its record `k`, a step at a time, beside another one."""
+
+    life: Life
+    job: int
+    content: bytes = b""
+    rivals: dict[str, rows.Rival] = field(default_factory=dict)
+    to_do: list[str] = field(default_factory=list)
+    found: bytes | None = None
+
+    def begin(self, content: bytes) -> None:
+        self.content, self.rivals, self.found = content, {}, None
+        self.life.run += 1
+        record = Outgoing("k", content, b"{}", source=1, line=1)
+        (admission,) = rows.admit(
+            *(self.life.db, self.place, [record]), now_ms=self.life.run, recheck=False, fresh=False, rivals=self.rivals
+        )
+        way = {Verb.SEND: ["send", "look", "settle"], Verb.SETTLE: ["look", "send", "look", "settle"], Verb.SKIP: []}
+        self.to_do = list(way[admission.verb])
+
+    @property
+    def place(self) -> rows.Place:
+        return rows.Place(1, self.job, self.job)
+
+    def step(self) -> None:
+        """The next of: a look-up, a create call that the server refuses when the key is in use, the end."""
+        match self.to_do.pop(0):
+            case "look":
+                self.found = self.life.tasks.get("k")
+            case "send" if "k" not in self.life.tasks:
+                self.life.creates += 1
+                self.life.tasks["k"] = self.content
+            case "settle":
+                self.life.settle(self.place, S.CREATED if self.found == self.content else S.CONFLICT, self.rivals)
+
+    def ending(self) -> str:
+        counts = rows.count(self.life.db, 1, self.job)
+        (name,) = [name for name, number in counts.items() if number and name != "gone"]
+        return name
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([0, 1]), st.sampled_from(["go on", "go on", "killed", OLD, NEW])), max_size=30)
+)
+def test_of_two_runs_at_once_each_ends_as_its_record_deserves(steps):
+    """Whoever's record became the task is created; another record under the key is a conflict, in whatever order."""
+    life = Life(new_ledger())
+    try:
+        senders = [Sender(life, 1), Sender(life, 2)]
+        for number, what in steps:
+            sender = senders[number]
+            if what == "killed":
+                sender.to_do.clear()
+            elif what == "go on" and sender.to_do:
+                sender.step()
+            elif isinstance(what, bytes) and not sender.to_do:
+                sender.begin(what)
+        for sender in senders:
+            while sender.to_do:
+                sender.step()
+        begun = [sender for sender in senders if sender.content]
+        for sender in begun:  # whatever was left in doubt
+            sender.begin(sender.content)
+            while sender.to_do:
+                sender.step()
+        assert life.creates == bool(begun)
+        for sender in begun:
+            row = life.row()
+            if row[0] == S.CONFLICT and row[2] == life.tasks["k"]:
+                continue  # the record changed after its task was made
+            assert sender.ending() == ("created" if sender.content == life.tasks["k"] else "conflicts")
     finally:
         life.db.close()

@@ -39,10 +39,15 @@ async def import_job_of(ledger: SqliteLedger, settings: Settings, job: str | Non
 
 @asynccontextmanager
 async def holding(ledger: SqliteLedger, job: StoredJob | JobSpec) -> AsyncIterator[Hold]:
-    """Take the job's lease and give it back, whatever happens. Raises JobRunning when another run has it."""
+    """Take the job's lease and give it back, whatever happens. Raises JobRunning when another run has it.
+
+    A StoredJob may be an old picture: another run may have been there since. So its settings are not written back, and
+    whether it is complete is read with the lease in hand.
+    """
     spec = JobSpec(job.name, job.command, job.target, job.identity, job.settings)
-    store = await ledger.open_job(spec)
-    hold = Hold(store, isinstance(job, StoredJob) and job.complete)
+    beside = isinstance(job, StoredJob)
+    store = await ledger.open_job(spec, beside=beside)
+    hold = Hold(store, beside and store.was_complete)
     with plain_errors():
         async with anyio.create_task_group() as group:
             group.start_soon(beat, store.heartbeat)

@@ -65,13 +65,13 @@ async def run_repair(
         found = await import_job_of(ledger, settings, job)
         plan = Plan(reclaim)
         async with holding(ledger, found) as hold:
-            hold.complete = False  # until the import that follows, whatever happens on the way
+            whole, hold.complete = hold.complete, False  # until the import that follows, whatever happens on the way
             store = CheckStore.of(hold.job)
             for group in _groups(read_findings(findings)):
                 await plan.apply(store, group)
             if plan.lost:
                 await _record(found, hold, settings, observer, limits)
-            hold.complete, hold.exit_code = found.complete and not plan.imports, 0
+            hold.complete, hold.exit_code = whole and not plan.imports, 0
             hold.figures = {"repaired": dict(plan.done)}
         options = await readable_options(found) if plan.imports else None
     finally:

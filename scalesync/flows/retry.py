@@ -118,9 +118,10 @@ async def readable_options(found: StoredJob, switch: str = "") -> ImportOptions:
 
 async def _reopen(ledger: SqliteLedger, found: StoredJob, group: str | None, exit_code: int = 0) -> int:
     async with holding(ledger, found) as hold:
+        whole, hold.complete = hold.complete, False  # whatever happens on the way
         reopened = await hold.job.reopen(
             lambda key, status, reason: group is None or group_of(RowState.FAILED, status, reason, key) == group
         )
-        hold.complete = found.complete and not reopened
+        hold.complete = whole and not reopened
         hold.exit_code, hold.figures = exit_code, {"reopened": reopened}
     return reopened

@@ -109,13 +109,16 @@ class SqliteLedger:
 
         return peek
 
-    async def open_job(self, spec: JobSpec) -> JobStore:
+    async def open_job(self, spec: JobSpec, *, beside: bool = False) -> JobStore:
         """Bind the name at first use, take the lease, begin a run.
+
+        beside: the run does other work than the job's own, whose settings stay as they are.
 
         Raises NameBound when the name means something else, JobRunning when another run holds the lease.
         """
         owner = _owner()
-        job, run, epoch, target = await self._writer.write(lambda db: _begin(db, spec, owner))
+        begun = await self._writer.write(lambda db: _begin(db, spec, owner, beside=beside))
+        job, run, epoch, target, complete = begun
 
         def fence(db: sqlite3.Connection) -> None:
             changed = db.execute(
@@ -126,7 +129,7 @@ class SqliteLedger:
                 raise LeaseLost(f"another run of job {spec.name} took over; this one stops")
 
         self._writer.set_fence(fence)
-        return JobStore(self._writer, job=job, run=run, target=target, name=spec.name)
+        return JobStore(self._writer, job=job, run=run, target=target, name=spec.name, was_complete=complete)
 
 
 def _owner() -> str:
@@ -197,11 +200,12 @@ def _target_id(db: sqlite3.Connection, target: Target) -> int:
     return int(row[0])
 
 
-def _begin(db: sqlite3.Connection, spec: JobSpec, owner: str) -> tuple[int, int, int, int]:
+def _begin(db: sqlite3.Connection, spec: JobSpec, owner: str, *, beside: bool) -> tuple[int, int, int, int, bool]:
     target = _target_id(db, spec.target)
     identity = json.dumps(spec.identity, sort_keys=True)
     row = db.execute(
-        "SELECT id, command, identity, owner, lease_until_ms, epoch FROM jobs WHERE target=? AND name=?",
+        "SELECT id, command, identity, owner, lease_until_ms, epoch, complete, settings FROM jobs"
+        " WHERE target=? AND name=?",
         (target, spec.name),
     ).fetchone()
     if row is None:
@@ -209,9 +213,9 @@ def _begin(db: sqlite3.Connection, spec: JobSpec, owner: str) -> tuple[int, int,
             "INSERT INTO jobs (target, name, command, identity, settings, created_at) VALUES (?,?,?,?,'{}',?)",
             (target, spec.name, spec.command, identity, now_iso()),
         ).lastrowid
-        epoch = 0
+        epoch, complete, settings = 0, 0, None
     else:
-        job, command, bound, holder, until, epoch = row
+        job, command, bound, holder, until, epoch, complete, settings = row
         if (command, bound) != (spec.command, identity):
             raise NameBound(_bound_sentence(spec, command, bound, identity))
         if holder and owner_alive(holder) and (until or 0) > now_ms():
@@ -223,13 +227,16 @@ def _begin(db: sqlite3.Connection, spec: JobSpec, owner: str) -> tuple[int, int,
     epoch += 1
     db.execute(
         "UPDATE jobs SET settings=?, complete=0, owner=?, lease_until_ms=?, epoch=? WHERE id=?",
-        (json.dumps(spec.settings, sort_keys=True), owner, now_ms() + LEASE_MS, epoch, job),
+        (
+            settings if beside and settings is not None else json.dumps(spec.settings, sort_keys=True),
+            *(owner, now_ms() + LEASE_MS, epoch, job),
+        ),
     )
     run = db.execute(
         "INSERT INTO runs (job, epoch, owner, started_at) VALUES (?,?,?,?)", (job, epoch, owner, now_iso())
     ).lastrowid
     assert run is not None
-    return job, run, epoch, target
+    return job, run, epoch, target, bool(complete)
 
 
 def _bound_sentence(spec: JobSpec, command: str, bound: str, identity: str) -> str:

@@ -84,7 +84,8 @@ class Block:
 class Outgoing:
     """One record on its way to the platform.
 
-    key: unique_id. content: 16-byte hash of the canonical source record. body: the encoded create call.
+    key: unique_id. content: 16-byte hash of the canonical source record, then the name of its batch, if it has one.
+    body: the encoded create call.
     shape: the same number for bodies with the same fields. intent_ms: when the intent became durable, server time in
     ms. attempts: requests sent so far by this run;
     unclear: those of them whose outcome was not known; one more when an earlier run left the record in doubt.
@@ -220,7 +221,10 @@ class Settled(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """A source record that has no row of its own: duplicate, clash, invalid, shared or changed."""
+    """A source record that has no row of its own: duplicate, clash, invalid, shared or changed.
+
+    detail: JSON-able, such as field differences.
+    """
 
     source: int
     line: int
@@ -228,6 +232,7 @@ class Aside:
     key: str | None = None
     reason: str | None = None
     raw: str | None = None
+    detail: Mapping[str, Any] | None = None
 
 
 # --- results -----------------------------------------------------------------------------------

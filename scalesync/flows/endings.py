@@ -16,6 +16,7 @@ from scalesync.flows.plan import ImportPlan
 from scalesync.flows.prepare import Preparer, read_blocks
 from scalesync.ledger.jobs import JobStore
 from scalesync.ledger.rows import COUNTED
+from scalesync.ledger.states import FINAL, covers
 from scalesync.ledger.store import SqliteLedger, StoredJob
 from scalesync.model import ImportSummary, Outgoing, RecordState, RowState
 from scalesync.ports import JobSpec
@@ -162,4 +163,4 @@ async def _waiting(plan: ImportPlan, job: JobStore, batches: BatchKeeper, counts
 def _is_in(record: Outgoing, known: Mapping[str, tuple[RowState, bytes]]) -> bool:
     """Whether the record, as it stands now, has its task."""
     state, content = known.get(record.key, (RowState.PENDING, b""))
-    return state in {RowState.CREATED, RowState.ADOPTED} and content == record.content
+    return state in FINAL and covers(content, record.content)

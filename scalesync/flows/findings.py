@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scalesync.ledger.checks import Held, is_changed
-from scalesync.ledger.states import FINAL
+from scalesync.ledger.states import FINAL, HASH_BYTES
 from scalesync.model import Finding, JsonObject, Likeness, Outgoing, Presence, RowState, Verdict
 
 SEND, CREATE, RECORD, TASK_ID, RECLAIM = "send", "create", "record", "task_id", "reclaim"
@@ -118,7 +118,7 @@ def _without_record(case: Case, row: Held) -> Iterator[Remark]:
 def _with_record(case: Case, row: Held, verdict: Verdict) -> Iterator[Remark]:
     yield from _differing(case, verdict)
     if verdict.likeness is Likeness.EQUAL and (row.state not in FINAL):
-        if is_changed(row) and row.content != (case.record.content if case.record else b""):
+        if is_changed(row) and _is_another(row, case.record):
             yield case.remark("changed", "the record changed after its task was created")
         else:
             yield case.remark("unrecorded", f"the ledger says {row.state.value}, the server has the task", RECORD)
@@ -128,8 +128,13 @@ def _with_record(case: Case, row: Held, verdict: Verdict) -> Iterator[Remark]:
     if row.ref != verdict.ref:
         fix = TASK_ID if verdict.likeness is Likeness.EQUAL else None
         yield case.remark("task_id", f"the ledger names task {row.ref}, the server {verdict.ref}", fix)
-    if verdict.likeness is Likeness.EQUAL and case.record is not None and row.content != case.record.content:
+    if verdict.likeness is Likeness.EQUAL and _is_another(row, case.record):
         yield case.remark("changed", "the record changed after its task was created")
+
+
+def _is_another(row: Held, record: Outgoing | None) -> bool:
+    """Whether the record has changed since; its batch is compared with the task's own."""
+    return record is not None and row.content[:HASH_BYTES] != record.content[:HASH_BYTES]
 
 
 def _differing(case: Case, verdict: Verdict) -> Iterator[Remark]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from scalesync.ledger import rows, states
 from scalesync.ledger.jobs import JobStore
-from scalesync.ledger.states import CHANGED, FINAL
+from scalesync.ledger.states import CHANGED, FINAL, batches_apart, covers
 from scalesync.model import Aside, Outgoing, RecordState, RowState, Settled
 from scalesync.times import now_iso
 
@@ -246,9 +246,11 @@ def _record(db: sqlite3.Connection, place: rows.Place, record: Outgoing, settled
 
 def aside_of(row: Held, record: Outgoing) -> Aside:
     """How a record is listed in a job that is not its row's home."""
-    changed = row.state in FINAL and row.content != record.content
-    state = RecordState.CHANGED if changed else RecordState.SHARED
-    return Aside(record.source, record.line, state, key=record.key)
+    if row.state not in FINAL or covers(row.content, record.content):
+        return Aside(record.source, record.line, RecordState.SHARED, key=record.key)
+    apart = batches_apart(row.content, record.content)
+    detail = {"differences": apart} if apart else None
+    return Aside(record.source, record.line, RecordState.CHANGED, key=record.key, detail=detail)
 
 
 def is_changed(row: Held) -> bool:

@@ -139,7 +139,7 @@ SELECT t.base_url, t.mode, t.account, j.name,
        CASE o.state WHEN 'shared' THEN r.state WHEN 'invalid' THEN 'invalid' ELSE 'conflict' END,
        o.unique_id, s.name, s.spec, o.line, CASE o.state WHEN 'shared' THEN r.status END,
        CASE o.state WHEN 'shared' THEN r.reason WHEN 'changed_after_creation' THEN o.state ELSE o.reason END,
-       r.task_id, CASE o.state WHEN 'shared' THEN r.detail END, o.raw,
+       r.task_id, CASE o.state WHEN 'shared' THEN r.detail ELSE o.detail END, o.raw,
        CASE o.state WHEN 'clash' THEN json_extract(h.spec, '$.name') || ':' || r.line END,
        r.content, o.state = 'clash'
   FROM other_records o JOIN jobs j ON j.id = o.job JOIN targets t ON t.id = j.target

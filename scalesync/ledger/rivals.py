@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from scalesync.ledger.rows import Place, Rival, write_asides
-from scalesync.ledger.states import FINAL
+from scalesync.ledger.states import FINAL, covers
 from scalesync.model import Aside, RecordState, RowState, Settled
 
 
@@ -26,7 +26,7 @@ def settle_rivals(db: sqlite3.Connection, place: Place, settled: Sequence[tuple[
         elif rival.row.home:
             plain.append(end)
         else:
-            same = rival.row.content == rival.content
+            same = covers(rival.row.content, rival.content)
             if end.state is RowState.CONFLICT and not same:
                 _set_aside(db, place, end, rival)
             if rival.row.state is not RowState.SENDING or (same and end.state is not RowState.PENDING):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from scalesync.ledger.states import Known, Move
 from scalesync.ledger.states import admit as decide
@@ -117,7 +117,7 @@ def admit(
         if move.rival:
             rivals[record.key] = Rival(record.content, record.source, record.line, before)
         if move.aside is not None:
-            asides.append(Aside(record.source, record.line, move.aside, key=record.key))
+            asides.append(Aside(record.source, record.line, move.aside, key=record.key, detail=_differing(move)))
     _insert(db, place, news, now_ms)
     _write_moves(db, place, moves)
     if moved:
@@ -167,7 +167,7 @@ def _pieces(items: Sequence[T]) -> Iterator[Sequence[T]]:
 def _write_moves(db: sqlite3.Connection, place: Place, moves: Sequence[tuple[Outgoing, Move]]) -> None:
     for record, move in moves:
         assert move.state is not None
-        detail = json.dumps({"was": move.was}) if move.was else None
+        detail = _json({"was": move.was} | (_differing(move) or {}) if move.was else None)
         db.execute(
             "UPDATE rows SET state=?, intent_ms=?, status=NULL, reason=?, detail=?, gone=NULL,"
             " content=CASE WHEN ? THEN ? ELSE content END,"
@@ -182,6 +182,10 @@ def _write_moves(db: sqlite3.Connection, place: Place, moves: Sequence[tuple[Out
         )
 
 
+def _differing(move: Move) -> dict[str, object] | None:
+    return {"differences": move.differences} if move.differences else None
+
+
 def drop_asides(db: sqlite3.Connection, place: Place, read: Sequence[tuple[int, int, int]]) -> None:
     """Forget what earlier runs set aside in these stretches (source, first line, last line): they are read anew."""
     db.executemany(
@@ -194,10 +198,17 @@ def write_asides(db: sqlite3.Connection, place: Place, asides: Sequence[Aside]) 
     """Put down records without a home row; the same place again replaces what it was."""
     if asides:
         db.executemany(
-            "INSERT OR REPLACE INTO other_records (job, source, line, state, unique_id, reason, raw, run)"
-            " VALUES (?,?,?,?,?,?,?,?)",
-            [(place.job, a.source, a.line, a.state.value, a.key, a.reason, a.raw, place.run) for a in asides],
+            "INSERT OR REPLACE INTO other_records (job, source, line, state, unique_id, reason, raw, detail, run)"
+            " VALUES (?,?,?,?,?,?,?,?,?)",
+            [
+                (place.job, a.source, a.line, a.state.value, a.key, a.reason, a.raw, _json(a.detail), place.run)
+                for a in asides
+            ],
         )
+
+
+def _json(detail: Mapping[str, Any] | None) -> str | None:
+    return None if detail is None else json.dumps(detail)
 
 
 def settle(db: sqlite3.Connection, place: Place, settled: Sequence[Settled]) -> None:
@@ -206,8 +217,7 @@ def settle(db: sqlite3.Connection, place: Place, settled: Sequence[Settled]) -> 
     for some in _pieces(settled):
         values: list[object] = []
         for key, state, ref, status, reason, detail, attempts, _ in some:
-            told = None if detail is None else json.dumps(detail)
-            values += (place.target, place.job, key, names[state], ref, status, reason, told, attempts)
+            values += (place.target, place.job, key, names[state], ref, status, reason, _json(detail), attempts)
         db.execute(_SETTLE[len(some)], values)
 
 

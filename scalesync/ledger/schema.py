@@ -34,6 +34,12 @@ def m002_paces(db: Database) -> None:
     db.execute(_PACES)
 
 
+@migrations()
+def m003_other_details(db: Database) -> None:
+    """In what a record without a row of its own differs from the task."""
+    db.execute("ALTER TABLE other_records ADD COLUMN detail TEXT")
+
+
 _PACES = """
 CREATE TABLE paces (
   target INTEGER NOT NULL REFERENCES targets(id),
@@ -193,7 +199,7 @@ def _pending(db: Database) -> bool:
     applied = {migration.name for migration in migrations.applied(db)}
     tables = set(db.table_names()) - {migrations.migrations_table}
     db.execute("COMMIT")
-    ours = {step.__name__ for step in (m001_first, m002_paces)}
+    ours = {step.__name__ for step in (m001_first, m002_paces, m003_other_details)}
     if applied - ours:
         newer = ", ".join(sorted(applied - ours))
         raise LedgerUnusable(f"was written by a newer scalesync ({newer}); upgrade scalesync to use it")

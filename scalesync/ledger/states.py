@@ -15,12 +15,15 @@ length.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from scalesync.model import RecordState, RowState
 from scalesync.ports import Verb
 
 CHANGED = "changed_after_creation"
+HASH_BYTES = 16  # of a content; behind them stands the name of the record's batch
 
 FINAL = frozenset({RowState.CREATED, RowState.ADOPTED})
 
@@ -44,6 +47,7 @@ class Move:
 
     state None: the row stays as it is. aside: how the record is listed when the row is not this job's. rival: a request
     for another record, or from another job, may be under way, so the row is this record's only once the task is.
+    differences: of the record from its task, as far as the contents tell them.
     """
 
     verb: Verb
@@ -54,6 +58,18 @@ class Move:
     was: str | None = None
     aside: RecordState | None = None
     rival: bool = False
+    differences: Mapping[str, Any] | None = None
+
+
+def covers(known: bytes, asked: bytes) -> bool:
+    """Whether a task made for the content `known` is what `asked` asks for; without a batch it may be in any."""
+    return known == asked or (len(asked) == HASH_BYTES and known[:HASH_BYTES] == asked)
+
+
+def batches_apart(known: bytes, asked: bytes) -> Mapping[str, Any] | None:
+    """The batches of both contents as a difference, None when `asked` is content with the other's."""
+    theirs, ours = (content[HASH_BYTES:].decode("utf-8", "replace") or None for content in (known, asked))
+    return None if ours is None or ours == theirs else {"batch": {"record": ours, "task": theirs}}
 
 
 def admit(known: Known | None, content: bytes, now_ms: int, *, recheck: bool) -> Move:
@@ -73,14 +89,15 @@ def admit(known: Known | None, content: bytes, now_ms: int, *, recheck: bool) ->
                 return Move(Verb.SKIP, None, intent_ms, aside=aside)
             return Move(Verb.SEND, RowState.SENDING, intent_ms, take_content=True, aside=aside)
         case RowState.CONFLICT:
-            return _admit_conflict(known, intent_ms, aside, same=same, recheck=recheck)
+            return _admit_conflict(known, content, intent_ms, aside, recheck=recheck)
         case _:
-            return _admit_final(known, intent_ms, aside, same=same)
+            return _admit_final(known, content, intent_ms, aside)
 
 
-def _admit_conflict(known: Known, intent_ms: int, aside: RecordState | None, *, same: bool, recheck: bool) -> Move:
+def _admit_conflict(known: Known, content: bytes, intent_ms: int, aside: RecordState | None, *, recheck: bool) -> Move:
+    same = known.content == content
     if known.reason == CHANGED:
-        if not same or not known.home:
+        if not known.home or not covers(known.content, content):
             return Move(Verb.SKIP, None, intent_ms, aside=aside)
         return Move(Verb.SKIP, RowState(known.was or RowState.CREATED), intent_ms, aside=aside)
     if same and not recheck:
@@ -88,12 +105,14 @@ def _admit_conflict(known: Known, intent_ms: int, aside: RecordState | None, *, 
     return Move(Verb.SETTLE, RowState.SENDING, intent_ms, aside=aside, rival=not same)
 
 
-def _admit_final(known: Known, intent_ms: int, aside: RecordState | None, *, same: bool) -> Move:
-    if same:
+def _admit_final(known: Known, content: bytes, intent_ms: int, aside: RecordState | None) -> Move:
+    if covers(known.content, content):
         return Move(Verb.SKIP, None, intent_ms, aside=aside)
+    apart = batches_apart(known.content, content)
     if not known.home:
-        return Move(Verb.SKIP, None, intent_ms, aside=RecordState.CHANGED)
-    return Move(Verb.SKIP, RowState.CONFLICT, intent_ms, reason=CHANGED, was=known.state.value)
+        return Move(Verb.SKIP, None, intent_ms, aside=RecordState.CHANGED, differences=apart)
+    was = known.state.value
+    return Move(Verb.SKIP, RowState.CONFLICT, intent_ms, reason=CHANGED, was=was, differences=apart)
 
 
 def turn(state: RowState, was: str | None, *, dead: bool) -> tuple[RowState, RowState | None]:

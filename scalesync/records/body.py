@@ -78,6 +78,8 @@ class BodyBuilder:
             key = self._key(self._lend(value, project, batch), content)
             body["unique_id"] = key
             data = dumps(body)
+            if batch is not None:
+                content += batch.encode()
         except ValueError as error:
             raise RecordError(str(error)) from None
         return Outgoing(key, content, data, source, record.line, project, batch, self._shape_of(body))

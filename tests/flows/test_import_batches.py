@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from scalesync.flows.inspect import list_failures
 from scalesync.sandbox import FaultRule
 from tests.conftest import KIND, PROJECT, letter
 from tests.flows.conftest import creates
@@ -158,3 +159,46 @@ async def test_late_records_for_a_finalized_batch_are_failures_that_say_so(make_
     late = await bring(sandbox, write_records(3), **asked)
     assert (late.failed, late.exit_code) == (1, 1)
     assert "stays open" in late.message
+
+
+async def test_a_task_in_another_batch_than_the_record_asks_for_is_a_conflict_with_both(
+    make_sandbox, bring, write_records, settings_for
+):
+    sandbox = await rapid(make_sandbox)
+    source = write_records(3)
+    await bring(sandbox, source, project="quick", job="s1")
+    other = await bring(sandbox, source, project="quick", job="s3", batch="b", finalize=True)
+    assert (other.conflicts, other.created, other.exit_code) == (3, 0, 1)
+    assert "batch b stays open" in other.message
+    assert batch_states(sandbox) == {"b": "staging"}
+    (group,) = await list_failures(settings_for(sandbox), "s3", None)
+    assert (group.message, group.count) == ("changed_after_creation", 3)
+    assert group.examples[0]["differences"] == {"batch": {"record": "b", "task": None}}
+    assert (await bring(sandbox, source, project="quick", job="s1", rescan=True)).created == 3
+
+
+async def test_a_job_whose_template_names_another_batch_later_has_conflicts_until_it_is_put_back(
+    make_sandbox, bring, write_records, settings_for
+):
+    sandbox = await make_sandbox()
+    source = write_records(3)
+    asked = [{"job": "j", "template": {"task": {"batch": name}}} for name in ("one", "two")]
+    await bring(sandbox, source, **asked[0])
+    moved = await bring(sandbox, source, **asked[1])
+    assert (moved.conflicts, moved.created) == (3, 0)
+    (group,) = await list_failures(settings_for(sandbox), "j", None)
+    assert group.examples[0]["differences"] == {"batch": {"record": "two", "task": "one"}}
+    assert (await bring(sandbox, source, **asked[0])).created == 3
+
+
+async def test_runs_that_repeat_resume_or_ask_for_no_batch_see_no_conflict(make_sandbox, bring, write_records):
+    sandbox = await make_sandbox()
+    rows = [{key: value for key, value in letter(n, drive=n % 2).items() if key != "unique_id"} for n in range(6)]
+    source = write_records(rows)
+    asked = {"job": "j", "batch": "b-{drive}"}
+    await bring(sandbox, source, max_new=4, **asked)
+    for more in ({}, {"rescan": True}, {"finalize": True}):
+        again = await bring(sandbox, source, **asked, **more)
+        assert (again.created, again.conflicts, again.exit_code) == (6, 0, 0)
+    plain = await bring(sandbox, source)
+    assert (plain.created, plain.conflicts, creates(sandbox)) == (6, 0, 6)

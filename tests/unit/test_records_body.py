@@ -44,7 +44,7 @@ def test_template_then_record_then_sets() -> None:
 def test_facts_of_the_row() -> None:
     out = build({"unique_id": "u", "a": 1}, project="p", batch="b")
     assert (out.key, out.source, out.line, out.project, out.batch) == ("u", 3, 7, "p", "b")
-    assert out.content == content_hash("p", "categorization", {"unique_id": "u", "a": 1})
+    assert out.content == content_hash("p", "categorization", {"unique_id": "u", "a": 1}) + b"b"
     assert json.loads(out.body) == {"unique_id": "u", "a": 1, "project": "p", "batch": "b"}
 
 

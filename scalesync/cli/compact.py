@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scalesync.cli.common import Invocation, SyncCommand, run_async
-from scalesync.cli.output import count, facts, say, say_json, size
+from scalesync.cli.output import facts, say, say_json, size
+from scalesync.words import count
 
 if TYPE_CHECKING:
     from scalesync.flows.compact import CompactSummary

@@ -12,8 +12,9 @@ from typing import Any
 import click
 
 from scalesync.cli.common import Invocation, SyncCommand, run_async
-from scalesync.cli.output import count, facts, say, say_json
+from scalesync.cli.output import facts, say, say_json
 from scalesync.flows.options import FailureGroup, JobStatus
+from scalesync.words import count
 
 SHOWN_DIFFERENCES = 5
 SHOWN_WINDOWS = 12

@@ -46,11 +46,6 @@ def facts(pairs: Mapping[str, Cell], *, indent: int = 0) -> str:
     )
 
 
-def count(number: int, one: str, many: str = "") -> str:
-    """`1 record`, `2,000 records`."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
 def size(number: int) -> str:
     """Bytes for people, in binary steps."""
     amount, units = float(number), ["bytes", "KiB", "MiB", "GiB", "TiB"]

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from scalesync.cli.common import Invocation
-from scalesync.cli.output import count, facts, say, say_json, size
+from scalesync.cli.output import facts, say, say_json, size
 from scalesync.cli.progress import duration
 from scalesync.model import ExportSummary, ImportSummary
+from scalesync.words import count
 
 OPTIONAL = ("gone", "message")  # in the JSON only when they say something
 LEFT_OUT = "exit_code"

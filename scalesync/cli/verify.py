@@ -13,8 +13,9 @@ import click
 
 from scalesync.cli.common import Invocation, SyncCommand, one_of, run_async
 from scalesync.cli.ingest import DEAD
-from scalesync.cli.output import count, facts, say, say_json, tell
+from scalesync.cli.output import facts, say, say_json, tell
 from scalesync.errors import ConfigError
+from scalesync.words import count
 
 if TYPE_CHECKING:
     from scalesync.flows.repair import Repaired

@@ -72,9 +72,8 @@ class BatchKeeper:
                 if project is not None:
                     await self._know(project)
             except ConfigError as error:
-                prepared.asides.append(
-                    Aside(record.source, record.line, RecordState.INVALID, key=record.key, reason=str(error))
-                )
+                place = (record.source, record.line, RecordState.INVALID)
+                prepared.asides.append(Aside(*place, key=record.key, reason=str(error), batch=record.batch))
             else:
                 usable.append(record)
         return usable

@@ -20,6 +20,7 @@ from scalesync.ledger.states import FINAL, covers
 from scalesync.ledger.store import SqliteLedger, StoredJob
 from scalesync.model import ImportSummary, Outgoing, RecordState, RowState
 from scalesync.ports import JobSpec
+from scalesync.words import be, count
 
 STATES = ("created", "adopted", "conflicts", "failed", "invalid", "pending", "duplicates")
 FINDINGS = ("failed", "invalid", "conflicts")
@@ -123,16 +124,23 @@ def bound_sentence(found: StoredJob, spec: JobSpec) -> str:
     )
 
 
-async def finalize(plan: ImportPlan, job: JobStore, batches: BatchKeeper, observer: Observer) -> list[str]:
-    """Finalize each batch whose records are all in; returns a line for each that stays open."""
-    counts = await job.counts()
-    if counts["invalid"] and not plan.options.finalize_anyway:
-        return [f"{name} stays open: {counts['invalid']} records of the input are invalid" for name in batches.projects]
-    waiting = await _waiting(plan, job, batches, counts)
+async def finalize(
+    plan: ImportPlan, job: JobStore, batches: BatchKeeper, observer: Observer, invalid: Mapping[str | None, int]
+) -> list[str]:
+    """Finalize each batch whose records are all in; returns a line for each that stays open.
+
+    invalid: records of the input that cannot be used, by batch; those under None may belong to any.
+    """
+    strays = invalid.get(None, 0)
+    if strays and not plan.options.finalize_anyway:
+        held = f"{count(strays, 'record')} of the input {be(strays)} invalid and may belong to it"
+        return [f"{name} stays open: {held} (--finalize-anyway passes over them)" for name in sorted(batches.projects)]
+    waiting = await _waiting(plan, job, batches)
     stay_open = []
     for name in sorted(batches.projects):
-        if waiting.get(name):
-            stay_open.append(f"{name} stays open: {waiting[name]} of its records are not in")
+        missing = waiting.get(name, 0) + invalid.get(name, 0)
+        if missing:
+            stay_open.append(f"{name} stays open: {missing:,} of its records {be(missing)} not in")
             continue
         why = await batches.finalize(name)
         if why is not None:
@@ -143,9 +151,10 @@ async def finalize(plan: ImportPlan, job: JobStore, batches: BatchKeeper, observ
     return stay_open
 
 
-async def _waiting(plan: ImportPlan, job: JobStore, batches: BatchKeeper, counts: Mapping[str, int]) -> dict[str, int]:
+async def _waiting(plan: ImportPlan, job: JobStore, batches: BatchKeeper) -> dict[str, int]:
     """Records per batch that are pending, failed or in conflict; reads the sources again when batches vary."""
     if plan.options.batch and "{" not in plan.options.batch and len(batches.projects) == 1:
+        counts = await job.counts()
         return {plan.options.batch: counts["pending"] + counts["failed"] + counts["conflicts"]}
     waiting: dict[str, int] = {}
     preparer = Preparer(plan.builder, job.peek)

@@ -138,7 +138,8 @@ class ImportRun:
         await self._outbox.flush()
         if not self._reading.whole:
             return [f"{name} stays open: the rest of the input is still to come" for name in self._batches.projects]
-        return await endings.finalize(self._plan, self._job, self._batches, self._observer)
+        invalid = self._reading.invalid_in
+        return await endings.finalize(self._plan, self._job, self._batches, self._observer, invalid)
 
     async def _abandon(self) -> None:
         """Keep what is known and give the lease back, whatever the run is ended by."""
@@ -218,7 +219,7 @@ class ImportRun:
         prepared = await self._preparer.prepare(number, block)
         rest = await self._batches.admit(prepared)
         asides: Sequence[Aside] = prepared.asides
-        self._reading.invalid += prepared.invalid
+        self._reading.count_invalid(prepared.invalid)
         while rest or asides:
             records, rest = await self._bounds.cut(rest)
             await self._admit(records, asides)

@@ -29,9 +29,9 @@ class Prepared:
     clashes: list[Outgoing] = field(default_factory=list)
 
     @property
-    def invalid(self) -> int:
+    def invalid(self) -> Sequence[Aside]:
         """Places that cannot be used."""
-        return sum(aside.state is RecordState.INVALID for aside in self.asides)
+        return [aside for aside in self.asides if aside.state is RecordState.INVALID]
 
 
 class Preparer:
@@ -62,12 +62,13 @@ class Preparer:
                 break
             self.taken += 1
             if isinstance(place, BadRecord):
-                self._set_aside(prepared, source, place.line, place.reason, place.raw)
+                prepared.asides.append(_invalid(source, place.line, place.reason, place.raw))
                 continue
             try:
                 record = self._builder.build(place, source)
             except RecordError as error:
-                self._set_aside(prepared, source, place.line, str(error), as_text(place.value))
+                batch = self._builder.batch_of(place)
+                prepared.asides.append(_invalid(source, place.line, str(error), as_text(place.value), batch))
                 continue
             sighting = self.seen.add(record.key, record.content)
             if sighting is Sight.NEW:
@@ -77,9 +78,6 @@ class Preparer:
         if repeats:
             await self._sort_repeats(prepared, repeats)
         return prepared
-
-    def _set_aside(self, prepared: Prepared, source: int, line: int, reason: str, raw: str) -> None:
-        prepared.asides.append(Aside(source, line, RecordState.INVALID, reason=reason, raw=raw[:RAW_LIMIT]))
 
     async def _sort_repeats(self, prepared: Prepared, repeats: Sequence[tuple[Outgoing, Sight]]) -> None:
         here = {record.key for record in prepared.records}
@@ -102,6 +100,10 @@ class Preparer:
                     reason=None if same else "the same unique_id stands earlier in the input with other content",
                 )
             )
+
+
+def _invalid(source: int, line: int, reason: str, raw: str, batch: str | None = None) -> Aside:
+    return Aside(source, line, RecordState.INVALID, reason=reason, raw=raw[:RAW_LIMIT], batch=batch)
 
 
 async def read_blocks(blocks: Blocks) -> AsyncGenerator[Block, None]:

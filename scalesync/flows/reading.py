@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from scalesync.model import Aside
 
 
 @dataclass(slots=True)
 class Reading:
     """bytes_before: of the sources that are read to their end; consumed: of the present one. whole: all are, and
 
-    nothing was left out. homes: records whose row is this job's; invalid: places that cannot be used.
+    nothing was left out. homes: records whose row is this job's; invalid: places that cannot be used; invalid_in: those
+    of them that were read, by batch, under None where it is not known.
     """
 
     bytes_before: int = 0
@@ -17,6 +22,12 @@ class Reading:
     whole: bool = False
     homes: int = 0
     invalid: int = 0
+    invalid_in: Counter[str | None] = field(default_factory=Counter)
+
+    def count_invalid(self, places: Sequence[Aside]) -> None:
+        """Count places that cannot be used."""
+        self.invalid += len(places)
+        self.invalid_in.update(place.batch for place in places)
 
     def expected(self, total_bytes: int | None, taken: int) -> float | None:
         """How many records there will be, if the rest are as long as those that were taken; None: cannot be told."""

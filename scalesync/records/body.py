@@ -84,6 +84,20 @@ class BodyBuilder:
             raise RecordError(str(error)) from None
         return Outgoing(key, content, data, source, record.line, project, batch, self._shape_of(body))
 
+    def batch_of(self, record: SourceRecord) -> str | None:
+        """The batch of a record of which `build` makes nothing; None where that cannot be told either."""
+        template = self._template
+        value = template.salvage(record.value)
+        body: JsonObject = {}
+        try:
+            places = {place: template.fill_one(place, value) for place in _PLACES}
+            filled = {place: found for place, found in places.items() if found is not MISSING}
+            kept = self._kept(value)
+            project = self._project_of(body, filled, kept)
+            return self._batch_of(body, filled, kept, self._lend(value, project, None))
+        except RecordError:
+            return None
+
     def _shape_of(self, body: JsonObject) -> int:
         """A number for the body's fields; -1 once there are more kinds of bodies than anybody compares."""
         fields = tuple(body)

@@ -103,6 +103,22 @@ class Template:
             record = _decoded(record, [name] if name in record else path, name)
         return record
 
+    def salvage(self, record: JsonObject) -> JsonObject:
+        """`decode` for a record that it refuses: a column whose cell is no JSON is left out."""
+        for name, path in self._columns:
+            steps = [name] if name in record else path
+            try:
+                record = _decoded(record, steps, name)
+            except RecordError:
+                record = {key: value for key, value in record.items() if key != steps[0]}
+        return record
+
+    def fill_one(self, field: str, record: JsonObject) -> Any:
+        """One field of `fill`, for a record whose others cannot be filled in; MISSING when it is not there."""
+        value = self._mapping["task"].get(field, MISSING)
+        fill = None if value is MISSING else _compile(value)
+        return _unescape(value) if fill is None else fill(record)
+
     def render(self, record: JsonObject) -> JsonObject:
         """The body's fields for a record. Raises RecordError naming a column that is missing."""
         return self.fill(self.decode(record))

@@ -96,7 +96,7 @@ async def test_a_batch_with_a_failed_record_stays_open_by_name(templated, make_s
     source = write_records(rows)
     summary = await bring(sandbox, source, project="quick", batch=batch, finalize=True)
     assert summary.exit_code == 1
-    assert "batch b-0 stays open: 1 of its records are not in" in summary.message
+    assert "batch b-0 stays open: 1 of its records is not in" in summary.message
     wanted = {"b-0": "staging", "b-1": "in_progress"} if templated else {"b-0": "staging"}
     assert batch_states(sandbox) == wanted
     mended = write_records([letter(n, group=n % 2) for n in range(10)])
@@ -113,9 +113,41 @@ async def test_lines_that_cannot_be_parsed_hold_up_all_batches_unless_told_other
     asked = {"project": "quick", "batch": "b", "finalize": True}
     held = await bring(sandbox, source, **asked)
     assert (held.exit_code, batch_states(sandbox)) == (1, {"b": "staging"})
-    assert "batch b stays open: 1 records of the input are invalid" in held.message
+    assert "batch b stays open: 1 record of the input is invalid" in held.message
     await bring(sandbox, source, **asked, finalize_anyway=True)
     assert batch_states(sandbox) == {"b": "in_progress"}
+
+
+@pytest.mark.parametrize("anyway", [False, True])
+async def test_an_invalid_record_holds_up_its_own_batch_alone(anyway, make_sandbox, bring, tmp_path):
+    sandbox = await rapid(make_sandbox)
+    source = tmp_path / "c.csv"
+    source.write_text("unique_id,drive,tags\n1,A,[]\n2,A,[]\n3,B,[]\n4,B,\n")
+    fields = {"attachment": "Thank you.", "attachment_type": "text", "categories": ["kind"], "tags": "{tags}"}
+    template = {"keep": [], "json": ["tags"], "task": fields}
+    asked = {"project": "quick", "batch": "bat-{drive}", "template": template, "finalize": True}
+    summary = await bring(sandbox, source, **asked, finalize_anyway=anyway)
+    assert (summary.created, summary.invalid, summary.exit_code) == (3, 1, 1)
+    assert "batch bat-B stays open: 1 of its records is not in" in summary.message
+    assert batch_states(sandbox) == {"bat-A": "in_progress", "bat-B": "staging"}
+
+
+@pytest.mark.parametrize("anyway", [False, True])
+async def test_an_invalid_record_whose_batch_cannot_be_told_holds_up_all(anyway, make_sandbox, bring, write_records):
+    sandbox = await rapid(make_sandbox)
+    source = write_records([letter(0, drive="A"), letter(1)])
+    asked = {"project": "quick", "batch": "{drive}", "finalize": True, "finalize_anyway": anyway}
+    assert (await bring(sandbox, source, **asked)).invalid == 1
+    assert batch_states(sandbox) == {"A": "in_progress" if anyway else "staging"}
+
+
+async def test_an_invalid_record_holds_up_a_batch_named_for_all(make_sandbox, bring, write_records):
+    sandbox = await rapid(make_sandbox)
+    source = write_records([letter(0), letter(1, unique_id=[])])
+    asked = {"project": "quick", "batch": "b", "finalize": True, "finalize_anyway": True}
+    summary = await bring(sandbox, source, **asked)
+    assert "batch b stays open: 1 of its records is not in" in summary.message
+    assert batch_states(sandbox) == {"b": "staging"}
 
 
 async def test_a_clash_holds_up_the_batch_that_it_was_meant_for(make_sandbox, bring, write_records):

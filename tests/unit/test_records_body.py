@@ -235,3 +235,21 @@ def test_merging(a: dict[str, Any], b: dict[str, Any], c: dict[str, Any]) -> Non
             assert merged[key] == value
     merge(merged, c)
     assert merged == merge(a, b)
+
+
+def test_the_batch_of_a_record_that_cannot_be_built_is_told_where_it_can_be() -> None:
+    template = Template.from_mapping({"json": ["n"], "task": {"n": "{n}", "batch": "t-{a}"}})
+    cases = [
+        ({"a": "x", "n": ""}, None, "t-x"),
+        ({"a": "x", "n": "no json"}, "b-{a}", "b-x"),
+        ({"a": "x", "n": "{", "batch": "own"}, "b-{a}", "own"),
+        ({"a": "x", "n": "{"}, "b-{n}", None),
+        ({"n": ""}, None, None),
+        ({"a": "x", "n": "", "unique_id": "u"}, "{type}", "categorization"),
+    ]
+    for value, batch, told in cases:
+        builder = BodyBuilder(BodySpec("categorization", batch=batch, template=template))
+        record = SourceRecord(1, value)
+        with pytest.raises(RecordError):
+            builder.build(record, 1)
+        assert builder.batch_of(record) == told

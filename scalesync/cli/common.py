@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -74,6 +75,18 @@ class Invocation:
         if asked.verbose and not asked.quiet:
             tell(self.mask(f"target {settings.target}, ledger {settings.ledger}"))
         return settings
+
+    def command(self, *words: str, paced: bool = False) -> str:
+        """A command line to copy: the program, these words, and what was typed to reach this ledger and this target.
+
+        paced: with what was typed to slow it down, for a command that sends.
+        """
+        asked = self.common
+        options = {"--profile": asked.profile, "--base-url": asked.base_url, "--ledger": asked.ledger}
+        if paced:
+            options |= {"--rate": asked.rate, "--rate-all": asked.rate_all, "--concurrency": asked.concurrency}
+        typed = [text for name, value in options.items() if value is not None for text in (name, str(value))]
+        return shlex.join(["scalesync", *words, *typed, *(["--allow-http"] if asked.allow_http else [])])
 
     def display(self) -> ProgressDisplay:
         """The observer that shows a flow's progress."""

@@ -43,12 +43,13 @@ def _rebuild(invocation: Invocation, /, action: str, **typed: Any) -> int:
     )
     settings = invocation.settings()
 
-    from scalesync.cli.results import show_import
+    from scalesync.cli.results import import_advice, show_import
     from scalesync.flows.rebuild import run_rebuild
 
     with invocation.display() as display:
         summary = run_async(run_rebuild, options, settings, display)
-    return show_import(summary, invocation)
+    advice = import_advice(summary, invocation, "the import with the same options sends them")
+    return show_import(summary, invocation, advice)
 
 
 ledger_command = SyncCommand(

@@ -28,8 +28,13 @@ def summary_json(summary: ImportSummary | ExportSummary) -> dict[str, Any]:
     return fields
 
 
-def show_import(summary: ImportSummary, invocation: Invocation, *, piped: bool = False) -> int:
-    """Print the summary of an import or a retry; returns its exit code. piped: it read standard input."""
+def show_import(
+    summary: ImportSummary, invocation: Invocation, advice: Iterable[str] | None = None, *, piped: bool = False
+) -> int:
+    """Print the summary of an import or a retry; returns its exit code.
+
+    advice: in place of an import's. piped: it read standard input.
+    """
     if invocation.common.json:
         say_json(invocation.mask.deep(summary_json(summary)))
         return summary.exit_code
@@ -42,7 +47,8 @@ def show_import(summary: ImportSummary, invocation: Invocation, *, piped: bool =
     speed = f"{summary.requests:,} in {duration(summary.seconds)}"
     if summary.tasks_per_second:
         speed += f", {summary.tasks_per_second:,.0f} tasks/s, at most {summary.peak_in_flight} in flight"
-    _show(invocation, rows, _traffic(speed, summary), summary.message, import_advice(summary, invocation, piped=piped))
+    told = import_advice(summary, invocation, piped=piped) if advice is None else advice
+    _show(invocation, rows, _traffic(speed, summary), summary.message, told)
     return summary.exit_code
 
 
@@ -74,22 +80,27 @@ def show_export(
     return summary.exit_code
 
 
-def import_advice(summary: ImportSummary, invocation: Invocation, *, piped: bool = False) -> list[str]:
-    """What to do next, one line each."""
-    where = "" if invocation.common.ledger is None else f" --ledger {_quoted(str(invocation.common.ledger))}"
-    job = f"--job {_quoted(summary.job)}{where}"
-    wrong = summary.failed + summary.invalid + summary.conflicts
+def import_advice(
+    summary: ImportSummary, invocation: Invocation, carry_on: str | None = None, *, piped: bool = False
+) -> list[str]:
+    """What to do next, one line each. carry_on: what sends the pending ones. piped: the import read standard input."""
+    job = ("--job", summary.job)
     lines = []
-    if wrong and "scalesync failures" not in summary.message:
-        kinds = _kinds(summary, ("failed", "invalid", "conflicts"))
-        lines.append(f"{kinds}: scalesync failures {job}")
+    if kinds := findings(summary):
+        lines.append(f"{kinds}: {invocation.command('failures', *job)}")
     if summary.failed:
         more = f", then {PIPE_AGAIN}" if piped else ""
-        lines.append(f"to send the failed ones again: scalesync retry {job}{more}")
+        lines.append(f"to send the failed ones again: {invocation.command('retry', *job, paced=True)}{more}")
     if summary.pending and PIPE_AGAIN not in summary.message:
-        way = PIPE_AGAIN if piped else "run the same command again"
-        lines.append(f"{count(summary.pending, 'record')} pending: {way} to carry on")
+        way = carry_on or f"{PIPE_AGAIN if piped else 'run the same command again'} to carry on"
+        lines.append(f"{count(summary.pending, 'record')} pending: {way}")
     return lines
+
+
+def findings(summary: ImportSummary) -> str:
+    """How many records are failed, invalid and in conflict; empty when none is."""
+    words = {"failed": "failed", "invalid": "invalid", "conflicts": "in conflict"}
+    return ", ".join(f"{getattr(summary, name):,} {word}" for name, word in words.items() if getattr(summary, name))
 
 
 def export_advice(summary: ExportSummary) -> list[str]:
@@ -104,11 +115,6 @@ def export_advice(summary: ExportSummary) -> list[str]:
     return lines
 
 
-def _kinds(summary: ImportSummary, names: Iterable[str]) -> str:
-    words = {"conflicts": "in conflict"}
-    return ", ".join(f"{getattr(summary, name):,} {words.get(name, name)}" for name in names if getattr(summary, name))
-
-
 def _traffic(speed: str, summary: ImportSummary | ExportSummary) -> str:
     extra = [f"{getattr(summary, name):,} {name}" for name in ("retries", "throttled") if getattr(summary, name)]
     return ", ".join([speed, *extra])
@@ -120,9 +126,3 @@ def _show(
     text = facts({**rows, "requests": traffic})
     for line in (text, *([message] if message else []), *advice):
         say(invocation.mask(line))
-
-
-def _quoted(text: str) -> str:
-    import shlex
-
-    return shlex.quote(text)

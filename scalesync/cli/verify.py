@@ -116,7 +116,7 @@ def _show(invocation: Invocation, summary: VerifySummary, repaired: Repaired | N
         lines.append(f"{count(sum(summary.findings.values()), 'finding')}, each with its place, in {summary.file}")
     else:
         lines.append("source, ledger and server agree")
-    lines += _advice(summary) if repaired is None else _outcome(repaired)
+    lines += _advice(summary, invocation) if repaired is None else _outcome(repaired)
     for line in lines:
         say(invocation.mask(line))
     if repaired is not None and repaired.sent is not None:
@@ -140,13 +140,14 @@ def _as_json(summary: VerifySummary, repaired: Repaired | None) -> dict[str, Any
     return value
 
 
-def _advice(summary: VerifySummary) -> list[str]:
+def _advice(summary: VerifySummary, invocation: Invocation) -> list[str]:
     fixes = summary.fixes
     safe = sum(number for name, number in fixes.items() if " " not in name)
     dead = sum(fixes.values()) - safe
     lines = []
     if safe:
-        lines.append(f"{count(safe, 'finding')} can be repaired: scalesync verify --job {summary.job} --fix")
+        fix = invocation.command("verify", "--job", summary.job, "--fix", paced=True)
+        lines.append(f"{count(safe, 'finding')} can be repaired: {fix}")
     if dead:
         lines.append(
             f"{count(dead, 'task')} canceled or in error: --fix --reclaim canceled,error frees the ids and sends again"

@@ -19,6 +19,7 @@ from scalesync.flows.refresh import DEAD, turn_of
 from scalesync.flows.wiring import Connection
 from scalesync.ledger.checks import CheckStore
 from scalesync.model import Finding, Outgoing, Presence
+from scalesync.words import be, count
 
 FIRST_GAP_S = 0.25
 LONGEST_GAP_S = 5.0
@@ -55,17 +56,19 @@ class Canary:
         await settled()
         refused = self._tally.failed + self._tally.conflicts
         if refused:
-            self._stop(f"{refused} of the first records were not accepted")
+            self._stop(f"{refused} of the first records {'was' if refused == 1 else 'were'} not accepted")
         waiting = await self._look(watched)
         deadline, gap_s = anyio.current_time() + wait_s, FIRST_GAP_S
         if waiting and wait_s:
-            self._note(f"{len(watched)} records are sent; waiting at most {wait_s:g} s for their attachments")
+            sent = count(len(watched), "record")
+            self._note(f"{sent} sent; waiting at most {wait_s:g} s for attachments")
         while waiting and anyio.current_time() < deadline:
             await anyio.sleep(max(0.0, min(gap_s, deadline - anyio.current_time())))
             gap_s = min(2 * gap_s, LONGEST_GAP_S)
             waiting = await self._look(waiting)
         if self._lost:
-            self._stop(f"{self._lost} of the first records are not listed by the platform although it took them")
+            lost = f"{self._lost} of the first records {be(self._lost)} not listed by the platform"
+            self._stop(f"{lost} although it took them")
 
     async def _look(self, watched: Sequence[Watched]) -> list[Watched]:
         """One look at each; returns those that may still die. Raises BudgetUsed when one has."""
@@ -82,7 +85,7 @@ class Canary:
 
     def _stop(self, what: str) -> None:
         raise BudgetUsed(
-            f"stopped by --canary: {what}; see scalesync failures, mend them and run the same command"
+            f"stopped by --canary: {what}; mend that and run the same command"
             " (--reclaim error frees the ids of tasks in error)"
         )
 

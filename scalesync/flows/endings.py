@@ -47,9 +47,8 @@ def judge(
     open_batches: Sequence[str],
     *,
     whole: bool,
-    job: str,
 ) -> Ending:
-    """Read the ending off the counts. whole: every source was read to its end."""
+    """Read the ending off the counts, which say themselves what needs attention. whole: every source was read."""
     if reason is not None:
         # Whatever ended the run early, the same command carries on; only wrong settings are not cured by that.
         return Ending(2 if isinstance(reason, ConfigError) else 3, False, str(reason))
@@ -57,21 +56,20 @@ def judge(
         return Ending(
             3,
             False,
-            f"{tally.exhausted} records got no clear answer from the platform ({tally.last_trouble});"
-            " the same command carries on with them",
+            f"{count(tally.exhausted, 'record')} got no clear answer from the platform ({tally.last_trouble});"
+            " the same command carries on",
         )
     findings = sum(counts[name] for name in FINDINGS)
     sentences = []
     if not whole:
         sentences.append("--limit was reached, the rest of the input is still to come")
     if counts["pending"]:
+        pending = counts["pending"]
         sentences.append(
-            f"{counts['pending']} pending records no longer stand in the input"
+            f"{count(pending, 'pending record')} no longer {'stands' if pending == 1 else 'stand'} in the input"
             if whole
-            else f"{counts['pending']} records are pending"
+            else f"{count(pending, 'record')} {be(pending)} pending"
         )
-    if findings:
-        sentences.append(f"{findings} records need attention: scalesync failures --job {job}")
     sentences.extend(f"batch {line}" for line in open_batches)
     lost = whole and counts["pending"] > 0
     code = 1 if findings or open_batches or lost else 0
@@ -111,8 +109,6 @@ async def finished_already(ledger: SqliteLedger, found: StoredJob, settings: Set
     counts = await ledger.counts(found)
     findings = sum(counts[name] for name in FINDINGS)
     message = "nothing to send: the job is finished and its sources have not changed (--rescan reads them all)"
-    if findings:
-        message += f"; {findings} records need attention: scalesync failures --job {found.name}"
     return summary(found.name, settings, counts, NOTHING_DONE, Ending(1 if findings else 0, True, message))
 
 

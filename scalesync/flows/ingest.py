@@ -41,6 +41,7 @@ from scalesync.ledger.store import SqliteLedger, StoredJob
 from scalesync.model import Aside, Block, ImportSummary, Outgoing, RequestClass
 from scalesync.ports import Verb
 from scalesync.records.sources import SourceFile
+from scalesync.words import count
 
 
 async def run_import(
@@ -228,12 +229,11 @@ class ImportRun:
                 await self._watch_canary()
             if rest and self._bounds.used_up:
                 await self._dispatcher.drain()
-                raise BudgetUsed(
-                    f"stopped by --max-new: {self._bounds.new} new records were sent; the same command takes the next"
-                )
+                sent = count(self._bounds.new, "new record")
+                raise BudgetUsed(f"stopped by --max-new: {sent} sent; the same command takes the next")
         await self._remember()
         if options.max_invalid is not None and self._reading.invalid > options.max_invalid:
-            raise BudgetUsed(f"stopped by --max-invalid: {self._reading.invalid} records cannot be used")
+            raise BudgetUsed(f"stopped by --max-invalid: {count(self._reading.invalid, 'record')} cannot be used")
 
     async def _watch_canary(self) -> None:
         async def settled() -> None:
@@ -297,7 +297,7 @@ class ImportRun:
         if isinstance(reason, ConfigError) and counters.attempts[RequestClass.CREATE]:
             # A source that broke off, say: what was sent stays, and the same command carries on once it is mended.
             reason = StopRun(str(reason))
-        ending = endings.judge(counts, tally, reason, open_batches, whole=self._reading.whole, job=self._job.name)
+        ending = endings.judge(counts, tally, reason, open_batches, whole=self._reading.whole)
         seconds = self._meter.seconds
         figures = {
             "requests": counters.requests,

@@ -25,6 +25,7 @@ from scalesync.ledger.jobs import JobStore
 from scalesync.ledger.store import SqliteLedger, StoredJob
 from scalesync.model import Aside, Finding, ImportSummary, Outgoing, Presence, RequestClass, RowState, Settled
 from scalesync.ports import JobSpec
+from scalesync.words import count
 
 
 async def run_rebuild(
@@ -58,7 +59,7 @@ async def _check_new(ledger: SqliteLedger, found: StoredJob | None, spec: JobSpe
     if not await ledger.checks(found).rebuilding():
         raise ConfigError(
             f"the ledger {ledger.path} holds job {found.name} already, and rebuild is for a lost one: mend it with"
-            f" scalesync verify --job {found.name} --fix, or name a new file with --ledger"
+            " verify --fix, or name a new file with --ledger"
         )
 
 
@@ -85,11 +86,9 @@ async def _rebuild(
         "peak_in_flight": connection.gate.peak_in_flight,
     }
     findings = sum(counts[name] for name in endings.FINDINGS)
-    message = f"{counts['pending']:,} records have no task: scalesync import sends them" if counts["pending"] else ""
-    if findings:
-        told = f"{findings} records need attention: scalesync failures --job {hold.job.name}"
-        message = f"{message}; {told}" if message else told
-    ending = endings.Ending(1 if findings else 0, not counts["pending"], message)
+    pending = counts["pending"]
+    message = f"{count(pending, 'record')} {'has' if pending == 1 else 'have'} no task" if pending else ""
+    ending = endings.Ending(1 if findings else 0, not pending, message)
     hold.complete, hold.exit_code, hold.figures = ending.complete, ending.exit_code, figures
     return endings.summary(hold.job.name, settings, counts, figures, ending)
 

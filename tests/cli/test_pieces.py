@@ -158,6 +158,12 @@ def test_people_are_told_what_to_do_next(capsys: pytest.CaptureFixture[str]) -> 
     text = capsys.readouterr().out
     assert "scalesync retry --job 'nightly run', then pipe the same input into the same import" in text
     assert "5 records pending: pipe the same input into the same import to carry on" in text
+    common = Common(profile="p", ledger=Path("my ledger.db"), base_url="http://h/v1", rate="5", allow_http=True)
+    results.show_import(replace(IMPORT, message="stopped"), Invocation(common))
+    text = capsys.readouterr().out
+    where = "--profile p --base-url http://h/v1 --ledger 'my ledger.db'"
+    assert f"2 in conflict: scalesync failures --job 'nightly run' {where} --allow-http\n" in text
+    assert f"scalesync retry --job 'nightly run' {where} --rate 5 --allow-http\n" in text
     results.show_export(EXPORT, Path("out"), Invocation())
     text = capsys.readouterr().out
     assert str(Path("out") / "manifest.json") in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import socket
 import sqlite3
@@ -66,6 +67,19 @@ def test_the_whole_loop(run: Run, served: Served, tmp_path: Path) -> None:
     status = run(*at(served, "status", "--json"))
     assert [job["job"] for job in status.json["jobs"]].count("first") == 1
     assert run(*at(served, "failures", "--json")).json == {"failures": []}
+
+
+@pytest.mark.parametrize("more", [(), ("--canary", "2")], ids=["plain", "canary"])
+def test_commands_to_copy_reach_the_same_ledger(
+    more: tuple[str, ...], run: Run, served: Served, tmp_path: Path
+) -> None:
+    (tmp_path / "bad.jsonl").write_text('{"attachment_type": "text"}\n{"attachment_type": "text", "n": 2}\n')
+    command = at(served, "import", "bad.jsonl", "--type", "categorization", "--job", "n d", "--ledger", "my.db", *more)
+    for _ in range(2):
+        ended = run(*command)
+        advised = [line.partition(": ")[2] for line in ended.out.splitlines() if ": scalesync " in line]
+        assert [line.split()[1] for line in advised] == ["failures", "retry"], ended.out
+        assert run(*shlex.split(advised[0])[1:]).out.startswith("n d, group failed-400-")
 
 
 def test_people_get_a_table_and_the_next_step(run: Run, served: Served, tmp_path: Path) -> None:

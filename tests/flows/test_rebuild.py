@@ -122,7 +122,7 @@ async def test_a_ledger_that_holds_the_job_is_refused(make_sandbox, bring, rebui
     await bring(sandbox, source, job="j")
     runs = ask_ledger("SELECT count(*) FROM runs")
     sandbox.journal.clear()
-    with pytest.raises(ConfigError, match="verify --job j --fix") as refusal:
+    with pytest.raises(ConfigError, match="verify --fix") as refusal:
         await rebuild(sandbox, source, job="j")
     assert refusal.value.exit_code == 2
     with pytest.raises(NameBound):

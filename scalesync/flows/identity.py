@@ -15,6 +15,7 @@ import orjson
 from scalesync.flows.options import ImportOptions
 from scalesync.model import Target
 from scalesync.ports import JobSpec
+from scalesync.records.remote import public_name, without_credentials
 from scalesync.records.template import Template
 
 STANDARD_INPUT = "-"
@@ -26,12 +27,13 @@ def import_job(options: ImportOptions, target: Target, template: Template) -> Jo
         "type": options.type,
         "project": options.project,
         "batch": options.batch,
-        "sources": [without_query(source) for source in options.sources],
+        "sources": [public_name(source) for source in options.sources],
     }
-    name = options.job or derived_name("import", target, identity, options.sources[0] if options.sources else "")
+    name = options.job or derived_name("import", target, identity, public_name(options.sources[0]))
     kept = asdict(replace(options, job=name, template=None, dry_run=False, yes=False, limit=None, rescan=False))
     kept["reclaim"] = sorted(options.reclaim)
     kept["template"] = template.as_mapping()
+    kept["sources"] = tuple(without_credentials(source) for source in options.sources)
     kept["folder"] = options.folder or str(Path.cwd())
     return JobSpec(name=name, command="import", target=target, identity=identity, settings=kept)
 
@@ -44,13 +46,8 @@ def derived_name(command: str, target: Target, identity: Mapping[str, Any], hint
     except TypeError:  # a file's name that is not UTF-8
         data = json.dumps(facts, sort_keys=True).encode()
     digest = hashlib.blake2b(data, digest_size=5).hexdigest()
-    stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(hint.split("?", maxsplit=1)[0]).stem).strip("-")[:32]
+    stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(hint).stem).strip("-")[:32]
     return "-".join(part for part in (command, stem, digest) if part)
-
-
-def without_query(source: str) -> str:
-    """A source as typed, a URL without its query: signatures change from day to day and are secrets."""
-    return source.split("?", 1)[0] if "://" in source else source
 
 
 def stored_options(settings: Mapping[str, Any]) -> ImportOptions:

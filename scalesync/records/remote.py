@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import re
 from typing import Any, BinaryIO, cast
-from urllib.parse import urlsplit
 
 from scalesync.errors import ConfigError, SourceError
 
@@ -19,11 +18,25 @@ def is_url(spec: str) -> bool:
     return bool(_SCHEME.match(spec)) and not spec.startswith("file://")
 
 
-def public_name(url: str) -> str:
-    """The URL without credentials, query and fragment."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}"
+def public_name(spec: str) -> str:
+    """A source as it may be shown: a URL without credentials, query and fragment; in a path they are plain letters."""
+    return re.split(r"[?#]", without_credentials(spec), maxsplit=1)[0] if is_url(spec) else spec
+
+
+def without_credentials(spec: str) -> str:
+    """A source as typed, a URL without user and password. A name before @ that has no password may be a container."""
+    if not is_url(spec):
+        return spec
+    scheme, _, rest = spec.partition("://")
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    user, _, host = authority.rpartition("@")
+    if not _is_web(spec) and ":" not in user:
+        return spec
+    return f"{scheme}://{host}{rest[len(authority) :]}"
+
+
+def _is_web(url: str) -> bool:
+    return url.partition("://")[0].lower() in _WEB
 
 
 class RemoteFile:
@@ -60,8 +73,7 @@ def open_url(url: str) -> BinaryIO:
 
 def expand_url(url: str) -> list[str]:
     """The URLs that a pattern with * or [ names, sorted; a plain URL names itself."""
-    scheme = url.partition("://")[0].lower()
-    if scheme in _WEB or not any(mark in url for mark in "*["):
+    if _is_web(url) or not any(mark in url for mark in "*["):
         return [url]
     name = public_name(url)
     system, path = _system(url)
@@ -99,5 +111,7 @@ def _trouble(error: Exception, name: str) -> SourceError:
     if isinstance(error, PermissionError):
         return SourceError("access is denied (credentials?)", name)
     status = getattr(error, "status", None)
+    if status in {401, 403}:
+        return SourceError(f"access is denied (status {status}); name it with credentials that hold", name)
     words = f"status {status}" if isinstance(status, int) else type(error).__name__
     return SourceError(f"cannot be read ({words})", name)

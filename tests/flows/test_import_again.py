@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
@@ -18,6 +19,7 @@ from scalesync.flows.options import ImportOptions
 from scalesync.ledger.store import SqliteLedger
 from scalesync.model import ImportSummary, Mode, Target
 from scalesync.ports import JobSpec
+from scalesync.records import sources
 from scalesync.sandbox import FaultRule
 from tests.conftest import FAST, KIND, PROJECT, letter
 from tests.flows.conftest import creates, requests
@@ -287,6 +289,38 @@ async def test_a_name_bound_to_something_else_is_refused_and_shows_both(make_san
     assert str(one) in str(refusal.value)
     assert str(other) in str(refusal.value)
     assert requests(sandbox) == seen
+
+
+async def test_credentials_of_an_address_are_neither_shown_nor_kept(
+    make_sandbox, bring, write_records, tmp_path, ask_ledger, monkeypatch
+):
+    pytest.importorskip("fsspec")
+    asked: list[str] = []
+    content = write_records(2).read_bytes()
+
+    def open_url(url: str) -> io.BytesIO:
+        asked.append(url)
+        return io.BytesIO(content)
+
+    monkeypatch.setattr(sources, "open_url", open_url)
+    sandbox = await make_sandbox()
+    typed = "http://user:hunter2@h.test/m{}.jsonl?sig=S"
+    assert (await bring(sandbox, typed.format(1), job="j")).created == 2
+    assert set(asked) == {typed.format(1)}
+    with pytest.raises(NameBound) as refusal:
+        await bring(sandbox, typed.format(2), job="j")
+    assert "http://h.test/m1.jsonl" in str(refusal.value)
+    derived = await bring(sandbox, "http://user:hunter2@h.test")
+    told = f"{refusal.value} {derived.job} {ask_ledger('SELECT identity, settings FROM jobs')}"
+    assert not any(secret in told for secret in ("user", "hunter2"))
+
+
+async def test_two_patterns_with_a_question_mark_are_two_jobs(make_sandbox, bring, write_records, tmp_path):
+    sandbox = await make_sandbox()
+    for name in ("a1.jsonl", "a22.jsonl"):
+        write_records(2, name)
+    one, two = [(await bring(sandbox, f"file://{tmp_path}/{glob}.jsonl")).job for glob in ("a?", "a??")]
+    assert one != two
 
 
 async def test_standard_input_needs_a_name(make_sandbox, bring, write_records):

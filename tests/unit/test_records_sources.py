@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from scalesync.errors import ConfigError, SourceError
 from scalesync.model import BadRecord, SourceRecord
+from scalesync.records.remote import public_name, without_credentials
 from scalesync.records.sources import ReadOptions, SourceFile, open_sources
 
 zstd = importlib.import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
@@ -342,6 +343,26 @@ def test_a_url_without_its_secrets(tmp_path: Path, site: str) -> None:
         opened(f"{site}/none.jsonl?sig=SECRET".replace("//", "//user:SECRET@"))
     assert "no such file" in str(caught.value)
     assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("spec", "shown", "kept"),
+    [
+        (
+            "https://user:pw@h.test:8/a@b.jsonl?sig=S#f",
+            "https://h.test:8/a@b.jsonl",
+            "https://h.test:8/a@b.jsonl?sig=S#f",
+        ),
+        ("https://TOKEN@h.test", "https://h.test", "https://h.test"),
+        ("s3://key:secret@bucket/a*.jsonl", "s3://bucket/a*.jsonl", "s3://bucket/a*.jsonl"),
+        ("abfss://box@account.test/a.csv", "abfss://box@account.test/a.csv", "abfss://box@account.test/a.csv"),
+        ("file:///data/a?.jsonl", "file:///data/a?.jsonl", "file:///data/a?.jsonl"),
+        ("data/user:x@a?.jsonl", "data/user:x@a?.jsonl", "data/user:x@a?.jsonl"),
+    ],
+)
+def test_what_is_shown_and_kept_of_a_source(spec: str, shown: str, kept: str) -> None:
+    assert public_name(spec) == shown
+    assert without_credentials(spec) == kept
 
 
 def test_globs_of_a_store() -> None:

@@ -92,9 +92,10 @@ def import_command(invocation: Invocation, /, **typed: Any) -> int:
     )
     settings = invocation.settings()
 
-    from scalesync.cli.results import show_import
+    from scalesync.cli.results import rehearsal_advice, show_import
     from scalesync.flows.ingest import run_import
 
     with invocation.display() as display:
         summary = run_async(run_import, options, settings, display)
-    return show_import(summary, invocation, piped="-" in options.sources)
+    advice = rehearsal_advice(summary) if options.dry_run else None
+    return show_import(summary, invocation, advice, piped="-" in options.sources)

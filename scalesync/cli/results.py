@@ -97,6 +97,16 @@ def import_advice(
     return lines
 
 
+def rehearsal_advice(summary: ImportSummary) -> list[str]:
+    """What to do after a dry run, one line each."""
+    lines = []
+    if kinds := findings(summary):
+        lines.append(f"{kinds}: mend the source, the template or the options, or they stay so")
+    if summary.pending:
+        lines.append(f"{count(summary.pending, 'record')} pending: the same command without --dry-run sends them")
+    return lines
+
+
 def findings(summary: ImportSummary) -> str:
     """How many records are failed, invalid and in conflict; empty when none is."""
     words = {"failed": "failed", "invalid": "invalid", "conflicts": "in conflict"}

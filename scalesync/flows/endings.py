@@ -9,7 +9,7 @@ from typing import Any
 
 from scalesync.config import Settings
 from scalesync.engine.dispatch import Tally
-from scalesync.errors import ConfigError, ScalesyncError
+from scalesync.errors import ConfigError, NameBound, ScalesyncError
 from scalesync.events import Observer
 from scalesync.flows.batches import BatchKeeper
 from scalesync.flows.plan import ImportPlan
@@ -112,9 +112,11 @@ async def finished_already(ledger: SqliteLedger, found: StoredJob, settings: Set
     return summary(found.name, settings, counts, NOTHING_DONE, Ending(1 if findings else 0, True, message))
 
 
-def bound_sentence(found: StoredJob, spec: JobSpec) -> str:
-    """What a name is bound to and what it was asked to be."""
-    return (
+def check_bound(found: StoredJob | None, spec: JobSpec) -> None:
+    """Raises NameBound when the job that has the name is another; the sentence shows both."""
+    if found is None or (found.command, dict(found.identity)) == (spec.command, dict(spec.identity)):
+        return
+    raise NameBound(
         f"the job name {spec.name} is bound to {found.command} {json.dumps(dict(found.identity), sort_keys=True)},"
         f" not to {spec.command} {json.dumps(dict(spec.identity), sort_keys=True)}; choose another --job name"
     )

@@ -17,7 +17,7 @@ import anyio
 from scalesync.config import Settings
 from scalesync.engine.dispatch import Dispatcher, EngineLimits
 from scalesync.engine.outbox import Outbox
-from scalesync.errors import BudgetUsed, ConfigError, NameBound, ScalesyncError, StopRun
+from scalesync.errors import BudgetUsed, ConfigError, ScalesyncError, StopRun
 from scalesync.events import Observer, Progress
 from scalesync.flows import endings
 from scalesync.flows.batches import BatchKeeper
@@ -28,9 +28,10 @@ from scalesync.flows.conflicts import ConflictPolicy
 from scalesync.flows.identity import import_job
 from scalesync.flows.options import ImportOptions
 from scalesync.flows.plan import ImportPlan, make_plan, unchanged
-from scalesync.flows.preflight import check_target, guard_spending, rehearse
+from scalesync.flows.preflight import check_target, guard_spending
 from scalesync.flows.prepare import Preparer, read_blocks
 from scalesync.flows.reading import Reading
+from scalesync.flows.rehearsal import rehearse
 from scalesync.flows.run import Meter, beat, guarded, remember, report, taking_signals
 from scalesync.flows.threads import in_daemon
 from scalesync.flows.wiring import Connection, connect
@@ -65,15 +66,12 @@ async def run_import(
     spec = import_job(options, settings.target, plan.template)
     if stored is not None:
         spec = replace(spec, name=stored.name, identity=stored.identity, settings=stored.settings)
-    if options.dry_run and not settings.ledger.exists():
-        return await rehearse(plan, spec, settings, observer, ledger=None, limits=limits)
+    if options.dry_run:
+        return await rehearse(plan, spec, settings, observer, limits=limits)
     ledger = SqliteLedger.open(settings.ledger, note=observer.note)
     try:
         found = await ledger.find_job(settings.target, spec.name)
-        if found is not None and (found.command, dict(found.identity)) != (spec.command, dict(spec.identity)):
-            raise NameBound(endings.bound_sentence(found, spec))
-        if options.dry_run:
-            return await rehearse(plan, spec, settings, observer, ledger=ledger, limits=limits)
+        endings.check_bound(found, spec)
         if found is not None and await unchanged(ledger, found, spec, plan):
             return await endings.finished_already(ledger, found, settings)
         memory = await ledger.paces(settings.target)

@@ -1,21 +1,17 @@
-"""What is found out before the first record is sent: key, project, type, spending; and the dry run."""
+"""What is found out before the first record is sent: key, project, type, spending."""
 
 from __future__ import annotations
 
 import sys
-from collections import Counter
-from collections.abc import Mapping, Sequence
 
 from scalesync.config import Settings
-from scalesync.engine.dispatch import EngineLimits
 from scalesync.errors import ConfigError, Refused
 from scalesync.events import Observer
-from scalesync.flows import endings
 from scalesync.flows.plan import ImportPlan
-from scalesync.flows.prepare import Peek, Preparer, read_blocks
-from scalesync.flows.wiring import Connection, connect
+from scalesync.flows.prepare import Preparer, read_blocks
+from scalesync.flows.wiring import Connection
 from scalesync.ledger.store import SqliteLedger
-from scalesync.model import ImportSummary, Mode, RecordState, RowState
+from scalesync.model import Mode
 from scalesync.ports import JobSpec
 
 FREE_NEW_TASKS = 1000
@@ -80,57 +76,3 @@ async def guard_spending(
             f"this makes more than {FREE_NEW_TASKS:,} new tasks with a live key and nobody at a terminal;"
             " add --yes to go ahead, or --max-new to bound it"
         )
-
-
-async def rehearse(
-    plan: ImportPlan,
-    spec: JobSpec,
-    settings: Settings,
-    observer: Observer,
-    *,
-    ledger: SqliteLedger | None,
-    limits: EngineLimits,
-) -> ImportSummary:
-    """--dry-run: read everything, ask the server what may be asked, write neither server nor ledger.
-
-    `pending` counts what a run would send or look up.
-    """
-    async with connect(settings, observer, task_type=plan.options.type, limits=limits) as connection:
-        await check_target(plan, connection)
-        requests = connection.transport.counters.requests
-    peek: Peek = _nothing_known if ledger is None else ledger.peeker(settings.target)
-    preparer = Preparer(plan.builder, None, plan.options.limit)
-    counts: Counter[str] = Counter()
-    sample: bytes | None = None
-    for number, source in enumerate(plan.sources, start=1):
-        if preparer.full:
-            break
-        async for block in read_blocks(source.blocks()):
-            prepared = await preparer.prepare(number, block)
-            known = await peek([record.key for record in prepared.records])
-            for record in prepared.records:
-                sample = sample or record.body
-                state = known[record.key][0] if record.key in known else None
-                counts[endings.counted(state)] += 1
-            for aside in prepared.asides:
-                counts[endings.counted(aside.state)] += 1
-                if aside.state is RecordState.INVALID and counts["invalid"] <= 3:
-                    observer.note(f"{source.name}:{aside.line}: {aside.reason}")
-            if preparer.full:
-                break
-    if sample is not None:
-        observer.note(f"the first task would be: {sample.decode('utf-8', 'replace')[:2000]}")
-    figures = {
-        "requests": requests,
-        "retries": 0,
-        "throttled": 0,
-        "seconds": 0.0,
-        "tasks_per_second": 0.0,
-        "peak_in_flight": 0,
-    }
-    ending = endings.Ending(0, False, "dry run: nothing was sent and nothing was written")
-    return endings.summary(spec.name, settings, counts, figures, ending)
-
-
-async def _nothing_known(keys: Sequence[str]) -> Mapping[str, tuple[RowState, bytes]]:
-    return {}

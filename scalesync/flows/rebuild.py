@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from scalesync.config import Settings
 from scalesync.engine.dispatch import EngineLimits
-from scalesync.errors import ConfigError, NameBound
+from scalesync.errors import ConfigError
 from scalesync.events import Observer, Progress
 from scalesync.flows import endings
 from scalesync.flows.conflicts import ConflictPolicy
@@ -54,8 +54,7 @@ async def run_rebuild(
 async def _check_new(ledger: SqliteLedger, found: StoredJob | None, spec: JobSpec) -> None:
     if found is None:
         return
-    if (found.command, dict(found.identity)) != (spec.command, dict(spec.identity)):
-        raise NameBound(endings.bound_sentence(found, spec))
+    endings.check_bound(found, spec)
     if not await ledger.checks(found).rebuilding():
         raise ConfigError(
             f"the ledger {ledger.path} holds job {found.name} already, and rebuild is for a lost one: mend it with"

@@ -56,6 +56,19 @@ def open_ledger(
     return connection
 
 
+def check_place(path: Path) -> None:
+    """Raises LedgerUnusable where a new ledger could not be made; makes none."""
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise LedgerUnusable(_no_folder(path))
+    if not os.access(folder, os.W_OK):
+        raise LedgerUnusable(f"the folder of the ledger {path} is read-only; make it writable or name another ledger")
+
+
+def _no_folder(path: Path) -> str:
+    return f"the folder of the ledger {path} does not exist; create it first"
+
+
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     try:
         migrate(Database(connection))
@@ -70,7 +83,7 @@ def _create_private(path: Path) -> None:
         if path.is_dir():
             raise LedgerUnusable(f"the ledger {path} is a folder; name a file with --ledger") from None
     except FileNotFoundError:
-        raise LedgerUnusable(f"the folder of the ledger {path} does not exist; create it first") from None
+        raise LedgerUnusable(_no_folder(path)) from None
 
 
 def _set_journal(connection: sqlite3.Connection, path: Path, note: Callable[[str], None], patience_s: float) -> None:

@@ -251,6 +251,16 @@ def count(db: sqlite3.Connection, target: int, job: int) -> dict[str, int]:
     return counts
 
 
+def count_homes(db: sqlite3.Connection, job: int) -> dict[str, int]:
+    """The job's own rows by counted state."""
+    counts: dict[str, int] = {}
+    of_job = "WHERE target=(SELECT target FROM jobs WHERE id=?) AND job=?"
+    for state, number in db.execute(f"SELECT state, count(*) FROM rows {of_job} GROUP BY 1", (job, job)):
+        name = counted_state(state)
+        counts[name] = counts.get(name, 0) + number
+    return counts
+
+
 COUNTED = {
     RowState.PENDING: "pending",
     RowState.SENDING: "pending",

@@ -17,6 +17,7 @@ from scalesync.ledger import paces, report, rows
 from scalesync.ledger.checks import CheckStore
 from scalesync.ledger.connection import open_ledger
 from scalesync.ledger.jobs import JobStore
+from scalesync.ledger.states import Known
 from scalesync.ledger.writer import Writer
 from scalesync.model import JsonObject, RequestClass, RowState, Target
 from scalesync.ports import JobSpec
@@ -108,6 +109,24 @@ class SqliteLedger:
             return await self._writer.read(lambda db: work(db, keys))
 
         return peek
+
+    def lookup(
+        self, target: Target, job: StoredJob | None
+    ) -> Callable[[Sequence[str]], Awaitable[Mapping[str, Known]]]:
+        """What admitting records to a job would find of their keys; None for a job that is not there yet."""
+
+        def work(db: sqlite3.Connection, keys: Sequence[str]) -> Mapping[str, Known]:
+            number = _known_target(db, target)
+            return {} if number is None else rows.load(db, number, 0 if job is None else job.id, keys)
+
+        async def look(keys: Sequence[str]) -> Mapping[str, Known]:
+            return await self._writer.read(lambda db: work(db, keys))
+
+        return look
+
+    async def homes(self, job: StoredJob | None) -> Mapping[str, int]:
+        """The rows of a job by counted state."""
+        return {} if job is None else await self._writer.read(lambda db: rows.count_homes(db, job.id))
 
     async def open_job(self, spec: JobSpec, *, beside: bool = False) -> JobStore:
         """Bind the name at first use, take the lease, begin a run.

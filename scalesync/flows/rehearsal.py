@@ -1,0 +1,148 @@
+"""--dry-run: what a run would count, without a write to server or ledger.
+
+Each record makes the move that admitting it would make; those that would be sent or looked up count as pending. Rows of
+the job that the sources no longer hold stay counted, as they do in a run.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+from scalesync.config import Settings
+from scalesync.engine.dispatch import EngineLimits
+from scalesync.events import Observer
+from scalesync.flows import endings
+from scalesync.flows.batches import BatchKeeper
+from scalesync.flows.plan import ImportPlan
+from scalesync.flows.preflight import check_target
+from scalesync.flows.prepare import Prepared, Preparer, read_blocks
+from scalesync.flows.wiring import Connection, connect
+from scalesync.ledger.connection import check_place
+from scalesync.ledger.states import Known, admit
+from scalesync.ledger.store import SqliteLedger
+from scalesync.model import ImportSummary, JsonObject, Outgoing, RecordState
+from scalesync.ports import JobSpec, Verb
+from scalesync.records.sources import SourceFile
+
+SHOWN_INVALID = 3
+SHOWN_BODY = 2000
+
+Lookup = Callable[[Sequence[str]], Awaitable[Mapping[str, Known]]]
+
+
+async def rehearse(
+    plan: ImportPlan, spec: JobSpec, settings: Settings, observer: Observer, *, limits: EngineLimits
+) -> ImportSummary:
+    """Read everything, ask the server what may be asked, write nothing. Raises what the run would at its start."""
+    async with (
+        _ledger(spec, settings, observer) as (lookup, homes),
+        connect(settings, observer, task_type=plan.options.type, limits=limits) as connection,
+    ):
+        await check_target(plan, connection)
+        rehearsal = Rehearsal(plan, connection, observer, lookup, homes)
+        await rehearsal.read()
+        figures = {**endings.NOTHING_DONE, "requests": connection.transport.counters.requests}
+    if rehearsal.first is not None:
+        body = rehearsal.first.body.decode("utf-8", "replace")[:SHOWN_BODY]
+        observer.note(f"the first task would be: {body}")
+    counts = rehearsal.counts
+    findings = rehearsal.lost or any(counts[name] for name in endings.FINDINGS)
+    ending = endings.Ending(int(findings), False, "dry run: nothing was sent and nothing was written")
+    return endings.summary(spec.name, settings, counts, figures, ending)
+
+
+@asynccontextmanager
+async def _ledger(
+    spec: JobSpec, settings: Settings, observer: Observer
+) -> AsyncIterator[tuple[Lookup, Mapping[str, int]]]:
+    """How to look keys up, and the job's own rows by counted state; a ledger that is not there is not made."""
+    if not settings.ledger.exists():
+        check_place(settings.ledger)
+        yield _nothing_known, {}
+        return
+    ledger = SqliteLedger.open(settings.ledger, note=observer.note)
+    try:
+        found = await ledger.find_job(settings.target, spec.name)
+        endings.check_bound(found, spec)
+        yield ledger.lookup(settings.target, found), await ledger.homes(found)
+    finally:
+        ledger.close()
+
+
+class Rehearsal:
+    """Counts what a run would count. homes: the job's rows by counted state. first: the first record to be sent."""
+
+    def __init__(
+        self,
+        plan: ImportPlan,
+        connection: Connection,
+        observer: Observer,
+        lookup: Lookup,
+        homes: Mapping[str, int],
+    ) -> None:
+        self.counts: Counter[str] = Counter(homes)
+        self.first: Outgoing | None = None
+        self.lost = False
+        self._plan = plan
+        self._now_ms = connection.platform.server_now_ms
+        self._batches = BatchKeeper(_Unwritten(connection), connection.call)
+        self._observer = observer
+        self._lookup = lookup
+        self._unmet: Counter[str] = Counter(homes)
+
+    async def read(self) -> None:
+        """Read the sources as far as a run would."""
+        preparer = Preparer(self._plan.builder, None, self._plan.options.limit)
+        for number, source in enumerate(self._plan.sources, start=1):
+            async for block in read_blocks(source.blocks()):
+                await self._take(source, await preparer.prepare(number, block))
+                if preparer.full:
+                    return
+        self.lost = self._unmet["pending"] > 0
+        self.counts["gone"] = self._unmet.total()
+
+    async def _take(self, source: SourceFile, prepared: Prepared) -> None:
+        records = await self._batches.admit(prepared)
+        known = await self._lookup([record.key for record in records])
+        for record in records:
+            self._count(record, known.get(record.key))
+        for aside in prepared.asides:
+            self.counts[endings.counted(aside.state)] += 1
+            if aside.state is RecordState.INVALID and self.counts["invalid"] <= SHOWN_INVALID:
+                self._observer.note(f"{source.name}:{aside.line}: {aside.reason}")
+
+    def _count(self, record: Outgoing, known: Known | None) -> None:
+        move = admit(known, record.content, self._now_ms, recheck=self._plan.recheck)
+        if known is not None and known.home:
+            before = endings.counted(known.state)
+            self.counts[before] -= 1
+            self._unmet[before] -= 1
+        state = move.state or (None if known is None else known.state)
+        self.counts[endings.counted(move.aside if move.aside is RecordState.CHANGED else state)] += 1
+        if self.first is None and move.verb is not Verb.SKIP:
+            self.first = record
+
+
+class _Unwritten:
+    """The batches of the server, those that a run would make included."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._platform = connection.platform
+
+    async def know_project(self, name: str) -> None:
+        """What a project says is needed to compare tasks, which a dry run does not."""
+
+    async def batch(self, name: str) -> JsonObject | None:
+        return await self._platform.batch(name)
+
+    async def create_batch(self, name: str, project: str) -> bool:
+        return True
+
+    async def finalize_batch(self, name: str) -> None:
+        raise AssertionError("a dry run finalizes nothing")
+
+
+async def _nothing_known(keys: Sequence[str]) -> Mapping[str, Known]:
+    return {}

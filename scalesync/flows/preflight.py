@@ -35,7 +35,12 @@ async def _look(plan: ImportPlan, connection: Connection) -> None:
     options = plan.options
     if options.project:
         project = options.project
-        await call(lambda: platform.check_project(project))
+        try:
+            await call(lambda: platform.check_project(project))
+        except ConfigError:
+            # At a wrong address nothing is found: the list, which every account has, tells that from a wrong name.
+            await call(lambda: platform.page({"limit": 1}, None))
+            raise
     else:
         await call(lambda: platform.page({"limit": 1}, None))
     if options.batch and "{" not in options.batch:

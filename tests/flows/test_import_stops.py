@@ -195,6 +195,17 @@ async def test_many_new_live_tasks_without_a_terminal_want_yes(make_sandbox, bri
     ).created == 1001
 
 
+@pytest.mark.parametrize("project", [PROJECT, None])
+async def test_an_address_without_the_v1_root_is_told_as_such(
+    project, make_sandbox, settings_for, notebook, write_records
+):
+    sandbox = await make_sandbox()
+    options = ImportOptions(sources=(str(write_records(1)),), type=KIND, project=project)
+    settings = replace(settings_for(sandbox), base_url=sandbox.base_url.removesuffix("/v1"))
+    with pytest.raises(ConfigError, match="check the API address"):
+        await run_import(options, settings, notebook, limits=FAST, signals=False)
+
+
 # --- the dry run -----------------------------------------------------------------------------------
 
 

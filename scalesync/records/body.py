@@ -16,6 +16,7 @@ from scalesync.records.jsonvalue import dumps, kind, strict_loads
 from scalesync.records.template import Template
 
 _PLACES = ("project", "batch")
+_LENT = frozenset({"type", *_PLACES})  # what an expression may name although the record has no such column
 MOST_SHAPES = 1024  # records whose columns all differ must not fill the memory
 
 
@@ -57,13 +58,23 @@ class BodyBuilder:
         self._unique_id = None if expression is None else _expression(expression, "unique-id")
         if self._unique_id is not None and not self._unique_id.names:
             raise ConfigError(f'--unique-id "{expression}" names no column: all records would have the same id')
-        # What an expression may name although the record has no such column.
         names = {*(self._unique_id.names if self._unique_id else ()), *(self._batch.names if self._batch else ())}
-        self._lends = bool(names & {"type", *_PLACES})
+        self._lends = bool(names & _LENT)
+        self._borrows = self._unique_id is not None and not any(map(self._moves, self._unique_id.names))
         self._shapes: dict[tuple[str, ...], int] = {}
 
+    def _moves(self, name: str) -> bool:
+        """Whether what an expression names can differ from record to record, even if no record has such a column."""
+        if name not in _LENT:
+            return True
+        own = self._template.as_mapping()["task"].get(name)
+        named = [*(Expression(own).names if type(own) is str else ())]
+        if name == "batch" and self._batch is not None:
+            named += self._batch.names
+        return not _LENT.issuperset(named)
+
     def build(self, record: SourceRecord, source: int) -> Outgoing:
-        """The create call for one record. Raises RecordError with the reason in one sentence."""
+        """The create call for one record. Raises RecordError with the reason in one sentence, ConfigError for all."""
         template = self._template
         value = template.decode(record.value) if template.json_columns else record.value
         filled = template.fill(value)
@@ -75,7 +86,7 @@ class BodyBuilder:
         batch = self._batch_of(body, filled, kept, self._lend(value, project, None))
         try:
             content = content_hash(project, self.spec.type, record.value)
-            key = self._key(self._lend(value, project, batch), content)
+            key = self._key(self._lend(value, project, batch), value, content)
             body["unique_id"] = key
             data = dumps(body)
             if batch is not None:
@@ -138,11 +149,17 @@ class BodyBuilder:
             given = own if own is not None else filled.get("batch")
         return _settle(body, "batch", given)
 
-    def _key(self, record: JsonObject, content: bytes) -> str:
-        """The unique_id: the record's own, else from the expression, else derived from the content."""
+    def _key(self, record: JsonObject, own: JsonObject, content: bytes) -> str:
+        """The unique_id: the record's own, else from the expression, else derived from the content.
+
+        own: the record without what is lent to it. Raises ConfigError where all records would have the same.
+        """
         if "unique_id" in record:
             return _name(record["unique_id"], "unique_id")
         if self._unique_id is not None:
+            if self._borrows and not any(name in own for name in self._unique_id.names):
+                text = self._unique_id.text
+                raise ConfigError(f'--unique-id "{text}" names no column of this record: all such would have one id')
             return _name(self._unique_id.fill(record), "unique_id")
         return derived_unique_id(content)
 

@@ -253,3 +253,26 @@ def test_the_batch_of_a_record_that_cannot_be_built_is_told_where_it_can_be() ->
         with pytest.raises(RecordError):
             builder.build(record, 1)
         assert builder.batch_of(record) == told
+
+
+@pytest.mark.parametrize(
+    ("spec", "template", "record", "key"),
+    [
+        ({"unique_id": "{project}", "project": "p"}, {}, {"a": 1}, None),
+        ({"unique_id": "{type}-{batch}", "batch": "b-{project}", "project": "p"}, {}, {"a": 1}, None),
+        ({"unique_id": "{project}", "project": "p", "batch": "{a}"}, {}, {"a": 1}, None),
+        ({"unique_id": "{project}"}, {}, {"project": "own"}, "own"),
+        ({"unique_id": "{batch}", "batch": "b-{a}"}, {}, {"a": 1}, "b-1"),
+        ({"unique_id": "{batch}"}, {"task": {"batch": "t-{a}"}}, {"a": 1}, "t-1"),
+        ({"unique_id": "{project}-{a}", "project": "p"}, {}, {"a": 1}, "p-1"),
+        ({"unique_id": "{project}", "project": "p"}, {}, {"unique_id": "u"}, "u"),
+    ],
+)
+def test_an_expression_without_a_column_is_refused_unless_the_record_has_one_of_that_name(
+    spec: dict[str, str], template: dict[str, Any], record: dict[str, Any], key: str | None
+) -> None:
+    if key is not None:
+        assert build(record, template, **spec).key == key
+        return
+    with pytest.raises(ConfigError, match="names no column of this record"):
+        build(record, template, **spec)

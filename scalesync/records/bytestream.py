@@ -88,11 +88,12 @@ class ByteStream:
     """Iterates over the decompressed UTF-8 text of `raw`, in pieces of at most a few hundred kilobytes.
 
     damage: after the last piece, one sentence when the compressed data was broken, else None; all that
-    could be read before the damage has been given. The byte order mark is dropped.
+    could be read before the damage has been given. packed: whether it was compressed. The byte order mark is dropped.
     """
 
     def __init__(self, raw: Any, progress: Progress, encoding: str = "utf-8") -> None:
         self.damage: str | None = None
+        self.packed = False
         self._raw = raw
         self.progress = progress
         self._encoding = encoding
@@ -120,6 +121,7 @@ class ByteStream:
         pieces = _fill(self._raw_pieces(), 4)
         first = next(pieces, b"")
         whole = _chain(first, pieces)
+        self.packed = first.startswith((GZIP, ZSTD))
         if first.startswith(GZIP):
             return self._gunzip(whole)
         if first.startswith(ZSTD):

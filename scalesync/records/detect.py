@@ -51,17 +51,19 @@ def is_packed(name: str) -> bool:
     return name.lower().endswith(_PACKED)
 
 
-def detect(name: str, head: bytes, complete: bool, said: str | None, table: bool) -> str:
-    """One of FORMATS. head: the first unpacked bytes; table: the caller named a delimiter or a header.
+def detect(name: str, head: bytes, complete: bool, said: str | None, table: bool, *, packed: bool = False) -> str:
+    """One of FORMATS. head: the first unpacked bytes; packed: they were compressed.
 
+    table: the caller named a delimiter or a header.
     Raises SourceError when the content is binary rubbish, contradicts the name, or tells nothing.
     """
     wanted = said or suffix_format(name) or ("csv" if table else None)
     if head.startswith(_PARQUET):
         if wanted in (None, "parquet"):
             return "parquet"
-        raise SourceError(f"is a Parquet file, not {_word(wanted)}; set the format to parquet", name)
-    if not head and not (wanted == "parquet" or is_packed(name)):
+        raise SourceError(f"is a Parquet file, not {_word(wanted)}; give --input-format parquet", name)
+    # Nothing at all under a packed name is a download that came to nothing; nothing inside is an empty file.
+    if not head and wanted != "parquet" and ((packed and complete) or not is_packed(name)):
         return wanted or "jsonl"
     _refuse_binary(name, head, wanted)
     if wanted == "parquet":
@@ -78,7 +80,7 @@ def detect(name: str, head: bytes, complete: bool, said: str | None, table: bool
     if looks_like_table(Sample(head.decode("utf-8", "replace"), complete)):
         return "csv"
     raise SourceError(
-        "neither its name nor its content tells the format; set it to jsonl, json, csv, tsv or parquet", name
+        "neither its name nor its content tells the format; give --input-format jsonl, json, csv, tsv or parquet", name
     )
 
 

@@ -207,9 +207,9 @@ class _Reader(NamedTuple):
 
 def _reader(opener: Open, name: str, options: ReadOptions, size: int | None, pipe: bool = False) -> _Reader:
     """Look at the head and bind the reader that fits. Raises SourceError when none does."""
-    head, complete = _head(opener, options.encoding, eager=not pipe)
+    head, complete, packed = _head(opener, options.encoding, eager=not pipe)
     table = options.header is not None or options.delimiter is not None
-    kind = detect(name, head, complete, options.format, table)
+    kind = detect(name, head, complete, options.format, table, packed=packed)
     if kind == "parquet":
         if not pipe:
             check_parquet(opener, name)
@@ -232,8 +232,8 @@ def _seek_line(opener: Open, encoding: str, marks: Sequence[Mark]) -> Fingerprin
         raw.close()
 
 
-def _head(opener: Open, encoding: str, eager: bool) -> tuple[bytes, bool]:
-    """The first unpacked bytes, and whether they are all. Not eager: one line of a slow pipe is enough."""
+def _head(opener: Open, encoding: str, eager: bool) -> tuple[bytes, bool, bool]:
+    """The first unpacked bytes, whether they are all, whether they were packed. Not eager: one line is enough."""
     raw = opener()
     try:
         parts: list[bytes] = []
@@ -243,8 +243,8 @@ def _head(opener: Open, encoding: str, eager: bool) -> tuple[bytes, bool]:
             parts.append(piece)
             size += len(piece)
             if size >= HEAD or (not eager and b"\n" in piece):
-                return b"".join(parts), False
-        return b"".join(parts), stream.damage is None
+                return b"".join(parts), False, stream.packed
+        return b"".join(parts), stream.damage is None, stream.packed
     finally:
         raw.close()
 

@@ -75,7 +75,8 @@ def test_fingerprint_tells_changes(tmp_path: Path) -> None:
         ("a.jsonl.gz", b"", "is empty"),
         ("a.parquet", b"", "is empty"),
         ("a.txt", b"just some words\nand more of them\n", "neither its name nor its content"),
-        ("a", b"one\ntwo\n", "neither its name nor its content"),
+        ("a", b"one\ntwo\n", "neither its name nor its content tells the format; give --input-format"),
+        ("a.jsonl.gz", gzip.compress(b"")[:12], "is empty"),
     ],
 )
 def test_what_is_no_source_is_told_before_reading(tmp_path: Path, name: str, content: bytes, words: str) -> None:
@@ -85,6 +86,14 @@ def test_what_is_no_source_is_told_before_reading(tmp_path: Path, name: str, con
         opened(path)
     assert caught.value.exit_code == 2
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.csv.gz", "a.gz", "a.jsonl.zst", "a"])
+def test_an_empty_file_has_no_records_packed_or_not(tmp_path: Path, name: str) -> None:
+    packers = {".gz": gzip.compress, ".zst": zstd.compress}
+    (tmp_path / name).write_bytes(packers.get(Path(name).suffix, bytes)(b""))
+    (source,) = opened(tmp_path / name)
+    assert items(source) == []
 
 
 def test_missing_things(tmp_path: Path) -> None:

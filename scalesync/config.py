@@ -33,6 +33,7 @@ PROFILE_KEYS: dict[str, tuple[type, ...]] = {
     "concurrency": (str, int),
     "ledger": (str,),
 }
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")  # as people name environment variables; keys hold small letters
 # the grammar of engine.limiter.parse_rate, which lies above this module; one non-zero digit is a must
 _RATE = re.compile(r"auto|(?=[^/]*[1-9])(?:\d+(?:\.\d*)?|\.\d+)\s*(?:/\s*(?:s|sec|second|m|min|minute|h|hour))?")
 
@@ -172,34 +173,41 @@ def _find_key(
     profile: Mapping[str, Any], name: str | None, account: str, environ: Mapping[str, str], *, ask: bool
 ) -> str:
     variable = profile.get("api_key_env")
-    key = environ.get("SCALE_API_KEY") or (environ.get(variable) if variable else None)
-    if key or not ask:
-        return _checked_key(key) if key else ""
+    for source in ("SCALE_API_KEY", variable):
+        if source and (key := environ.get(source)):
+            return _checked_key(key, "SCALE_API_KEY" if source != variable else f"profile {name!r}: api_key_env")
+    if not ask:
+        return ""
     if "api_key_command" in profile:
-        return _checked_key(_key_from_command(profile["api_key_command"], name))
+        where = f"profile {name!r}: api_key_command"
+        return _checked_key(_key_from_command(profile["api_key_command"], where), where)
     if variable:
-        raise ConfigError(f"profile {name!r} takes the API key from {variable}, which is not set")
-    key = _key_from_keyring(account)
-    if key:
-        return _checked_key(key)
+        raise ConfigError(_not_set(name, variable))
+    if key := _key_from_keyring(account):
+        return _checked_key(key, "system keyring")
     raise ConfigError(
         "no API key: set SCALE_API_KEY, or name a source in a profile (api_key_env or api_key_command), or put "
         f"it into the system keyring (`keyring set scalesync {account}`, with scalesync[keyring] installed)"
     )
 
 
-def _checked_key(key: str) -> str:
+def _not_set(profile: str | None, variable: str) -> str:
+    if _VARIABLE.fullmatch(variable):
+        return f"profile {profile!r} takes the API key from {variable}, which is not set"
+    # Keys are put there by mistake, so what does not look like a name is not shown.
+    told = f"profile {profile!r}: api_key_env names no variable that is set"
+    return f"{told}; give it the name of one, such as SCALE_API_KEY, and never the key itself"
+
+
+def _checked_key(key: str, where: str) -> str:
     if not key:
-        raise ConfigError("the API key is empty")
+        raise ConfigError(f"{where}: the API key is empty; it must print the key and nothing else")
     if not key.isascii() or not key.isprintable() or " " in key:
-        raise ConfigError(
-            "the API key holds a space, a line break or a character outside ASCII; was more than the key copied?"
-        )
+        raise ConfigError(f"{where}: the API key holds a space, line break or non-ASCII letter; was too much copied?")
     return key
 
 
-def _key_from_command(command: str, name: str | None) -> str:
-    where = f"profile {name!r}: api_key_command"
+def _key_from_command(command: str, where: str) -> str:
     try:
         words = shlex.split(command)
     except ValueError as error:

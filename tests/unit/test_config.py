@@ -116,6 +116,14 @@ def test_the_key_comes_from_a_variable_that_the_profile_names() -> None:
     assert both.api_key == KEY
 
 
+@pytest.mark.parametrize("value", ["test_realkey", "live_0123456789abcdef", "sk-ABC", "MY KEY", "0ABC"])
+def test_a_key_in_place_of_a_variables_name_is_not_shown(value: str) -> None:
+    profile(f'api_key_env = "{value}"')
+    told = refused(profile="work", environ={})
+    assert value not in told
+    assert "profile 'work': api_key_env names no variable that is set" in told
+
+
 def command_profile(script: str) -> None:
     Path("say_key.py").write_text(script, "utf-8")
     profile(f"api_key_command = \"'{Path(sys.executable).as_posix()}' say_key.py 'a b'\"")
@@ -130,7 +138,7 @@ def test_the_key_comes_from_a_command_run_without_a_shell() -> None:
     ("script", "says"),
     [
         (f"import sys; print('{KEY}'); print('{KEY}', file=sys.stderr); sys.exit(4)", "exit code 4"),
-        ("", "empty"),
+        ("", "profile 'work': api_key_command: the API key is empty"),
         (f"print('{KEY}'); print('more')", "API key holds"),
         (f"import sys; sys.stdout.buffer.write(b'\\xff{KEY}')", "API key holds"),
     ],

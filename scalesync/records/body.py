@@ -52,12 +52,13 @@ class BodyBuilder:
         batch = spec.batch if spec.batch is not None else sets.pop("batch", None)
         for place in _PLACES:
             sets.pop(place, None)
-        self._batch = None if batch is None else _expression(batch, "batch")
+        self._batch = None if batch is None else _expression(batch, "--set batch" if spec.batch is None else "--batch")
         self._sets = sets
         expression = spec.unique_id if spec.unique_id is not None else spec.template.unique_id
-        self._unique_id = None if expression is None else _expression(expression, "unique-id")
+        where = "--unique-id" if spec.unique_id is not None else "unique_id of the template"
+        self._unique_id = None if expression is None else _expression(expression, where)
         if self._unique_id is not None and not self._unique_id.names:
-            raise ConfigError(f'--unique-id "{expression}" names no column: all records would have the same id')
+            raise ConfigError(f'{where} "{expression}" names no column: all records would have the same id')
         names = {*(self._unique_id.names if self._unique_id else ()), *(self._batch.names if self._batch else ())}
         self._lends = bool(names & _LENT)
         self._borrows = self._unique_id is not None and not any(map(self._moves, self._unique_id.names))
@@ -191,8 +192,10 @@ def _name(value: Any, what: str) -> str:
 
 
 def _expression(text: Any, what: str) -> Expression:
-    if type(text) is not str or not text:
-        raise ConfigError(f"{what} is a text that is not empty")
+    if type(text) is not str:
+        raise ConfigError(f"{what} is {kind(text)}; give a text")
+    if not text:
+        raise ConfigError(f"{what} is empty; give a text or leave it out")
     try:
         return Expression(text)
     except ConfigError as error:

@@ -276,3 +276,20 @@ def test_an_expression_without_a_column_is_refused_unless_the_record_has_one_of_
         return
     with pytest.raises(ConfigError, match="names no column of this record"):
         build(record, template, **spec)
+
+
+@pytest.mark.parametrize(
+    ("spec", "template", "told"),
+    [
+        ({"batch": ""}, {}, "--batch is empty; give a text"),
+        ({"sets": {"batch": 5}}, {}, "--set batch is a number; give a text"),
+        ({"unique_id": ""}, {}, "--unique-id is empty"),
+        ({"unique_id": "const"}, {}, '--unique-id "const" names no column'),
+        ({}, {"task": {"unique_id": ""}}, "unique_id of the template is empty"),
+    ],
+)
+def test_what_cannot_be_an_expression_is_told_with_its_place(
+    spec: dict[str, Any], template: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(ConfigError, match=told):
+        build({"a": 1}, template, **spec)

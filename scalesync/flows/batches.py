@@ -33,18 +33,22 @@ class BatchKeeper:
         self._api = api
         self._call = call
         self._known: set[str] = set()
+        self._missing: set[str] = set()
 
     async def ensure(self, name: str, project: str | None) -> None:
         """Make the batch unless it exists. Raises ConfigError when it cannot be used for this project."""
         if name not in self.projects:
             try:
-                found = await self._call(lambda: self._api.batch(name)) or await self._create(name, project)
+                found = await self._find(name) or await self._create(name, project)
             except Refused as error:
                 raise ConfigError(str(error)) from error
             self.projects[name] = found.get("project")
         theirs = self.projects[name]
         if project is not None and theirs is not None and theirs != project:
             raise ConfigError(f"batch {name!r} belongs to project {theirs!r}, not to {project!r}")
+
+    async def _find(self, name: str) -> JsonObject | None:
+        return None if name in self._missing else await self._call(lambda: self._api.batch(name))
 
     async def _know(self, project: str) -> None:
         """Have the platform read a project once: what it says is needed to compare tasks in it."""
@@ -55,6 +59,7 @@ class BatchKeeper:
 
     async def _create(self, name: str, project: str | None) -> JsonObject:
         if project is None:
+            self._missing.add(name)
             raise ConfigError(f"batch {name!r} does not exist, and without a project it cannot be created")
         if await self._call(lambda: self._api.create_batch(name, project)):
             self.created.append(name)

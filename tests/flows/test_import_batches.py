@@ -74,6 +74,16 @@ async def test_a_batch_without_any_project_makes_its_records_invalid(make_sandbo
     assert (summary.created, summary.invalid) == (1, 1)
 
 
+async def test_a_missing_batch_is_asked_for_once_and_made_for_the_first_record_with_a_project(
+    make_sandbox, bring, write_records
+):
+    sandbox = await make_sandbox()
+    rows = [*(letter(n) for n in range(5)), letter(5, project=PROJECT), letter(6)]
+    summary = await bring(sandbox, write_records(rows), project=None, batch="b")
+    assert (summary.created, summary.invalid) == (2, 5)
+    assert [seen.method for seen in sandbox.journal.of("batch")] == ["GET", "GET", "POST"]
+
+
 async def test_a_batch_is_finalized_when_all_of_its_records_are_in(make_sandbox, bring, write_records, notebook):
     sandbox = await rapid(make_sandbox)
     summary = await bring(sandbox, write_records(30), project="quick", batch="b", finalize=True)

@@ -24,6 +24,7 @@ from scalesync.flows.plan import make_plan
 from scalesync.flows.refresh import refresh_job
 from scalesync.ledger.store import SqliteLedger, StoredJob
 from scalesync.model import ImportSummary, RowState
+from scalesync.words import be, count
 
 
 async def run_retry(
@@ -66,7 +67,7 @@ async def run_retry(
     finally:
         ledger.close()
     if not errored:
-        observer.note(f"{left} failed records are sent again")
+        observer.note(f"{count(left, 'failed record')} {be(left)} sent again")
     return await run_import(replace(options, yes=yes), settings, observer, limits=limits, stored=found, signals=signals)
 
 

@@ -79,7 +79,7 @@ def test_commands_to_copy_reach_the_same_ledger(
         ended = run(*command)
         advised = [line.partition(": ")[2] for line in ended.out.splitlines() if ": scalesync " in line]
         assert [line.split()[1] for line in advised] == ["failures", "retry"], ended.out
-        assert run(*shlex.split(advised[0])[1:]).out.startswith("n d, group failed-400-")
+        assert run(*shlex.split(advised[0])[1:]).out.startswith("n d (test), group failed-400-")
 
 
 def test_people_get_a_table_and_the_next_step(run: Run, served: Served, tmp_path: Path) -> None:
@@ -306,7 +306,7 @@ def test_failures_of_standard_input_go_no_circle(run: Run, served: Served, tmp_p
     command = at(served, "import", "-", "--type", "categorization", "--project", PROJECT, "--job", "piped")
     ended = run(*command, stdin=typed)
     assert ended.code == 1
-    assert "scalesync retry --job piped, then pipe the same input into the same import" in ended.out
+    assert f"retry --job piped --base-url {served.base_url}, then pipe the same input into the same import" in ended.out
     failures = run(*at(served, "failures", "--out", "failed.jsonl", "--json"))
     assert failures.code == 1
     assert (failures.json["written"], [item["count"] for item in failures.json["left"]]) == (0, [1])

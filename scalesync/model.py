@@ -302,7 +302,7 @@ class Selection:
     """Which tasks belong to an export. bounds: name such as created_after -> ms since the epoch.
 
     after is inclusive, before exclusive; several values of one filter mean any of them. judged_here: the server was
-    not asked for the review status, so a task that does not tell its own does not match.
+    not asked for what can change, so a task that does not tell its review status does not match.
     """
 
     project: str | None

@@ -174,7 +174,9 @@ class ExportRun:
         async with Downloader(folder.responses, gate, allow_http=self._settings.allow_http) as downloader:
             self._keep_responses(downloader, plan, folder)
             if self._options.incremental:
-                take: TakeNew | TakeMatching = TakeNew(plan.selection, self._store, self._responses)
+                take: TakeNew | TakeMatching = TakeNew(
+                    plan.selection, self._store, self._responses, self._observer.note
+                )
             else:
                 take = TakeMatching(plan.selection, self._responses)
             await self._read(plan, folder, manifest, take)

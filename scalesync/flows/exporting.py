@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +207,7 @@ def _plan(options: ExportOptions, store: ExportStore, folder: Folder, plan_json:
     selection = filters.narrowed(filters.selection(options, started_ms), section.bounds)
     route = section.route or None
     window = (plan_json["first_ms"], started_ms) if options.incremental else None
+    selection = replace(selection, judged_here=window is not None)
     picker = FieldPicker(",".join(options.fields)) if options.fields else None
     writers = {"tasks": SegmentWriter(folder.path, "tasks", options.format, fields=picker, route=route)}
     if options.incremental:

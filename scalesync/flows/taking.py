@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import orjson
@@ -43,13 +44,22 @@ class TakeNew:
     the newest one written is never written.
     """
 
-    def __init__(self, selection: Selection, store: ExportStore, responses: ResponseStore | None) -> None:
+    def __init__(
+        self,
+        selection: Selection,
+        store: ExportStore,
+        responses: ResponseStore | None,
+        note: Callable[[str], None] = lambda text: None,
+    ) -> None:
         self._selection = selection
         self._store = store
         self._responses = responses
+        self._note = note
+        self._told = False
 
     async def __call__(self, page: Page, entry: Entry) -> None:
         """Keep what is new."""
+        self._look_for_reviews(page)
         known = await self._store.known([head.task_id for _, head in page])
         kept: list[tuple[bytes, TaskView]] = []
         left: list[bytes] = []
@@ -67,6 +77,18 @@ class TakeNew:
         await keep(kept, entry, self._responses)
         entry.lines["left"] = left
 
+    def _look_for_reviews(self, page: Page) -> None:
+        """Where the server does not show what is filtered by, say so once: such tasks cannot match here."""
+        if self._told or not self._selection.review_status:
+            return
+        completed = (head for _, head in page if head.get("status") == "completed")
+        if any(head.get("customer_review_status") is None for head in completed):
+            self._told = True
+            self._note(
+                "completed tasks do not all tell a review status, and those without one count as not matching;"
+                " an export without --incremental leaves the choice to the server"
+            )
+
 
 LOCAL = ("status", "review_status", "tags", "batch")
 
@@ -83,7 +105,7 @@ def reason(selection: Selection, head: TaskView) -> str | None:
     return "it no longer matches the filters"
 
 
-NOTHING = Selection(None, None, None, frozenset(), (), frozenset(), {})
+NOTHING = Selection(None, None, None, frozenset(), (), frozenset(), {}, judged_here=True)
 
 
 def _shown(head: TaskView, name: str) -> str:

@@ -52,12 +52,18 @@ class World:
             self.hidden.remove((at, task))
 
     async def act(self, number: int, action: str) -> None:
-        """complete, recall, correct, touch, cancel: what the platform or its workers do to a task."""
+        """complete, recall, correct, touch, cancel, accept, reject, tag, untag: what is done to a task over there."""
         task = self.tasks.by_unique_id(letter(number)["unique_id"])
         headers = {"Authorization": "Bearer live_k"}
         async with aiohttp.ClientSession(headers=headers) as session:
             if action == "cancel":
                 await session.post(f"{self.sandbox.base_url}/task/{task['task_id']}/cancel")
+            elif action in {"accept", "reject"}:
+                audit = {"accepted": action == "accept", "comments": ""}
+                await session.post(f"{self.sandbox.base_url}/task/{task['task_id']}/audit", json=audit)
+            elif action in {"tag", "untag"}:
+                call = session.put if action == "tag" else session.delete
+                await call(f"{self.sandbox.base_url}/task/{task['task_id']}/tags", json=["gold"])
             else:
                 url = f"{self.sandbox.origin}/_sandbox/tasks/{task['task_id']}"
                 async with session.post(url, json={"action": action}) as response:
@@ -187,6 +193,49 @@ async def test_increments_over_a_drawn_history_equal_a_full_export(seed, status,
     assert newest(tmp_path / "inc") == matching(world, status)
     versions = [(task["task_id"], task["updated_at"]) for task in map(json.loads, lines(tmp_path / "inc", "tasks-*"))]
     assert len(versions) == len(set(versions))
+
+
+FILTERS: dict[str, dict[str, Any]] = {
+    "status": {"status": ("completed", "canceled")},
+    "accepted": {"review_status": ("accepted",)},
+    "waiting": {"review_status": ("pending", "rejected")},
+    "tag": {"tags": ("gold", "silver")},
+    "batch": {"batch": "first"},
+    "completed": {"completed_after": "2025-06-15T15:00:00Z", "completed_before": "2025-06-15T18:00:00Z"},
+    "all of them": {"status": ("completed",), "review_status": ("accepted",), "tags": ("gold",), "batch": "first"},
+}
+FILTERED_ACTIONS = (*ACTIONS, "accept", "accept", "reject", "tag", "tag", "untag")
+
+
+@pytest.mark.parametrize("filters", FILTERS.values(), ids=FILTERS)
+async def test_increments_with_a_filter_that_is_applied_here_equal_a_full_export(filters, world, export, tmp_path):
+    rng = random.Random(11)
+    for name in ("first", "second"):
+        world.tasks.add_batch(PROJECT, name)
+        world.create(12, batch=name)
+    gone = 0
+    for number in range(5):
+        for _ in range(30):
+            world.now[0] += rng.choice([1, 500, MINUTE, 5 * MINUTE])
+            await world.act(rng.randrange(world.made), rng.choice(FILTERED_ACTIONS))
+        world.now[0] += MINUTE
+        assert (await export(world, **filters)).exit_code == 0
+        await export(world, f"full-{number}", incremental=False, **filters)
+        full = newest(tmp_path / f"full-{number}")
+        assert newest(tmp_path / "inc") == full
+        gone = len(lines(tmp_path / "inc", "left-*"))
+    assert full
+    assert gone or "batch" in filters  # a task never changes its batch
+
+
+async def test_a_review_status_that_is_not_told_is_a_note_not_a_match(make_sandbox, export, notebook):
+    now = [START_MS]
+    world = World(await make_sandbox(clock=lambda: now[0], review_field=False), now)
+    world.create(2)
+    await world.act(0, "complete")
+    now[0] += MINUTE
+    assert (await export(world, review_status=("accepted",))).tasks == 0
+    assert sum("do not all tell a review status" in note for note in notebook.notes) == 1
 
 
 async def test_a_lost_ledger_goes_on_from_the_folder(world, export, tmp_path, notebook):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -24,6 +25,11 @@ def iso(ms: int) -> str:
     """Milliseconds as a timestamp."""
     at = EPOCH + timedelta(milliseconds=ms)
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def local_ms() -> int:
+    """The local clock, ms since the epoch."""
+    return time.time_ns() // 1_000_000
 
 
 def now_iso() -> str:

@@ -14,10 +14,9 @@ from scalesync.flows.windows import Width, Window, cut, missing
 from scalesync.ledger.windows import WindowRow
 from scalesync.model import ExportSummary, JsonObject
 from scalesync.records.manifest import Manifest
-from scalesync.times import milliseconds
+from scalesync.times import local_ms, milliseconds
 
 By = Literal["created", "completed", "updated"]
-FAR_MS = 253_402_300_800_000  # the year 10000
 WITH_FINDINGS = ("unsettled", "responses_failed")
 
 
@@ -49,7 +48,7 @@ def check_backfill(options: BackfillOptions) -> None:
     for side in ("after", "before"):
         if getattr(export, f"{options.by}_{side}"):
             raise ConfigError(f"--by {options.by} has its range from --from and --to; leave --{options.by}-{side} out")
-    _period(options, 0)
+    _period(options, local_ms())
 
 
 def _period(options: BackfillOptions, now_ms: int) -> tuple[int, int, Width]:
@@ -61,8 +60,6 @@ def _period(options: BackfillOptions, now_ms: int) -> tuple[int, int, Width]:
     hi = filters.moment(options.last, now_ms, "--to") if options.last is not None else now_ms
     if lo >= hi and options.last is not None and _is_age(options.first) == _is_age(options.last):
         raise ConfigError("--from must lie before --to")
-    if lo < 0 and now_ms:
-        raise ConfigError("--from lies before 1970")
     return lo, hi, width
 
 
@@ -85,7 +82,7 @@ def may_be_missing(options: BackfillOptions, manifest: Manifest) -> bool:
     """Whether a window is left to do, as far as can be told without the server's time."""
     if options.last is None or _is_age(options.first) or _is_age(options.last):
         return True
-    return bool(Asked(options, manifest, FAR_MS).todo)
+    return bool(Asked(options, manifest, filters.LAST_MS).todo)
 
 
 def done_windows(manifest: Manifest | None) -> list[JsonObject]:

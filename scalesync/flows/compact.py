@@ -9,7 +9,6 @@ Lines stand in the order in which the newest versions were written, so the same 
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -29,7 +28,7 @@ from scalesync.model import JsonObject, Mode, Target
 from scalesync.records.exported import Head, heads_of, lines_of
 from scalesync.records.manifest import NAME, PART, FileEntry, Manifest, check_folder, load, remove_orphans
 from scalesync.records.segments import SegmentWriter, clean_parts
-from scalesync.times import iso, milliseconds, now_iso
+from scalesync.times import iso, local_ms, milliseconds, now_iso
 
 STEMS = ("tasks",)
 STEP = 2_000  # lines between two looks at the clock and at a stop
@@ -69,7 +68,7 @@ async def run_compact(options: CompactOptions, observer: Observer) -> CompactSum
     """Compact as asked. Raises ConfigError before anything is written; cancelled, it leaves nothing that counts."""
     as_of_ms = None
     if options.as_of is not None:
-        as_of_ms = filters.moment(options.as_of, time.time_ns() // 1_000_000, "--as-of")
+        as_of_ms = filters.moment(options.as_of, local_ms(), "--as-of")
     work = await anyio.to_thread.run_sync(lambda: _Compaction(options, as_of_ms))
     done = await anyio.to_thread.run_sync(work.prepare)
     if done is not None:

@@ -34,7 +34,7 @@ from scalesync.model import ExportSummary, JsonObject, RequestClass, Target
 from scalesync.platforms.download import Downloader
 from scalesync.ports import JobSpec
 from scalesync.records.manifest import Manifest
-from scalesync.times import iso, milliseconds
+from scalesync.times import iso, local_ms, milliseconds
 
 
 async def run_export(
@@ -80,7 +80,7 @@ def check_options(options: ExportOptions) -> None:
     """Raises ConfigError for options that are wrong, or do not go together."""
     if not 1 <= options.page_size <= 100:
         raise ConfigError(f"a page holds 1 to 100 tasks, not {options.page_size}")
-    filters.selection(options, now_ms=0)
+    filters.selection(options, local_ms())
     if options.fields and options.format == "parquet":
         raise ConfigError("--fields cuts lines; with --format parquet choose columns when you read the files")
     if options.full_every is not None:

@@ -10,31 +10,44 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from scalesync.errors import ConfigError
 from scalesync.flows.options import ExportOptions
 from scalesync.model import JsonObject, Selection
+from scalesync.times import EPOCH
 
 AGE = re.compile(r"^(\d+(?:\.\d+)?)\s*([smhdw])$")
 UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+LAST_MS = 253_370_764_800_000  # the year 9999: a bound is asked for a little wider, and must still have a date
 BOUNDS = tuple(f"{time}_{side}" for time in ("created", "updated", "completed") for side in ("after", "before"))
 
 
 def moment(text: str, now_ms: int, option: str) -> int:
-    """An ISO 8601 time (UTC when it has no zone) or an age such as `7d`, as ms since the epoch."""
+    """An ISO 8601 time (UTC when it has no zone) or an age such as `7d`, as ms since the epoch.
+
+    Raises ConfigError for anything else, and for a time that no task can have.
+    """
+    age_ms = _age_ms(text)
+    if age_ms is not None:
+        at_ms = now_ms - age_ms
+    else:
+        try:
+            at = datetime.fromisoformat(text.strip())
+        except ValueError:
+            raise ConfigError(
+                f"{option} takes a time such as 2026-11-20T14:00 or an age such as 7d, not {text!r}"
+            ) from None
+        at_ms = (at.replace(tzinfo=at.tzinfo or UTC) - EPOCH) // timedelta(milliseconds=1)
+    if not 0 <= at_ms < LAST_MS:
+        raise ConfigError(f"{option} {text!r} lies outside of the years 1970 to 9998; no task has such a time")
+    return at_ms
+
+
+def _age_ms(text: str) -> int | None:
+    """The length of an age, None when the text is none; one beyond all bounds is as long as all time."""
     age = AGE.match(text.strip())
-    if age:
-        return now_ms - int(float(age[1]) * UNIT_S[age[2]] * 1000)
-    try:
-        parsed = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise ConfigError(
-            f"{option} takes a time such as 2026-11-20T14:00 or an age such as 7d, not {text!r}"
-        ) from None
-    if parsed.tzinfo is None:
-        parsed = parsed.replace(tzinfo=UTC)
-    return int(parsed.timestamp() * 1000)
+    return None if age is None else int(min(float(age[1]) * UNIT_S[age[2]] * 1000, LAST_MS))
 
 
 def typed(options: ExportOptions) -> JsonObject:
@@ -92,7 +105,7 @@ def asked(selection: Selection, *, window: tuple[int, int] | None = None) -> Sel
 
 def duration_ms(text: str, option: str) -> int:
     """A length of time such as `10m` or `7d` in ms."""
-    age = AGE.match(text.strip())
-    if not age:
+    age_ms = _age_ms(text)
+    if age_ms is None:
         raise ConfigError(f"{option} takes a length of time such as 10m or 7d, not {text!r}")
-    return int(float(age[1]) * UNIT_S[age[2]] * 1000)
+    return age_ms

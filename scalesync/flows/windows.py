@@ -12,6 +12,7 @@ from scalesync.times import iso, milliseconds
 
 MOST = 10_000  # windows of one folder: the manifest is written after each
 HOUR_MS = 3_600_000
+FAR_YEAR, FAR_MS = 9999, 253_370_764_800_000  # its January 1: behind every period that can be asked for
 UNIT_MS = {"h": HOUR_MS, "d": 24 * HOUR_MS, "w": 7 * 24 * HOUR_MS}
 _WIDTH = re.compile(r"([1-9]\d{0,4})\s*(h|d|w|mo)")
 
@@ -59,6 +60,8 @@ class Width:
             return start + number * self.count * UNIT_MS[self.unit]
         at = _date(start)
         months = at.year * 12 + at.month - 1 + number * self.count
+        if months >= FAR_YEAR * 12:
+            return FAR_MS
         first = at.replace(year=months // 12, month=months % 12 + 1, day=1)
         last_day = ((first + timedelta(days=31)).replace(day=1) - timedelta(days=1)).day
         return milliseconds(first.replace(day=min(at.day, last_day)).isoformat())

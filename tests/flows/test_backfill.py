@@ -62,6 +62,10 @@ def test_other_widths_are_refused(text):
         Width.parse(text)
 
 
+def test_a_window_wider_than_the_calendar_ends_with_its_period():
+    assert list(cut(FIRST, FIRST + DAY, Width.parse("99999mo"))) == [Window(FIRST, FIRST + DAY)]
+
+
 def test_too_many_windows_are_refused():
     with pytest.raises(ConfigError, match="10,000 windows"):
         list(cut(0, ms("2025-01-01"), Width.parse("1h")))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scalesync.cli.common import Invocation, SyncCommand, common_options, listed, run_async
+from scalesync.cli.common import Invocation, SyncCommand, common_options, filter_values, run_async
 from scalesync.cli.export import export_command
 from scalesync.errors import ConfigError
 
@@ -72,7 +72,7 @@ def backfill_command(invocation: Invocation, /, operation: str, **typed: Any) ->
     from scalesync.flows.options import ExportOptions
 
     own = {name: typed.pop(name) for name in ("first", "last", "window", "by", "order")}
-    typed |= {name: listed(typed.pop(name)) for name in ("status", "review_status", "tags", "fields")}
+    typed |= {name: filter_values(typed.pop(name)) for name in ("status", "review_status", "tags", "fields")}
     options = BackfillOptions(ExportOptions(**typed), **own)
     settings = invocation.settings()
 
@@ -89,7 +89,7 @@ def _show(summary: BackfillSummary, out: Path, invocation: Invocation) -> int:
     more = {"windows": f"{summary.windows:,}, {summary.windows_read:,} read by this run"}
     wrong = {"unsettled": summary.unsettled, "without all response files": summary.responses_failed}
     advice = [f"windows {name} are read again by the same command" for name, number in wrong.items() if number]
-    return show_export(summary, out, invocation, more=more, advice=advice)
+    return show_export(summary, out, invocation, more=more, advice=advice, listed=summary.windows > 0)
 
 
 backfill_command.params[1:1] = _shared()

@@ -201,6 +201,11 @@ def listed(values: Sequence[str]) -> tuple[str, ...]:
     return tuple(part.strip() for value in values for part in value.split(",") if part.strip())
 
 
+def filter_values(values: Sequence[str]) -> tuple[str, ...]:
+    """`listed`, with an empty text for what holds no value: it is refused then, not taken for no filter at all."""
+    return tuple(part for value in values for part in listed([value]) or ("",))
+
+
 def one_of(name: str, values: Sequence[str], allowed: Sequence[str]) -> tuple[str, ...]:
     """`listed`, each of them known. Raises ConfigError naming the option."""
     parts = listed(values)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from scalesync.cli.common import Invocation, SyncCommand, listed, run_async
+from scalesync.cli.common import Invocation, SyncCommand, filter_values, run_async
 
 EXAMPLES = (
     "scalesync export --out annotations --project reviews --status completed",
@@ -27,7 +27,7 @@ EXAMPLES = (
 @click.option("--batch", metavar="B", help="only tasks of this batch")
 @click.option("--type", metavar="T", help="only tasks of this type")
 @click.option("--status", multiple=True, metavar="S", help="pending, completed, canceled or error  [every one]")
-@click.option("--review-status", multiple=True, metavar="S", help="such as accepted, fixed, rejected")
+@click.option("--review-status", multiple=True, metavar="S", help="pending, accepted, fixed, rejected or commented")
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="only tasks with one of these tags")
 @click.option("--created-after", metavar="TIME", help="this time or later: ISO 8601, or an age such as 7d")
 @click.option("--created-before", metavar="TIME", help="earlier than this time")
@@ -57,7 +57,7 @@ def export_command(invocation: Invocation, /, **typed: Any) -> int:
     """
     from scalesync.flows.options import ExportOptions
 
-    typed |= {name: listed(typed.pop(name)) for name in ("status", "review_status", "tags", "fields")}
+    typed |= {name: filter_values(typed.pop(name)) for name in ("status", "review_status", "tags", "fields")}
     options = ExportOptions(**typed)
     settings = invocation.settings()
 

@@ -59,15 +59,22 @@ def show_export(
     *,
     more: Mapping[str, str | int] | None = None,
     advice: Iterable[str] | None = None,
+    listed: bool | None = None,
 ) -> int:
-    """Print the summary of an export; returns its exit code. more: further lines. advice: in place of an export's."""
+    """Print the summary of an export; returns its exit code.
+
+    more: further lines. advice: in place of an export's. listed: whether a manifest lists the files that are counted;
+    that of an export is written at its end only.
+    """
     if invocation.common.json:
         say_json(invocation.mask.deep(summary_json(summary)))
         return summary.exit_code
     rows: dict[str, str | int] = {"job": summary.job, "target": f"{summary.target} ({summary.mode})"}
     rows |= more or {}
     rows["tasks"] = summary.tasks
-    rows["files"] = f"{count(summary.files, 'file')}, {size(summary.bytes)}, listed in {out / 'manifest.json'}"
+    committed = summary.exit_code < 2 if listed is None else listed
+    where = f"{'listed' if committed else 'not yet listed'} in {out / 'manifest.json'}"
+    rows["files"] = f"{count(summary.files, 'file')}, {size(summary.bytes)}, {where}"
     if summary.responses_downloaded or summary.responses_failed:
         rows["responses"] = f"{summary.responses_downloaded:,} stored, {summary.responses_failed:,} failed"
     if summary.unsettled:

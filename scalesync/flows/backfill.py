@@ -29,6 +29,7 @@ from scalesync.flows.backfill_plan import (
     totals,
 )
 from scalesync.flows.export import ExportRun
+from scalesync.flows.export_checks import first_look
 from scalesync.flows.exporting import NO_REQUESTS, ExportPlan, Folder, Section, begin, form_of, shape_of
 from scalesync.flows.identity import derived_name
 from scalesync.flows.taking import TakeMatching
@@ -65,8 +66,7 @@ async def run_backfill(
                 return _finished_already(manifest, settings)
         memory = await ledger.paces(settings.target)
         async with connect(settings, observer, paced=RequestClass.LIST, memory=memory) as connection:
-            # The first answer tells that the key works and what time it is over there.
-            await connection.call(lambda: connection.platform.page({"limit": 1}, None))
+            await first_look(connection, options.export)
             asked = Asked(options, manifest, connection.platform.server_now_ms)
             job = await ledger.open_job(spec)
             run = BackfillRun(options, settings, connection, job, observer, asked=asked)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from scalesync.errors import ConfigError
 from scalesync.flows import filters
-from scalesync.flows.export import check_options, same_filters
+from scalesync.flows.export_checks import check_options, same_filters
 from scalesync.flows.options import ExportOptions
 from scalesync.flows.windows import Width, Window, cut, missing
 from scalesync.ledger.windows import WindowRow
@@ -71,7 +71,7 @@ def same_backfill(manifest: Manifest, options: BackfillOptions) -> None:
     out = options.export.out
     if "windows" not in manifest.extra:
         raise ConfigError(f"{out} holds an export, not a backfill; choose another --out")
-    same_filters(manifest, options.export)
+    same_filters(manifest, options.export, "choose another --out")
     if manifest.extra["by"] != options.by:
         raise ConfigError(
             f"{out} holds windows by {manifest.extra['by']} time, not by {options.by}; choose another --out"

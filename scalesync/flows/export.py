@@ -15,10 +15,11 @@ from typing import Any
 import anyio
 
 from scalesync.config import Settings
-from scalesync.errors import ConfigError, ScalesyncError
+from scalesync.errors import ConfigError, RemoteError, ScalesyncError
 from scalesync.events import Observer, Progress
 from scalesync.flows import filters
-from scalesync.flows.exporting import ExportPlan, Folder, begin, finished_already, finished_run, shape_of
+from scalesync.flows.export_checks import check_options, first_look, same_filters
+from scalesync.flows.exporting import ExportPlan, Folder, begin, finished_already, finished_run
 from scalesync.flows.harvest import Harvest
 from scalesync.flows.identity import derived_name
 from scalesync.flows.increments import check_everything, recall_versions
@@ -34,7 +35,7 @@ from scalesync.model import ExportSummary, JsonObject, RequestClass, Target
 from scalesync.platforms.download import Downloader
 from scalesync.ports import JobSpec
 from scalesync.records.manifest import Manifest
-from scalesync.times import iso, local_ms, milliseconds
+from scalesync.times import iso, milliseconds
 
 
 async def run_export(
@@ -53,13 +54,13 @@ async def run_export(
         folder = Folder(options.out)
         manifest = folder.check(spec.name, settings, begun=begun)
         if manifest is not None and not options.again:
-            same_filters(manifest, options)
+            hint = "choose another --out" if options.incremental else "choose another --out, or --again to replace it"
+            same_filters(manifest, options, hint)
             if not options.incremental:
                 return finished_already(manifest, settings)
         memory = await ledger.paces(settings.target)
         async with connect(settings, observer, paced=RequestClass.LIST, memory=memory) as connection:
-            # The first answer tells that the key works and what time it is over there.
-            await connection.call(lambda: connection.platform.page({"limit": 1}, None))
+            await first_look(connection, options)
             job = await ledger.open_job(spec)
             run = ExportRun(options, settings, connection, job, observer)
             return await run.go(folder, None if options.again else manifest, signals=signals)
@@ -74,46 +75,6 @@ def export_job(options: ExportOptions, target: Target) -> JobSpec:
     name = options.job or derived_name("export", target, identity, options.out.name)
     settings = {"filters": filters.typed(options), "format": options.format, "fields": list(options.fields)}
     return JobSpec(name=name, command="export", target=target, identity=identity, settings=settings)
-
-
-def check_options(options: ExportOptions) -> None:
-    """Raises ConfigError for options that are wrong, or do not go together."""
-    if not 1 <= options.page_size <= 100:
-        raise ConfigError(f"a page holds 1 to 100 tasks, not {options.page_size}")
-    filters.selection(options, local_ms())
-    if options.fields and options.format == "parquet":
-        raise ConfigError("--fields cuts lines; with --format parquet choose columns when you read the files")
-    if options.full_every is not None:
-        filters.duration_ms(options.full_every, "--full-every")
-        if not options.incremental:
-            raise ConfigError("--full-every goes with --incremental")
-    filters.duration_ms(options.overlap, "--overlap")
-    if options.incremental:
-        _check_incremental(options)
-
-
-def _check_incremental(options: ExportOptions) -> None:
-    if options.again:
-        raise ConfigError("--again makes a folder anew, --incremental adds to it; choose one of them")
-    if options.updated_after or options.updated_before:
-        raise ConfigError("--incremental keeps its own range of updates; leave --updated-after and -before out")
-    if options.fields and not {"task_id", "updated_at"} <= set(options.fields):
-        raise ConfigError("--incremental must know each line's version; add task_id and updated_at to --fields")
-
-
-def same_filters(manifest: Manifest, options: ExportOptions) -> None:
-    """Raises ConfigError when the folder holds other tasks, or the same ones in another form."""
-    asked = filters.typed(options)
-    hint = "choose another --out" if options.incremental else "choose another --out, or --again to replace it"
-    if asked != manifest.filters:
-        raise ConfigError(
-            f"{options.out} holds an export with other filters ({manifest.filters or 'none'}, not {asked or 'none'});"
-            f" {hint}"
-        )
-    form = shape_of(options)
-    before = manifest.extra.get("form", form)
-    if before != form:
-        raise ConfigError(f"{options.out} holds an export of another form ({before}, not {form}); {hint}")
 
 
 class ExportRun:
@@ -142,7 +103,10 @@ class ExportRun:
             self._scope.cancel()
 
     async def go(self, folder: Folder, manifest: Manifest | None, *, signals: bool) -> ExportSummary:
-        """Read everything, commit the manifest, end the run in the ledger."""
+        """Read everything, commit the manifest, end the run in the ledger.
+
+        Raises ConfigError for a folder that turned out to be no good; any other stop is told by the summary.
+        """
         summary: ExportSummary | None = None
         async with anyio.create_task_group() as group:
             learned = partial(remember, self._job, self._connection.pace)
@@ -157,10 +121,12 @@ class ExportRun:
         self._observer.progress(self._progress())
         if summary is None:
             reason = self._stopped or ScalesyncError("the export was cancelled")
-            summary = await self._summary(0, max(reason.exit_code, 1), str(reason))
+            summary = await self._summary(0, *_stop_of(reason))
         complete = summary.exit_code in {0, 1} and self._stopped is None
         await remember(self._job, self._connection.pace)
         await self._job.finish(complete=complete, exit_code=summary.exit_code, figures=_figures(summary))
+        if isinstance(self._stopped, ConfigError):
+            raise self._stopped
         return summary
 
     async def _work(self, folder: Folder, manifest: Manifest | None) -> ExportSummary:
@@ -277,6 +243,13 @@ class ExportRun:
             seconds=self._meter.seconds,
             limit=self._connection.gate.limit(),
         )
+
+
+def _stop_of(reason: ScalesyncError) -> tuple[int, str]:
+    """Exit code and words of a run that was stopped."""
+    if isinstance(reason, RemoteError):
+        return 3, f"{reason}; run the same command again to carry on, or choose another --out if it stops there again"
+    return max(reason.exit_code, 1), str(reason)
 
 
 def _figures(summary: ExportSummary) -> dict[str, Any]:

@@ -115,6 +115,18 @@ def test_version(run: Run) -> None:
         ("export", "--out", "data", "--format", "xml"),
         ("export", "--out", "data", "--incremental", "--again"),
         ("export", "--out", "data", "--full-every", "7d"),
+        ("export", "--out", "data", "--status", "cancelled"),
+        ("export", "--out", "data", "--status", "completed", "--status", "Pending"),
+        ("export", "--out", "data", "--status", ""),
+        ("export", "--out", "data", "--status", ","),
+        ("export", "--out", "data", "--review-status", "bogus"),
+        ("export", "--out", "data", "--tag", ""),
+        ("export", "--out", "data", "--project", ""),
+        ("export", "--out", "data", "--created-after", ""),
+        ("export", "--out", "data", "--fields", ""),
+        ("export", "--out", "data", "--fields", "a..b"),
+        ("backfill", "export", "--out", "data", "--from", "7d", "--batch", ""),
+        ("backfill", "export", "--out", "data", "--from", "7d", "--tag", ","),
         ("export", "--out", "data", "--created-after", "99999999d"),
         ("export", "--out", "data", "--created-after", "9" * 400 + "w"),
         ("export", "--out", "data", "--updated-before", "0001-01-01"),
@@ -164,7 +176,14 @@ def test_reserved_names_say_that_they_are_not_built(run_here: Run, name: str) ->
 
 
 def test_json_carries_errors_too(run: Run) -> None:
-    for args in (("--json", "improt"), ("import", "x", "--json"), ("apply", "--json"), ("--json", "status", "-x")):
+    wrong_fields = ("export", "--out", "data", "--fields", "a..b", "--json")
+    for args in (
+        ("--json", "improt"),
+        ("import", "x", "--json"),
+        ("apply", "--json"),
+        ("--json", "status", "-x"),
+        wrong_fields,
+    ):
         ended = run(*args)
         assert ended.code == 2
         assert ended.json.keys() == {"error", "exit_code"}

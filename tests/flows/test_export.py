@@ -215,6 +215,40 @@ async def test_result_files_are_stored_whole_and_named_by_content(make_sandbox, 
     assert not list((tmp_path / "out").rglob(".part-*"))
 
 
+async def test_filters_that_the_server_refuses_are_told_before_anything_is_bound(
+    make_sandbox, export, ask_ledger, tmp_path
+):
+    sandbox = await make_sandbox(unknown_parent_in_list="error")
+    with pytest.raises(ConfigError, match=r"first page \(404\).*nowhere.*correct the filters"):
+        await export(sandbox, project="nowhere")
+    assert not list((tmp_path / "out").iterdir())
+    assert ask_ledger("SELECT name FROM jobs") == []
+    await fill(sandbox, 1)
+    assert (await export(sandbox, project=PROJECT)).tasks == 1
+
+
+async def test_a_page_that_is_refused_later_stops_the_run_with_the_next_step(make_sandbox, export, tmp_path):
+    sandbox = await make_sandbox([FaultRule(kind="error", on="list", status=400, at=(1,))])
+    await fill(sandbox, 1)
+    stopped = await export(sandbox)
+    assert stopped.exit_code == 3
+    assert "run the same command again" in stopped.message
+    assert (await export(sandbox)).exit_code == 0
+
+
+async def test_what_a_folder_holds_is_said_as_options(make_sandbox, export):
+    sandbox = await make_sandbox()
+    await fill(sandbox, 1)
+    await export(sandbox, project=PROJECT, status=("pending", "completed"), format="jsonl.gz")
+    with pytest.raises(ConfigError) as other:
+        await export(sandbox, tags=("a b",))
+    assert "--project letters --status pending,completed, not --tag 'a b'; " in str(other.value)
+    with pytest.raises(ConfigError) as form:
+        await export(sandbox, project=PROJECT, status=("pending", "completed"), download_responses=True)
+    assert "--format jsonl.gz, not --format jsonl --download-responses; " in str(form.value)
+    assert not {"{", "[", "("} & set(str(form.value) + str(other.value))
+
+
 @asynccontextmanager
 async def lying_server(pages: list[dict[str, Any]], seen: list[web.Request]) -> AsyncIterator[str]:
     """A server that answers every list call but the first, which only asks for the time, with the next page."""

@@ -14,7 +14,7 @@ from scalesync.flows.windows import Width, Window, cut, missing
 from scalesync.ledger.windows import WindowRow
 from scalesync.model import ExportSummary, JsonObject
 from scalesync.records.manifest import Manifest
-from scalesync.times import local_ms, milliseconds
+from scalesync.times import iso, local_ms, milliseconds
 
 By = Literal["created", "completed", "updated"]
 WITH_FINDINGS = ("unsettled", "responses_failed")
@@ -94,10 +94,15 @@ def window_of(entry: JsonObject) -> Window:
 
 
 class Asked:
-    """What a run has to do: the windows of its period that are in no manifest, and those to be read again."""
+    """What a run has to do: the windows of its period that are in no manifest, and those to be read again.
+
+    Raises ConfigError for a period that has not begun.
+    """
 
     def __init__(self, options: BackfillOptions, manifest: Manifest | None, now_ms: int) -> None:
         lo, hi, width = _period(options, now_ms)
+        if lo >= now_ms:
+            raise ConfigError(f"--from lies in the future: the server's time is {iso(now_ms)}; bring it closer")
         self.now_ms = now_ms
         self.cut_short = hi > now_ms
         hi = min(hi, now_ms)

@@ -177,6 +177,13 @@ async def test_the_end_never_lies_in_the_future(world, backfill, notebook, tmp_p
     assert numbers(tmp_path / "out") == list(range(9))
 
 
+async def test_a_period_that_has_not_begun_is_refused(world, backfill, ask_ledger):
+    for last in (None, "2030-12-01"):
+        with pytest.raises(ConfigError, match="--from lies in the future"):
+            await backfill(world, first="2030-11-01", last=last)
+    assert ask_ledger("SELECT name FROM jobs") == []
+
+
 @pytest.mark.parametrize("by", ["completed", "updated"])
 async def test_windows_by_another_time(by, world, backfill, tmp_path):
     world.now[0] = FIRST + 12 * DAY
@@ -192,7 +199,7 @@ async def test_windows_by_another_time(by, world, backfill, tmp_path):
 
 async def test_filters_form_and_time_belong_to_the_folder(world, backfill, tmp_path):
     await backfill(world, last="2025-01-31", status=("completed",))
-    with pytest.raises(ConfigError, match="other filters"):
+    with pytest.raises(ConfigError, match=r"other filters: --status completed, not none; choose another --out$"):
         await backfill(world, last="2025-02-01")
     with pytest.raises(ConfigError, match="by created time"):
         await backfill(world, last="2025-02-01", status=("completed",), by="updated")

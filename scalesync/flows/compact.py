@@ -132,8 +132,8 @@ class _Compaction:
 
     def prepare(self) -> CompactSummary | None:
         """See that the folders can be used, and take the lock; the summary of the run before if nothing changed."""
-        if self._folder.resolve() == self._options.source.resolve():
-            raise ConfigError("--to must be another folder than --from; a listed file never changes")
+        if self._folder.resolve().is_relative_to(self._options.source.resolve()):
+            raise ConfigError("--to must be another folder than --from, and lie outside of it")
         unknown = {entry.kind for entry in self._source.files} - {None, "left"}
         if unknown:
             raise ConfigError(f"{self._options.source}: holds files of a kind that this program does not know")
@@ -290,7 +290,9 @@ class _Compaction:
             bytes=sum(entry.bytes for entry in self._entries),
             watermark=self._watermark(),
             seconds=round(seconds, 3),
-            message=f"the export it was made from has {unsettled} unsettled slices" if unsettled else "",
+            message=f"the export it was made from has {unsettled} unsettled slice{'s' * (unsettled != 1)}"
+            if unsettled
+            else "",
         )
 
     def _progress(self, share: float) -> Progress:

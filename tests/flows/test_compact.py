@@ -200,8 +200,10 @@ async def test_folders_that_cannot_be_used_are_refused(compact, tmp_path):
     with pytest.raises(ConfigError, match=r"notes\.txt.*another --to"):
         await compact(to="mine")
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes.txt"]
-    with pytest.raises(ConfigError, match="another folder"):
-        await compact(to="inc")
+    for inside in ("inc", "inc/now", "now/../inc/deep/er"):
+        with pytest.raises(ConfigError, match="another folder"):
+            await compact(to=inside)
+    assert {path.name for path in (tmp_path / "inc").iterdir()} == {"manifest.json", "tasks-00001.jsonl"}
     with pytest.raises(ConfigError, match=r"no manifest\.json; --from"):
         await compact(source="mine")
     with pytest.raises(ConfigError, match="--as-of takes a time"):

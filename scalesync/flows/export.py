@@ -18,7 +18,7 @@ from scalesync.config import Settings
 from scalesync.errors import ConfigError, RemoteError, ScalesyncError
 from scalesync.events import Observer, Progress
 from scalesync.flows import filters
-from scalesync.flows.export_checks import check_options, first_look, same_filters
+from scalesync.flows.export_checks import as_typed, check_options, first_look, same_filters
 from scalesync.flows.exporting import ExportPlan, Folder, begin, finished_already, finished_run
 from scalesync.flows.harvest import Harvest
 from scalesync.flows.identity import derived_name
@@ -135,6 +135,7 @@ class ExportRun:
         now_ms = max(self._connection.platform.server_now_ms, before_ms)
         plan = self._plan = await begin(self._options, self._store, folder, manifest, now_ms)
         if self._options.incremental:
+            self._tell_ages(manifest)
             await recall_versions(plan, self._store, folder, manifest, self._observer)
         gate = self._connection.gate
         async with Downloader(folder.responses, gate, allow_http=self._settings.allow_http) as downloader:
@@ -147,6 +148,11 @@ class ExportRun:
                 take = TakeMatching(plan.selection, self._responses)
             await self._read(plan, folder, manifest, take)
         return await self._commit(plan, folder, manifest)
+
+    def _tell_ages(self, manifest: Manifest | None) -> None:
+        aged = filters.ages(self._options)
+        if aged and manifest is not None:
+            self._observer.note(f"{as_typed(aged)} counts from {manifest.started_at}, when this folder was begun")
 
     def _keep_responses(self, downloader: Downloader, plan: ExportPlan, folder: Folder) -> None:
         """Begin to store result files, if asked for."""

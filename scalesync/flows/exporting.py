@@ -144,6 +144,7 @@ async def begin(
     first = _window_start(options, manifest)
     run = _runs(manifest) + 1
     plan_json = {"form": form, "run": run, "started_ms": now_ms, "first_ms": first, "section": asdict(section)}
+    plan_json["ages_ms"] = _ages_from(options, manifest, now_ms)
     await store.begin(iso(now_ms), plan_json)
     await anyio.to_thread.run_sync(folder.clean, set(), set())
     plan = _plan(options, store, folder, plan_json)
@@ -184,6 +185,13 @@ def _window_start(options: ExportOptions, manifest: Manifest | None) -> int:
     return max(0, milliseconds(manifest.watermark) - filters.duration_ms(options.overlap, "--overlap"))
 
 
+def _ages_from(options: ExportOptions, manifest: Manifest | None, now_ms: int) -> int:
+    """From when ages count: a moment that moved on with each increment would leave tasks behind without a word."""
+    if not options.incremental or manifest is None:
+        return now_ms
+    return milliseconds(manifest.started_at) or now_ms
+
+
 async def _take_up(options: ExportOptions, store: ExportStore, folder: Folder, stored: StoredRun) -> ExportPlan | None:
     """The run that was stopped, with its open files cut to what was durable; None when a file is gone."""
     kinds = ("tasks", "left", "responses")
@@ -204,7 +212,8 @@ async def _take_up(options: ExportOptions, store: ExportStore, folder: Folder, s
 def _plan(options: ExportOptions, store: ExportStore, folder: Folder, plan_json: JsonObject) -> ExportPlan:
     started_ms = plan_json["started_ms"]
     section = Section(**plan_json.get("section", asdict(WHOLE)))
-    selection = filters.narrowed(filters.selection(options, started_ms), section.bounds)
+    counted_from = plan_json.get("ages_ms") or started_ms
+    selection = filters.narrowed(filters.selection(options, counted_from), section.bounds)
     route = section.route or None
     window = (plan_json["first_ms"], started_ms) if options.incremental else None
     selection = replace(selection, judged_here=window is not None)

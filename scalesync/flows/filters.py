@@ -44,6 +44,12 @@ def moment(text: str, now_ms: int, option: str) -> int:
     return at_ms
 
 
+def ages(options: ExportOptions) -> dict[str, str]:
+    """The bounds that were typed as ages, by field name."""
+    texts = {name: getattr(options, name) for name in BOUNDS}
+    return {name: text for name, text in texts.items() if text and AGE.match(text.strip())}
+
+
 def _age_ms(text: str) -> int | None:
     """The length of an age, None when the text is none; one beyond all bounds is as long as all time."""
     age = AGE.match(text.strip())

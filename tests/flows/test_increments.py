@@ -16,6 +16,7 @@ from scalesync.flows.export import run_export
 from scalesync.flows.options import ExportOptions
 from scalesync.sandbox import FaultRule, Sandbox
 from scalesync.sandbox.create import make_task
+from scalesync.times import iso, milliseconds
 from tests.conftest import KIND, PROJECT, letter
 
 START_MS = 1_750_000_000_000
@@ -226,6 +227,28 @@ async def test_increments_with_a_filter_that_is_applied_here_equal_a_full_export
         gone = len(lines(tmp_path / "inc", "left-*"))
     assert full
     assert gone or "batch" in filters  # a task never changes its batch
+
+
+@pytest.mark.parametrize("bound", ["created_after", "created_before", "completed_after", "completed_before"])
+async def test_ages_count_from_the_first_run(bound, world, export, notebook, tmp_path):
+    for _ in range(10):
+        world.create()
+        world.now[0] += 5 * MINUTE
+        await world.act(world.made - 1, "complete")
+    for number in range(3):
+        assert (await export(world, **{bound: "30m"})).exit_code == 0
+        world.now[0] += 15 * MINUTE
+        world.create()
+        await world.act(2 * number, "recall")
+        await world.act(9 - number, "touch")
+        world.now[0] += MINUTE
+    (tmp_path / "ledger.db").unlink()
+    await export(world, **{bound: "30m"})
+    began = milliseconds(json.loads((tmp_path / "inc" / "manifest.json").read_bytes())["started_at"])
+    moment = iso(began - 30 * MINUTE)
+    await export(world, "full", incremental=False, **{bound: moment})
+    assert newest(tmp_path / "inc") == newest(tmp_path / "full") != {}
+    assert any("30m counts from" in note for note in notebook.notes)
 
 
 async def test_a_review_status_that_is_not_told_is_a_note_not_a_match(make_sandbox, export, notebook):

@@ -22,6 +22,7 @@ from scalesync.errors import ConfigError
 from scalesync.events import Observer, Progress
 from scalesync.flows import filters
 from scalesync.flows.identity import derived_name
+from scalesync.flows.listed import NUMBERS, highest
 from scalesync.flows.run import Meter
 from scalesync.ledger.versions_index import Seen, VersionsIndex
 from scalesync.model import JsonObject, Mode, Target
@@ -66,9 +67,7 @@ class CompactSummary:
 
 async def run_compact(options: CompactOptions, observer: Observer) -> CompactSummary:
     """Compact as asked. Raises ConfigError before anything is written; cancelled, it leaves nothing that counts."""
-    as_of_ms = None
-    if options.as_of is not None:
-        as_of_ms = filters.moment(options.as_of, local_ms(), "--as-of")
+    as_of_ms = None if options.as_of is None else filters.moment(options.as_of, local_ms(), "--as-of")
     work = await anyio.to_thread.run_sync(lambda: _Compaction(options, as_of_ms))
     done = await anyio.to_thread.run_sync(work.prepare)
     if done is not None:
@@ -115,14 +114,15 @@ class _Compaction:
         self._options = options
         self._as_of_ms = as_of_ms
         self._as_of = None if as_of_ms is None else iso(as_of_ms)
-        self._source, self._digest = _source(options.source)
-        source = self._source
+        source, self._digest = _source(options.source)
+        self._source = source
         self._folder = options.to
         target = Target(source.target, Mode(source.mode))
         identity = {"from": str(options.source.absolute()), "as_of": options.as_of}
         self._job = derived_name("compact", target, identity, options.source.name)
         self._marker = self._folder / f"{PART}{self._job}.db"
         self._writer = SegmentWriter(self._folder, "tasks", options.format)
+        self._before: Manifest | None = None
         self._index: VersionsIndex | None = None
         self._entries: list[FileEntry] = []
         self._read = 0
@@ -134,13 +134,14 @@ class _Compaction:
         """See that the folders can be used, and take the lock; the summary of the run before if nothing changed."""
         if self._folder.resolve().is_relative_to(self._options.source.resolve()):
             raise ConfigError("--to must be another folder than --from, and lie outside of it")
-        unknown = {entry.kind for entry in self._source.files} - {None, "left"}
-        if unknown:
+        if {entry.kind for entry in self._source.files} - {None, "left"}:
             raise ConfigError(f"{self._options.source}: holds files of a kind that this program does not know")
         with _option("--to"):
-            manifest = check_folder(self._folder, self._job, stems=STEMS, begun=self._marker.exists())
+            manifest = self._before = check_folder(self._folder, self._job, stems=STEMS, begun=self._marker.exists())
         if manifest is not None and manifest.extra.get("source") == self._origin():
             return self._unchanged(manifest)
+        number = 1 + highest(manifest).get("tasks", 0)
+        self._writer = SegmentWriter(self._folder, "tasks", self._options.format, number=number)
         self._index = VersionsIndex.open(self._marker)
         self._clean()
         return None
@@ -248,6 +249,7 @@ class _Compaction:
         """Publish the manifest, then remove what it does not list."""
         assert self._index is not None
         extra: JsonObject = {"source": self._origin(), "as_of": self._as_of, "left": self._left}
+        extra[NUMBERS] = highest(self._before, [entry.path for entry in self._entries])
         extra |= {name: self._source.extra[name] for name in CARRIED if self._source.extra.get(name)}
         manifest = Manifest(
             job=self._job,
@@ -278,7 +280,8 @@ class _Compaction:
 
     def summary(self, seconds: float) -> CompactSummary:
         """The figures so far."""
-        unsettled = self._source.extra.get("unsettled")
+        unsettled = self._source.extra.get("unsettled", 0)
+        found = f"{unsettled} unsettled slice{'s' * (unsettled != 1)}"
         return CompactSummary(
             job=self._job,
             source=str(self._options.source),
@@ -290,9 +293,7 @@ class _Compaction:
             bytes=sum(entry.bytes for entry in self._entries),
             watermark=self._watermark(),
             seconds=round(seconds, 3),
-            message=f"the export it was made from has {unsettled} unsettled slice{'s' * (unsettled != 1)}"
-            if unsettled
-            else "",
+            message=f"{found} in the export it was made from" if unsettled else "",
         )
 
     def _progress(self, share: float) -> Progress:

@@ -13,6 +13,7 @@ from scalesync.config import Settings
 from scalesync.engine.slices import Slice
 from scalesync.errors import ConfigError
 from scalesync.flows import filters
+from scalesync.flows.listed import NUMBERS, highest, larger
 from scalesync.flows.options import ExportOptions
 from scalesync.flows.output import OutputLog
 from scalesync.ledger.exports import ExportStore, StoredRun
@@ -30,11 +31,12 @@ CLOCK_GRAIN_MS = 2_000
 
 
 class Folder:
-    """The folder of an export."""
+    """The folder of an export. manifest: what stands there, after `check`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.responses = path / "responses"
+        self.manifest: Manifest | None = None
 
     def check(self, job: str, settings: Settings, *, begun: bool) -> Manifest | None:
         """See that the folder is this job's. Raises ConfigError naming what is in the way."""
@@ -44,6 +46,7 @@ class Folder:
                 f"{self.path} holds an export from {manifest.target} ({manifest.mode}), not from"
                 f" {settings.base_url} ({settings.mode}); choose another --out"
             )
+        self.manifest = manifest
         return manifest
 
     def clean(self, known: set[str], going_on: set[str]) -> None:
@@ -54,7 +57,9 @@ class Folder:
 
     def commit(self, manifest: Manifest) -> None:
         """Publish the manifest, then remove the files that it no longer lists."""
+        manifest.extra[NUMBERS] = highest(self.manifest, manifest.paths())
         manifest.commit(self.path)
+        self.manifest = manifest
         remove_orphans(self.path, set(), stems=STEMS)
 
     def already(self, store: ExportStore) -> Callable[[int, int], Awaitable[set[str] | None]]:
@@ -145,6 +150,7 @@ async def begin(
     run = _runs(manifest) + 1
     plan_json = {"form": form, "run": run, "started_ms": now_ms, "first_ms": first, "section": asdict(section)}
     plan_json["ages_ms"] = _ages_from(options, manifest, now_ms)
+    plan_json[NUMBERS] = await _numbers(store, folder, stored)
     await store.begin(iso(now_ms), plan_json)
     await anyio.to_thread.run_sync(folder.clean, set(), set())
     plan = _plan(options, store, folder, plan_json)
@@ -153,6 +159,13 @@ async def begin(
     lo = plan.selection.bounds.get("created_after", 0)
     plan.slices = [Slice.over(1, lo, plan.selection.bounds.get("created_before", now_ms + CLOCK_GRAIN_MS))]
     return plan
+
+
+async def _numbers(store: ExportStore, folder: Folder, stored: StoredRun | None) -> dict[str, int]:
+    """The numbers of files that are taken, also where only the ledger still knows of them."""
+    before = stored.plan.get(NUMBERS) if stored is not None else None
+    recorded = [entry["path"] for kind in STEMS for entry in await store.files(kind)]
+    return larger(before or {}, highest(folder.manifest, recorded))
 
 
 def _runs(manifest: Manifest | None) -> int:
@@ -218,11 +231,13 @@ def _plan(options: ExportOptions, store: ExportStore, folder: Folder, plan_json:
     window = (plan_json["first_ms"], started_ms) if options.incremental else None
     selection = replace(selection, judged_here=window is not None)
     picker = FieldPicker(",".join(options.fields)) if options.fields else None
-    writers = {"tasks": SegmentWriter(folder.path, "tasks", options.format, fields=picker, route=route)}
+    first = {stem: 1 + (plan_json.get(NUMBERS) or {}).get(stem, 0) for stem in STEMS}
+    tasks = SegmentWriter(folder.path, "tasks", options.format, fields=picker, number=first["tasks"], route=route)
+    writers = {"tasks": tasks}
     if options.incremental:
-        writers["left"] = SegmentWriter(folder.path, "left", "jsonl")
+        writers["left"] = SegmentWriter(folder.path, "left", number=first["left"])
     if options.download_responses:
-        writers["responses"] = SegmentWriter(folder.path, "responses", "jsonl", route=route)
+        writers["responses"] = SegmentWriter(folder.path, "responses", number=first["responses"], route=route)
     asked = filters.asked(selection, window=window)
     return ExportPlan(started_ms, selection, asked, [], OutputLog(writers, store), window)
 

@@ -235,7 +235,10 @@ async def test_a_second_run_writes_only_what_changed(compact, tmp_path):
     gone.commit(tmp_path / "inc")
     more = await compact()
     assert (more.tasks, more.message) == (2, first.message)
-    assert len(list((tmp_path / "now").glob("tasks-*"))) == 1
+    assert [path.name for path in (tmp_path / "now").glob("tasks-*")] == ["tasks-00002.jsonl"]
+    (tmp_path / "inc" / "manifest.json").write_text((tmp_path / "inc" / "manifest.json").read_text() + "\n")
+    await compact()
+    assert [path.name for path in (tmp_path / "now").glob("tasks-*")] == ["tasks-00003.jsonl"]
 
 
 async def test_stopped_or_without_room_it_leaves_nothing(compact, tmp_path, monkeypatch):

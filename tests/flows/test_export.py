@@ -147,6 +147,19 @@ async def test_a_finished_export_says_how_old_it_is_and_sends_nothing(make_sandb
     assert len(list((tmp_path / "out").glob("tasks*"))) == 1
 
 
+async def test_the_name_of_a_listed_file_is_never_used_again(make_sandbox, export, tmp_path):
+    sandbox = await make_sandbox()
+    await fill(sandbox, 1)
+    names = []
+    for loss in (None, None, None, "ledger.db", "out/manifest.json"):
+        if loss is not None:
+            (tmp_path / loss).unlink()
+        await export(sandbox, again=True)
+        names += [path.name for path in (tmp_path / "out").glob("tasks-*")]
+        await fill_more(sandbox, len(names))
+    assert names == [f"tasks-{number:05d}.jsonl" for number in range(1, 6)]
+
+
 async def fill_more(sandbox: Sandbox, number: int) -> None:
     async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {KEY}"}) as session:
         await create(session, sandbox, json.dumps(letter(number, project=PROJECT)))

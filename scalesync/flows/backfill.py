@@ -7,7 +7,7 @@ Each window is an export run of its own and is committed by the manifest's renam
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -30,7 +30,8 @@ from scalesync.flows.backfill_plan import (
 )
 from scalesync.flows.export import ExportRun
 from scalesync.flows.export_checks import first_look
-from scalesync.flows.exporting import NO_REQUESTS, ExportPlan, Folder, Section, begin, form_of, shape_of
+from scalesync.flows.exporting import ExportPlan, Folder, Section, begin, form_of, shape_of
+from scalesync.flows.finished import NO_REQUESTS, loss, lost_files
 from scalesync.flows.identity import derived_name
 from scalesync.flows.taking import TakeMatching
 from scalesync.flows.windows import Window
@@ -60,14 +61,16 @@ async def run_backfill(
         begun = found is not None and dict(found.identity) == dict(spec.identity)
         folder = Folder(options.export.out)
         manifest = folder.check(spec.name, settings, begun=begun)
+        lost: Mapping[str, str] = {}
         if manifest is not None:
             same_backfill(manifest, options)
-            if not may_be_missing(options, manifest):
+            lost = lost_files(folder.path, manifest)
+            if not may_be_missing(options, manifest, lost):
                 return _finished_already(manifest, settings)
         memory = await ledger.paces(settings.target)
         async with connect(settings, observer, paced=RequestClass.LIST, memory=memory) as connection:
             await first_look(connection, options.export)
-            asked = Asked(options, manifest, connection.platform.server_now_ms)
+            asked = Asked(options, manifest, connection.platform.server_now_ms, lost)
             job = await ledger.open_job(spec)
             run = BackfillRun(options, settings, connection, job, observer, asked=asked)
             return run.told(await run.go(folder, manifest, signals=signals))
@@ -134,7 +137,10 @@ class BackfillRun(ExportRun):
                 await self._one(window, folder, downloader)
         findings = any(totals(self._manifest)[name] for name in WITH_FINDINGS)
         message = "" if todo else "nothing to do: every window of this period was read"
-        return await self._summary(0, int(findings), message)
+        elsewhere = self._asked.elsewhere
+        if elsewhere:
+            message = loss(folder.path, elsewhere, "bring its window within --from and --to to read it again")
+        return await self._summary(0, int(findings or bool(elsewhere)), message)
 
     async def _open_one_first(self) -> list[Window]:
         """A window that a stopped run was reading goes on before the others begin."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +17,7 @@ from scalesync.records.manifest import Manifest
 from scalesync.times import iso, local_ms, milliseconds
 
 By = Literal["created", "completed", "updated"]
+NONE_LOST: Mapping[str, str] = {}
 WITH_FINDINGS = ("unsettled", "responses_failed")
 
 
@@ -78,9 +79,9 @@ def same_backfill(manifest: Manifest, options: BackfillOptions) -> None:
         )
 
 
-def may_be_missing(options: BackfillOptions, manifest: Manifest) -> bool:
+def may_be_missing(options: BackfillOptions, manifest: Manifest, lost: Mapping[str, str]) -> bool:
     """Whether a window is left to do, as far as can be told without the server's time."""
-    if options.last is None or _is_age(options.first) or _is_age(options.last):
+    if lost or options.last is None or _is_age(options.first) or _is_age(options.last):
         return True
     return bool(Asked(options, manifest, filters.LAST_MS).todo)
 
@@ -93,13 +94,25 @@ def window_of(entry: JsonObject) -> Window:
     return Window(milliseconds(entry["start"]), milliseconds(entry["end"]))
 
 
+def _routes(manifest: Manifest | None, lost: Mapping[str, str]) -> dict[str, str]:
+    """The start of each window that lost a file -> the file, the first of them."""
+    if manifest is None:
+        return {}
+    listed = {entry.path: entry.route for entry in manifest.files}
+    listed |= {entry["path"]: entry.get("route") for entry in manifest.responses["files"]}
+    return {route: path for path in reversed(list(lost)) if (route := listed[path]) is not None}
+
+
 class Asked:
     """What a run has to do: the windows of its period that are in no manifest, and those to be read again.
 
-    Raises ConfigError for a period that has not begun.
+    lost: listed files that are not there, whose windows are read again. elsewhere: those of them that lie outside of
+    the period. Raises ConfigError for a period that has not begun.
     """
 
-    def __init__(self, options: BackfillOptions, manifest: Manifest | None, now_ms: int) -> None:
+    def __init__(
+        self, options: BackfillOptions, manifest: Manifest | None, now_ms: int, lost: Mapping[str, str] = NONE_LOST
+    ) -> None:
         lo, hi, width = _period(options, now_ms)
         if lo >= now_ms:
             raise ConfigError(f"--from lies in the future: the server's time is {iso(now_ms)}; bring it closer")
@@ -108,8 +121,12 @@ class Asked:
         hi = min(hi, now_ms)
         entries = done_windows(manifest)
         self.done = sorted(window_of(entry) for entry in entries)
-        open_ends = [window_of(entry) for entry in entries if any(entry.get(name) for name in WITH_FINDINGS)]
+        routes = _routes(manifest, lost)
+        findings = {entry["start"] for entry in entries if any(entry.get(name) for name in WITH_FINDINGS)}
+        open_ends = [window_of(entry) for entry in entries if entry["start"] in findings | set(routes)]
         again = [window for window in open_ends if window.lo < hi and window.hi > lo]
+        read = {window.name for window in again}
+        self.elsewhere = {path: lost[path] for route, path in routes.items() if route not in read}
         todo = sorted([*missing(cut(lo, hi, width), self.done), *again], reverse=options.order == "newest")
         self.todo: Sequence[Window] = todo
 

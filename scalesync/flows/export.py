@@ -19,7 +19,8 @@ from scalesync.errors import ConfigError, RemoteError, ScalesyncError
 from scalesync.events import Observer, Progress
 from scalesync.flows import filters
 from scalesync.flows.export_checks import as_typed, check_options, first_look, same_filters
-from scalesync.flows.exporting import ExportPlan, Folder, begin, finished_already, finished_run
+from scalesync.flows.exporting import ExportPlan, Folder, begin, finished_run
+from scalesync.flows.finished import AGAIN, finished_already, loss, lost_files
 from scalesync.flows.harvest import Harvest
 from scalesync.flows.identity import derived_name
 from scalesync.flows.increments import check_everything, recall_versions
@@ -56,6 +57,10 @@ async def run_export(
         if manifest is not None and not options.again:
             hint = "choose another --out" if options.incremental else "choose another --out, or --again to replace it"
             same_filters(manifest, options, hint)
+            lost = lost_files(folder.path, manifest)
+            if lost:
+                advice = f"{AGAIN}{' in place of --incremental' if options.incremental else ''}"
+                return finished_already(manifest, settings, loss(folder.path, lost, advice), exit_code=1)
             if not options.incremental:
                 return finished_already(manifest, settings)
         memory = await ledger.paces(settings.target)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import anyio
 
@@ -17,7 +16,7 @@ from scalesync.flows.listed import NUMBERS, highest, larger
 from scalesync.flows.options import ExportOptions
 from scalesync.flows.output import OutputLog
 from scalesync.ledger.exports import ExportStore, StoredRun
-from scalesync.model import ExportSummary, JsonObject, Selection
+from scalesync.model import JsonObject, Selection
 from scalesync.records.exported import heads_of
 from scalesync.records.fields import FieldPicker
 from scalesync.records.manifest import PART, FileEntry, Manifest, check_folder, remove_orphans
@@ -273,28 +272,4 @@ async def finished_run(
             "full_at": full_at or iso(plan.started_ms),
             "runs": _runs(before) + 1,
         },
-    )
-
-
-NO_REQUESTS: Mapping[str, Any] = {"requests": 0, "retries": 0, "throttled": 0, "seconds": 0.0}
-
-
-def finished_already(manifest: Manifest, settings: Settings) -> ExportSummary:
-    """The summary of a finished export: nothing is sent."""
-    tasks = [entry for entry in manifest.files if entry.kind is None]
-    extra = manifest.extra
-    return ExportSummary(
-        job=manifest.job,
-        target=settings.base_url,
-        mode=settings.mode.value,
-        tasks=sum(entry.rows for entry in tasks),
-        files=len(tasks),
-        bytes=sum(entry.bytes for entry in tasks),
-        responses_downloaded=extra.get("responses_downloaded", 0),
-        responses_failed=extra.get("responses_failed", 0),
-        unsettled=extra.get("unsettled", 0),
-        **NO_REQUESTS,
-        watermark=manifest.watermark,
-        message=f"nothing to send: this export was finished at {manifest.finished_at}; --again makes it anew",
-        exit_code=int(bool(extra.get("unsettled") or extra.get("responses_failed"))),
     )

@@ -303,6 +303,17 @@ async def test_a_lost_ledger_goes_on_from_the_manifest(world, backfill, tmp_path
     assert (more.windows, more.windows_read, more.tasks) == (6, 2, 18)
 
 
+async def test_a_window_that_lost_a_file_is_read_again(world, backfill, tmp_path):
+    await backfill(world, last="2025-02-03")
+    (tmp_path / "out" / "tasks-00002.jsonl").unlink()
+    outside = await backfill(world, first="2025-02-01", last="2025-02-03")
+    assert (outside.exit_code, outside.windows_read) == (1, 0)
+    assert "tasks-00002.jsonl: is missing" in outside.message
+    again = await backfill(world, last="2025-02-03")
+    assert (again.exit_code, again.windows_read, again.tasks) == (0, 1, 12)
+    assert numbers(tmp_path / "out") == list(range(12))
+
+
 async def test_an_unsettled_window_is_told_and_read_again(
     tmp_path, notebook, make_sandbox, world, backfill, monkeypatch
 ):

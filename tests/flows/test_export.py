@@ -147,6 +147,26 @@ async def test_a_finished_export_says_how_old_it_is_and_sends_nothing(make_sandb
     assert len(list((tmp_path / "out").glob("tasks*"))) == 1
 
 
+@pytest.mark.parametrize("incremental", [False, True])
+async def test_a_listed_file_that_is_gone_or_cut_is_told(incremental, make_sandbox, export, tmp_path):
+    sandbox = await make_sandbox()
+    await fill(sandbox, 3)
+    await export(sandbox)
+    path = tmp_path / "out" / "tasks-00001.jsonl"
+    whole = path.read_bytes()
+    sandbox.journal.clear()
+    path.write_bytes(whole[:-1])
+    cut = await export(sandbox, incremental=incremental)
+    assert f"{path}: has {len(whole) - 1:,} bytes, not {len(whole):,}" in cut.message
+    path.unlink()
+    gone = await export(sandbox, incremental=incremental)
+    assert f"{path}: is missing, and manifest.json lists it; restore it" in gone.message
+    assert ("in place of --incremental" in gone.message) == incremental
+    assert (cut.exit_code, gone.exit_code, sandbox.journal.count()) == (1, 1, 0)
+    assert (await export(sandbox, again=True)).exit_code == 0
+    assert len(lines_of(tmp_path / "out")) == 3
+
+
 async def test_the_name_of_a_listed_file_is_never_used_again(make_sandbox, export, tmp_path):
     sandbox = await make_sandbox()
     await fill(sandbox, 1)

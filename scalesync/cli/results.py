@@ -128,7 +128,8 @@ def export_advice(summary: ExportSummary) -> list[str]:
             f"{count(summary.unsettled, 'slice')} did not settle, tasks may be missing: export again with --again"
         )
     if summary.responses_failed:
-        lines.append(f"{count(summary.responses_failed, 'response file')} missing: run the same command again")
+        missing = count(summary.responses_failed, "response file")
+        lines.append(f"{missing} missing, the index says why: run the same command again")
     return lines
 
 

@@ -131,8 +131,7 @@ class BackfillRun(ExportRun):
             self._observer.note(f"--to lies in the future; reading up to {iso(self._asked.now_ms)}, the server's time")
         todo = await self._open_one_first()
         await self._windows.replace(self._table(todo))
-        gate = self._connection.gate
-        async with Downloader(folder.responses, gate, allow_http=self._settings.allow_http) as downloader:
+        async with self._downloader(folder) as downloader:
             for window in todo:
                 await self._one(window, folder, downloader)
         findings = any(totals(self._manifest)[name] for name in WITH_FINDINGS)

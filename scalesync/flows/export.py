@@ -20,7 +20,8 @@ from scalesync.events import Observer, Progress
 from scalesync.flows import filters
 from scalesync.flows.export_checks import as_typed, check_options, first_look, same_filters
 from scalesync.flows.exporting import ExportPlan, Folder, begin, finished_run
-from scalesync.flows.finished import AGAIN, finished_already, loss, lost_files
+from scalesync.flows.finished import AGAIN, NO_REQUESTS, finished_already, lacks_files, loss, lost_files
+from scalesync.flows.gaps import Gaps
 from scalesync.flows.harvest import Harvest
 from scalesync.flows.identity import derived_name
 from scalesync.flows.increments import check_everything, recall_versions
@@ -61,7 +62,7 @@ async def run_export(
             if lost:
                 advice = f"{AGAIN}{' in place of --incremental' if options.incremental else ''}"
                 return finished_already(manifest, settings, loss(folder.path, lost, advice), exit_code=1)
-            if not options.incremental:
+            if not options.incremental and not lacks_files(manifest, options):
                 return finished_already(manifest, settings)
         memory = await ledger.paces(settings.target)
         async with connect(settings, observer, paced=RequestClass.LIST, memory=memory) as connection:
@@ -110,6 +111,8 @@ class ExportRun:
     async def go(self, folder: Folder, manifest: Manifest | None, *, signals: bool) -> ExportSummary:
         """Read everything, commit the manifest, end the run in the ledger.
 
+        A manifest that is gone on with without --incremental is finished, but for result files that it lacks.
+
         Raises ConfigError for a folder that turned out to be no good; any other stop is told by the summary.
         """
         summary: ExportSummary | None = None
@@ -135,6 +138,8 @@ class ExportRun:
         return summary
 
     async def _work(self, folder: Folder, manifest: Manifest | None) -> ExportSummary:
+        if manifest is not None and not self._options.incremental:
+            return await self._complete(folder, manifest)
         # The Date header is cut to the second, so a quick second run may seem to begin before the first one did.
         before_ms = milliseconds(manifest.watermark) if manifest is not None else 0
         now_ms = max(self._connection.platform.server_now_ms, before_ms)
@@ -142,8 +147,7 @@ class ExportRun:
         if self._options.incremental:
             self._tell_ages(manifest)
             await recall_versions(plan, self._store, folder, manifest, self._observer)
-        gate = self._connection.gate
-        async with Downloader(folder.responses, gate, allow_http=self._settings.allow_http) as downloader:
+        async with self._downloader(folder) as downloader:
             self._keep_responses(downloader, plan, folder)
             if self._options.incremental:
                 take: TakeNew | TakeMatching = TakeNew(
@@ -152,7 +156,25 @@ class ExportRun:
             else:
                 take = TakeMatching(plan.selection, self._responses)
             await self._read(plan, folder, manifest, take)
-        return await self._commit(plan, folder, manifest)
+            made = await self._commit(plan, folder, manifest)
+            if self._responses is not None and manifest is not None and lacks_files(manifest, self._options):
+                made = await Gaps(folder, self._responses, self._connection, self._store).fill(made, manifest)
+        return await self._ended(made)
+
+    async def _complete(self, folder: Folder, manifest: Manifest) -> ExportSummary:
+        """Fetch the result files that a finished export lacks; its tasks stay as they are."""
+        await anyio.to_thread.run_sync(folder.clean, set(), set())
+        async with self._downloader(folder) as downloader:
+            responses = self._store_responses(downloader, folder)
+            responses.count_from({"stored": manifest.extra.get("responses_downloaded", 0)})
+            made = await Gaps(folder, responses, self._connection, self._store).fill(manifest, manifest)
+        now = await self._summary(0, 0, "")
+        told = f"the export was finished at {made.finished_at}; only missing response files were asked for"
+        traffic = {name: getattr(now, name) for name in NO_REQUESTS}
+        return replace(finished_already(made, self._settings, told), **traffic)
+
+    def _downloader(self, folder: Folder) -> Downloader:
+        return Downloader(folder.responses, self._connection.gate, allow_http=self._settings.allow_http)
 
     def _tell_ages(self, manifest: Manifest | None) -> None:
         aged = filters.ages(self._options)
@@ -162,10 +184,14 @@ class ExportRun:
     def _keep_responses(self, downloader: Downloader, plan: ExportPlan, folder: Folder) -> None:
         """Begin to store result files, if asked for."""
         if self._options.download_responses:
-            folder.responses.mkdir(exist_ok=True)
-            self._responses = ResponseStore(downloader, self._connection.platform, self._connection.gate)
-            self._responses.count_from(plan.figures)
-            plan.log.progress = self._responses.figures
+            responses = self._store_responses(downloader, folder)
+            responses.count_from(plan.figures)
+            plan.log.progress = responses.figures
+
+    def _store_responses(self, downloader: Downloader, folder: Folder) -> ResponseStore:
+        folder.responses.mkdir(exist_ok=True)
+        self._responses = ResponseStore(downloader, self._connection.platform, self._connection.gate)
+        return self._responses
 
     async def _read(
         self, plan: ExportPlan, folder: Folder, manifest: Manifest | None, take: TakeNew | TakeMatching
@@ -195,23 +221,26 @@ class ExportRun:
 
     # --- the end -------------------------------------------------------------------------------
 
-    async def _commit(self, plan: ExportPlan, folder: Folder, manifest: Manifest | None) -> ExportSummary:
+    async def _commit(self, plan: ExportPlan, folder: Folder, manifest: Manifest | None) -> Manifest:
         assert self._harvest is not None
-        unsettled = self._harvest.figures.unsettled
-        failed = self._responses.failed if self._responses else 0
         made = await finished_run(
             plan, self._store, manifest, job=self._job.name, settings=self._settings, options=self._options
         )
         made.finished_at = iso(self._connection.platform.server_now_ms)
+        missing_before = manifest.extra.get("responses_failed", 0) if manifest is not None else 0
         made.extra |= {
-            "unsettled": unsettled,
+            "unsettled": self._harvest.figures.unsettled,
             "responses_downloaded": self._responses.stored if self._responses else 0,
-            "responses_failed": failed,
+            "responses_failed": missing_before + (self._responses.failed if self._responses else 0),
         }
         await anyio.to_thread.run_sync(folder.commit, made)
-        summary = await self._summary(unsettled, int(bool(unsettled or failed)), "")
         await self._store.end()
-        return replace(summary, watermark=made.watermark)
+        return made
+
+    async def _ended(self, made: Manifest) -> ExportSummary:
+        unsettled, failed = made.extra["unsettled"], made.extra["responses_failed"]
+        summary = await self._summary(unsettled, int(bool(unsettled or failed)), "")
+        return replace(summary, watermark=made.watermark, responses_failed=failed)
 
     async def _summary(self, unsettled: int, exit_code: int, message: str) -> ExportSummary:
         files: list[JsonObject] = await self._store.files("tasks")

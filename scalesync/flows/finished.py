@@ -7,11 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from scalesync.config import Settings
+from scalesync.flows.options import ExportOptions
 from scalesync.model import ExportSummary
 from scalesync.records.manifest import NAME, Manifest
 
 NO_REQUESTS: Mapping[str, Any] = {"requests": 0, "retries": 0, "throttled": 0, "seconds": 0.0}
 AGAIN = "restore it from a copy, or make the export anew by --again"
+
+
+def lacks_files(manifest: Manifest, options: ExportOptions) -> bool:
+    """Whether result files are missing that could not be fetched."""
+    return options.download_responses and bool(manifest.extra.get("responses_failed"))
 
 
 def lost_files(folder: Path, manifest: Manifest) -> dict[str, str]:

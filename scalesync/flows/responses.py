@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
 import orjson
@@ -13,6 +13,8 @@ from scalesync.errors import OutcomeUnknown, Refused, RemoteError, Unavailable
 from scalesync.model import JsonObject, Presence, RequestClass
 from scalesync.platforms.download import Downloader, Partial, Stored
 from scalesync.ports import Pacing, TaskLister, TaskView
+
+ReadAgain = Callable[[str, str], Awaitable[tuple[TaskView, str]]]  # task_id, field -> the task now, its link
 
 WIDEST = 64
 ATTEMPTS = 4  # in a row that brought nothing more of the file
@@ -57,22 +59,32 @@ class ResponseStore:
                 group.start_soon(one, number, document, place, url)
         return lines
 
+    async def fetch_missing(self, line: JsonObject, read: ReadAgain) -> JsonObject:
+        """Fetch what an earlier run could not, by a link of now; returns the line that takes the place of its own."""
+        self._follow_pace()
+        async with self._width:
+            try:
+                document, url = await read(line["task_id"], line["field"])
+            except Refused as error:
+                self.failed += 1
+                return line | {"error": str(error)}
+            return await self._line(document, line["field"], url, fresh=True)
+
     def _follow_pace(self) -> None:
         self._width.total_tokens = max(1, min(WIDEST, self._pacing.width(RequestClass.FILES)))
 
-    async def _line(self, document: TaskView, place: str, url: str) -> JsonObject:
+    async def _line(self, document: TaskView, place: str, url: str, *, fresh: bool = False) -> JsonObject:
         line: JsonObject = {"task_id": document.task_id, "updated_at": document.updated_at, "field": place}
         try:
             async with self._downloader.partial() as part:
-                stored = await self._fetch(document, place, url, part)
+                stored = await self._fetch(document, place, url, part, refreshed=fresh)
         except RemoteError as error:
             self.failed += 1
             return line | {"path": None, "error": str(error)}
         self.stored += 1
         return line | {"path": stored.path, "bytes": stored.bytes, "sha256": stored.sha256}
 
-    async def _fetch(self, document: TaskView, place: str, url: str, part: Partial) -> Stored:
-        refreshed = False
+    async def _fetch(self, document: TaskView, place: str, url: str, part: Partial, *, refreshed: bool) -> Stored:
         attempt = 0
         while True:
             attempt += 1
@@ -101,5 +113,9 @@ class ResponseStore:
             return None
         if finding.presence is not Presence.FOUND or finding.task is None:
             return None
-        document = self._platform.head(orjson.dumps({"task_id": task_id, "response": finding.task.get("response")}))
-        return dict(document.urls()).get(place)
+        return dict(view_of(self._platform, finding.task | {"task_id": task_id}).urls()).get(place)
+
+
+def view_of(platform: TaskLister, task: JsonObject) -> TaskView:
+    """What an export reads of a task that was read by its id."""
+    return platform.head(orjson.dumps({name: task.get(name) for name in ("task_id", "updated_at", "response")}))

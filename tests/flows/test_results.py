@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from importlib import import_module
 from pathlib import Path
@@ -28,15 +28,19 @@ from scalesync.errors import DiskFull, OutcomeUnknown, Refused, RemoteError, Una
 from scalesync.flows import responses
 from scalesync.flows.backfill import run_backfill
 from scalesync.flows.backfill_plan import BackfillOptions
+from scalesync.flows.export import run_export
+from scalesync.flows.gaps import GONE
 from scalesync.flows.options import ExportOptions
 from scalesync.flows.responses import ResponseStore
-from scalesync.model import Finding, Presence, RequestClass
+from scalesync.model import ExportSummary, Finding, Presence, RequestClass
 from scalesync.platforms.download import Downloader
 from scalesync.platforms.exchange import Deadlines
 from scalesync.platforms.partial import Partial
 from scalesync.platforms.scale.documents import read_document
-from scalesync.sandbox import Sandbox
+from scalesync.records.manifest import Manifest, load
+from scalesync.sandbox import FaultRule, Sandbox
 from tests.flows.test_export import VIDEO, create
+from tests.flows.test_increments import MINUTE, START_MS
 
 # What lies in the client's buffer when a connection breaks is lost: parts must be a good deal larger than that.
 BODY = random.Random(1).randbytes(3_000_000)
@@ -503,6 +507,127 @@ async def test_an_export_counts_files_as_a_class_of_their_own(tmp_path, notebook
     assert index["route"] in {window["start"] for window in manifest["windows"]}
     for line in map(json.loads, (tmp_path / "out" / index["path"]).read_bytes().splitlines()):
         json.loads((tmp_path / "out" / line["path"]).read_bytes())  # decoded
+
+
+# --- what an earlier run could not get ---------------------------------------------------------
+
+
+@pytest.fixture
+def export(settings_for, notebook, tmp_path):
+    async def run(sandbox: Sandbox, **options: Any) -> ExportSummary:
+        asked = ExportOptions(out=tmp_path / "out", download_responses=True, **options)
+        return await run_export(asked, settings_for(sandbox, key="live_k"), notebook, signals=False)
+
+    return run
+
+
+async def make_videos(sandbox: Sandbox, *numbers: int) -> None:
+    async with aiohttp.ClientSession(headers={"Authorization": "Bearer live_k"}) as session:
+        for number in numbers:
+            body = json.dumps(VIDEO | {"unique_id": f"v{number}", "project": "v"})
+            await create(session, sandbox, body, "videoannotation")
+            await act_on(sandbox, f"v{number}", "complete")
+
+
+def index_of(out: Path) -> list[dict[str, Any]]:
+    manifest = load(out)
+    assert manifest is not None
+    assert {path.name for path in out.glob("*-*.jsonl")} == manifest.paths()
+    entries = manifest.responses["files"]
+    for entry in entries:
+        assert hashlib.sha256((out / entry["path"]).read_bytes()).hexdigest() == entry["sha256"]
+    return [json.loads(line) for entry in entries for line in (out / entry["path"]).read_bytes().splitlines()]
+
+
+FORBIDDEN = FaultRule(kind="error", on="result", status=403)
+
+
+async def test_the_same_command_fetches_what_was_missing_and_nothing_else(make_sandbox, export, tmp_path):
+    sandbox = await make_sandbox([FORBIDDEN])
+    sandbox.store.world("live").add_project("v", "videoannotation")
+    await make_videos(sandbox, *range(6))
+    first = await export(sandbox)
+    assert (first.exit_code, first.responses_failed, first.tasks) == (1, 6, 6)
+    tasks = (tmp_path / "out" / "tasks-00001.jsonl").read_bytes()
+    again = await export(sandbox)
+    assert (again.exit_code, again.responses_downloaded, again.responses_failed) == (1, 0, 6)
+    sandbox.faults.replace([replace(FORBIDDEN, at=(0, 1))])
+    some = await export(sandbox)
+    assert (some.exit_code, some.responses_downloaded, some.responses_failed) == (1, 4, 2)
+    sandbox.journal.clear()
+    rest = await export(sandbox)
+    assert (rest.exit_code, rest.responses_downloaded, rest.responses_failed, rest.tasks) == (0, 6, 0, 6)
+    assert (sandbox.journal.count("list"), sandbox.journal.count("get"), rest.requests) == (1, 2, 3)
+    assert (tmp_path / "out" / "tasks-00001.jsonl").read_bytes() == tasks
+    for line in index_of(tmp_path / "out"):
+        data = (tmp_path / "out" / line["path"]).read_bytes()
+        assert (hashlib.sha256(data).hexdigest(), len(data)) == (line["sha256"], line["bytes"])
+    sandbox.journal.clear()
+    assert (await export(sandbox)).exit_code == 0
+    assert sandbox.journal.count() == 0
+
+
+async def test_a_task_that_lost_its_result_is_told_in_the_index(make_sandbox, export, tmp_path):
+    sandbox = await make_sandbox([FORBIDDEN])
+    sandbox.store.world("live").add_project("v", "videoannotation")
+    await make_videos(sandbox, 0, 1)
+    await export(sandbox)
+    await act_on(sandbox, "v1", "recall")
+    sandbox.faults.replace([])
+    summary = await export(sandbox)
+    assert (summary.exit_code, summary.responses_downloaded, summary.responses_failed) == (1, 1, 1)
+    assert [line["error"] for line in index_of(tmp_path / "out") if line["path"] is None] == [GONE]
+
+
+async def act_on(sandbox: Sandbox, unique_id: str, action: str) -> None:
+    task = sandbox.store.world("live").by_unique_id(unique_id)
+    async with aiohttp.ClientSession() as session:
+        url = f"{sandbox.origin}/_sandbox/tasks/{task['task_id']}"
+        async with session.post(url, json={"action": action}) as response:
+            assert response.status == 200, await response.text()
+
+
+async def test_increments_fetch_what_earlier_ones_lack_but_not_for_older_versions(make_sandbox, export, tmp_path):
+    now = [START_MS]
+    sandbox = await make_sandbox([FORBIDDEN], clock=lambda: now[0])
+    sandbox.store.world("live").add_project("v", "videoannotation")
+    await make_videos(sandbox, 0, 1, 2)
+    now[0] += MINUTE
+    first = await export(sandbox, incremental=True, status=("completed",))
+    assert (first.tasks, first.responses_failed) == (3, 3)
+    await act_on(sandbox, "v1", "touch")
+    await act_on(sandbox, "v2", "recall")
+    now[0] += MINUTE
+    second = await export(sandbox, incremental=True, status=("completed",))
+    assert (second.tasks, second.exit_code, second.responses_failed) == (1, 1, 2)
+    sandbox.faults.replace([])
+    await make_videos(sandbox, 3)
+    now[0] += MINUTE
+    third = await export(sandbox, incremental=True, status=("completed",))
+    assert (third.tasks, third.exit_code, third.responses_downloaded, third.responses_failed) == (1, 0, 3, 0)
+    stored = [line["task_id"] for line in index_of(tmp_path / "out") if line["path"] is not None]
+    assert len(set(stored)) == len(stored) == 3
+    assert (await export(sandbox, incremental=True, status=("completed",))).exit_code == 0
+
+
+async def test_stopped_before_the_commit_the_old_index_stands(make_sandbox, export, tmp_path, monkeypatch):
+    sandbox = await make_sandbox([FORBIDDEN])
+    sandbox.store.world("live").add_project("v", "videoannotation")
+    await make_videos(sandbox, 0, 1)
+    await export(sandbox)
+    before = index_of(tmp_path / "out")
+    sandbox.faults.replace([])
+    with monkeypatch.context() as patched:
+        patched.setattr(Manifest, "commit", full_disk)
+        assert (await export(sandbox)).exit_code == 3
+    (tmp_path / "out" / "responses-00002.jsonl").unlink()  # finished, and listed nowhere
+    assert index_of(tmp_path / "out") == before
+    assert (await export(sandbox)).exit_code == 0
+    assert all(line["path"] for line in index_of(tmp_path / "out"))
+
+
+def full_disk(manifest: Manifest, folder: Path) -> None:
+    raise DiskFull(f"{folder}: no space left")
 
 
 async def test_a_disk_without_room_stops_the_run(shelf, tmp_path, monkeypatch):

@@ -18,6 +18,7 @@ from scalesync.words import count
 
 SHOWN_DIFFERENCES = 5
 SHOWN_WINDOWS = 12
+ALWAYS = ("read", "tasks")  # counts that are told when they are 0, too
 
 
 @click.command(
@@ -165,7 +166,7 @@ def _blocks(texts: Iterable[str]) -> Iterable[str]:
 
 
 def _job_text(job: JobStatus, windows: int | None) -> str:
-    counts = ", ".join(f"{number:,} {name}" for name, number in job.counts.items() if number or name == "read")
+    counts = ", ".join(_counted(name, number) for name, number in job.counts.items() if number or name in ALWAYS)
     rows = {
         "target": f"{job.target} ({job.mode})",
         "counts": counts or "none yet",
@@ -180,6 +181,13 @@ def _job_text(job: JobStatus, windows: int | None) -> str:
     return f"{job.job}: {job.command}, {job.state}\n{facts(told, indent=2)}" + "".join(
         f"\n  {line}" for line in _window_lines(job, windows)
     )
+
+
+def _counted(name: str, number: int) -> str:
+    """`2 tasks`, `1 file`: an export's counts are named in the plural."""
+    word, *rest = name.split(" ")
+    one = word.removesuffix("s") if number == 1 and word in {"tasks", "files", "bytes"} else word
+    return " ".join([f"{number:,}", one, *rest])
 
 
 def _failure_text(group: FailureGroup, *, several: bool) -> str:

@@ -106,6 +106,14 @@ def test_people_get_a_table_and_the_next_step(run: Run, served: Served, tmp_path
     assert run(*at(served, "retry", "--job", "odd", "--json")).json["job"] == "odd"
 
 
+def test_exports_are_counted_in_words(run: Run, served: Served, tmp_path: Path) -> None:
+    assert run(*at(served, "export", "--out", "none", "--job", "none")).code == 0
+    run(*at(served, "import", "records.jsonl", "--type", "categorization", "--project", PROJECT, "--limit", "1"))
+    assert run(*at(served, "export", "--out", "one", "--job", "one")).code == 0
+    assert "0 tasks" in run(*at(served, "status", "--job", "none")).out
+    assert "1 task, 1 file, " in run(*at(served, "status", "--job", "one")).out
+
+
 def test_a_refused_key_stops_with_3(run: Run, tmp_path: Path) -> None:
     write_records(tmp_path)
     with sandbox(tmp_path, "--project", f"{PROJECT}=categorization", "--set", f"refuse={KEY}:401") as served:

@@ -4,6 +4,7 @@
     +-- ConfigError                  2: wrong usage, setting, profile or key source; nothing was sent
     |   +-- SourceError              2: a source is missing or cannot be read; names file and line
     |   +-- NameBound                2: the job's name belongs to something else
+    |   +-- NoSuchProject            2: the account has no project of that name
     |   +-- LedgerUnusable           2: ledger newer than the program, not a ledger, read-only
     +-- StopRun                      3: stopped early, the same command carries on
     |   +-- Interrupted              3: Ctrl-C or SIGTERM
@@ -55,6 +56,10 @@ class SourceError(ConfigError):
 
 class NameBound(ConfigError):
     """The job's name was bound to other settings at its first use."""
+
+
+class NoSuchProject(ConfigError):
+    """The account has no project of that name."""
 
 
 class LedgerUnusable(ConfigError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from scalesync.config import Settings
-from scalesync.errors import ConfigError, Refused
+from scalesync.errors import ConfigError, NoSuchProject, Refused
 from scalesync.events import Observer
 from scalesync.flows.plan import ImportPlan
 from scalesync.flows.prepare import Preparer, read_blocks
@@ -37,7 +37,7 @@ async def _look(plan: ImportPlan, connection: Connection) -> None:
         project = options.project
         try:
             await call(lambda: platform.check_project(project))
-        except ConfigError:
+        except NoSuchProject:
             # At a wrong address nothing is found: the list, which every account has, tells that from a wrong name.
             await call(lambda: platform.page({"limit": 1}, None))
             raise

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from scalesync.errors import (
     ConfigError,
+    NoSuchProject,
     OutcomeUnknown,
     Refused,
     RemoteError,
@@ -194,10 +195,10 @@ class ScalePlatform:
             await self.project(name)
 
     async def check_project(self, name: str) -> None:
-        """Raises ConfigError when the project does not exist or takes another type of task."""
+        """Raises NoSuchProject when it does not exist, ConfigError when it takes another type of task."""
         project = await self.project(name)
         if project is None:
-            raise ConfigError(f"there is no project {name!r} in this account; create it first or correct --project")
+            raise NoSuchProject(f"there is no project {name!r} in this account; create it first or correct --project")
         if project.get("type") not in {self._type, None}:
             raise ConfigError(
                 f"project {name!r} takes tasks of type {project['type']}, not {self._type}; correct --type or --project"

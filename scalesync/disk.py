@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from scalesync.errors import ConfigError, DiskFull, ScalesyncError
+from scalesync.errors import ConfigError, DiskFull, JobRunning, ScalesyncError
+
+if sys.platform != "win32":
+    import fcntl
 
 
 def sync_folder(folder: Path) -> None:
@@ -31,6 +35,59 @@ def output_error(folder: Path, error: OSError) -> ScalesyncError:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return ConfigError(f"{folder}: not allowed to write there; change its permissions or choose another --out")
     return ScalesyncError(f"{folder}: cannot write: {error.strerror or error}; mend that, then run the command again")
+
+
+@contextmanager
+def holding_folder(folder: Path) -> Iterator[None]:
+    """Keep other runs out of a folder that this one writes to: of any ledger, job and command.
+
+    The kernel holds the lock, on the folder itself: a killed run leaves none behind, and no file. A missing folder is
+    made, and taken away again if it stays empty. Raises JobRunning when another run is there. Where the file system
+    cannot lock folders, as with NFS, nobody is kept out.
+    """
+    made = _make(folder)
+    handle = _lock(folder)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            for path in made:
+                path.rmdir()
+        if handle is not None:
+            os.close(handle)
+
+
+def _make(folder: Path) -> Sequence[Path]:
+    """Make it with its parents; what was made, the innermost first."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:  # whoever writes there tells
+        return []
+    return missing
+
+
+def _lock(folder: Path) -> int | None:
+    if sys.platform == "win32":
+        return None
+    while True:
+        try:
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError:
+            return None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(handle), os.stat(folder)):
+                return handle
+        except BlockingIOError:
+            os.close(handle)
+            raise JobRunning(
+                f"{folder}: another run is writing there; wait for it or stop it, then run the same command"
+            ) from None
+        except OSError:
+            os.close(handle)
+            return None
+        os.close(handle)  # taken away by a run that left it empty, and made anew since
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from typing import Any
 import anyio
 
 from scalesync.config import Settings
+from scalesync.disk import holding_folder
 from scalesync.events import Observer, Progress
 from scalesync.flows import filters
 from scalesync.flows.backfill_plan import (
@@ -54,28 +55,35 @@ async def run_backfill(
     Raises ConfigError before anything is written; a run stopped later returns its summary with exit_code 3.
     """
     check_backfill(options)
-    spec = backfill_job(options, settings.target)
     ledger = SqliteLedger.open(settings.ledger, note=observer.note)
     try:
-        found = await ledger.find_job(settings.target, spec.name)
-        begun = found is not None and dict(found.identity) == dict(spec.identity)
-        folder = Folder(options.export.out)
-        manifest = folder.check(spec.name, settings, begun=begun)
-        lost: Mapping[str, str] = {}
-        if manifest is not None:
-            same_backfill(manifest, options)
-            lost = lost_files(folder.path, manifest)
-            if not may_be_missing(options, manifest, lost):
-                return _finished_already(manifest, settings)
-        memory = await ledger.paces(settings.target)
-        async with connect(settings, observer, paced=RequestClass.LIST, memory=memory) as connection:
-            await first_look(connection, options.export)
-            asked = Asked(options, manifest, connection.platform.server_now_ms, lost)
-            job = await ledger.open_job(spec)
-            run = BackfillRun(options, settings, connection, job, observer, asked=asked)
-            return run.told(await run.go(folder, manifest, signals=signals))
+        with holding_folder(options.export.out):
+            return await _backfill(options, settings, observer, ledger, signals=signals)
     finally:
         ledger.close()
+
+
+async def _backfill(
+    options: BackfillOptions, settings: Settings, observer: Observer, ledger: SqliteLedger, *, signals: bool
+) -> BackfillSummary:
+    spec = backfill_job(options, settings.target)
+    found = await ledger.find_job(settings.target, spec.name)
+    begun = found is not None and dict(found.identity) == dict(spec.identity)
+    folder = Folder(options.export.out)
+    manifest = folder.check(spec.name, settings, begun=begun)
+    lost: Mapping[str, str] = {}
+    if manifest is not None:
+        same_backfill(manifest, options)
+        lost = lost_files(folder.path, manifest)
+        if not may_be_missing(options, manifest, lost):
+            return _finished_already(manifest, settings)
+    memory = await ledger.paces(settings.target)
+    async with connect(settings, observer, paced=RequestClass.LIST, memory=memory) as connection:
+        await first_look(connection, options.export)
+        asked = Asked(options, manifest, connection.platform.server_now_ms, lost)
+        job = await ledger.open_job(spec)
+        run = BackfillRun(options, settings, connection, job, observer, asked=asked)
+        return run.told(await run.go(folder, manifest, signals=signals))
 
 
 def backfill_job(options: BackfillOptions, target: Target) -> JobSpec:

@@ -18,6 +18,7 @@ from typing import Literal
 
 import anyio
 
+from scalesync.disk import holding_folder
 from scalesync.errors import ConfigError
 from scalesync.events import Observer, Progress
 from scalesync.flows import filters
@@ -68,6 +69,11 @@ class CompactSummary:
 async def run_compact(options: CompactOptions, observer: Observer) -> CompactSummary:
     """Compact as asked. Raises ConfigError before anything is written; cancelled, it leaves nothing that counts."""
     as_of_ms = None if options.as_of is None else filters.moment(options.as_of, local_ms(), "--as-of")
+    with holding_folder(options.to):
+        return await _compact(options, as_of_ms, observer)
+
+
+async def _compact(options: CompactOptions, as_of_ms: int | None, observer: Observer) -> CompactSummary:
     work = await anyio.to_thread.run_sync(lambda: _Compaction(options, as_of_ms))
     done = await anyio.to_thread.run_sync(work.prepare)
     if done is not None:

@@ -15,6 +15,7 @@ from typing import Any
 import anyio
 
 from scalesync.config import Settings
+from scalesync.disk import holding_folder
 from scalesync.errors import ConfigError, RemoteError, ScalesyncError
 from scalesync.events import Observer, Progress
 from scalesync.flows import filters
@@ -48,30 +49,38 @@ async def run_export(
     Raises ConfigError before anything is written; a run stopped later returns its summary with exit_code 3.
     """
     check_options(options)
-    spec = export_job(options, settings.target)
     ledger = SqliteLedger.open(settings.ledger, note=observer.note)
     try:
-        found = await ledger.find_job(settings.target, spec.name)
-        begun = found is not None and dict(found.identity) == dict(spec.identity)
-        folder = Folder(options.out)
-        manifest = folder.check(spec.name, settings, begun=begun)
-        if manifest is not None and not options.again:
-            hint = "choose another --out" if options.incremental else "choose another --out, or --again to replace it"
-            same_filters(manifest, options, hint)
-            lost = lost_files(folder.path, manifest)
-            if lost:
-                advice = f"{AGAIN}{' in place of --incremental' if options.incremental else ''}"
-                return finished_already(manifest, settings, loss(folder.path, lost, advice), exit_code=1)
-            if not options.incremental and not lacks_files(manifest, options):
-                return finished_already(manifest, settings)
-        memory = await ledger.paces(settings.target)
-        async with connect(settings, observer, paced=RequestClass.LIST, memory=memory) as connection:
-            await first_look(connection, options)
-            job = await ledger.open_job(spec)
-            run = ExportRun(options, settings, connection, job, observer)
-            return await run.go(folder, None if options.again else manifest, signals=signals)
+        # before the first look at the folder: what it holds must not change until the run is over
+        with holding_folder(options.out):
+            return await _export(options, settings, observer, ledger, signals=signals)
     finally:
         ledger.close()
+
+
+async def _export(
+    options: ExportOptions, settings: Settings, observer: Observer, ledger: SqliteLedger, *, signals: bool
+) -> ExportSummary:
+    spec = export_job(options, settings.target)
+    found = await ledger.find_job(settings.target, spec.name)
+    begun = found is not None and dict(found.identity) == dict(spec.identity)
+    folder = Folder(options.out)
+    manifest = folder.check(spec.name, settings, begun=begun)
+    if manifest is not None and not options.again:
+        hint = "choose another --out" if options.incremental else "choose another --out, or --again to replace it"
+        same_filters(manifest, options, hint)
+        lost = lost_files(folder.path, manifest)
+        if lost:
+            advice = f"{AGAIN}{' in place of --incremental' if options.incremental else ''}"
+            return finished_already(manifest, settings, loss(folder.path, lost, advice), exit_code=1)
+        if not options.incremental and not lacks_files(manifest, options):
+            return finished_already(manifest, settings)
+    memory = await ledger.paces(settings.target)
+    async with connect(settings, observer, paced=RequestClass.LIST, memory=memory) as connection:
+        await first_look(connection, options)
+        job = await ledger.open_job(spec)
+        run = ExportRun(options, settings, connection, job, observer)
+        return await run.go(folder, None if options.again else manifest, signals=signals)
 
 
 def export_job(options: ExportOptions, target: Target) -> JobSpec:

@@ -8,17 +8,22 @@ import hashlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import anyio
 import pytest
 from aiohttp import web
 
 from scalesync.config import resolve_settings
-from scalesync.errors import ConfigError
+from scalesync.errors import ConfigError, StopRun
+from scalesync.flows.backfill import run_backfill
+from scalesync.flows.backfill_plan import BackfillOptions
 from scalesync.flows.export import run_export
 from scalesync.flows.options import ExportOptions
+from scalesync.model import ExportSummary
 from scalesync.sandbox import FaultRule, Sandbox
 from tests.conftest import KIND, PROJECT, letter
 
@@ -254,7 +259,7 @@ async def test_filters_that_the_server_refuses_are_told_before_anything_is_bound
     sandbox = await make_sandbox(unknown_parent_in_list="error")
     with pytest.raises(ConfigError, match=r"first page \(404\).*nowhere.*correct the filters"):
         await export(sandbox, project="nowhere")
-    assert not list((tmp_path / "out").iterdir())
+    assert not (tmp_path / "out").exists()
     assert ask_ledger("SELECT name FROM jobs") == []
     await fill(sandbox, 1)
     assert (await export(sandbox, project=PROJECT)).tasks == 1
@@ -361,3 +366,36 @@ async def test_an_expired_link_is_refreshed_and_the_key_stays_at_home(tmp_path, 
     fetched = [request for request in seen if request.path == "/result"]
     assert len(fetched) == 2
     assert all("Authorization" not in request.headers for request in fetched)
+
+
+@pytest.mark.parametrize("other", ["ledger", "job", "command"])
+async def test_a_folder_takes_one_run_at_a_time_whatever_ledger_and_job(
+    other, make_sandbox, settings_for, notebook, tmp_path
+):
+    sandbox = await make_sandbox()
+    await fill(sandbox, 300)
+    sandbox.faults.replace([FaultRule(kind="latency", on="list", seconds=0.05)])
+    ends: list[ExportSummary | StopRun] = []
+
+    async def run(number: int) -> None:
+        job = f"j{number}" if other == "job" else None
+        settings = settings_for(sandbox)
+        if other == "ledger":
+            settings = replace(settings, ledger=tmp_path / f"{number}.db")
+        options = ExportOptions(out=tmp_path / "out", job=job, page_size=20)
+        try:
+            if other == "command" and number:
+                period = BackfillOptions(options, first="2020-01-01", last="2020-02-01", window="7d")
+                ends.append(await run_backfill(period, settings, notebook, signals=False))
+            else:
+                ends.append(await run_export(options, settings, notebook, signals=False))
+        except StopRun as stop:
+            ends.append(stop)
+
+    async with anyio.create_task_group() as group:
+        for number in range(2):
+            group.start_soon(run, number)
+    assert sorted(end.exit_code for end in ends) == [0, 3]
+    (stopped,) = (end for end in ends if isinstance(end, StopRun))
+    assert "another run is writing there" in str(stopped)
+    assert len(lines_of(tmp_path / "out")) == 300

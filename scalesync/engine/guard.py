@@ -26,11 +26,21 @@ def normalise_message(text: str, key: str | None = None) -> str:
     replaced by <id> where it stands unquoted. Texts are cut to 2,000 characters first.
     """
     text = text[:_LONGEST]
-    if key:
-        text = text.replace(key, "<id>")
+    if key and key in text:
+        text = _without(key, text)
     for pattern, mark in _VARIABLE:
         text = pattern.sub(mark, text)
     return text.strip()
+
+
+def _without(key: str, text: str) -> str:
+    """The text with <id> where the key stands by itself: a short one may be part of any word."""
+    first, *rest = text.split(key)
+    made = first
+    for part in rest:
+        alone = not made[-1:].isalnum() and not part[:1].isalnum()
+        made += ("<id>" if alone else key) + part
+    return made
 
 
 class FirstRefusals(Generic[_T]):

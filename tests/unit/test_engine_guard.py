@@ -28,6 +28,7 @@ def test_messages_lose_what_differs_from_record_to_record(text: str, kind: str) 
 
 def test_the_records_own_key_is_taken_out() -> None:
     assert normalise_message("unique_id drive-a is in use", "drive-a") == "unique_id <id> is in use"
+    assert normalise_message("b: the website of b, or b", "b") == "<id>: the website of <id>, or <id>"
 
 
 @given(st.text(max_size=300))

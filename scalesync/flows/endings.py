@@ -12,6 +12,7 @@ from scalesync.engine.dispatch import Tally
 from scalesync.errors import ConfigError, NameBound, ScalesyncError
 from scalesync.events import Observer
 from scalesync.flows.batches import BatchKeeper
+from scalesync.flows.identity import STANDARD_INPUT
 from scalesync.flows.plan import ImportPlan
 from scalesync.flows.prepare import Preparer, read_blocks
 from scalesync.ledger.jobs import JobStore
@@ -133,7 +134,12 @@ async def finalize(
     if strays and not plan.options.finalize_anyway:
         held = f"{count(strays, 'record')} of the input {be(strays)} invalid and may belong to it"
         return [f"{name} stays open: {held} (--finalize-anyway passes over them)" for name in sorted(batches.projects)]
-    waiting = await _waiting(plan, job, batches)
+    counts = await job.counts()
+    out = counts["pending"] + counts["failed"] + counts["conflicts"]
+    if out and STANDARD_INPUT in plan.options.sources and not _one_batch(plan, batches):
+        held = f"{count(out, 'record')} of the input {be(out)} not in, and of standard input it cannot be told whose"
+        return [f"{name} stays open: {held}" for name in sorted(batches.projects)]
+    waiting = await _waiting(plan, job, batches, out)
     stay_open = []
     for name in sorted(batches.projects):
         missing = waiting.get(name, 0) + invalid.get(name, 0)
@@ -149,19 +155,24 @@ async def finalize(
     return stay_open
 
 
-async def _waiting(plan: ImportPlan, job: JobStore, batches: BatchKeeper) -> dict[str, int]:
-    """Records per batch that are pending, failed or in conflict; reads the sources again when batches vary."""
-    if plan.options.batch and "{" not in plan.options.batch and len(batches.projects) == 1:
-        counts = await job.counts()
-        return {plan.options.batch: counts["pending"] + counts["failed"] + counts["conflicts"]}
+def _one_batch(plan: ImportPlan, batches: BatchKeeper) -> bool:
+    return bool(plan.options.batch) and "{" not in str(plan.options.batch) and len(batches.projects) == 1
+
+
+async def _waiting(plan: ImportPlan, job: JobStore, batches: BatchKeeper, out: int) -> dict[str, int]:
+    """Records per batch that are pending, failed or in conflict, `out` in all; reads the sources again to tell."""
+    if not out:
+        return {}
+    if _one_batch(plan, batches):
+        return {str(plan.options.batch): out}
     waiting: dict[str, int] = {}
     preparer = Preparer(plan.builder, job.peek)
     for number, source in enumerate(plan.sources, start=1):
         async for block in read_blocks(source.blocks()):
             prepared = await preparer.prepare(number, block)
             known = await job.peek([record.key for record in prepared.records])
-            out = [record for record in prepared.records if not _is_in(record, known)]
-            for record in [*out, *prepared.clashes]:
+            not_in = [record for record in prepared.records if not _is_in(record, known)]
+            for record in [*not_in, *prepared.clashes]:
                 if record.batch:
                     waiting[record.batch] = waiting.get(record.batch, 0) + 1
     return waiting

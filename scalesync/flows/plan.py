@@ -153,8 +153,6 @@ def _check(options: ImportOptions) -> None:
     unknown = options.reclaim - RECLAIMABLE
     if unknown:
         raise ConfigError(f"--reclaim takes canceled and error, not {', '.join(sorted(unknown))}")
-    if options.finalize and STANDARD_INPUT in options.sources and options.batch and "{" in options.batch:
-        raise ConfigError("--finalize with a batch template reads the sources twice, which standard input cannot")
 
 
 def _max_failures(text: str | None) -> Callable[[int, int], bool] | None:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import json
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from scalesync.flows.inspect import list_failures
+from scalesync.model import ImportSummary
 from scalesync.sandbox import FaultRule
 from tests.conftest import KIND, PROJECT, letter
 from tests.flows.conftest import creates
@@ -244,3 +250,24 @@ async def test_runs_that_repeat_resume_or_ask_for_no_batch_see_no_conflict(make_
         assert (again.created, again.conflicts, again.exit_code) == (6, 0, 0)
     plain = await bring(sandbox, source)
     assert (plain.created, plain.conflicts, creates(sandbox)) == (6, 0, 6)
+
+
+async def test_batches_of_piped_records_are_finalized_when_all_records_are_in(make_sandbox, bring, monkeypatch):
+    """A pipe cannot be read again to tell whose batch a record is that is not in: then all stay open."""
+    sandbox = await rapid(make_sandbox)
+
+    async def pipe(records: list[dict[str, Any]], job: str) -> ImportSummary:
+        text = "".join(json.dumps(record) + "\n" for record in records)
+        monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(text.encode())))
+        return await bring(sandbox, "-", job=job, finalize=True, project="quick", yes=True)
+
+    done = await pipe([letter(n, batch=f"b{n % 2}") for n in range(6)], "all")
+    assert (done.created, done.exit_code, done.message) == (6, 0, "")
+    refused = [letter(n, batch=f"c{n % 2}") for n in range(10, 16)]
+    refused[0] |= BAD
+    left = await pipe(refused, "some")
+    assert (left.created, left.failed, left.exit_code) == (5, 1, 1)
+    assert "c0 stays open" in left.message
+    assert "c1 stays open" in left.message
+    wanted = dict.fromkeys(("b0", "b1"), "in_progress") | dict.fromkeys(("c0", "c1"), "staging")
+    assert batch_states(sandbox) == wanted

@@ -66,6 +66,11 @@ def covers(known: bytes, asked: bytes) -> bool:
     return known == asked or (len(asked) == HASH_BYTES and known[:HASH_BYTES] == asked)
 
 
+def open_batch(known: bytes, asked: bytes) -> bool:
+    """Whether they differ in the batch only, and which one the task is in was never asked."""
+    return len(known) == HASH_BYTES < len(asked) and asked[:HASH_BYTES] == known
+
+
 def batches_apart(known: bytes, asked: bytes) -> Mapping[str, Any] | None:
     """The batches of both contents as a difference, None when `asked` is content with the other's."""
     theirs, ours = (content[HASH_BYTES:].decode("utf-8", "replace") or None for content in (known, asked))
@@ -81,13 +86,15 @@ def admit(known: Known | None, content: bytes, now_ms: int, *, recheck: bool) ->
     intent_ms = known.intent_ms or now_ms
     match known.state:
         case RowState.PENDING:
-            return Move(Verb.SEND, RowState.SENDING, intent_ms, take_content=not same, aside=aside)
+            return Move(
+                Verb.SEND, RowState.SENDING, intent_ms, take_content=not same, aside=aside, rival=not known.home
+            )
         case RowState.SENDING:
             return Move(Verb.SETTLE, None, intent_ms, aside=aside, rival=not same or not known.home)
         case RowState.FAILED:
             if same:
                 return Move(Verb.SKIP, None, intent_ms, aside=aside)
-            return Move(Verb.SEND, RowState.SENDING, intent_ms, take_content=True, aside=aside)
+            return Move(Verb.SEND, RowState.SENDING, intent_ms, take_content=True, aside=aside, rival=not known.home)
         case RowState.CONFLICT:
             return _admit_conflict(known, content, intent_ms, aside, recheck=recheck)
         case _:
@@ -102,12 +109,14 @@ def _admit_conflict(known: Known, content: bytes, intent_ms: int, aside: RecordS
         return Move(Verb.SKIP, RowState(known.was or RowState.CREATED), intent_ms, aside=aside)
     if same and not recheck:
         return Move(Verb.SKIP, None, intent_ms, aside=aside)
-    return Move(Verb.SETTLE, RowState.SENDING, intent_ms, aside=aside, rival=not same)
+    return Move(Verb.SETTLE, RowState.SENDING, intent_ms, aside=aside, rival=not same or not known.home)
 
 
 def _admit_final(known: Known, content: bytes, intent_ms: int, aside: RecordState | None) -> Move:
     if covers(known.content, content):
         return Move(Verb.SKIP, None, intent_ms, aside=aside)
+    if open_batch(known.content, content):
+        return Move(Verb.SETTLE, None, intent_ms, aside=aside, rival=True)
     apart = batches_apart(known.content, content)
     if not known.home:
         return Move(Verb.SKIP, None, intent_ms, aside=RecordState.CHANGED, differences=apart)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sqlite3
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
@@ -17,9 +18,10 @@ from scalesync.flows.ingest import run_import
 from scalesync.flows.inspect import job_status, list_failures
 from scalesync.flows.options import ImportOptions
 from scalesync.ledger.store import SqliteLedger
-from scalesync.model import ImportSummary, Mode, Target
+from scalesync.model import ImportSummary, Mode, Outgoing, Target
 from scalesync.ports import JobSpec
 from scalesync.records import sources
+from scalesync.records.identity import content_hash
 from scalesync.sandbox import FaultRule
 from tests.conftest import FAST, KIND, PROJECT, letter
 from tests.flows.conftest import creates, requests
@@ -239,6 +241,58 @@ async def test_two_jobs_at_once_with_other_content_for_shared_ids_share_them_out
                 await run(name, source, **again)
             assert (ends[name].created, ends[name].conflicts) == (kinds[name], 60 - kinds[name])
             assert ends[name].exit_code == (0 if kinds[name] == 60 else 1)
+
+
+async def test_the_batch_of_a_task_that_was_not_asked_for_is_read_before_it_is_doubted(
+    make_sandbox, bring, write_records, tmp_path, ask_ledger
+):
+    """A job without a batch takes the tasks of one that has; the one with the batch finds them as it wants them."""
+    sandbox = await make_sandbox()
+    source = write_records(10)
+    here = {"ledger": tmp_path / "ledger.db"}
+    await bring(sandbox, source, batch="b", settings={"ledger": tmp_path / "one.db"})
+    taken = await bring(sandbox, source, settings=here)
+    asked = await bring(sandbox, source, batch="b", settings=here)
+    assert (taken.created, asked.created, asked.exit_code) == (10, 10, 0)
+    seen = requests(sandbox)
+    assert (await bring(sandbox, source, batch="b", rescan=True, settings=here)).created == 10
+    assert requests(sandbox) - seen <= 3
+    apart = await bring(sandbox, source, batch="other", settings=here)
+    assert (apart.created, apart.conflicts) == (0, 10)
+
+
+async def test_a_ledger_that_knows_no_batches_learns_them(make_sandbox, bring, write_records, tmp_path):
+    sandbox = await make_sandbox()
+    source = write_records(10)
+    await bring(sandbox, source, batch="b", max_new=4)
+    with sqlite3.connect(tmp_path / "ledger.db") as db:
+        db.execute("UPDATE rows SET content = substr(content, 1, 16)")
+    done = await bring(sandbox, source, batch="b")
+    assert (done.created, done.conflicts, done.exit_code) == (10, 0, 0)
+    assert creates(sandbox) == 10
+    with sqlite3.connect(tmp_path / "ledger.db") as db:
+        assert db.execute("SELECT count(*) FROM rows WHERE length(content) = 17").fetchone() == (10,)
+
+
+async def test_a_record_that_was_refused_in_another_form_is_sent_when_it_is_mended_back(
+    make_sandbox, bring, write_records, tmp_path
+):
+    sandbox = await make_sandbox()
+    good, bad = letter(0), letter(0, categories=[])
+    await bring(sandbox, write_records([good]), max_new=0)
+    with sqlite3.connect(tmp_path / "ledger.db") as db:  # as a run leaves it that was killed with the request under way
+        db.execute("DELETE FROM rows")
+    with closing(SqliteLedger.open(tmp_path / "ledger.db", note=print)) as ledger:
+        (row,) = await ledger.jobs()
+        found = await ledger.find_job(Target(sandbox.base_url, Mode.LIVE), row.name)
+        async with holding(ledger, found) as hold:
+            content = content_hash(PROJECT, KIND, good)
+            record = Outgoing(good["unique_id"], content, b"{}", source=1, line=1)
+            await hold.job.admit([record], [], now_ms=1)
+    refused = await bring(sandbox, write_records([bad]))
+    assert refused.failed == 1
+    mended = await bring(sandbox, write_records([good]), rescan=True)
+    assert (mended.created, mended.exit_code) == (1, 0)
 
 
 async def test_work_beside_a_job_writes_back_no_old_picture_of_it(make_sandbox, bring, write_records, tmp_path):

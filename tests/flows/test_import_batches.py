@@ -11,6 +11,7 @@ import pytest
 
 from scalesync.flows.inspect import list_failures
 from scalesync.model import ImportSummary
+from scalesync.platforms.scale.compare import ABSENT
 from scalesync.sandbox import FaultRule
 from tests.conftest import KIND, PROJECT, letter
 from tests.flows.conftest import creates
@@ -221,7 +222,7 @@ async def test_a_task_in_another_batch_than_the_record_asks_for_is_a_conflict_wi
     assert batch_states(sandbox) == {"b": "staging"}
     (group,) = await list_failures(settings_for(sandbox), "s3", None)
     assert (group.message, group.count) == ("changed_after_creation", 3)
-    assert group.examples[0]["differences"] == {"batch": {"record": "b", "task": None}}
+    assert group.examples[0]["differences"] == {"batch": {"record": "b", "task": ABSENT}}
     assert (await bring(sandbox, source, project="quick", job="s1", rescan=True)).created == 3
 
 

@@ -18,7 +18,6 @@ LIFE = {
     "a line less": {"rows": [letter(0)]},
     "clash": {"rows": [letter(0), letter(1), letter(1, categories=["z"])]},
     "another type": {"rows": [letter(0), letter(1)], "type": "textcollection", "project": None, "job": None},
-    "another batch": {"rows": [letter(0), letter(1)], "batch": "b", "job": "other"},
     "a batch without a project": {
         "rows": [letter(7), letter(8, project=PROJECT)],
         "project": None,
@@ -41,6 +40,15 @@ async def test_a_dry_run_predicts_what_the_run_counts(name, make_sandbox, bring,
     done = counted(await bring(sandbox, source, **then))
     done.pop("pending")
     assert rehearsed == done
+
+
+async def test_a_task_that_must_be_read_to_know_its_batch_counts_as_pending(make_sandbox, bring, write_records):
+    sandbox = await make_sandbox()
+    source = write_records(2)
+    await bring(sandbox, source, job="j")
+    rehearsed = await bring(sandbox, source, batch="b", job="other", dry_run=True)
+    assert (rehearsed.pending, rehearsed.created, rehearsed.conflicts) == (2, 0, 0)
+    assert (await bring(sandbox, source, batch="b", job="other")).conflicts == 2
 
 
 async def test_a_dry_run_shows_the_first_task_to_come_and_takes_a_mended_record_for_one(

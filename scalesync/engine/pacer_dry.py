@@ -44,11 +44,13 @@ class DryState(Limit):
             look_from=math.inf,
         ).anchored(sent)
 
-    def resumed(self, now: float) -> Self:
-        """Something passes again."""
+    def resumed(self, now: float, count: int) -> Self:
+        """Something passes again: `count` calls."""
         silent_s = now - self.dry_since
         if self.fixed or self.resumed_at is None or now <= self.resumed_at or self.ceiling is None:
             return self
+        if self.resumed_gain <= count:  # nothing had passed before: that tells how long the silence was, and no more
+            return replace(self, resumed_at=now, resumed_gain=0)
         if silent_s >= SHORT_S:
             return self._measured(now, now - self.resumed_at, silent_s)
         if self.window_s:
@@ -64,7 +66,9 @@ class DryState(Limit):
 
     def _measured(self, now: float, span_s: float, silent_s: float) -> Self:
         ceiling = self.capped(self.resumed_gain / span_s)
-        window_s = min(WINDOW_MAX_S, max(self.window_s, span_s)) if silent_s >= WINDOW_S else self.window_s
+        # A few calls before a silence may as well have met a server that was away
+        known = self.resumed_gain >= FEW or self.sure
+        window_s = min(WINDOW_MAX_S, max(self.window_s, span_s)) if known and silent_s >= WINDOW_S else self.window_s
         return replace(
             self,
             ceiling=ceiling,
@@ -72,7 +76,7 @@ class DryState(Limit):
             look_rate=ceiling,
             resumed_at=now,
             resumed_gain=0,
-            sure=True,
+            sure=known,
             window_s=window_s,
             credit=-ceiling * max(SLACK_S, window_s),  # a new window is full
             cost_s=max(self.cost_s, min(silent_s, WINDOW_S)),

@@ -102,7 +102,7 @@ class RateState(DryState):
         if self.look_from <= sent <= self.cut_at:
             state = replace(state, look_passed=state.look_passed + count, dry=0).looked()
         elif sent > self.cut_at:
-            state = state.resumed(now) if self.dry else state
+            state = state.resumed(now, count) if self.dry else state
             state = replace(state, after=state.after + count, dry=0)
         return state._closed(now)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from benchmarks.pacing.plots import smoothed
 from benchmarks.pacing.runs import CONTROLLERS, run_one
 from benchmarks.pacing.scenarios import SCENARIOS, Scenario, constant
 from benchmarks.pacing.score import Score, score
-from benchmarks.pacing.servers import FixedWindow, Server, SlidingWindow, TokenBucket
+from benchmarks.pacing.servers import Answer, FixedWindow, Server, SlidingWindow, TokenBucket
 from benchmarks.pacing.simulate import BIN_S, Simulation
 from benchmarks.pacing.sweep import drawn
 from scalesync.engine.pacer import Limits
@@ -117,6 +118,24 @@ def test_windows_of_a_second_are_used_however_near_the_server_is(rule, count, la
     assert found.used >= 0.9
     assert found.refused <= 0.012
     assert found.step_share <= 0.2
+
+
+@pytest.mark.parametrize("passed", [0, 5])
+@pytest.mark.parametrize("away_s", [2.0, 10.0, 30.0])
+def test_429s_at_the_start_that_are_about_something_else_are_got_over(away_s, passed) -> None:
+    """A server that answers 429 to everything for a while tells nothing of its limit, whatever passed before."""
+
+    class Away(Server):
+        def arrive(self, now: float, rng: random.Random) -> Answer:
+            nonlocal passed
+            if now < away_s:
+                passed -= 1
+                return Answer(200 if passed >= 0 else 429, 0.05)
+            return super().arrive(now, rng)
+
+    server = Away([TokenBucket(lambda _: 100.0, 50)])
+    series = Simulation(server, [(Ours(), 0.0)], BY_NAME["steady"].leg, 1).run(away_s + 90)
+    assert max(smoothed(series.accepted)) >= 90
 
 
 def test_servers_drawn_at_random_are_mostly_followed() -> None:

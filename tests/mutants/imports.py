@@ -87,8 +87,8 @@ IMPORT_MUTANTS = (
         (
             Edit(
                 "scalesync/ledger/states.py",
-                "return Move(Verb.SETTLE, None, intent_ms,",
-                "return Move(Verb.SEND, None, intent_ms,",
+                "return Move(Verb.SETTLE, None, intent_ms, aside=aside, rival=not",
+                "return Move(Verb.SEND, None, intent_ms, aside=aside, rival=not",
             ),
         ),
         (f"{FAULTS}/test_promises.py",),

@@ -223,7 +223,8 @@ class Settled(NamedTuple):
 class Aside:
     """A source record that has no row of its own: duplicate, clash, invalid, shared or changed.
 
-    detail: JSON-able, such as field differences. batch: of an invalid one, where it can be told; it is not kept.
+    detail: JSON-able, such as field differences. content: of a shared or changed one, as in `Outgoing`.
+    batch: of an invalid one, where it can be told; it is not kept.
     """
 
     source: int
@@ -233,6 +234,7 @@ class Aside:
     reason: str | None = None
     raw: str | None = None
     detail: Mapping[str, Any] | None = None
+    content: bytes | None = None
     batch: str | None = None
 
 

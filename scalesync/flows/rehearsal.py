@@ -20,7 +20,7 @@ from scalesync.flows.preflight import check_target
 from scalesync.flows.prepare import Prepared, Preparer, read_blocks
 from scalesync.flows.wiring import Connection, connect
 from scalesync.ledger.connection import check_place
-from scalesync.ledger.states import FINAL, Known, admit
+from scalesync.ledger.states import FINAL, Known, admit, shared_state
 from scalesync.ledger.store import SqliteLedger
 from scalesync.model import ImportSummary, JsonObject, Outgoing, RecordState, RowState
 from scalesync.ports import JobSpec, Verb
@@ -119,11 +119,13 @@ class Rehearsal:
             before = endings.counted(known.state)
             self.counts[before] -= 1
             self._unmet[before] -= 1
-        state = move.state or (None if known is None else known.state)
+        state: RowState | RecordState | None = move.state or (None if known is None else known.state)
         asked = move.verb is Verb.SETTLE and state in FINAL  # whether its task is in the batch
         if asked:
             state = RowState.PENDING
-        self.counts[endings.counted(move.aside if move.aside is RecordState.CHANGED else state)] += 1
+        elif move.verb is Verb.SKIP and known is not None and not known.home:
+            state = shared_state(known, record.content)
+        self.counts[endings.counted(state)] += 1
         if self.first is None and move.verb is not Verb.SKIP and not asked:
             self.first = record
 

@@ -247,10 +247,11 @@ def _record(db: sqlite3.Connection, place: rows.Place, record: Outgoing, settled
 def aside_of(row: Held, record: Outgoing) -> Aside:
     """How a record is listed in a job that is not its row's home."""
     if row.state not in FINAL or covers(row.content, record.content):
-        return Aside(record.source, record.line, RecordState.SHARED, key=record.key)
+        return Aside(record.source, record.line, RecordState.SHARED, key=record.key, content=record.content)
     apart = batches_apart(row.content, record.content)
     detail = {"differences": apart} if apart else None
-    return Aside(record.source, record.line, RecordState.CHANGED, key=record.key, detail=detail)
+    changed = RecordState.CHANGED
+    return Aside(record.source, record.line, changed, key=record.key, detail=detail, content=record.content)
 
 
 def is_changed(row: Held) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scalesync.ledger import rows
+from scalesync.ledger.schema import TOLD
 from scalesync.ledger.windows import windows_of
 from scalesync.model import Mode, Target
 
@@ -134,20 +135,19 @@ SELECT t.base_url, t.mode, t.account, j.name, r.state, r.unique_id, s.name, s.sp
   LEFT JOIN splits s ON s.job = r.job AND s.number = r.source
  WHERE r.state IN ('failed', 'conflict') AND (:job IS NULL OR j.name = :job) AND (:number IS NULL OR j.id = :number)
 """
-_OTHERS = """
+_OTHERS = f"""
 SELECT t.base_url, t.mode, t.account, j.name,
-       CASE o.state WHEN 'shared' THEN r.state WHEN 'invalid' THEN 'invalid' ELSE 'conflict' END,
-       o.unique_id, s.name, s.spec, o.line, CASE o.state WHEN 'shared' THEN r.status END,
-       CASE o.state WHEN 'shared' THEN r.reason WHEN 'changed_after_creation' THEN o.state ELSE o.reason END,
-       r.task_id, CASE o.state WHEN 'shared' THEN r.detail ELSE o.detail END, o.raw,
+       CASE {TOLD} WHEN 'failed' THEN 'failed' WHEN 'invalid' THEN 'invalid' ELSE 'conflict' END,
+       o.unique_id, s.name, s.spec, o.line, CASE {TOLD} WHEN r.state THEN r.status END,
+       CASE {TOLD} WHEN 'changed_after_creation' THEN {TOLD} WHEN r.state THEN r.reason ELSE o.reason END,
+       r.task_id, CASE {TOLD} WHEN r.state THEN r.detail ELSE o.detail END, o.raw,
        CASE o.state WHEN 'clash' THEN json_extract(h.spec, '$.name') || ':' || r.line END,
        r.content, o.state = 'clash'
   FROM other_records o JOIN jobs j ON j.id = o.job JOIN targets t ON t.id = j.target
   LEFT JOIN rows r ON r.target = j.target AND r.unique_id = o.unique_id
   LEFT JOIN splits h ON h.job = r.job AND h.number = r.source
   LEFT JOIN splits s ON s.job = o.job AND s.number = o.source
- WHERE (o.state IN ('invalid', 'clash', 'changed_after_creation')
-        OR (o.state = 'shared' AND r.state IN ('failed', 'conflict')))
+ WHERE {TOLD} IN ('invalid', 'clash', 'changed_after_creation', 'failed', 'conflict')
    AND (:job IS NULL OR j.name = :job) AND (:number IS NULL OR j.id = :number)
 """
 

@@ -65,8 +65,8 @@ def _put_content(db: sqlite3.Connection, place: Place, key: str, content: bytes)
 
 def _take_over(db: sqlite3.Connection, place: Place, key: str, rival: Rival) -> None:
     """Make the row the rival's own."""
-    job, source, line = db.execute(
-        "SELECT job, source, line FROM rows WHERE target=? AND unique_id=?", (place.target, key)
+    job, source, line, content = db.execute(
+        "SELECT job, source, line, content FROM rows WHERE target=? AND unique_id=?", (place.target, key)
     ).fetchone()
     db.execute(
         "UPDATE rows SET content=?, job=?, source=?, line=?, gone=NULL WHERE target=? AND unique_id=?",
@@ -76,9 +76,15 @@ def _take_over(db: sqlite3.Connection, place: Place, key: str, rival: Rival) -> 
         return
     db.execute("DELETE FROM other_records WHERE job=? AND source=? AND line=?", (place.job, rival.source, rival.line))
     (run,) = db.execute("SELECT max(id) FROM runs WHERE job=?", (job,)).fetchone()
-    write_asides(db, Place(place.target, job, run), [Aside(source, line, RecordState.CHANGED, key=key)])
+    write_asides(
+        db, Place(place.target, job, run), [Aside(source, line, RecordState.CHANGED, key=key, content=content)]
+    )
 
 
 def _set_aside(db: sqlite3.Connection, place: Place, end: Settled, rival: Rival) -> None:
-    told = Aside(rival.source, rival.line, RecordState.CHANGED, key=end.key, reason=end.reason, detail=end.detail)
+    told = Aside(
+        *(rival.source, rival.line, RecordState.CHANGED, end.key, end.reason),
+        detail=end.detail,
+        content=rival.content,
+    )
     write_asides(db, place, [told])

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from scalesync.ledger.schema import TOLD
 from scalesync.ledger.states import Known, Move
 from scalesync.ledger.states import admit as decide
 from scalesync.model import Aside, Outgoing, RecordState, RowState, Settled
@@ -117,7 +118,13 @@ def admit(
         if move.rival:
             rivals[record.key] = Rival(record.content, record.source, record.line, before)
         if move.aside is not None:
-            asides.append(Aside(record.source, record.line, move.aside, key=record.key, detail=_differing(move)))
+            asides.append(
+                Aside(
+                    *(record.source, record.line, move.aside, record.key),
+                    detail=_differing(move),
+                    content=record.content,
+                )
+            )
     _insert(db, place, news, now_ms)
     _write_moves(db, place, moves)
     if moved:
@@ -198,10 +205,10 @@ def write_asides(db: sqlite3.Connection, place: Place, asides: Sequence[Aside]) 
     """Put down records without a home row; the same place again replaces what it was."""
     if asides:
         db.executemany(
-            "INSERT OR REPLACE INTO other_records (job, source, line, state, unique_id, reason, raw, detail, run)"
-            " VALUES (?,?,?,?,?,?,?,?,?)",
+            "INSERT OR REPLACE INTO other_records"
+            " (job, source, line, state, unique_id, reason, raw, detail, content, run) VALUES (?,?,?,?,?,?,?,?,?,?)",
             [
-                (place.job, a.source, a.line, a.state.value, a.key, a.reason, a.raw, _json(a.detail), place.run)
+                (place.job, a.source, a.line, a.state, a.key, a.reason, a.raw, _json(a.detail), a.content, place.run)
                 for a in asides
             ],
         )
@@ -241,13 +248,13 @@ def count(db: sqlite3.Connection, target: int, job: int) -> dict[str, int]:
     ):
         counts[counted_state(state)] += number
         counts["gone"] += number if gone else 0
-    for state, row_state, number in db.execute(
-        "SELECT o.state, r.state, count(*) FROM other_records o"
+    for state, number in db.execute(
+        f"SELECT {TOLD}, count(*) FROM other_records o"
         " LEFT JOIN rows r ON o.state='shared' AND r.target=? AND r.unique_id=o.unique_id"
-        " WHERE o.job=? GROUP BY 1, 2",
+        " WHERE o.job=? GROUP BY 1",
         (target, job),
     ):
-        counts[counted_state(row_state if state == RecordState.SHARED else state)] += number
+        counts[counted_state(state)] += number
     return counts
 
 

@@ -19,6 +19,18 @@ from scalesync.ledger.sqlite_tools import Database, Migrations
 
 migrations = Migrations("scalesync")
 
+# The state of a record `o` without a row of its own beside the row `r` of its key. A shared one stands as its row does,
+# as long as the row's content is its own (`states.shared_state`).
+TOLD = """CASE
+  WHEN o.state <> 'shared' THEN o.state
+  WHEN r.state IN ('created', 'adopted') AND r.content <> o.content
+    AND (substr(r.content, 1, 16) <> substr(o.content, 1, 16) OR min(length(r.content), length(o.content)) > 16)
+    THEN 'changed_after_creation'
+  WHEN r.state = 'conflict' AND r.reason = 'changed_after_creation'
+    AND (r.content = o.content OR (length(o.content) = 16 AND substr(r.content, 1, 16) = o.content))
+    THEN coalesce(json_extract(r.detail, '$.was'), 'created')
+  ELSE r.state END"""
+
 
 @migrations()
 def m001_first(db: Database) -> None:
@@ -35,9 +47,12 @@ def m002_paces(db: Database) -> None:
 
 
 @migrations()
-def m003_other_details(db: Database) -> None:
-    """In what a record without a row of its own differs from the task."""
+def m003_other_contents(db: Database) -> None:
+    """What a record without a row of its own holds, and in what it differs from the task."""
     db.execute("ALTER TABLE other_records ADD COLUMN detail TEXT")
+    db.execute("ALTER TABLE other_records ADD COLUMN content BLOB")
+    db.execute("DROP VIEW job_records")
+    db.execute(_JOB_RECORDS)
 
 
 _PACES = """
@@ -48,6 +63,20 @@ CREATE TABLE paces (
   at TEXT NOT NULL,
   PRIMARY KEY (target, class)
 )
+"""
+
+_JOB_RECORDS = f"""
+CREATE VIEW job_records AS
+  SELECT j.name AS job, t.mode, r.state, r.unique_id, r.task_id, s.name AS file, r.line, r.status, r.reason, r.gone
+    FROM rows r JOIN jobs j ON j.id = r.job JOIN targets t ON t.id = j.target
+    LEFT JOIN splits s ON s.job = r.job AND s.number = r.source
+  UNION ALL
+  SELECT j.name, t.mode, {TOLD}, o.unique_id, r.task_id, s.name, o.line,
+         CASE {TOLD} WHEN r.state THEN r.status END,
+         CASE WHEN o.state <> 'shared' THEN o.reason WHEN r.state = {TOLD} THEN r.reason END, NULL
+    FROM other_records o JOIN jobs j ON j.id = o.job JOIN targets t ON t.id = j.target
+    LEFT JOIN rows r ON r.target = j.target AND r.unique_id = o.unique_id
+    LEFT JOIN splits s ON s.job = o.job AND s.number = o.source
 """
 
 _FIRST = """
@@ -199,7 +228,7 @@ def _pending(db: Database) -> bool:
     applied = {migration.name for migration in migrations.applied(db)}
     tables = set(db.table_names()) - {migrations.migrations_table}
     db.execute("COMMIT")
-    ours = {step.__name__ for step in (m001_first, m002_paces, m003_other_details)}
+    ours = {step.__name__ for step in (m001_first, m002_paces, m003_other_contents)}
     if applied - ours:
         newer = ", ".join(sorted(applied - ours))
         raise LedgerUnusable(f"was written by a newer scalesync ({newer}); upgrade scalesync to use it")

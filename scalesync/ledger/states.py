@@ -124,6 +124,19 @@ def _admit_final(known: Known, content: bytes, intent_ms: int, aside: RecordStat
     return Move(Verb.SKIP, RowState.CONFLICT, intent_ms, reason=CHANGED, was=was, differences=apart)
 
 
+def shared_state(known: Known, content: bytes) -> RowState | RecordState:
+    """How a record stands that shares the row of another job: as the row, while the row's content is its own.
+
+    Another record may have taken the row over since, or the row's own may have changed after it became the task.
+    `schema.TOLD` says the same in SQL.
+    """
+    if known.state in FINAL and not (covers(known.content, content) or open_batch(known.content, content)):
+        return RecordState.CHANGED
+    if known.state is RowState.CONFLICT and known.reason == CHANGED and covers(known.content, content):
+        return RowState(known.was or RowState.CREATED)
+    return known.state
+
+
 def turn(state: RowState, was: str | None, *, dead: bool) -> tuple[RowState, RowState | None]:
     """The row whose own task died, or lives again: its state now, and what it was before.
 

@@ -193,6 +193,29 @@ class LedgerContract:
         await admit(two, [out("k")])
         assert some(await two.counts()) == {"created": 1}
 
+    async def test_a_shared_task_stays_the_other_jobs_when_the_record_at_home_changes(self, ledgers: Ledgers):
+        one, two, three = [await ledgers.open_job(spec(name)) for name in ("one", "two", "three")]
+        await admit(one, [out("k")])
+        await one.settle([Settled("k", S.CREATED, ref="t")])
+        await admit(two, [out("k")])
+        await admit(one, [out("k", CHANGED)])
+        await admit(three, [out("k", CHANGED)])
+        assert some(await one.counts()) == some(await three.counts()) == {"conflicts": 1}
+        assert some(await two.counts()) == {"created": 1}
+
+    async def test_a_shared_row_that_another_record_took_over_is_a_conflict(self, ledgers: Ledgers):
+        one, two, three = [await ledgers.open_job(spec(name)) for name in ("one", "two", "three")]
+        await admit(one, [out("k")])
+        await one.settle([Settled("k", S.CONFLICT, reason="differs", ref="t")])
+        await admit(two, [out("k")])
+        assert some(await two.counts()) == {"conflicts": 1}
+        await admit(three, [out("k", CHANGED)])
+        await three.settle([Settled("k", S.CREATED, ref="t")])
+        assert some(await three.counts()) == {"created": 1}
+        assert some(await one.counts()) == some(await two.counts()) == {"conflicts": 1}
+        assert await admit(two, [out("k")]) == [Verb.SKIP]
+        assert some(await two.counts()) == {"conflicts": 1}
+
     @pytest.mark.parametrize("other", [TEST, ELSEWHERE, OTHER_ACCOUNT], ids=["mode", "host", "account"])
     async def test_targets_are_apart(self, ledgers: Ledgers, other: Target):
         here, there = await ledgers.open_job(spec()), await ledgers.open_job(spec(target=other, sources=["b"]))

@@ -17,7 +17,8 @@ from sqlite_utils import Database
 from scalesync.errors import DiskFull, LedgerBusy, LedgerUnusable
 from scalesync.ledger import connection as opening
 from scalesync.ledger.connection import open_ledger, translate
-from scalesync.ledger.schema import migrate
+from scalesync.ledger.report import jobs
+from scalesync.ledger.schema import migrate, migrations
 from scalesync.ledger.store import SqliteLedger
 from tests.contract.ledger_suite import admit, outs, spec
 
@@ -61,6 +62,35 @@ def test_on_a_network_file_system_it_is_not_and_a_note_says_so(kind, tmp_path, m
 def test_the_file_system_of_a_path_is_that_of_its_longest_mount():
     assert opening.file_system(Path("/proc/self/status")) == "proc"
     assert opening.file_system(Path("/")) != ""
+
+
+def test_a_ledger_from_before_shared_records_had_contents_is_brought_up_to_date(tmp_path):
+    path = tmp_path / "l.db"
+    old = sqlite3.connect(path, isolation_level=None)
+    migrations.apply(Database(old), stop_before="m003_other_contents")
+    old.execute("INSERT INTO targets VALUES (1, 'u', 'live', 'default', '')")
+    for job in (1, 2):
+        old.execute(
+            "INSERT INTO jobs (id, target, name, command, identity, settings, created_at)"
+            " VALUES (?, 1, ?, 'import', '', '{}', '')",
+            (job, f"j{job}"),
+        )
+        old.execute("INSERT INTO runs (id, job, epoch, owner, started_at) VALUES (?, ?, 1, '', '')", (job, job))
+    old.execute(
+        "INSERT INTO rows (target, unique_id, state, job, source, line, content, intent_ms)"
+        " VALUES (1, 'k', 'created', 1, 1, 1, x'01', 0)"
+    )
+    old.execute(
+        "INSERT INTO other_records (job, source, line, state, unique_id, run) VALUES (2, 1, 1, 'shared', 'k', 2)"
+    )
+    old.close()
+    connection = open_ledger(path, create=False, note=quiet)
+    assert [job.counts["created"] for job in jobs(connection)] == [1, 1]
+    assert connection.execute("SELECT job, state FROM job_records ORDER BY 1").fetchall() == [
+        ("j1", "created"),
+        ("j2", "created"),
+    ]
+    connection.close()
 
 
 def test_a_ledger_of_a_newer_program_is_refused_and_left_alone(tmp_path):

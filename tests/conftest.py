@@ -12,12 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from scalesync.config import Settings, resolve_settings
 from scalesync.engine.dispatch import EngineLimits
 from scalesync.engine.retry import RetryPolicy
 from scalesync.events import Progress
 from scalesync.sandbox import FaultRule, Sandbox, SandboxConfig
+
+# The same draws on every machine: what `make test` says of a commit does not hang on luck. `make soak` draws anew.
+hypothesis_settings.register_profile("settled", derandomize=True)
+hypothesis_settings.register_profile("soak", max_examples=1000, database=None, print_blob=True)
+hypothesis_settings.load_profile("settled")
 
 NOBODY = 65534
 PROJECT = "letters"

@@ -1,6 +1,7 @@
-"""The long proof: 200 schedules of 10,000 records and 300 kills, within a time limit.
+"""The long proof: 200 schedules of 10,000 records, 300 kills and 20 rounds of the property tests, within a time limit.
 
-    python -m tests.soak [--minutes 40] [--seed 1] [--out build/soak.json] [--schedules N] [--records N] [--kills N]
+    python -m tests.soak [--minutes 40] [--seed 1] [--out build/soak.json]
+                         [--schedules N] [--records N] [--kills N] [--rounds N]
 
 Writes the figures as JSON and ends with 1 when a promise was broken. What the time did not allow is left out and told.
 """
@@ -20,7 +21,7 @@ from typing import Any
 
 from tests.faults.kills import Verdict
 from tests.faults.trial import Trial
-from tests.soak.figures import Figures, Plan
+from tests.soak.figures import Figures, Plan, Round
 from tests.soak.jobs import Unit, units, work
 
 LAST_START = 0.93  # of the time: units begun later than this might not end in it
@@ -31,7 +32,7 @@ def soak(plan: Plan, seed: int, minutes: float, workers: int) -> dict[str, Any]:
     figures, begun = Figures(), time.monotonic()
     latest = begun + LAST_START * minutes * 60
     waiting: Iterator[Unit] = units(plan, seed)
-    running: dict[Future[Trial | Verdict], Unit] = {}
+    running: dict[Future[Trial | Verdict | Round], Unit] = {}
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, max_tasks_per_child=20) as pool:
         while True:
@@ -46,7 +47,7 @@ def soak(plan: Plan, seed: int, minutes: float, workers: int) -> dict[str, Any]:
     return figures.to_json(plan, seed, minutes, time.monotonic() - begun)
 
 
-def take(figures: Figures, unit: Unit, future: Future[Trial | Verdict]) -> None:
+def take(figures: Figures, unit: Unit, future: Future[Trial | Verdict | Round]) -> None:
     """Add one unit up; one that raised is a broken promise as well."""
     error = future.exception()
     if error is not None:
@@ -55,6 +56,8 @@ def take(figures: Figures, unit: Unit, future: Future[Trial | Verdict]) -> None:
     result = future.result()
     if isinstance(result, Trial):
         figures.add_trial(result)
+    elif isinstance(result, Round):
+        figures.add_round(result, unit.seed)
     else:
         figures.add_verdict(result, unit.seed)
 
@@ -63,6 +66,7 @@ def tell(figures: Figures, seconds: float, news: Sequence[str]) -> None:
     """One line of progress, and what went wrong since the last."""
     sys.stderr.write(
         f"{seconds:6.0f} s  {figures.schedules} schedules, {figures.records} records, {figures.kills.total()} kills,"
+        f" {figures.rounds} rounds,"
         f" {figures.duplicates} duplicates, {figures.losses} losses, {len(figures.wrong)} wrong\n"
     )
     sys.stderr.writelines(f"WRONG: {sentence}\n" for sentence in news)
@@ -76,10 +80,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("build/soak.json"))
     parser.add_argument("--workers", type=int, default=max(1, os.cpu_count() or 1))
-    for name in ("schedules", "records", "kills"):
+    for name in ("schedules", "records", "kills", "rounds"):
         parser.add_argument(f"--{name}", type=int, default=getattr(plan, name))
     typed = parser.parse_args()
-    plan = Plan(typed.schedules, typed.records, typed.kills)
+    plan = Plan(typed.schedules, typed.records, typed.kills, typed.rounds)
     found = soak(plan, typed.seed, typed.minutes, typed.workers)
     typed.out.parent.mkdir(parents=True, exist_ok=True)
     typed.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")

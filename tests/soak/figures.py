@@ -23,11 +23,23 @@ class Plan:
     schedules: int = 200
     records: int = 10_000
     kills: int = 300
+    rounds: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One round of the property tests: how many passed, and lines that tell of the others."""
+
+    tests: int
+    wrong: list[str]
 
 
 @dataclass(slots=True)
 class Figures:
-    """Sums over what was run. schedule_runs: of the program, for all schedules; wrong: broken promises in words."""
+    """Sums over what was run. wrong: broken promises in words.
+
+    schedule_runs: of the program, for all schedules. property_tests: passed, over all rounds.
+    """
 
     schedules: int = 0
     records: int = 0
@@ -42,6 +54,8 @@ class Figures:
     sent_again_under_faults: int = 0
     sent_again_after_kills: int = 0
     most_sent_again_after_one_kill: int = 0
+    rounds: int = 0
+    property_tests: int = 0
     wrong: list[str] = field(default_factory=list)
 
     def add_trial(self, trial: Trial) -> None:
@@ -63,6 +77,12 @@ class Figures:
         self.most_sent_again_after_one_kill = max(self.most_sent_again_after_one_kill, verdict.most_sent_again)
         self._add(verdict.losses, verdict.duplicates, verdict.wrong, f"killed {verdict.kind}, seed {seed}")
 
+    def add_round(self, found: Round, seed: int) -> None:
+        """A round of property tests is over."""
+        self.rounds += 1
+        self.property_tests += found.tests
+        self.wrong += [f"{sentence}: property tests, seed {seed}" for sentence in found.wrong]
+
     def _add(self, losses: int, duplicates: int, wrong: list[str], where: str) -> None:
         self.losses += losses
         self.duplicates += duplicates
@@ -70,7 +90,8 @@ class Figures:
 
     def to_json(self, plan: Plan, seed: int, minutes: float, seconds: float) -> dict[str, Any]:
         """Everything that the run is to be known by."""
-        done = self.schedules >= plan.schedules and self.kills.total() >= plan.kills
+        pairs = ((self.schedules, plan.schedules), (self.kills.total(), plan.kills), (self.rounds, plan.rounds))
+        done = all(run >= planned for run, planned in pairs)
         head = {"seed": seed, "commit": commit(), "complete": done, "seconds": round(seconds, 1), "minutes": minutes}
         machine = {"python": platform.python_version(), "system": platform.system(), "cpus": os.cpu_count()}
         sums = {name: getattr(self, name) for name in self.__slots__}

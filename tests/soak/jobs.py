@@ -1,10 +1,16 @@
-"""The units of a soak, each run in a worker process: one schedule of faults, or one job that is killed some times."""
+"""The units of a soak, each run in a worker process.
+
+One schedule of faults, one job that is killed some times, or one round of all property tests with draws of its own.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import random
+import re
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,12 +22,14 @@ from tests.faults.kill_increments import killed_increments
 from tests.faults.kills import Verdict, Way, killed_exports, killed_imports
 from tests.faults.schedules import draw_schedule
 from tests.faults.trial import Trial, run_schedule
-from tests.soak.figures import Plan
+from tests.soak.figures import ROOT, Plan, Round
 
 KILLS = 5  # of one job
 IMPORTED, EXPORTED = 3000, 1200
 KINDS: tuple[Literal["import", "export", "increment"], ...] = ("export", "import", "increment", "import")
 PATIENCE_S = 300.0
+ROUND_S = 300
+TAIL = 2000
 RATE = "5000"
 
 
@@ -29,7 +37,7 @@ RATE = "5000"
 class Unit:
     """One piece of work and its seed."""
 
-    kind: Literal["schedule", "import", "export", "increment"]
+    kind: Literal["schedule", "import", "export", "increment", "round"]
     seed: int
     records: int
 
@@ -40,7 +48,8 @@ def units(plan: Plan, seed: int) -> Iterator[Unit]:
     kinds = [KINDS[n % len(KINDS)] for n in range(jobs)]
     killed = [Unit(kind, seed + n, IMPORTED if kind == "import" else EXPORTED) for n, kind in enumerate(kinds)]
     drawn = [Unit("schedule", seed + n, plan.records) for n in range(plan.schedules)]
-    placed = [((n + 0.5) / len(group), unit) for group in (killed, drawn) for n, unit in enumerate(group)]
+    rounds = [Unit("round", seed + n, 0) for n in range(plan.rounds)]
+    placed = [((n + 0.5) / len(group), unit) for group in (killed, drawn, rounds) for n, unit in enumerate(group)]
     yield from (unit for _, unit in sorted(placed, key=lambda pair: pair[0]))
 
 
@@ -49,8 +58,10 @@ def transport_of(unit: Unit) -> str:
     return TRANSPORTS[unit.seed // 8 % 2]
 
 
-def work(unit: Unit) -> Trial | Verdict:
+def work(unit: Unit) -> Trial | Verdict | Round:
     """Run one unit in a folder of its own, on one transport or the other."""
+    if unit.kind == "round":
+        return property_tests(unit.seed)
     os.environ["SCALESYNC_TRANSPORT"] = transport_of(unit)
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         here = Path(folder)
@@ -65,3 +76,16 @@ def work(unit: Unit) -> Trial | Verdict:
             return killed_exports(here, unit.seed, kills=KILLS, tasks=unit.records, way=way, responses=responses)
         schedule = draw_schedule(random.Random(f"soak {unit.seed}"), rate=RATE)
         return asyncio.run(asyncio.wait_for(run_schedule(schedule, unit.records, here), PATIENCE_S))
+
+
+def property_tests(seed: int) -> Round:
+    """Every property test once, with draws from a seed and, where a test does not say itself, many of them."""
+    asked = ("-m", "hypothesis and not soak", "--hypothesis-profile=soak", f"--hypothesis-seed={seed}", f"--timeout={ROUND_S}")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *asked]
+    environment = {name: value for name, value in os.environ.items() if name != "SCALESYNC_TRANSPORT"}
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    passed = re.search(r"(\d+) passed", ended.stdout)
+    wrong = [line for line in ended.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    if ended.returncode and not wrong:
+        wrong = [(ended.stdout + ended.stderr)[-TAIL:]]
+    return Round(tests=int(passed[1]) if passed else 0, wrong=wrong)

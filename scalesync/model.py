@@ -206,7 +206,8 @@ class Settled(NamedTuple):
     """The end of one row's journey in this run, or its return to pending.
 
     reason: one sentence for failures and conflicts. detail: JSON-able, such as field differences.
-    event: a word for the history when something out of the ordinary happened.
+    event: a word for the history when something out of the ordinary happened. content: of the record that it is about,
+    as in `Outgoing`; empty stands for whatever the row holds.
     """
 
     key: str
@@ -217,6 +218,7 @@ class Settled(NamedTuple):
     detail: Mapping[str, Any] | None = None
     attempts: int = 1
     event: str | None = None
+    content: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,7 +128,7 @@ class Dispatcher:
             # Nothing is on its way, so these workers still wait for their turn at the gate.
             waiting = [record for record in self._sending.values() if record.unclear == 0]
         for record in [*self.queue.unsent(), *held, *waiting]:
-            self._outbox.put(Settled(record.key, RowState.PENDING, attempts=record.attempts))
+            self._outbox.put(Settled(record.key, RowState.PENDING, attempts=record.attempts, content=record.content))
 
     async def run(self) -> None:
         """Serve: alarm, settlers, watchdog and as many workers as the pace allows."""
@@ -190,7 +190,11 @@ class Dispatcher:
         self.tally.created += 1
         self._trouble_since = None
         self._outbox.put(
-            Settled(record.key, RowState.CREATED, outcome.ref, outcome.status, None, None, record.attempts)
+            Settled(
+                *(record.key, RowState.CREATED, outcome.ref, outcome.status),
+                attempts=record.attempts,
+                content=record.content,
+            )
         )
         self.queue.ended()
         if not self._guard.is_open:
@@ -245,6 +249,7 @@ class Dispatcher:
                     reason=outcome.message,
                     attempts=record.attempts,
                     event="refused",
+                    content=record.content,
                 )
             )
 

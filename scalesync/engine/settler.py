@@ -138,5 +138,6 @@ class Settler:
                 reason=reason,
                 attempts=doubt.record.attempts,
                 event="gave up for now",
+                content=doubt.record.content,
             )
         )

@@ -54,6 +54,7 @@ class ConflictPolicy:
             detail=detail,
             attempts=record.attempts,
             event="found created" if ours else "adopted",
+            content=record.content,
         )
 
     def _ending(self, record: Outgoing, verdict: Verdict, state: RowState, event: str) -> Settled:
@@ -73,6 +74,7 @@ class ConflictPolicy:
             detail={"differences": differences, "not_comparable": sorted(verdict.not_comparable)},
             attempts=record.attempts,
             event=event,
+            content=record.content,
         )
 
     async def _free(self, record: Outgoing, verdict: Verdict) -> Settled | None:

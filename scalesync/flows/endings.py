@@ -16,9 +16,9 @@ from scalesync.flows.identity import STANDARD_INPUT
 from scalesync.flows.plan import ImportPlan
 from scalesync.flows.prepare import Preparer, read_blocks
 from scalesync.ledger.jobs import JobStore
-from scalesync.ledger.rows import COUNTED
 from scalesync.ledger.states import FINAL, covers
 from scalesync.ledger.store import SqliteLedger, StoredJob
+from scalesync.ledger.tallies import COUNTED
 from scalesync.model import ImportSummary, Outgoing, RecordState, RowState
 from scalesync.ports import JobSpec
 from scalesync.words import be, count

@@ -7,8 +7,7 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from scalesync.ledger import paces, rows
-from scalesync.ledger.rivals import settle_rivals
+from scalesync.ledger import paces, rows, tallies, verdicts
 from scalesync.ledger.writer import Writer
 from scalesync.model import Aside, JsonObject, Outgoing, RequestClass, RowState, Settled
 from scalesync.ports import Admission
@@ -93,13 +92,8 @@ class JobStore:
         place = rows.Place(self._target, self._job, self._run)
 
         def work(db: sqlite3.Connection) -> None:
-            ends = settled
-            if self._rivals:
-                ends = [end for end in settled if end.key not in self._rivals]
-                rivals = [(end, self._rivals.pop(end.key)) for end in settled if end.key in self._rivals]
-                ends += settle_rivals(db, place, rivals)
-            rows.settle(db, place, ends)
-            rows.write_events(db, place, settled, now_iso())
+            verdicts.settle(db, place, settled, self._rivals)
+            verdicts.write_events(db, place, settled, now_iso())
 
         await self._writer.write(work)
 
@@ -113,19 +107,19 @@ class JobStore:
         )
 
     async def counts(self) -> Mapping[str, int]:
-        """Records of the whole job by state, as `rows.count` names them."""
-        return await self._writer.read(lambda db: rows.count(db, self._target, self._job))
+        """Records of the whole job by state, as `tallies.count` names them."""
+        return await self._writer.read(lambda db: tallies.count(db, self._target, self._job))
 
     async def reopen(self, wanted: Callable[[str, int | None, str], bool]) -> int:
         """Failed rows for which wanted(key, status, reason) holds become pending again; returns how many."""
-        return await self._writer.write(lambda db: rows.reopen(db, self._target, self._job, wanted))
+        return await self._writer.write(lambda db: tallies.reopen(db, self._target, self._job, wanted))
 
     async def mark_gone(self, present: int, is_present: Callable[[str], bool]) -> int:
         """Flag home rows whose record the source no longer holds, clear the others; returns how many are gone.
 
         present: home rows that this reading met; where they are all there are, nothing needs to be looked at.
         """
-        return await self._writer.write(lambda db: rows.mark_gone(db, self._target, self._job, present, is_present))
+        return await self._writer.write(lambda db: tallies.mark_gone(db, self._target, self._job, present, is_present))
 
     async def drop_stale_asides(self) -> None:
         """Forget other records that this run, having read every source whole, did not meet."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scalesync.ledger import rows
+from scalesync.ledger import tallies
 from scalesync.ledger.schema import TOLD
 from scalesync.ledger.windows import windows_of
 from scalesync.model import Mode, Target
@@ -56,7 +56,7 @@ def _job(db: sqlite3.Connection, row: tuple[Any, ...]) -> JobRow:
     ).fetchone() or (None, None, None)
     windows = windows_of(db, number)
     if command == "import":
-        counts: Mapping[str, int] = rows.count(db, target, number)
+        counts: Mapping[str, int] = tallies.count(db, target, number)
         specs = db.execute("SELECT spec FROM splits WHERE job=? AND kind='source' ORDER BY number", (number,))
         sources = tuple(str(json.loads(spec).get("name", "")) for (spec,) in specs)
     else:

@@ -1,54 +1,41 @@
-"""The SQL of rows: admitting records, settling them, counting them. Runs inside the writer's transactions."""
+"""The SQL of rows: admitting records, counting them. Runs inside the writer's transactions."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from scalesync.ledger.schema import TOLD
-from scalesync.ledger.states import Known, Move
+from scalesync.ledger.states import Known, Move, covers
 from scalesync.ledger.states import admit as decide
-from scalesync.model import Aside, Outgoing, RecordState, RowState, Settled
-from scalesync.ports import Admission
+from scalesync.model import Aside, Outgoing, RecordState, RowState
+from scalesync.ports import Admission, Verb
 
 T = TypeVar("T")
 CHUNK = 500
 
 # Many rows in one statement: the thread keeps to SQLite for all of them, and does not ask for the interpreter's lock
 # again after each, which the loop beside it would make it wait for.
-_SIZES = (128, 32, 8, 1)
+SIZES = (128, 32, 8, 1)
 _INSERT = {
     size: "INSERT INTO rows (target, unique_id, state, job, source, line, content, intent_ms) VALUES "
     + ",".join(["(?,?,?,?,?,?,?,?)"] * size)
     + " ON CONFLICT (target, unique_id) DO NOTHING"
-    for size in _SIZES
-}
-# A row whose task is known stays as it is: of two jobs that send the same record at once, the later one cannot take
-# back what the earlier one found.
-# The rows are there, they were admitted: so no value but those of the update is ever written. Joining them to the new
-# values takes a third longer.
-_SETTLE = {
-    size: "INSERT INTO rows (target, job, source, line, content, intent_ms,"
-    " unique_id, state, task_id, status, reason, detail, attempts) VALUES "
-    + ",".join(["(?,?,0,0,x'',0,?,?,?,?,?,?,?)"] * size)
-    + " ON CONFLICT (target, unique_id) DO UPDATE SET state=excluded.state,"
-    " task_id=coalesce(excluded.task_id, task_id), status=excluded.status, reason=excluded.reason,"
-    " detail=excluded.detail, attempts=attempts+excluded.attempts WHERE state NOT IN ('created', 'adopted')"
-    for size in _SIZES
+    for size in SIZES
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Rival:
-    """A record that was admitted while another one under its key may have been under way. row: as it was then."""
+    """A record that was admitted while another one under its key may have been under way.
 
-    content: bytes
-    source: int
-    line: int
-    row: Known
+    place: its source and line. moved: no intent stood in the row, so it can be taken back.
+    """
+
+    place: tuple[int, int]
+    moved: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +97,16 @@ def admit(
         move = decide(before, record.content, now_ms, recheck=recheck)
         record.intent_ms = move.intent_ms
         state = move.state or before.state
-        admissions.append(Admission(move.verb, state, move.intent_ms, new=False, home=before.home))
+        home = before.home or move.takes_over
+        admissions.append(Admission(move.verb, state, move.intent_ms, new=False, home=home))
+        if move.takes_over:
+            take_over(db, place, record.key, record.content, (record.source, record.line))
         if move.state is not None:
             moves.append((record, move))
         elif before.home and before.place != (record.source, record.line):
             moved.append(record)
         if move.rival:
-            rivals[record.key] = Rival(record.content, record.source, record.line, before)
+            rivals[record.key] = Rival((record.source, record.line), moved=move.verb is Verb.SEND)
         if move.aside is not None:
             asides.append(
                 Aside(
@@ -148,7 +138,7 @@ def _insert(db: sqlite3.Connection, place: Place, records: Sequence[Outgoing], n
     state = _new(now_ms).state.value
     db.execute("SAVEPOINT fresh")
     made = 0
-    for some in _pieces(records):
+    for some in pieces(records):
         values: list[object] = []
         for record in some:
             values += (place.target, record.key, state, place.job, record.source, record.line, record.content, now_ms)
@@ -162,10 +152,10 @@ def _insert(db: sqlite3.Connection, place: Place, records: Sequence[Outgoing], n
     return made
 
 
-def _pieces(items: Sequence[T]) -> Iterator[Sequence[T]]:
+def pieces(items: Sequence[T]) -> Iterator[Sequence[T]]:
     """Pieces of a few fixed sizes: each size is one prepared statement."""
     start = 0
-    for size in _SIZES:
+    for size in SIZES:
         while len(items) - start >= size:
             yield items[start : start + size]
             start += size
@@ -174,7 +164,7 @@ def _pieces(items: Sequence[T]) -> Iterator[Sequence[T]]:
 def _write_moves(db: sqlite3.Connection, place: Place, moves: Sequence[tuple[Outgoing, Move]]) -> None:
     for record, move in moves:
         assert move.state is not None
-        detail = _json({"was": move.was} | (_differing(move) or {}) if move.was else None)
+        detail = to_json({"was": move.was} | (_differing(move) or {}) if move.was else None)
         db.execute(
             "UPDATE rows SET state=?, intent_ms=?, status=NULL, reason=?, detail=?, gone=NULL,"
             " content=CASE WHEN ? THEN ? ELSE content END,"
@@ -208,114 +198,31 @@ def write_asides(db: sqlite3.Connection, place: Place, asides: Sequence[Aside]) 
             "INSERT OR REPLACE INTO other_records"
             " (job, source, line, state, unique_id, reason, raw, detail, content, run) VALUES (?,?,?,?,?,?,?,?,?,?)",
             [
-                (place.job, a.source, a.line, a.state, a.key, a.reason, a.raw, _json(a.detail), a.content, place.run)
+                (place.job, a.source, a.line, a.state, a.key, a.reason, a.raw, to_json(a.detail), a.content, place.run)
                 for a in asides
             ],
         )
 
 
-def _json(detail: Mapping[str, Any] | None) -> str | None:
+def to_json(detail: Mapping[str, Any] | None) -> str | None:
     return None if detail is None else json.dumps(detail)
 
 
-def settle(db: sqlite3.Connection, place: Place, settled: Sequence[Settled]) -> None:
-    """Write outcomes to their rows."""
-    names = {state: state.value for state in RowState}
-    for some in _pieces(settled):
-        values: list[object] = []
-        for key, state, ref, status, reason, detail, attempts, _ in some:
-            values += (place.target, place.job, key, names[state], ref, status, reason, _json(detail), attempts)
-        db.execute(_SETTLE[len(some)], values)
-
-
-def write_events(db: sqlite3.Connection, place: Place, settled: Sequence[Settled], at: str) -> None:
-    """Write what was out of the ordinary into the history."""
-    events = [
-        (at, place.run, place.target, s.key, s.event, json.dumps({"status": s.status, "reason": s.reason}))
-        for s in settled
-        if s.event
-    ]
-    if events:
-        db.executemany("INSERT INTO events (at, run, target, unique_id, event, detail) VALUES (?,?,?,?,?,?)", events)
-
-
-def count(db: sqlite3.Connection, target: int, job: int) -> dict[str, int]:
-    """Records by counted state: created adopted conflicts failed invalid pending duplicates, and gone."""
-    counts = dict.fromkeys(("created", "adopted", "conflicts", "failed", "invalid", "pending", "duplicates", "gone"), 0)
-    for state, gone, number in db.execute(
-        "SELECT state, gone IS NOT NULL, count(*) FROM rows WHERE target=? AND job=? GROUP BY 1, 2",
-        (target, job),
-    ):
-        counts[counted_state(state)] += number
-        counts["gone"] += number if gone else 0
-    for state, number in db.execute(
-        f"SELECT {TOLD}, count(*) FROM other_records o"
-        " LEFT JOIN rows r ON o.state='shared' AND r.target=? AND r.unique_id=o.unique_id"
-        " WHERE o.job=? GROUP BY 1",
-        (target, job),
-    ):
-        counts[counted_state(state)] += number
-    return counts
-
-
-def count_homes(db: sqlite3.Connection, job: int) -> dict[str, int]:
-    """The job's own rows by counted state."""
-    counts: dict[str, int] = {}
-    of_job = "WHERE target=(SELECT target FROM jobs WHERE id=?) AND job=?"
-    for state, number in db.execute(f"SELECT state, count(*) FROM rows {of_job} GROUP BY 1", (job, job)):
-        name = counted_state(state)
-        counts[name] = counts.get(name, 0) + number
-    return counts
-
-
-COUNTED = {
-    RowState.PENDING: "pending",
-    RowState.SENDING: "pending",
-    RowState.CREATED: "created",
-    RowState.ADOPTED: "adopted",
-    RowState.CONFLICT: "conflicts",
-    RowState.FAILED: "failed",
-    RecordState.CLASH: "conflicts",
-    RecordState.CHANGED: "conflicts",
-    RecordState.INVALID: "invalid",
-    RecordState.DUPLICATE: "duplicates",
-}
-
-
-def counted_state(state: str) -> str:
-    """The name under which the summary counts a state."""
-    return {key.value: name for key, name in COUNTED.items()}[state]
-
-
-def reopen(db: sqlite3.Connection, target: int, job: int, wanted: Callable[[str, int | None, str], bool]) -> int:
-    """Failed rows of the job, shared ones included, become pending where wanted(key, status, reason) says so."""
-    found = db.execute(
-        "SELECT unique_id, status, coalesce(reason, '') FROM rows WHERE target=? AND state='failed' AND"
-        " (job=? OR unique_id IN (SELECT unique_id FROM other_records WHERE job=? AND state='shared'))",
-        (target, job, job),
-    ).fetchall()
-    keys = [(target, key) for key, status, reason in found if wanted(key, status, reason)]
-    db.executemany("UPDATE rows SET state='pending' WHERE target=? AND unique_id=?", keys)
-    return len(keys)
-
-
-def mark_gone(db: sqlite3.Connection, target: int, job: int, present: int, is_present: Callable[[str], bool]) -> int:
-    """Flag home rows whose record is not present, clear the flag of the others; returns how many are flagged."""
-    total, flagged = db.execute(
-        "SELECT count(*), count(gone) FROM rows WHERE target=? AND job=?", (target, job)
+def take_over(db: sqlite3.Connection, place: Place, key: str, content: bytes, at: tuple[int, int]) -> None:
+    """Give the row to a record of this job, at a source and line; the record of another job that had it shares it."""
+    job, source, line, old, state, reason, detail = db.execute(
+        "SELECT job, source, line, content, state, reason, detail FROM rows WHERE target=? AND unique_id=?",
+        (place.target, key),
     ).fetchone()
-    if total == present and not flagged:
-        return 0
-    gone, back = [], []
-    for key, flagged in db.execute("SELECT unique_id, gone FROM rows WHERE target=? AND job=?", (target, job)):
-        present = is_present(key)
-        if not present and not flagged:
-            gone.append((target, key))
-        elif present and flagged:
-            back.append((target, key))
-    db.executemany("UPDATE rows SET gone=1 WHERE target=? AND unique_id=?", gone)
-    db.executemany("UPDATE rows SET gone=NULL WHERE target=? AND unique_id=?", back)
-    row = db.execute(
-        "SELECT count(*) FROM rows WHERE target=? AND job=? AND gone IS NOT NULL", (target, job)
-    ).fetchone()
-    return int(row[0])
+    db.execute(
+        "UPDATE rows SET content=?, job=?, source=?, line=?, gone=NULL WHERE target=? AND unique_id=?",
+        (content, place.job, *at, place.target, key),
+    )
+    if job != place.job:
+        db.execute("DELETE FROM other_records WHERE job=? AND source=? AND line=?", (place.job, *at))
+        (run,) = db.execute("SELECT max(id) FROM runs WHERE job=?", (job,)).fetchone()
+        aside = Aside(source, line, RecordState.SHARED, key, content=old)
+        if state == RowState.CONFLICT and not covers(content, old):
+            told = {} if detail is None else json.loads(detail)
+            aside = replace(aside, state=RecordState.CHANGED, reason=reason, detail=told)
+        write_asides(db, Place(place.target, job, run), [aside])

@@ -22,14 +22,14 @@ migrations = Migrations("scalesync")
 # The state of a record `o` without a row of its own beside the row `r` of its key. A shared one stands as its row does,
 # as long as the row's content is its own (`states.shared_state`).
 TOLD = """CASE
-  WHEN o.state <> 'shared' THEN o.state
-  WHEN r.state IN ('created', 'adopted') AND r.content <> o.content
-    AND (substr(r.content, 1, 16) <> substr(o.content, 1, 16) OR min(length(r.content), length(o.content)) > 16)
-    THEN 'changed_after_creation'
-  WHEN r.state = 'conflict' AND r.reason = 'changed_after_creation'
-    AND (r.content = o.content OR (length(o.content) = 16 AND substr(r.content, 1, 16) = o.content))
-    THEN coalesce(json_extract(r.detail, '$.was'), 'created')
-  ELSE r.state END"""
+  WHEN o.state <> 'shared' OR o.content IS NULL THEN coalesce(nullif(o.state, 'shared'), r.state)
+  WHEN r.state NOT IN ('created', 'adopted') AND (r.state <> 'conflict' OR r.reason IS NOT 'changed_after_creation')
+    THEN r.state
+  WHEN r.content = o.content OR (length(o.content) = 16 AND substr(r.content, 1, 16) = o.content)
+    THEN CASE r.state WHEN 'conflict' THEN coalesce(json_extract(r.detail, '$.was'), 'created') ELSE r.state END
+  WHEN r.state = 'conflict' THEN r.state
+  WHEN length(r.content) = 16 AND substr(o.content, 1, 16) = r.content THEN 'sending'
+  ELSE 'changed_after_creation' END"""
 
 
 @migrations()

@@ -45,9 +45,10 @@ class Known:
 class Move:
     """What admitting a record does: the verb for the engine and what to write.
 
-    state None: the row stays as it is. aside: how the record is listed when the row is not this job's. rival: a request
-    for another record, or from another job, may be under way, so the row is this record's only once the task is.
-    differences: of the record from its task, as far as the contents tell them.
+    state None: the row stays as it is. takes_over: another job had the row, and no task with it. aside: how the record
+    is listed when the row is not this job's. rival: a request for another record, or from another job, may be under
+    way, so the row is this record's only once the task is. differences: of the record from its task, as far as the
+    contents tell them.
     """
 
     verb: Verb
@@ -56,9 +57,15 @@ class Move:
     take_content: bool = False
     reason: str | None = None
     was: str | None = None
+    takes_over: bool = False
     aside: RecordState | None = None
     rival: bool = False
     differences: Mapping[str, Any] | None = None
+
+
+def has_task(state: RowState, reason: str | None) -> bool:
+    """Whether the row's content is known to have become a task that lives."""
+    return state in FINAL or (state is RowState.CONFLICT and reason == CHANGED)
 
 
 def covers(known: bytes, asked: bytes) -> bool:
@@ -85,16 +92,14 @@ def admit(known: Known | None, content: bytes, now_ms: int, *, recheck: bool) ->
     aside = None if known.home else RecordState.SHARED
     intent_ms = known.intent_ms or now_ms
     match known.state:
-        case RowState.PENDING:
-            return Move(
-                Verb.SEND, RowState.SENDING, intent_ms, take_content=not same, aside=aside, rival=not known.home
-            )
+        case RowState.FAILED if same:
+            return Move(Verb.SKIP, None, intent_ms, aside=aside)
+        case RowState.PENDING | RowState.FAILED if same:
+            return Move(Verb.SEND, RowState.SENDING, intent_ms, aside=aside, rival=not known.home)
+        case RowState.PENDING | RowState.FAILED:
+            return Move(Verb.SEND, RowState.SENDING, intent_ms, take_content=True, takes_over=not known.home)
         case RowState.SENDING:
-            return Move(Verb.SETTLE, None, intent_ms, aside=aside, rival=not same or not known.home)
-        case RowState.FAILED:
-            if same:
-                return Move(Verb.SKIP, None, intent_ms, aside=aside)
-            return Move(Verb.SEND, RowState.SENDING, intent_ms, take_content=True, aside=aside, rival=not known.home)
+            return Move(Verb.SETTLE, None, intent_ms, aside=aside, rival=True)
         case RowState.CONFLICT:
             return _admit_conflict(known, content, intent_ms, aside, recheck=recheck)
         case _:
@@ -109,7 +114,9 @@ def _admit_conflict(known: Known, content: bytes, intent_ms: int, aside: RecordS
         return Move(Verb.SKIP, RowState(known.was or RowState.CREATED), intent_ms, aside=aside)
     if same and not recheck:
         return Move(Verb.SKIP, None, intent_ms, aside=aside)
-    return Move(Verb.SETTLE, RowState.SENDING, intent_ms, aside=aside, rival=not same or not known.home)
+    # Another job's conflict over another record is no doubt of this one's.
+    state = RowState.SENDING if same or known.home else None
+    return Move(Verb.SETTLE, state, intent_ms, aside=aside, rival=True)
 
 
 def _admit_final(known: Known, content: bytes, intent_ms: int, aside: RecordState | None) -> Move:
@@ -130,8 +137,8 @@ def shared_state(known: Known, content: bytes) -> RowState | RecordState:
     Another record may have taken the row over since, or the row's own may have changed after it became the task.
     `schema.TOLD` says the same in SQL.
     """
-    if known.state in FINAL and not (covers(known.content, content) or open_batch(known.content, content)):
-        return RecordState.CHANGED
+    if known.state in FINAL and not covers(known.content, content):
+        return RowState.SENDING if open_batch(known.content, content) else RecordState.CHANGED
     if known.state is RowState.CONFLICT and known.reason == CHANGED and covers(known.content, content):
         return RowState(known.was or RowState.CREATED)
     return known.state

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from scalesync.errors import JobRunning, LeaseLost, NameBound
-from scalesync.ledger import paces, report, rows
+from scalesync.ledger import paces, report, rows, tallies
 from scalesync.ledger.checks import CheckStore
 from scalesync.ledger.connection import open_ledger
 from scalesync.ledger.jobs import JobStore
@@ -86,7 +86,7 @@ class SqliteLedger:
 
     async def counts(self, job: StoredJob) -> Mapping[str, int]:
         """Records of a job by counted state."""
-        return await self._writer.read(lambda db: rows.count(db, _known_target(db, job.target) or 0, job.id))
+        return await self._writer.read(lambda db: tallies.count(db, _known_target(db, job.target) or 0, job.id))
 
     async def paces(self, target: Target) -> Mapping[RequestClass, JsonObject]:
         """What earlier runs learned of a target's limits, by class of requests."""
@@ -126,7 +126,7 @@ class SqliteLedger:
 
     async def homes(self, job: StoredJob | None) -> Mapping[str, int]:
         """The rows of a job by counted state."""
-        return {} if job is None else await self._writer.read(lambda db: rows.count_homes(db, job.id))
+        return {} if job is None else await self._writer.read(lambda db: tallies.count_homes(db, job.id))
 
     async def open_job(self, spec: JobSpec, *, beside: bool = False) -> JobStore:
         """Bind the name at first use, take the lease, begin a run.

@@ -210,11 +210,21 @@ class LedgerContract:
         await admit(two, [out("k")])
         assert some(await two.counts()) == {"conflicts": 1}
         await admit(three, [out("k", CHANGED)])
-        await three.settle([Settled("k", S.CREATED, ref="t")])
+        await three.settle([Settled("k", S.CREATED, ref="t", content=CHANGED)])
         assert some(await three.counts()) == {"created": 1}
         assert some(await one.counts()) == some(await two.counts()) == {"conflicts": 1}
         assert await admit(two, [out("k")]) == [Verb.SKIP]
         assert some(await two.counts()) == {"conflicts": 1}
+
+    async def test_a_job_that_takes_a_task_although_it_differs_takes_it_for_itself_alone(self, ledgers: Ledgers):
+        one, two = await ledgers.open_job(spec("one")), await ledgers.open_job(spec("two"))
+        await admit(one, [out("k")])
+        await one.settle([Settled("k", S.CONFLICT, reason="differs", ref="t", content=CONTENT)])
+        await admit(two, [out("k", CHANGED)])
+        detail = {"differences": {"a": {"record": 1, "task": 2}}}
+        await two.settle([Settled("k", S.ADOPTED, ref="t", detail=detail, content=CHANGED)])
+        assert some(await two.counts()) == {"adopted": 1}
+        assert some(await one.counts()) == {"conflicts": 1}
 
     @pytest.mark.parametrize("other", [TEST, ELSEWHERE, OTHER_ACCOUNT], ids=["mode", "host", "account"])
     async def test_targets_are_apart(self, ledgers: Ledgers, other: Target):

@@ -87,8 +87,8 @@ IMPORT_MUTANTS = (
         (
             Edit(
                 "scalesync/ledger/states.py",
-                "return Move(Verb.SETTLE, None, intent_ms, aside=aside, rival=not",
-                "return Move(Verb.SEND, None, intent_ms, aside=aside, rival=not",
+                "case RowState.SENDING:\n            return Move(Verb.SETTLE,",
+                "case RowState.SENDING:\n            return Move(Verb.SEND,",
             ),
         ),
         (f"{FAULTS}/test_promises.py",),
@@ -143,7 +143,11 @@ IMPORT_MUTANTS = (
     Mutant(
         "duplicates are counted as created",
         "nothing is lost",
-        (Edit("scalesync/ledger/rows.py", 'RecordState.DUPLICATE: "duplicates"', 'RecordState.DUPLICATE: "created"'),),
+        (
+            Edit(
+                "scalesync/ledger/tallies.py", 'RecordState.DUPLICATE: "duplicates"', 'RecordState.DUPLICATE: "created"'
+            ),
+        ),
         (f"{FLOWS}/test_import_again.py",),
     ),
     Mutant(
@@ -151,12 +155,24 @@ IMPORT_MUTANTS = (
         "nothing is lost",
         (
             Edit(
-                "scalesync/ledger/rows.py",
+                "scalesync/ledger/tallies.py",
                 '"UPDATE rows SET gone=1 WHERE target=? AND unique_id=?", gone',
                 '"DELETE FROM rows WHERE target=? AND unique_id=?", gone',
             ),
         ),
         (f"{FLOWS}/test_import_again.py",),
+    ),
+    Mutant(
+        "a row takes what was found out about another record",
+        "exactly once",
+        (
+            Edit(
+                "scalesync/ledger/verdicts.py",
+                "(content=excluded.content OR excluded.content=x'')",
+                "TRUE",
+            ),
+        ),
+        ("tests/unit/test_ledger_runs.py",),
     ),
     Mutant(
         "a lost lease does not stop the writer",

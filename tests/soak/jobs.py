@@ -80,8 +80,9 @@ def work(unit: Unit) -> Trial | Verdict | Round:
 
 def property_tests(seed: int) -> Round:
     """Every property test once, with draws from a seed and, where a test does not say itself, many of them."""
-    asked = ("-m", "hypothesis and not soak", "--hypothesis-profile=soak", f"--hypothesis-seed={seed}", f"--timeout={ROUND_S}")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *asked]
+    draws = ("--hypothesis-profile=soak", f"--hypothesis-seed={seed}", f"--timeout={ROUND_S}")
+    tests = ("-p", "no:cacheprovider", "-m", "hypothesis and not soak")
+    command = [sys.executable, "-m", "pytest", "-q", *tests, *draws]
     environment = {name: value for name, value in os.environ.items() if name != "SCALESYNC_TRANSPORT"}
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     passed = re.search(r"(\d+) passed", ended.stdout)

@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from itertools import product
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlite_utils import Database
 
-from scalesync.ledger import rows
+from scalesync.ledger import rows, tallies, verdicts
 from scalesync.ledger.report import failures
-from scalesync.ledger.rivals import settle_rivals
 from scalesync.ledger.schema import migrate
 from scalesync.ledger.states import CHANGED, Known, Move, admit, shared_state
 from scalesync.model import Aside, Outgoing, RecordState, RowState, Settled
@@ -73,7 +72,7 @@ def test_admitting_a_home_row(state, same, recheck, verb, after, takes):
     move = admit(known(state), OLD if same else NEW, NOW, recheck=recheck)
     assert (move.verb, move.state, move.take_content, move.aside) == (verb, after, takes, None)
     assert move.intent_ms == THEN
-    assert move.rival is (verb is Verb.SETTLE and not same)
+    assert move.rival is (verb is Verb.SETTLE)
     if state in {S.CREATED, S.ADOPTED} and not same:
         assert (move.reason, move.was) == (CHANGED, state.value)
     else:
@@ -82,13 +81,20 @@ def test_admitting_a_home_row(state, same, recheck, verb, after, takes):
 
 @pytest.mark.parametrize(("state", "same", "recheck", "verb", "after", "takes"), CELLS)
 def test_admitting_a_row_of_another_job(state, same, recheck, verb, after, takes):
-    """As at home, but the record is listed beside; a row with a task is never turned into another job's conflict."""
+    """As at home, but the record is listed beside, or takes over a row that cannot have a task.
+
+    A row with a task is never turned into another job's conflict, nor a conflict into another job's doubt.
+    """
     move = admit(known(state, home=False), OLD if same else NEW, NOW, recheck=recheck)
     if state in {S.CREATED, S.ADOPTED} and not same:
         assert (move.verb, move.state, move.aside) == (Verb.SKIP, None, R.CHANGED)
+    elif state in {S.PENDING, S.FAILED} and not same:
+        assert (move.verb, move.state, move.take_content, move.aside) == (verb, after, takes, None)
+        assert (move.takes_over, move.rival) == (True, False)
     else:
-        assert (move.verb, move.state, move.take_content, move.aside) == (verb, after, takes, R.SHARED)
-        assert move.rival is (verb is not Verb.SKIP)
+        stays = state is S.CONFLICT and not same
+        assert (move.verb, move.state, move.aside) == (verb, None if stays else after, R.SHARED)
+        assert (move.take_content, move.takes_over, move.rival) == (False, False, verb is not Verb.SKIP)
 
 
 @pytest.mark.parametrize("recheck", [False, True])
@@ -122,8 +128,8 @@ def test_the_ledger_tells_a_shared_record_as_the_move_would():
             )
             rows.write_asides(db, rows.Place(1, 2, 2), [Aside(1, 1, R.SHARED, key="k", content=asked)])
             told = shared_state(Known(state, held, 0, reason, was, home=False), asked)
-            ((name, number),) = ((name, n) for name, n in rows.count(db, 1, 2).items() if n)
-            assert (name, number) == (rows.COUNTED[told], 1)
+            ((name, number),) = ((name, n) for name, n in tallies.count(db, 1, 2).items() if n)
+            assert (name, number) == (tallies.COUNTED[told], 1)
             listed = db.execute("SELECT state FROM job_records WHERE job='j2'").fetchall()
             assert listed == [(told.value,)]
             failing = [failure.state for failure in failures(db, "j2")]
@@ -155,21 +161,20 @@ class Life:
             return
         found = self.tasks.get("k") if admission.verb is Verb.SETTLE else None
         if found is None and ending == "refused":
-            self.settle(place, S.FAILED, rivals)
+            self.settle(place, S.FAILED, rivals, content)
             return
         if found is None and ending == "unsent":
-            self.settle(place, S.PENDING, rivals)
+            self.settle(place, S.PENDING, rivals, content)
             return
         if found is None and "k" not in self.tasks:
             self.creates += 1
             self.tasks["k"] = content
         if ending != "killed after":
-            self.settle(place, S.CREATED if self.tasks["k"] == content else S.CONFLICT, rivals)
+            self.settle(place, S.CREATED if self.tasks["k"] == content else S.CONFLICT, rivals, content)
 
-    def settle(self, place: rows.Place, state: RowState, rivals: dict[str, rows.Rival]) -> None:
-        end = Settled("k", state, ref="task" if state in {S.CREATED, S.CONFLICT} else None)
-        ends = settle_rivals(self.db, place, [(end, rivals["k"])]) if rivals else [end]
-        rows.settle(self.db, place, ends)
+    def settle(self, place: rows.Place, state: RowState, rivals: dict[str, rows.Rival], content: bytes = b"") -> None:
+        end = Settled("k", state, ref="task" if state in {S.CREATED, S.CONFLICT} else None, content=content)
+        verdicts.settle(self.db, place, [end], rivals)
 
     def row(self) -> tuple[str, str | None, bytes]:
         (found,) = self.db.execute("SELECT state, task_id, content FROM rows").fetchall()
@@ -209,7 +214,7 @@ def test_no_life_makes_two_tasks_or_forgets_the_one_it_made(steps):
                 life.step(1, life.tasks["k"], "done")
                 assert life.row()[:2] == (S.CREATED, "task") or life.row()[0] in {S.CONFLICT, S.FAILED}
             for job in (1, 2):
-                counts = rows.count(life.db, 1, job)
+                counts = tallies.count(life.db, 1, job)
                 assert sum(counts.values()) - counts["gone"] in {0, 1}
     finally:
         life.db.close()
@@ -221,95 +226,13 @@ def test_a_created_row_stays_created_whatever_another_run_settles_late(steps):
     life = Life(new_ledger())
     try:
         life.step(1, OLD, "done")
-        for state in (S.CONFLICT, S.FAILED, S.PENDING, S.SENDING):
-            life.settle(rows.Place(1, 2, 2), state, {})
+        life.step(2, OLD, "done")
+        for state, job in product((S.CONFLICT, S.FAILED, S.PENDING, S.SENDING), (1, 2)):
+            life.settle(rows.Place(1, job, job), state, {}, OLD)
             assert life.row()[:2] == (S.CREATED, "task")
         for step in steps:
             life.step(*step)
         assert life.creates == 1
         assert life.row()[0] in {S.CREATED, S.CONFLICT}
-    finally:
-        life.db.close()
-
-
-# --- some runs at once -------------------------------------------------------------------------------
-
-
-@dataclass
-class Sender:
-    """One job's run over its record `k`, a step at a time, beside another one."""
-
-    life: Life
-    job: int
-    content: bytes = b""
-    rivals: dict[str, rows.Rival] = field(default_factory=dict)
-    to_do: list[str] = field(default_factory=list)
-    found: bytes | None = None
-
-    def begin(self, content: bytes) -> None:
-        self.content, self.rivals, self.found = content, {}, None
-        self.life.run += 1
-        record = Outgoing("k", content, b"{}", source=1, line=1)
-        (admission,) = rows.admit(
-            *(self.life.db, self.place, [record]), now_ms=self.life.run, recheck=False, fresh=False, rivals=self.rivals
-        )
-        way = {Verb.SEND: ["send", "look", "settle"], Verb.SETTLE: ["look", "send", "look", "settle"], Verb.SKIP: []}
-        self.to_do = list(way[admission.verb])
-
-    @property
-    def place(self) -> rows.Place:
-        return rows.Place(1, self.job, self.job)
-
-    def step(self) -> None:
-        """The next of: a look-up, a create call that the server refuses when the key is in use, the end."""
-        match self.to_do.pop(0):
-            case "look":
-                self.found = self.life.tasks.get("k")
-            case "send" if "k" not in self.life.tasks:
-                self.life.creates += 1
-                self.life.tasks["k"] = self.content
-            case "settle":
-                self.life.settle(self.place, S.CREATED if self.found == self.content else S.CONFLICT, self.rivals)
-
-    def ending(self) -> str:
-        counts = rows.count(self.life.db, 1, self.job)
-        (name,) = [name for name, number in counts.items() if number and name != "gone"]
-        return name
-
-
-@example([(0, OLD), (0, "stopped"), (2, NEW), (1, OLD), (2, "go on"), (2, "killed")])
-@given(
-    st.lists(
-        st.tuples(st.sampled_from([0, 1, 2]), st.sampled_from(["go on", "go on", "killed", "stopped", OLD, NEW])),
-        max_size=30,
-    )
-)
-def test_of_some_runs_at_once_each_ends_as_its_record_deserves(steps):
-    """Whoever's record became the task is created; another record under the key is a conflict, in whatever order."""
-    life = Life(new_ledger())
-    try:
-        senders = [Sender(life, job) for job in (1, 2, 3)]
-        for number, what in steps:
-            sender = senders[number]
-            if what == "killed":
-                sender.to_do.clear()
-            elif what == "stopped" and sender.to_do[:1] == ["send"]:
-                life.settle(sender.place, S.PENDING, sender.rivals)
-                sender.to_do.clear()
-            elif what == "go on" and sender.to_do:
-                sender.step()
-            elif isinstance(what, bytes) and not sender.to_do:
-                sender.begin(what)
-        for sender in senders:
-            while sender.to_do:
-                sender.step()
-        begun = [sender for sender in senders if sender.content]
-        for sender in begun:  # whatever was left in doubt
-            sender.begin(sender.content)
-            while sender.to_do:
-                sender.step()
-        assert life.creates == bool(begun)
-        for sender in begun:
-            assert sender.ending() == ("created" if sender.content == life.tasks["k"] else "conflicts")
     finally:
         life.db.close()

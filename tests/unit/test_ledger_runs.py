@@ -1,0 +1,268 @@
+"""Every interleaving of some jobs' runs over one unique_id, with two contents, through the ledger's own SQL.
+
+A run admits its record, looks the key up, sends, looks up again and settles, as its verb has it; between any two steps
+the others may take theirs. It may be killed anywhere, stopped before it sent, give up, be refused, and have its record
+changed before it begins again. The search goes over all states that can be reached, each one once.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from itertools import permutations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlite_utils import Database
+
+from scalesync.ledger import rows, tallies, verdicts
+from scalesync.ledger.schema import migrate
+from scalesync.model import Outgoing, RowState, Settled
+from scalesync.ports import Verb
+
+OLD, NEW = b"old-content-16by", b"new-content-16by"
+S = RowState
+WAYS = {Verb.SEND: ("send", "look", "settle"), Verb.SETTLE: ("look", "send", "look", "settle"), Verb.SKIP: ()}
+ROW = "state, task_id, job, content, status, reason, detail"
+ASIDE = "job, state, reason, detail, content"
+Rows = tuple[tuple[object, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A job's newest run. content: of its record; found: by the last look-up; ended: by itself."""
+
+    content: bytes = b""
+    to_do: tuple[str, ...] = ()
+    found: bytes | None = None
+    rival: rows.Rival | None = None
+    begun: int = 0
+    ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The ledger, the task on the server, and where each job's run stands."""
+
+    row: Rows
+    asides: Rows
+    task: bytes | None
+    runs: tuple[Run, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """begins: of one job, at most. refused: a content that the server never takes. moody: it may refuse at any time."""
+
+    jobs: int
+    begins: int
+    contents: tuple[bytes, bytes] = (OLD, NEW)
+    refused: bytes | None = None
+    moody: bool = False
+
+    @property
+    def rounds(self) -> int:
+        """Until all is told: what only the server can say of a record whose row was taken over, the next run asks."""
+        one, other = self.contents
+        return 2 if self.moody or other.startswith(one) else 1
+
+
+@dataclass
+class Ledger:
+    """The real one, set to a moment and read back."""
+
+    rules: Rules
+    db: sqlite3.Connection = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.db = sqlite3.connect(":memory:", isolation_level=None)
+        migrate(Database(self.db))
+        self.db.execute("INSERT INTO targets VALUES (1, 'u', 'live', 'default', '')")
+        for job in range(1, self.rules.jobs + 1):
+            self.db.execute(
+                "INSERT INTO jobs (id, target, name, command, identity, settings, created_at)"
+                " VALUES (?, 1, ?, '', '', '', '')",
+                (job, f"j{job}"),
+            )
+            self.db.execute("INSERT INTO runs (id, job, epoch, owner, started_at) VALUES (?, ?, 1, '', '')", (job, job))
+
+    def begin(self) -> Moment:
+        return Moment((), (), None, (Run(),) * self.rules.jobs)
+
+    def set(self, moment: Moment) -> None:
+        self.db.execute("DELETE FROM rows")
+        self.db.execute("DELETE FROM other_records")
+        for row in moment.row:
+            self.db.execute(
+                f"INSERT INTO rows (target, unique_id, source, line, intent_ms, {ROW})"
+                " VALUES (1, 'k', 1, 1, 1, ?,?,?,?,?,?,?)",
+                row,
+            )
+        for aside in moment.asides:
+            self.db.execute(
+                f"INSERT INTO other_records (source, line, unique_id, run, {ASIDE}) VALUES (1, 1, 'k', 1, ?,?,?,?,?)",
+                aside,
+            )
+
+    def read(self, moment: Moment, job: int, run: Run, task: bytes | None) -> Moment:
+        """What `moment` has become when a step of a job's run led to `run` and `task`."""
+        row = tuple(self.db.execute(f"SELECT {ROW} FROM rows").fetchall())
+        asides = tuple(self.db.execute(f"SELECT {ASIDE} FROM other_records ORDER BY job").fetchall())
+        return Moment(row, asides, task, (*moment.runs[: job - 1], run, *moment.runs[job:]))
+
+    def admit(self, job: int, run: Run, content: bytes) -> Run:
+        rivals: dict[str, rows.Rival] = {}
+        record = Outgoing("k", content, b"{}", source=1, line=1)
+        (admission,) = rows.admit(
+            self.db, rows.Place(1, job, job), [record], now_ms=1, recheck=False, fresh=False, rivals=rivals
+        )
+        way = WAYS[admission.verb]
+        return Run(content, way, None, rivals.get("k"), run.begun + 1, ended=not way)
+
+    def settle(self, job: int, run: Run, state: RowState) -> Run:
+        ref, reason = ("task", "differs") if state is S.CONFLICT else ("task" if state is S.CREATED else None, None)
+        end = Settled("k", state, ref=ref, reason=reason, content=run.content)
+        verdicts.settle(self.db, rows.Place(1, job, job), [end], {} if run.rival is None else {"k": run.rival})
+        return replace(run, to_do=(), found=None, rival=None, ended=state in {S.CREATED, S.CONFLICT, S.FAILED})
+
+    def go_on(self, job: int, run: Run, task: bytes | None) -> tuple[Run, bytes | None]:
+        """The next of: a look-up, a create call that the server refuses when the key is in use, the end."""
+        done, *rest = run.to_do
+        match done:
+            case "look":
+                return replace(run, to_do=tuple(rest), found=task), task
+            case "send" if run.content == self.rules.refused:
+                return self.settle(job, run, S.FAILED), task
+            case "send":
+                return replace(run, to_do=tuple(rest)), run.content if task is None else task
+            case _:
+                return self.settle(job, run, S.CREATED if fits(run.found, run.content) else S.CONFLICT), task
+
+    def told(self, job: int) -> str:
+        (name,) = [name for name, number in tallies.count(self.db, 1, job).items() if number and name != "gone"]
+        return name
+
+    # --- one step further ----------------------------------------------------------------------
+
+    def after(self, moment: Moment) -> Iterator[Moment]:
+        for job, run in enumerate(moment.runs, start=1):
+            if run.to_do:
+                yield from self._after_running(moment, job, run)
+            elif run.begun < self.rules.begins:
+                for content in self.rules.contents:
+                    self.set(moment)
+                    yield self.read(moment, job, self.admit(job, run, content), moment.task)
+
+    def _after_running(self, moment: Moment, job: int, run: Run) -> Iterator[Moment]:
+        self.set(moment)
+        yield self.read(moment, job, replace(run, to_do=(), found=None, rival=None), moment.task)  # killed
+        ends = {"send": [S.PENDING], "settle": [S.SENDING]}.get(run.to_do[0], [])
+        if self.rules.moody and run.to_do[0] == "send" and moment.task is None:
+            ends = [*ends, S.FAILED]
+        for end in ends:  # stopped before it sent, gave up, was refused
+            self.set(moment)
+            yield self.read(moment, job, self.settle(job, run, end), moment.task)
+        self.set(moment)
+        run, task = self.go_on(job, run, moment.task)
+        yield self.read(moment, job, run, task)
+
+    # --- what must be true ---------------------------------------------------------------------
+
+    def check(self, moment: Moment) -> None:
+        """Of a run that ended by itself nothing false is told, whatever the others do since."""
+        self.set(moment)
+        for job, run in enumerate(moment.runs, start=1):
+            if not run.ended:
+                continue
+            told = self.told(job)
+            fitting = fits(moment.task, run.content)
+            assert told != "created" or fitting, moment
+            if not self.rules.moody:
+                assert told != "conflicts" or not (fitting or moment.task is None), moment
+                assert told != "failed" or run.content == self.rules.refused, moment
+
+    def check_ends(self, moment: Moment) -> None:
+        """Where no run goes on: each job run again, in whatever order, ends as its record deserves."""
+        begun = [job for job, run in enumerate(moment.runs, start=1) if run.content]
+        for order in permutations(begun):
+            self.set(moment)
+            task = moment.task
+            for job in order * self.rules.rounds:
+                run = self.admit(job, Run(), moment.runs[job - 1].content)
+                while run.to_do:
+                    run, task = self.go_on(job, run, task)
+            for job in begun:
+                assert self.told(job) in self._deserved(moment.runs[job - 1].content, task), moment
+
+    def _deserved(self, content: bytes, task: bytes | None) -> set[str]:
+        """A record that was once refused stays so until it is retried."""
+        refused = {"failed"} if self.rules.moody or content == self.rules.refused else set()
+        if task is None:
+            return {"failed"}
+        return refused | {"created" if fits(task, content) else "conflicts"}
+
+
+def fits(task: bytes | None, content: bytes) -> bool:
+    """Whether a task is what a record asks for. A record without a batch takes it from any."""
+    return task is not None and (task == content or (len(content) == len(OLD) and task.startswith(content)))
+
+
+def search(rules: Rules) -> int:
+    """Check every state that can be reached; returns how many there are."""
+    ledger = Ledger(rules)
+    seen = {ledger.begin()}
+    front, ends = [ledger.begin()], set()
+    while front:
+        news = {after for moment in front for after in ledger.after(moment)} - seen
+        for moment in news:
+            ledger.check(moment)
+            end = (moment.row, moment.asides, moment.task, tuple(run.content for run in moment.runs))
+            if end not in ends and not any(run.to_do for run in moment.runs):
+                ends.add(end)
+                ledger.check_ends(moment)
+        seen |= news
+        front = list(news)
+    ledger.db.close()
+    return len(seen)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        Rules(2, 2),
+        Rules(2, 2, refused=OLD),
+        Rules(2, 2, moody=True),
+        Rules(2, 2, (OLD, OLD + b"batch")),
+        Rules(2, 2, (OLD + b"batch", OLD + b"other")),
+        Rules(2, 3),
+        Rules(3, 1),
+        Rules(3, 1, (OLD, OLD + b"batch")),
+        Rules(3, 1, refused=OLD),
+        Rules(3, 1, moody=True),
+    ],
+    ids=str,
+)
+def test_whatever_two_or_three_jobs_do_at_once_each_record_ends_as_it_deserves(rules: Rules):
+    assert search(rules) > 500
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("rules", [Rules(3, 2), Rules(3, 2, refused=OLD), Rules(3, 2, (OLD, OLD + b"batch"))], ids=str)
+def test_three_jobs_that_begin_twice(rules: Rules):
+    assert search(rules) > 100_000
+
+
+@given(st.lists(st.integers(0, 1000), max_size=60), st.sampled_from([None, OLD]), st.booleans())
+def test_a_walk_of_three_jobs_that_begin_often(choices: list[int], refused: bytes | None, moody: bool):
+    ledger = Ledger(Rules(3, 9, refused=refused, moody=moody))
+    moment = ledger.begin()
+    for choice in choices:
+        following = list(ledger.after(moment))
+        moment = following[choice % len(following)]
+        ledger.check(moment)
+    killed = tuple(replace(run, to_do=(), rival=None, ended=run.ended and not run.to_do) for run in moment.runs)
+    ledger.check_ends(replace(moment, runs=killed))
+    ledger.db.close()

@@ -189,13 +189,8 @@ class Dispatcher:
         self.tally.settled += 1
         self.tally.created += 1
         self._trouble_since = None
-        self._outbox.put(
-            Settled(
-                *(record.key, RowState.CREATED, outcome.ref, outcome.status),
-                attempts=record.attempts,
-                content=record.content,
-            )
-        )
+        ref, status, attempts = outcome.ref, outcome.status, record.attempts
+        self._outbox.put(Settled(record.key, RowState.CREATED, ref, status, None, None, attempts, None, record.content))
         self.queue.ended()
         if not self._guard.is_open:
             self._release(self._guard.succeeded())

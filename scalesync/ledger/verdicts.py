@@ -26,7 +26,7 @@ _NAMES = {state: state.value for state in RowState}
 _SETTLE = {
     size: "INSERT INTO rows (target, job, source, line, intent_ms,"
     " unique_id, state, task_id, status, reason, detail, attempts, content) VALUES "
-    + ",".join(["(?,?,0,0,0,?,?,?,?,?,?,?,?)"] * size)
+    + ",".join(["(?,0,0,0,0,?,?,?,?,?,?,?,?)"] * size)
     + " ON CONFLICT (target, unique_id) DO UPDATE SET state=excluded.state,"
     " task_id=coalesce(excluded.task_id, task_id), status=excluded.status, reason=excluded.reason,"
     " detail=excluded.detail, attempts=attempts+excluded.attempts WHERE state NOT IN ('created', 'adopted')"
@@ -61,7 +61,8 @@ def write(db: sqlite3.Connection, place: Place, settled: Sequence[Settled]) -> l
 def _values(place: Place, settled: Sequence[Settled]) -> list[object]:
     values: list[object] = []
     for key, state, ref, status, reason, detail, attempts, _, content in settled:
-        values += (place.target, place.job, key, _NAMES[state], ref, status, reason, to_json(detail), attempts, content)
+        told = None if detail is None else to_json(detail)
+        values += (place.target, key, _NAMES[state], ref, status, reason, told, attempts, content)
     return values
 
 

@@ -209,9 +209,9 @@ def to_json(detail: Mapping[str, Any] | None) -> str | None:
 
 
 def take_over(db: sqlite3.Connection, place: Place, key: str, content: bytes, at: tuple[int, int]) -> None:
-    """Give the row to a record of this job, at a source and line; the record of another job that had it shares it."""
-    job, source, line, old, state, reason, detail = db.execute(
-        "SELECT job, source, line, content, state, reason, detail FROM rows WHERE target=? AND unique_id=?",
+    """Give the row to a record of this job, at a source and line; the record that had it in another job shares it."""
+    job, source, line, old, state, reason, detail, gone = db.execute(
+        "SELECT job, source, line, content, state, reason, detail, gone FROM rows WHERE target=? AND unique_id=?",
         (place.target, key),
     ).fetchone()
     db.execute(
@@ -220,6 +220,8 @@ def take_over(db: sqlite3.Connection, place: Place, key: str, content: bytes, at
     )
     if job != place.job:
         db.execute("DELETE FROM other_records WHERE job=? AND source=? AND line=?", (place.job, *at))
+        if gone:
+            return  # its place is no longer its own: what stands there now may be listed under it
         (run,) = db.execute("SELECT max(id) FROM runs WHERE job=?", (job,)).fetchone()
         aside = Aside(source, line, RecordState.SHARED, key, content=old)
         if state == RowState.CONFLICT and not covers(content, old):

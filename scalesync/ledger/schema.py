@@ -31,6 +31,9 @@ TOLD = """CASE
   WHEN length(r.content) = 16 AND substr(o.content, 1, 16) = r.content THEN 'sending'
   ELSE 'changed_after_creation' END"""
 
+# The other records that stand beside a row. Their index serves what repeats these words.
+SHARING = "state IN ('shared', 'changed_after_creation')"
+
 
 @migrations()
 def m001_first(db: Database) -> None:
@@ -51,6 +54,7 @@ def m003_other_contents(db: Database) -> None:
     """What a record without a row of its own holds, and in what it differs from the task."""
     db.execute("ALTER TABLE other_records ADD COLUMN detail TEXT")
     db.execute("ALTER TABLE other_records ADD COLUMN content BLOB")
+    db.execute(f"CREATE INDEX shared_records ON other_records (unique_id) WHERE {SHARING}")
     db.execute("DROP VIEW job_records")
     db.execute(_JOB_RECORDS)
 

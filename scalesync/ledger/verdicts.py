@@ -15,9 +15,11 @@ from typing import Any
 
 from scalesync.ledger import rows
 from scalesync.ledger.rows import SIZES, Place, Rival, pieces, to_json
+from scalesync.ledger.schema import SHARING
 from scalesync.ledger.states import CHANGED, FINAL, covers, has_task, open_batch
 from scalesync.model import Aside, RecordState, RowState, Settled
 
+LISTED = f"SELECT source, line FROM other_records WHERE job=? AND unique_id=? AND {SHARING}"
 _NAMES = {state: state.value for state in RowState}
 # A row whose task is known stays as it is: of two jobs that send the same record at once, the later one cannot take
 # back what the earlier one found. Nor does a row take what was found out about another record than it holds.
@@ -75,6 +77,8 @@ def settle_rival(db: sqlite3.Connection, place: Place, end: Settled, rival: Riva
     end = end if end.content else end._replace(content=content)
     if not home:
         rival = rival or _listed(db, place, end.key)
+        if rival is None:
+            return
         # Taken over meanwhile, the row may be listed as shared by an older form of this record.
         shared = Aside(*rival.place, RecordState.SHARED, end.key, content=end.content)
         rows.write_asides(db, place, [shared])
@@ -114,12 +118,13 @@ def _compare(
         _set_aside(db, place, end, rival)
 
 
-def _listed(db: sqlite3.Connection, place: Place, key: str) -> Rival:
-    """A record that had the row alone when it was admitted, and was listed beside it when another job took it over."""
-    source, line = db.execute(
-        "SELECT source, line FROM other_records WHERE job=? AND unique_id=?", (place.job, key)
-    ).fetchone()
-    return Rival((source, line), moved=True)
+def _listed(db: sqlite3.Connection, place: Place, key: str) -> Rival | None:
+    """A record that had the row alone when it was admitted, and was listed beside it when another job took it over.
+
+    None when another record was listed at its place since: a row that this run had not met yet, taken over too.
+    """
+    found = db.execute(LISTED, (place.job, key)).fetchone()
+    return None if found is None else Rival(found, moved=True)
 
 
 def _put_content(db: sqlite3.Connection, place: Place, end: Settled) -> None:

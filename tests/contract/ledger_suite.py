@@ -216,6 +216,28 @@ class LedgerContract:
         assert await admit(two, [out("k")]) == [Verb.SKIP]
         assert some(await two.counts()) == {"conflicts": 1}
 
+    async def test_a_row_whose_record_is_gone_is_taken_over_without_a_trace(self, ledgers: Ledgers):
+        one, two = await ledgers.open_job(spec("one")), await ledgers.open_job(spec("two"))
+        await admit(one, outs(2))
+        await one.settle([Settled(f"k{n}", S.FAILED, status=400, reason="no", content=CONTENT) for n in range(2)])
+        await one.mark_gone(1, {"k0"}.__contains__)
+        await admit(one, (), [Aside(1, 2, R.INVALID, reason="is no valid JSON")])
+        await admit(two, [out("k0", CHANGED), out("k1", CHANGED, line=2)])
+        assert some(await one.counts()) == {"pending": 1, "invalid": 1}
+        assert some(await two.counts()) == {"pending": 2}
+
+    async def test_a_record_whose_place_was_given_away_is_left_to_the_next_reading(self, ledgers: Ledgers):
+        """Lines moved: where this run met one record, an earlier one left another, and both rows are taken over."""
+        one, two = await ledgers.open_job(spec("one")), await ledgers.open_job(spec("two"))
+        await admit(one, [out("old")])
+        await one.settle([Settled("old", S.FAILED, status=400, reason="no", content=CONTENT)])
+        await admit(one, [out("k")])
+        await admit(two, [out("k", CHANGED)])
+        await two.settle([Settled("k", S.CREATED, ref="t", content=CHANGED)])
+        await admit(two, [out("old", CHANGED, line=2)])
+        await one.settle([Settled("k", S.CONFLICT, ref="t", reason="differs", content=CONTENT)])
+        assert some(await two.counts()) == {"created": 1, "pending": 1}
+
     async def test_a_job_that_takes_a_task_although_it_differs_takes_it_for_itself_alone(self, ledgers: Ledgers):
         one, two = await ledgers.open_job(spec("one")), await ledgers.open_job(spec("two"))
         await admit(one, [out("k")])

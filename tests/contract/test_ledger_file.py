@@ -20,6 +20,7 @@ from scalesync.ledger.connection import open_ledger, translate
 from scalesync.ledger.report import jobs
 from scalesync.ledger.schema import migrate, migrations
 from scalesync.ledger.store import SqliteLedger
+from scalesync.ledger.verdicts import LISTED
 from tests.contract.ledger_suite import admit, outs, spec
 
 
@@ -91,6 +92,13 @@ def test_a_ledger_from_before_shared_records_had_contents_is_brought_up_to_date(
         ("j2", "created"),
     ]
     connection.close()
+
+
+def test_a_record_that_lost_its_row_is_found_without_a_look_at_the_others(tmp_path):
+    db = open_ledger(tmp_path / "l.db", create=True, note=quiet)
+    with closing(db):
+        (step,) = db.execute(f"EXPLAIN QUERY PLAN {LISTED}", (1, "k")).fetchall()
+    assert "unique_id=?" in step[-1]
 
 
 def test_a_ledger_of_a_newer_program_is_refused_and_left_alone(tmp_path):

@@ -215,6 +215,20 @@ async def test_a_second_job_with_other_content_for_a_shared_id_is_a_conflict_of_
     assert (await bring(sandbox, one)).conflicts == 0
 
 
+async def test_a_failed_record_moved_to_a_file_of_its_own_hides_nothing_where_it_stood(
+    make_sandbox, bring, write_records
+):
+    sandbox = await make_sandbox()
+    await bring(sandbox, write_records([letter(0), letter(1, attachment_type="nonsense"), "no json\n"]), job="a")
+    left = write_records([letter(0), "no json\n"])
+    without = await bring(sandbox, left, job="a")
+    assert (without.failed, without.invalid, without.gone) == (1, 1, 1)
+    mended = await bring(sandbox, write_records([letter(1)], "mended.jsonl"), job="b")
+    assert (mended.created, mended.exit_code) == (1, 0)
+    again = await bring(sandbox, left, job="a")
+    assert (again.requests, again.read, again.created, again.invalid, again.conflicts) == (0, 2, 1, 1, 0)
+
+
 async def test_two_jobs_at_once_with_other_content_for_shared_ids_share_them_out(
     make_sandbox, bring, write_records, ask_ledger
 ):

@@ -67,7 +67,8 @@ def judge(
     if counts["pending"]:
         pending = counts["pending"]
         sentences.append(
-            f"{count(pending, 'pending record')} no longer {'stands' if pending == 1 else 'stand'} in the input"
+            f"{count(pending, 'pending record')} no longer {'stands' if pending == 1 else 'stand'} in the input,"
+            " or another job has yet to send it"
             if whole
             else f"{count(pending, 'record')} {be(pending)} pending"
         )

@@ -175,7 +175,9 @@ async def unchanged(ledger: SqliteLedger, found: StoredJob, spec: JobSpec, plan:
     options = plan.options
     if not found.complete or options.rescan or options.finalize:
         return False
-    if plan.recheck and (await ledger.counts(found))["conflicts"]:
+    counts = await ledger.counts(found)
+    # Pending where nothing was: another job took the record's row over and has not ended, or is to send it again.
+    if counts["pending"] or (plan.recheck and counts["conflicts"]):
         return False
     now = json.loads(json.dumps(dict(spec.settings)))
     if any(found.settings.get(name) != now[name] for name in SHAPING):

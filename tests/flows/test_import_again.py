@@ -229,6 +229,22 @@ async def test_a_failed_record_moved_to_a_file_of_its_own_hides_nothing_where_it
     assert (again.requests, again.read, again.created, again.invalid, again.conflicts) == (0, 2, 1, 1, 0)
 
 
+async def test_a_finished_job_whose_record_another_one_is_sending_is_not_told_as_finished(
+    make_sandbox, bring, write_records, tmp_path
+):
+    sandbox = await make_sandbox()
+    source = write_records([letter(0), letter(1, attachment_type="nonsense")])
+    await bring(sandbox, source, job="a")
+    with closing(SqliteLedger.open(tmp_path / "ledger.db", note=print)) as ledger:
+        found = await ledger.find_job(Target(sandbox.base_url, Mode.LIVE), "a")
+        other = await ledger.open_job(JobSpec("b", "import", found.target, {"sources": ["b"]}, {}))
+        mended = Outgoing("letter-00001", content_hash(PROJECT, KIND, letter(1)), b"{}", source=1, line=1)
+        await other.admit([mended], [], now_ms=1)
+    again = await bring(sandbox, source, job="a")
+    assert (again.created, again.pending, again.exit_code) == (1, 1, 1)
+    assert "another job has yet to send it" in again.message
+
+
 async def test_two_jobs_at_once_with_other_content_for_shared_ids_share_them_out(
     make_sandbox, bring, write_records, ask_ledger
 ):

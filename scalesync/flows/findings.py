@@ -120,7 +120,7 @@ def _with_record(case: Case, row: Held, verdict: Verdict) -> Iterator[Remark]:
     if verdict.likeness is Likeness.EQUAL and (row.state not in FINAL):
         if is_changed(row) and _is_another(row, case.record):
             yield case.remark("changed", "the record changed after its task was created")
-        else:
+        elif row.home or not is_changed(row):
             yield case.remark("unrecorded", f"the ledger says {row.state.value}, the server has the task", RECORD)
         return
     if row.state not in FINAL:

@@ -343,6 +343,17 @@ async def test_a_second_job_that_shares_rows_is_verified_by_itself(make_sandbox,
     assert not default_file("b").exists()
 
 
+async def test_a_task_that_changed_in_its_home_alone_is_no_finding_where_it_is_shared(
+    make_sandbox, bring, write_records, verify
+):
+    sandbox = await make_sandbox()
+    await bring(sandbox, write_records(1, "one.jsonl"), job="one")
+    await bring(sandbox, write_records(2, "two.jsonl"), job="two")
+    await bring(sandbox, write_records([letter(0, categories=["z"])], "one.jsonl"), job="one")
+    assert (await verify(sandbox, "one")).findings == {"changed": 1}
+    assert (await verify(sandbox, "two")).findings == {}
+
+
 async def test_standard_input_is_verified_without_its_records(
     make_sandbox, bring, verify, repair, monkeypatch, tmp_path
 ):

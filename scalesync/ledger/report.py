@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scalesync.ledger import tallies
-from scalesync.ledger.schema import TOLD
+from scalesync.ledger.schema import SHARING, TOLD
 from scalesync.ledger.windows import windows_of
 from scalesync.model import Mode, Target
 
@@ -141,11 +141,12 @@ SELECT t.base_url, t.mode, t.account, j.name,
        o.unique_id, s.name, s.spec, o.line, CASE {TOLD} WHEN r.state THEN r.status END,
        CASE {TOLD} WHEN 'changed_after_creation' THEN {TOLD} WHEN r.state THEN r.reason ELSE o.reason END,
        r.task_id, CASE {TOLD} WHEN r.state THEN r.detail ELSE o.detail END, o.raw,
-       CASE o.state WHEN 'clash' THEN json_extract(h.spec, '$.name') || ':' || r.line END,
-       r.content, o.state = 'clash'
+       CASE o.state WHEN 'clash' THEN json_extract(h.spec, '$.name') || ':' || coalesce(e.line, r.line) END,
+       coalesce(e.content, r.content), o.state = 'clash'
   FROM other_records o JOIN jobs j ON j.id = o.job JOIN targets t ON t.id = j.target
   LEFT JOIN rows r ON r.target = j.target AND r.unique_id = o.unique_id
-  LEFT JOIN splits h ON h.job = r.job AND h.number = r.source
+  LEFT JOIN other_records e ON o.state = 'clash' AND e.job = o.job AND e.unique_id = o.unique_id AND e.{SHARING}
+  LEFT JOIN splits h ON h.job = coalesce(e.job, r.job) AND h.number = coalesce(e.source, r.source)
   LEFT JOIN splits s ON s.job = o.job AND s.number = o.source
  WHERE {TOLD} IN ('invalid', 'clash', 'changed_after_creation', 'failed', 'conflict')
    AND (:job IS NULL OR j.name = :job) AND (:number IS NULL OR j.id = :number)

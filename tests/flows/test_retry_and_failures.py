@@ -116,6 +116,24 @@ async def test_clashes_and_conflicts_are_written_out_as_they_stand(
     assert json.loads(out.read_text()) == letter(0, categories=["x"])
 
 
+async def test_a_clash_is_told_and_written_out_by_its_own_source_when_another_job_has_the_row(
+    make_sandbox, bring, write_records, settings_for, tmp_path
+):
+    sandbox = await make_sandbox()
+    rows = [letter(0, attachment_type="nonsense"), letter(0)]
+    source = write_records(rows)
+    await bring(sandbox, source, job="a")
+    mended = write_records([letter(n) for n in (1, 2, 0)], "mended.jsonl")
+    assert (await bring(sandbox, mended, job="b")).created == 3
+    groups = await list_failures(settings_for(sandbox), "a", None)
+    (clash,) = [group.examples[0] for group in groups if "earlier" in group.examples[0]]
+    assert (clash["line"], clash["earlier"]) == (2, f"{source}:1")
+    out = tmp_path / "failed.jsonl"
+    written = await write_failures(settings_for(sandbox), "a", None, out)
+    assert (written.written, written.left) == (2, ())
+    assert [json.loads(line) for line in out.read_text().splitlines()] == rows
+
+
 async def test_invalid_records_are_kept_with_what_was_found(make_sandbox, bring, write_records, settings_for):
     sandbox = await make_sandbox()
     rows = [letter(0, unique_id=["no", "text"]), '"just text"\n', letter(1)]

@@ -1,7 +1,7 @@
-"""The long proof: 200 schedules of 10,000 records, 300 kills and 20 rounds of the property tests, within a time limit.
+"""The long proof, within a time limit: schedules of faults, kills, rounds of the property tests, and the long tests.
 
     python -m tests.soak [--minutes 40] [--seed 1] [--out build/soak.json]
-                         [--schedules N] [--records N] [--kills N] [--rounds N]
+                         [--schedules 200] [--records 10000] [--kills 300] [--rounds 20] [--long 1]
 
 Writes the figures as JSON and ends with 1 when a promise was broken. What the time did not allow is left out and told.
 """
@@ -57,7 +57,7 @@ def take(figures: Figures, unit: Unit, future: Future[Trial | Verdict | Round]) 
     if isinstance(result, Trial):
         figures.add_trial(result)
     elif isinstance(result, Round):
-        figures.add_round(result, unit.seed)
+        figures.add_long(result) if unit.kind == "long" else figures.add_round(result, unit.seed)
     else:
         figures.add_verdict(result, unit.seed)
 
@@ -80,10 +80,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("build/soak.json"))
     parser.add_argument("--workers", type=int, default=max(1, os.cpu_count() or 1))
-    for name in ("schedules", "records", "kills", "rounds"):
+    for name in ("schedules", "records", "kills", "rounds", "long"):
         parser.add_argument(f"--{name}", type=int, default=getattr(plan, name))
     typed = parser.parse_args()
-    plan = Plan(typed.schedules, typed.records, typed.kills, typed.rounds)
+    plan = Plan(typed.schedules, typed.records, typed.kills, typed.rounds, typed.long)
     found = soak(plan, typed.seed, typed.minutes, typed.workers)
     typed.out.parent.mkdir(parents=True, exist_ok=True)
     typed.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")

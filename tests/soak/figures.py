@@ -24,11 +24,12 @@ class Plan:
     records: int = 10_000
     kills: int = 300
     rounds: int = 20
+    long: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One round of the property tests: how many passed, and lines that tell of the others."""
+    """Tests that were run: how many passed, and what tells of the others."""
 
     tests: int
     wrong: list[str]
@@ -38,7 +39,8 @@ class Round:
 class Figures:
     """Sums over what was run. wrong: broken promises in words.
 
-    schedule_runs: of the program, for all schedules. property_tests: passed, over all rounds.
+    schedule_runs: of the program, for all schedules. property_tests: passed, over all rounds. long_tests: of those that
+    take minutes.
     """
 
     schedules: int = 0
@@ -56,6 +58,8 @@ class Figures:
     most_sent_again_after_one_kill: int = 0
     rounds: int = 0
     property_tests: int = 0
+    long: int = 0
+    long_tests: int = 0
     wrong: list[str] = field(default_factory=list)
 
     def add_trial(self, trial: Trial) -> None:
@@ -81,7 +85,13 @@ class Figures:
         """A round of property tests is over."""
         self.rounds += 1
         self.property_tests += found.tests
-        self.wrong += [f"{sentence}: property tests, seed {seed}" for sentence in found.wrong]
+        self.wrong += [f"{output}: property tests, seed {seed}" for output in found.wrong]
+
+    def add_long(self, found: Round) -> None:
+        """The tests that take minutes are over."""
+        self.long += 1
+        self.long_tests += found.tests
+        self.wrong += found.wrong
 
     def _add(self, losses: int, duplicates: int, wrong: list[str], where: str) -> None:
         self.losses += losses
@@ -90,7 +100,10 @@ class Figures:
 
     def to_json(self, plan: Plan, seed: int, minutes: float, seconds: float) -> dict[str, Any]:
         """Everything that the run is to be known by."""
-        pairs = ((self.schedules, plan.schedules), (self.kills.total(), plan.kills), (self.rounds, plan.rounds))
+        pairs = (
+            *((self.schedules, plan.schedules), (self.kills.total(), plan.kills)),
+            *((self.rounds, plan.rounds), (self.long, plan.long)),
+        )
         done = all(run >= planned for run, planned in pairs)
         head = {"seed": seed, "commit": commit(), "complete": done, "seconds": round(seconds, 1), "minutes": minutes}
         machine = {"python": platform.python_version(), "system": platform.system(), "cpus": os.cpu_count()}

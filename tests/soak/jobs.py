@@ -1,6 +1,7 @@
 """The units of a soak, each run in a worker process.
 
-One schedule of faults, one job that is killed some times, or one round of all property tests with draws of its own.
+One schedule of faults, one job that is killed some times, one round of all property tests with draws of its own, or the
+tests that take minutes each.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ IMPORTED, EXPORTED = 3000, 1200
 KINDS: tuple[Literal["import", "export", "increment"], ...] = ("export", "import", "increment", "import")
 PATIENCE_S = 300.0
 ROUND_S = 300
-TAIL = 2000
+TAIL = 5000
 RATE = "5000"
 
 
@@ -37,7 +38,7 @@ RATE = "5000"
 class Unit:
     """One piece of work and its seed."""
 
-    kind: Literal["schedule", "import", "export", "increment", "round"]
+    kind: Literal["schedule", "import", "export", "increment", "round", "long"]
     seed: int
     records: int
 
@@ -49,6 +50,7 @@ def units(plan: Plan, seed: int) -> Iterator[Unit]:
     killed = [Unit(kind, seed + n, IMPORTED if kind == "import" else EXPORTED) for n, kind in enumerate(kinds)]
     drawn = [Unit("schedule", seed + n, plan.records) for n in range(plan.schedules)]
     rounds = [Unit("round", seed + n, 0) for n in range(plan.rounds)]
+    yield from (Unit("long", 0, 0) for _ in range(plan.long))
     placed = [((n + 0.5) / len(group), unit) for group in (killed, drawn, rounds) for n, unit in enumerate(group)]
     yield from (unit for _, unit in sorted(placed, key=lambda pair: pair[0]))
 
@@ -60,8 +62,8 @@ def transport_of(unit: Unit) -> str:
 
 def work(unit: Unit) -> Trial | Verdict | Round:
     """Run one unit in a folder of its own, on one transport or the other."""
-    if unit.kind == "round":
-        return property_tests(unit.seed)
+    if unit.kind in {"round", "long"}:
+        return run_tests(unit)
     os.environ["SCALESYNC_TRANSPORT"] = transport_of(unit)
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         here = Path(folder)
@@ -78,15 +80,17 @@ def work(unit: Unit) -> Trial | Verdict | Round:
         return asyncio.run(asyncio.wait_for(run_schedule(schedule, unit.records, here), PATIENCE_S))
 
 
-def property_tests(seed: int) -> Round:
-    """Every property test once, with draws from a seed and, where a test does not say itself, many of them."""
-    draws = ("--hypothesis-profile=soak", f"--hypothesis-seed={seed}", f"--timeout={ROUND_S}")
-    tests = ("-p", "no:cacheprovider", "-m", "hypothesis and not soak")
-    command = [sys.executable, "-m", "pytest", "-q", *tests, *draws]
+def run_tests(unit: Unit) -> Round:
+    """Every property test once, with draws from a seed and, where a test does not say itself, many of them.
+
+    Or the tests that take too long for `make test`.
+    """
+    which = ["-m", "soak"]
+    if unit.kind == "round":
+        which = ["-m", "hypothesis and not soak", f"--hypothesis-seed={unit.seed}", f"--timeout={ROUND_S}"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--hypothesis-profile=soak", *which]
     environment = {name: value for name, value in os.environ.items() if name != "SCALESYNC_TRANSPORT"}
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     passed = re.search(r"(\d+) passed", ended.stdout)
-    wrong = [line for line in ended.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-    if ended.returncode and not wrong:
-        wrong = [(ended.stdout + ended.stderr)[-TAIL:]]
+    wrong = [(ended.stdout + ended.stderr)[-TAIL:]] if ended.returncode else []
     return Round(tests=int(passed[1]) if passed else 0, wrong=wrong)

@@ -257,7 +257,7 @@ def test_three_jobs_that_begin_twice(rules: Rules):
 
 @given(st.lists(st.integers(0, 1000), max_size=60), st.sampled_from([None, OLD]), st.booleans())
 def test_a_walk_of_three_jobs_that_begin_often(choices: list[int], refused: bytes | None, moody: bool):
-    ledger = Ledger(Rules(3, 9, refused=refused, moody=moody))
+    ledger = Ledger(Rules(3, 60, refused=refused, moody=moody))
     moment = ledger.begin()
     for choice in choices:
         following = list(ledger.after(moment))

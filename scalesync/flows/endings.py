@@ -17,7 +17,7 @@ from scalesync.flows.plan import ImportPlan
 from scalesync.flows.prepare import Preparer, read_blocks
 from scalesync.ledger.jobs import JobStore
 from scalesync.ledger.states import FINAL, covers
-from scalesync.ledger.store import SqliteLedger, StoredJob
+from scalesync.ledger.store import StoredJob
 from scalesync.ledger.tallies import COUNTED
 from scalesync.model import ImportSummary, Outgoing, RecordState, RowState
 from scalesync.ports import JobSpec
@@ -106,12 +106,11 @@ NOTHING_DONE: Mapping[str, Any] = {
 }
 
 
-async def finished_already(ledger: SqliteLedger, found: StoredJob, settings: Settings) -> ImportSummary:
+def finished_already(name: str, counts: Mapping[str, int], settings: Settings) -> ImportSummary:
     """The summary of a finished job whose sources have not changed: nothing is sent."""
-    counts = await ledger.counts(found)
     findings = sum(counts[name] for name in FINDINGS)
     message = "nothing to send: the job is finished and its sources have not changed (--rescan reads them all)"
-    return summary(found.name, settings, counts, NOTHING_DONE, Ending(1 if findings else 0, True, message))
+    return summary(name, settings, counts, NOTHING_DONE, Ending(1 if findings else 0, True, message))
 
 
 def check_bound(found: StoredJob | None, spec: JobSpec) -> None:

@@ -27,7 +27,7 @@ from scalesync.flows.canary import Canary
 from scalesync.flows.conflicts import ConflictPolicy
 from scalesync.flows.identity import import_job
 from scalesync.flows.options import ImportOptions
-from scalesync.flows.plan import ImportPlan, make_plan, unchanged
+from scalesync.flows.plan import ImportPlan, make_plan, nothing_left
 from scalesync.flows.preflight import check_target, guard_spending
 from scalesync.flows.prepare import Preparer, read_blocks
 from scalesync.flows.reading import Reading
@@ -72,8 +72,8 @@ async def run_import(
     try:
         found = await ledger.find_job(settings.target, spec.name)
         endings.check_bound(found, spec)
-        if found is not None and await unchanged(ledger, found, spec, plan):
-            return await endings.finished_already(ledger, found, settings)
+        if found is not None and (counts := await nothing_left(ledger, found, spec, plan)) is not None:
+            return endings.finished_already(found.name, counts, settings)
         memory = await ledger.paces(settings.target)
         async with connect(settings, observer, task_type=options.type, limits=limits, memory=memory) as connection:
             await check_target(plan, connection)

@@ -170,19 +170,21 @@ def _max_failures(text: str | None) -> Callable[[int, int], bool] | None:
     return lambda failed, settled: settled >= MIN_JUDGED and failed * 100 > limit * settled
 
 
-async def unchanged(ledger: SqliteLedger, found: StoredJob, spec: JobSpec, plan: ImportPlan) -> bool:
-    """Whether the job is complete and nothing that could bring it work has changed since."""
+async def nothing_left(
+    ledger: SqliteLedger, found: StoredJob, spec: JobSpec, plan: ImportPlan
+) -> Mapping[str, int] | None:
+    """The counts of a job that is complete when nothing that could bring it work has changed since; else None."""
     options = plan.options
     if not found.complete or options.rescan or options.finalize:
-        return False
-    counts = await ledger.counts(found)
-    # Pending where nothing was: another job took the record's row over and has not ended, or is to send it again.
-    if counts["pending"] or (plan.recheck and counts["conflicts"]):
-        return False
+        return None
     now = json.loads(json.dumps(dict(spec.settings)))
     if any(found.settings.get(name) != now[name] for name in SHAPING):
-        return False
-    return same_sources(await ledger.sources_read(found), plan)
+        return None
+    if not same_sources(await ledger.sources_read(found), plan):
+        return None
+    counts = await ledger.counts(found)
+    # Pending where nothing was: another job took the record's row over and has not ended, or is to send it again.
+    return None if counts["pending"] or (plan.recheck and counts["conflicts"]) else counts
 
 
 # Options that change what a record becomes or which records are read.

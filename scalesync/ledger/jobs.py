@@ -53,9 +53,12 @@ class JobStore:
     # --- rows ----------------------------------------------------------------------------------
 
     async def peek(self, keys: Sequence[str]) -> Mapping[str, tuple[RowState, bytes]]:
-        """State and content of the keys that are known; writes nothing."""
+        """State and content of the keys that are known; writes nothing.
+
+        A task whose record changed in another job is as good as ever in this one.
+        """
         known = await self._writer.read(lambda db: rows.load(db, self._target, self._job, keys))
-        return {key: (row.state, row.content) for key, row in known.items()}
+        return {key: (row.state if row.home else row.seen_from_beside, row.content) for key, row in known.items()}
 
     async def admit(
         self, records: Sequence[Outgoing], asides: Sequence[Aside], *, now_ms: int, recheck: bool = False

@@ -8,12 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from scalesync.ledger.schema import SHARING
 from scalesync.ledger.states import Known, Move, covers
 from scalesync.ledger.states import admit as decide
 from scalesync.model import Aside, Outgoing, RecordState, RowState
 from scalesync.ports import Admission, Verb
 
 T = TypeVar("T")
+_BESIDE = frozenset({RecordState.SHARED, RecordState.CHANGED})
+MOVED = f"DELETE FROM other_records WHERE job=? AND unique_id=? AND (source, line) <> (?, ?) AND {SHARING}"
 CHUNK = 500
 
 # Many rows in one statement: the thread keeps to SQLite for all of them, and does not ask for the interpreter's lock
@@ -192,7 +195,13 @@ def drop_asides(db: sqlite3.Connection, place: Place, read: Sequence[tuple[int, 
 
 
 def write_asides(db: sqlite3.Connection, place: Place, asides: Sequence[Aside]) -> None:
-    """Put down records without a home row; the same place again replaces what it was."""
+    """Put down records without a home row; the same place again replaces what it was.
+
+    Beside a row a job has one record: where it stood before the source's lines moved, it stands no more.
+    """
+    beside = [(place.job, a.key, a.source, a.line) for a in asides if a.state in _BESIDE]
+    if beside:
+        db.executemany(MOVED, beside)
     if asides:
         db.executemany(
             "INSERT OR REPLACE INTO other_records"

@@ -40,6 +40,13 @@ class Known:
     home: bool
     place: tuple[int, int] = (0, 0)
 
+    @property
+    def seen_from_beside(self) -> RowState:
+        """The state for another job: a task whose record changed at home is what it was."""
+        if self.state is RowState.CONFLICT and self.reason == CHANGED:
+            return RowState(self.was or RowState.CREATED)
+        return self.state
+
 
 @dataclass(frozen=True, slots=True)
 class Move:
@@ -139,9 +146,7 @@ def shared_state(known: Known, content: bytes) -> RowState | RecordState:
     """
     if known.state in FINAL and not covers(known.content, content):
         return RowState.SENDING if open_batch(known.content, content) else RecordState.CHANGED
-    if known.state is RowState.CONFLICT and known.reason == CHANGED and covers(known.content, content):
-        return RowState(known.was or RowState.CREATED)
-    return known.state
+    return known.seen_from_beside if covers(known.content, content) else known.state
 
 
 def turn(state: RowState, was: str | None, *, dead: bool) -> tuple[RowState, RowState | None]:

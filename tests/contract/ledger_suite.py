@@ -216,6 +216,27 @@ class LedgerContract:
         assert await admit(two, [out("k")]) == [Verb.SKIP]
         assert some(await two.counts()) == {"conflicts": 1}
 
+    async def test_a_shared_record_that_moved_to_another_line_counts_once(self, ledgers: Ledgers):
+        one, two = await ledgers.open_job(spec("one")), await ledgers.open_job(spec("two"))
+        await admit(one, outs(3))
+        await one.settle([Settled(f"k{n}", S.CREATED, ref=f"t{n}") for n in range(3)])
+        await admit(two, outs(3))
+        await ledgers.die(spec("two"))
+        again = await ledgers.open_job(spec("two"))
+        await admit(again, [out("k1", line=1), out("k0", line=3)])
+        assert some(await again.counts()) == {"created": 2}
+        await admit(again, [out("k2", line=2), out("k0", CHANGED, line=4)])
+        assert some(await again.counts()) == {"created": 2, "conflicts": 1}
+
+    async def test_a_task_whose_record_changed_at_home_is_as_it_was_for_others(self, ledgers: Ledgers):
+        one, two = await ledgers.open_job(spec("one")), await ledgers.open_job(spec("two"))
+        await admit(one, [out("k")])
+        await one.settle([Settled("k", S.ADOPTED, ref="t")])
+        await admit(two, [out("k")])
+        await admit(one, [out("k", CHANGED)])
+        assert await two.peek(["k"]) == {"k": (S.ADOPTED, CONTENT)}
+        assert await one.peek(["k"]) == {"k": (S.CONFLICT, CONTENT)}
+
     async def test_a_row_whose_record_is_gone_is_taken_over_without_a_trace(self, ledgers: Ledgers):
         one, two = await ledgers.open_job(spec("one")), await ledgers.open_job(spec("two"))
         await admit(one, outs(2))

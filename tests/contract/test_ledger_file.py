@@ -18,6 +18,7 @@ from scalesync.errors import DiskFull, LedgerBusy, LedgerUnusable
 from scalesync.ledger import connection as opening
 from scalesync.ledger.connection import open_ledger, translate
 from scalesync.ledger.report import jobs
+from scalesync.ledger.rows import MOVED
 from scalesync.ledger.schema import migrate, migrations
 from scalesync.ledger.store import SqliteLedger
 from scalesync.ledger.verdicts import LISTED
@@ -94,10 +95,11 @@ def test_a_ledger_from_before_shared_records_had_contents_is_brought_up_to_date(
     connection.close()
 
 
-def test_a_record_that_lost_its_row_is_found_without_a_look_at_the_others(tmp_path):
+@pytest.mark.parametrize(("query", "values"), [(LISTED, (1, "k")), (MOVED, (1, "k", 1, 1))])
+def test_a_record_beside_a_row_is_found_without_a_look_at_the_others(tmp_path, query, values):
     db = open_ledger(tmp_path / "l.db", create=True, note=quiet)
     with closing(db):
-        (step,) = db.execute(f"EXPLAIN QUERY PLAN {LISTED}", (1, "k")).fetchall()
+        (step,) = db.execute(f"EXPLAIN QUERY PLAN {query}", values).fetchall()
     assert "unique_id=?" in step[-1]
 
 

@@ -144,7 +144,8 @@ def _insert(db: sqlite3.Connection, place: Place, records: Sequence[Outgoing], n
     for some in pieces(records):
         values: list[object] = []
         for record in some:
-            values += (place.target, record.key, state, place.job, record.source, record.line, record.content, now_ms)
+            content = bytearray(record.content)  # for bytes, sqlite3 asks its adapters first, each time
+            values += (place.target, record.key, state, place.job, record.source, record.line, content, now_ms)
         if db.execute(_INSERT[len(some)], values).rowcount != len(some):
             break
         made += len(some)

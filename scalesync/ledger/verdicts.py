@@ -64,7 +64,8 @@ def _values(place: Place, settled: Sequence[Settled]) -> list[object]:
     values: list[object] = []
     for key, state, ref, status, reason, detail, attempts, _, content in settled:
         told = None if detail is None else to_json(detail)
-        values += (place.target, key, _NAMES[state], ref, status, reason, told, attempts, content)
+        about = bytearray(content)  # for bytes, sqlite3 asks its adapters first, each time
+        values += (place.target, key, _NAMES[state], ref, status, reason, told, attempts, about)
     return values
 
 

@@ -63,6 +63,8 @@ async def run_import(
     """
     limits = limits or EngineLimits()
     plan = await in_daemon(lambda: make_plan(options))
+    for note in plan.notes():
+        observer.note(note)
     spec = import_job(options, settings.target, plan.template)
     if stored is not None:
         spec = replace(spec, name=stored.name, identity=stored.identity, settings=stored.settings)

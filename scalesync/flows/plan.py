@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -19,11 +19,14 @@ from scalesync.ledger.store import SqliteLedger, StoredJob
 from scalesync.model import JsonObject, RequestClass
 from scalesync.ports import JobSpec
 from scalesync.records.body import BodyBuilder, BodySpec, parse_sets
-from scalesync.records.sources import ReadOptions, SourceFile, open_sources
+from scalesync.records.readers import ReadOptions
+from scalesync.records.sources import SourceFile, open_sources
 from scalesync.records.template import Template
+from scalesync.words import count
 
 BLOCK_RECORDS = 512
 RECLAIMABLE = frozenset({"canceled", "error"})
+SHOWN_NAMES = 3  # of sources about which the same is to be said
 MIN_JUDGED = 20  # a percentage of failures says nothing about fewer records
 
 
@@ -60,6 +63,16 @@ class ImportPlan:
         sizes = [source.size for source in self.sources]
         known = [size for size in sizes if size is not None]
         return sum(known) if len(known) == len(sizes) else None
+
+    def notes(self) -> Iterator[str]:
+        """What a person should know about how the sources are read: a sentence each, with the first few names."""
+        names: dict[str, list[str]] = {}
+        for source in self.sources:
+            for note in source.notes:
+                names.setdefault(note, []).append(source.name)
+        for note, told in names.items():
+            more = f" and {count(len(told) - SHOWN_NAMES, 'more source')}" if len(told) > SHOWN_NAMES else ""
+            yield f"{', '.join(told[:SHOWN_NAMES])}{more}: {note}"
 
     def splits(self) -> list[tuple[str, JsonObject]]:
         """One split per source; the same file named twice is read twice and needs two names."""

@@ -3,71 +3,42 @@
 from __future__ import annotations
 
 import glob
-import io
 import os
 import stat
 import sys
-from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Sequence
 from functools import partial
-from typing import BinaryIO, NamedTuple, cast
+from typing import BinaryIO, cast
 
-from scalesync.errors import ConfigError, SourceError
+from scalesync.errors import SourceError
 from scalesync.model import JsonObject, Mark
 from scalesync.records.blocks import Blocks
-from scalesync.records.bytestream import ByteStream, Progress, Replay, check_encoding
-from scalesync.records.detect import FORMATS, detect
-from scalesync.records.dialect import Dialect, Sample, guess
+from scalesync.records.bytestream import Progress, Replay
 from scalesync.records.folders import Entry, look, read_folder
-from scalesync.records.jsonarray import read_array
-from scalesync.records.jsonlines import Item, Lines, read_jsonl
-from scalesync.records.parquet import check_parquet, read_parquet
-from scalesync.records.prefix import Fingerprint, longest_known
+from scalesync.records.jsonlines import Item
+from scalesync.records.prefix import Fingerprint
+from scalesync.records.readers import Read, ReadOptions, Seek, reader_for
 from scalesync.records.remote import expand_url, is_url, open_url, public_name
-from scalesync.records.tables import column_plan, read_table
 
-HEAD = 64 * 1024  # unpacked bytes looked at to tell format and dialect
 STDIN = "-"
-Open = Callable[[], BinaryIO]
-Read = Callable[[Progress], Generator[Item, None, None]]
-Seek = Callable[[Sequence[Mark]], Fingerprint | None]
-
-
-@dataclass(frozen=True, slots=True)
-class ReadOptions:
-    """How sources are read. format: jsonl, json, csv, tsv or parquet; None: by name, then by content.
-
-    delimiter, quotechar ("" for no quotes): of tables, None to guess. header: the column names of a table
-    that has no line for them. encoding: of texts; a UTF-16 mark at the beginning is seen anyway.
-    """
-
-    format: str | None = None
-    delimiter: str | None = None
-    quotechar: str | None = None
-    header: tuple[str, ...] | None = None
-    encoding: str = "utf-8"
-
-    def check(self) -> None:
-        """Raises ConfigError for a value that cannot work."""
-        if self.format is not None and self.format not in FORMATS:
-            raise ConfigError(f'format "{self.format}" is not known; use {", ".join(FORMATS)}')
-        if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '\r\n"'):
-            raise ConfigError("the delimiter must be one character")
-        if self.quotechar is not None and (len(self.quotechar) > 1 or self.quotechar in ("\r", "\n")):
-            raise ConfigError("the quote must be one character, or empty for none")
-        check_encoding(self.encoding)
 
 
 class SourceFile:
-    """One opened source. name: as shown to people. size, mtime_ns: None for standard input and URLs."""
+    """One opened source. name: as shown to people. size, mtime_ns: None for standard input and URLs.
 
-    __slots__ = ("_facts", "_read", "_seek", "mtime_ns", "name", "size")
+    notes: what a person should know about how it is read, as sentences that begin behind the name.
+    """
 
-    def __init__(self, name: str, read: Read, facts: JsonObject, seek: Seek | None = None) -> None:
+    __slots__ = ("_facts", "_read", "_seek", "mtime_ns", "name", "notes", "size")
+
+    def __init__(
+        self, name: str, read: Read, facts: JsonObject, seek: Seek | None = None, notes: Sequence[str] = ()
+    ) -> None:
         # Names need not be UTF-8, but texts in the ledger are: the odd bytes are written out.
         self.name = os.fsencode(name).decode("utf-8", "backslashreplace")
         self.size: int | None = facts["size"]
         self.mtime_ns: int | None = facts["mtime_ns"]
+        self.notes = tuple(notes)
         self._read = read
         self._seek = seek
         self._facts = facts
@@ -120,7 +91,8 @@ def _open_one(spec: str, options: ReadOptions, stdin: BinaryIO | None) -> Iterat
         for url in expand_url(spec):
             name = public_name(url)
             facts: JsonObject = {"path": name, "size": None, "mtime_ns": None}
-            yield SourceFile(name, _reader(partial(open_url, url), name, options, None).read, facts)
+            reader = reader_for(partial(open_url, url), name, options, None)
+            yield SourceFile(name, reader.read, facts, notes=reader.notes)
         return
     for path in _expand(spec.removeprefix("file://")):
         if os.path.isdir(path):
@@ -150,8 +122,8 @@ def _open_file(path: str, name: str, options: ReadOptions) -> SourceFile:
             "size": info.st_size,
             "mtime_ns": info.st_mtime_ns,
         }
-        reader = _reader(partial(_binary, path), name, options, info.st_size)
-        return SourceFile(name, reader.read, facts, reader.seek)
+        reader = reader_for(partial(_binary, path), name, options, info.st_size)
+        return SourceFile(name, reader.read, facts, reader.seek, reader.notes)
     except FileNotFoundError:
         raise SourceError("there is no such file", name) from None
     except OSError as error:
@@ -180,12 +152,12 @@ def _open_folder(folder: str, options: ReadOptions) -> Iterator[SourceFile]:
 
 
 def _read_json(options: ReadOptions, entry: Entry, progress: Progress) -> Iterator[Item]:
-    yield from _reader(partial(_binary, entry.path), entry.inside, options, None).read(progress)
+    yield from reader_for(partial(_binary, entry.path), entry.inside, options, None).read(progress)
 
 
 def _open_pipe(replay: Replay, name: str, options: ReadOptions) -> SourceFile:
     """Standard input, or a path that is a pipe: what is read for the look at its head is given again."""
-    read = _reader(lambda: cast(BinaryIO, replay), name, options, None, pipe=True).read
+    reader = reader_for(lambda: cast(BinaryIO, replay), name, options, None, pipe=True)
     replay.rewind()
     spent: list[bool] = []
 
@@ -193,78 +165,6 @@ def _open_pipe(replay: Replay, name: str, options: ReadOptions) -> SourceFile:
         if spent:
             raise SourceError("a pipe can be read only once", name)
         spent.append(True)
-        yield from read(progress)
+        yield from reader.read(progress)
 
-    return SourceFile(name, once, {"path": name, "size": None, "mtime_ns": None})
-
-
-class _Reader(NamedTuple):
-    """How a source is read, and how its beginning is recognised, where that can be."""
-
-    read: Read
-    seek: Seek | None = None
-
-
-def _reader(opener: Open, name: str, options: ReadOptions, size: int | None, pipe: bool = False) -> _Reader:
-    """Look at the head and bind the reader that fits. Raises SourceError when none does."""
-    head, complete, packed = _head(opener, options.encoding, eager=not pipe)
-    table = options.header is not None or options.delimiter is not None
-    kind = detect(name, head, complete, options.format, table, packed=packed)
-    if kind == "parquet":
-        if not pipe:
-            check_parquet(opener, name)
-        return _Reader(lambda progress: read_parquet(opener, name, progress, size))
-    if kind == "jsonl":
-        seek = None if pipe else partial(_seek_line, opener, options.encoding)
-        return _Reader(partial(_read_text, opener, options.encoding, read_jsonl), seek)
-    if kind == "json":
-        return _Reader(partial(_read_text, opener, options.encoding, read_array))
-    dialect = _dialect(head, complete, name, options, "\t" if kind == "tsv" else None)
-    parse = partial(read_table, dialect=dialect, header=options.header, file=name)
-    return _Reader(partial(_read_text, opener, options.encoding, parse))
-
-
-def _seek_line(opener: Open, encoding: str, marks: Sequence[Mark]) -> Fingerprint | None:
-    raw = opener()
-    try:
-        return longest_known(Lines(ByteStream(raw, Progress(), encoding)), marks)
-    finally:
-        raw.close()
-
-
-def _head(opener: Open, encoding: str, eager: bool) -> tuple[bytes, bool, bool]:
-    """The first unpacked bytes, whether they are all, whether they were packed. Not eager: one line is enough."""
-    raw = opener()
-    try:
-        parts: list[bytes] = []
-        size = 0
-        stream = ByteStream(raw, Progress(), encoding)
-        for piece in stream:
-            parts.append(piece)
-            size += len(piece)
-            if size >= HEAD or (not eager and b"\n" in piece):
-                return b"".join(parts), False, stream.packed
-        return b"".join(parts), stream.damage is None, stream.packed
-    finally:
-        raw.close()
-
-
-def _dialect(head: bytes, complete: bool, name: str, options: ReadOptions, default: str | None) -> Dialect:
-    columns = None if options.header is None else len(options.header)
-    sample = Sample(head.decode("utf-8", "replace"), complete, columns)
-    dialect = guess(sample, options.delimiter, options.quotechar, default)
-    if options.header is not None:
-        column_plan(options.header, name)
-    elif complete or b"\n" in head:  # complains of an unusable header now, before anything is sent
-        next(read_table(ByteStream(io.BytesIO(head), Progress()), dialect, None, name), None)
-    return dialect
-
-
-def _read_text(
-    opener: Open, encoding: str, parse: Callable[[ByteStream], Iterator[Item]], progress: Progress
-) -> Generator[Item, None, None]:
-    raw = opener()
-    try:
-        yield from parse(ByteStream(raw, progress, encoding))
-    finally:
-        raw.close()
+    return SourceFile(name, once, {"path": name, "size": None, "mtime_ns": None}, notes=reader.notes)

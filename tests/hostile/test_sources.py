@@ -23,7 +23,8 @@ from scalesync.flows.options import ImportOptions
 from scalesync.model import BadRecord
 from scalesync.records.body import BodyBuilder, BodySpec
 from scalesync.records.jsonvalue import as_text
-from scalesync.records.sources import ReadOptions, open_sources
+from scalesync.records.readers import ReadOptions
+from scalesync.records.sources import open_sources
 from scalesync.records.template import Template
 from tests.conftest import FAST, KIND, PROJECT
 

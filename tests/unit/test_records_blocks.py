@@ -16,7 +16,8 @@ from scalesync.flows.prepare import read_blocks
 from scalesync.model import Block, Mark, SourceRecord
 from scalesync.records.blocks import Blocks
 from scalesync.records.bytestream import Progress
-from scalesync.records.sources import ReadOptions, open_sources
+from scalesync.records.readers import ReadOptions
+from scalesync.records.sources import open_sources
 
 
 def lines(block: Block) -> list[int]:

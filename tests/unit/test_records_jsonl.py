@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from scalesync.model import BadRecord, SourceRecord
 from scalesync.records.bytestream import ByteStream, Progress
 from scalesync.records.jsonlines import read_jsonl
-from scalesync.records.sources import ReadOptions, open_sources
+from scalesync.records.readers import ReadOptions
+from scalesync.records.sources import open_sources
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

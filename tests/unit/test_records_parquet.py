@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from scalesync.errors import ConfigError, SourceError
 from scalesync.model import BadRecord, SourceRecord
-from scalesync.records.sources import ReadOptions, open_sources
+from scalesync.records.readers import ReadOptions
+from scalesync.records.sources import open_sources
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")

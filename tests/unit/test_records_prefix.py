@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from scalesync.model import Mark
 from scalesync.records import bytestream
 from scalesync.records.prefix import Fingerprint, longest_known
-from scalesync.records.sources import ReadOptions, open_sources
+from scalesync.records.readers import ReadOptions
+from scalesync.records.sources import open_sources
 
 LINES = st.lists(st.binary(max_size=6).filter(lambda line: b"\n" not in line), min_size=1, max_size=30)
 

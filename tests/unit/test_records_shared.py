@@ -11,8 +11,9 @@ import pytest
 
 from scalesync.model import SourceRecord
 from scalesync.records.body import BodyBuilder, BodySpec
+from scalesync.records.readers import ReadOptions
 from scalesync.records.seen import SeenTable, Sight
-from scalesync.records.sources import ReadOptions, open_sources
+from scalesync.records.sources import open_sources
 from scalesync.records.template import Template
 
 ROOT = Path(__file__).parents[2]

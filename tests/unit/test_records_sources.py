@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 
 from scalesync.errors import ConfigError, SourceError
 from scalesync.model import BadRecord, SourceRecord
+from scalesync.records.readers import ReadOptions
 from scalesync.records.remote import public_name, without_credentials
-from scalesync.records.sources import ReadOptions, SourceFile, open_sources
+from scalesync.records.sources import SourceFile, open_sources
 
 zstd = importlib.import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 20

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from scalesync.errors import ConfigError, SourceError
 from scalesync.model import BadRecord, SourceRecord
-from scalesync.records.sources import ReadOptions, open_sources
+from scalesync.records.readers import ReadOptions
+from scalesync.records.sources import open_sources
 
 FACES = "\U0001f600"
 

@@ -2,8 +2,9 @@
 
     python -m tests.faults.killer '{"seed": 1, ...}'
 
-One JSON line in, one out: fill (make tasks), change (a drawn round of changes), arm (kill a process at the n-th
-request from now), report, tasks, documents. The end of standard input ends it. With `clock_ms` its clock begins there
+One JSON line in, one out: fill (make tasks), change (a drawn round of changes), touch (a few things done to drawn
+tasks), faults (the rules in force from now on), arm (kill a process at the n-th request from now), report, tasks,
+documents. The end of standard input ends it. With `clock_ms` its clock begins there
 and only `change` moves it. The moment is counted in requests, so no clock decides: `enter` is when a request has
 arrived and nothing of it has been done, `leave` when it has been carried out and its reply has not yet been written.
 """
@@ -21,7 +22,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from scalesync.sandbox import Sandbox, SandboxConfig
+from scalesync.sandbox import FaultRule, Sandbox, SandboxConfig
 from scalesync.sandbox.documents import render
 from scalesync.sandbox.journal import Journal, Seen
 from scalesync.sandbox.timefmt import system_ms
@@ -123,6 +124,21 @@ def change(sandbox: Sandbox, clock: Clock, draw: str, new: int, count: int) -> d
     return done
 
 
+def touch(sandbox: Sandbox, clock: Clock, draw: str, actions: list[str]) -> list[str]:
+    """Do each action to a drawn live task; what its state forbids is left out. Returns what was done."""
+    rng = random.Random(draw)
+    world = sandbox.store.world("live")
+    done = []
+    for number, action in enumerate(actions):
+        if world.tasks:
+            task_id = world.task_id(rng.choice(list(world.tasks)))
+            if act(sandbox, task_id, action, number).status == 200:
+                done.append(f"{action} {task_id}")
+            clock.forward(rng.choice((1, 40, 60_000)))
+    clock.forward(SETTLED_MS)
+    return done
+
+
 def act(sandbox: Sandbox, task_id: str, action: str, number: int) -> Reply:
     """What a client, a worker or the platform does to a task; 400 where its state forbids it."""
     if action in {"cancel", "setMetadata"}:
@@ -171,6 +187,8 @@ async def serve(config: SandboxConfig, clock: Clock) -> None:
         commands: dict[str, Callable[..., Any]] = {
             "fill": lambda **given: fill(sandbox, **given),
             "change": lambda **given: change(sandbox, clock, **given),
+            "touch": lambda **given: touch(sandbox, clock, **given),
+            "faults": lambda rules: sandbox.faults.replace(FaultRule(**rule) for rule in rules),
             "arm": journal.arm,
             "report": lambda: report(sandbox, journal),
             "tasks": lambda world: tasks(sandbox, world),

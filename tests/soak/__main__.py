@@ -1,7 +1,9 @@
-"""The long proof, within a time limit: schedules of faults, kills, rounds of the property tests, and the long tests.
+"""The long proof, within a time limit: schedules of faults, kills, rounds of the property tests, walks of
+commands, and the long tests.
 
     python -m tests.soak [--minutes 40] [--seed 1] [--out build/soak.json]
-                         [--schedules 200] [--records 10000] [--kills 300] [--rounds 20] [--long 1]
+                         [--schedules 200] [--records 10000] [--kills 300] [--rounds 20] [--walks 100]
+                         [--long 1]
 
 Writes the figures as JSON and ends with 1 when a promise was broken. What the time did not allow is left out and told.
 """
@@ -19,10 +21,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from pathlib import Path
 from typing import Any
 
-from tests.faults.kills import Verdict
 from tests.faults.trial import Trial
 from tests.soak.figures import Figures, Plan, Round
-from tests.soak.jobs import Unit, units, work
+from tests.soak.jobs import Result, Unit, units, work
+from tests.walks.walk import Outcome
 
 LAST_START = 0.93  # of the time: units begun later than this might not end in it
 
@@ -32,7 +34,7 @@ def soak(plan: Plan, seed: int, minutes: float, workers: int) -> dict[str, Any]:
     figures, begun = Figures(), time.monotonic()
     latest = begun + LAST_START * minutes * 60
     waiting: Iterator[Unit] = units(plan, seed)
-    running: dict[Future[Trial | Verdict | Round], Unit] = {}
+    running: dict[Future[Result], Unit] = {}
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, max_tasks_per_child=20) as pool:
         while True:
@@ -47,7 +49,7 @@ def soak(plan: Plan, seed: int, minutes: float, workers: int) -> dict[str, Any]:
     return figures.to_json(plan, seed, minutes, time.monotonic() - begun)
 
 
-def take(figures: Figures, unit: Unit, future: Future[Trial | Verdict | Round]) -> None:
+def take(figures: Figures, unit: Unit, future: Future[Result]) -> None:
     """Add one unit up; one that raised is a broken promise as well."""
     error = future.exception()
     if error is not None:
@@ -56,6 +58,8 @@ def take(figures: Figures, unit: Unit, future: Future[Trial | Verdict | Round]) 
     result = future.result()
     if isinstance(result, Trial):
         figures.add_trial(result)
+    elif isinstance(result, Outcome):
+        figures.add_walk(result)
     elif isinstance(result, Round):
         figures.add_long(result) if unit.kind == "long" else figures.add_round(result, unit.seed)
     else:
@@ -66,7 +70,7 @@ def tell(figures: Figures, seconds: float, news: Sequence[str]) -> None:
     """One line of progress, and what went wrong since the last."""
     sys.stderr.write(
         f"{seconds:6.0f} s  {figures.schedules} schedules, {figures.records} records, {figures.kills.total()} kills,"
-        f" {figures.rounds} rounds,"
+        f" {figures.rounds} rounds, {figures.walks} walks,"
         f" {figures.duplicates} duplicates, {figures.losses} losses, {len(figures.wrong)} wrong\n"
     )
     sys.stderr.writelines(f"WRONG: {sentence}\n" for sentence in news)
@@ -80,10 +84,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("build/soak.json"))
     parser.add_argument("--workers", type=int, default=max(1, os.cpu_count() or 1))
-    for name in ("schedules", "records", "kills", "rounds", "long"):
+    for name in ("schedules", "records", "kills", "rounds", "walks", "long"):
         parser.add_argument(f"--{name}", type=int, default=getattr(plan, name))
     typed = parser.parse_args()
-    plan = Plan(typed.schedules, typed.records, typed.kills, typed.rounds, typed.long)
+    plan = Plan(typed.schedules, typed.records, typed.kills, typed.rounds, typed.walks, typed.long)
     found = soak(plan, typed.seed, typed.minutes, typed.workers)
     typed.out.parent.mkdir(parents=True, exist_ok=True)
     typed.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")

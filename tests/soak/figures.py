@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.faults.kills import Verdict
 from tests.faults.trial import Trial
+from tests.walks.walk import Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,6 +25,7 @@ class Plan:
     records: int = 10_000
     kills: int = 300
     rounds: int = 20
+    walks: int = 100
     long: int = 1
 
 
@@ -40,7 +42,7 @@ class Figures:
     """Sums over what was run. wrong: broken promises in words.
 
     schedule_runs: of the program, for all schedules. property_tests: passed, over all rounds. long_tests: of those that
-    take minutes.
+    take minutes. walk_commands, walk_kills: over all walks of commands.
     """
 
     schedules: int = 0
@@ -58,6 +60,9 @@ class Figures:
     most_sent_again_after_one_kill: int = 0
     rounds: int = 0
     property_tests: int = 0
+    walks: int = 0
+    walk_commands: int = 0
+    walk_kills: int = 0
     long: int = 0
     long_tests: int = 0
     wrong: list[str] = field(default_factory=list)
@@ -87,6 +92,13 @@ class Figures:
         self.property_tests += found.tests
         self.wrong += [f"{output}: property tests, seed {seed}" for output in found.wrong]
 
+    def add_walk(self, found: Outcome) -> None:
+        """A walk of commands is over."""
+        self.walks += 1
+        self.walk_commands += found.commands
+        self.walk_kills += found.kills
+        self.wrong += [f"{sentence}: walk, seed {found.seed}, {found.steps} steps" for sentence in found.wrong]
+
     def add_long(self, found: Round) -> None:
         """The tests that take minutes are over."""
         self.long += 1
@@ -102,7 +114,7 @@ class Figures:
         """Everything that the run is to be known by."""
         pairs = (
             *((self.schedules, plan.schedules), (self.kills.total(), plan.kills)),
-            *((self.rounds, plan.rounds), (self.long, plan.long)),
+            *((self.rounds, plan.rounds), (self.walks, plan.walks), (self.long, plan.long)),
         )
         done = all(run >= planned for run, planned in pairs)
         head = {"seed": seed, "commit": commit(), "complete": done, "seconds": round(seconds, 1), "minutes": minutes}

@@ -1,7 +1,7 @@
 """The units of a soak, each run in a worker process.
 
-One schedule of faults, one job that is killed some times, one round of all property tests with draws of its own, or the
-tests that take minutes each.
+One schedule of faults, one job that is killed some times, one round of all property tests with draws of its own, one
+walk of commands, or the tests that take minutes each.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from tests.faults.kills import Verdict, Way, killed_exports, killed_imports
 from tests.faults.schedules import draw_schedule
 from tests.faults.trial import Trial, run_schedule
 from tests.soak.figures import ROOT, Plan, Round
+from tests.walks.walk import Outcome, draw_steps, walk
 
 KILLS = 5  # of one job
 IMPORTED, EXPORTED = 3000, 1200
@@ -32,13 +33,16 @@ PATIENCE_S = 300.0
 ROUND_S = 300
 TAIL = 5000
 RATE = "5000"
+WALK_STEPS = 25
+
+Result = Trial | Verdict | Round | Outcome
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
     """One piece of work and its seed."""
 
-    kind: Literal["schedule", "import", "export", "increment", "round", "long"]
+    kind: Literal["schedule", "import", "export", "increment", "round", "walk", "long"]
     seed: int
     records: int
 
@@ -50,8 +54,11 @@ def units(plan: Plan, seed: int) -> Iterator[Unit]:
     killed = [Unit(kind, seed + n, IMPORTED if kind == "import" else EXPORTED) for n, kind in enumerate(kinds)]
     drawn = [Unit("schedule", seed + n, plan.records) for n in range(plan.schedules)]
     rounds = [Unit("round", seed + n, 0) for n in range(plan.rounds)]
+    walks = [Unit("walk", seed + n, 0) for n in range(plan.walks)]
     yield from (Unit("long", 0, 0) for _ in range(plan.long))
-    placed = [((n + 0.5) / len(group), unit) for group in (killed, drawn, rounds) for n, unit in enumerate(group)]
+    placed = [
+        ((n + 0.5) / len(group), unit) for group in (killed, drawn, rounds, walks) for n, unit in enumerate(group)
+    ]
     yield from (unit for _, unit in sorted(placed, key=lambda pair: pair[0]))
 
 
@@ -60,13 +67,15 @@ def transport_of(unit: Unit) -> str:
     return TRANSPORTS[unit.seed // 8 % 2]
 
 
-def work(unit: Unit) -> Trial | Verdict | Round:
+def work(unit: Unit) -> Result:
     """Run one unit in a folder of its own, on one transport or the other."""
     if unit.kind in {"round", "long"}:
         return run_tests(unit)
     os.environ["SCALESYNC_TRANSPORT"] = transport_of(unit)
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         here = Path(folder)
+        if unit.kind == "walk":
+            return walk(here, unit.seed, draw_steps(unit.seed, WALK_STEPS))
         if unit.kind == "import":
             return killed_imports(here, unit.seed, kills=KILLS, records=unit.records)
         # A kind has every fourth seed; the transport is chosen by the bit between way and responses.

@@ -1,0 +1,96 @@
+"""What must be true, told by the source and the server alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tests.walks.sources import Files, Letter
+
+DEAD = frozenset({"canceled", "error"})
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task of the server. key: its unique_id, None once it was cleared."""
+
+    task_id: str
+    key: str | None
+    status: str
+    identity: tuple[int, int]
+
+    @property
+    def dead(self) -> bool:
+        return self.status in DEAD
+
+
+def tasks_of(documents: Sequence[Mapping[str, Any]]) -> list[Task]:
+    """The server's tasks, dead ones included."""
+    return [
+        Task(
+            str(one["task_id"]),
+            one.get("unique_id"),
+            str(one["status"]),
+            (one["metadata"]["number"], one["metadata"]["version"]),
+        )
+        for one in documents
+    ]
+
+
+def repeated(tasks: Sequence[Task], files: Files) -> list[str]:
+    """Records that are paid twice: two living tasks for one key."""
+    found = Counter(task.identity[0] if files.own_ids else task.identity for task in tasks if not task.dead)
+    return [f"record {key} has {number} living tasks" for key, number in found.items() if number > 1]
+
+
+@dataclass(slots=True)
+class Expected:
+    """The counts of a job whose import has come to its end. living: keys that have an equal, living task."""
+
+    read: int = 0
+    tasks: int = 0
+    conflicts: int = 0
+    failed: int = 0
+    invalid: int = 0
+    duplicates: int = 0
+    gone: int = 0
+
+    @property
+    def done(self) -> bool:
+        return not (self.conflicts or self.failed or self.invalid)
+
+
+def expected(files: Files, tasks: Sequence[Task]) -> Expected:
+    """What an import that read everything must count, where no task has died and no ledger was lost."""
+    told = Expected()
+    first: dict[Any, Letter] = {}
+    held = {task.identity[0] if files.own_ids else task.identity: task for task in tasks if task.key is not None}
+    for letter in files:
+        told.read += 1
+        if letter.bad:
+            told.invalid += 1
+            continue
+        key = files.key(letter)
+        if key in first:
+            before = first[key]
+            same = (before.identity, before.poison) == (letter.identity, letter.poison)
+            told.duplicates += same
+            told.conflicts += not same
+            continue
+        first[key] = letter
+        task = held.get(key)
+        if task is None:
+            told.failed += 1
+        elif task.identity == letter.identity and not task.dead and not letter.poison:
+            told.tasks += 1
+        else:
+            told.conflicts += 1
+    for key, task in held.items():
+        if key not in first:
+            told.gone += 1
+            told.read += 1
+            told.tasks += not task.dead
+            told.conflicts += task.dead
+    return told

@@ -1,0 +1,56 @@
+"""Commands in any order keep every promise: a few walks in each run of the tests, many in the soak."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.walks.oracle import Task, expected, repeated
+from tests.walks.sources import Files, Letter
+from tests.walks.walk import draw_steps, walk
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(3))
+def test_commands_in_any_order_keep_every_promise(tmp_path: Path, seed: int) -> None:
+    outcome = walk(tmp_path, seed, draw_steps(seed, 8))
+    assert outcome.wrong == [], "\n".join(outcome.log)
+    assert outcome.commands > 8
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1200)
+def test_many_long_walks_keep_every_promise(tmp_path: Path) -> None:
+    for seed in range(1000, 1040):
+        outcome = walk(tmp_path / str(seed), seed, draw_steps(seed, 25))
+        assert outcome.wrong == [], "\n".join(outcome.log)
+
+
+def files_with(folder: Path, *letters: Letter, own_ids: bool = True) -> Files:
+    return Files(folder, own_ids, {"a.jsonl": list(letters)})
+
+
+def test_the_oracle_counts_each_way_a_record_can_end(tmp_path: Path) -> None:
+    files = files_with(
+        tmp_path,
+        *(Letter(1), Letter(2), Letter(2), Letter(2, version=1)),
+        *(Letter(3, poison=True), Letter(4, version=1), Letter(5), Letter(6, bad=True)),
+    )
+    tasks = [
+        Task("t1", "letter-0001", "pending", (1, 0)),
+        Task("t2", "letter-0002", "completed", (2, 0)),
+        Task("t4", "letter-0004", "pending", (4, 0)),
+        Task("t5", "letter-0005", "canceled", (5, 0)),
+        Task("t7", "letter-0007", "pending", (7, 0)),
+    ]
+    told = expected(files, tasks)
+    assert (told.read, told.tasks, told.gone) == (9, 3, 1)
+    assert (told.conflicts, told.failed, told.invalid, told.duplicates) == (3, 1, 1, 1)
+
+
+def test_the_oracle_sees_a_record_that_is_paid_twice(tmp_path: Path) -> None:
+    twice = [Task("t1", "x", "pending", (1, 0)), Task("t2", None, "pending", (1, 0))]
+    assert repeated(twice, files_with(tmp_path, Letter(1)))
+    dead = [Task("t1", "x", "pending", (1, 0)), Task("t2", None, "canceled", (1, 0))]
+    assert not repeated(dead, files_with(tmp_path, Letter(1)))

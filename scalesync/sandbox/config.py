@@ -65,6 +65,7 @@ class SandboxConfig:
     time_bounds: Literal["inclusive", "exclusive", "half_open"] = "inclusive"
     tags_match: Literal["any", "all"] = "any"
     limit_out_of_range: Literal["error", "clamp"] = "error"
+    page_most: int | None = None  # tasks on a page, whatever `limit` asks for; None: as asked
     cursor_form: Literal["keyset", "opaque"] = "keyset"  # of next_token
     invalid_cursor: Literal["error", "ignore"] = "error"
     last_cursor: Literal["omit", "null", "empty"] = "omit"  # next_token of the last page

@@ -32,6 +32,7 @@ def list_tasks(world: World, call: Call) -> Reply:
     config = world.config
     listing = parse(world, call)
     limit = integer(call, "limit", PAGE, 1, PAGE, clamp=config.limit_out_of_range == "clamp")
+    limit = min(limit, config.page_most or limit)
     offset = integer(call, "offset", 0, 0, None)
     limited_docs = bool(call.flag("limited_response"))
     with_url = bool(call.flag("include_attachment_url"))

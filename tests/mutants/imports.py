@@ -96,8 +96,45 @@ IMPORT_MUTANTS = (
     Mutant(
         "a look-up is believed whatever it returns",
         "exactly once",
-        (Edit("scalesync/platforms/scale/platform.py", "            trusted = False\n", "            pass\n"),),
+        (
+            Edit(
+                "scalesync/platforms/scale/lookup.py",
+                "                self._trusted = False\n",
+                "                pass\n",
+            ),
+        ),
         (f"{FAULTS}/test_promises.py",),
+    ),
+    Mutant(
+        "the first page of a look-up is taken for the whole answer",
+        "one page is not the answer",
+        (
+            Edit("scalesync/platforms/scale/lookup.py", "        return page.cursor\n", "        return None\n"),
+            Edit("scalesync/platforms/scale/lookup.py", "self._ended = page.cursor is None\n", "self._ended = True\n"),
+        ),
+        ("tests/unit/test_scale_lookup.py",),
+    ),
+    Mutant(
+        "a list in a circle proves that a key is absent",
+        "one page is not the answer",
+        (
+            Edit(
+                "scalesync/platforms/scale/lookup.py", "if self._ended and self._trusted else", "if self._trusted else"
+            ),
+        ),
+        ("tests/unit/test_scale_lookup.py",),
+    ),
+    Mutant(
+        "the refusal of a repeated finalize call is taken for a verdict",
+        "a change whose reply was lost is read back",
+        (
+            Edit(
+                "scalesync/flows/batches.py",
+                "            return str(error) if why == _STAGING else why\n",
+                "            return str(error)\n",
+            ),
+        ),
+        (f"{FLOWS}/test_import_batches.py",),
     ),
     Mutant(
         "a 5xx is a failure",

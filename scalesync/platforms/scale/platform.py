@@ -31,6 +31,7 @@ from scalesync.model import (
 from scalesync.platforms.scale import wire
 from scalesync.platforms.scale.compare import differences, is_appended, judge
 from scalesync.platforms.scale.documents import Document, read_document
+from scalesync.platforms.scale.lookup import Gathering
 from scalesync.platforms.scale.mishap import mishap_of
 from scalesync.platforms.scale.query import list_query
 from scalesync.platforms.transport import Reply, Transport
@@ -106,18 +107,39 @@ class ScalePlatform:
         return self._instructions.get(str(task.get("project")), frozenset())
 
     async def settle(self, keys: Sequence[str]) -> Mapping[str, Finding]:
-        """Look keys up by GET /tasks?unique_id=..., halving the question where it is refused as too long."""
-        query = [("unique_id", key) for key in keys]
+        """Look keys up by GET /tasks?unique_id=..., page by page; a question refused as too long is halved."""
         size = sum(len(quote(key, safe="")) + 11 for key in keys)
         if len(keys) > LOOKUP_KEYS or (size > LOOKUP_QUERY_BYTES and len(keys) > 1):
             return await self._settle_halves(keys)
         try:
-            page = await self._list([*query, ("limit", str(LOOKUP_KEYS))], "look up unique_ids")
+            return await self._look_up(keys)
         except Refused as error:
             if error.status in {400, 413, 414, 431} and len(keys) > 1:
                 return await self._settle_halves(keys)
             raise
-        return _findings(keys, page.documents)
+
+    async def _look_up(self, keys: Sequence[str]) -> Mapping[str, Finding]:
+        """Follow the answer's pages to their end; ask again for what is missing where the list says it is short.
+
+        Again only while each answer shows more: a total that is too high for ever must not keep a look-up going.
+        """
+        found: dict[str, Finding] = {}
+        waiting = keys
+        while True:
+            gathered = await self._gather(waiting)
+            found.update(gathered.findings())
+            missing = [key for key in waiting if found[key].presence is Presence.ABSENT]
+            if not gathered.short or len(missing) in {0, len(waiting)}:
+                return found
+            waiting = missing
+
+    async def _gather(self, keys: Sequence[str]) -> Gathering:
+        query = [*(("unique_id", key) for key in keys), ("limit", str(LOOKUP_KEYS))]
+        gathered = Gathering(keys)
+        cursor = gathered.take(await self._list(query, "look up unique_ids"))
+        while cursor is not None:
+            cursor = gathered.take(await self._list([*query, ("next_token", cursor)], "look up unique_ids"))
+        return gathered
 
     async def _settle_halves(self, keys: Sequence[str]) -> Mapping[str, Finding]:
         middle = len(keys) // 2
@@ -231,21 +253,3 @@ def _instructions(project: JsonObject) -> frozenset[str]:
     versions = history if isinstance(history, list) else []
     texts = (version.get("instruction") for version in versions if isinstance(version, dict))
     return frozenset(text for text in texts if isinstance(text, str))
-
-
-def _findings(keys: Sequence[str], documents: Sequence[bytes]) -> Mapping[str, Finding]:
-    """Sort returned tasks by the keys that were asked for.
-
-    A task that was not asked for means that the server did not apply the filter; then a missing key proves nothing.
-    """
-    wanted = set(keys)
-    findings: dict[str, Finding] = {}
-    trusted = True
-    for document in documents:
-        found = wire.finding(document, wanted)
-        if found is None:
-            trusted = False
-        else:
-            findings[found[0]] = found[1]
-    missing = Finding(Presence.ABSENT if trusted else Presence.UNKNOWN)
-    return {key: findings.get(key, missing) for key in keys}

@@ -1,0 +1,57 @@
+"""Commands that look tasks up, against a server that answers look-ups in pages shorter than asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from scalesync.flows.inspect import list_failures
+from scalesync.flows.options import ImportOptions
+from scalesync.flows.rebuild import run_rebuild
+from scalesync.flows.refresh import refreshed_status
+from scalesync.flows.verify import run_verify
+from scalesync.sandbox import FaultRule
+from tests.conftest import FAST, KIND, PROJECT
+from tests.flows.conftest import creates
+
+RECORDS = 200
+
+
+@pytest.mark.parametrize("most", [1, 37])
+async def test_status_rebuild_and_verify_see_every_task(
+    most, make_sandbox, bring, write_records, settings_for, notebook, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    sandbox = await make_sandbox(page_most=most)
+    source = write_records(RECORDS)
+    await bring(sandbox, source)
+    settings = settings_for(sandbox)
+    (status,) = await refreshed_status(settings, None, notebook, limits=FAST)
+    assert status.tasks == {"pending": RECORDS}
+    assert (await run_verify(settings, None, None, notebook, limits=FAST)).findings == {}
+    for path in tmp_path.glob("ledger.db*"):
+        path.unlink()
+    asked = ImportOptions(sources=(str(source),), type=KIND, project=PROJECT)
+    rebuilt = await run_rebuild(asked, settings, notebook, limits=FAST)
+    assert (rebuilt.created + rebuilt.adopted, rebuilt.pending, rebuilt.exit_code) == (RECORDS, 0, 0)
+    sandbox.journal.clear()
+    assert (await bring(sandbox, source)).pending == 0
+    assert creates(sandbox) == 0
+
+
+async def test_records_in_doubt_are_not_sent_again_for_being_on_a_later_page(
+    make_sandbox, bring, write_records, ask_ledger
+):
+    sandbox = await make_sandbox([FaultRule(kind="reset", on="create", after_write=True)], page_most=5)
+    summary = await bring(sandbox, write_records(RECORDS))
+    assert (summary.created, summary.exit_code) == (RECORDS, 0)
+    assert sandbox.journal.count("create", 409) == 0
+
+
+async def test_a_canary_finds_its_tasks_on_later_pages(make_sandbox, bring, write_records, settings_for):
+    sandbox = await make_sandbox(page_most=3)
+    options: dict[str, Any] = {"canary": 20, "canary_wait": 0}
+    summary = await bring(sandbox, write_records(40), **options)
+    assert (summary.created, summary.exit_code) == (40, 0)
+    assert await list_failures(settings_for(sandbox), None, None) == []

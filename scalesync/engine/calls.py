@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import anyio
 
@@ -14,6 +14,26 @@ from scalesync.errors import BudgetUsed, KeyRefused, NotAllowed, OutcomeUnknown,
 
 T = TypeVar("T")
 FIRST_PATIENCE_S = 15.0
+
+
+class Change(Generic[T]):
+    """One change on the platform that `Caller` may repeat.
+
+    unclear: an earlier attempt may have taken effect. Then a refusal of its repetition is no verdict on the change: the
+    thing itself must be read back.
+    """
+
+    def __init__(self, change: Callable[[], Awaitable[T]]) -> None:
+        self.unclear = False
+        self._change = change
+
+    async def __call__(self) -> T:
+        """Make the change once. Raises as the call does."""
+        try:
+            return await self._change()
+        except OutcomeUnknown:
+            self.unclear = True
+            raise
 
 
 class Caller:

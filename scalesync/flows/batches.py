@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from scalesync.engine.calls import Caller
+from scalesync.engine.calls import Caller, Change
 from scalesync.errors import ConfigError, Refused
 from scalesync.flows.prepare import Prepared
 from scalesync.model import Aside, JsonObject, Outgoing, RecordState
@@ -21,7 +21,7 @@ class BatchApi(Protocol):
     async def finalize_batch(self, name: str) -> None: ...
 
 
-Remember = Callable[[str, str | None, bool], Awaitable[None]]
+_STAGING = "staging"
 
 
 class BatchKeeper:
@@ -61,8 +61,12 @@ class BatchKeeper:
         if project is None:
             self._missing.add(name)
             raise ConfigError(f"batch {name!r} does not exist, and without a project it cannot be created")
-        if await self._call(lambda: self._api.create_batch(name, project)):
+        creation = Change(lambda: self._api.create_batch(name, project))
+        made = await self._call(creation)
+        if made or creation.unclear:
+            # The name is taken, by our own earlier attempt whose reply was lost.
             self.created.append(name)
+        if made:
             return {"project": project}
         return await self._call(lambda: self._api.batch(name)) or {"project": project}
 
@@ -86,15 +90,23 @@ class BatchKeeper:
     async def finalize(self, name: str) -> str | None:
         """Finalize after reading the status; None when done or open anyway, else why not.
 
-        Only a batch in `staging` waits for it; a second call on a Rapid batch is a bad request (Scale's SAIL kit).
+        Only a batch in `staging` waits for it; a second call on a Rapid batch is a bad request (Scale's SAIL kit). The
+        first one may have taken effect although its reply was lost, or another process may have been faster: so after
+        a refusal the batch itself says whether it is finalized.
         """
-        found = await self._call(lambda: self._api.batch(name))
-        if found is None:
-            return "the batch does not exist"
-        if found.get("status") != "staging":
-            return None
+        why = await self._closed(name)
+        if why != _STAGING:
+            return why
         try:
             await self._call(lambda: self._api.finalize_batch(name))
         except Refused as error:
-            return str(error)
+            why = await self._closed(name)
+            return str(error) if why == _STAGING else why
         return None
+
+    async def _closed(self, name: str) -> str | None:
+        """None for a batch that waits for no finalizing, else what is in the way."""
+        found = await self._call(lambda: self._api.batch(name))
+        if found is None:
+            return "the batch does not exist"
+        return _STAGING if found.get("status") == _STAGING else None

@@ -191,7 +191,7 @@ async def test_finalizing_twice_asks_first_and_does_it_once(fault, make_sandbox,
     source = write_records(5)
     asked = {"project": "quick", "batch": "b"}
     await bring(sandbox, source, **asked)
-    strikes = FaultRule(kind="error", on="batch", at=(2,), status=500, after_write=True)
+    strikes = FaultRule(kind="error", on="batch", at=(3,), status=500, after_write=True)
     sandbox.faults.replace([strikes] if fault != "none" else [])
     assert (await bring(sandbox, source, **asked, finalize=True)).exit_code == 0
     assert (await bring(sandbox, source, **asked, finalize=True)).exit_code == 0
@@ -272,3 +272,59 @@ async def test_batches_of_piped_records_are_finalized_when_all_records_are_in(ma
     assert "c1 stays open" in left.message
     wanted = dict.fromkeys(("b0", "b1"), "in_progress") | dict.fromkeys(("c0", "c1"), "staging")
     assert batch_states(sandbox) == wanted
+
+
+LOST = {
+    "500": FaultRule(kind="error", on="batch", at=(4,), status=500, after_write=True),
+    "504": FaultRule(kind="error", on="batch", at=(4,), status=504, after_write=True),
+    "reset": FaultRule(kind="reset", on="batch", at=(4,), after_write=True),
+    "HTML": FaultRule(kind="html502", on="batch", at=(4,), after_write=True),
+}
+
+
+@pytest.mark.parametrize("name", LOST)
+async def test_a_batch_whose_finalizing_took_effect_is_finalized_though_the_reply_was_lost(
+    name, make_sandbox, bring, write_records, ask_ledger
+):
+    sandbox = await rapid(make_sandbox, [LOST[name]])
+    summary = await bring(sandbox, write_records(5), project="quick", batch="b", finalize=True)
+    posts = [seen.status for seen in sandbox.journal if seen.path.endswith("/finalize")]
+    assert len(posts) == 2  # the second one is refused
+    assert (summary.exit_code, summary.message, batch_states(sandbox)) == (0, "", {"b": "in_progress"})
+    assert ask_ledger("SELECT name, finalized_at IS NOT NULL FROM batches") == [("b", 1)]
+
+
+async def test_a_refusal_to_finalize_that_is_a_verdict_stays_one(make_sandbox, bring, write_records):
+    sandbox = await rapid(make_sandbox, [FaultRule(kind="error", on="batch", at=(4,), status=400)])
+    summary = await bring(sandbox, write_records(5), project="quick", batch="b", finalize=True)
+    assert (summary.exit_code, batch_states(sandbox)) == (1, {"b": "staging"})
+    assert "batch b stays open: finalize batch 'b':" in summary.message
+
+
+@pytest.mark.parametrize("kind", ["error", "reset", "html502"])
+async def test_a_batch_that_was_made_though_the_reply_was_lost_is_this_jobs(
+    kind, make_sandbox, bring, write_records, ask_ledger
+):
+    status = {"status": 500} if kind == "error" else {}
+    sandbox = await make_sandbox([FaultRule(kind=kind, on="batch", at=(2,), after_write=True, **status)])
+    assert (await bring(sandbox, write_records(3), batch="b", job="j")).exit_code == 0
+    assert [seen.status for seen in sandbox.journal.of("batch") if seen.method == "POST"][-1] == 409
+    made = "SELECT b.name, b.project, j.name FROM batches b JOIN jobs j ON j.id=b.created_by"
+    assert ask_ledger(made) == [("b", PROJECT, "j")]
+
+
+async def test_a_batch_that_another_made_first_is_not_told_as_this_jobs(make_sandbox, bring, write_records, ask_ledger):
+    """Its name is free when it is asked for, and taken when it is to be made; no reply was lost."""
+    sandbox = await make_sandbox([FaultRule(kind="error", on="batch", at=(2,), status=429, retry_after=0)])
+    world = sandbox.store.world("live")
+    before = sandbox.faults.decide
+
+    def decide(kind: str) -> Any:
+        decision = before(kind)
+        if kind == "batch" and decision.rule is not None:
+            world.add_batch(PROJECT, "b")  # between the throttled attempt and its repetition
+        return decision
+
+    sandbox.faults.decide = decide
+    assert (await bring(sandbox, write_records(3), batch="b")).exit_code == 0
+    assert ask_ledger("SELECT name FROM batches") == []

@@ -15,6 +15,7 @@ from scalesync.flows.batches import BatchKeeper
 from scalesync.flows.identity import STANDARD_INPUT
 from scalesync.flows.plan import ImportPlan
 from scalesync.flows.prepare import Preparer, read_blocks
+from scalesync.ledger.feeding import Feeder, Feeding
 from scalesync.ledger.jobs import JobStore
 from scalesync.ledger.states import FINAL, covers
 from scalesync.ledger.store import StoredJob
@@ -126,7 +127,7 @@ def check_bound(found: StoredJob | None, spec: JobSpec) -> None:
 async def finalize(
     plan: ImportPlan, job: JobStore, batches: BatchKeeper, observer: Observer, invalid: Mapping[str | None, int]
 ) -> list[str]:
-    """Finalize each batch whose records are all in; returns a line for each that stays open.
+    """Finalize each batch whose records are all in, those of every job; returns a line for each that stays open.
 
     invalid: records of the input that cannot be used, by batch; those under None may belong to any.
     """
@@ -140,19 +141,43 @@ async def finalize(
         held = f"{count(out, 'record')} of the input {be(out)} not in, and of standard input it cannot be told whose"
         return [f"{name} stays open: {held}" for name in sorted(batches.projects)]
     waiting = await _waiting(plan, job, batches, out)
+    owing = await Feeding(job).of(batches.projects, await _read_now(plan, job))
     stay_open = []
     for name in sorted(batches.projects):
         missing = waiting.get(name, 0) + invalid.get(name, 0)
-        if missing:
-            stay_open.append(f"{name} stays open: {missing:,} of its records {be(missing)} not in")
-            continue
-        why = await batches.finalize(name)
+        why = f"{missing:,} of its records {be(missing)} not in" if missing else _owed(owing.get(name, ()), plan)
+        why = why or await batches.finalize(name)
         if why is not None:
             stay_open.append(f"{name} stays open: {why}")
         else:
             await job.finalized(name)
             observer.note(f"batch {name} is open for work with all its records")
     return stay_open
+
+
+async def _read_now(plan: ImportPlan, job: JobStore) -> list[int]:
+    """The splits of the sources that this run has read."""
+    names = {name for name, _ in plan.splits()}
+    return [number for number, name, *_ in await job.splits("source") if name in names]
+
+
+def _owed(feeders: Sequence[Feeder], plan: ImportPlan) -> str | None:
+    """What other jobs of the target, or other sources of this one, still owe to a batch; None when all is in."""
+    for feeder in feeders:
+        what = f"job {feeder.job}" + (", which is running now," if feeder.running else "")
+        if feeder.out:
+            return f"{what} has {count(feeder.out, 'record')} for it that {be(feeder.out)} not in; let it finish first"
+        if plan.options.finalize_anyway:
+            continue
+        if feeder.unread:
+            return f"{what} fills it too and may have input that was not read yet; let it finish first, {_ANYWAY}"
+        return (
+            f"{what} fills it too and has {count(feeder.unusable, 'record')} that cannot be used; fix them, {_ANYWAY}"
+        )
+    return None
+
+
+_ANYWAY = "or pass over that with --finalize-anyway"
 
 
 def _one_batch(plan: ImportPlan, batches: BatchKeeper) -> bool:

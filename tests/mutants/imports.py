@@ -137,6 +137,18 @@ IMPORT_MUTANTS = (
         (f"{FLOWS}/test_import_batches.py",),
     ),
     Mutant(
+        "a batch is finalized by one job's view",
+        "one job's view is not the world",
+        (
+            Edit(
+                "scalesync/flows/endings.py",
+                'not in" if missing else _owed(owing.get(name, ()), plan)\n',
+                'not in" if missing else None\n',
+            ),
+        ),
+        (f"{FLOWS}/test_batches_of_several_jobs.py",),
+    ),
+    Mutant(
         "a 5xx is a failure",
         "nothing is lost",
         (

@@ -21,16 +21,22 @@ def go(seed: int, steps: Sequence[Step]) -> Outcome:
 
 
 def shrink(seed: int, steps: list[Step]) -> tuple[list[Step], Outcome]:
-    """Leave out steps, one after the other, as long as a promise stays broken."""
+    """Leave out steps, one after the other, as long as the same promise stays broken."""
     worst = go(seed, steps)
+    kind = _kind(worst)
     at = len(steps) - 1
     while at > 0:
         fewer = steps[:at] + steps[at + 1 :]
         outcome = go(seed, fewer)
-        if outcome.wrong:
+        if _kind(outcome) == kind:
             steps, worst = fewer, outcome
         at -= 1
     return steps, worst
+
+
+def _kind(outcome: Outcome) -> str:
+    """The words with which the first complaint begins."""
+    return " ".join(outcome.wrong[0].partition("): ")[2].split()[:3]) if outcome.wrong else ""
 
 
 def main() -> int:

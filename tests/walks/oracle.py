@@ -62,12 +62,15 @@ class Expected:
         return not (self.conflicts or self.failed or self.invalid)
 
 
-def expected(files: Files, tasks: Sequence[Task]) -> Expected:
-    """What an import that read everything must count, where no task has died and no ledger was lost."""
+def expected(files: Files, tasks: Sequence[Task], start: str = "") -> Expected:
+    """What an import that read everything must count, where no task has died and no ledger was lost.
+
+    start: of the names of the files that its job reads. gone: tasks of records that are in none of them.
+    """
     told = Expected()
     first: dict[Any, Letter] = {}
     held = {task.identity[0] if files.own_ids else task.identity: task for task in tasks if task.key is not None}
-    for letter in files:
+    for letter in files.of(start):
         told.read += 1
         if letter.bad:
             told.invalid += 1

@@ -68,7 +68,15 @@ class Files:
 
     def __iter__(self) -> Iterator[Letter]:
         """Every line, in the order in which an import reads them."""
-        for name in sorted(self.lines):
+        return self.of("")
+
+    def named(self, start: str) -> list[str]:
+        """The files whose names begin so."""
+        return [name for name in sorted(self.lines) if name.startswith(start)]
+
+    def of(self, start: str) -> Iterator[Letter]:
+        """The lines of the files whose names begin so."""
+        for name in self.named(start):
             yield from self.lines[name]
 
     # --- what a person does ----------------------------------------------------------------------

@@ -82,14 +82,18 @@ class Site:
         phase: str = "enter",
         strike: int = -1,
         rows: int = 0,
-        ledger: str = "ledger.db",
+        ledger: str | None = "ledger.db",
     ) -> Ended:
-        """Run the program. after: kill it at that request; strike: let it kill itself at that file operation."""
+        """Run the program. after: kill it at that request; strike: let it kill itself at that file operation.
+
+        ledger: None for a command that takes none.
+        """
         command = list(PROGRAM)
         if strike >= 0:
             command = [sys.executable, "-W", "error", "-m", "tests.faults.dying", str(strike), str(rows)]
+        placed = [] if ledger is None else ["--ledger", ledger]
         with subprocess.Popen(
-            [*command, *arguments, "--ledger", ledger, "--json", "--quiet"],
+            [*command, *arguments, *placed, "--json", "--quiet"],
             cwd=self.folder,
             env=environment(self.folder, SCALE_API_KEY=self._key, SCALE_API_URL=self.base_url),
             stdin=subprocess.DEVNULL,

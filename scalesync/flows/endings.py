@@ -49,8 +49,12 @@ def judge(
     open_batches: Sequence[str],
     *,
     whole: bool,
+    rest: str = "--limit was reached, the rest of the input is still to come",
 ) -> Ending:
-    """Read the ending off the counts, which say themselves what needs attention. whole: every source was read."""
+    """Read the ending off the counts, which say themselves what needs attention.
+
+    whole: every source was read; rest: what is said where one was not.
+    """
     if reason is not None:
         # Whatever ended the run early, the same command carries on; only wrong settings are not cured by that.
         return Ending(2 if isinstance(reason, ConfigError) else 3, False, str(reason))
@@ -64,7 +68,7 @@ def judge(
     findings = sum(counts[name] for name in FINDINGS)
     sentences = []
     if not whole:
-        sentences.append("--limit was reached, the rest of the input is still to come")
+        sentences.append(rest)
     if counts["pending"]:
         pending = counts["pending"]
         sentences.append(

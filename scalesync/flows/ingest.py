@@ -26,6 +26,7 @@ from scalesync.flows.bounds import Bounds
 from scalesync.flows.canary import Canary
 from scalesync.flows.conflicts import ConflictPolicy
 from scalesync.flows.identity import import_job
+from scalesync.flows.named import REST, Named
 from scalesync.flows.options import ImportOptions
 from scalesync.flows.plan import ImportPlan, make_plan, nothing_left
 from scalesync.flows.preflight import check_target, guard_spending
@@ -56,7 +57,7 @@ async def run_import(
 ) -> ImportSummary:
     """Import as asked.
 
-    stored: run this job of the ledger again (retry) instead of naming one from the options.
+    stored: send what waits of this job of the ledger, and nothing that the ledger does not know (retry, verify --fix).
     Raises ConfigError before anything is sent, StopRun when stopped before the job began; a job stopped later
     returns its summary with exit_code 3 and the reason as message. LeaseLost is raised at any time: such a run may
     write nothing more, its own end included.
@@ -74,14 +75,20 @@ async def run_import(
     try:
         found = await ledger.find_job(settings.target, spec.name)
         endings.check_bound(found, spec)
-        if found is not None and (counts := await nothing_left(ledger, found, spec, plan)) is not None:
+        named = None if stored is None else await Named.of(ledger, stored, plan)
+        if (
+            named is None
+            and found is not None
+            and (counts := await nothing_left(ledger, found, spec, plan)) is not None
+        ):
             return endings.finished_already(found.name, counts, settings)
         memory = await ledger.paces(settings.target)
         async with connect(settings, observer, task_type=options.type, limits=limits, memory=memory) as connection:
             await check_target(plan, connection)
-            await guard_spending(plan, ledger, spec, settings, observer)
+            if named is None:
+                await guard_spending(plan, ledger, spec, settings, observer)
             job = await ledger.open_job(spec)
-            run = ImportRun(plan, connection, job, observer, limits)
+            run = ImportRun(plan, connection, job, observer, limits, named=named)
             return await run.go(settings, signals=signals)
     finally:
         ledger.close()
@@ -91,7 +98,14 @@ class ImportRun:
     """One run of one import job, from the opened job to its summary."""
 
     def __init__(
-        self, plan: ImportPlan, connection: Connection, job: JobStore, observer: Observer, limits: EngineLimits
+        self,
+        plan: ImportPlan,
+        connection: Connection,
+        job: JobStore,
+        observer: Observer,
+        limits: EngineLimits,
+        *,
+        named: Named | None = None,
     ) -> None:
         self._plan = plan
         self._connection = connection
@@ -110,6 +124,9 @@ class ImportRun:
         self._beginnings = Beginnings(PrefixStore(job), plan.shaping, trusted=plan.trusts_ledger)
         self._learned: frozenset[str] = frozenset()
         self._finalizing = anyio.CancelScope()
+        self._named = named
+        if named is not None:
+            job.touch_few()
 
     async def go(self, settings: Settings, *, signals: bool) -> ImportSummary:
         """Do the work, end the run in the ledger, return the summary."""
@@ -137,7 +154,7 @@ class ImportRun:
 
     async def _finalize(self) -> list[str]:
         await self._outbox.flush()
-        if not self._reading.whole:
+        if self._rest():
             return [f"{name} stays open: the rest of the input is still to come" for name in self._batches.projects]
         invalid = self._reading.invalid_in
         return await endings.finalize(self._plan, self._job, self._batches, self._observer, invalid)
@@ -179,12 +196,15 @@ class ImportRun:
         numbers = await self._job.register_splits("source", splits)
         for number, source, (_, facts) in zip(numbers, self._plan.sources, splits, strict=True):
             cursor = await self._read(number, source)
-            if self._preparer.full:
+            if self._full:
                 return
-            await self._job.update_split(number, state="read", spec=facts, cursor=cursor)
+            if self._named is None:
+                await self._job.update_split(number, state="read", spec=facts, cursor=cursor)
             self._reading.bytes_before += source.size or 0
             self._reading.consumed = 0
         self._reading.whole = True
+        if self._named is not None:
+            return
         await self._job.drop_stale_asides()
         await self._job.mark_gone(self._reading.homes, self._preparer.seen.__contains__)
 
@@ -202,12 +222,22 @@ class ImportRun:
                 await self._take(number, block)
                 reading.consumed, mark = block.consumed, block.mark
                 self._expect()
-                if self._preparer.full:
+                if self._full:
                     return None
                 cursor = self._beginnings.note(mark, block.consumed)
-                if cursor is not None:
+                if cursor is not None and self._named is None:
                     await self._job.update_split(number, state="open", cursor=cursor)
         return self._beginnings.end(mark)
+
+    @property
+    def _full(self) -> bool:
+        """Whether the rest of the input is left alone."""
+        return self._preparer.full or (self._named is not None and self._named.done)
+
+    def _rest(self) -> bool:
+        """Whether the input holds more than this run was to take."""
+        named, whole = self._named, self._reading.whole
+        return not whole if named is None else named.rest(whole=whole)
 
     def _expect(self) -> None:
         expected = self._reading.expected(self._plan.total_bytes, self._preparer.taken)
@@ -218,9 +248,13 @@ class ImportRun:
         """Prepare a block and hand it to the engine, in pieces where --canary or --max-new cut it."""
         options = self._plan.options
         prepared = await self._preparer.prepare(number, block)
+        self._reading.count_invalid(prepared.invalid)
+        if self._named is not None:
+            prepared.records, prepared.asides = await self._named.pick(prepared.records), []
+        known = len(prepared.asides)
         rest = await self._batches.admit(prepared)
         asides: Sequence[Aside] = prepared.asides
-        self._reading.count_invalid(prepared.invalid)
+        self._reading.count_invalid(prepared.asides[known:])
         while rest or asides:
             records, rest = await self._bounds.cut(rest)
             await self._admit(records, asides)
@@ -232,7 +266,7 @@ class ImportRun:
                 sent = count(self._bounds.new, "new record")
                 raise BudgetUsed(f"stopped by --max-new: {sent} sent; the same command takes the next")
         await self._remember()
-        if options.max_invalid is not None and self._reading.invalid > options.max_invalid:
+        if self._named is None and options.max_invalid is not None and self._reading.invalid > options.max_invalid:
             raise BudgetUsed(f"stopped by --max-invalid: {count(self._reading.invalid, 'record')} cannot be used")
 
     async def _watch_canary(self) -> None:
@@ -297,7 +331,10 @@ class ImportRun:
         if isinstance(reason, ConfigError) and counters.attempts[RequestClass.CREATE]:
             # A source that broke off, say: what was sent stays, and the same command carries on once it is mended.
             reason = StopRun(str(reason))
-        ending = endings.judge(counts, tally, reason, open_batches, whole=self._reading.whole)
+        more = {} if self._named is None else {"rest": REST}
+        ending = endings.judge(counts, tally, reason, open_batches, whole=not self._rest(), **more)
+        if self._named is not None and not self._named.read:
+            ending = replace(ending, complete=False)  # the import has yet to see what is new in the sources
         seconds = self._meter.seconds
         figures = {
             "requests": counters.requests,

@@ -81,3 +81,12 @@ async def guard_spending(
             f"this makes more than {FREE_NEW_TASKS:,} new tasks with a live key and nobody at a terminal;"
             " add --yes to go ahead, or --max-new to bound it"
         )
+
+
+def guard_resending(number: int, settings: Settings, *, yes: bool) -> None:
+    """The same for records that the ledger has: `number` of them may become tasks. Raises ConfigError."""
+    if settings.mode is not Mode.LIVE or yes or number <= FREE_NEW_TASKS or sys.stderr.isatty():
+        return
+    raise ConfigError(
+        f"this sends {number:,} records again with a live key and nobody at a terminal; add --yes to go ahead"
+    )

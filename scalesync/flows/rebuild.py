@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from scalesync.config import Settings
 from scalesync.engine.dispatch import EngineLimits
@@ -71,7 +71,7 @@ async def _rebuild(
     recorder = Recorder(plan, connection, hold.job, policy, observer)
     (mark,) = await hold.job.register_splits("rebuild", [("rebuild", {})])
     numbers = await hold.job.register_splits("source", plan.splits())
-    await recorder.go(numbers, whole=True)
+    await recorder.go(numbers)
     await hold.job.update_split(mark, state="done")
     counts = await hold.job.counts()
     await hold.job.event(None, "rebuilt", dict(counts))
@@ -93,10 +93,21 @@ async def _rebuild(
 
 
 class Recorder:
-    """Takes records whose rows are lost into the ledger, in the state that the server tells."""
+    """Takes records whose rows are lost into the ledger, in the state that the server tells.
+
+    named: only these, and nothing else of the sources. None: all of them, and each source is noted as read, so that the
+    job can be finished.
+    """
 
     def __init__(
-        self, plan: ImportPlan, connection: Connection, job: JobStore, policy: ConflictPolicy, observer: Observer
+        self,
+        plan: ImportPlan,
+        connection: Connection,
+        job: JobStore,
+        policy: ConflictPolicy,
+        observer: Observer,
+        *,
+        named: Container[str] | None = None,
     ) -> None:
         self._plan = plan
         self._connection = connection
@@ -107,26 +118,25 @@ class Recorder:
         self._finder = Finder(connection)
         self._meter = Meter()
         self._done = 0
-        self._whole = False
+        self._named = named
 
-    async def go(self, numbers: Sequence[int], *, whole: bool) -> None:
-        """Read the sources. numbers: their splits. whole: note each as read, so that the job can be finished."""
-        self._whole = whole
+    async def go(self, numbers: Sequence[int]) -> None:
+        """Read the sources. numbers: their splits."""
         preparer = Preparer(self._plan.builder, None)
         splits = self._plan.splits()
         for number, source, (_, facts) in zip(numbers, self._plan.sources, splits, strict=True):
             waiting: list[Outgoing] = []
             async for block in read_blocks(source.blocks()):
                 prepared = await preparer.prepare(number, block)
-                waiting += prepared.records
-                asides: Sequence[Aside] = prepared.asides
+                waiting += [record for record in prepared.records if self._named is None or record.key in self._named]
+                asides: Sequence[Aside] = prepared.asides if self._named is None else ()
                 while asides or len(waiting) >= self._finder.wave:
                     wave = self._finder.wave if len(waiting) >= self._finder.wave else 0
                     await self._take(waiting[:wave], asides)
                     del waiting[:wave]
                     asides = ()
             await self._take(waiting, ())
-            if whole:
+            if self._named is None:
                 await self._job.update_split(number, state="read", spec=facts)
 
     async def _take(self, records: Sequence[Outgoing], asides: Sequence[Aside]) -> None:
@@ -151,7 +161,7 @@ class Recorder:
         settled = await self._policy(record, self._connection.platform.judge(record, finding.task))
         if settled is None:
             return Settled(record.key, RowState.SENDING)
-        if self._whole and settled.state is not RowState.CONFLICT:
+        if self._named is None and settled.state is not RowState.CONFLICT:
             return settled._replace(event=None)  # a million rows that are as they should be make no history
         return settled
 

@@ -8,7 +8,7 @@ taken in as the server tells. Each change names what the verification saw; a row
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -17,7 +17,7 @@ from scalesync.config import Settings
 from scalesync.engine.dispatch import EngineLimits
 from scalesync.events import Observer
 from scalesync.flows.conflicts import ConflictPolicy
-from scalesync.flows.findings import RECLAIM, RECORD, TASK_ID
+from scalesync.flows.findings import RECLAIM, TASK_ID
 from scalesync.flows.findings_file import read_findings
 from scalesync.flows.holding import Hold, holding, import_job_of
 from scalesync.flows.ingest import run_import
@@ -30,6 +30,7 @@ from scalesync.flows.wiring import connect
 from scalesync.ledger.checks import CheckStore
 from scalesync.ledger.store import SqliteLedger, StoredJob
 from scalesync.model import ImportSummary, JsonObject, RequestClass
+from scalesync.records.seen import SeenTable
 
 GROUP = 500
 
@@ -69,8 +70,8 @@ async def run_repair(
             store = CheckStore.of(hold.job)
             for group in _groups(read_findings(findings)):
                 await plan.apply(store, group)
-            if plan.lost:
-                await _record(found, hold, settings, observer, limits)
+            if len(plan.lost):
+                await _record(found, hold, plan.lost, settings=settings, observer=observer, limits=limits)
             hold.complete, hold.exit_code = whole and not plan.imports, 0
             hold.figures = {"repaired": dict(plan.done)}
         options = await readable_options(found) if plan.imports else None
@@ -98,13 +99,13 @@ def repairing(options: ImportOptions, reclaim: frozenset[str]) -> ImportOptions:
 
 
 class Plan:
-    """Applies findings. imports: an import must follow; lost: records are to be taken into the ledger first."""
+    """Applies findings. imports: an import must follow; lost: records that are to be taken into the ledger first."""
 
     def __init__(self, reclaim: frozenset[str]) -> None:
         self.done: Counter[str] = Counter()
         self.left = 0
         self.imports = False
-        self.lost = False
+        self.lost = SeenTable()
         self._reclaim = reclaim
 
     async def apply(self, store: CheckStore, group: Sequence[JsonObject]) -> None:
@@ -121,16 +122,24 @@ class Plan:
                 corrections.append((key, finding.get("was"), finding["task_id"]))
                 continue
             self.imports = True
-            self.lost = self.lost or (state is None and fix == RECORD)
-            if state is not None:
+            if state is None:
+                self.lost.add(key, b"")
+            else:
                 doubts.append((key, state, finding.get("was")))
         await store.correct(corrections)
         await store.doubt(doubts)
 
 
 async def _record(
-    found: StoredJob, hold: Hold, settings: Settings, observer: Observer, limits: EngineLimits | None
+    found: StoredJob,
+    hold: Hold,
+    lost: Container[str],
+    *,
+    settings: Settings,
+    observer: Observer,
+    limits: EngineLimits | None,
 ) -> None:
+    """Take records whose rows are lost into the ledger, those that have no task as pending: the import sends them."""
     options = await readable_options(found)
     plan = await in_daemon(lambda: make_plan(options))
     async with connect(
@@ -139,7 +148,7 @@ async def _record(
         connection.platform.learned = await hold.job.learned("rewritten")
         policy = ConflictPolicy("report", frozenset(), connection.platform.release, hold.job.event)
         numbers = await hold.job.register_splits("source", plan.splits())
-        await Recorder(plan, connection, hold.job, policy, observer).go(numbers, whole=False)
+        await Recorder(plan, connection, hold.job, policy, observer, named=lost).go(numbers)
 
 
 def _groups(findings: Iterator[JsonObject]) -> Iterator[list[JsonObject]]:

@@ -5,7 +5,7 @@ Standard input cannot be read again: its failed records become pending, and the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import anyio
@@ -21,6 +21,7 @@ from scalesync.flows.ingest import run_import
 from scalesync.flows.inspect import group_of
 from scalesync.flows.options import ImportOptions
 from scalesync.flows.plan import make_plan
+from scalesync.flows.preflight import guard_resending
 from scalesync.flows.refresh import refresh_job
 from scalesync.ledger.store import SqliteLedger, StoredJob
 from scalesync.model import ImportSummary, RowState
@@ -38,8 +39,9 @@ async def run_retry(
     limits: EngineLimits | None = None,
     signals: bool = True,
 ) -> ImportSummary:
-    """Send the failed records of a job again, all or one group of `failures`; pending ones go along.
+    """Send the failed records of a job again, all or one group of `failures`; those that are pending go along.
 
+    A record that the ledger does not know stays for the import; the summary's message says when there is one.
     errored: instead of them the records whose tasks turned to `error`. The server is asked which these are, their
     unique_ids are freed, and they are sent again.
     Where the source was standard input nothing is sent: the summary's message says what to do.
@@ -53,22 +55,33 @@ async def run_retry(
         if is_piped(found) and not errored:
             return await _wait_for_input(ledger, found, settings, group)
         options = await readable_options(found, "--reclaim error" if errored else "")
+        # The bounds of a first run are about records that nobody knows yet: none of them goes along.
+        options = replace(options, canary=None, max_new=None, reclaim=frozenset({"error"} if errored else ()))
         if errored:
             await refresh_job(ledger, found, settings, observer, limits=limits)
-            options = replace(options, reclaim=frozenset({"error"}), rescan=True)
-            left = (await ledger.counts(found))["conflicts"]
             what = "no task in error"
         else:
-            left = await _reopen(ledger, found, group)
             what = _nothing(group)
-        counts = await ledger.counts(found)
-        if not left and not counts["pending"]:
-            return _nothing_sent(found, settings, counts, what)
+        guard_resending(await _waiting(ledger, found, group, options.reclaim), settings, yes=yes)
+        left = 0 if errored else await _reopen(ledger, found, group)
+        if not await ledger.checks(found).waiting(options.reclaim):
+            return _nothing_sent(found, settings, await ledger.counts(found), what)
     finally:
         ledger.close()
     if not errored:
         observer.note(f"{count(left, 'failed record')} {be(left)} sent again")
-    return await run_import(replace(options, yes=yes), settings, observer, limits=limits, stored=found, signals=signals)
+    return await run_import(options, settings, observer, limits=limits, stored=found, signals=signals)
+
+
+async def _waiting(ledger: SqliteLedger, found: StoredJob, group: str | None, dead: frozenset[str]) -> int:
+    """How many tasks a retry may make: of failed records, unless it is about dead ones, and of those that wait."""
+    checks = ledger.checks(found)
+    failed = 0 if dead else await checks.failed(_in_group(group))
+    return failed + await checks.waiting(dead)
+
+
+def _in_group(group: str | None) -> Callable[[str, int | None, str], bool]:
+    return lambda key, status, reason: group is None or group_of(RowState.FAILED, status, reason, key) == group
 
 
 def is_piped(found: StoredJob) -> bool:
@@ -120,9 +133,7 @@ async def readable_options(found: StoredJob, switch: str = "") -> ImportOptions:
 async def _reopen(ledger: SqliteLedger, found: StoredJob, group: str | None, exit_code: int = 0) -> int:
     async with holding(ledger, found) as hold:
         whole, hold.complete = hold.complete, False  # whatever happens on the way
-        reopened = await hold.job.reopen(
-            lambda key, status, reason: group is None or group_of(RowState.FAILED, status, reason, key) == group
-        )
+        reopened = await hold.job.reopen(_in_group(group))
         hold.complete = whole and not reopened
         hold.exit_code, hold.figures = exit_code, {"reopened": reopened}
     return reopened

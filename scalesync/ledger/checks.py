@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scalesync.ledger import rows, states
+from scalesync.ledger import rows, states, tallies
 from scalesync.ledger.jobs import JobStore
+from scalesync.ledger.schema import SHARING, TOLD
 from scalesync.ledger.states import CHANGED, FINAL, batches_apart, covers
 from scalesync.model import Aside, Outgoing, RecordState, RowState, Settled
 from scalesync.times import now_iso
@@ -32,7 +33,8 @@ _SHARED = (
 class Held:
     """A row as a check sees it. turned: the dead status of its task, when an earlier check found it so.
 
-    was: the state before that, or before its record changed. home: whether the row is the job's own.
+    was: the state before that, or before its record changed. home: whether the row is the job's own. dead: the status
+    of the dead task that a conflict is about, turned or found so.
     """
 
     key: str
@@ -46,6 +48,7 @@ class Held:
     home: bool
     source: int
     line: int
+    dead: str | None = None
 
     @property
     def ours(self) -> bool:
@@ -99,6 +102,19 @@ class CheckStore:
         while page := await self._page(_shared, place, size):
             yield page
             place = (page[-1].source, page[-1].line)
+
+    async def failed(self, wanted: Callable[[str, int | None, str], bool]) -> int:
+        """How many failed rows of the job `reopen` would make pending."""
+        found: int = await self._read(lambda db: len(tallies.failed(db, _target(db, self._job), self._job, wanted)))
+        return found
+
+    async def waiting(self, dead: Collection[str]) -> int:
+        """How many records of the job wait to be sent, or to be looked up; with conflicts over tasks that are `dead`.
+
+        Those that are gone count as well: their record may stand in the source again.
+        """
+        found: int = await self._read(lambda db: _waiting(db, self._job, dead))
+        return found
 
     async def rebuilding(self) -> bool:
         """Whether a rebuild of this job was begun and not ended, or nothing at all was done for it yet."""
@@ -164,6 +180,22 @@ def _load(db: sqlite3.Connection, job: int, keys: Sequence[str]) -> dict[str, He
     return found
 
 
+def _waiting(db: sqlite3.Connection, job: int, dead: Collection[str]) -> int:
+    marks = ",".join("?" * len(dead))
+    died = "coalesce(json_extract(r.detail, '$.turned'), json_extract(r.detail, '$.differences.status.task'))"
+    wanted = f"(r.state IN ('pending', 'sending') OR (r.state='conflict' AND {died} IN ({marks})))"
+    homes = db.execute(
+        f"SELECT count(*) FROM rows r WHERE r.target=? AND r.job=? AND {wanted}", (_target(db, job), job, *dead)
+    ).fetchone()
+    asked = f"r.state IN ('created', 'adopted') AND {TOLD}='sending'"
+    shared = db.execute(
+        f"SELECT count(*) FROM other_records o JOIN rows r ON r.target=? AND r.unique_id=o.unique_id"
+        f" WHERE o.job=? AND o.{SHARING} AND ({wanted} OR ({asked}))",
+        (_target(db, job), job, *dead),
+    ).fetchone()
+    return int(homes[0] + shared[0])
+
+
 def _home(db: sqlite3.Connection, job: int, after: str, size: int) -> list[Held]:
     return list(_held(db.execute(_HOME, (_target(db, job), after, job, size)), job))
 
@@ -178,8 +210,14 @@ def _held(found: sqlite3.Cursor, job: int) -> Iterator[Held]:
         source, line = places[-2:]
         yield Held(
             key, RowState(state), ref, content, intent_ms, reason, told.get("was"), told.get("turned"), home == job,
-            source, line,
+            source, line, told.get("turned") or _task_status(told),
         )  # fmt: skip
+
+
+def _task_status(detail: dict[str, Any]) -> str | None:
+    """The status over which a conflict arose, as `differences` keeps it."""
+    status = (detail.get("differences") or {}).get("status")
+    return status.get("task") if isinstance(status, dict) else None
 
 
 def _event(db: sqlite3.Connection, place: rows.Place, key: str, event: str, detail: dict[str, Any]) -> None:

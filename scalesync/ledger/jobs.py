@@ -88,6 +88,10 @@ class JobStore:
             self._stale = bool(db.execute(earlier, (self._job, self._run)).fetchone()[0])
         return self._stale
 
+    def touch_few(self) -> None:
+        """This run admits a few records of its sources: what earlier runs set aside between them stays."""
+        self._stale = False
+
     async def settle(self, settled: Sequence[Settled]) -> None:
         """Write ends of journeys, or returns to pending, with their events."""
         if not settled:

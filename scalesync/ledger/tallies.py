@@ -57,14 +57,19 @@ def counted_state(state: str) -> str:
     return {key.value: name for key, name in COUNTED.items()}[state]
 
 
-def reopen(db: sqlite3.Connection, target: int, job: int, wanted: Callable[[str, int | None, str], bool]) -> int:
-    """Failed rows of the job, shared ones included, become pending where wanted(key, status, reason) says so."""
+def failed(db: sqlite3.Connection, target: int, job: int, wanted: Callable[[str, int | None, str], bool]) -> list[str]:
+    """Keys of failed rows of the job, shared ones included, where wanted(key, status, reason) says so."""
     found = db.execute(
         "SELECT unique_id, status, coalesce(reason, '') FROM rows WHERE target=? AND state='failed' AND"
         " (job=? OR unique_id IN (SELECT unique_id FROM other_records WHERE job=? AND state='shared'))",
         (target, job, job),
     ).fetchall()
-    keys = [(target, key) for key, status, reason in found if wanted(key, status, reason)]
+    return [key for key, status, reason in found if wanted(key, status, reason)]
+
+
+def reopen(db: sqlite3.Connection, target: int, job: int, wanted: Callable[[str, int | None, str], bool]) -> int:
+    """The rows that `failed` finds become pending; returns how many."""
+    keys = [(target, key) for key in failed(db, target, job, wanted)]
     db.executemany("UPDATE rows SET state='pending' WHERE target=? AND unique_id=?", keys)
     return len(keys)
 

@@ -149,6 +149,24 @@ IMPORT_MUTANTS = (
         (f"{FLOWS}/test_batches_of_several_jobs.py",),
     ),
     Mutant(
+        "a retry sends whatever the source holds",
+        "a command that names a few records touches no others",
+        (
+            Edit(
+                "scalesync/flows/ingest.py",
+                "        named = None if stored is None else await Named.of(ledger, stored, plan)\n",
+                "        named: Named | None = None\n",
+            ),
+        ),
+        (f"{FLOWS}/test_retry_touches_few.py",),
+    ),
+    Mutant(
+        "a retry of one group sends changed records of others",
+        "a command that names a few records touches no others",
+        (Edit("scalesync/flows/named.py", "        return row.state in _WAITING\n", "        return True\n"),),
+        (f"{FLOWS}/test_retry_touches_few.py",),
+    ),
+    Mutant(
         "a 5xx is a failure",
         "nothing is lost",
         (

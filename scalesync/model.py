@@ -42,10 +42,14 @@ class RequestClass(StrEnum):
 
 
 class SourceRecord(NamedTuple):
-    """One record as the source holds it. line: 1-based line (text) or record number (others)."""
+    """One record as the source holds it. line: 1-based line (text) or record number (others).
+
+    about: what a folder knows of the record's file, which is no part of the record; see records/about.py.
+    """
 
     line: int
     value: JsonObject
+    about: JsonObject | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,13 @@ class Block:
     mark: Mark | None = None
 
 
+class Former(NamedTuple):
+    """How an older version knew a record. content: as in `Outgoing`; key: the unique_id that it derived, if it did."""
+
+    content: bytes
+    key: str | None
+
+
 @dataclass(slots=True)
 class Outgoing:
     """One record on its way to the platform.
@@ -89,6 +100,7 @@ class Outgoing:
     shape: the same number for bodies with the same fields. intent_ms: when the intent became durable, server time in
     ms. attempts: requests sent so far by this run;
     unclear: those of them whose outcome was not known; one more when an earlier run left the record in doubt.
+    former: where an older version had another content for the same record.
     """
 
     key: str
@@ -102,6 +114,7 @@ class Outgoing:
     intent_ms: int = 0
     attempts: int = 0
     unclear: int = 0
+    former: Former | None = None
 
 
 # --- what the platform answers -----------------------------------------------------------------

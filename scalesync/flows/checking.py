@@ -67,7 +67,7 @@ class Checking:
     # --- 1: records ----------------------------------------------------------------------------
 
     async def _read_source(self, plan: ImportPlan) -> None:
-        preparer = Preparer(plan.builder, None)
+        preparer = Preparer(plan.builder, None, look=self._job.peek)
         self._seen = preparer.seen
         files = {number: source.name for number, source in enumerate(plan.sources, start=1)}
         waiting: list[Outgoing] = []

@@ -25,6 +25,7 @@ from scalesync.flows.spare import is_report, same_file, spare_inputs
 from scalesync.ledger.report import Failure, JobRow
 from scalesync.ledger.store import SqliteLedger
 from scalesync.model import BadRecord, RecordState, SourceRecord
+from scalesync.records.about import written_out
 from scalesync.records.jsonvalue import as_text, dumps
 
 TOLD = frozenset({"unique_id", "file", "line", "reason", "task_id"})  # in every line of a file of reasons
@@ -202,12 +203,12 @@ class Search:
             at = where(path, place.line)
             if at not in wanted or (path, place.line) in self._taken:
                 continue
-            handle, content = _sight(plan, place)
-            queue = queues.get((at, handle))
-            if not queue or (queue[0].repeat and queue[0].content == content):
+            sights = _sights(plan, place)
+            found = [queue for handle, _ in sights if (queue := queues.get((at, handle)))]
+            if not found or (found[0][0].repeat and any(found[0][0].content == content for _, content in sights)):
                 continue
             self._taken.add((path, place.line))
-            yield from self._told(place, queue.popleft())
+            yield from self._told(place, found[0].popleft())
         self._missing = [failure for queue in queues.values() for failure in queue]
 
     def _places(self, plan: ImportPlan) -> Iterator[tuple[str, SourceRecord | BadRecord]]:
@@ -233,15 +234,17 @@ def _handle(failure: Failure) -> Hashable:
     return (failure.raw or "", failure_group(failure)) if failure.unique_id is None else failure.unique_id
 
 
-def _sight(plan: ImportPlan, place: SourceRecord | BadRecord) -> tuple[Hashable, bytes]:
-    """The handle of a place as it reads now, and the content where it is a record."""
+def _sights(plan: ImportPlan, place: SourceRecord | BadRecord) -> list[tuple[Hashable, bytes]]:
+    """The handle of a place as it reads now, and the content where it is a record; then those of an older version."""
     if isinstance(place, BadRecord):
-        return (place.raw[:RAW_LIMIT], _invalid(place.reason)), b""
+        return [((place.raw[:RAW_LIMIT], _invalid(place.reason)), b"")]
     try:
         record = plan.builder.build(place, 0)
     except RecordError as error:
-        return (as_text(place.value)[:RAW_LIMIT], _invalid(str(error))), b""
-    return record.key, record.content
+        raw = as_text(written_out(place.value, place.about))[:RAW_LIMIT]
+        return [((raw, _invalid(str(error))), b"")]
+    former = record.former
+    return [(record.key, record.content), *([(former.key or record.key, former.content)] if former else ())]
 
 
 def _invalid(reason: str) -> str:
@@ -253,7 +256,8 @@ def _text(place: SourceRecord | BadRecord) -> bytes | None:
     if isinstance(place, BadRecord):
         short = len(place.raw) < RAW_LIMIT
         return place.raw.encode("utf-8", "replace") if place.whole is None and short else place.whole
+    value = written_out(place.value, place.about)
     try:
-        return dumps(place.value)
+        return dumps(value)
     except ValueError:
-        return as_text(place.value).encode()
+        return as_text(value).encode()

@@ -64,8 +64,8 @@ async def guard_spending(
         return
     if "-" in plan.options.sources:
         raise ConfigError("a live key, standard input and no terminal: add --yes, or --max-new 1000 at most")
-    preparer = Preparer(plan.builder, None, plan.options.limit)
     peek = ledger.peeker(settings.target)
+    preparer = Preparer(plan.builder, None, plan.options.limit, look=peek)
     new = 0
     for number, source in enumerate(plan.sources, start=1):
         async for block in read_blocks(source.blocks()):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from scalesync.errors import RecordError
 from scalesync.flows.threads import in_daemon
 from scalesync.model import Aside, BadRecord, Block, Outgoing, RecordState, RowState
+from scalesync.records.about import written_out
 from scalesync.records.blocks import Blocks
 from scalesync.records.body import BodyBuilder
 from scalesync.records.jsonvalue import as_text
@@ -38,14 +39,18 @@ class Preparer:
     """Turns blocks into prepared ones and remembers which keys this reading has met.
 
     peek: what the ledger knows of keys; asked only about apparent repeats, since the memory holds fingerprints. None
-    where nothing is written on the way: then what looks like a repeat counts as one.
+    where nothing is written on the way: then what looks like a repeat counts as one. look: the same, to recognise
+    records of older versions; `peek` where it is not given.
     """
 
-    def __init__(self, builder: BodyBuilder, peek: Peek | None, limit: int | None = None) -> None:
+    def __init__(
+        self, builder: BodyBuilder, peek: Peek | None, limit: int | None = None, *, look: Peek | None = None
+    ) -> None:
         self.seen = SeenTable()
         self.taken = 0
         self._builder = builder
         self._peek = peek
+        self._look = look or peek
         self._limit = limit
 
     @property
@@ -57,6 +62,22 @@ class Preparer:
         """Sort one block of a source."""
         prepared = Prepared()
         repeats: list[tuple[Outgoing, Sight]] = []
+        for record, content in await self._built(source, block, prepared):
+            sighting = self.seen.add(record.key, content)
+            if sighting is Sight.OTHER and record.former is not None:
+                sighting = self.seen.add(record.key, record.former.content)
+            if sighting is Sight.NEW:
+                prepared.records.append(record)
+            else:
+                repeats.append((record, sighting))
+        if repeats:
+            await self._sort_repeats(prepared, repeats)
+        return prepared
+
+    async def _built(self, source: int, block: Block, prepared: Prepared) -> list[tuple[Outgoing, bytes]]:
+        """The records of a block with their contents as of now; what cannot be used is put aside in `prepared`."""
+        built: list[tuple[Outgoing, bytes]] = []
+        former = False
         for place in block.records:
             if self.full:
                 break
@@ -68,16 +89,18 @@ class Preparer:
                 record = self._builder.build(place, source)
             except RecordError as error:
                 batch = self._builder.batch_of(place)
-                prepared.asides.append(_invalid(source, place.line, str(error), as_text(place.value), batch))
+                raw = as_text(written_out(place.value, place.about))
+                prepared.asides.append(_invalid(source, place.line, str(error), raw, batch))
                 continue
-            sighting = self.seen.add(record.key, record.content)
-            if sighting is Sight.NEW:
-                prepared.records.append(record)
-            else:
-                repeats.append((record, sighting))
-        if repeats:
-            await self._sort_repeats(prepared, repeats)
-        return prepared
+            former = former or record.former is not None
+            built.append((record, record.content))
+        if former and self._look is not None:
+            old = [record for record, _ in built if record.former is not None]
+            keys = [key for record in old for key in (record.key, record.former and record.former.key) if key]
+            known = await self._look(keys)
+            for record in old:
+                self._builder.known_as(record, known)
+        return built
 
     async def _sort_repeats(self, prepared: Prepared, repeats: Sequence[tuple[Outgoing, Sight]]) -> None:
         here = {record.key for record in prepared.records}

@@ -122,7 +122,7 @@ class Recorder:
 
     async def go(self, numbers: Sequence[int]) -> None:
         """Read the sources. numbers: their splits."""
-        preparer = Preparer(self._plan.builder, None)
+        preparer = Preparer(self._plan.builder, None, look=self._job.peek)
         splits = self._plan.splits()
         for number, source, (_, facts) in zip(numbers, self._plan.sources, splits, strict=True):
             waiting: list[Outgoing] = []

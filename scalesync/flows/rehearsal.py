@@ -94,7 +94,7 @@ class Rehearsal:
 
     async def read(self) -> None:
         """Read the sources as far as a run would."""
-        preparer = Preparer(self._plan.builder, None, self._plan.options.limit)
+        preparer = Preparer(self._plan.builder, None, self._plan.options.limit, look=self._look)
         for number, source in enumerate(self._plan.sources, start=1):
             async for block in read_blocks(source.blocks()):
                 await self._take(source, await preparer.prepare(number, block))
@@ -102,6 +102,9 @@ class Rehearsal:
                     return
         self.lost = self._unmet["pending"] > 0
         self.counts["gone"] = self._unmet.total()
+
+    async def _look(self, keys: Sequence[str]) -> Mapping[str, tuple[RowState, bytes]]:
+        return {key: (known.state, known.content) for key, known in (await self._lookup(keys)).items()}
 
     async def _take(self, source: SourceFile, prepared: Prepared) -> None:
         records = await self._batches.admit(prepared)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from scalesync.errors import ConfigError, RecordError
-from scalesync.model import JsonObject, Outgoing, SourceRecord
+from scalesync.model import Former, JsonObject, Outgoing, SourceRecord
+from scalesync.records.about import FILE_KEY, of_file, picked, taken_in
 from scalesync.records.expressions import MISSING, Expression, Field
-from scalesync.records.folders import FILE_KEY
-from scalesync.records.identity import content_hash, derived_unique_id
+from scalesync.records.identity import CONTENT_BYTES, content_hash, derived_unique_id
 from scalesync.records.jsonvalue import dumps, kind, strict_loads
 from scalesync.records.template import Template
 
@@ -60,6 +60,7 @@ class BodyBuilder:
         if self._unique_id is not None and not self._unique_id.names:
             raise ConfigError(f'{where} "{expression}" names no column: all records would have the same id')
         names = {*(self._unique_id.names if self._unique_id else ()), *(self._batch.names if self._batch else ())}
+        self._of_file = of_file(names | spec.template.names | set(spec.template.keep or ()))
         self._lends = bool(names & _LENT)
         self._borrows = self._unique_id is not None and not any(map(self._moves, self._unique_id.names))
         self._shapes: dict[tuple[str, ...], int] = {}
@@ -77,34 +78,63 @@ class BodyBuilder:
     def build(self, record: SourceRecord, source: int) -> Outgoing:
         """The create call for one record. Raises RecordError with the reason in one sentence, ConfigError for all."""
         template = self._template
-        value = template.decode(record.value) if template.json_columns else record.value
+        own, about = record.value, record.about
+        if FILE_KEY in own:  # the record's own field, which may be what a folder knew of it
+            own, about = taken_in(own)
+        decoded = template.decode(own) if template.json_columns else own
+        value = self._seen(decoded, about)
         filled = template.fill(value)
-        kept = self._kept(value)
+        kept = self._kept(decoded, value)
         body = merge(filled, kept) if filled else kept
         if self._sets:
             body = merge(body, self._sets)
         project = self._project_of(body, filled, kept)
         batch = self._batch_of(body, filled, kept, self._lend(value, project, None))
+        former = None
         try:
-            content = content_hash(project, self.spec.type, record.value)
-            key = self._key(self._lend(value, project, batch), value, content)
+            derived = content = self._content(project, own, about)
+            if about is not None and own and self._of_file:
+                content = self._content(project, {**own, FILE_KEY: picked(about, self._of_file)}, None)
+            key = self._key(self._lend(value, project, batch), value, derived)
             body["unique_id"] = key
             data = dumps(body)
-            if batch is not None:
-                content += batch.encode()
+            name = b"" if batch is None else batch.encode()
+            if about is not None or FILE_KEY in own:
+                former = self._former(record, project, content, key == derived_unique_id(derived), name)
         except ValueError as error:
             raise RecordError(str(error)) from None
-        return Outgoing(key, content, data, source, record.line, project, batch, self._shape_of(body))
+        content += name
+        return Outgoing(key, content, data, source, record.line, project, batch, self._shape_of(body), former=former)
+
+    def known_as(self, record: Outgoing, known: Mapping[str, tuple[Any, bytes]]) -> None:
+        """Let a record be what the ledger knows it as since an older version. known: content of keys, of `former` too.
+
+        An older version counted where the file of a record stood as part of its content, and so of its derived id.
+        """
+        former = record.former
+        if former is None:
+            return
+        if former.key is not None and former.key in known:
+            end = b'"%s"}' % record.key.encode()
+            assert record.body.endswith(end)  # a derived id is the body's last field
+            record.body = record.body.removesuffix(end) + b'"%s"}' % former.key.encode()
+            record.key = former.key
+        if record.key in known and known[record.key][1][:CONTENT_BYTES] == former.content[:CONTENT_BYTES]:
+            record.content = former.content
 
     def batch_of(self, record: SourceRecord) -> str | None:
         """The batch of a record of which `build` makes nothing; None where that cannot be told either."""
         template = self._template
-        value = template.salvage(record.value)
+        own, about = record.value, record.about
+        if FILE_KEY in own:
+            own, about = taken_in(own)
+        own = template.salvage(own)
+        value = self._seen(own, about)
         body: JsonObject = {}
         try:
             places = {place: template.fill_one(place, value) for place in _PLACES}
             filled = {place: found for place, found in places.items() if found is not MISSING}
-            kept = self._kept(value)
+            kept = self._kept(own, value)
             project = self._project_of(body, filled, kept)
             return self._batch_of(body, filled, kept, self._lend(value, project, None))
         except RecordError:
@@ -118,13 +148,34 @@ class BodyBuilder:
             shape = self._shapes[fields] = len(self._shapes)
         return shape
 
-    def _kept(self, record: JsonObject) -> JsonObject:
-        """The record's own fields for the body, in a new object."""
+    def _seen(self, record: JsonObject, about: JsonObject | None) -> JsonObject:
+        """The record as expressions see it: with what is known of its file, where one of them names it."""
+        return {**record, FILE_KEY: about} if about is not None and self._of_file else record
+
+    def _content(self, project: str | None, own: JsonObject, about: JsonObject | None) -> bytes:
+        """The hash of a record; one that has nothing of its own is the description of its file."""
+        return content_hash(project, self.spec.type, own if own or about is None else {FILE_KEY: about})
+
+    def _former(
+        self, record: SourceRecord, project: str | None, content: bytes, derived: bool, batch: bytes
+    ) -> Former | None:
+        """What an older version made of the record: `_file` was in its content, its size only where it was all."""
+        told = record.about or record.value.get(FILE_KEY)
+        if type(told) is not dict:
+            return None
+        whole = {**record.value, FILE_KEY: told}
+        if len(whole) > 1:
+            whole[FILE_KEY] = {part: value for part, value in told.items() if part != "size"}
+        former = content_hash(project, self.spec.type, whole)
+        if former == content:
+            return None
+        return Former(former + batch, derived_unique_id(former) if derived else None)
+
+    def _kept(self, own: JsonObject, record: JsonObject) -> JsonObject:
+        """The record's own fields for the body, in a new object. record: as expressions see it."""
         if self._keep is None:
-            kept = record.copy()
-            kept.pop(FILE_KEY, None)
-            return kept
-        kept = {}
+            return own.copy()
+        kept: JsonObject = {}
         for wanted in self._keep:
             found = wanted.find(record)
             if found is not MISSING:

@@ -26,15 +26,17 @@ MISSING: Any = _Missing()
 class Expression:
     """A compiled text. fill(record) gives its value; MISSING when all of it is one optional, absent field.
 
-    names: the fields it mentions. Constant texts have none. Raises ConfigError for braces that do not match.
+    names: the fields it mentions; required: those that a record must have. Constant texts have none.
+    Raises ConfigError for braces that do not match.
     """
 
-    __slots__ = ("fill", "names", "text")
+    __slots__ = ("fill", "names", "required", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
         parts = _parse(text)
         self.names = tuple(part.name for part in parts if isinstance(part, Field))
+        self.required = tuple(part.name for part in parts if isinstance(part, Field) and not part.optional)
         self.fill: Fill
         if len(parts) == 1 and isinstance(parts[0], Field):
             self.fill = parts[0].value

@@ -6,15 +6,13 @@ import hashlib
 import os
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 
 from scalesync.errors import SourceError
-from scalesync.model import BadRecord, JsonObject, SourceRecord
+from scalesync.model import BadRecord, SourceRecord
+from scalesync.records.about import describe
 from scalesync.records.bytestream import Progress
-from scalesync.records.detect import is_packed, suffix_format
+from scalesync.records.detect import suffix_format
 from scalesync.records.jsonlines import Item
-
-FILE_KEY = "_file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +85,7 @@ def look(folder: str, every: bool) -> Listing:
 
 
 def read_folder(folder: str, every: bool, read_json: ReadJson, progress: Progress) -> Generator[Item, None, None]:
-    """One record per file, JSON files as their content, all with `_file`; `line` counts them from 1."""
+    """One record per file, JSON files as their content, all with `about`; `line` counts them from 1."""
     line = 0
     for entry in walk(folder):
         if carries_records(entry, every):
@@ -111,7 +109,7 @@ def _records(entry: Entry, read_json: ReadJson, progress: Progress) -> Iterator[
     about = describe(entry.inside, size)
     if suffix_format(entry.inside) != "json":
         progress.consumed += size
-        yield SourceRecord(0, {FILE_KEY: about})
+        yield SourceRecord(0, {}, about)
         return
     if not size:
         yield BadRecord(0, f"file {entry.inside}: is empty", "")
@@ -119,17 +117,10 @@ def _records(entry: Entry, read_json: ReadJson, progress: Progress) -> Iterator[
     try:
         for item in read_json(entry, progress):
             if isinstance(item, SourceRecord):
-                yield SourceRecord(0, {**item.value, FILE_KEY: about})
+                yield SourceRecord(0, item.value, about)
             else:
                 yield replace(item, line=0, reason=f"file {entry.inside}, element {item.line}: {item.reason}")
     except SourceError as error:
         yield BadRecord(0, f"file {error}", "")
     except OSError as error:
         yield BadRecord(0, f"file {entry.inside}: {error.strerror}", "")
-
-
-def describe(inside: str, size: int) -> JsonObject:
-    """What a record knows of its file; the stem is the name without its last extension and packing."""
-    name = PurePosixPath(inside).name
-    bare = name.rpartition(".")[0] if is_packed(name) else name
-    return {"name": name, "stem": PurePosixPath(bare).stem, "path": inside, "size": size}

@@ -10,7 +10,6 @@ from typing import Any
 import orjson
 
 from scalesync.model import JsonObject
-from scalesync.records.folders import FILE_KEY
 from scalesync.records.jsonvalue import check_depth, slow_dumps
 from scalesync.signatures import unsigned
 
@@ -57,12 +56,8 @@ def _whole_numbers(value: Any) -> Any:
 def content_hash(project: str | None, type: str, record: JsonObject) -> bytes:
     """16 bytes that stand for a source record in a project, signatures of URLs left out.
 
-    The size of a file whose content the record holds is left out too: white space is no change.
     Raises ValueError when the record is nested too deep.
     """
-    if FILE_KEY in record and len(record) > 1 and isinstance(record[FILE_KEY], dict):
-        about = {key: inner for key, inner in record[FILE_KEY].items() if key != "size"}
-        record = {**record, FILE_KEY: about}
     data = canonical(record)
     if b"?" in data and _SIGNED.search(data):
         data = canonical(unsigned(record))

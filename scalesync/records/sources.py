@@ -152,7 +152,11 @@ def _open_folder(folder: str, options: ReadOptions) -> Iterator[SourceFile]:
 
 
 def _read_json(options: ReadOptions, entry: Entry, progress: Progress) -> Iterator[Item]:
-    yield from reader_for(partial(_binary, entry.path), entry.inside, options, None).read(progress)
+    inner = Progress()  # the file's own: a reader begins where its progress says, which other files moved on
+    consumed, weight = progress.consumed, progress.weight
+    for item in reader_for(partial(_binary, entry.path), entry.inside, options, None).read(inner):
+        progress.consumed, progress.weight = consumed + inner.consumed, weight + inner.weight
+        yield item
 
 
 def _open_pipe(replay: Replay, name: str, options: ReadOptions) -> SourceFile:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterator
 from datetime import date, datetime, time
 from hashlib import blake2b
 from math import isfinite
@@ -24,9 +25,10 @@ class Template:
     """A compiled template. keep: fields that go into the body as they are, None for all.
 
     json_columns: columns whose cells hold JSON. unique_id: the expression under task.unique_id, if any.
+    names: the fields that its other placeholders mention; required: those that a record must have.
     """
 
-    __slots__ = ("_columns", "_constant", "_fill", "_mapping", "json_columns", "keep", "unique_id")
+    __slots__ = ("_columns", "_constant", "_fill", "_mapping", "json_columns", "keep", "names", "required", "unique_id")
     EMPTY: ClassVar[Template]
 
     def __init__(self, task: JsonObject, keep: tuple[str, ...] | None, json_columns: tuple[str, ...]) -> None:
@@ -39,6 +41,9 @@ class Template:
         self.json_columns = json_columns
         fields = dict(task)
         self.unique_id: str | None = _own_id(fields)
+        expressions = list(_expressions(fields))
+        self.names = frozenset(name for one in expressions for name in one.names)
+        self.required = frozenset(name for one in expressions for name in one.required)
         self._columns = [(name, name.split(".")) for name in json_columns]
         fill = _compile(fields)
         self._fill: Fill | None = fill
@@ -129,6 +134,15 @@ class Template:
             return self._constant
         filled: JsonObject = self._fill(record)
         return filled
+
+
+def _expressions(value: Any) -> Iterator[Expression]:
+    """The texts with placeholders in a value, however deep."""
+    if type(value) is str:
+        yield Expression(value)
+    elif type(value) in (dict, list):
+        for inner in value.values() if type(value) is dict else value:
+            yield from _expressions(inner)
 
 
 def _compile(value: Any) -> Fill | None:

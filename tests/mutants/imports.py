@@ -296,4 +296,16 @@ IMPORT_MUTANTS = (
         ),
         (f"{FAULTS}/test_promises.py", f"{FLOWS}/test_import_again.py"),
     ),
+    Mutant(
+        "files of a folder share how far one of them was read",
+        "nothing is lost",
+        (Edit("scalesync/records/sources.py", "    inner = Progress()  #", "    inner = progress  #"),),
+        ("tests/unit/test_records_containers.py",),
+    ),
+    Mutant(
+        "a row of an older version is not recognised",
+        "exactly once",
+        (Edit("scalesync/records/body.py", "if former.key is not None and former.key in known:", "if False:"),),
+        ("tests/unit/test_records_about.py", f"{FLOWS}/test_import_folders.py"),
+    ),
 )

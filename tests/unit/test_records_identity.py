@@ -146,9 +146,3 @@ def test_hashes_never_change_between_versions() -> None:
     """Rows in ledgers carry them: a change here would pay for every derived task again."""
     content = content_hash("cats", "categorization", {"text": "h\u00e9llo?", "n": 10.0, "u": f"{BASE}?v=1"})
     assert derived_unique_id(content) == "ef953d3de710344f8a2f10f12189a342"
-
-
-def test_size_of_a_file_counts_only_when_it_is_all_there_is() -> None:
-    small, large = ({"name": "a", "path": "x/a", "size": size} for size in (1, 2))
-    assert content_hash("p", "t", {"_file": small}) != content_hash("p", "t", {"_file": large})
-    assert content_hash("p", "t", {"_file": small, "n": 1}) == content_hash("p", "t", {"_file": large, "n": 1})

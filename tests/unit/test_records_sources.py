@@ -304,8 +304,9 @@ def test_a_folder_of_files(tmp_path: Path) -> None:
     assert bad[1].startswith("file 03.json, element 1: ")
     assert "04.json: is a PNG image" in bad[2]
     assert bad[3] == "file 05.json: is empty"
-    assert found[-1].value == {"_file": {"name": "b.ply.gz", "stem": "b", "path": "deep/b.ply.gz", "size": len(PNG)}}
-    assert found[0].value["_file"] == {"name": "01.json", "stem": "01", "path": "01.json", "size": 8}
+    about = {"name": "b.ply.gz", "stem": "b", "path": "deep/b.ply.gz", "size": len(PNG)}
+    assert found[-1][1:] == ({}, about)
+    assert found[0][1:] == ({"n": 1}, {"name": "01.json", "stem": "01", "path": "01.json", "size": 8})
     before = described.fingerprint()
     (folder / "07.json").write_text("{}")
     assert opened(folder)[-1].fingerprint() != before

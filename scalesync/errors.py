@@ -20,6 +20,7 @@
         +-- Throttled                429: wait, then send again
         +-- Unavailable              certainly not processed (no connection): send again
         +-- OutcomeUnknown           sent, no trustworthy reply: look up before anything else
+        |   +-- NotTheApi            something else answered: a redirect, a web page
         +-- Refused                  definite no for this call (400, 404, 409, 422)
         +-- NotAllowed               401, 402, 403
 
@@ -111,23 +112,21 @@ class RecordError(ScalesyncError):
 class RemoteError(ScalesyncError):
     """One call to the platform failed.
 
-    status: HTTP status, None without a reply. op: the call in words ("create task").
+    status: HTTP status, None without a reply. op: the call in words ("create task"). retry_after_s: seconds that the
+    platform asked to wait, None when it did not say.
     """
 
-    def __init__(self, message: str, *, op: str = "", status: int | None = None) -> None:
+    def __init__(
+        self, message: str, *, op: str = "", status: int | None = None, retry_after_s: float | None = None
+    ) -> None:
         super().__init__(message)
         self.op = op
         self.status = status
+        self.retry_after_s = retry_after_s
 
 
 class Throttled(RemoteError):
-    """Answered 429. retry_after_s: seconds the platform asked for, None when it did not say."""
-
-    def __init__(
-        self, message: str, *, op: str = "", status: int | None = 429, retry_after_s: float | None = None
-    ) -> None:
-        super().__init__(message, op=op, status=status)
-        self.retry_after_s = retry_after_s
+    """Answered 429, or with a wait that the platform asked for: not processed."""
 
 
 class Unavailable(RemoteError):
@@ -136,6 +135,10 @@ class Unavailable(RemoteError):
 
 class OutcomeUnknown(RemoteError):
     """The request may have been processed: timeout, reset, 5xx, or a body cut short."""
+
+
+class NotTheApi(OutcomeUnknown):
+    """Something else than the API answered: a redirect, a web page, nothing. The sentence says what and from where."""
 
 
 class Refused(RemoteError):

@@ -135,6 +135,7 @@ class OutcomeKind(Enum):
 class Outcome(NamedTuple):
     """The answer for one record. ref: the platform's id, of the other task when TAKEN.
 
+    retry_after_s: seconds that the platform asked to wait. astray: something else than the platform answered.
     A platform that answers with a command to poll reports UNKNOWN with `ticket` set; settling finds it.
     """
 
@@ -144,6 +145,7 @@ class Outcome(NamedTuple):
     message: str = ""
     retry_after_s: float | None = None
     ticket: str | None = None
+    astray: bool = False
 
 
 class Presence(Enum):

@@ -10,7 +10,16 @@ from typing import Generic, TypeVar
 import anyio
 
 from scalesync.engine.retry import RetryPolicy, backoff_s
-from scalesync.errors import BudgetUsed, KeyRefused, NotAllowed, OutcomeUnknown, Throttled, Unavailable
+from scalesync.errors import (
+    BudgetUsed,
+    ConfigError,
+    KeyRefused,
+    NotAllowed,
+    NotTheApi,
+    OutcomeUnknown,
+    Throttled,
+    Unavailable,
+)
 
 T = TypeVar("T")
 FIRST_PATIENCE_S = 15.0
@@ -52,8 +61,11 @@ class Caller:
         self._reached = False
 
     async def __call__(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Raises Refused as it comes, KeyRefused after a second refusal, BudgetUsed when patience is over."""
-        attempt, denied, since = 0, 0, None
+        """Raises Refused as it comes, KeyRefused after a second refusal, BudgetUsed when patience is over.
+
+        Raises ConfigError when, before the platform ever answered, something else than its API did, twice in a row.
+        """
+        attempt, denied, strays, since = 0, 0, 0, None
         while True:
             try:
                 result = await call()
@@ -66,6 +78,12 @@ class Caller:
                         " correct the key and run the same command"
                     ) from error
             except (Throttled, Unavailable, OutcomeUnknown) as error:
+                strays = strays + 1 if isinstance(error, NotTheApi) and not self._reached else 0
+                if strays > 1:
+                    raise ConfigError(str(error)) from error
+                if strays:  # one may be a slip; the second, at once, tells
+                    self.retries += 1
+                    continue
                 now = time.monotonic()
                 since = now if since is None else since
                 attempt += 1

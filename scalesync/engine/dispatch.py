@@ -24,11 +24,13 @@ from scalesync.engine.outbox import Outbox
 from scalesync.engine.retry import RetryPolicy, backoff_s
 from scalesync.engine.settler import Resolve, Settler
 from scalesync.engine.work import Doubt, WorkQueue
-from scalesync.errors import AllRefused, BudgetUsed, KeyRefused, ScalesyncError
+from scalesync.errors import AllRefused, BudgetUsed, KeyRefused, ScalesyncError, StopRun
 from scalesync.model import Outcome, OutcomeKind, Outgoing, RequestClass, RowState, Settled
 from scalesync.ports import Pacing, Platform
 
 _CREATE = RequestClass.CREATE
+# Creates that something else than the platform answered, and none that it took: none will get through.
+STRAYS = 3
 # The platform took the record, or had taken it before: not everything is refused.
 _ACCEPTED = frozenset({RowState.CREATED, RowState.ADOPTED, RowState.CONFLICT})
 
@@ -83,6 +85,7 @@ class Dispatcher:
         self._sending: dict[str, Outgoing] = {}
         self._rng = random.Random()
         self._trouble_since: float | None = None
+        self._strays = 0
 
     # --- feeding and ending --------------------------------------------------------------------
 
@@ -214,10 +217,24 @@ class Dispatcher:
                 record.unclear += 1
                 self.trouble(outcome.message)
                 self.queue.doubt(Doubt(record, message=outcome.message), self.delay_s(record.unclear))
+                if outcome.astray:
+                    self._astray(outcome)
             case _:
                 # Throttled, or no connection: certainly not processed.
                 self.trouble(outcome.message)
                 self.queue.later(record, self.delay_s(min(record.attempts, 5)))
+
+    def _astray(self, outcome: Outcome) -> None:
+        """A redirect or a web page: waiting helps where the platform took something before, and else nothing does."""
+        self._strays += 1
+        tally = self.tally
+        if self._strays >= STRAYS and tally.settled == tally.exhausted and not self._guard.is_open:
+            self.stop(
+                StopRun(
+                    f"none of the first {self._strays} create calls got to the platform: {outcome.message};"
+                    " then run the same command"
+                )
+            )
 
     def _refused(self, record: Outgoing, outcome: Outcome) -> None:
         self._release(self._guard.refused((record, outcome), outcome.message, record.key))

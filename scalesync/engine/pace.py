@@ -24,7 +24,8 @@ from scalesync.model import OutcomeKind, RequestClass
 
 # Successes are handed to the pacer in groups: one new state each would cost more than the request's pacing.
 GROUP_S = 0.01
-HOLD_JITTER = 0.1
+# Several programs that were told the same should not come back at the same moment; none sleeps minutes for that.
+HOLD_JITTER, HOLD_JITTER_MAX_S = 0.1, 3.0
 # A learned rate is kept in short windows: long ones would fall silent after a cut, for what was sent before it.
 LEARNED_WINDOW_S = 0.25
 # Growth in smaller steps than this is not worth setting the limiter anew.
@@ -141,6 +142,7 @@ class Pace:
             limits = Limits(max_rate, max_width, width, fixed=not auto, eager=request in EAGER)
             self._lanes[request] = _Lane(cap, limits, clock, (memory or {}).get(request))
         self._answered_at = -math.inf
+        self._held_s, self._held_until = 0.0, -math.inf
         self.in_flight = 0
         self.peak_in_flight = 0
 
@@ -210,9 +212,28 @@ class Pace:
             lane.limiter.set_rate(lane.window(decision.rate))
         if decision.hold_until > lane.hold:
             lane.hold = decision.hold_until
-            # Several programs that were told the same should not come back at the same moment.
-            spread = 1 + self._rng.uniform(0.0, HOLD_JITTER)
-            lane.limiter.hold_until(now + (decision.hold_until - now) * spread)
+            self._hold(lane, decision.hold_until, now)
+
+    def hold(self, request: RequestClass, seconds: float) -> None:
+        """Let nothing of this class out for so long: the server asked for it, whatever its reason."""
+        now = self._clock()
+        asked_until = now + seconds
+        if asked_until > self._held_until:
+            self._held_s += asked_until - max(now, self._held_until)
+            self._held_until = asked_until
+        lane = self._lanes[request]
+        if asked_until > lane.hold:
+            lane.hold = asked_until
+            self._hold(lane, asked_until, now)
+
+    def _hold(self, lane: _Lane, until: float, now: float) -> None:
+        jitter_s = min(HOLD_JITTER * (until - now), HOLD_JITTER_MAX_S)
+        lane.limiter.hold_until(until + self._rng.uniform(0.0, max(0.0, jitter_s)))
+
+    @property
+    def held_s(self) -> float:
+        """Seconds so far in which the server had asked to wait, whichever class it asked."""
+        return self._held_s - max(0.0, self._held_until - self._clock())
 
     def width(self, request: RequestClass) -> int:
         """Requests of this class that may be in flight now."""

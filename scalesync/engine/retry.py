@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 
 BASE_S = 0.5
 CAP_S = 30.0
@@ -37,29 +35,3 @@ class RetryPolicy:
     def wait_s(self, attempt: int, rng: random.Random) -> float:
         """`backoff_s` within this policy."""
         return backoff_s(attempt, base_s=self.base_s, cap_s=self.cap_s, rng=rng)
-
-
-def parse_retry_after(value: str | None, now_epoch_s: float) -> float | None:
-    """Seconds to wait from a Retry-After header: a number of seconds or an HTTP date.
-
-    now_epoch_s: the server's time, for dates. Times past are 0. None without a header or for nonsense.
-    Source: RFC 9110, section 10.2.3; fractions of a second are read although it does not allow them.
-    """
-    text = (value or "").strip()
-    if not text:
-        return None
-    try:
-        seconds = float(text)
-    except ValueError:
-        return _until_date(text, now_epoch_s)
-    return max(0.0, seconds) if math.isfinite(seconds) else None
-
-
-def _until_date(text: str, now_epoch_s: float) -> float | None:
-    try:
-        when = parsedate_to_datetime(text)
-        if when.tzinfo is None:
-            when = when.replace(tzinfo=UTC)
-        return max(0.0, when.timestamp() - now_epoch_s)
-    except (ValueError, OverflowError):
-        return None

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 from scalesync.engine.handover import Handovers
 from scalesync.engine.pace import Pace, Signal
 from scalesync.engine.quota_pool import QuotaPool
-from scalesync.engine.retry import parse_retry_after
 from scalesync.errors import Unavailable
 from scalesync.model import RequestClass
 
@@ -25,14 +21,12 @@ class StopGate:
         pace: Pace,
         handovers: Handovers,
         shown: RequestClass = RequestClass.CREATE,
-        now: Callable[[], float] = time.time,
         quota: QuotaPool | None = None,
     ) -> None:
         self.closed = False
         self._pace = pace
         self._handovers = handovers
         self._shown = shown
-        self._now = now
         self._quota = quota
 
     def admit_now(self, cls: RequestClass) -> bool:
@@ -75,14 +69,22 @@ class StopGate:
         if self.closed:
             raise Unavailable("the run is stopping")
 
-    def answered(self, cls: RequestClass, status: int, latency_s: float, retry_after: str | None) -> None:
-        """Feed the controller: 429 asks to slow down, 5xx and 408 tell of trouble."""
+    def answered(self, cls: RequestClass, status: int, latency_s: float, retry_after_s: float | None) -> None:
+        """Feed the controller: 429 asks to slow down; 5xx, 408 and redirects, which no API gives, tell of trouble.
+
+        A wait that the server asked for is kept, whatever the status.
+        """
+        if status < 300:
+            self._pace.report(cls, Signal.OK, latency_s)
+            return
         if status == 429:
-            self._pace.report(cls, Signal.THROTTLED, latency_s, parse_retry_after(retry_after, self._now()))
-        elif status >= 500 or status == 408:
+            self._pace.report(cls, Signal.THROTTLED, latency_s, retry_after_s)
+        elif status >= 500 or status == 408 or (status < 400 and cls is not RequestClass.FILES):
             self._pace.report(cls, Signal.TROUBLE, latency_s)
         else:
             self._pace.report(cls, Signal.OK, latency_s)
+        if retry_after_s is not None:
+            self._pace.hold(cls, retry_after_s)
 
     def unanswered(self, cls: RequestClass, latency_s: float) -> None:
         """No reply came, or no connection."""

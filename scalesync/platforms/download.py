@@ -17,7 +17,7 @@ from yarl import URL
 from scalesync.config import is_loopback
 from scalesync.errors import ConfigError, OutcomeUnknown, Refused, RemoteError
 from scalesync.model import RequestClass
-from scalesync.platforms.exchange import USER_AGENT, Deadlines, Gate
+from scalesync.platforms.exchange import HEADER_BYTES, USER_AGENT, Deadlines, Gate, asked_wait_s
 from scalesync.platforms.network import proxy_for, shown, tls_context, translate
 from scalesync.platforms.partial import CHUNK_BYTES, Partial, Stored
 from scalesync.platforms.session import AttemptClock, handover_trace
@@ -62,6 +62,8 @@ class Downloader:
             headers={"User-Agent": USER_AGENT},
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,  # lengths, ranges and digests are of the bytes as sent
+            max_line_size=HEADER_BYTES,
+            max_field_size=HEADER_BYTES,
         )
         return self
 
@@ -112,8 +114,8 @@ class Downloader:
             )
             connect_s = self._deadlines.connect if self._gate.counts_handovers else None
             async with clock.start(connect_s), request as response:
-                retry_after = response.headers.get("Retry-After")
-                self._gate.answered(FILES, response.status, time.monotonic() - started, retry_after)
+                asked_s = asked_wait_s(response.status, response.headers, time.time())
+                self._gate.answered(FILES, response.status, time.monotonic() - started, asked_s)
                 if response.status in REDIRECTS:
                     return self._onward(url, response.headers.get("Location", ""))
                 _check(response.status, where)

@@ -10,8 +10,14 @@ from yarl import URL
 
 from scalesync.errors import OutcomeUnknown, Refused
 from scalesync.model import RequestClass
+from scalesync.times import http_date_s, parse_retry_after
 
 USER_AGENT = "scalesync/0.1.0"
+# The longest header, or status line, that is read: as urllib3 and so the official SDK allow. aiohttp's own bound of
+# 8,190 bytes is below what cookies and content security policies of company proxies take.
+HEADER_BYTES = 64 * 1024
+# Statuses below 500 with which a server may ask for a wait: what it did not look at, had no room for, or was too much.
+MAY_ASK = frozenset({408, 413, 425, 429})
 
 
 class Gate(Protocol):
@@ -33,8 +39,8 @@ class Gate(Protocol):
     async def handover(self, cls: RequestClass) -> None:
         """The connection is there, the request goes out as soon as this returns."""
 
-    def answered(self, cls: RequestClass, status: int, latency_s: float, retry_after: str | None) -> None:
-        """An attempt was answered."""
+    def answered(self, cls: RequestClass, status: int, latency_s: float, retry_after_s: float | None) -> None:
+        """An attempt was answered. retry_after_s: seconds until the next one, where the server asked for a wait."""
 
     def unanswered(self, cls: RequestClass, latency_s: float) -> None:
         """An attempt timed out, was reset, or found no connection."""
@@ -73,6 +79,20 @@ class Exchange(Protocol):
 
     async def __call__(self, cls: RequestClass, method: str, url: URL, body: bytes | None) -> Answer:
         """Make the attempt. Raises Refused or OutcomeUnknown for a body larger than can be held."""
+
+
+def asked_wait_s(status: int, headers: Mapping[str, str], now_s: float) -> float | None:
+    """Seconds that an answer asks to wait before the next attempt, None when it names none.
+
+    now_s: the time of its sender, seconds since the epoch, where its own Date does not tell: dates count from there.
+    """
+    if status not in MAY_ASK and status < 500:
+        return None
+    value = headers.get("Retry-After")
+    if value is None:
+        return None
+    sent_s = http_date_s(headers.get("Date"))
+    return parse_retry_after(value, now_s if sent_s is None else sent_s)
 
 
 def too_large(cls: RequestClass, status: int, most: int) -> Exception:

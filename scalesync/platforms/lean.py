@@ -24,7 +24,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from scalesync.model import RequestClass
-from scalesync.platforms.exchange import Answer, Deadlines, Gate, too_large
+from scalesync.platforms.exchange import HEADER_BYTES, Answer, Deadlines, Gate, too_large
 from scalesync.platforms.sweep import Sweep
 
 # From the first to below the last: the releases that the contract and fault suites were run on.
@@ -203,7 +203,9 @@ class LeanExchange:
         except TimeoutError:
             raise aiohttp.ConnectionTimeoutError from None
         line = _Line(connection, self._deadlines)
-        line.protocol.set_response_params(read_until_eof=True, auto_decompress=True)
+        line.protocol.set_response_params(
+            read_until_eof=True, auto_decompress=True, max_line_size=HEADER_BYTES, max_field_size=HEADER_BYTES
+        )
         return line
 
     def _head(self, url: URL) -> tuple[ClientRequest, bytes]:

@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import aiohttp
+from aiohttp.http_exceptions import LineTooLong
 
 from scalesync.config import is_loopback
-from scalesync.errors import ConfigError, OutcomeUnknown, Unavailable
+from scalesync.errors import ConfigError, NotTheApi, OutcomeUnknown, Unavailable
+from scalesync.platforms.exchange import HEADER_BYTES
 
 HOSTNAME_MISMATCH = 62  # OpenSSL: X509_V_ERR_HOSTNAME_MISMATCH
 SPARE_FILES = 64  # ledger, sources, files being written, the loop itself
@@ -122,6 +124,12 @@ def translate(error: Exception, op: str, url: str, proxy: str | None = None) -> 
         return Unavailable(f"cannot reach {host}: {_cause(error)}", op=op)
     if isinstance(error, asyncio.TimeoutError):
         return OutcomeUnknown(f"{host} did not answer in time", op=op)
+    if is_long_header(error):
+        return NotTheApi(
+            f"{host} answers with a header of more than {HEADER_BYTES // 1024} KB, which is too long to read;"
+            " ask whoever runs it, or the proxy before it, what sends that",
+            op=op,
+        )
     return OutcomeUnknown(f"{host} broke the connection ({type(error).__name__})", op=op)
 
 
@@ -130,6 +138,14 @@ def is_setting(error: Exception) -> bool:
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return error.status not in GATEWAY_TROUBLE
     return isinstance(error, aiohttp.ClientConnectorCertificateError)
+
+
+def is_long_header(error: Exception) -> bool:
+    """Whether an answer was given up because of a header of more than HEADER_BYTES, as the parser said underneath."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, LineTooLong):
+        cause = cause.__cause__ or cause.__context__
+    return cause is not None
 
 
 def proxy_refusal(status: int, proxy: str | None) -> str:

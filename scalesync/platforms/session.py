@@ -13,7 +13,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from scalesync.model import RequestClass
-from scalesync.platforms.exchange import Answer, Deadlines, Gate, too_large
+from scalesync.platforms.exchange import HEADER_BYTES, Answer, Deadlines, Gate, too_large
 from scalesync.platforms.sweep import Sweep
 
 JSON_BODY = CIMultiDict({"Content-Type": "application/json"})
@@ -122,6 +122,8 @@ class SessionExchange:
             headers=headers,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=True,
+            max_line_size=HEADER_BYTES,
+            max_field_size=HEADER_BYTES,
         )
 
     async def __aenter__(self) -> Self:

@@ -6,7 +6,6 @@ out (`Exchange`): the lean one takes small POSTs where it is proven, ClientSessi
 
 from __future__ import annotations
 
-import email.utils
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +21,7 @@ from yarl import URL
 from scalesync.errors import ConfigError, Unavailable
 from scalesync.masking import mask_of
 from scalesync.model import RequestClass
-from scalesync.platforms.exchange import USER_AGENT, Deadlines, Gate
+from scalesync.platforms.exchange import USER_AGENT, Deadlines, Gate, asked_wait_s
 from scalesync.platforms.lean import LeanExchange, is_proven
 from scalesync.platforms.network import (
     is_setting,
@@ -33,6 +32,7 @@ from scalesync.platforms.network import (
     transport_wanted,
 )
 from scalesync.platforms.session import SessionExchange
+from scalesync.times import http_date_s
 
 DATE = istr("Date")  # folded once: it is looked up in every reply
 MAX_REPLY_BYTES = 1024**3  # after decompression: a bomb ends in words, a page of the largest tasks fits
@@ -44,20 +44,28 @@ class Reply(NamedTuple):
     """An answered request. body: the whole of it, decompressed.
 
     hide: takes our credentials out of a text of it. An error may repeat what was sent, and errors are kept.
+    where: the API root that was asked. retry_after_s: seconds that it asks to wait, None when it names none.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     hide: Callable[[str], str] = str
+    where: str = ""
+    retry_after_s: float | None = None
 
 
 @dataclass(slots=True)
 class Counters:
-    """Attempts handed to the network by this process, by class, and answers that asked to slow down."""
+    """Attempts handed to the network by this process, by class, and how they went.
+
+    ended: those that are over, however they went. throttled: answers of 429. server_errors: of 500 and above.
+    """
 
     attempts: dict[RequestClass, int] = field(default_factory=lambda: dict.fromkeys(RequestClass, 0))
+    ended: int = 0
     throttled: int = 0
+    server_errors: int = 0
 
     @property
     def requests(self) -> int:
@@ -163,14 +171,22 @@ class Transport:
             self._gate.unanswered(cls, time.monotonic() - started)
             raise self._in_words(error, f"{method} {path}") from error
         finally:
+            self.counters.ended += 1
             self._gate.leave()
         status, headers, data = answer
-        self._note(cls, status, headers, time.monotonic() - started)
+        latency_s = time.monotonic() - started
+        asked_s = None
+        if status < 300 and data[:1] != b"<":
+            self._gate.answered(cls, status, latency_s, None)
+            self._answered = True
+        else:
+            asked_s = self._odd(cls, status, headers, latency_s)
+        self._note_time(headers)
         if status == 407 and self._proxy is not None:
             kind = Unavailable if self._answered else ConfigError
             raise kind(proxy_refusal(407, self._proxy))
-        self._answered = True
-        return Reply(status, headers, data, self._mask)
+        self._answered = self._answered or status >= 400
+        return Reply(status, headers, data, self._mask, self._base, asked_s)
 
     def _url(self, path: str, query: Query) -> URL:
         """The address below the API root; those without a query are few and kept."""
@@ -189,21 +205,20 @@ class Transport:
             return Unavailable(str(said), op=op)
         return said
 
-    def _note(self, cls: RequestClass, status: int, headers: Mapping[str, str], latency_s: float) -> None:
-        retry_after = None
-        if status == 429:
-            self.counters.throttled += 1
-            retry_after = headers.get("Retry-After")
-        self._gate.answered(cls, status, latency_s, retry_after)
+    def _odd(self, cls: RequestClass, status: int, headers: Mapping[str, str], latency_s: float) -> float | None:
+        """Tell the gate of an answer that is no success, or a web page; returns the wait that it asks for."""
+        self.counters.throttled += status == 429
+        self.counters.server_errors += status >= 500
+        asked_s = asked_wait_s(status, headers, self.server_now_ms / 1000)
+        if status < 300:  # a page where JSON is due: whoever sends it would answer all else with it as well
+            self._gate.unanswered(cls, latency_s)
+        else:
+            self._gate.answered(cls, status, latency_s, asked_s)
+        return asked_s
+
+    def _note_time(self, headers: Mapping[str, str]) -> None:
         date = headers.get(DATE, "")
         if date and date != self._date:
             self._date = date
-            if (told := _server_time(date)) is not None:
-                self._server_ms, self._server_at = told, time.monotonic()
-
-
-def _server_time(date: str) -> int | None:
-    try:
-        return int(email.utils.parsedate_to_datetime(date).timestamp() * 1000)
-    except (ValueError, TypeError, OverflowError):
-        return None
+            if (told := http_date_s(date)) is not None:
+                self._server_ms, self._server_at = int(told * 1000), time.monotonic()

@@ -75,7 +75,7 @@ class Gate:
     async def handover(self, cls: RequestClass) -> None:
         self.handed.append(cls)
 
-    def answered(self, cls: RequestClass, status: int, latency_s: float, retry_after: str | None) -> None:
+    def answered(self, cls: RequestClass, status: int, latency_s: float, retry_after_s: float | None) -> None:
         self.statuses.append(status)
 
     def unanswered(self, cls: RequestClass, latency_s: float) -> None:

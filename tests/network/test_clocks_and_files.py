@@ -53,7 +53,7 @@ def dated(date: str) -> CIMultiDict[str]:
 def test_the_servers_time_does_not_jump_with_the_local_clock(shift_s, clock):
     transport = Transport("http://127.0.0.1:1/v1", "Bearer k", OpenGate())
     assert abs(transport.server_now_ms - time.time() * 1000) < 1000
-    transport._note(RequestClass.LIST, 200, dated("Fri, 20 Nov 2026 12:00:00 GMT"), 0.1)
+    transport._note_time(dated("Fri, 20 Nov 2026 12:00:00 GMT"))
     before = transport.server_now_ms
     assert 0 <= before - 1_795_176_000_000 < 1000
     clock.shift_s = shift_s
@@ -63,7 +63,7 @@ def test_the_servers_time_does_not_jump_with_the_local_clock(shift_s, clock):
 @pytest.mark.parametrize("date", ["", "yesterday", "Fri, 31 Feb 2026 12:00:00 GMT"])
 def test_a_date_that_is_none_changes_nothing(date):
     transport = Transport("http://127.0.0.1:1/v1", "Bearer k", OpenGate())
-    transport._note(RequestClass.LIST, 200, dated(date), 0.1)
+    transport._note_time(dated(date))
     assert abs(transport.server_now_ms - time.time() * 1000) < 1000
 
 

@@ -72,7 +72,7 @@ class OpenGate:
     async def handover(self, cls: RequestClass) -> None:
         await asyncio.sleep(self.wait_s or 0)
 
-    def answered(self, cls: RequestClass, status: int, latency_s: float, retry_after: str | None) -> None:
+    def answered(self, cls: RequestClass, status: int, latency_s: float, retry_after_s: float | None) -> None:
         return
 
     def unanswered(self, cls: RequestClass, latency_s: float) -> None:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scalesync.engine.retry import RetryPolicy, backoff_s, parse_retry_after
+from scalesync.engine.retry import RetryPolicy, backoff_s
+from scalesync.times import parse_retry_after
 
 
 @given(st.integers(1, 2000), st.integers())

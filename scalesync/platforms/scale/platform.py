@@ -11,6 +11,7 @@ from urllib.parse import quote
 from scalesync.errors import (
     ConfigError,
     NoSuchProject,
+    NotTheApi,
     OutcomeUnknown,
     Refused,
     RemoteError,
@@ -82,7 +83,7 @@ class ScalePlatform:
         except Unavailable as error:
             return Outcome(OutcomeKind.UNAVAILABLE, message=str(error))
         except OutcomeUnknown as error:
-            return Outcome(OutcomeKind.UNKNOWN, message=str(error))
+            return Outcome(OutcomeKind.UNKNOWN, message=str(error), astray=isinstance(error, NotTheApi))
         outcome = wire.created(reply, record.key)
         if self._samples.get(record.shape, 0) < SAMPLES_PER_SHAPE and outcome.kind is OutcomeKind.CREATED:
             self._learn(record, reply)

@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 import orjson
 
-from scalesync.errors import NotAllowed, OutcomeUnknown, Refused, RemoteError, Throttled
+from scalesync.errors import NotAllowed, NotTheApi, OutcomeUnknown, Refused, RemoteError, Throttled
 from scalesync.model import Finding, JsonObject, Outcome, OutcomeKind, Presence
+from scalesync.platforms.scale.strays import is_redirect, stray
 from scalesync.platforms.transport import Reply
 
 ERROR_BYTES = 64 * 1024  # of an error's body are read for its text
@@ -109,22 +110,30 @@ def created(reply: Reply, key: str) -> Outcome:
         try:
             head = task_head(reply.body)
         except OutcomeUnknown:
-            return Outcome(OutcomeKind.UNKNOWN, status=status, message="the reply holds no task")
+            words = stray(reply)
+            told = words or "the reply holds no task"
+            return Outcome(OutcomeKind.UNKNOWN, status=status, message=told, astray=words is not None)
         if head.unique_id != key and head.unique_id is not None:
             return Outcome(OutcomeKind.UNKNOWN, status=status, message="the reply names another unique_id")
         return Outcome(_CREATED, head.task_id, status)
+    if is_redirect(reply):
+        return Outcome(OutcomeKind.UNKNOWN, status=status, message=stray(reply) or "", astray=True)
     message = error_text(reply)
     if status == 409:
         found = TAKEN_BY.search(_own_words(reply) or message)
         return Outcome(OutcomeKind.TAKEN, ref=found[1] if found else None, status=status, message=message)
-    return Outcome(outcome_kind(status), status=status, message=message)
+    asked_s = reply.retry_after_s
+    return Outcome(outcome_kind(status, asked_s), status=status, message=message, retry_after_s=asked_s)
 
 
-def outcome_kind(status: int) -> OutcomeKind:
-    """What a status other than success says about the request."""
+def outcome_kind(status: int, asked_s: float | None = None) -> OutcomeKind:
+    """What a status other than success says about the request. asked_s: the wait that the answer asks for.
+
+    A 413 with such a wait is no verdict on the record: there is no room for it now (RFC 9110, section 15.5.14).
+    """
     if status in {401, 402, 403}:
         return OutcomeKind.NOT_ALLOWED
-    if status == 429:
+    if status == 429 or (status == 413 and asked_s is not None):
         return OutcomeKind.THROTTLED
     if status in NO_VERDICT or not 400 <= status < 500:
         return OutcomeKind.UNKNOWN
@@ -135,22 +144,34 @@ def check(reply: Reply, op: str) -> Reply:
     """Pass a success on, raise the error that the status stands for otherwise."""
     if 200 <= reply.status < 300:
         return reply
-    kind = outcome_kind(reply.status)
+    if is_redirect(reply):
+        raise NotTheApi(f"{op}: {stray(reply)}", op=op, status=reply.status)
+    asked_s = reply.retry_after_s
+    kind = outcome_kind(reply.status, asked_s)
     text = f"{op}: {error_text(reply)}"
     errors: dict[OutcomeKind, type[RemoteError]] = {
         OutcomeKind.NOT_ALLOWED: NotAllowed,
         OutcomeKind.THROTTLED: Throttled,
         OutcomeKind.UNKNOWN: OutcomeUnknown,
     }
-    raise errors.get(kind, Refused)(text, op=op, status=reply.status)
+    raise errors.get(kind, Refused)(text, op=op, status=reply.status, retry_after_s=asked_s)
+
+
+def _no_answer(reply: Reply, op: str, words: str) -> OutcomeUnknown:
+    """The error for a success that holds something else than it should. words: where the API may have sent it."""
+    told = stray(reply)
+    return OutcomeUnknown(f"{op}: {words}", op=op) if told is None else NotTheApi(f"{op}: {told}", op=op)
 
 
 def error_text(reply: Reply) -> str:
-    """The server's own words, cut to 500 characters: `error` of the body, or the raw text (proxies send HTML)."""
+    """The server's own words, cut to 500 characters: `error` of the body, or the raw text (proxies send HTML).
+
+    Without any, the status says what there is to say.
+    """
     words = _own_words(reply)
     if words is None:
         text = re.sub(r"<[^<>]*>", " ", reply.body[:ERROR_BYTES].decode("utf-8", "replace"))
-        words = reply.hide(" ".join(text.split())) or "no text"
+        words = reply.hide(" ".join(text.split())) or f"status {reply.status} without a word"
     return words[:TEXT_LIMIT]
 
 
@@ -178,7 +199,7 @@ def page(reply: Reply, op: str) -> Page:
         except (msgspec.DecodeError, UnicodeDecodeError):
             decoded = _page_by_hand(reply.body)
     except (ValueError, RecursionError) as error:
-        raise OutcomeUnknown(f"{op}: the reply is no list of tasks", op=op) from error
+        raise _no_answer(reply, op, "the reply is no list of tasks") from error
     return [bytes(raw) for raw in decoded.docs], decoded.total, decoded.has_more, decoded.next_token
 
 
@@ -251,7 +272,7 @@ def as_object(reply: Reply, op: str) -> JsonObject:
     try:
         value = loads(reply.body)
     except ValueError as error:
-        raise OutcomeUnknown(f"{op}: the reply is not JSON", op=op) from error
+        raise _no_answer(reply, op, "the reply is not JSON") from error
     if not isinstance(value, dict):
         raise OutcomeUnknown(f"{op}: the reply is no object", op=op)
     return value

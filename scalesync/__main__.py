@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 
 
 def main() -> None:
     """Run the command line and leave with its exit code; an interrupt while starting is no traceback."""
+    open_standard_descriptors()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C, outside of flows
     try:
         from scalesync.cli.main import run  # noqa: PLC0415
@@ -22,6 +24,21 @@ def main() -> None:
     # `python -m` would end by the signal in place of the code. Another exec makes it forget.
     exec("")  # noqa: S102
     sys.exit(code)
+
+
+def open_standard_descriptors() -> None:
+    """Put the null device where standard input, output or error is closed, as daemons leave them.
+
+    Otherwise the next file or socket gets that number, and is written to by whatever prints an error, or closed with
+    the stream; uvloop aborts the process when its own descriptors are among the first three. Python's own streams stay
+    None: nobody reads what is written there.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest free number is given out, and those below are open by now.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
 
 
 if __name__ == "__main__":

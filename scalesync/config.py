@@ -1,7 +1,7 @@
-"""Settings, resolved and checked once: flag, else environment, else profile, else default.
+"""Settings, resolved and checked once: option, named profile, environment, default profile, default, in this order.
 
-The API key never comes from an argument or from a file that scalesync reads: SCALE_API_KEY, a variable or a
-command that a profile names, or the system keyring.
+What was typed wins over what is ambient: `--profile` is typed, the environment and the default profile are not. Where a
+named profile leaves key or address to the environment, `Settings.notes` says so.
 """
 
 from __future__ import annotations
@@ -9,31 +9,26 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-import shlex
-import subprocess
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from scalesync.credentials import KEY_VARIABLE, Origin, find_key
 from scalesync.errors import ConfigError
 from scalesync.model import Mode, Target
+from scalesync.profiles import Profile, find_profile
+from scalesync.words import did_you_mean
 
+PLATFORMS = ("scale",)
+DEFAULT_PLATFORM = "scale"
 DEFAULT_BASE_URL = "https://api.scale.com/v1"
 DEFAULT_LEDGER = "scalesync.db"
 MAX_CONCURRENCY = 512
-KEY_COMMAND_LIMIT_S = 30.0
 SCALE_HOST = "api.scale.com"
 SCALE_CREATES = "30"  # creates per second, the only rate Scale publishes
-PROFILE_KEYS: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("base_url", "account", "api_key_env", "api_key_command"), (str,)),
-    **dict.fromkeys(("rate", "rate_all"), (str, int, float)),
-    "concurrency": (str, int),
-    "ledger": (str,),
-}
-_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")  # as people name environment variables; keys hold small letters
+URL_VARIABLE = "SCALE_API_URL"
 # the grammar of engine.limiter.parse_rate, which lies above this module; one non-zero digit is a must
 _RATE = re.compile(r"auto|(?=[^/]*[1-9])(?:\d+(?:\.\d*)?|\.\d+)\s*(?:/\s*(?:s|sec|second|m|min|minute|h|hour))?")
 
@@ -44,6 +39,7 @@ class Settings:
 
     rate None: the host's default (`default_rate`). rate_all None: no limit over all classes.
     concurrency None: chosen while running. api_key is empty only where no key was asked for.
+    notes: sentences that a person should read before anything is sent.
     """
 
     base_url: str
@@ -56,6 +52,8 @@ class Settings:
     concurrency: int | None = None
     profile: str | None = None
     allow_http: bool = False
+    platform: str = DEFAULT_PLATFORM
+    notes: tuple[str, ...] = ()
 
     @property
     def target(self) -> Target:
@@ -70,6 +68,7 @@ class Settings:
 
 def resolve_settings(
     *,
+    platform: str | None = None,
     base_url: str | None = None,
     profile: str | None = None,
     ledger: str | Path | None = None,
@@ -85,22 +84,57 @@ def resolve_settings(
     need_key=False: a key in the environment still tells the mode, but no command or keyring is asked.
     Raises ConfigError with a sentence that never holds the key.
     """
-    chosen = {} if profile is None else load_profile(profile)
-    address = base_url if base_url is not None else environ.get("SCALE_API_URL") or chosen.get("base_url")
-    account = _account(chosen.get("account", "default"))
-    key = _find_key(chosen, profile, account, environ, ask=need_key)
+    chosen = find_profile(profile)
+    values = chosen.values
+    address, address_from = _address(base_url, chosen, environ)
+    root = check_base_url(address, allow_http=allow_http)
+    account = _account(values.get("account", "default"))
+    key, key_from = find_key(chosen, account, environ, ask=need_key)
+    mode = mode_of(key)
+    taken = {f"the {mode} key of {KEY_VARIABLE}": key_from, f"the address of {URL_VARIABLE}, {root}": address_from}
     return Settings(
-        base_url=check_base_url(DEFAULT_BASE_URL if address is None else address, allow_http=allow_http),
+        platform=_platform(_first(platform, values.get("platform"), DEFAULT_PLATFORM)),
+        base_url=root,
         api_key=key,
         account=account,
-        mode=mode_of(key),
-        ledger=_ledger(ledger if ledger is not None else chosen.get("ledger", DEFAULT_LEDGER)),
-        rate=_rate("rate", rate if rate is not None else chosen.get("rate")),
-        rate_all=_total(_rate("rate-all", rate_all if rate_all is not None else chosen.get("rate_all"))),
-        concurrency=_concurrency(concurrency if concurrency is not None else chosen.get("concurrency")),
+        mode=mode,
+        ledger=_ledger(_first(ledger, values.get("ledger"), DEFAULT_LEDGER)),
+        rate=_rate("rate", _first(rate, values.get("rate"))),
+        rate_all=_total(_rate("rate-all", _first(rate_all, values.get("rate_all")))),
+        concurrency=_concurrency(_first(concurrency, values.get("concurrency"))),
         profile=profile,
         allow_http=allow_http,
+        notes=_notes(chosen, taken) if need_key else (),
     )
+
+
+def _first(*found: Any) -> Any:
+    """The first that is not None, in the order of precedence."""
+    return next((value for value in found if value is not None), None)
+
+
+def _address(typed: str | None, profile: Profile, environ: Mapping[str, str]) -> tuple[str, Origin]:
+    """The API address as it was written, and where it comes from."""
+    named = profile.values.get("base_url")
+    if typed is not None:
+        return typed, Origin.TYPED
+    if named is not None and profile.typed:
+        return named, Origin.PROFILE
+    if ambient := environ.get(URL_VARIABLE):
+        return ambient, Origin.ENVIRONMENT
+    return (DEFAULT_BASE_URL, Origin.DEFAULT) if named is None else (named, Origin.PROFILE)
+
+
+def _notes(profile: Profile, taken: Mapping[str, Origin]) -> tuple[str, ...]:
+    """One line where a profile and the environment share key and address. taken: in words -> where it comes from."""
+    ambient = [what for what, origin in taken.items() if origin is Origin.ENVIRONMENT]
+    if not ambient or profile.name is None:
+        return ()
+    if profile.typed:
+        return (f"profile {profile.name!r} leaves to the environment: {' and '.join(ambient)}",)
+    if Origin.PROFILE not in taken.values():
+        return ()
+    return (f"your default profile is used with {ambient[0]}: the environment wins over it",)
 
 
 def default_rate(base_url: str) -> str:
@@ -121,7 +155,7 @@ def check_base_url(text: str, *, allow_http: bool = False) -> str:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise ConfigError(f"the API address {text!r} is no URL: {error}") from error
+        raise ConfigError(f"invalid API address {text!r}: {error}") from error
     if parts.scheme not in {"http", "https"} or not host:
         raise ConfigError(f"the API address {text!r} must be a URL such as https://api.scale.com/v1")
     if parts.scheme == "http" and not allow_http and not is_loopback(host):
@@ -144,126 +178,16 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def load_profile(name: str) -> dict[str, Any]:
-    """Read config/NAME.toml of the working folder, else of the user's config folder."""
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
-        raise ConfigError(f"profile {name!r} is no plain name; it stands for config/NAME.toml")
-    here = Path("config") / f"{name}.toml"
-    there = _user_folder() / f"{name}.toml"
-    path = here if here.is_file() else there
-    try:
-        values = tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"profile {name!r} is unknown: neither {here} nor {there} exists") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: the profile cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
-        # the parser's own words could quote a key that somebody put there
-        raise ConfigError(f"{path}: the profile is not valid TOML in UTF-8") from None
-    _check_profile(path, values)
-    return values
-
-
 def mode_of(key: str) -> Mode:
     """The world a key opens, told by its spelling alone."""
     return Mode.TEST if key.startswith("test_") or key.endswith("|test") else Mode.LIVE
 
 
-def _find_key(
-    profile: Mapping[str, Any], name: str | None, account: str, environ: Mapping[str, str], *, ask: bool
-) -> str:
-    variable = profile.get("api_key_env")
-    for source in ("SCALE_API_KEY", variable):
-        if source and (key := environ.get(source)):
-            return _checked_key(key, "SCALE_API_KEY" if source != variable else f"profile {name!r}: api_key_env")
-    if not ask:
-        return ""
-    if "api_key_command" in profile:
-        where = f"profile {name!r}: api_key_command"
-        return _checked_key(_key_from_command(profile["api_key_command"], where), where)
-    if variable:
-        raise ConfigError(_not_set(name, variable))
-    if key := _key_from_keyring(account):
-        return _checked_key(key, "system keyring")
-    raise ConfigError(
-        "no API key: set SCALE_API_KEY, or name a source in a profile (api_key_env or api_key_command), or put "
-        f"it into the system keyring (`keyring set scalesync {account}`, with scalesync[keyring] installed)"
-    )
-
-
-def _not_set(profile: str | None, variable: str) -> str:
-    if _VARIABLE.fullmatch(variable):
-        return f"profile {profile!r} takes the API key from {variable}, which is not set"
-    # Keys are put there by mistake, so what does not look like a name is not shown.
-    told = f"profile {profile!r}: api_key_env names no variable that is set"
-    return f"{told}; give it the name of one, such as SCALE_API_KEY, and never the key itself"
-
-
-def _checked_key(key: str, where: str) -> str:
-    if not key:
-        raise ConfigError(f"{where}: the API key is empty; it must print the key and nothing else")
-    if not key.isascii() or not key.isprintable() or " " in key:
-        raise ConfigError(f"{where}: the API key holds a space, line break or non-ASCII letter; was too much copied?")
-    return key
-
-
-def _key_from_command(command: str, where: str) -> str:
-    try:
-        words = shlex.split(command)
-    except ValueError as error:
-        raise ConfigError(f"{where} has an unclosed quote") from error
-    if not words:
-        raise ConfigError(f"{where} is empty")
-    try:
-        with subprocess.Popen(  # noqa: S603 - the user's own command, run without a shell
-            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        ) as process:
-            try:
-                output, _ = process.communicate(timeout=KEY_COMMAND_LIMIT_S)
-            except BaseException:
-                process.kill()
-                raise
-    except subprocess.TimeoutExpired:
-        raise ConfigError(f"{where} gave no key within {KEY_COMMAND_LIMIT_S:g} s") from None
-    except OSError as error:
-        raise ConfigError(f"{where} cannot run {words[0]!r}: {error.strerror}") from None
-    if process.returncode:
-        raise ConfigError(f"{where} failed with exit code {process.returncode}; run it by hand to see why")
-    return output.decode("utf-8", "replace").strip()
-
-
-def _key_from_keyring(account: str) -> str | None:
-    try:
-        import keyring  # noqa: PLC0415
-        import keyring.errors  # noqa: PLC0415
-    except ImportError:
-        return None
-    try:
-        key: str | None = keyring.get_password("scalesync", account)
-    except keyring.errors.KeyringError:
-        return None
-    return key
-
-
-def _user_folder() -> Path:
-    import platformdirs  # noqa: PLC0415
-
-    return platformdirs.user_config_path("scalesync", appauthor=False)
-
-
-def _check_profile(path: Path, values: Mapping[str, Any]) -> None:
-    if "api_key" in values:
-        raise ConfigError(
-            f"{path}: `api_key` is refused, keys do not belong in files; "
-            "use api_key_env, api_key_command, SCALE_API_KEY or the system keyring"
-        )
-    for key, value in values.items():
-        wanted = PROFILE_KEYS.get(key)
-        if wanted is None:
-            raise ConfigError(f"{path}: unknown key `{key}`; known are {', '.join(PROFILE_KEYS)}")
-        if not isinstance(value, wanted) or isinstance(value, bool):
-            kind = "a text" if wanted == (str,) else "a number or a text"
-            raise ConfigError(f"{path}: `{key}` must be {kind}")
+def _platform(name: str) -> str:
+    if name not in PLATFORMS:
+        hint = did_you_mean(name, PLATFORMS)
+        raise ConfigError(f"there is no platform {name!r}{hint}; this version has {', '.join(PLATFORMS)}")
+    return name
 
 
 def _account(label: str) -> str:
@@ -283,7 +207,7 @@ def _rate(name: str, value: str | float | None) -> str | None:
         return None
     text = str(value).strip().lower()
     if _RATE.fullmatch(text) is None:
-        raise ConfigError(f"{name} {text!r} is no rate; write 30, 0.5, 5/s, 100/min, 3600/h or auto")
+        raise ConfigError(f"invalid {name} {text!r}; use 30, 0.5, 5/s, 100/min, 3600/h or auto")
     return text
 
 
@@ -296,5 +220,5 @@ def _concurrency(value: str | int | None) -> int | None:
         return None
     text = str(value)
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MAX_CONCURRENCY):
-        raise ConfigError(f"concurrency {text!r} is not auto or a whole number from 1 to {MAX_CONCURRENCY}")
+        raise ConfigError(f"invalid concurrency {text!r}; use auto or a whole number from 1 to {MAX_CONCURRENCY}")
     return int(text)

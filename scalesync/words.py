@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 def count(number: int, one: str, many: str = "") -> str:
     """`1 record`, `2,000 records`."""
@@ -11,3 +14,20 @@ def count(number: int, one: str, many: str = "") -> str:
 def be(number: int) -> str:
     """`is` or `are`, for so many."""
     return "is" if number == 1 else "are"
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that `name` was probably meant to be; None when none is near."""
+    plain = {_plain(item): item for item in known}
+    found = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=0.7)
+    return plain[found[0]] if found else None
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`; did you mean 'banking77'?`, to stand behind what was not found; empty when no known name is near."""
+    found = nearest(name, known)
+    return "" if found is None else f"; did you mean {found!r}?"
+
+
+def _plain(name: str) -> str:
+    return name.casefold().replace("_", "-")

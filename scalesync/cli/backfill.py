@@ -9,6 +9,7 @@ import click
 
 from scalesync.cli.common import Invocation, SyncCommand, common_options, filter_values, run_async
 from scalesync.cli.export import export_command
+from scalesync.cli.types import Positional
 from scalesync.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def _shared() -> list[click.Parameter]:
     examples=EXAMPLES,
     short_help="export a past period, window by window, each done once",
 )
-@click.argument("operation", metavar="export", help="the only operation so far")
+@click.argument("operation", cls=Positional, metavar="export", help="the only operation so far")
 @click.option("--from", "first", required=True, metavar="T", help="start: ISO 8601, or an age such as 30d")
 @click.option("--to", "last", metavar="T", help="end, exclusive  [the server's time]")
 @click.option(

@@ -12,7 +12,9 @@ import click
 
 from scalesync.cli.masking import Mask
 from scalesync.cli.output import tell
+from scalesync.cli.types import Positional
 from scalesync.errors import ConfigError
+from scalesync.words import did_you_mean
 
 if TYPE_CHECKING:
     from scalesync.cli.progress import ProgressDisplay
@@ -28,6 +30,7 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 class Common:
     """The options every command takes, as typed; None, False and 0 mean not typed."""
 
+    platform: str | None = None
     base_url: str | None = None
     profile: str | None = None
     ledger: Path | None = None
@@ -62,6 +65,7 @@ class Invocation:
 
         asked = self.common
         settings = resolve_settings(
+            platform=asked.platform,
             base_url=asked.base_url,
             profile=asked.profile,
             ledger=asked.ledger,
@@ -72,6 +76,9 @@ class Invocation:
             need_key=need_key,
         )
         self.mask.add(settings.api_key)
+        if not asked.quiet:
+            for note in settings.notes:
+                tell(self.mask(note))
         if asked.verbose and not asked.quiet:
             tell(self.mask(f"target {settings.target}, ledger {settings.ledger}"))
         return settings
@@ -82,7 +89,12 @@ class Invocation:
         paced: with what was typed to slow it down, for a command that sends.
         """
         asked = self.common
-        options = {"--profile": asked.profile, "--base-url": asked.base_url, "--ledger": asked.ledger}
+        options: dict[str, object] = {
+            "--profile": asked.profile,
+            "--platform": asked.platform,
+            "--base-url": asked.base_url,
+            "--ledger": asked.ledger,
+        }
         if paced:
             options |= {"--rate": asked.rate, "--rate-all": asked.rate_all, "--concurrency": asked.concurrency}
         typed = [text for name, value in options.items() if value is not None for text in (name, str(value))]
@@ -146,15 +158,32 @@ class SyncCommand(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         invocation = ctx.ensure_object(Invocation)
+        self._refuse_strangers(invocation.common)
         typed = Common(**{str(option.name): ctx.params.pop(str(option.name)) for option in self.shared})
         invocation.common = typed.over(invocation.common)
         invocation.start_logging()
         return super().invoke(ctx)
 
+    def _refuse_strangers(self, before: Common) -> None:
+        """An option that this command does not take is refused before its name as it is behind it."""
+        taken = {option.name for option in self.shared}
+        for item in fields(before):
+            if item.name not in taken and getattr(before, item.name) != item.default:
+                option = f"--{item.name.replace('_', '-')}"
+                where = " before its name" if item.name in {parameter.name for parameter in self.params} else ""
+                raise ConfigError(f"`scalesync {self.name}` takes no {option}{where}")
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         own = [item for item in self.get_params(ctx) if item not in self.shared]
+        arguments = [(item.make_metavar(ctx), item.help or "") for item in own if isinstance(item, Positional)]
+        if arguments:
+            with formatter.section("Arguments"):
+                formatter.write_dl(arguments)
         write_options(ctx, formatter, "Options", own)
         write_options(ctx, formatter, "Options of every command", self.shared)
+
+    def format_arguments(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Told with the options, by every version of click alike."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         write_examples(formatter, self.examples)
@@ -183,6 +212,7 @@ def write_examples(formatter: click.HelpFormatter, examples: Sequence[str]) -> N
 def common_options() -> list[click.Option]:
     """Fresh options, for each command shows and parses its own."""
     return [
+        click.Option(["--platform"], metavar="NAME", help="labelling service; so far there is scale  [scale]"),
         click.Option(["--base-url"], metavar="URL", help="API address, the v1 root  [SCALE_API_URL]"),
         click.Option(["--profile"], metavar="NAME", help="read config/NAME.toml, here or in your config folder"),
         click.Option(["--ledger"], metavar="FILE", type=click.Path(path_type=Path), help="ledger  [./scalesync.db]"),
@@ -211,5 +241,6 @@ def one_of(name: str, values: Sequence[str], allowed: Sequence[str]) -> tuple[st
     parts = listed(values)
     for part in parts:
         if part not in allowed:
-            raise ConfigError(f"{name} {part!r} is unknown; use {', '.join(allowed)}")
+            hint = did_you_mean(part, allowed)
+            raise ConfigError(f"{name} does not know {part!r}{hint}; use {', '.join(allowed)}")
     return parts

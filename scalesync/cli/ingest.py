@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from scalesync.cli.common import Invocation, SyncCommand, one_of, run_async
-from scalesync.cli.types import CountOrPercent, Encoding, OneCharacter
+from scalesync.cli.types import CountOrPercent, Encoding, OneCharacter, Positional
 
 EXAMPLES = (
     "scalesync import reviews.jsonl --type categorization --project reviews",
@@ -26,7 +26,12 @@ DEAD = ("canceled", "error")
     short_help="create one task per record, exactly once",
 )
 @click.argument(
-    "sources", nargs=-1, required=True, metavar="SOURCE...", help="paths, globs, URLs, folders of files, or -"
+    "sources",
+    cls=Positional,
+    nargs=-1,
+    required=True,
+    metavar="SOURCE...",
+    help="paths, globs, URLs, folders of files, or -",
 )
 @click.option("--type", required=True, metavar="T", help="task type, such as categorization or imageannotation")
 @click.option("--project", metavar="P", help="project of records that name none")

@@ -8,6 +8,7 @@ import click
 
 from scalesync.cli.common import Invocation, SyncCommand, run_async
 from scalesync.cli.ingest import import_command
+from scalesync.cli.types import Positional, TextType
 
 # What an import's options and a rebuild's have in common: what a record becomes, and under which job.
 SHARED = (
@@ -16,7 +17,7 @@ SHARED = (
 )
 
 
-class Action(click.ParamType[str]):
+class Action(TextType):
     """The word after `ledger`."""
 
     name = "action"
@@ -56,7 +57,7 @@ ledger_command = SyncCommand(
     "ledger",
     callback=_rebuild,
     params=[
-        click.Argument(["action"], type=Action(), metavar="rebuild", help="the only thing to do so far"),
+        Positional(["action"], type=Action(), metavar="rebuild", help="the only thing to do so far"),
         *(parameter for parameter in import_command.params if parameter.name in SHARED),
     ],
     help=_rebuild.__doc__,

@@ -14,6 +14,7 @@ import click
 from scalesync.cli.common import CONTEXT, Common, Invocation, common_options, write_examples, write_options
 from scalesync.cli.ending import report
 from scalesync.errors import ConfigError
+from scalesync.words import did_you_mean
 
 COMMANDS = {
     "demo": ("scalesync.cli.demo", "the whole loop on the embedded sandbox: records in, annotations out"),
@@ -58,10 +59,9 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        try:
-            return super().resolve_command(ctx, args)
-        except click.NoSuchCommand as error:
-            raise click.NoSuchCommand(args[0], possibilities=list(COMMANDS), ctx=ctx) from error
+        if not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            raise click.UsageError(f"there is no command {args[0]!r}{did_you_mean(args[0], COMMANDS)}", ctx)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from scalesync.errors import ConfigError
+from scalesync.words import did_you_mean
 
 _WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _CODE = ("clock", "monotonic")  # functions, set by programs only
@@ -32,7 +33,8 @@ def read_switches(config: type[Any], pairs: Iterable[tuple[str, str]], taken: Ma
         if key in taken:
             raise ConfigError(f"--set {key}: use {taken[key]} for that")
         if key not in known:
-            raise ConfigError(f"--set {typed!r} is no switch of the sandbox; known are {', '.join(known)}")
+            hint = did_you_mean(key, known)
+            raise ConfigError(f"the sandbox has no switch {typed!r}{hint}; there are {', '.join(known)}")
         try:
             values[key] = read_value(hints[key], text)
         except ValueError as error:

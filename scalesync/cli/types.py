@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    TextType = click.ParamType[str]
+    PairType = click.ParamType[tuple[str, str]]
+else:  # not generic before click 8.4
+    TextType = PairType = click.ParamType
 
 _NAMED = {"\\t": "\t", "tab": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
 
 
-class OneCharacter(click.ParamType[str]):
+class OneCharacter(TextType):
     """One character as typed, or its name: tab, comma, semicolon, pipe, space."""
 
     name = "character"
@@ -22,7 +29,7 @@ class OneCharacter(click.ParamType[str]):
         return str(character)
 
 
-class CountOrPercent(click.ParamType[str]):
+class CountOrPercent(TextType):
     """A number such as 500, or a share such as 5%; kept as typed."""
 
     name = "count"
@@ -33,7 +40,7 @@ class CountOrPercent(click.ParamType[str]):
         return str(value)
 
 
-class Encoding(click.ParamType[str]):
+class Encoding(TextType):
     """A text encoding that Python knows."""
 
     name = "encoding"
@@ -48,7 +55,7 @@ class Encoding(click.ParamType[str]):
         return str(value)
 
 
-class Pair(click.ParamType[tuple[str, str]]):
+class Pair(PairType):
     """NAME=VALUE, split at the first equals sign."""
 
     name = "pair"
@@ -60,3 +67,11 @@ class Pair(click.ParamType[tuple[str, str]]):
         if not equals or not name.strip():
             self.fail(f"{value!r} is not of the form NAME=VALUE", param, ctx)
         return name.strip(), rest
+
+
+class Positional(click.Argument):
+    """An argument with a line of help, which click itself takes from 8.5 on only."""
+
+    def __init__(self, names: Sequence[str], *, help: str, **kwargs: Any) -> None:
+        super().__init__(names, **kwargs)
+        self.help = help

@@ -220,7 +220,7 @@ def _command(home: Path) -> list[str]:
     return [
         *(sys.executable, "-m", "scalesync", "import", str(home / "docstrings.jsonl"), "--type", TASK_TYPE),
         *("--project", SECOND, "--template", str(home / "template.toml"), "--job", "second", "--yes"),
-        *("--ledger", str(home / "scalesync.db"), "--json", "--quiet"),
+        *("--ledger", str(home / "scalesync.db"), "--rate", "auto", "--json", "--quiet"),
     ]
 
 

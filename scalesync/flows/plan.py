@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from scalesync.engine.pace import Pace
-from scalesync.errors import ConfigError
+from scalesync.errors import ConfigError, SourceError
 from scalesync.flows.identity import STANDARD_INPUT
 from scalesync.flows.options import ImportOptions
 from scalesync.ledger.store import SqliteLedger, StoredJob
@@ -119,7 +119,11 @@ def make_plan(options: ImportOptions) -> ImportPlan:
 
 def _opened(options: ImportOptions, reading: ReadOptions) -> list[SourceFile]:
     """The sources, found in the options' folder and named as typed."""
-    stdin = _unbuffered_stdin() if STANDARD_INPUT in options.sources else None
+    stdin = None
+    if STANDARD_INPUT in options.sources:
+        if sys.stdin is None:
+            raise SourceError("standard input is closed", STANDARD_INPUT)
+        stdin = _unbuffered_stdin()
     if options.folder is None:
         return open_sources(options.sources, reading, stdin=stdin)
     sources = []

@@ -218,14 +218,77 @@ def test_an_unknown_profile_names_both_places(run_here: Run, name: str) -> None:
 
 def test_an_option_after_the_name_wins_over_the_same_before_it(run: Run) -> None:
     bad, good = ("--rate", "fast"), ("--rate", "30")
-    assert "no rate" in run(*good, "import", *CALLS["import"], *bad).err
-    assert "no rate" not in run(*bad, "import", *CALLS["import"], *good).err
+    assert "invalid rate" in run(*good, "import", *CALLS["import"], *bad).err
+    assert "invalid rate" not in run(*bad, "import", *CALLS["import"], *good).err
 
 
 def test_every_command_that_reads_settings_takes_all_common_options() -> None:
     wanted = {option.name for option in common_options()}
     for name in CALLS:
         assert wanted <= {option.name for option in commands()[name].params}
+
+
+ELSEWHERE = {
+    "--platform": "nowhere",
+    "--base-url": "ftp://nowhere",
+    "--profile": "nobody",
+    "--ledger": "",
+    "--rate": "fast",
+    "--rate-all": "fast",
+    "--concurrency": "many",
+}
+
+
+@pytest.mark.parametrize("option", ELSEWHERE)
+@pytest.mark.parametrize("name", CALLS)
+def test_every_setting_is_read_before_and_after_the_commands_name(run_here: Run, name: str, option: str) -> None:
+    typed = (option, ELSEWHERE[option])
+    before, after = run_here(*typed, name, *CALLS[name]), run_here(name, *CALLS[name], *typed)
+    assert before == after
+    assert before.code == 2
+
+
+@pytest.mark.parametrize("name", ["demo", "sandbox", "compact"])
+@pytest.mark.parametrize("option", [("--rate-all", "5"), ("--ledger", "x.db"), ("--profile", "p"), ("--allow-http",)])
+def test_an_option_that_a_command_does_not_take_is_refused_on_both_sides(
+    run_here: Run, name: str, option: tuple[str, ...]
+) -> None:
+    rest = ("--from", "a", "--to", "b") if name == "compact" else ()
+    for args in ((*option, name, *rest), (name, *rest, *option)):
+        ended = run_here(*args)
+        assert ended.code == 2
+        assert option[0] in ended.err
+
+
+def test_the_sandboxs_own_rate_is_not_that_of_every_command(run_here: Run) -> None:
+    assert run_here("--rate", "5", "sandbox").err == "scalesync: `scalesync sandbox` takes no --rate before its name\n"
+
+
+@pytest.mark.parametrize(
+    ("args", "meant"),
+    [
+        (("improt", "a.jsonl"), "'import'"),
+        (("exprot",), "'export'"),
+        (("fialures",), "'failures'"),
+        (("import", "a.jsonl", "--typ", "t"), "--type"),
+        (("status", "--jop", "x"), "--job"),
+        (("sandbox", "--set", "keep_alive=3"), "'keepalive_s'"),
+        (("export", "--out", "d", "--status", "cancelled"), "canceled"),
+        (("import", "a.jsonl", "--type", "t", "--reclaim", "eror"), "'error'"),
+        (("--platform", "scal", "status"), "'scale'"),
+    ],
+)
+def test_what_is_not_there_is_answered_with_the_nearest_name(run_here: Run, args: tuple[str, ...], meant: str) -> None:
+    ended = run_here(*args)
+    assert ended.code == 2
+    assert meant in ended.err
+
+
+def test_a_profile_that_is_not_there_is_answered_with_the_nearest_name(run_here: Run, tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "staging.toml").write_text('acount = "x"\n', "utf-8")
+    assert "did you mean 'staging'?" in run_here("--profile", "stagin", "status").err
+    assert "did you mean 'account'?" in run_here("--profile", "staging", "status").err
 
 
 def test_a_damaged_key_is_not_shown(run: Run) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 import types
+from dataclasses import fields
+from itertools import combinations
 from pathlib import Path
 
 import pytest
 
-from scalesync import config
+from scalesync import credentials, profiles
 from scalesync.config import Settings, check_base_url, default_rate, is_loopback, mode_of, resolve_settings
 from scalesync.errors import ConfigError
 from scalesync.model import Mode, Target
@@ -21,7 +23,7 @@ ENV = {"SCALE_API_KEY": KEY}
 def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty working folder, an empty config folder, no keyring."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(config, "_user_folder", lambda: tmp_path / "user")
+    monkeypatch.setattr(profiles, "_user_folder", lambda: tmp_path / "user")
     monkeypatch.setitem(sys.modules, "keyring", None)
 
 
@@ -47,17 +49,141 @@ def test_defaults_are_scale_and_a_ledger_in_the_working_folder() -> None:
     assert settings.target == Target("https://api.scale.com/v1", Mode.LIVE, "default")
 
 
-def test_flag_wins_over_environment_over_profile_over_default() -> None:
-    profile('base_url = "https://profile.example/v1"\nrate = 7\nledger = "p.db"\nconcurrency = 9\naccount = "acme"')
+# setting -> what each source says of it, and what is left when none does; the order is that of precedence
+SOURCES = ("option", "profile", "environment", "default profile")
+TABLE: dict[str, dict[str, object]] = {
+    "platform": {"option": "scale", "profile": "scale", "default profile": "scale", "nothing": "scale"},
+    "base_url": {
+        "option": "https://option.example/v1",
+        "profile": "https://profile.example/v1",
+        "environment": "https://environment.example/v1",
+        "default profile": "https://default.example/v1",
+        "nothing": "https://api.scale.com/v1",
+    },
+    "api_key": {"profile": "live_profile", "environment": "live_environment", "default profile": "live_default"},
+    "account": {"profile": "acme", "default profile": "mine", "nothing": "default"},
+    "ledger": {
+        "option": Path("option.db"),
+        "profile": Path("profile.db"),
+        "default profile": Path("default.db"),
+        "nothing": Path("scalesync.db"),
+    },
+    "rate": {"option": "1", "profile": "2", "default profile": "3", "nothing": None},
+    "rate_all": {"option": "4", "profile": "5", "default profile": "6", "nothing": None},
+    "concurrency": {"option": 7, "profile": 8, "default profile": 9, "nothing": None},
+}
+VARIABLES = {"base_url": "SCALE_API_URL", "api_key": "SCALE_API_KEY"}
+
+
+def as_toml(setting: str, value: object) -> str:
+    if setting == "api_key":
+        return f'api_key_env = "{str(value).upper()}"\n'
+    return f"{setting} = {value}\n" if isinstance(value, int) else f'{setting} = "{value}"\n'
+
+
+def sources_of(said: dict[str, str]) -> list[tuple[str, ...]]:
+    """Every set of sources that may speak of a setting at once, one that speaks at least."""
+    names = [name for name in SOURCES if name in said]
+    return [some for size in range(1, len(names) + 1) for some in combinations(names, size)]
+
+
+@pytest.mark.parametrize(
+    ("setting", "present"),
+    [(setting, some) for setting, said in TABLE.items() for some in sources_of(said)],  # type: ignore[arg-type]
+)
+def test_what_is_typed_wins_over_what_is_ambient(setting: str, present: tuple[str, ...]) -> None:
+    said = TABLE[setting]
+    environ = {"SCALE_API_KEY": KEY}
+    if setting == "api_key":
+        environ = {str(said[name]).upper(): str(said[name]) for name in ("profile", "default profile")}
+    if "environment" in present:
+        environ[VARIABLES[setting]] = str(said["environment"])
+    profile("" if "profile" not in present else as_toml(setting, said["profile"]))
+    if "default profile" in present:
+        profile(as_toml(setting, said["default profile"]), "default", "user")
+    typed = {setting: said["option"]} if "option" in present else {}
+    named = "work" if "profile" in present else None
+    settings = resolve_settings(**typed, profile=named, environ=environ)  # type: ignore[arg-type]
+    assert getattr(settings, setting) == said[present[0]]
+
+
+@pytest.mark.parametrize("setting", [name for name, said in TABLE.items() if "nothing" in said])
+def test_without_any_source_there_is_a_default(setting: str) -> None:
+    assert getattr(resolve_settings(environ=ENV), setting) == TABLE[setting]["nothing"]
+
+
+def test_every_setting_and_every_key_of_a_profile_is_in_the_table() -> None:
+    keys = {name.removesuffix("_env").removesuffix("_command") for name in profiles.PROFILE_KEYS}
+    assert keys == set(TABLE)
+    told = {field.name for field in fields(Settings)} - {"mode", "profile", "allow_http", "notes"}
+    assert told == set(TABLE)
+
+
+def test_a_named_profile_leaves_the_default_one_out() -> None:
+    profile('account = "mine"\nrate = 3', "default", "user")
+    profile('account = "acme"')
     named = resolve_settings(profile="work", environ=ENV)
-    assert (named.base_url, named.rate, named.ledger) == ("https://profile.example/v1", "7", Path("p.db"))
-    assert (named.concurrency, named.account, named.profile) == (9, "acme", "work")
-    environ = {**ENV, "SCALE_API_URL": "https://env.example/v1"}
-    assert resolve_settings(profile="work", environ=environ).base_url == "https://env.example/v1"
-    flags = resolve_settings(
-        profile="work", environ=environ, base_url="https://flag.example/v1", rate="100/min", ledger="f.db"
-    )
-    assert (flags.base_url, flags.rate, flags.ledger) == ("https://flag.example/v1", "100/min", Path("f.db"))
+    assert (named.account, named.rate) == ("acme", None)
+
+
+def test_a_default_profile_in_the_working_folder_is_read_only_when_it_is_named() -> None:
+    """Whoever made the folder must not choose where the key of the environment goes."""
+    profile('base_url = "https://elsewhere.example/v1"\napi_key_command = "false"', "default")
+    assert resolve_settings(environ=ENV).base_url == "https://api.scale.com/v1"
+    assert resolve_settings(profile="default", base_url="https://a.example/v1", need_key=False, environ={}).account
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "says"),
+    [
+        ("", {"SCALE_API_KEY": KEY}, ["the live key of SCALE_API_KEY"]),
+        ("", {"SCALE_API_KEY": "test_k", "SCALE_API_URL": "https://env.example/v1/"}, ["test key", "env.example"]),
+        ('base_url = "https://p.example/v1"', {"SCALE_API_KEY": KEY, "SCALE_API_URL": "https://e.test"}, ["live key"]),
+        ('api_key_env = "MINE"', {"MINE": KEY, "SCALE_API_URL": "https://e.test/v1"}, ["SCALE_API_URL"]),
+    ],
+)
+def test_what_a_named_profile_leaves_to_the_environment_is_said(
+    text: str, environ: dict[str, str], says: list[str]
+) -> None:
+    profile(text)
+    (note,) = resolve_settings(profile="work", environ=environ).notes
+    assert note.startswith("profile 'work' leaves to the environment: ")
+    assert all(word in note for word in says)
+    assert KEY not in note
+    assert ("SCALE_API_URL" in note) == ("base_url" not in text and "SCALE_API_URL" in environ)
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "typed"),
+    [
+        ('base_url = "https://p.example/v1"\napi_key_env = "MINE"', {"MINE": KEY, "SCALE_API_URL": "https://e"}, {}),
+        ('api_key_env = "SCALE_API_KEY"', ENV, {}),
+        ('api_key_env = "MINE"', {"MINE": KEY, "SCALE_API_URL": "https://e"}, {"base_url": "https://o.example/v1"}),
+    ],
+)
+def test_a_profile_that_leaves_nothing_open_needs_no_word(
+    text: str, environ: dict[str, str], typed: dict[str, str]
+) -> None:
+    profile(text)
+    assert resolve_settings(profile="work", environ=environ, **typed).notes == ()  # type: ignore[arg-type]
+
+
+def test_key_and_address_from_the_default_profile_and_the_environment_are_told_apart() -> None:
+    profile('base_url = "https://mine.example/v1"\napi_key_env = "MINE"', "default", "user")
+    (note,) = resolve_settings(environ={"MINE": KEY, "SCALE_API_URL": "https://env.example/v1"}).notes
+    assert "default profile" in note
+    assert "https://env.example/v1" in note
+    (note,) = resolve_settings(environ=ENV).notes
+    assert "SCALE_API_KEY" in note
+    assert resolve_settings(environ={**ENV, "SCALE_API_URL": "https://env.example/v1"}).notes == ()
+    assert resolve_settings(environ={"MINE": KEY}).notes == ()
+
+
+@pytest.mark.parametrize("name", ["labelstudio", "Scale", "sacle", ""])
+def test_a_platform_that_is_not_there_is_refused_with_those_that_are(name: str) -> None:
+    assert "this version has scale" in refused(platform=name)
+    profile(f'platform = "{name}"')
+    assert "this version has scale" in refused(profile="work")
 
 
 def test_a_profile_in_the_working_folder_wins_over_the_users() -> None:
@@ -113,7 +239,13 @@ def test_the_key_comes_from_a_variable_that_the_profile_names() -> None:
     assert resolve_settings(profile="work", environ={"ACME_KEY": KEY}).api_key == KEY
     assert "ACME_KEY" in refused(profile="work", environ={})
     both = resolve_settings(profile="work", environ={"ACME_KEY": "test_other", "SCALE_API_KEY": KEY})
-    assert both.api_key == KEY
+    assert both.api_key == "test_other"
+    assert "ACME_KEY" in refused(profile="work", environ=ENV)
+
+
+def test_a_key_that_only_the_profiles_command_knows_is_not_taken_from_the_environment() -> None:
+    profile('api_key_command = "false"')
+    assert resolve_settings(profile="work", need_key=False, environ={"SCALE_API_KEY": "test_x"}).api_key == ""
 
 
 @pytest.mark.parametrize("value", ["test_realkey", "live_0123456789abcdef", "sk-ABC", "MY KEY", "0ABC"])
@@ -152,7 +284,7 @@ def test_a_failing_command_is_told_without_its_output(
 
 
 def test_a_command_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config, "KEY_COMMAND_LIMIT_S", 0.2)
+    monkeypatch.setattr(credentials, "KEY_COMMAND_LIMIT_S", 0.2)
     command_profile("import threading; threading.Event().wait()")
     assert "within 0.2 s" in refused(profile="work", environ={})
 
@@ -184,11 +316,11 @@ def test_the_keyring_is_asked_last_and_by_account(monkeypatch: pytest.MonkeyPatc
     [
         ('api_key = "live_x"', "do not belong in files"),
         ('colour = "red"', "`colour`"),
-        ("account = 3", "`account` must be a text"),
-        ("rate = true", "`rate` must be a number or a text"),
+        ("account = 3", "`account` must be a string"),
+        ("rate = true", "`rate` must be a number or a string"),
         ('account = ""', "account"),
         (f"api_key = {KEY}", "not valid TOML"),
-        ("rate = 0", "no rate"),
+        ("rate = 0", "invalid rate"),
         ("concurrency = 513", "513"),
     ],
 )
@@ -203,7 +335,7 @@ def test_a_wrong_profile_is_named_with_its_file(text: str, says: str) -> None:
 def test_an_unknown_or_odd_profile_name_is_refused() -> None:
     assert str(Path("config") / "nobody.toml") in refused(profile="nobody")
     for name in ("../work", "", ".hidden", "a/b", "C:\\x"):
-        assert "no plain name" in refused(profile=name)
+        assert "invalid profile name" in refused(profile=name)
 
 
 @pytest.mark.parametrize(
@@ -270,8 +402,8 @@ def test_rates_are_kept_as_typed(rate: str) -> None:
 
 @pytest.mark.parametrize("rate", ["", "0", "0.0", "-1", "fast", "1/day", "30/", "1e3", "٣", "nan"])
 def test_other_rates_are_refused(rate: str) -> None:
-    assert "no rate" in refused(rate=rate)
-    assert "no rate" in refused(rate_all=rate)
+    assert "invalid rate" in refused(rate=rate)
+    assert "invalid rate" in refused(rate_all=rate)
 
 
 def test_no_limit_over_all_is_what_auto_means_there() -> None:

@@ -3,8 +3,8 @@
 cli, api
 flows          only flows.wiring knows a concrete platform, only flows.demo knows the sandbox
 engine   ledger   records   platforms          no neighbour imports another
-errors, model, ports, events, config, times, masking, disk,
-signatures, words     the bottom
+errors, model, ports, events, config, profiles, credentials,
+times, masking, disk, signatures, words     the bottom
 sandbox        imports nothing of the rest, so that it can catch its mistakes
 """
 
@@ -16,7 +16,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2] / "scalesync"
-BOTTOM = {"errors", "model", "ports", "events", "config", "times", "masking", "disk", "signatures", "words"}
+BOTTOM = {
+    *("errors", "model", "ports", "events", "config", "profiles", "credentials"),
+    *("times", "masking", "disk", "signatures", "words"),
+}
 MIDDLE = {"engine", "ledger", "records", "platforms"}
 FOREIGN = {
     "aiohttp": {"platforms", "sandbox"},

@@ -78,6 +78,10 @@ DEAD = ("canceled", "error")
 @click.option("--delimiter", type=OneCharacter(), metavar="C", help="between CSV cells: a character, or tab")
 @click.option("--quotechar", type=OneCharacter(), metavar="C", help="around CSV cells that hold a delimiter")
 @click.option("--header", metavar="A,B,C", help="column names of a CSV file that has no line of names")
+@click.option("--records", metavar="KEY", help="of a JSON object: the list under KEY holds the records")
+@click.option(
+    "--skip-rows", type=click.IntRange(min=0), default=0, metavar="N", help="lines of a CSV file before its header"
+)
 @click.option("--encoding", type=Encoding(), default="utf-8", show_default=True, help="of text sources")
 @click.pass_obj
 def import_command(invocation: Invocation, /, **typed: Any) -> int:

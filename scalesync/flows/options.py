@@ -44,6 +44,8 @@ class ImportOptions:
     quotechar: str | None = None
     header: tuple[str, ...] | None = None
     encoding: str = "utf-8"
+    records: str | None = None
+    skip_rows: int = 0
     folder: str | None = None
 
 

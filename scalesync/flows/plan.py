@@ -55,6 +55,9 @@ class ImportPlan:
     def shaping(self) -> str:
         """A text that is equal while the same lines become the same tasks under the same keys."""
         kept = {name: getattr(self.options, name) for name in SHAPING} | {"template": self.template.as_mapping()}
+        for name, default in LATER.items():
+            if kept[name] == default:
+                del kept[name]
         return blake2b(json.dumps(kept, sort_keys=True, default=list).encode(), digest_size=16).hexdigest()
 
     @property
@@ -112,6 +115,8 @@ def make_plan(options: ImportOptions) -> ImportPlan:
         quotechar=options.quotechar,
         header=options.header,
         encoding=options.encoding,
+        records=options.records,
+        skip_rows=options.skip_rows,
     )
     sources = _opened(options, reading)
     return ImportPlan(options, template, BodyBuilder(spec), sources, _max_failures(options.max_failures))
@@ -195,7 +200,7 @@ async def nothing_left(
     if not found.complete or options.rescan or options.finalize:
         return None
     now = json.loads(json.dumps(dict(spec.settings)))
-    if any(found.settings.get(name) != now[name] for name in SHAPING):
+    if any(found.settings.get(name, LATER.get(name)) != now[name] for name in SHAPING):
         return None
     if not same_sources(await ledger.sources_read(found), plan):
         return None
@@ -207,8 +212,10 @@ async def nothing_left(
 # Options that change what a record becomes or which records are read.
 SHAPING = (
     *("template", "sets", "unique_id", "project", "batch", "force"),
-    *("format", "delimiter", "quotechar", "header", "encoding"),
+    *("format", "delimiter", "quotechar", "header", "encoding", "records", "skip_rows"),
 )
+# Those of them that earlier versions did not have, with the values that change nothing.
+LATER = {"records": None, "skip_rows": 0}
 
 
 def same_sources(read: Mapping[str, Mapping[str, Any]], plan: ImportPlan) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from scalesync.errors import ConfigError, RecordError
 from scalesync.model import Former, JsonObject, Outgoing, SourceRecord
 from scalesync.records.about import FILE_KEY, of_file, picked, taken_in
-from scalesync.records.expressions import MISSING, Expression, Field
+from scalesync.records.expressions import MISSING, Expression, Field, number_text
 from scalesync.records.identity import CONTENT_BYTES, content_hash, derived_unique_id
 from scalesync.records.jsonvalue import dumps, kind, strict_loads
 from scalesync.records.template import Template
@@ -235,8 +235,8 @@ def _settle(body: JsonObject, place: str, value: Any) -> str | None:
 def _name(value: Any, what: str) -> str:
     if type(value) is str and value:
         return value
-    if type(value) is int:
-        return str(value)
+    if type(value) is int or (type(value) is float and value.is_integer()):
+        return number_text(value)
     if value is MISSING or value is None or value == "":
         raise RecordError(f"{what} is empty")
     raise RecordError(f"{what} is {kind(value)}, not a text")

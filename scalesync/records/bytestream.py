@@ -12,11 +12,19 @@ from typing import Any, BinaryIO
 from scalesync.errors import ConfigError
 from scalesync.model import Mark
 from scalesync.records.prefix import Fingerprint
+from scalesync.records.zstdframe import (
+    HEADER_BYTES,
+    WINDOW_LOG_MAX,
+    FrameHeader,
+    is_zstd,
+    read_header,
+    repacking,
+    size_words,
+)
 
 CHUNK = 256 * 1024
 OUT = 256 * 1024  # most bytes taken from a decompressor at once: a bomb cannot fill the memory
 GZIP = b"\x1f\x8b"
-ZSTD = b"\x28\xb5\x2f\xfd"
 _BOM = codecs.BOM_UTF8
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _PLAIN = frozenset({"utf-8", "utf-8-sig", "ascii"})
@@ -88,12 +96,14 @@ class ByteStream:
     """Iterates over the decompressed UTF-8 text of `raw`, in pieces of at most a few hundred kilobytes.
 
     damage: after the last piece, one sentence when the compressed data was broken, else None; all that
-    could be read before the damage has been given. packed: whether it was compressed. The byte order mark is dropped.
+    could be read before the damage has been given. packed: whether it was compressed. window: bytes of memory that the
+    largest zstd frame so far takes. The byte order mark is dropped.
     """
 
     def __init__(self, raw: Any, progress: Progress, encoding: str = "utf-8") -> None:
         self.damage: str | None = None
         self.packed = False
+        self.window = 0
         self._raw = raw
         self.progress = progress
         self._encoding = encoding
@@ -121,10 +131,10 @@ class ByteStream:
         pieces = _fill(self._raw_pieces(), 4)
         first = next(pieces, b"")
         whole = _chain(first, pieces)
-        self.packed = first.startswith((GZIP, ZSTD))
+        self.packed = is_packed(first)
         if first.startswith(GZIP):
             return self._gunzip(whole)
-        if first.startswith(ZSTD):
+        if is_zstd(first):
             return self._unzstd(whole)
         return whole
 
@@ -162,25 +172,28 @@ class ByteStream:
 
     def _unzstd(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         module = _zstd_module()
-        engine = module.ZstdDecompressor()
-        fresh = True
+        options = {module.DecompressionParameter.window_log_max: WINDOW_LOG_MAX}
+        engine = module.ZstdDecompressor(options=options)
+        head = b""  # of the present frame
         for piece in pieces:
             data = piece
             while data or not engine.needs_input:
+                if len(head) < HEADER_BYTES:
+                    head += data[: HEADER_BYTES - len(head)]
+                    self.window = max(self.window, read_header(head).window)
                 try:
                     out = engine.decompress(data, OUT)
-                except module.ZstdError:
-                    self.damage = "the zstd data is damaged; what follows cannot be read"
+                except (module.ZstdError, MemoryError) as error:
+                    self.damage = _zstd_damage(read_header(head), error)
                     return
-                fresh = False
                 if out:
                     yield out
                 data = b""
                 if engine.eof:
                     data = engine.unused_data
-                    engine = module.ZstdDecompressor()
-                    fresh = True
-        if not fresh:
+                    engine = module.ZstdDecompressor(options=options)
+                    head = b""
+        if head:
             self.damage = "the zstd data ends too early (file cut off?)"
 
 
@@ -190,6 +203,25 @@ def _zstd_module() -> Any:
         return importlib.import_module(name)
     except ImportError:
         raise ConfigError(f"a .zst file needs {name}: pip install backports.zstd") from None
+
+
+def is_packed(head: bytes) -> bool:
+    """Whether bytes begin as gzip or zstd."""
+    return head.startswith(GZIP) or is_zstd(head)
+
+
+def _zstd_damage(frame: FrameHeader, error: Exception) -> str:
+    if frame.dictionary:
+        return (
+            f"the zstd data needs dictionary {frame.dictionary}, which is not in the file;"
+            " unpack it with zstd -d -D DICTIONARY and import that"
+        )
+    if isinstance(error, MemoryError) or "memory" in str(error):
+        return (
+            f"the zstd data needs a window of {size_words(frame.window)}, for which there is not enough memory;"
+            f" {repacking(frame.window)}"
+        )
+    return "the zstd data is damaged; what follows cannot be read"
 
 
 def _salvage(engine: Any, data: bytes) -> bytes:

@@ -7,6 +7,7 @@ from scalesync.records.dialect import Sample, looks_like_table
 from scalesync.records.jsonvalue import loads
 
 FORMATS = ("jsonl", "json", "csv", "tsv", "parquet")
+WORDS = {"jsonl": "JSON lines", "json": "JSON", "csv": "CSV", "tsv": "TSV", "parquet": "Parquet"}
 _SUFFIXES = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
@@ -28,6 +29,8 @@ _KNOWN = (
     (b"SQLite format 3\0", "an SQLite database"),
     (b"\xfd7zXZ\0", "an xz archive"),
     (b"7z\xbc\xaf", "a 7z archive"),
+    (b"BZh", "a bzip2 archive"),
+    (b"\x04\x22\x4d\x18", "an lz4 archive"),
     (b"Obj\x01", "an Avro file"),
     (b"ARROW1", "an Arrow file"),
     (b"\x7fELF", "a program"),
@@ -91,15 +94,16 @@ def _refuse_binary(name: str, head: bytes, wanted: str | None) -> None:
         if head.startswith(magic):
             raise SourceError(f"is {words}, not {_word(wanted)}", name)
     odd = len(head.translate(None, _TEXT))
-    if odd >= 16 and odd > len(head) * (0.3 if _is_utf8(head) else 0.05):
+    if odd >= 16 and odd > len(head) * (0.3 if is_utf8(head) else 0.05):
         raise SourceError(f"holds binary data, not {_word(wanted)}", name)
 
 
-def _is_utf8(head: bytes) -> bool:
+def is_utf8(head: bytes) -> bool:
+    """Whether the beginning of a file is UTF-8, but for a character that it may end in."""
     try:
         head.decode()
     except UnicodeDecodeError as error:
-        return error.start > len(head) - 4  # the head may end inside a character
+        return error.reason == "unexpected end of data"  # the head may end inside a character
     return True
 
 
@@ -116,5 +120,4 @@ def _has_json_lines(text: bytes) -> bool:
 
 
 def _word(wanted: str | None) -> str:
-    words = {"jsonl": "JSON lines", "json": "JSON", "csv": "CSV", "tsv": "TSV", "parquet": "Parquet"}
-    return words.get(wanted or "", "a source of records")
+    return WORDS.get(wanted or "", "a source of records")

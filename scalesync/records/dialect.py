@@ -38,11 +38,15 @@ class Dialect:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The beginning of a table. complete: it is the whole; columns: their number when it is known."""
+    """The beginning of a table. complete: it is the whole; columns: their number when it is known.
+
+    skip: lines before the first row.
+    """
 
     text: str
     complete: bool
     columns: int | None = None
+    skip: int = 0
 
 
 def guess(sample: Sample, delimiter: str | None, quotechar: str | None, default: str | None = None) -> Dialect:
@@ -51,12 +55,12 @@ def guess(sample: Sample, delimiter: str | None, quotechar: str | None, default:
     quotechar "" means: no quotes. A first line `sep=;`, as spreadsheets write it, is followed.
     """
     newline = b"\r" if "\r" in sample.text and "\n" not in sample.text else b"\n"
-    skip = 0
-    first, _, rest = sample.text.partition(newline.decode())
-    if match := _SEP.match(first):
+    skip = sample.skip
+    if match := _SEP.match(sample.text.partition(newline.decode())[0]):
         delimiter = delimiter or match[1]
-        sample = Sample(rest, sample.complete, sample.columns)
-        skip = 1
+        skip = max(skip, 1)
+    text = "".join(sample.text.split(newline.decode(), skip)[skip:])
+    sample = Sample(text, sample.complete, sample.columns)
     quote = _quote(sample.text) if quotechar is None else quotechar or None
     chosen = delimiter or default or _delimiter(sample, quote)
     spaced = quote is not None and f"{chosen} {quote}" in sample.text and f"{chosen}{quote}" not in sample.text

@@ -78,7 +78,7 @@ class Field:
         return found
 
     def text(self, record: JsonObject) -> str:
-        """The value as part of a text: texts as they are, numbers, true and false."""
+        """The value as part of a text: texts as they are, numbers by their value, true and false."""
         found = self.value(record)
         if type(found) is str:
             return found
@@ -89,8 +89,13 @@ class Field:
         if isinstance(found, bool):
             return "true" if found else "false"
         if isinstance(found, (int, float)):
-            return str(found)
+            return number_text(found)
         raise RecordError(f'column "{self.name}" is {kind(found)} and cannot be part of a text')
+
+
+def number_text(number: float) -> str:
+    """A number as text by its value: 7 for 7.0 as well, which is what tables make of 7 beside an empty cell."""
+    return str(int(number) if type(number) is float and number.is_integer() else number)
 
 
 def _parse(text: str) -> list[str | Field]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 
 from scalesync.model import BadRecord, SourceRecord
@@ -32,8 +32,11 @@ _DEEP_INSIDE = re.compile(rf'(?:[^"{{}}\[\]]++|"(?:[^"\\]++|\\.)*+"|{_shallow(2)
 _WHOLE = 8 * 1024 * 1024  # a file of at most so many bytes that is one object is parsed in one go
 
 
-class _Splitter:
-    """Finds the elements in a growing buffer. States: between elements, inside one, inside a string."""
+class Splitter:
+    """Finds the elements in a growing buffer. States: between elements, inside one, inside a string.
+
+    buffer, pos: what was read and not dropped yet, and the place in it.
+    """
 
     def __init__(self, stream: ByteStream, limit: int) -> None:
         self.buffer = b""
@@ -175,7 +178,7 @@ def read_array(stream: ByteStream, limit: int = SIZE_LIMIT) -> Iterator[Item]:
 
 def _items(stream: ByteStream, limit: int) -> Iterator[Item]:
     """The elements with the line on which each starts."""
-    split = _Splitter(stream, limit)
+    split = Splitter(stream, limit)
     first = split.peek()
     array = first == 0x5B
     if array:
@@ -185,13 +188,17 @@ def _items(stream: ByteStream, limit: int) -> Iterator[Item]:
         if isinstance(item, SourceRecord):
             yield item
             return
-    closed = not array
+    closed = yield from read_elements(split, array)
+    yield from _end_of(split, stream, closed or not array, array)
+
+
+def read_elements(split: Splitter, array: bool) -> Generator[Item, None, bool]:
+    """The elements from the position on, with the line on which each starts; whether the array's end was met."""
     byte = split.peek()
     while byte != -1:
         if array and byte == 0x5D:
             split.pos += 1
-            closed = True
-            break
+            return True
         if byte in b",]}":
             split.pos += 1
             yield BadRecord(split.here(), f'an element is missing before "{chr(byte)}"', "")
@@ -201,17 +208,17 @@ def _items(stream: ByteStream, limit: int) -> Iterator[Item]:
             yield _item(split)
             yield from _separator(split, array)
         byte = split.peek()
-    yield from _end_of(split, stream, closed, array)
+    return False
 
 
-def _item(split: _Splitter) -> Item:
+def _item(split: Splitter) -> Item:
     text = split.text()
     if split.overlong:
         return BadRecord(split.start_line, oversized_reason(), cut(split.overlong))
     return as_item(text.rstrip(), split.start_line)
 
 
-def _separator(split: _Splitter, array: bool) -> Iterator[Item]:
+def _separator(split: Splitter, array: bool) -> Iterator[Item]:
     """Move over the comma; between objects that follow each other there is none to find."""
     byte = split.peek()
     if not array or byte in (-1, 0x5D):
@@ -222,7 +229,7 @@ def _separator(split: _Splitter, array: bool) -> Iterator[Item]:
         yield BadRecord(split.here(), "a comma is missing between two elements", "")
 
 
-def _end_of(split: _Splitter, stream: ByteStream, closed: bool, array: bool) -> Iterator[Item]:
+def _end_of(split: Splitter, stream: ByteStream, closed: bool, array: bool) -> Iterator[Item]:
     if split.start >= 0:
         text = split.overlong or split.text()
         if array or stream.damage is not None or text[:1] in (b"{", b"["):

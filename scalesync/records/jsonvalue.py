@@ -15,6 +15,8 @@ DEPTH_LIMIT = 254  # levels of a record, the most that orjson writes
 RAW_LIMIT = 4096  # characters of a bad line that are kept
 SIZE_LIMIT = 64 * 1024 * 1024  # bytes of one record
 
+ENCODING_ADVICE = "if the file has another encoding, give it, such as --encoding cp1252"
+
 _DIGITS = bytes.maketrans(b"123456789", b"000000000")
 _RUN = b"0" * 19
 _LONG_NUMBER = re.compile(rb"(?:^|[\s:,\[])-?[0-9]{19}")
@@ -131,7 +133,7 @@ def _reason(data: bytes, error: orjson.JSONDecodeError) -> str:
     try:
         data.decode()
     except UnicodeDecodeError as bad:
-        return f"is not valid UTF-8 (byte 0x{data[bad.start]:02x} at byte {bad.start + 1})"
+        return f"is not valid UTF-8 (byte 0x{data[bad.start]:02x} at byte {bad.start + 1}); {ENCODING_ADVICE}"
     words = _PLACE.sub("", str(error))
     if "surrogate" in words:
         words = "half of a surrogate pair stands alone"

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, cast
 
 from scalesync.errors import ConfigError, SourceError
 from scalesync.model import BadRecord, JsonObject, SourceRecord
-from scalesync.records.bytestream import GZIP, ZSTD, ByteStream, Progress
+from scalesync.records.bytestream import ByteStream, Progress, is_packed
 from scalesync.records.jsonlines import Item
 
 BATCH_ROWS = 256
@@ -35,10 +35,10 @@ class _Broken:
     reason: str
 
 
-def check_parquet(opener: Open, name: str) -> None:
-    """Raises SourceError when the footer cannot be read, ConfigError without pyarrow."""
-    with _opened(opener, name, Progress()):
-        pass
+def check_parquet(opener: Open, name: str) -> int:
+    """The number of rows. Raises SourceError when the footer cannot be read, ConfigError without pyarrow."""
+    with _opened(opener, name, Progress()) as (file, _):
+        return int(file.metadata.num_rows)
 
 
 def read_parquet(opener: Open, name: str, progress: Progress, size: int | None) -> Generator[Item, None, None]:
@@ -87,7 +87,7 @@ def _seekable(raw: BinaryIO) -> bool:
         return False
     head = raw.read(4)
     raw.seek(0)
-    return not head.startswith((GZIP, ZSTD))
+    return not is_packed(head)
 
 
 @contextmanager

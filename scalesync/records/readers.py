@@ -8,18 +8,22 @@ from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO, NamedTuple
 
-from scalesync.errors import ConfigError
+from scalesync.errors import ConfigError, SourceError
 from scalesync.model import Mark
 from scalesync.records.bytestream import ByteStream, Progress, check_encoding
-from scalesync.records.detect import FORMATS, detect
+from scalesync.records.detect import FORMATS, WORDS, detect, is_utf8
 from scalesync.records.dialect import Dialect, Sample, guess
 from scalesync.records.jsonarray import read_array
 from scalesync.records.jsonlines import Item, Lines, read_jsonl
+from scalesync.records.jsonvalue import ENCODING_ADVICE
+from scalesync.records.jsonwrapped import long_lists, missing_list, read_wrapped
 from scalesync.records.parquet import check_parquet, read_parquet
 from scalesync.records.prefix import Fingerprint, longest_known
 from scalesync.records.tables import column_plan, read_table
+from scalesync.records.zstdframe import ORDINARY_WINDOW, repacking, size_words
 
 HEAD = 64 * 1024  # unpacked bytes looked at to tell format and dialect
+NOTHING = "holds no record"
 Open = Callable[[], BinaryIO]
 Read = Callable[[Progress], Generator[Item, None, None]]
 Seek = Callable[[Sequence[Mark]], Fingerprint | None]
@@ -30,7 +34,8 @@ class ReadOptions:
     """How sources are read. format: jsonl, json, csv, tsv or parquet; None: by name, then by content.
 
     delimiter, quotechar ("" for no quotes): of tables, None to guess. header: the column names of a table
-    that has no line for them. encoding: of texts; a UTF-16 mark at the beginning is seen anyway.
+    that has no line for them. encoding: of texts; a UTF-16 mark at the beginning is seen anyway. records: of JSON,
+    the key of the list that holds the records, with dots for nested ones. skip_rows: lines before a table's header.
     """
 
     format: str | None = None
@@ -38,6 +43,8 @@ class ReadOptions:
     quotechar: str | None = None
     header: tuple[str, ...] | None = None
     encoding: str = "utf-8"
+    records: str | None = None
+    skip_rows: int = 0
 
     def check(self) -> None:
         """Raises ConfigError for a value that cannot work."""
@@ -48,6 +55,10 @@ class ReadOptions:
         if self.quotechar is not None and (len(self.quotechar) > 1 or self.quotechar in ("\r", "\n")):
             raise ConfigError("the quote must be one character, or empty for none")
         check_encoding(self.encoding)
+        if self.records is not None and not all(self.records.split(".")):
+            raise ConfigError(f'--records takes the key of a list, such as items or data.items, not "{self.records}"')
+        if self.skip_rows < 0:
+            raise ConfigError(f"--skip-rows takes a number of 0 or more, not {self.skip_rows}")
 
 
 class Reader(NamedTuple):
@@ -61,23 +72,74 @@ class Reader(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
+class Head(NamedTuple):
+    """The beginning of a file, unpacked. complete: it is the whole; window: see ByteStream."""
+
+    data: bytes
+    complete: bool
+    packed: bool
+    window: int
+
+
 def reader_for(opener: Open, name: str, options: ReadOptions, size: int | None, pipe: bool = False) -> Reader:
     """Look at the head and bind the reader that fits. Raises SourceError when none does."""
-    head, complete, packed = _head(opener, options.encoding, eager=not pipe)
+    head = _head(opener, name, options.encoding, eager=not pipe)
     table = options.header is not None or options.delimiter is not None
-    kind = detect(name, head, complete, options.format, table, packed=packed)
+    kind = detect(name, head.data, head.complete, options.format, table, packed=head.packed)
     if kind == "parquet":
-        if not pipe:
-            check_parquet(opener, name)
-        return Reader(lambda progress: read_parquet(opener, name, progress, size))
-    if kind == "jsonl":
-        seek = None if pipe else partial(_seek_line, opener, options.encoding)
-        return Reader(partial(_read_text, opener, options.encoding, read_jsonl), seek)
+        reader = _parquet(opener, name, size, pipe)
+    elif kind in ("json", "jsonl"):
+        reader = _json(kind, opener, name, options, head)
+    else:
+        reader = _table(kind, opener, name, options, head)
+    return reader._replace(notes=(*_general_notes(kind, options, head), *reader.notes))
+
+
+def _general_notes(kind: str, options: ReadOptions, head: Head) -> Iterator[str]:
+    if head.window > ORDINARY_WINDOW:
+        window = size_words(head.window)
+        yield f"is packed with a window of {window}: reading it takes up to so much memory; {repacking(head.window)}"
+    if options.records is not None and kind not in ("json", "jsonl"):
+        yield f"is {WORDS[kind]}: --records is for JSON and was not used"
+    if options.skip_rows and kind not in ("csv", "tsv"):
+        yield f"is {WORDS[kind]}: --skip-rows is for CSV and TSV and was not used"
+    if kind != "parquet" and not is_utf8(head.data):
+        yield f"holds bytes that are not valid UTF-8: records with them are invalid; {ENCODING_ADVICE}"
+
+
+def _parquet(opener: Open, name: str, size: int | None, pipe: bool) -> Reader:
+    rows = None if pipe else check_parquet(opener, name)
+    notes = (f"{NOTHING}: it has no rows",) if rows == 0 else ()
+    return Reader(lambda progress: read_parquet(opener, name, progress, size), notes=notes)
+
+
+def _json(kind: str, opener: Open, name: str, options: ReadOptions, head: Head) -> Reader:
+    text = head.data.strip()
+    notes: list[str] = []
+    if head.complete and (not text or (kind == "json" and not text.strip(b"[ \t\r\n]"))):
+        notes = [NOTHING if text else f"{NOTHING}: it is empty"]
+    if options.records is not None:
+        trouble = missing_list(text, options.records) if head.complete and text else None
+        if trouble is not None:
+            raise SourceError(trouble, name)
+        parse = partial(read_wrapped, key=options.records)
+        return Reader(partial(_read_text, opener, options.encoding, parse), notes=tuple(notes))
+    if lists := long_lists(head.data, head.complete) if kind == "json" or b"\n" not in text else []:
+        named = ", ".join(f'"{one}"' for one in lists)
+        notes.append(f"is one record, with a long list under {named}; --records {lists[0]} makes each element a record")
     if kind == "json":
-        return Reader(partial(_read_text, opener, options.encoding, read_array))
-    dialect = _dialect(head, complete, name, options, "\t" if kind == "tsv" else None)
+        return Reader(partial(_read_text, opener, options.encoding, read_array), notes=tuple(notes))
+    seek = partial(_seek_line, opener, options.encoding)
+    return Reader(partial(_read_text, opener, options.encoding, read_jsonl), seek, tuple(notes))
+
+
+def _table(kind: str, opener: Open, name: str, options: ReadOptions, head: Head) -> Reader:
+    dialect = _dialect(head, name, options, "\t" if kind == "tsv" else None)
     parse = partial(read_table, dialect=dialect, header=options.header, file=name)
-    return Reader(partial(_read_text, opener, options.encoding, parse))
+    notes: list[str] = []
+    if head.complete and next(parse(ByteStream(io.BytesIO(head.data), Progress())), None) is None:
+        notes = [f"{NOTHING}: it is empty" if not head.data.strip() else f"{NOTHING}: it has a header and no rows"]
+    return Reader(partial(_read_text, opener, options.encoding, parse), notes=tuple(notes))
 
 
 def _seek_line(opener: Open, encoding: str, marks: Sequence[Mark]) -> Fingerprint | None:
@@ -88,8 +150,8 @@ def _seek_line(opener: Open, encoding: str, marks: Sequence[Mark]) -> Fingerprin
         raw.close()
 
 
-def _head(opener: Open, encoding: str, eager: bool) -> tuple[bytes, bool, bool]:
-    """The first unpacked bytes, whether they are all, whether they were packed. Not eager: one line is enough."""
+def _head(opener: Open, name: str, encoding: str, eager: bool) -> Head:
+    """The beginning of a file. Not eager: one line is enough. Raises SourceError where nothing can be unpacked."""
     raw = opener()
     try:
         parts: list[bytes] = []
@@ -99,20 +161,22 @@ def _head(opener: Open, encoding: str, eager: bool) -> tuple[bytes, bool, bool]:
             parts.append(piece)
             size += len(piece)
             if size >= HEAD or (not eager and b"\n" in piece):
-                return b"".join(parts), False, stream.packed
-        return b"".join(parts), stream.damage is None, stream.packed
+                return Head(b"".join(parts), False, stream.packed, stream.window)
+        if stream.damage is not None and not parts:
+            raise SourceError(stream.damage, name)
+        return Head(b"".join(parts), stream.damage is None, stream.packed, stream.window)
     finally:
         raw.close()
 
 
-def _dialect(head: bytes, complete: bool, name: str, options: ReadOptions, default: str | None) -> Dialect:
+def _dialect(head: Head, name: str, options: ReadOptions, default: str | None) -> Dialect:
     columns = None if options.header is None else len(options.header)
-    sample = Sample(head.decode("utf-8", "replace"), complete, columns)
+    sample = Sample(head.data.decode("utf-8", "replace"), head.complete, columns, options.skip_rows)
     dialect = guess(sample, options.delimiter, options.quotechar, default)
     if options.header is not None:
         column_plan(options.header, name)
-    elif complete or b"\n" in head:  # complains of an unusable header now, before anything is sent
-        next(read_table(ByteStream(io.BytesIO(head), Progress()), dialect, None, name), None)
+    elif head.complete or b"\n" in head.data:  # complains of an unusable header now, before anything is sent
+        next(read_table(ByteStream(io.BytesIO(head.data), Progress()), dialect, None, name), None)
     return dialect
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import csv
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Container, Iterator, Sequence
 
 from scalesync.errors import SourceError
 from scalesync.model import BadRecord, JsonObject, SourceRecord
 from scalesync.records.bytestream import ByteStream
 from scalesync.records.dialect import Dialect
 from scalesync.records.jsonlines import Item, Lines, Oversized, oversized_reason
-from scalesync.records.jsonvalue import SIZE_LIMIT, cut
+from scalesync.records.jsonvalue import ENCODING_ADVICE, SIZE_LIMIT, cut
 
 
 class _Feed:
@@ -69,23 +69,20 @@ class _Feed:
 def column_plan(names: Sequence[str], file: str, line: int | None = None) -> list[tuple[str, ...]]:
     """The path in the record for each column: `a.b` fills b in a; an empty name becomes `column_N`.
 
-    Raises SourceError when a name occurs twice, or when one names a value and another a field inside it.
+    Where a column has the name before a dot, that dot means nothing: beside `id`, `id.1` is a plain column.
+    Raises SourceError when a name occurs twice.
     """
-    paths: list[tuple[str, ...]] = []
-    for place, name in enumerate(names, 1):
-        parts = tuple(name.split("."))
-        paths.append(parts if all(parts) else (name or f"column_{place}",))
-    seen: set[tuple[str, ...]] = set()
-    for path in paths:
-        if path in seen:
-            raise SourceError(f'the header names the column "{".".join(path)}" twice', file, line)
-        seen.add(path)
-    for path in paths:
-        for length in range(1, len(path)):
-            if path[:length] in seen:
-                inner, outer = ".".join(path), ".".join(path[:length])
-                raise SourceError(f'columns "{outer}" and "{inner}" exclude each other', file, line)
-    return paths
+    named = [name or f"column_{place}" for place, name in enumerate(names, 1)]
+    twice = [name for name, times in Counter(named).items() if times > 1]
+    if twice:
+        raise SourceError(f'the header names the column "{twice[0]}" twice', file, line)
+    return [_path(name, frozenset(named)) for name in named]
+
+
+def _path(name: str, columns: Container[str]) -> tuple[str, ...]:
+    parts = tuple(name.split("."))
+    outer = (".".join(parts[:length]) for length in range(1, len(parts)))
+    return parts if all(parts) and not any(before in columns for before in outer) else (name,)
 
 
 def read_table(
@@ -133,7 +130,7 @@ def _rows(feed: _Feed, dialect: Dialect) -> Iterator[tuple[int, list[str] | BadR
         if not row:
             continue
         if feed.undecodable:
-            yield start, feed.bad(start, "is not valid UTF-8 (another encoding?)")
+            yield start, feed.bad(start, f"is not valid UTF-8; {ENCODING_ADVICE}")
         else:
             yield start, row
 

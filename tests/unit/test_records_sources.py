@@ -77,7 +77,7 @@ def test_fingerprint_tells_changes(tmp_path: Path) -> None:
         ("a.parquet", b"", "is empty"),
         ("a.txt", b"just some words\nand more of them\n", "neither its name nor its content"),
         ("a", b"one\ntwo\n", "neither its name nor its content tells the format; give --input-format"),
-        ("a.jsonl.gz", gzip.compress(b"", mtime=0)[:12], "is empty"),
+        ("a.jsonl.gz", gzip.compress(b"", mtime=0)[:12], "the gzip data ends too early"),
     ],
 )
 def test_what_is_no_source_is_told_before_reading(tmp_path: Path, name: str, content: bytes, words: str) -> None:

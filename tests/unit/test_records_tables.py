@@ -67,7 +67,7 @@ def test_dots_nest(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("header", "words"),
-    [("a,b,a", 'column "a" twice'), ("a,a.b", 'columns "a" and "a.b" exclude'), ("a.b,a.b", '"a.b" twice')],
+    [("a,b,a", 'column "a" twice'), ("a.b,a.b", '"a.b" twice'), (",column_1", '"column_1" twice')],
 )
 def test_headers_that_cannot_work_are_told_before_anything_is_read(tmp_path: Path, header: str, words: str) -> None:
     path = tmp_path / "t.csv"
@@ -75,6 +75,19 @@ def test_headers_that_cannot_work_are_told_before_anything_is_read(tmp_path: Pat
     with pytest.raises(SourceError, match=words) as caught:
         open_sources([str(path)], ReadOptions())
     assert caught.value.line == 2
+
+
+@pytest.mark.parametrize(
+    ("header", "record"),
+    [
+        ("id,id.1,x.y", {"id": "1", "id.1": "2", "x": {"y": "3"}}),
+        ("price.eur,price,price.usd", {"price.eur": "1", "price": "2", "price.usd": "3"}),
+        ("Q1.a,Q1.a.other,Q1.b", {"Q1": {"a": "1", "b": "3"}, "Q1.a.other": "2"}),
+        ("a.b.c,a,z", {"a.b.c": "1", "a": "2", "z": "3"}),
+    ],
+)
+def test_a_dot_means_nothing_behind_the_name_of_a_column(tmp_path: Path, header: str, record: Any) -> None:
+    assert values(tmp_path, f"{header}\n1,2,3\n") == [record]
 
 
 def test_columns_without_a_name_get_one(tmp_path: Path) -> None:

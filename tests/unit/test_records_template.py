@@ -27,7 +27,18 @@ def test_a_placeholder_alone_keeps_the_type(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [("x", "x"), (7, "7"), (1.0, "1.0"), (True, "true"), (False, "false"), ("", "")]
+    ("value", "text"),
+    [
+        ("x", "x"),
+        (7, "7"),
+        (1.0, "1"),
+        (7.5, "7.5"),
+        (1e16, "10000000000000000"),
+        (-0.0, "0"),
+        (True, "true"),
+        (False, "false"),
+        ("", ""),
+    ],
 )
 def test_inside_a_text_values_become_texts(value: Any, text: str) -> None:
     assert render({"f": "a-{n}-{n}"}, {"n": value}) == {"f": f"a-{text}-{text}"}

@@ -1,0 +1,61 @@
+"""What a run says and keeps of how its sources are read."""
+
+from __future__ import annotations
+
+import json
+
+from scalesync.flows.inspect import list_failures
+from scalesync.flows.retry import run_retry
+from scalesync.sandbox import FaultRule
+from tests.conftest import FAST, letter
+from tests.flows.conftest import requests
+
+
+async def test_sources_without_records_are_named_and_the_run_is_done(make_sandbox, bring, notebook, tmp_path):
+    sandbox = await make_sandbox()
+    (tmp_path / "none.jsonl").write_text("")
+    (tmp_path / "head.csv").write_text("attachment,categories\n")
+    summary = await bring(sandbox, [tmp_path / "none.jsonl", tmp_path / "head.csv"])
+    assert (summary.exit_code, summary.read) == (0, 0)
+    assert f"{tmp_path / 'none.jsonl'}: holds no record: it is empty" in notebook.notes
+    assert f"{tmp_path / 'head.csv'}: holds no record: it has a header and no rows" in notebook.notes
+
+
+async def test_one_sentence_names_the_first_few_of_many_sources(make_sandbox, bring, notebook, tmp_path):
+    sandbox = await make_sandbox()
+    for number in range(6):
+        (tmp_path / f"n{number}.jsonl").write_text("")
+    await bring(sandbox, f"{tmp_path}/n*.jsonl", dry_run=True)
+    (note,) = [note for note in notebook.notes if "holds no record" in note]
+    assert note.count(".jsonl") == 3
+    assert "and 3 more sources: holds no record" in note
+
+
+async def test_a_wrapped_list_is_imported_and_retried_with_the_key_that_was_given(
+    make_sandbox, bring, notebook, settings_for, tmp_path
+):
+    sandbox = await make_sandbox(faults=[FaultRule(kind="error", on="create", status=400, at=(3,))])
+    source = tmp_path / "wrapped.json"
+    source.write_text(json.dumps({"version": 2, "items": [letter(n) for n in range(12)]}))
+    assert (await bring(sandbox, source, dry_run=True)).read == 1
+    assert any("--records items" in note for note in notebook.notes)
+    first = await bring(sandbox, source, records="items")
+    assert (first.read, first.created, first.failed) == (12, 11, 1)
+    settings = settings_for(sandbox)
+    (group,) = await list_failures(settings, None, None, 3)
+    assert group.count == 1
+    again = await run_retry(settings, None, None, notebook, limits=FAST, signals=False)
+    assert (again.exit_code, again.created, again.gone) == (0, 12, 0)
+    seen = requests(sandbox)
+    assert (await bring(sandbox, source, records="items")).created == 12
+    assert requests(sandbox) == seen
+
+
+async def test_another_key_or_other_skipped_lines_read_a_finished_job_again(make_sandbox, bring, tmp_path):
+    sandbox = await make_sandbox()
+    source = tmp_path / "two.csv"
+    source.write_text("unit,unit\nattachment,attachment_type\nsome text,text\n")
+    summary = await bring(sandbox, source, skip_rows=1, sets=('categories=["a","b"]',), job="j")
+    assert (summary.read, summary.created) == (1, 1)
+    other = await bring(sandbox, source, skip_rows=2, sets=('categories=["a","b"]',), job="j", dry_run=True)
+    assert other.gone == 1

@@ -56,7 +56,7 @@ def values(source: SourceFile) -> list[Any]:
         (b"a,b\n", "t.csv", "holds no record: it has a header and no rows"),
         (b"a\tb", "t.tsv", "holds no record: it has a header and no rows"),
         (b"\xef\xbb\xbfa,b\r\n\r\n", "t.csv", "holds no record: it has a header and no rows"),
-        (gzip.compress(b""), "t.jsonl.gz", "holds no record: it is empty"),
+        (gzip.compress(b"", mtime=0), "t.jsonl.gz", "holds no record: it is empty"),
         (zstd.compress(b"a,b\n"), "t.csv.zst", "holds no record: it has a header and no rows"),
     ],
 )

@@ -19,6 +19,7 @@ from scalesync.ledger.store import SqliteLedger, StoredJob
 from scalesync.model import JsonObject, RequestClass
 from scalesync.ports import JobSpec
 from scalesync.records.body import BodyBuilder, BodySpec, parse_sets
+from scalesync.records.passed import PassedOver
 from scalesync.records.readers import ReadOptions
 from scalesync.records.sources import SourceFile, open_sources
 from scalesync.records.template import Template
@@ -39,6 +40,7 @@ class ImportPlan:
     builder: BodyBuilder
     sources: Sequence[SourceFile]
     max_failures: Callable[[int, int], bool] | None
+    passed: PassedOver
 
     @property
     def recheck(self) -> bool:
@@ -69,6 +71,8 @@ class ImportPlan:
 
     def notes(self) -> Iterator[str]:
         """What a person should know about how the sources are read: a sentence each, with the first few names."""
+        if self.passed:
+            yield str(self.passed)
         names: dict[str, list[str]] = {}
         for source in self.sources:
             for note in source.notes:
@@ -118,11 +122,12 @@ def make_plan(options: ImportOptions) -> ImportPlan:
         records=options.records,
         skip_rows=options.skip_rows,
     )
-    sources = _opened(options, reading)
-    return ImportPlan(options, template, BodyBuilder(spec), sources, _max_failures(options.max_failures))
+    passed = PassedOver()
+    sources = _opened(options, reading, passed)
+    return ImportPlan(options, template, BodyBuilder(spec), sources, _max_failures(options.max_failures), passed)
 
 
-def _opened(options: ImportOptions, reading: ReadOptions) -> list[SourceFile]:
+def _opened(options: ImportOptions, reading: ReadOptions, passed: PassedOver) -> list[SourceFile]:
     """The sources, found in the options' folder and named as typed."""
     stdin = None
     if STANDARD_INPUT in options.sources:
@@ -130,11 +135,11 @@ def _opened(options: ImportOptions, reading: ReadOptions) -> list[SourceFile]:
             raise SourceError("standard input is closed", STANDARD_INPUT)
         stdin = _unbuffered_stdin()
     if options.folder is None:
-        return open_sources(options.sources, reading, stdin=stdin)
+        return open_sources(options.sources, reading, stdin=stdin, passed=passed)
     sources = []
     for spec in options.sources:
         placed = placed_in(options.folder, spec)
-        for source in open_sources([placed], reading, stdin=stdin):
+        for source in open_sources([placed], reading, stdin=stdin, passed=passed):
             if placed != spec:
                 source.name = source.name.removeprefix(os.path.join(options.folder, ""))
             sources.append(source)

@@ -13,6 +13,9 @@ from scalesync.records.about import describe
 from scalesync.records.bytestream import Progress
 from scalesync.records.detect import suffix_format
 from scalesync.records.jsonlines import Item
+from scalesync.records.names import is_hidden, is_of_the_system, readable
+from scalesync.records.passed import PassedOver, Reason
+from scalesync.records.written import OwnFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +43,38 @@ class Listing:
     digest: str
 
 
-def walk(folder: str, inside: str = "") -> Iterator[Entry]:
-    """The files of a folder, sorted, depth included; hidden ones and links to folders are passed over."""
+def walk(folder: str, passed: PassedOver | None = None) -> Iterator[Entry]:
+    """The files of a folder, sorted, depth included, without what is passed over; `passed` counts that."""
+    return _walk(folder, "", OwnFiles(), PassedOver() if passed is None else passed)
+
+
+def _walk(folder: str, inside: str, own: OwnFiles, passed: PassedOver) -> Iterator[Entry]:
     try:
         with os.scandir(folder) as found:
-            entries = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in found)
+            entries = sorted(found, key=_by_name)
     except OSError as error:
-        raise SourceError(f"cannot be listed: {error.strerror}", folder) from None
-    for name, is_folder in entries:
-        if name.startswith("."):
-            continue
-        path = os.path.join(folder, name)
-        if is_folder:
-            yield from walk(path, f"{inside}{name}/")
-        elif not os.path.isdir(path):
-            yield Entry(path, f"{inside}{name}")
+        raise SourceError(f"cannot be listed: {error.strerror}", readable(folder)) from None
+    names = frozenset(entry.name for entry in entries)
+    for entry in entries:
+        name, path = entry.name, entry.path
+        if is_hidden(name):
+            passed.add(Reason.HIDDEN, path)
+        elif is_of_the_system(name):
+            passed.add(Reason.SYSTEM, path)
+        elif entry.is_dir(follow_symlinks=False):
+            yield from _walk(path, f"{inside}{name}/", own, passed)
+        elif entry.is_symlink() and entry.is_dir():
+            passed.add(Reason.LINK, path)
+        else:
+            own.enter(folder, names)
+            if own.wrote(name):
+                passed.add(Reason.OURS, path)
+            else:
+                yield Entry(path, f"{inside}{name}")
+
+
+def _by_name(entry: os.DirEntry[str]) -> str:
+    return entry.name
 
 
 def carries_records(entry: Entry, every: bool) -> bool:
@@ -62,12 +82,12 @@ def carries_records(entry: Entry, every: bool) -> bool:
     return every or suffix_format(entry.inside) not in (None, "json")
 
 
-def look(folder: str, every: bool) -> Listing:
-    """List a folder. every: all files carry records. Raises SourceError when it holds no file."""
+def look(folder: str, every: bool, passed: PassedOver) -> Listing:
+    """List a folder. every: all files carry records. Raises SourceError when it holds no file that is read."""
     carriers: list[Entry] = []
     digest = hashlib.blake2b(digest_size=16)
     others = size = newest = 0
-    for entry in walk(folder):
+    for entry in walk(folder, passed):
         if carries_records(entry, every):
             carriers.append(entry)
             continue
@@ -80,7 +100,7 @@ def look(folder: str, every: bool) -> Listing:
         newest = max(newest, info.st_mtime_ns)
         digest.update(f"{entry.inside}\0{info.st_size}\0{info.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
     if not carriers and not others:
-        raise SourceError("is a folder without files", folder)
+        raise SourceError(f"is a folder without files{f' ({passed})' if passed else ''}", readable(folder))
     return Listing(tuple(carriers), others, size, newest, digest.hexdigest())
 
 
@@ -96,31 +116,27 @@ def read_folder(folder: str, every: bool, read_json: ReadJson, progress: Progres
 
 
 def _records(entry: Entry, read_json: ReadJson, progress: Progress) -> Iterator[Item]:
+    shown = readable(entry.inside)
     try:
         size = os.stat(entry.path).st_size
-        entry.inside.encode()
     except OSError as error:
-        yield BadRecord(0, f"file {entry.inside}: {error.strerror}", "")
+        yield BadRecord(0, f"file {shown}: {error.strerror}", "")
         return
-    except UnicodeEncodeError:
-        shown = entry.inside.encode("utf-8", "replace").decode()
-        yield BadRecord(0, f"file {shown}: the name is not valid UTF-8", "")
-        return
-    about = describe(entry.inside, size)
+    about = describe(shown, size)
     if suffix_format(entry.inside) != "json":
         progress.consumed += size
         yield SourceRecord(0, {}, about)
         return
     if not size:
-        yield BadRecord(0, f"file {entry.inside}: is empty", "")
+        yield BadRecord(0, f"file {shown}: is empty", "")
         return
     try:
         for item in read_json(entry, progress):
             if isinstance(item, SourceRecord):
                 yield SourceRecord(0, item.value, about)
             else:
-                yield replace(item, line=0, reason=f"file {entry.inside}, element {item.line}: {item.reason}")
+                yield replace(item, line=0, reason=f"file {shown}, element {item.line}: {item.reason}")
     except SourceError as error:
         yield BadRecord(0, f"file {error}", "")
     except OSError as error:
-        yield BadRecord(0, f"file {entry.inside}: {error.strerror}", "")
+        yield BadRecord(0, f"file {shown}: {error.strerror}", "")

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import glob
 import importlib
 import re
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, cast
 
 from scalesync.errors import ConfigError, SourceError
+from scalesync.records.detect import is_packed, suffix_format
+from scalesync.records.manifest import NAME as MANIFEST
+from scalesync.records.names import is_hidden, is_of_the_system
+from scalesync.records.passed import PassedOver, Reason
+from scalesync.records.written import LEVELS, REASONS_END, ExportFolder, is_report_line
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _WEB = ("http", "https")
 _BLOCK = 1024 * 1024
+_HEAD = 64 * 1024  # bytes in which the first line of a report of ours ends
 
 
 def is_url(spec: str) -> bool:
@@ -71,19 +79,87 @@ def open_url(url: str) -> BinaryIO:
         raise _trouble(error, name) from None
 
 
-def expand_url(url: str) -> list[str]:
-    """The URLs that a pattern with * or [ names, sorted; a plain URL names itself."""
+def expand_url(url: str, passed: PassedOver) -> list[str]:
+    """The URLs of files that a pattern with * or [ names, sorted; a plain URL names itself.
+
+    Hidden names and files that scalesync wrote are passed over, as in local patterns.
+    """
     if _is_web(url) or not any(mark in url for mark in "*["):
         return [url]
     name = public_name(url)
     system, path = _system(url)
     try:
-        found = sorted(system.glob(path))
+        found = sorted(entry for entry, info in system.glob(path, detail=True).items() if info["type"] == "file")
+        kept = [system.unstrip_protocol(entry) for entry in _Kept(system, path, found, passed)]
     except Exception as error:
         raise _trouble(error, name) from None
-    if not found:
-        raise SourceError("matches no file", name)
-    return [system.unstrip_protocol(entry) for entry in found]
+    if not kept:
+        left = f" that is read ({passed}; name one exactly to read it)" if passed else ""
+        raise SourceError(f"matches no file{left}", name)
+    return kept
+
+
+class _Kept:
+    """Iterates over those of the paths in a store that are read. pattern: what they matched."""
+
+    def __init__(self, system: Any, pattern: str, found: Sequence[str], passed: PassedOver) -> None:
+        self._system = system
+        self._fixed = [part for part in pattern.split("/") if not glob.has_magic(part)]
+        self._marks = {part[0] for part in pattern.split("/") if part and glob.has_magic(part)}
+        self._found = frozenset(found)
+        self._passed = passed
+        self._exports: dict[str, ExportFolder | None] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        for path in sorted(self._found):
+            reason = self._reason(path)
+            if reason is None:
+                yield path
+            else:
+                self._passed.add(reason, path)
+
+    def _reason(self, path: str) -> Reason | None:
+        *folders, name = path.split("/")
+        for part in (*folders, name):
+            if is_hidden(part) and part not in self._fixed and part[0] not in self._marks:
+                return Reason.HIDDEN
+        if is_of_the_system(name):
+            return Reason.SYSTEM
+        return Reason.OURS if self._is_listed(path) or self._tells(path) else None
+
+    def _is_listed(self, path: str) -> bool:
+        """Whether a manifest of ours, in the file's folder or the next three above, lists it."""
+        folder, _, inside = path.rpartition("/")
+        for _ in range(LEVELS):
+            if not folder:
+                break
+            if folder not in self._exports:
+                self._exports[folder] = self._export(f"{folder}/{MANIFEST}")
+            export = self._exports[folder]
+            if export is not None and export.holds(inside):
+                return True
+            folder, _, last = folder.rpartition("/")
+            inside = f"{last}/{inside}"
+        return False
+
+    def _export(self, path: str) -> ExportFolder | None:
+        try:
+            return ExportFolder.of(self._system.cat_file(path))
+        except FileNotFoundError:
+            return None
+
+    def _tells(self, path: str) -> bool:
+        """Whether a file of lines is a report of ours, or lies beside one that tells of its lines."""
+        if suffix_format(path) != "jsonl" or is_packed(path):
+            return False
+        reasons = f"{path}{REASONS_END}"
+        if reasons in self._found and is_report_line(self._head(reasons)):
+            return True
+        return is_report_line(self._head(path))
+
+    def _head(self, path: str) -> bytes:
+        head: bytes = self._system.cat_file(path, start=0, end=_HEAD)
+        return head
 
 
 def _system(url: str) -> tuple[Any, str]:

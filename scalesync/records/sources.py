@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import stat
 import sys
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from functools import partial
 from typing import BinaryIO, cast
 
@@ -15,10 +16,14 @@ from scalesync.model import JsonObject, Mark
 from scalesync.records.blocks import Blocks
 from scalesync.records.bytestream import Progress, Replay
 from scalesync.records.folders import Entry, look, read_folder
+from scalesync.records.globs import expand
 from scalesync.records.jsonlines import Item
+from scalesync.records.names import readable
+from scalesync.records.passed import PassedOver, Reason
 from scalesync.records.prefix import Fingerprint
 from scalesync.records.readers import Read, ReadOptions, Seek, reader_for
 from scalesync.records.remote import expand_url, is_url, open_url, public_name
+from scalesync.records.written import OwnFiles
 
 STDIN = "-"
 
@@ -34,8 +39,7 @@ class SourceFile:
     def __init__(
         self, name: str, read: Read, facts: JsonObject, seek: Seek | None = None, notes: Sequence[str] = ()
     ) -> None:
-        # Names need not be UTF-8, but texts in the ledger are: the odd bytes are written out.
-        self.name = os.fsencode(name).decode("utf-8", "backslashreplace")
+        self.name = readable(name)
         self.size: int | None = facts["size"]
         self.mtime_ns: int | None = facts["mtime_ns"]
         self.notes = tuple(notes)
@@ -68,9 +72,12 @@ class SourceFile:
         return Blocks(self._read(progress), progress, max_records, self.name)
 
 
-def open_sources(specs: Sequence[str], options: ReadOptions, *, stdin: BinaryIO | None = None) -> list[SourceFile]:
-    """Open every source, in the order given; patterns and folders are expanded and sorted.
+def open_sources(
+    specs: Sequence[str], options: ReadOptions, *, stdin: BinaryIO | None = None, passed: PassedOver | None = None
+) -> list[SourceFile]:
+    """Open every source, in the order given, each file once; patterns and folders are expanded and sorted.
 
+    passed: counts what is passed over, and knows the files that were opened before.
     Raises SourceError when one is missing, unreadable or no source of records, ConfigError when an extra
     package is needed. Nothing but the head of each file is read.
     """
@@ -78,71 +85,94 @@ def open_sources(specs: Sequence[str], options: ReadOptions, *, stdin: BinaryIO 
     if sum(spec == STDIN for spec in specs) > 1:
         raise SourceError("standard input can be named only once", STDIN)
     opened: list[SourceFile] = []
+    passed = PassedOver() if passed is None else passed
     for spec in specs:
-        opened.extend(_open_one(spec, options, stdin))
+        opened.extend(_open_one(spec, options, stdin, passed))
     return opened
 
 
-def _open_one(spec: str, options: ReadOptions, stdin: BinaryIO | None) -> Iterator[SourceFile]:
+def _open_one(spec: str, options: ReadOptions, stdin: BinaryIO | None, passed: PassedOver) -> Iterator[SourceFile]:
     if spec == STDIN:
         yield _open_pipe(Replay(stdin or sys.stdin.buffer), STDIN, options)
         return
     if is_url(spec):
-        for url in expand_url(spec):
+        for url in expand_url(spec, passed):
             name = public_name(url)
+            if passed.meets(re.sub("/+", "/", url), name):
+                continue
             facts: JsonObject = {"path": name, "size": None, "mtime_ns": None}
             reader = reader_for(partial(open_url, url), name, options, None)
             yield SourceFile(name, reader.read, facts, notes=reader.notes)
         return
-    for path in _expand(spec.removeprefix("file://")):
+    for path in _expand(spec.removeprefix("file://"), passed):
         if os.path.isdir(path):
-            yield from _open_folder(path, options)
+            yield from _open_folder(path, options, passed)
         else:
-            yield _open_file(path, path, options)
+            yield from _open_file(path, path, options, passed)
 
 
-def _expand(spec: str) -> list[str]:
+def _expand(spec: str, passed: PassedOver) -> list[str]:
     """The files that a pattern matches, or the folders when it matches only such; a path that exists is itself."""
     if os.path.lexists(spec) or not glob.has_magic(spec):
         return [spec]
-    found = sorted(glob.glob(spec, recursive=True))
+    found = expand(spec, passed)
     files = [path for path in found if not os.path.isdir(path)]
-    if not found:
-        raise SourceError("matches no file", spec)
-    return files or [path for path in found if path.strip(os.sep)]
+    kept = list(_foreign(files, passed))
+    if not found or (files and not kept):
+        left = f" that is read ({passed}; name one exactly to read it)" if passed else ""
+        raise SourceError(f"matches no file{left}", readable(spec))
+    return kept or [path for path in found if path.strip(os.sep)]
 
 
-def _open_file(path: str, name: str, options: ReadOptions) -> SourceFile:
+def _foreign(files: Iterable[str], passed: PassedOver) -> Iterator[str]:
+    """Those of the files that scalesync did not write."""
+    own = OwnFiles()
+    for path in files:
+        folder, name = os.path.split(path)
+        own.enter(folder)
+        if own.wrote(name):
+            passed.add(Reason.OURS, path)
+        else:
+            yield path
+
+
+def _open_file(path: str, name: str, options: ReadOptions, passed: PassedOver) -> Iterator[SourceFile]:
     try:
         info = os.stat(path)
         if not stat.S_ISREG(info.st_mode):
-            return _open_pipe(Replay(open(path, "rb"), own=True), name, options)
+            yield _open_pipe(Replay(_binary(path), own=True), name, options)
+            return
+        if passed.meets((info.st_dev, info.st_ino), name):
+            return
         facts: JsonObject = {
-            "path": os.path.abspath(path),
+            "path": readable(os.path.abspath(path)),
             "size": info.st_size,
             "mtime_ns": info.st_mtime_ns,
         }
-        reader = reader_for(partial(_binary, path), name, options, info.st_size)
-        return SourceFile(name, reader.read, facts, reader.seek, reader.notes)
+        reader = reader_for(partial(_binary, path), readable(name), options, info.st_size)
+        yield SourceFile(name, reader.read, facts, reader.seek, reader.notes)
     except FileNotFoundError:
-        raise SourceError("there is no such file", name) from None
+        raise SourceError("there is no such file", readable(name)) from None
     except OSError as error:
-        raise SourceError(f"cannot be read: {error.strerror or error}", name) from None
+        raise SourceError(f"cannot be read: {error.strerror or error}", readable(name)) from None
 
 
 def _binary(path: str) -> BinaryIO:
     return open(path, "rb")
 
 
-def _open_folder(folder: str, options: ReadOptions) -> Iterator[SourceFile]:
+def _open_folder(folder: str, options: ReadOptions, passed: PassedOver) -> Iterator[SourceFile]:
+    info = os.stat(folder)
+    if passed.meets((info.st_dev, info.st_ino), folder):
+        return
     every = options.format is not None
-    listing = look(folder, every)
+    listing = look(folder, every, passed)
     shown = folder.rstrip("/") or "/"
     for entry in listing.carriers:
-        yield _open_file(entry.path, f"{shown}/{entry.inside}", options)
+        yield from _open_file(entry.path, f"{shown}/{entry.inside}", options, passed)
     if listing.others:
         facts: JsonObject = {
-            "path": os.path.abspath(folder),
+            "path": readable(os.path.abspath(folder)),
             "size": listing.size,
             "mtime_ns": listing.mtime_ns,
             "files": listing.others,

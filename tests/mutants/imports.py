@@ -308,4 +308,22 @@ IMPORT_MUTANTS = (
         (Edit("scalesync/records/body.py", "if former.key is not None and former.key in known:", "if False:"),),
         ("tests/unit/test_records_about.py", f"{FLOWS}/test_import_folders.py"),
     ),
+    Mutant(
+        "what scalesync wrote is read as a source",
+        "nothing is lost",
+        (
+            Edit(
+                "scalesync/records/written.py",
+                "    return isinstance(value, dict) and all(key in",
+                "    return all(key not in",
+            ),
+        ),
+        ("tests/unit/test_records_passed.py",),
+    ),
+    Mutant(
+        "a file that is reached twice is read twice",
+        "each file is read once",
+        (Edit("scalesync/records/passed.py", "        self._met.add(here)\n", ""),),
+        ("tests/unit/test_records_passed.py",),
+    ),
 )

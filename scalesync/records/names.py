@@ -1,0 +1,26 @@
+"""Names of files: as texts that can be kept and shown, and which of them are nobody's data."""
+
+from __future__ import annotations
+
+import os
+
+_SYSTEM = frozenset({"thumbs.db", "desktop.ini", "$recycle.bin", "system volume information", "lost+found", "@eadir"})
+
+
+def readable(name: str) -> str:
+    """A name as a text: it need not be UTF-8, but texts in the ledger are, so its odd bytes are written out."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(name).decode("utf-8", "backslashreplace")
+    return name
+
+
+def is_hidden(name: str) -> bool:
+    """Names that begin with a dot or an underscore, as Spark, Hive and Hadoop write them beside their data."""
+    return name.startswith((".", "_"))
+
+
+def is_of_the_system(name: str) -> bool:
+    """What file managers and file systems leave in folders under names without a dot."""
+    return name.lower() in _SYSTEM

@@ -1,0 +1,308 @@
+"""What folders and patterns pass over, and that each file is read once, however it is reached."""
+
+from __future__ import annotations
+
+import asyncio
+import glob
+import json
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scalesync.errors import SourceError
+from scalesync.flows import failed, findings
+from scalesync.ledger.quota import QuotaFile
+from scalesync.ledger.store import SqliteLedger
+from scalesync.records import written
+from scalesync.records.globs import expand
+from scalesync.records.passed import PassedOver
+from scalesync.records.readers import ReadOptions
+from scalesync.records.sources import SourceFile, open_sources
+
+
+def opened(*specs: object) -> tuple[list[SourceFile], str]:
+    """The sources, and the sentence about what was passed over."""
+    passed = PassedOver()
+    sources = open_sources([str(spec) for spec in specs], ReadOptions(), passed=passed)
+    return sources, str(passed) if passed else ""
+
+
+def names(*specs: object) -> list[str]:
+    return [source.name for source in opened(*specs)[0]]
+
+
+def records(*specs: object) -> list[Any]:
+    sources, _ = opened(*specs)
+    return [item.value for source in sources for block in source.blocks() for item in block.records]
+
+
+def line(**members: object) -> str:
+    return json.dumps(members) + "\n"
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "a.jsonl").write_text(line(n=1))
+    return tmp_path
+
+
+# --- hidden names, and what systems leave --------------------------------------------------------
+
+
+SPARK = ("_SUCCESS", "_started_1", "_committed_1", "_metadata", "_common_metadata", ".a.jsonl.crc", "._a.jsonl")
+
+
+@pytest.mark.parametrize("spec", ["d", "d/*", "d/**", "d/**/*"])
+def test_a_folder_as_spark_writes_it_holds_its_records_alone(spec: str, here: Path) -> None:
+    for name in (*SPARK, "Thumbs.db", "desktop.ini", ".DS_Store"):
+        (here / "d" / name).write_text("")
+    for folder in ("_delta_log", "_temporary", ".ipynb_checkpoints"):
+        (here / "d" / folder / "0").mkdir(parents=True)
+        (here / "d" / folder / "0" / "0.json").write_text(line(n=2))
+    assert records(spec) == [{"n": 1}]
+    assert opened(spec)[1] == "passed over 13 files: 11 hidden, 2 left by the system (Thumbs.db, desktop.ini)".replace(
+        "(Thumbs.db, desktop.ini)", "(d/Thumbs.db, d/desktop.ini)"
+    )
+
+
+def test_hidden_names_that_are_named_are_read(here: Path) -> None:
+    (here / "_in").mkdir()
+    for path in ("_in/x.jsonl", "_in/_y.jsonl", "_z.jsonl", ".h.jsonl"):
+        (here / path).write_text(line(path=path))
+    assert names("_in") == ["_in/x.jsonl"]
+    assert names("_in/*.jsonl") == ["_in/x.jsonl"]
+    assert names("_in/_*.jsonl") == ["_in/_y.jsonl"]
+    assert names("_*/x.jsonl") == ["_in/x.jsonl"]
+    assert names("_z.jsonl", ".h.jsonl", "_in/_y.jsonl") == ["_z.jsonl", ".h.jsonl", "_in/_y.jsonl"]
+    with pytest.raises(SourceError, match=r"matches no file that is read \(passed over 1 file: 1 hidden; name one"):
+        opened("*z.jsonl")
+
+
+def test_a_folder_in_which_nothing_is_read_says_why(here: Path) -> None:
+    (here / "e" / ".git").mkdir(parents=True)
+    with pytest.raises(SourceError, match=r"e: is a folder without files \(passed over 1 file: 1 hidden\)"):
+        opened("e")
+
+
+# --- files that scalesync wrote -------------------------------------------------------------------
+
+
+def test_the_keys_of_our_files_are_those_that_are_written() -> None:
+    assert written.REASONS == failed.TOLD
+    assert written.FINDINGS == findings.ALWAYS
+
+
+REASON = line(unique_id="u", file="a.jsonl", line=1, reason="is wrong", task_id=None)
+FINDING = line(kind="missing", unique_id="u", task_id=None, file="a.jsonl", line=1, detail="there is no task for it")
+MANIFEST = {
+    "files": [{"path": "tasks-00001.jsonl", "rows": 1, "bytes": 9, "sha256": "0"}],
+    "filters": {},
+    "watermark": None,
+    "version": 1,
+    "job": "export-x",
+    "target": "t",
+    "mode": "live",
+}
+
+
+def database(path: Path, table: str) -> None:
+    db = sqlite3.connect(path)
+    db.execute(f"CREATE TABLE {table}")
+    db.commit()
+    db.close()
+
+
+def our_files(folder: Path) -> int:
+    """Put one of each kind of what scalesync writes into a folder; returns how many there are."""
+    texts = {
+        "0failed.jsonl": line(n=7),
+        "0failed.jsonl.reasons.jsonl": REASON,
+        "0none.json": "",
+        "0none.json.reasons.jsonl": "",
+        "moved-reasons.jsonl": REASON,
+        "verify-j.jsonl": FINDING,
+        "findings.ndjson": FINDING,
+        "out/manifest.json": json.dumps(MANIFEST),
+        "out/tasks-00001.jsonl": line(task_id="t"),
+        "out/tasks-x-00002.jsonl": line(task_id="t"),
+        "out/left-00001.jsonl": line(task_id="t"),
+        "out/responses/ab/cd.json": line(a=1),
+        "out/tasks/tasks-00003.jsonl": line(task_id="t"),
+        "sandbox.data": "scalesync-sandbox 1\n",
+    }
+    for name, text in texts.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    SqliteLedger.open(folder / "work.ledger", note=print).close()
+    (folder / "work.ledger-wal").write_text("")
+    quota = QuotaFile(folder / "work.ledger.quota")
+    asyncio.run(quota.change("x", lambda data: (b"1", None)))
+    quota.close("x", lambda data: (b"1", None))
+    return len(texts) + 3
+
+
+@pytest.mark.parametrize("spec", ["d", "d/*", "d/**", "./d/**/*"])
+def test_what_scalesync_wrote_is_passed_over_and_counted(spec: str, here: Path) -> None:
+    count = our_files(here / "d")
+    if spec == "d/*":
+        count -= 6  # those in folders, to which this pattern does not come
+    assert records(spec) == [{"n": 1}]
+    assert f"passed over {count} files: {count} written by scalesync (" in opened(spec)[1]
+
+
+def test_what_scalesync_wrote_is_read_where_it_is_named_exactly(here: Path) -> None:
+    our_files(here / "d")
+    assert records("d/0failed.jsonl", "d/out/tasks-00001.jsonl") == [{"n": 7}, {"task_id": "t"}]
+    with pytest.raises(SourceError, match=r"matches no file that is read \(passed over 1 file: 1 written by scalesync"):
+        opened("d/0f*d.jsonl")
+    with pytest.raises(SourceError, match="is a folder without files"):
+        opened("d/out")
+    with pytest.raises(SourceError, match="is a folder without files"):
+        opened("d/out/tasks")
+
+
+def test_files_that_only_look_like_ours_are_read(here: Path) -> None:
+    texts = {
+        "failed.jsonl": line(n=2),
+        "x.jsonl": line(unique_id="u", file="a.jsonl", line=1, reason="r"),
+        "verify-j.jsonl": line(kind="cat", unique_id="u"),
+        "y.jsonl": line(n=3),
+        "y.jsonl.reasons.jsonl": line(n=4),
+        "tasks-00001.jsonl": line(n=5),
+        "manifest.json": json.dumps({"files": [], "name": "an extension of a browser"}),
+    }
+    for name, text in texts.items():
+        (here / "d" / name).write_text(text)
+    database(here / "d" / "other.db", "splits (unique_id)")
+    database(here / "d" / "shop.db", "shelf (name TEXT PRIMARY KEY, price INT)")
+    sources, told = opened("d")
+    assert told == ""
+    assert len(sources) == len(texts) + 1  # with a.jsonl, and manifest.json in the folder's own source
+    assert len(records("d")) == len(texts) + 3
+
+
+# --- each file once -------------------------------------------------------------------------------
+
+
+def test_a_file_is_read_once_however_it_is_reached(here: Path) -> None:
+    os.symlink(here / "d", here / "d" / "self")
+    os.symlink(here / "d" / "a.jsonl", here / "d" / "link.jsonl")
+    os.link(here / "d" / "a.jsonl", here / "hard.jsonl")
+    for specs in (
+        ("d/**/*.jsonl",),
+        ("d",),
+        ("d/a.jsonl", "d/a.jsonl"),
+        ("d/a.jsonl", "./d//a.jsonl", str(here / "d" / "a.jsonl"), "d/*.jsonl", "d"),
+        ("d/self/*.jsonl", "**/*.jsonl"),
+    ):
+        assert records(*specs) == [{"n": 1}], specs
+    assert opened("d/a.jsonl", "d/a.jsonl")[1] == "passed over 1 file: 1 named more than once (d/a.jsonl)"
+    told = opened("d/**/*.jsonl")[1]
+    assert told == "passed over 2 files: 1 link to a folder (d/self), 1 named more than once (d/link.jsonl)"
+
+
+def test_a_folder_named_twice_is_read_once(here: Path) -> None:
+    (here / "d" / "x.json").write_text(line(n=2))
+    assert records("d", "d/", here / "d") == [{"n": 1}, {"n": 2}]
+
+
+# --- patterns -------------------------------------------------------------------------------------
+
+
+PATTERNS = [
+    "*",
+    "*/",
+    "d*",
+    "**",
+    "**/*.x",
+    "*/*.x",
+    "d?/*.x",
+    "d[12]/**/*.x",
+    "d1/../*/[!b].x",
+    "./*/b.x",
+    "d1/**/c/*",
+    "q*",
+]
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+@pytest.mark.parametrize("absolute", [False, True])
+def test_patterns_match_what_pythons_glob_matches(pattern: str, absolute: bool, here: Path) -> None:
+    for path in ("a.x", "d1/a.x", "d1/b.x", "d1/c/a.x", "d1/c/d/b.x", "d2/b.x", "d2/c/.h/e.x", "q[1].x", "\udcff.x"):
+        (here / path).parent.mkdir(parents=True, exist_ok=True)
+        (here / path).touch()
+    wanted = f"{here}/{pattern}" if absolute else pattern
+    expected = {path.rstrip("/") for path in glob.glob(wanted, recursive=True)} - {"", str(here)}
+    assert {path.rstrip("/") for path in expand(wanted, PassedOver())} - {"", str(here)} == expected
+
+
+def test_a_folder_that_cannot_be_listed_is_told(here: Path, plain_user: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (plain_user / "shut").mkdir()
+    (plain_user / "shut").chmod(0)
+    try:
+        with pytest.raises(SourceError, match="shut/: cannot be listed: Permission denied"):
+            opened(f"{plain_user}/**/*.jsonl")
+    finally:
+        (plain_user / "shut").chmod(0o700)
+
+
+# --- names that are not UTF-8 ---------------------------------------------------------------------
+
+
+def test_names_that_are_not_utf8_are_written_out_wherever_they_stand(here: Path) -> None:
+    folder = here / "f\udcff"
+    try:
+        folder.mkdir()
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    (folder / "b\udcfe.jsonl").write_text(line(n=1))
+    (folder / "c\udcfd.json").write_text(line(n=2) + "bad\n")
+    (folder / "e\udcfc.csv").write_text("")
+    for specs in (["f\udcff"], ["f*"], ["f\udcff/*"], [str(folder / "b\udcfe.jsonl")]):
+        for source in opened(*specs)[0]:
+            facts = json.dumps([source.name, source.fingerprint()], ensure_ascii=False).encode()
+            assert b"\\\\xff" in facts
+            for block in source.blocks():
+                for place in block.records:
+                    assert "\udcff" not in str(place)
+                    assert "\udcfd" not in str(place)
+    (inner,) = [source for source in opened(folder)[0] if source.name.endswith("\\xff")]
+    good, bad = (place for block in inner.blocks() for place in block.records)
+    assert good.about["path"] == "c\\xfd.json"
+    assert bad.reason.startswith("file c\\xfd.json, element 2: ")
+
+
+# --- object stores --------------------------------------------------------------------------------
+
+
+def test_patterns_of_a_store_pass_over_what_patterns_of_files_do() -> None:
+    store = pytest.importorskip("fsspec").filesystem("memory")
+    texts = {
+        "a.jsonl": line(n=1),
+        "_SUCCESS.jsonl": "",
+        "_temporary/0/x.jsonl": line(n=9),
+        ".h.jsonl": line(n=9),
+        "0failed.jsonl": line(n=9),
+        "0failed.jsonl.reasons.jsonl": REASON,
+        "verify-j.jsonl": FINDING,
+        "out/manifest.json": json.dumps(MANIFEST),
+        "out/tasks/tasks-00003.jsonl": line(task_id="t"),
+        "deep/b.jsonl": line(n=2),
+    }
+    try:
+        for name, text in texts.items():
+            store.pipe(f"/scalesync-passed/{name}", text.encode())
+        place = "memory://scalesync-passed"
+        assert records(f"{place}/**/*.jsonl") == [{"n": 1}, {"n": 2}]
+        assert opened(f"{place}/**/*.jsonl")[1].startswith("passed over 7 files: 3 hidden, 4 written by scalesync (")
+        assert records(f"{place}/_*/**/*.jsonl", f"{place}/0failed.jsonl") == [{"n": 9}, {"n": 9}]
+        assert records(f"{place}/a.jsonl", f"{place}/*.jsonl") == [{"n": 1}]
+        with pytest.raises(SourceError, match="matches no file that is read"):
+            opened(f"{place}/out/*/*.jsonl")
+    finally:
+        store.rm("/scalesync-passed", recursive=True)

@@ -6,7 +6,7 @@ a record's key is its unique_id, and no row id of a database leaves the ledger.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple, Protocol
@@ -177,7 +177,9 @@ class JobLedger(Protocol):
     async def reopen(self, wanted: Callable[[str, int | None, str], bool]) -> int:
         """Failed rows for which wanted(key, status, reason) holds become pending again; returns how many."""
 
-    async def mark_gone(self, present: int, is_present: Callable[[str], bool]) -> int:
+    async def mark_gone(
+        self, present: int, is_present: Callable[[str], bool], sources: Collection[int] | None = None
+    ) -> int:
         """Flag rows of this job whose record no longer stands in the source; returns how many."""
 
     async def finish(self, *, complete: bool, exit_code: int, figures: Mapping[str, Any]) -> None:

@@ -50,37 +50,43 @@ def judge(
     *,
     whole: bool,
     rest: str = "--limit was reached, the rest of the input is still to come",
+    unclear: int = 0,
 ) -> Ending:
     """Read the ending off the counts, which say themselves what needs attention.
 
-    whole: every source was read; rest: what is said where one was not.
+    whole: every source was read; rest: what is said where one was not. unclear: records that are in no source any more,
+    may have been sent, and got no clear answer.
     """
     if reason is not None:
         # Whatever ended the run early, the same command carries on; only wrong settings are not cured by that.
-        return Ending(2 if isinstance(reason, ConfigError) else 3, False, str(reason))
-    if tally.exhausted:
-        return Ending(
-            3,
-            False,
-            f"{count(tally.exhausted, 'record')} got no clear answer from the platform ({tally.last_trouble});"
-            " the same command carries on",
-        )
+        left = "" if whole or isinstance(reason, ConfigError) else "; the rest of the input is not read yet"
+        return Ending(2 if isinstance(reason, ConfigError) else 3, False, f"{reason}{left}")
+    if tally.exhausted or unclear:
+        return Ending(3, False, _unclear(tally, unclear))
     findings = sum(counts[name] for name in FINDINGS)
+    pending = counts["pending"]
     sentences = []
     if not whole:
         sentences.append(rest)
-    if counts["pending"]:
-        pending = counts["pending"]
-        sentences.append(
-            f"{count(pending, 'pending record')} no longer {'stands' if pending == 1 else 'stand'} in the input,"
-            " or another job has yet to send it"
-            if whole
-            else f"{count(pending, 'record')} {be(pending)} pending"
-        )
+    if pending:
+        told = f"{count(pending, 'record')} {be(pending)} pending"
+        it = "it" if pending == 1 else "them"
+        where = f" that this run did not meet: another job has yet to send {it}, or other sources of the job hold {it}"
+        sentences.append(told + where if whole else told)
     sentences.extend(f"batch {line}" for line in open_batches)
-    lost = whole and counts["pending"] > 0
+    lost = whole and pending > 0
     code = 1 if findings or open_batches or lost else 0
-    return Ending(code, whole and not counts["pending"], "; ".join(sentences))
+    return Ending(code, whole and not pending, "; ".join(sentences))
+
+
+def _unclear(tally: Tally, vanished: int) -> str:
+    told = []
+    if tally.exhausted:
+        told.append(f"{count(tally.exhausted, 'record')} got no clear answer from the platform ({tally.last_trouble})")
+    if vanished:
+        left = "that is in no source any more" if vanished == 1 else "that are in no source any more"
+        told.append(f"whether {count(vanished, 'record')} {left} became tasks, the platform did not say clearly")
+    return f"{'; '.join(told)}; run the same command again"
 
 
 def summary(

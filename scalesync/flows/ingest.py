@@ -35,8 +35,10 @@ from scalesync.flows.reading import Reading
 from scalesync.flows.rehearsal import rehearse
 from scalesync.flows.run import Meter, beat, guarded, remember, report, taking_signals
 from scalesync.flows.threads import in_daemon
+from scalesync.flows.vanished import settle_vanished
 from scalesync.flows.wiring import Connection, connect
 from scalesync.ledger.checks import CheckStore
+from scalesync.ledger.gone import GoneStore
 from scalesync.ledger.jobs import JobStore
 from scalesync.ledger.prefix import PrefixStore
 from scalesync.ledger.store import SqliteLedger, StoredJob
@@ -206,7 +208,8 @@ class ImportRun:
         if self._named is not None:
             return
         await self._job.drop_stale_asides()
-        await self._job.mark_gone(self._reading.homes, self._preparer.seen.__contains__)
+        if await self._job.mark_gone(self._reading.homes, self._preparer.seen.__contains__):
+            self._reading.unclear = await settle_vanished(GoneStore(self._job), self._connection)
 
     async def _read(self, number: int, source: SourceFile) -> object:
         """Read one source, behind what an earlier run has settled; returns the cursor to keep for the next one."""
@@ -332,7 +335,9 @@ class ImportRun:
             # A source that broke off, say: what was sent stays, and the same command carries on once it is mended.
             reason = StopRun(str(reason))
         more = {} if self._named is None else {"rest": REST}
-        ending = endings.judge(counts, tally, reason, open_batches, whole=not self._rest(), **more)
+        ending = endings.judge(
+            counts, tally, reason, open_batches, whole=not self._rest(), unclear=self._reading.unclear, **more
+        )
         if self._named is not None and not self._named.read:
             ending = replace(ending, complete=False)  # the import has yet to see what is new in the sources
         seconds = self._meter.seconds

@@ -14,7 +14,8 @@ class Reading:
     """bytes_before: of the sources that are read to their end; consumed: of the present one. whole: all are, and
 
     nothing was left out. homes: records whose row is this job's; invalid: places that cannot be used; invalid_in: those
-    of them that were read, by batch, under None where it is not known.
+    of them that were read, by batch, under None where it is not known. unclear: records that are in no source any more,
+    may have been sent, and got no clear answer.
     """
 
     bytes_before: int = 0
@@ -22,6 +23,7 @@ class Reading:
     whole: bool = False
     homes: int = 0
     invalid: int = 0
+    unclear: int = 0
     invalid_in: Counter[str | None] = field(default_factory=Counter)
 
     def count_invalid(self, places: Sequence[Aside]) -> None:

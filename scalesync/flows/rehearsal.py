@@ -1,7 +1,7 @@
 """--dry-run: what a run would count, without a write to server or ledger.
 
 Each record makes the move that admitting it would make; those that would be sent or looked up count as pending. Rows of
-the job that the sources no longer hold stay counted, as they do in a run.
+the job that the sources no longer hold count as they do after a run.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from scalesync.flows.wiring import Connection, connect
 from scalesync.ledger.connection import check_place
 from scalesync.ledger.states import FINAL, Known, admit, shared_state
 from scalesync.ledger.store import SqliteLedger
+from scalesync.ledger.tallies import Standing
 from scalesync.model import ImportSummary, JsonObject, Outgoing, RecordState, RowState
 from scalesync.ports import JobSpec, Verb
 from scalesync.records.sources import SourceFile
@@ -48,7 +49,7 @@ async def rehearse(
         body = rehearsal.first.body.decode("utf-8", "replace")[:SHOWN_BODY]
         observer.note(f"the first task would be: {body}")
     counts = rehearsal.counts
-    findings = rehearsal.lost or any(counts[name] for name in endings.FINDINGS)
+    findings = any(counts[name] for name in endings.FINDINGS)
     ending = endings.Ending(int(findings), False, "dry run: nothing was sent and nothing was written")
     return endings.summary(spec.name, settings, counts, figures, ending)
 
@@ -56,8 +57,8 @@ async def rehearse(
 @asynccontextmanager
 async def _ledger(
     spec: JobSpec, settings: Settings, observer: Observer
-) -> AsyncIterator[tuple[Lookup, Mapping[str, int]]]:
-    """How to look keys up, and the job's own rows by counted state; a ledger that is not there is not made."""
+) -> AsyncIterator[tuple[Lookup, Mapping[Standing, int]]]:
+    """How to look keys up, and the job's own rows by how they count; a ledger that is not there is not made."""
     if not settings.ledger.exists():
         check_place(settings.ledger)
         yield _nothing_known, {}
@@ -72,7 +73,7 @@ async def _ledger(
 
 
 class Rehearsal:
-    """Counts what a run would count. homes: the job's rows by counted state. first: the first record to be sent."""
+    """Counts what a run would count. homes: the job's rows by how they count. first: the first record to be sent."""
 
     def __init__(
         self,
@@ -80,17 +81,18 @@ class Rehearsal:
         connection: Connection,
         observer: Observer,
         lookup: Lookup,
-        homes: Mapping[str, int],
+        homes: Mapping[Standing, int],
     ) -> None:
-        self.counts: Counter[str] = Counter(homes)
+        self.counts: Counter[str] = Counter()
         self.first: Outgoing | None = None
-        self.lost = False
         self._plan = plan
         self._now_ms = connection.platform.server_now_ms
         self._batches = BatchKeeper(_Unwritten(connection), connection.call)
         self._observer = observer
         self._lookup = lookup
-        self._unmet: Counter[str] = Counter(homes)
+        self._unmet: Counter[Standing] = Counter(homes)
+        for standing, number in homes.items():
+            self._add(standing.now, number)
 
     async def read(self) -> None:
         """Read the sources as far as a run would."""
@@ -100,11 +102,17 @@ class Rehearsal:
                 await self._take(source, await preparer.prepare(number, block))
                 if preparer.full:
                     return
-        self.lost = self._unmet["pending"] > 0
+        for standing, number in self._unmet.items():
+            self._add(standing.now, -number)
+            self._add(standing.gone, number)
         self.counts["gone"] = self._unmet.total()
 
     async def _look(self, keys: Sequence[str]) -> Mapping[str, tuple[RowState, bytes]]:
         return {key: (known.state, known.content) for key, known in (await self._lookup(keys)).items()}
+
+    def _add(self, name: str | None, number: int) -> None:
+        if name is not None:
+            self.counts[name] += number
 
     async def _take(self, source: SourceFile, prepared: Prepared) -> None:
         records = await self._batches.admit(prepared)
@@ -119,8 +127,8 @@ class Rehearsal:
     def _count(self, record: Outgoing, known: Known | None) -> None:
         move = admit(known, record.content, self._now_ms, recheck=self._plan.recheck)
         if known is not None and known.home:
-            before = endings.counted(known.state)
-            self.counts[before] -= 1
+            before = Standing.of(known.state, known.reason, known.was, known.gone)
+            self._add(before.now, -1)
             self._unmet[before] -= 1
         state: RowState | RecordState | None = move.state or (None if known is None else known.state)
         asked = move.verb is Verb.SETTLE and state in FINAL  # whether its task is in the batch

@@ -20,7 +20,7 @@ from scalesync.ledger.store import owner_alive
 # A row whose record is gone never becomes a task, unless a request for it may be under way.
 _ROWS = f"""
 SELECT r.job, r.source, CAST(substr(r.content, {HASH_BYTES + 1}) AS TEXT),
-       sum(r.state NOT IN ('created', 'adopted') AND (r.gone IS NULL OR r.state='sending'))
+       sum(r.state NOT IN ('created', 'adopted') AND (r.gone IS NULL OR (r.state='sending' AND r.gone=1)))
   FROM rows r WHERE r.target=? AND length(r.content) > {HASH_BYTES} GROUP BY 1, 2, 3
 """
 _OTHERS = f"""

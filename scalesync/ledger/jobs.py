@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from scalesync.ledger import paces, rows, tallies, verdicts
@@ -121,12 +121,15 @@ class JobStore:
         """Failed rows for which wanted(key, status, reason) holds become pending again; returns how many."""
         return await self._writer.write(lambda db: tallies.reopen(db, self._target, self._job, wanted))
 
-    async def mark_gone(self, present: int, is_present: Callable[[str], bool]) -> int:
+    async def mark_gone(
+        self, present: int, is_present: Callable[[str], bool], sources: Collection[int] | None = None
+    ) -> int:
         """Flag home rows whose record the source no longer holds, clear the others; returns how many are gone.
 
-        present: home rows that this reading met; where they are all there are, nothing needs to be looked at.
+        present: home rows that this reading met; where they are all there are, nothing needs to be looked at. sources:
+        the splits that it is about, None for all of the job.
         """
-        return await self._writer.write(lambda db: tallies.mark_gone(db, self._target, self._job, present, is_present))
+        return await self._writer.write(lambda db: tallies.mark_gone(db, self._job, present, is_present, sources))
 
     async def drop_stale_asides(self) -> None:
         """Forget other records that this run, having read every source whole, did not meet."""

@@ -133,7 +133,8 @@ SELECT t.base_url, t.mode, t.account, j.name, r.state, r.unique_id, s.name, s.sp
        r.task_id, r.detail, NULL, NULL, r.content, 0
   FROM rows r JOIN jobs j ON j.id = r.job JOIN targets t ON t.id = j.target
   LEFT JOIN splits s ON s.job = r.job AND s.number = r.source
- WHERE r.state IN ('failed', 'conflict') AND (:job IS NULL OR j.name = :job) AND (:number IS NULL OR j.id = :number)
+ WHERE r.state IN ('failed', 'conflict') AND r.gone IS NULL
+   AND (:job IS NULL OR j.name = :job) AND (:number IS NULL OR j.id = :number)
 """
 _OTHERS = f"""
 SELECT t.base_url, t.mode, t.account, j.name,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from scalesync.ledger.schema import SHARING
-from scalesync.ledger.states import Known, Move, covers
+from scalesync.ledger.states import Gone, Known, Move, covers
 from scalesync.ledger.states import admit as decide
 from scalesync.model import Aside, Outgoing, RecordState, RowState
 from scalesync.ports import Admission, Verb
@@ -56,13 +56,13 @@ def load(db: sqlite3.Connection, target: int, job: int, keys: Sequence[str]) -> 
     for start in range(0, len(keys), CHUNK):
         chunk = keys[start : start + CHUNK]
         marks = ",".join("?" * len(chunk))
-        for key, state, content, intent_ms, reason, detail, home, *place in db.execute(
+        for key, state, content, intent_ms, reason, detail, home, source, line, gone in db.execute(
             "SELECT unique_id, state, content, intent_ms, reason, CASE WHEN state='conflict' THEN detail END, job,"
-            f" source, line FROM rows WHERE target=? AND unique_id IN ({marks})",
+            f" source, line, gone FROM rows WHERE target=? AND unique_id IN ({marks})",
             (target, *chunk),
         ):
             was = json.loads(detail).get("was") if detail else None
-            known[key] = Known(RowState(state), content, intent_ms, reason, was, home == job, (place[0], place[1]))
+            known[key] = Known(RowState(state), content, intent_ms, reason, was, home == job, (source, line), gone)
     return known
 
 
@@ -170,12 +170,14 @@ def _write_moves(db: sqlite3.Connection, place: Place, moves: Sequence[tuple[Out
         assert move.state is not None
         detail = to_json({"was": move.was} | (_differing(move) or {}) if move.was else None)
         db.execute(
-            "UPDATE rows SET state=?, intent_ms=?, status=NULL, reason=?, detail=?, gone=NULL,"
+            "UPDATE rows SET state=?, intent_ms=?, status=NULL, reason=?, detail=?,"
+            # Another job's record does not bring the home's back, and its end is not for the home to wait for.
+            f" gone=CASE WHEN job<>? AND gone IS NOT NULL THEN {Gone.ABSENT} END,"
             " content=CASE WHEN ? THEN ? ELSE content END,"
             " source=CASE WHEN job=? THEN ? ELSE source END, line=CASE WHEN job=? THEN ? ELSE line END"
             " WHERE target=? AND unique_id=?",
             (
-                *(move.state.value, move.intent_ms, move.reason, detail),
+                *(move.state.value, move.intent_ms, move.reason, detail, place.job),
                 *(move.take_content, record.content),
                 *(place.job, record.source, place.job, record.line),
                 *(place.target, record.key),

@@ -31,6 +31,16 @@ TOLD = """CASE
   WHEN length(r.content) = 16 AND substr(o.content, 1, 16) = r.content THEN 'sending'
   ELSE 'changed_after_creation' END"""
 
+# The state that a home row `r` counts as: `gone` alone for one that never became a living task and never will
+# (`states.stands`).
+STANDS = """CASE
+  WHEN r.gone IS NULL OR r.state IN ('created', 'adopted') THEN r.state
+  WHEN r.state = 'sending'
+    THEN CASE r.gone WHEN 1 THEN r.state WHEN 3 THEN 'created' WHEN 4 THEN 'adopted' ELSE 'gone' END
+  WHEN r.state = 'conflict' AND r.reason = 'changed_after_creation'
+    THEN coalesce(json_extract(r.detail, '$.was'), 'created')
+  ELSE 'gone' END"""
+
 # The other records that stand beside a row. Their index serves what repeats these words.
 SHARING = "state IN ('shared', 'changed_after_creation')"
 
@@ -55,6 +65,11 @@ def m003_other_contents(db: Database) -> None:
     db.execute("ALTER TABLE other_records ADD COLUMN detail TEXT")
     db.execute("ALTER TABLE other_records ADD COLUMN content BLOB")
     db.execute(f"CREATE INDEX shared_records ON other_records (unique_id) WHERE {SHARING}")
+
+
+@migrations()
+def m004_superseded(db: Database) -> None:
+    """Records that are gone and never became a task are told as gone."""
     db.execute("DROP VIEW job_records")
     db.execute(_JOB_RECORDS)
 
@@ -71,7 +86,8 @@ CREATE TABLE paces (
 
 _JOB_RECORDS = f"""
 CREATE VIEW job_records AS
-  SELECT j.name AS job, t.mode, r.state, r.unique_id, r.task_id, s.name AS file, r.line, r.status, r.reason, r.gone
+  SELECT j.name AS job, t.mode, {STANDS} AS state, r.unique_id, r.task_id, s.name AS file, r.line, r.status, r.reason,
+         r.gone IS NOT NULL AS gone
     FROM rows r JOIN jobs j ON j.id = r.job JOIN targets t ON t.id = j.target
     LEFT JOIN splits s ON s.job = r.job AND s.number = r.source
   UNION ALL
@@ -232,7 +248,7 @@ def _pending(db: Database) -> bool:
     applied = {migration.name for migration in migrations.applied(db)}
     tables = set(db.table_names()) - {migrations.migrations_table}
     db.execute("COMMIT")
-    ours = {step.__name__ for step in (m001_first, m002_paces, m003_other_contents)}
+    ours = {step.__name__ for step in (m001_first, m002_paces, m003_other_contents, m004_superseded)}
     if applied - ours:
         newer = ", ".join(sorted(applied - ours))
         raise LedgerUnusable(f"was written by a newer scalesync ({newer}); upgrade scalesync to use it")

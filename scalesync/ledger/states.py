@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any
 
 from scalesync.model import RecordState, RowState
@@ -28,9 +29,25 @@ HASH_BYTES = 16  # of a content; behind them stands the name of the record's bat
 FINAL = frozenset({RowState.CREATED, RowState.ADOPTED})
 
 
+class Gone(IntEnum):
+    """What is known of a row whose record is in no source any more, as its column `gone` holds it.
+
+    All but the first are about rows in `sending`, which were looked up since. They stay in that state: what comes back
+    is compared with the task, which could not be done without a record.
+    """
+
+    GONE = 1
+    ABSENT = 2  # there is no living task
+    CREATED = 3  # there is one, made after the intent
+    ADOPTED = 4  # there is one, older than the intent
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the ledger holds of a key. home: the row was brought by the admitting job. place: source and line."""
+    """What the ledger holds of a key. home: the row was brought by the admitting job. place: source and line.
+
+    gone: as in the row.
+    """
 
     state: RowState
     content: bytes
@@ -39,6 +56,7 @@ class Known:
     was: str | None
     home: bool
     place: tuple[int, int] = (0, 0)
+    gone: int | None = None
 
     @property
     def seen_from_beside(self) -> RowState:
@@ -52,10 +70,10 @@ class Known:
 class Move:
     """What admitting a record does: the verb for the engine and what to write.
 
-    state None: the row stays as it is. takes_over: another job had the row, and no task with it. aside: how the record
-    is listed when the row is not this job's. rival: a request for another record, or from another job, may be under
-    way, so the row is this record's only once the task is. differences: of the record from its task, as far as the
-    contents tell them.
+    state None: the row stays as it is. takes_over: another job had the row, and either no task with it or no record any
+    more. aside: how the record is listed when the row is not this job's. rival: a request for another record, or from
+    another job, may be under way, so the row is this record's only once the task is. differences: of the record from
+    its task, as far as the contents tell them.
     """
 
     verb: Verb
@@ -73,6 +91,28 @@ class Move:
 def has_task(state: RowState, reason: str | None) -> bool:
     """Whether the row's content is known to have become a task that lives."""
     return state in FINAL or (state is RowState.CONFLICT and reason == CHANGED)
+
+
+def stands(state: RowState, reason: str | None, was: str | None, gone: int | None) -> RowState | None:
+    """The state that a home row counts as. One whose record is gone counts as its task does, while that lives.
+
+    None: it is superseded. There is no task that anybody waits for, and no record that could become one; it counts as
+    gone and as nothing else. A request that may have left is looked up before that is said. `schema.STANDS` says the
+    same in SQL.
+    """
+    if gone is None or state in FINAL:
+        return state
+    if state is RowState.SENDING:
+        return _LOOKED_UP[Gone(gone)]
+    return RowState(was or RowState.CREATED) if has_task(state, reason) else None
+
+
+_LOOKED_UP = {
+    Gone.GONE: RowState.SENDING,
+    Gone.ABSENT: None,
+    Gone.CREATED: RowState.CREATED,
+    Gone.ADOPTED: RowState.ADOPTED,
+}
 
 
 def covers(known: bytes, asked: bytes) -> bool:
@@ -106,7 +146,9 @@ def admit(known: Known | None, content: bytes, now_ms: int, *, recheck: bool) ->
         case RowState.PENDING | RowState.FAILED:
             return Move(Verb.SEND, RowState.SENDING, intent_ms, take_content=True, takes_over=not known.home)
         case RowState.SENDING:
-            return Move(Verb.SETTLE, None, intent_ms, aside=aside, rival=True)
+            # Nobody at home waits for a row that is gone: it becomes this record's, and its verdict can be written.
+            left = not known.home and known.gone is not None
+            return Move(Verb.SETTLE, None, intent_ms, aside=None if left else aside, rival=True, takes_over=left)
         case RowState.CONFLICT:
             return _admit_conflict(known, content, intent_ms, aside, recheck=recheck)
         case _:

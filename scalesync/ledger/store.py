@@ -124,8 +124,8 @@ class SqliteLedger:
 
         return look
 
-    async def homes(self, job: StoredJob | None) -> Mapping[str, int]:
-        """The rows of a job by counted state."""
+    async def homes(self, job: StoredJob | None) -> Mapping[tallies.Standing, int]:
+        """The rows of a job by how they count."""
         return {} if job is None else await self._writer.read(lambda db: tallies.count_homes(db, job.id))
 
     async def open_job(self, spec: JobSpec, *, beside: bool = False) -> JobStore:

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 
-from scalesync.ledger.schema import TOLD
+from scalesync.ledger.schema import STANDS, TOLD
+from scalesync.ledger.states import CHANGED, Gone, stands
 from scalesync.model import RecordState, RowState
 
 
 def count(db: sqlite3.Connection, target: int, job: int) -> dict[str, int]:
-    """Records by counted state: created adopted conflicts failed invalid pending duplicates, and gone."""
+    """Records by counted state: created adopted conflicts failed invalid pending duplicates, and gone.
+
+    gone: all rows whose record is gone; those of them whose task lives are counted by it, too.
+    """
     counts = dict.fromkeys(("created", "adopted", "conflicts", "failed", "invalid", "pending", "duplicates", "gone"), 0)
     for state, gone, number in db.execute(
-        "SELECT state, gone IS NOT NULL, count(*) FROM rows WHERE target=? AND job=? GROUP BY 1, 2",
+        f"SELECT {STANDS}, r.gone IS NOT NULL, count(*) FROM rows r WHERE r.target=? AND r.job=? GROUP BY 1, 2",
         (target, job),
     ):
-        counts[counted_state(state)] += number
+        if state != "gone":
+            counts[counted_state(state)] += number
         counts["gone"] += number if gone else 0
     for state, number in db.execute(
         f"SELECT {TOLD}, count(*) FROM other_records o"
@@ -28,13 +35,31 @@ def count(db: sqlite3.Connection, target: int, job: int) -> dict[str, int]:
     return counts
 
 
-def count_homes(db: sqlite3.Connection, job: int) -> dict[str, int]:
-    """The job's own rows by counted state."""
-    counts: dict[str, int] = {}
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a home row counts: with its record as it was last met, and if this reading does not meet it. None: not."""
+
+    now: str | None
+    gone: str | None
+
+    @classmethod
+    def of(cls, state: RowState, reason: str | None, was: str | None, gone: int | None) -> Standing:
+        """Of a row with these columns."""
+        told = (stands(state, reason, was, gone), stands(state, reason, was, gone or Gone.GONE))
+        return cls(*(None if one is None else COUNTED[one] for one in told))
+
+
+def count_homes(db: sqlite3.Connection, job: int) -> Counter[Standing]:
+    """The job's own rows by how they count."""
+    counts: Counter[Standing] = Counter()
     of_job = "WHERE target=(SELECT target FROM jobs WHERE id=?) AND job=?"
-    for state, number in db.execute(f"SELECT state, count(*) FROM rows {of_job} GROUP BY 1", (job, job)):
-        name = counted_state(state)
-        counts[name] = counts.get(name, 0) + number
+    for state, reason, was, gone, number in db.execute(
+        f"SELECT state, CASE reason WHEN '{CHANGED}' THEN reason END,"
+        f" CASE state WHEN 'conflict' THEN json_extract(detail, '$.was') END, gone, count(*) FROM rows {of_job}"
+        " GROUP BY 1, 2, 3, 4",
+        (job, job),
+    ):
+        counts[Standing.of(RowState(state), reason, was, gone)] += number
     return counts
 
 
@@ -58,10 +83,14 @@ def counted_state(state: str) -> str:
 
 
 def failed(db: sqlite3.Connection, target: int, job: int, wanted: Callable[[str, int | None, str], bool]) -> list[str]:
-    """Keys of failed rows of the job, shared ones included, where wanted(key, status, reason) says so."""
+    """Keys of failed rows of the job, shared ones included, where wanted(key, status, reason) says so.
+
+    One whose record is gone is none of them: nothing could be sent for it.
+    """
     found = db.execute(
         "SELECT unique_id, status, coalesce(reason, '') FROM rows WHERE target=? AND state='failed' AND"
-        " (job=? OR unique_id IN (SELECT unique_id FROM other_records WHERE job=? AND state='shared'))",
+        " ((job=? AND gone IS NULL) OR"
+        " unique_id IN (SELECT unique_id FROM other_records WHERE job=? AND state='shared'))",
         (target, job, job),
     ).fetchall()
     return [key for key, status, reason in found if wanted(key, status, reason)]
@@ -74,23 +103,25 @@ def reopen(db: sqlite3.Connection, target: int, job: int, wanted: Callable[[str,
     return len(keys)
 
 
-def mark_gone(db: sqlite3.Connection, target: int, job: int, present: int, is_present: Callable[[str], bool]) -> int:
-    """Flag home rows whose record is not present, clear the flag of the others; returns how many are flagged."""
-    total, flagged = db.execute(
-        "SELECT count(*), count(gone) FROM rows WHERE target=? AND job=?", (target, job)
-    ).fetchone()
-    if total == present and not flagged:
-        return 0
-    gone, back = [], []
-    for key, flagged in db.execute("SELECT unique_id, gone FROM rows WHERE target=? AND job=?", (target, job)):
-        present = is_present(key)
-        if not present and not flagged:
-            gone.append((target, key))
-        elif present and flagged:
-            back.append((target, key))
-    db.executemany("UPDATE rows SET gone=1 WHERE target=? AND unique_id=?", gone)
-    db.executemany("UPDATE rows SET gone=NULL WHERE target=? AND unique_id=?", back)
-    row = db.execute(
-        "SELECT count(*) FROM rows WHERE target=? AND job=? AND gone IS NOT NULL", (target, job)
-    ).fetchone()
+def mark_gone(
+    db: sqlite3.Connection, job: int, present: int, is_present: Callable[[str], bool], sources: Collection[int] | None
+) -> int:
+    """Flag home rows whose record is not present, clear the flag of the others; returns how many are flagged.
+
+    present: home rows that were met. sources: the splits whose rows are meant, None for all of the job.
+    """
+    (target,) = db.execute("SELECT target FROM jobs WHERE id=?", (job,)).fetchone()
+    whose = "target=? AND job=?" + ("" if sources is None else f" AND source IN ({','.join(map(str, sources))})")
+    total, flagged = db.execute(f"SELECT count(*), count(gone) FROM rows WHERE {whose}", (target, job)).fetchone()
+    if total != present or flagged:
+        gone, back = [], []
+        for key, flag in db.execute(f"SELECT unique_id, gone FROM rows WHERE {whose}", (target, job)):
+            here = is_present(key)
+            if not here and flag is None:
+                gone.append((target, key))
+            elif here and flag is not None:
+                back.append((target, key))
+        db.executemany(f"UPDATE rows SET gone={Gone.GONE} WHERE target=? AND unique_id=?", gone)
+        db.executemany("UPDATE rows SET gone=NULL WHERE target=? AND unique_id=?", back)
+    row = db.execute("SELECT count(gone) FROM rows WHERE target=? AND job=?", (target, job)).fetchone()
     return int(row[0])

@@ -223,11 +223,29 @@ IMPORT_MUTANTS = (
         (
             Edit(
                 "scalesync/ledger/tallies.py",
-                '"UPDATE rows SET gone=1 WHERE target=? AND unique_id=?", gone',
+                'f"UPDATE rows SET gone={Gone.GONE} WHERE target=? AND unique_id=?", gone',
                 '"DELETE FROM rows WHERE target=? AND unique_id=?", gone',
             ),
         ),
         (f"{FLOWS}/test_import_again.py",),
+    ),
+    Mutant(
+        "a record that is gone and in doubt is told as superseded without a look",
+        "nothing is lost",
+        (Edit("scalesync/ledger/states.py", "Gone.GONE: RowState.SENDING", "Gone.GONE: None"),),
+        (f"{FLOWS}/test_import_gone.py", "tests/unit/test_ledger_states.py"),
+    ),
+    Mutant(
+        "a task that a record left behind is not counted",
+        "nothing is lost",
+        (Edit("scalesync/ledger/states.py", "Gone.CREATED: RowState.CREATED", "Gone.CREATED: None"),),
+        (f"{FLOWS}/test_import_gone.py", "tests/unit/test_ledger_states.py"),
+    ),
+    Mutant(
+        "a failed record that is gone becomes pending by retry",
+        "nothing is lost",
+        (Edit("scalesync/ledger/tallies.py", "((job=? AND gone IS NULL) OR", "(job=? OR"),),
+        (f"{FLOWS}/test_import_gone.py", "tests/unit/test_ledger_states.py"),
     ),
     Mutant(
         "a row takes what was found out about another record",

@@ -19,20 +19,24 @@ from sqlite_utils import Database
 
 from scalesync.ledger import rows, tallies, verdicts
 from scalesync.ledger.schema import migrate
+from scalesync.ledger.states import Gone
 from scalesync.model import Outgoing, RowState, Settled
 from scalesync.ports import Verb
 
 OLD, NEW = b"old-content-16by", b"new-content-16by"
 S = RowState
 WAYS = {Verb.SEND: ("send", "look", "settle"), Verb.SETTLE: ("look", "send", "look", "settle"), Verb.SKIP: ()}
-ROW = "state, task_id, job, content, status, reason, detail"
+ROW = "state, task_id, job, content, status, reason, detail, gone"
 ASIDE = "job, state, reason, detail, content"
 Rows = tuple[tuple[object, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A job's newest run. content: of its record; found: by the last look-up; ended: by itself."""
+    """A job's newest run. content: of its record; found: by the last look-up; ended: by itself.
+
+    away: the record was in no source any more.
+    """
 
     content: bytes = b""
     to_do: tuple[str, ...] = ()
@@ -40,6 +44,7 @@ class Run:
     rival: rows.Rival | None = None
     begun: int = 0
     ended: bool = False
+    away: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +59,17 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """begins: of one job, at most. refused: a content that the server never takes. moody: it may refuse at any time."""
+    """begins: of one job, at most. refused: a content that the server never takes. moody: it may refuse at any time.
+
+    leaves: a job's record may go from its source, and come back.
+    """
 
     jobs: int
     begins: int
     contents: tuple[bytes, bytes] = (OLD, NEW)
     refused: bytes | None = None
     moody: bool = False
+    leaves: bool = False
 
     @property
     def rounds(self) -> int:
@@ -97,7 +106,7 @@ class Ledger:
         for row in moment.row:
             self.db.execute(
                 f"INSERT INTO rows (target, unique_id, source, line, intent_ms, {ROW})"
-                " VALUES (1, 'k', 1, 1, 1, ?,?,?,?,?,?,?)",
+                " VALUES (1, 'k', 1, 1, 1, ?,?,?,?,?,?,?,?)",
                 row,
             )
         for aside in moment.asides:
@@ -118,8 +127,23 @@ class Ledger:
         (admission,) = rows.admit(
             self.db, rows.Place(1, job, job), [record], now_ms=1, recheck=False, fresh=False, rivals=rivals
         )
+        self.db.execute("UPDATE rows SET gone=NULL WHERE job=?", (job,))  # as `mark_gone` does at the end of a reading
         way = WAYS[admission.verb]
         return Run(content, way, None, rivals.get("k"), run.begun + 1, ended=not way)
+
+    def leave(self, job: int, run: Run) -> Run:
+        """A run that reads all and does not meet the record."""
+        self.db.execute("DELETE FROM other_records WHERE job=?", (job,))
+        tallies.mark_gone(self.db, job, 0, lambda key: False, None)
+        doubtful = self.db.execute("SELECT 1 FROM rows WHERE job=? AND state='sending' AND gone=1", (job,)).fetchall()
+        way = ("look", "conclude") if doubtful else ()
+        return Run(run.content, way, None, None, run.begun + 1, ended=not way, away=True)
+
+    def conclude(self, run: Run) -> Run:
+        """What `GoneStore.conclude` does of one that was looked up."""
+        gone, ref = (Gone.ABSENT, None) if run.found is None else (Gone.CREATED, "task")
+        self.db.execute("UPDATE rows SET gone=?, task_id=? WHERE state='sending' AND gone=1", (gone, ref))
+        return replace(run, to_do=(), found=None, ended=True)
 
     def settle(self, job: int, run: Run, state: RowState) -> Run:
         ref, reason = ("task", "differs") if state is S.CONFLICT else ("task" if state is S.CREATED else None, None)
@@ -133,6 +157,8 @@ class Ledger:
         match done:
             case "look":
                 return replace(run, to_do=tuple(rest), found=task), task
+            case "conclude":
+                return self.conclude(run), task
             case "send" if run.content == self.rules.refused:
                 return self.settle(job, run, S.FAILED), task
             case "send":
@@ -141,8 +167,11 @@ class Ledger:
                 return self.settle(job, run, S.CREATED if fits(run.found, run.content) else S.CONFLICT), task
 
     def told(self, job: int) -> str:
-        (name,) = [name for name, number in tallies.count(self.db, 1, job).items() if number and name != "gone"]
-        return name
+        counts = tallies.count(self.db, 1, job)
+        names = [name for name, number in counts.items() if number and name != "gone"]
+        assert len(names) < 2
+        assert names or counts["gone"] or not self.db.execute("SELECT 1 FROM rows WHERE job=?", (job,)).fetchall()
+        return names[0] if names else "gone"
 
     # --- one step further ----------------------------------------------------------------------
 
@@ -154,6 +183,9 @@ class Ledger:
                 for content in self.rules.contents:
                     self.set(moment)
                     yield self.read(moment, job, self.admit(job, run, content), moment.task)
+                if self.rules.leaves and run.content and not run.away:
+                    self.set(moment)
+                    yield self.read(moment, job, self.leave(job, run), moment.task)
 
     def _after_running(self, moment: Moment, job: int, run: Run) -> Iterator[Moment]:
         self.set(moment)
@@ -177,6 +209,9 @@ class Ledger:
             if not run.ended:
                 continue
             told = self.told(job)
+            if run.away:
+                assert told == "gone" or moment.task is not None, moment
+                continue
             fitting = fits(moment.task, run.content)
             assert told != "created" or fitting, moment
             if not self.rules.moody:
@@ -190,10 +225,14 @@ class Ledger:
             self.set(moment)
             task = moment.task
             for job in order * self.rules.rounds:
-                run = self.admit(job, Run(), moment.runs[job - 1].content)
+                before = moment.runs[job - 1]
+                run = self.leave(job, before) if before.away else self.admit(job, Run(), before.content)
                 while run.to_do:
                     run, task = self.go_on(job, run, task)
             for job in begun:
+                if moment.runs[job - 1].away:
+                    assert self.told(job) in {"gone", "created"}, moment
+                    continue
                 assert self.told(job) in self._deserved(moment.runs[job - 1].content, task), moment
 
     def _deserved(self, content: bytes, task: bytes | None) -> set[str]:
@@ -237,6 +276,10 @@ def search(rules: Rules) -> int:
         Rules(2, 2, (OLD, OLD + b"batch")),
         Rules(2, 2, (OLD + b"batch", OLD + b"other")),
         Rules(2, 3),
+        Rules(1, 5, leaves=True),
+        Rules(2, 2, leaves=True),
+        Rules(2, 2, refused=OLD, leaves=True),
+        Rules(2, 2, (OLD, OLD + b"batch"), leaves=True),
         Rules(3, 1),
         Rules(3, 1, (OLD, OLD + b"batch")),
         Rules(3, 1, refused=OLD),
@@ -255,9 +298,9 @@ def test_three_jobs_that_begin_twice(rules: Rules):
     assert search(rules) > 100_000
 
 
-@given(st.lists(st.integers(0, 1000), max_size=60), st.sampled_from([None, OLD]), st.booleans())
-def test_a_walk_of_three_jobs_that_begin_often(choices: list[int], refused: bytes | None, moody: bool):
-    ledger = Ledger(Rules(3, 60, refused=refused, moody=moody))
+@given(st.lists(st.integers(0, 1000), max_size=60), st.sampled_from([None, OLD]), st.booleans(), st.booleans())
+def test_a_walk_of_three_jobs_that_begin_often(choices: list[int], refused: bytes | None, moody: bool, leaves: bool):
+    ledger = Ledger(Rules(3, 60, refused=refused, moody=moody, leaves=leaves))
     moment = ledger.begin()
     for choice in choices:
         following = list(ledger.after(moment))

@@ -15,7 +15,7 @@ from sqlite_utils import Database
 from scalesync.ledger import rows, tallies, verdicts
 from scalesync.ledger.report import failures
 from scalesync.ledger.schema import migrate
-from scalesync.ledger.states import CHANGED, Known, Move, admit, shared_state
+from scalesync.ledger.states import CHANGED, Gone, Known, Move, admit, shared_state, stands
 from scalesync.model import Aside, Outgoing, RecordState, RowState, Settled
 from scalesync.ports import Verb
 
@@ -107,6 +107,12 @@ def test_a_record_changed_after_creation_and_put_back(was, recheck):
     assert admit(other, OLD, NOW, recheck=recheck) == Move(Verb.SKIP, None, THEN, aside=R.SHARED)
 
 
+@pytest.mark.parametrize("gone", Gone)
+def test_a_row_in_doubt_that_is_gone_at_home_is_taken_over(gone):
+    row = Known(S.SENDING, OLD, THEN, None, None, home=False, gone=gone)
+    assert admit(row, NEW, NOW, recheck=False) == Move(Verb.SETTLE, None, THEN, takes_over=True, rival=True)
+
+
 def test_a_row_without_an_intent_gets_one():
     assert admit(Known(S.PENDING, OLD, 0, None, None, True), OLD, NOW, recheck=False).intent_ms == NOW
 
@@ -135,6 +141,39 @@ def test_the_ledger_tells_a_shared_record_as_the_move_would():
             failing = [failure.state for failure in failures(db, "j2")]
             assert failing == {"conflicts": ["conflict"], "failed": ["failed"]}.get(name, [])
     db.close()
+
+
+def test_the_ledger_tells_a_row_that_is_gone_as_the_rule_does():
+    db = new_ledger()
+    for state, reason, was, gone in product(RowState, (None, CHANGED, "a sentence"), (None, "adopted"), (None, *Gone)):
+        detail = json.dumps({"was": was}) if was else None
+        db.execute("DELETE FROM rows")
+        db.execute(
+            "INSERT INTO rows (target, unique_id, state, job, source, line, content, intent_ms, reason, detail, gone)"
+            " VALUES (1, 'k', ?, 1, 1, 1, ?, 0, ?, ?, ?)",
+            (state.value, OLD, reason, detail, gone),
+        )
+        told = stands(state, reason, was, gone)
+        counts = {name: number for name, number in tallies.count(db, 1, 1).items() if number}
+        counted = {} if told is None else {tallies.COUNTED[told]: 1}
+        assert counts == counted | ({} if gone is None else {"gone": 1})
+        listed = db.execute("SELECT state, gone FROM job_records WHERE job='j1'").fetchall()
+        assert listed == [("gone" if told is None else told.value, gone is not None)]
+        (standing,) = tallies.count_homes(db, 1)
+        assert standing == tallies.Standing.of(state, reason, was, gone)
+        assert standing.now == next(iter(counted), None)
+        failing = [failure.state for failure in failures(db, "j1")]
+        assert bool(failing) == (gone is None and state in {S.FAILED, S.CONFLICT})
+        assert tallies.reopen(db, 1, 1, lambda *_: True) == (state is S.FAILED and gone is None)
+    db.close()
+
+
+@pytest.mark.parametrize(("state", "reason"), list(product(RowState, (None, CHANGED))))
+def test_no_row_that_is_gone_keeps_a_job_from_being_done_once_it_was_looked_up(state, reason):
+    """Only a living task counts on; nothing that is left would want a command that cannot come."""
+    told = stands(state, reason if state is S.CONFLICT else None, "adopted", Gone.ABSENT)
+    assert told in {None, S.CREATED, S.ADOPTED}
+    assert (told is None) != (state in {S.CREATED, S.ADOPTED} or (state is S.CONFLICT and reason == CHANGED))
 
 
 # --- random lives ----------------------------------------------------------------------------------

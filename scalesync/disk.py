@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from scalesync.errors import ConfigError, DiskFull, JobRunning, ScalesyncError
+from scalesync.errors import ConfigError, DiskFull, JobRunning, ScalesyncError, StopRun
 
 if sys.platform != "win32":
     import fcntl
@@ -34,7 +34,15 @@ def output_error(folder: Path, error: OSError) -> ScalesyncError:
         return DiskFull(f"{folder}: no space left; free some, then run the same command again to carry on")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return ConfigError(f"{folder}: not allowed to write there; change its permissions or choose another --out")
-    return ScalesyncError(f"{folder}: cannot write: {error.strerror or error}; mend that, then run the command again")
+    return StopRun(f"{folder}: cannot write: {error.strerror or error}; fix that, then run the same command again")
+
+
+def unusable_folder(folder: Path, error: OSError) -> ScalesyncError:
+    """The error of ours where a folder cannot be made or written to before anything else was done."""
+    told = output_error(folder, error)
+    if isinstance(told, ConfigError | DiskFull):
+        return told
+    return ConfigError(f"{folder}: cannot be written to ({error.strerror or error}); choose another --out")
 
 
 @contextmanager

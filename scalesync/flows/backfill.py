@@ -30,7 +30,7 @@ from scalesync.flows.backfill_plan import (
     totals,
 )
 from scalesync.flows.export import ExportRun
-from scalesync.flows.export_checks import first_look
+from scalesync.flows.export_checks import as_typed, first_look
 from scalesync.flows.exporting import ExportPlan, Folder, Section, begin, form_of, shape_of
 from scalesync.flows.finished import NO_REQUESTS, loss, lost_files
 from scalesync.flows.identity import derived_name
@@ -79,7 +79,7 @@ async def _backfill(
             return _finished_already(manifest, settings)
     memory = await ledger.paces(settings.target)
     async with connect(settings, observer, paced=RequestClass.LIST, memory=memory) as connection:
-        await first_look(connection, options.export)
+        await first_look(connection, options.export, observer.note)
         asked = Asked(options, manifest, connection.platform.server_now_ms, lost)
         job = await ledger.open_job(spec)
         run = BackfillRun(options, settings, connection, job, observer, asked=asked)
@@ -144,6 +144,9 @@ class BackfillRun(ExportRun):
                 await self._one(window, folder, downloader)
         findings = any(totals(self._manifest)[name] for name in WITH_FINDINGS)
         message = "" if todo else "nothing to do: every window of this period was read"
+        if todo and not totals(self._manifest)["tasks"]:
+            told = filters.typed(self._options)
+            message = f"0 tasks of this period match {as_typed(told)}" if told else "0 tasks lie in this period"
         elsewhere = self._asked.elsewhere
         if elsewhere:
             message = loss(folder.path, elsewhere, "bring its window within --from and --to to read it again")

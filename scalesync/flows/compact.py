@@ -22,6 +22,7 @@ from scalesync.disk import holding_folder
 from scalesync.errors import ConfigError
 from scalesync.events import Observer, Progress
 from scalesync.flows import filters
+from scalesync.flows.finished import loss, lost_files
 from scalesync.flows.identity import derived_name
 from scalesync.flows.listed import NUMBERS, highest
 from scalesync.flows.run import Meter
@@ -31,6 +32,7 @@ from scalesync.records.exported import Head, heads_of, lines_of
 from scalesync.records.manifest import NAME, PART, FileEntry, Manifest, check_folder, load, remove_orphans
 from scalesync.records.segments import SegmentWriter, clean_parts
 from scalesync.times import iso, local_ms, milliseconds, now_iso
+from scalesync.words import count
 
 STEMS = ("tasks",)
 STEP = 2_000  # lines between two looks at the clock and at a stop
@@ -129,6 +131,7 @@ class _Compaction:
         self._marker = self._folder / f"{PART}{self._job}.db"
         self._writer = SegmentWriter(self._folder, "tasks", options.format)
         self._before: Manifest | None = None
+        self._lost = ""
         self._index: VersionsIndex | None = None
         self._entries: list[FileEntry] = []
         self._read = 0
@@ -145,7 +148,10 @@ class _Compaction:
         with _option("--to"):
             manifest = self._before = check_folder(self._folder, self._job, stems=STEMS, begun=self._marker.exists())
         if manifest is not None and manifest.extra.get("source") == self._origin():
-            return self._unchanged(manifest)
+            lost = lost_files(self._folder, manifest)
+            if not lost:
+                return self._unchanged(manifest)
+            self._lost = loss(self._folder, lost, "made again from --from")
         number = 1 + highest(manifest).get("tasks", 0)
         self._writer = SegmentWriter(self._folder, "tasks", self._options.format, number=number)
         self._index = VersionsIndex.open(self._marker)
@@ -171,7 +177,8 @@ class _Compaction:
         self._written = sum(entry.rows for entry in manifest.files)
         self._left = manifest.extra.get("left", 0)
         done = self.summary(0.0)
-        return replace(done, message=f"nothing to do: made at {manifest.finished_at}, --from has not changed since")
+        told = f"nothing to do: made at {manifest.finished_at}, --from has not changed since"
+        return replace(done, message="; ".join(filter(None, (told, done.message))))
 
     def steps(self) -> Iterator[Progress]:
         """Check, read, and write, a step at a time."""
@@ -287,7 +294,7 @@ class _Compaction:
     def summary(self, seconds: float) -> CompactSummary:
         """The figures so far."""
         unsettled = self._source.extra.get("unsettled", 0)
-        found = f"{unsettled} unsettled slice{'s' * (unsettled != 1)}"
+        found = f"{count(unsettled, 'unsettled slice')} in the export it was made from" if unsettled else ""
         return CompactSummary(
             job=self._job,
             source=str(self._options.source),
@@ -299,7 +306,7 @@ class _Compaction:
             bytes=sum(entry.bytes for entry in self._entries),
             watermark=self._watermark(),
             seconds=round(seconds, 3),
-            message=f"{found} in the export it was made from" if unsettled else "",
+            message="; ".join(filter(None, (self._lost, found))),
         )
 
     def _progress(self, share: float) -> Progress:

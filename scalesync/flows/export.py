@@ -19,9 +19,9 @@ from scalesync.disk import holding_folder
 from scalesync.errors import ConfigError, RemoteError, ScalesyncError
 from scalesync.events import Observer, Progress
 from scalesync.flows import filters
-from scalesync.flows.export_checks import as_typed, check_options, first_look, same_filters
-from scalesync.flows.exporting import ExportPlan, Folder, begin, finished_run
-from scalesync.flows.finished import AGAIN, NO_REQUESTS, finished_already, lacks_files, loss, lost_files
+from scalesync.flows.export_checks import as_typed, check_options, first_look, nothing_matched, same_filters
+from scalesync.flows.exporting import UNSETTLED_FROM, ExportPlan, Folder, begin, finished_run
+from scalesync.flows.finished import AGAIN, NO_REQUESTS, finished_already, lacks_files, loss, lost_files, lost_results
 from scalesync.flows.gaps import Gaps
 from scalesync.flows.harvest import Harvest
 from scalesync.flows.identity import derived_name
@@ -73,14 +73,21 @@ async def _export(
         if lost:
             advice = f"{AGAIN}{' in place of --incremental' if options.incremental else ''}"
             return finished_already(manifest, settings, loss(folder.path, lost, advice), exit_code=1)
-        if not options.incremental and not lacks_files(manifest, options):
+        if not options.incremental and not await _has_gaps(folder, manifest, options):
             return finished_already(manifest, settings)
     memory = await ledger.paces(settings.target)
     async with connect(settings, observer, paced=RequestClass.LIST, memory=memory) as connection:
-        await first_look(connection, options)
+        await first_look(connection, options, observer.note)
         job = await ledger.open_job(spec)
         run = ExportRun(options, settings, connection, job, observer)
         return await run.go(folder, None if options.again else manifest, signals=signals)
+
+
+async def _has_gaps(folder: Folder, manifest: Manifest, options: ExportOptions) -> bool:
+    """Whether result files are missing: they could not be fetched, or were taken away since."""
+    if not options.download_responses:
+        return False
+    return lacks_files(manifest) or await anyio.to_thread.run_sync(lost_results, folder.path, manifest)
 
 
 def export_job(options: ExportOptions, target: Target) -> JobSpec:
@@ -166,9 +173,13 @@ class ExportRun:
                 take = TakeMatching(plan.selection, self._responses)
             await self._read(plan, folder, manifest, take)
             made = await self._commit(plan, folder, manifest)
-            if self._responses is not None and manifest is not None and lacks_files(manifest, self._options):
+            if (
+                self._responses is not None
+                and manifest is not None
+                and await _has_gaps(folder, manifest, self._options)
+            ):
                 made = await Gaps(folder, self._responses, self._connection, self._store).fill(made, manifest)
-        return await self._ended(made)
+        return await self._ended(made, manifest)
 
     async def _complete(self, folder: Folder, manifest: Manifest) -> ExportSummary:
         """Fetch the result files that a finished export lacks; its tasks stay as they are."""
@@ -242,13 +253,16 @@ class ExportRun:
             "responses_downloaded": self._responses.stored if self._responses else 0,
             "responses_failed": missing_before + (self._responses.failed if self._responses else 0),
         }
+        if self._harvest.figures.unsettled:
+            made.extra[UNSETTLED_FROM] = 0 if plan.window is None or plan.full_check else plan.window[0]
         await anyio.to_thread.run_sync(folder.commit, made)
         await self._store.end()
         return made
 
-    async def _ended(self, made: Manifest) -> ExportSummary:
+    async def _ended(self, made: Manifest, before: Manifest | None) -> ExportSummary:
         unsettled, failed = made.extra["unsettled"], made.extra["responses_failed"]
-        summary = await self._summary(unsettled, int(bool(unsettled or failed)), "")
+        message = "" if self._written() else nothing_matched(made, before)
+        summary = await self._summary(unsettled, int(bool(unsettled or failed)), message)
         return replace(summary, watermark=made.watermark, responses_failed=failed)
 
     async def _summary(self, unsettled: int, exit_code: int, message: str) -> ExportSummary:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from scalesync.errors import ConfigError, Refused
 from scalesync.flows import filters
+from scalesync.flows.account import check_fields, check_names
 from scalesync.flows.exporting import shape_of
 from scalesync.flows.options import ExportOptions
 from scalesync.flows.wiring import Connection
@@ -67,22 +68,34 @@ def _check_incremental(options: ExportOptions) -> None:
         raise ConfigError("--incremental must know each line's version; add task_id and updated_at to --fields")
 
 
-async def first_look(connection: Connection, options: ExportOptions) -> None:
+async def first_look(connection: Connection, options: ExportOptions, note: Callable[[str], None]) -> None:
     """Ask for one task: tells that the key works, what time it is over there, and that the filters are understood.
 
-    Raises ConfigError where the server does not take them.
+    Raises ConfigError where the server does not take the filters, or the account has nothing of a name in them.
     """
     platform = connection.platform
     now_ms = platform.server_now_ms
     window = (0, now_ms) if options.incremental else None
-    query = platform.query(filters.asked(filters.selection(options, now_ms), window=window), 1)
+    selection = filters.selection(options, now_ms)
+    query = platform.query(filters.asked(selection, window=window), options.page_size if options.fields else 1)
     try:
-        await connection.call(lambda: platform.page(query, None))
+        page = await connection.call(lambda: platform.page(query, None))
+        await check_names(connection, options, found=bool(page.documents))
     except Refused as error:
         raise ConfigError(
             f"the server refused the first page ({error.status}): {error};"
             " correct the filters or --base-url and run the command again"
         ) from error
+
+    check_fields(options.fields, page.documents, platform.task_fields, note)
+
+
+def nothing_matched(made: Manifest, before: Manifest | None) -> str:
+    """What is said of a run that wrote no task. before: of an increment, the manifest that it stands behind."""
+    if before is not None:
+        return f"nothing that matches is new or changed since {before.watermark}"
+    match = f"0 tasks match {as_typed(made.filters)}" if made.filters else "0 tasks are there"
+    return f"{match}, up to {made.watermark}"
 
 
 def same_filters(manifest: Manifest, options: ExportOptions, hint: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -24,6 +25,8 @@ from scalesync.records.segments import SegmentWriter, clean_parts
 from scalesync.times import iso, milliseconds
 
 STEMS = ("tasks", "left", "responses")
+RUN_ID = "run_id"
+UNSETTLED_FROM = "unsettled_from"
 
 # The Date header is cut to the second, and a task made a moment ago belongs to an export that begins now.
 CLOCK_GRAIN_MS = 2_000
@@ -93,10 +96,11 @@ class ExportPlan:
     """What one run reads: its server time, filters, slices and output.
 
     window: of updates, for an increment. figures: of result files that the run had fetched before it was stopped.
-    fresh: begun anew. versions_hold: the ledger's versions are those of the manifest's files.
+    fresh: begun anew. versions_hold: the ledger's versions are those of the manifest's files. run_id: names the run.
     """
 
     started_ms: int
+    run_id: str
     selection: Selection
     asked: Selection
     slices: list[Slice]
@@ -141,20 +145,21 @@ async def begin(
     stored = await store.load()
     # Killed between the manifest's rename and its record: that run is finished all the same.
     finished = stored is not None and (stored.done or _is_of(manifest, stored.plan))
-    if stored is not None and not finished and stored.plan["form"] == form:
+    if stored is not None and not finished and stored.plan["form"] == form and _goes_with(folder.manifest, stored.plan):
         taken_up = await _take_up(options, store, folder, stored)
         if taken_up is not None:
             return taken_up
     first = _window_start(options, manifest)
     run = _runs(manifest) + 1
     plan_json = {"form": form, "run": run, "started_ms": now_ms, "first_ms": first, "section": asdict(section)}
+    plan_json |= {RUN_ID: secrets.token_hex(8), "behind": _name_of(folder.manifest)}
     plan_json["ages_ms"] = _ages_from(options, manifest, now_ms)
     plan_json[NUMBERS] = await _numbers(store, folder, stored)
     await store.begin(iso(now_ms), plan_json)
     await anyio.to_thread.run_sync(folder.clean, set(), set())
     plan = _plan(options, store, folder, plan_json)
     plan.fresh = True
-    plan.versions_hold = finished and stored is not None and _is_of(manifest, stored.plan)
+    plan.versions_hold = stored is not None and finished and _keeps_versions(manifest, stored.plan)
     lo = plan.selection.bounds.get("created_after", 0)
     plan.slices = [Slice.over(1, lo, plan.selection.bounds.get("created_before", now_ms + CLOCK_GRAIN_MS))]
     return plan
@@ -176,7 +181,30 @@ def _is_of(manifest: Manifest | None, plan: JsonObject) -> bool:
     """Whether the manifest is the one that a run committed."""
     if manifest is None or manifest.watermark is None:
         return False
+    if RUN_ID in manifest.extra and RUN_ID in plan:
+        return bool(manifest.extra[RUN_ID] == plan[RUN_ID])
     return manifest.watermark == iso(plan["started_ms"]) and _runs(manifest) == plan.get("run", _runs(manifest))
+
+
+def _keeps_versions(manifest: Manifest | None, plan: JsonObject) -> bool:
+    """Whether the ledger's versions are those of the folder's files.
+
+    Only an increment writes versions, and what it wrote holds for the manifest that it committed: behind a plain
+    export, `--again`, or a run of another ledger the files must be read back.
+    """
+    return bool(plan["form"]["incremental"]) and _is_of(manifest, plan)
+
+
+def _name_of(manifest: Manifest | None) -> str:
+    """What tells the state of a folder from every other one."""
+    if manifest is None:
+        return ""
+    return str(manifest.extra.get(RUN_ID) or f"{manifest.watermark} {_runs(manifest)}")
+
+
+def _goes_with(manifest: Manifest | None, plan: JsonObject) -> bool:
+    """Whether a run that was stopped still stands behind the folder's manifest: another ledger may have gone on."""
+    return plan.get("behind", _name_of(manifest)) == _name_of(manifest) or _is_of(manifest, plan)
 
 
 def form_of(options: ExportOptions, section: Section = WHOLE) -> JsonObject:
@@ -191,10 +219,17 @@ def shape_of(options: ExportOptions) -> JsonObject:
 
 
 def _window_start(options: ExportOptions, manifest: Manifest | None) -> int:
-    """Where an increment's window begins: the last watermark less the overlap; 0 for the first one."""
+    """Where an increment's window begins: the last watermark less the overlap; 0 for the first one.
+
+    Where a slice of an earlier run did not settle it begins with that run's window: what was missing then is asked for
+    until the counts agree.
+    """
     if not options.incremental or manifest is None:
         return 0
-    return max(0, milliseconds(manifest.watermark) - filters.duration_ms(options.overlap, "--overlap"))
+    start_ms = max(0, milliseconds(manifest.watermark) - filters.duration_ms(options.overlap, "--overlap"))
+    if not manifest.extra.get("unsettled"):
+        return start_ms
+    return min(start_ms, int(manifest.extra.get(UNSETTLED_FROM, 0)))
 
 
 def _ages_from(options: ExportOptions, manifest: Manifest | None, now_ms: int) -> int:
@@ -238,7 +273,8 @@ def _plan(options: ExportOptions, store: ExportStore, folder: Folder, plan_json:
     if options.download_responses:
         writers["responses"] = SegmentWriter(folder.path, "responses", number=first["responses"], route=route)
     asked = filters.asked(selection, window=window)
-    return ExportPlan(started_ms, selection, asked, [], OutputLog(writers, store), window)
+    run_id = plan_json.get(RUN_ID, "")
+    return ExportPlan(started_ms, run_id, selection, asked, [], OutputLog(writers, store), window)
 
 
 async def finished_run(
@@ -271,5 +307,6 @@ async def finished_run(
             "form": shape_of(options),
             "full_at": full_at or iso(plan.started_ms),
             "runs": _runs(before) + 1,
+            **({RUN_ID: plan.run_id} if plan.run_id else {}),
         },
     )

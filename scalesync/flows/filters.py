@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from scalesync.errors import ConfigError
 from scalesync.flows.options import ExportOptions
 from scalesync.model import JsonObject, Selection
-from scalesync.times import EPOCH
+from scalesync.times import EPOCH, iso
 
 AGE = re.compile(r"^(\d+(?:\.\d+)?)\s*([smhdw])$")
 UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -73,6 +73,7 @@ def selection(options: ExportOptions, now_ms: int) -> Selection:
         for name in BOUNDS
         if getattr(options, name)
     }
+    _check_ranges(bounds)
     return Selection(
         project=options.project,
         batch=options.batch,
@@ -82,6 +83,17 @@ def selection(options: ExportOptions, now_ms: int) -> Selection:
         tags=frozenset(options.tags),
         bounds=bounds,
     )
+
+
+def _check_ranges(bounds: Mapping[str, int]) -> None:
+    """Raises ConfigError for a range that holds no moment."""
+    for what in ("created", "updated", "completed"):
+        after, before = bounds.get(f"{what}_after"), bounds.get(f"{what}_before")
+        if after is not None and before is not None and after >= before:
+            raise ConfigError(
+                f"--{what}-after is {iso(after)} and --{what}-before is {iso(before)}: no task lies between them;"
+                " after must be the earlier one"
+            )
 
 
 def narrowed(selection: Selection, bounds: Mapping[str, int]) -> Selection:

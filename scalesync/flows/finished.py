@@ -6,18 +6,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from scalesync.config import Settings
-from scalesync.flows.options import ExportOptions
-from scalesync.model import ExportSummary
+from scalesync.model import ExportSummary, JsonObject
+from scalesync.records.exported import lines_of
 from scalesync.records.manifest import NAME, Manifest
 
 NO_REQUESTS: Mapping[str, Any] = {"requests": 0, "retries": 0, "throttled": 0, "seconds": 0.0}
 AGAIN = "restore it from a copy, or make the export anew by --again"
 
 
-def lacks_files(manifest: Manifest, options: ExportOptions) -> bool:
+def lacks_files(manifest: Manifest) -> bool:
     """Whether result files are missing that could not be fetched."""
-    return options.download_responses and bool(manifest.extra.get("responses_failed"))
+    return bool(manifest.extra.get("responses_failed"))
 
 
 def lost_files(folder: Path, manifest: Manifest) -> dict[str, str]:
@@ -26,6 +28,17 @@ def lost_files(folder: Path, manifest: Manifest) -> dict[str, str]:
     listed |= {entry["path"]: entry["bytes"] for entry in manifest.responses["files"]}
     found = {path: _wrong(folder / path, size) for path, size in listed.items()}
     return {path: wrong for path, wrong in found.items() if wrong}
+
+
+def lost_results(folder: Path, manifest: Manifest) -> bool:
+    """Whether an index of the folder lists a result file that is not there as listed. Sizes are compared."""
+    paths = (folder / entry["path"] for entry in manifest.responses["files"])
+    return any(is_lost(folder, orjson.loads(line)) for path in paths for line in lines_of(path))
+
+
+def is_lost(folder: Path, line: JsonObject) -> bool:
+    """Whether the result file that a line of an index names is not there as listed."""
+    return line["path"] is not None and bool(_wrong(folder / line["path"], line["bytes"]))
 
 
 def _wrong(path: Path, size: int) -> str:

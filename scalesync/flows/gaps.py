@@ -1,4 +1,4 @@
-"""Result files that an earlier run could not get: the next run fetches them, and nothing else of their tasks.
+"""Result files that an earlier run could not get, or that are gone since: the next run fetches them, and nothing else.
 
 index with gaps --> its lines, a group at a time --> task read again for a fresh link --> file --> a new index
                                                                                                        |
@@ -18,8 +18,9 @@ import orjson
 
 from scalesync.errors import Refused
 from scalesync.flows.exporting import Folder
+from scalesync.flows.finished import is_lost
 from scalesync.flows.listed import highest
-from scalesync.flows.responses import ResponseStore, view_of
+from scalesync.flows.responses import ResponseStore, view_of, without_file
 from scalesync.flows.wiring import Connection
 from scalesync.ledger.exports import ExportStore, Version
 from scalesync.model import JsonObject, Presence
@@ -31,6 +32,7 @@ from scalesync.times import milliseconds
 
 GROUP = 500  # lines of an index held at a time
 GONE = "the task points at no such file any more"
+LOST = "the file was taken away from the folder, and the task has a newer version"
 
 
 class Gaps:
@@ -68,25 +70,37 @@ class Gaps:
         return made
 
     async def _index(self, entry: JsonObject, writer: SegmentWriter) -> JsonObject | None:
-        """Write an index anew, with what was missing; None when nothing more was got."""
-        before = self._responses.stored
+        """Write an index again, with what was missing; None when nothing of it changed."""
+        changed = False
         groups = _groups(self._folder.path / entry["path"])
         while (group := await anyio.to_thread.run_sync(next, groups, None)) is not None:
             lines = [orjson.loads(line) for line in group]
-            for place, line in await self._fetched(await self._wanted(lines)):
+            for place, line in await self._filled(lines):
+                changed = changed or line["path"] != lines[place]["path"]
                 group[place] = orjson.dumps(line)
             await anyio.to_thread.run_sync(writer.write, group)
-        if self._responses.stored == before:
+        if not changed:
             await anyio.to_thread.run_sync(writer.abort)
             return None
         made = await anyio.to_thread.run_sync(writer.finish)
         return None if made is None else made.to_json()
 
-    async def _wanted(self, lines: Sequence[JsonObject]) -> list[tuple[int, JsonObject]]:
-        """Gaps that still matter: a newer version brought its own files, and a task that left needs none."""
+    async def _filled(self, lines: Sequence[JsonObject]) -> list[tuple[int, JsonObject]]:
+        """The gaps among some lines, and what came of each.
+
+        Those that still matter are tried once more: a newer version brought its own files, and a task that left needs
+        none.
+        """
         gaps = [(place, line) for place, line in enumerate(lines) if line["path"] is None]
+        lost = await anyio.to_thread.run_sync(self._lost, lines)
+        self._responses.stored -= len(lost)
+        gaps += [(place, without_file(line, LOST)) for place, line in lost]
         known = await self._store.known([line["task_id"] for _, line in gaps])
-        return [(place, line) for place, line in gaps if _matters(line, known.get(line["task_id"]))]
+        wanted = [(place, line) for place, line in gaps if _matters(line, known.get(line["task_id"]))]
+        return [*gaps, *await self._fetched(wanted)]
+
+    def _lost(self, lines: Sequence[JsonObject]) -> list[tuple[int, JsonObject]]:
+        return [(place, line) for place, line in enumerate(lines) if is_lost(self._folder.path, line)]
 
     async def _fetched(self, gaps: Sequence[tuple[int, JsonObject]]) -> list[tuple[int, JsonObject]]:
         """Each gap tried once more, with the line that came of it."""

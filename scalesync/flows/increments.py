@@ -32,7 +32,7 @@ async def recall_versions(
     The ledger may be new or lost, may stand behind the folder, or may know versions of a run that was given up before
     its files counted. Then the files are read again: they are the truth.
     """
-    if not plan.fresh or (plan.versions_hold and await store.version_count()):
+    if not plan.fresh or plan.versions_hold:
         return
     await store.forget_versions()
     if manifest is None:

@@ -67,7 +67,7 @@ class ResponseStore:
                 document, url = await read(line["task_id"], line["field"])
             except Refused as error:
                 self.failed += 1
-                return line | {"error": str(error)}
+                return without_file(line, str(error))
             return await self._line(document, line["field"], url, fresh=True)
 
     def _follow_pace(self) -> None:
@@ -114,6 +114,12 @@ class ResponseStore:
         if finding.presence is not Presence.FOUND or finding.task is None:
             return None
         return dict(view_of(self._platform, finding.task | {"task_id": task_id}).urls()).get(place)
+
+
+def without_file(line: JsonObject, why: str) -> JsonObject:
+    """A line of the index whose result file cannot be had."""
+    kept = {name: member for name, member in line.items() if name not in {"bytes", "sha256"}}
+    return kept | {"path": None, "error": why}
 
 
 def view_of(platform: TaskLister, task: JsonObject) -> TaskView:

@@ -153,13 +153,6 @@ class ExportStore:
         """Start the memory of versions anew."""
         await self._job.write(lambda db: db.execute("DELETE FROM versions WHERE job=?", (self._job.number,)))
 
-    async def version_count(self) -> int:
-        """How many tasks are remembered."""
-        row = await self._job.read(
-            lambda db: db.execute("SELECT count(*) FROM versions WHERE job=?", (self._job.number,)).fetchone()
-        )
-        return int(row[0])
-
     async def updated_marks(self, every: int) -> list[int]:
         """Update times that cut the remembered tasks into groups of about `every`, ascending, ends included."""
         rows = await self._job.read(

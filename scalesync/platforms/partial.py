@@ -158,7 +158,7 @@ class Partial:
     def _rename(self, path: Path, digest: str, size: int) -> Stored:
         folder = self._folder / digest[:2]
         final = folder / digest
-        if not final.exists():
+        if not _holds(final, size):  # one that was cut short since is no copy
             if not folder.is_dir():
                 folder.mkdir(exist_ok=True)
                 sync_folder(self._folder)
@@ -188,6 +188,13 @@ class Partial:
             if error.errno in NO_FILES:
                 raise Unavailable("too many open files to store a result file", op="download") from error
             raise output_error(self._folder, error) from error
+
+
+def _holds(path: Path, size: int) -> bool:
+    try:
+        return path.stat().st_size == size
+    except FileNotFoundError:
+        return False
 
 
 def _encoding(headers: Mapping[str, str], place: str) -> str:

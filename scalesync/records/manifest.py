@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from scalesync.disk import output_error, sync_folder
+from scalesync.disk import output_error, sync_folder, unusable_folder
 from scalesync.errors import ConfigError
 from scalesync.model import JsonObject
 
@@ -23,6 +23,11 @@ PART = ".part-"
 RESPONSES = "responses"
 VERSION = 1
 STEMS = ("tasks", "left")
+# What file managers, network disks and office programs leave in a folder, besides hidden names.
+_LEFTOVERS = {
+    *("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "@eadir", "@tmp", "@recycle", "#recycle", "#snapshot"),
+    *("lost+found", "$recycle.bin", "system volume information", "recycler", "network trash folder", "__macosx"),
+}
 _OWN = ("files", "filters", "watermark", "version", "job", "target", "mode", "started_at", "finished_at", RESPONSES)
 
 
@@ -142,25 +147,41 @@ def check_folder(folder: Path, job: str, *, stems: Collection[str] = STEMS, begu
     """See that the folder is there and is this job's; returns its manifest.
 
     A missing folder is created (0755). begun: whether the job has run before; if not, data files that no
-    manifest lists are not ours, whatever their names. Raises ConfigError that names what is in the way.
+    manifest lists are not ours, whatever their names; hidden names and what systems leave in folders are nobody's
+    data. Raises ConfigError that names what is in the way, or says why the folder cannot be used.
     """
     try:
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         names = sorted(entry.name + "/" * entry.is_dir() for entry in os.scandir(folder))
+        if NAME not in names:
+            _try_to_write(folder)
     except (FileExistsError, NotADirectoryError) as error:
         raise ConfigError(f"{folder}: is not a folder; choose another --out") from error
     except OSError as error:
-        raise output_error(folder, error) from error
+        raise unusable_folder(folder, error) from error
     manifest = load(folder)
     if manifest is not None and manifest.job != job:
         raise ConfigError(f'{folder}: holds the export of job "{manifest.job}", not of "{job}"; choose another --out')
     listed = manifest.paths() if manifest is not None else set()
     ours = re.compile(_pattern(stems) if begun or manifest is not None else r"(?!)")
     for name in names:
-        known = name in (NAME, f"{RESPONSES}/") or name in listed or name.startswith(PART)
+        known = name in (NAME, f"{RESPONSES}/") or name in listed or is_leftover(name.removesuffix("/"))
         if not known and not ours.fullmatch(name) and not _holds(listed, name):
             raise ConfigError(f"{folder / name}: is not from this export; move it away or choose another --out")
     return manifest
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a name is of no data: hidden, as are our own files being written, or left there by a system."""
+    return name.startswith((".", "~$")) or name.lower() in _LEFTOVERS
+
+
+def _try_to_write(folder: Path) -> None:
+    """Raises OSError where no file can be made: better now than behind an hour of reading."""
+    probe = folder / f"{PART}probe"
+    with open(probe, "wb"):
+        pass
+    probe.unlink()
 
 
 def _holds(listed: Collection[str], name: str) -> bool:

@@ -72,6 +72,26 @@ def write_folder(folder: Path, runs: Sequence[Sequence[Line]], format: Any = "js
     return manifest
 
 
+@pytest.mark.parametrize("harm", ["removed", "cut short", "renamed"])
+async def test_a_file_of_the_result_that_is_lost_is_made_again_and_told(harm, compact, tmp_path):
+    write_folder(tmp_path / "inc", [[task(number, START_MS + number) for number in range(20)]])
+    first = await compact()
+    (path,) = (tmp_path / "now").rglob("tasks-*")
+    whole = path.read_bytes()
+    if harm == "removed":
+        path.unlink()
+    elif harm == "cut short":
+        path.write_bytes(whole[:-10])
+    else:
+        path.rename(path.with_name("tasks-00007.jsonl"))
+    again = await compact()
+    assert (again.exit_code, again.tasks) == (0, first.tasks)
+    assert f"{path}: " in again.message
+    assert again.message.endswith("made again from --from")
+    assert b"".join(line + b"\n" for line in lines_in(tmp_path / "now")) == whole
+    assert (await compact()).message.startswith("nothing to do")
+
+
 def lines_in(folder: Path) -> list[bytes]:
     """Lines of the files that the manifest lists, each file checked."""
     manifest = load(folder)

@@ -587,6 +587,25 @@ async def act_on(sandbox: Sandbox, unique_id: str, action: str) -> None:
             assert response.status == 200, await response.text()
 
 
+@pytest.mark.parametrize("incremental", [False, True])
+@pytest.mark.parametrize("harm", ["removed", "cut short"])
+async def test_a_result_file_that_was_taken_away_is_fetched_again(harm, incremental, make_sandbox, export, tmp_path):
+    now = [START_MS]
+    sandbox = await make_sandbox(clock=lambda: now[0])
+    sandbox.store.world("live").add_project("v", "videoannotation")
+    await make_videos(sandbox, *range(4))
+    now[0] += MINUTE
+    first = await export(sandbox, incremental=incremental)
+    path, *_ = sorted(path for path in (tmp_path / "out" / "responses").rglob("*") if path.is_file())
+    whole = path.read_bytes()
+    path.unlink() if harm == "removed" else path.write_bytes(whole[:9])
+    again = await export(sandbox, incremental=incremental)
+    assert (again.exit_code, again.responses_failed) == (0, 0)
+    assert path.read_bytes() == whole
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_bytes())
+    assert manifest["responses_downloaded"] == (first.responses_downloaded if not incremental else 0)
+
+
 async def test_increments_fetch_what_earlier_ones_lack_but_not_for_older_versions(make_sandbox, export, tmp_path):
     now = [START_MS]
     sandbox = await make_sandbox([FORBIDDEN], clock=lambda: now[0])

@@ -117,12 +117,46 @@ def test_a_folder_of_the_job_is_accepted_with_leftovers_of_a_kill(tmp_path: Path
     assert check_folder(tmp_path, "nightly") == manifest()
 
 
-@pytest.mark.parametrize("name", ["notes.txt", "tasks.jsonl", "tasks-00001.csv", ".hidden", "other-00001.jsonl"])
+@pytest.mark.parametrize(
+    "name", ["notes.txt", "tasks.jsonl", "tasks-00001.csv", "thumbs.jsonl", "lost+found.csv", "other-00001.jsonl"]
+)
 def test_a_foreign_file_is_named(tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()
     with pytest.raises(ConfigError, match="is not from this export; move it away") as caught:
         check_folder(tmp_path, "nightly")
     assert str(tmp_path / name) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(".DS_Store", "Thumbs.db", "desktop.ini", ".nfs000000000000abcd000001", "._tasks-00001.jsonl", "Icon\r"),
+        *(".ipynb_checkpoints/", "@eaDir/", "lost+found/", ".Trash-1000/", "System Volume Information/", "#recycle/"),
+        *(".~lock.tasks.csv#", "~$tasks.xlsx", ".hidden", "__MACOSX/", ".fseventsd/"),
+    ],
+)
+@pytest.mark.parametrize("begun", [True, False])
+def test_what_a_system_leaves_in_a_folder_is_nobodys_data(tmp_path: Path, name: str, begun: bool) -> None:
+    path = tmp_path / name.rstrip("/")
+    path.mkdir() if name.endswith("/") else path.touch()
+    assert check_folder(tmp_path, "nightly", begun=begun) is None
+    manifest().commit(tmp_path)
+    assert check_folder(tmp_path, "nightly", begun=begun) == manifest()
+    assert remove_orphans(tmp_path, set()) == []
+    assert path.exists()
+
+
+@pytest.mark.parametrize("name", ["/proc/scalesync-out", "/dev/null/out", "a" * 300, "/sys/scalesync-out"])
+def test_a_folder_that_cannot_be_made_is_wrong_usage(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match="choose another --out"):
+        check_folder(tmp_path / name, "nightly", begun=False)
+
+
+def test_a_folder_that_cannot_be_written_to_is_told_before_anything_else(plain_user: Path) -> None:
+    folder = plain_user / "out"
+    folder.mkdir(mode=0o555)
+    with pytest.raises(ConfigError, match="not allowed to write there; change its permissions or choose another"):
+        check_folder(folder, "nightly", begun=False)
 
 
 def test_foreign_folders_and_other_jobs_are_refused(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from backports import zstd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scalesync.errors import ConfigError, DiskFull, ScalesyncError
+from scalesync.errors import ConfigError, DiskFull, StopRun
 from scalesync.records import segments
 from scalesync.records.fields import FieldPicker
 from scalesync.records.manifest import Format
@@ -162,7 +162,7 @@ class Full:
         (errno.ENOSPC, DiskFull, "no space left; free some, then run the same command again"),
         (errno.EDQUOT, DiskFull, "no space left"),
         (errno.EROFS, ConfigError, "not allowed to write there"),
-        (errno.EIO, ScalesyncError, "cannot write: Input/output error"),
+        (errno.EIO, StopRun, "cannot write: Input/output error"),
     ],
 )
 def test_a_write_that_fails_is_one_clear_sentence_and_leaves_nothing(

@@ -35,6 +35,7 @@ from scalesync.platforms.scale.documents import Document, read_document
 from scalesync.platforms.scale.lookup import Gathering
 from scalesync.platforms.scale.mishap import mishap_of
 from scalesync.platforms.scale.query import list_query
+from scalesync.platforms.scale.vocabulary import TASK_FIELDS, TASK_TYPES
 from scalesync.platforms.transport import Reply, Transport
 from scalesync.ports import KeyStrength, ListPage
 
@@ -55,6 +56,8 @@ class ScalePlatform:
     key_strength = KeyStrength.ENFORCED
     send_batch = 1
     settle_batch = LOOKUP_KEYS
+    task_types = TASK_TYPES
+    task_fields = TASK_FIELDS
 
     def __init__(self, transport: Transport, task_type: str = "", learned: frozenset[str] = frozenset()) -> None:
         self._transport = transport
@@ -233,6 +236,21 @@ class ScalePlatform:
         if reply.status == 404:
             return None
         return wire.as_object(wire.check(reply, "read batch"), "read batch")
+
+    async def projects(self) -> Sequence[JsonObject]:
+        """GET /projects: every project of the account, in one bare array."""
+        reply = wire.check(await self._transport.call(RequestClass.LIST, "GET", "/projects"), "list projects")
+        return wire.objects(reply, "list projects")
+
+    async def batch_names(self, project: str | None = None) -> Sequence[str]:
+        """GET /batches, one page: names of batches, of a project where one is named."""
+        query = [("limit", "100"), *([("project", project)] if project else [])]
+        reply = wire.check(
+            await self._transport.call(RequestClass.LIST, "GET", "/batches", query=query), "list batches"
+        )
+        listed = wire.as_object(reply, "list batches").get("docs")
+        batches = listed if isinstance(listed, list) else []
+        return [str(batch["name"]) for batch in batches if isinstance(batch, dict) and "name" in batch]
 
     async def create_batch(self, name: str, project: str) -> bool:
         """POST /batches; False when the name was taken meanwhile (names are unique per account)."""

@@ -267,6 +267,17 @@ def finding(document: bytes, wanted: Collection[str]) -> tuple[str, Finding] | N
     return key, Finding(Presence.FOUND, task) if known else Finding(Presence.UNKNOWN)
 
 
+def objects(reply: Reply, op: str) -> list[JsonObject]:
+    """A reply that must be one JSON array; its objects. Raises OutcomeUnknown otherwise."""
+    try:
+        value = loads(reply.body)
+    except ValueError as error:
+        raise OutcomeUnknown(f"{op}: the reply is not JSON", op=op) from error
+    if not isinstance(value, list):
+        raise OutcomeUnknown(f"{op}: the reply is no array", op=op)
+    return [item for item in value if isinstance(item, dict)]
+
+
 def as_object(reply: Reply, op: str) -> JsonObject:
     """A reply that must be one JSON object. Raises OutcomeUnknown otherwise."""
     try:

@@ -1,0 +1,130 @@
+"""Names that a person typed into an export: project, batch, type and fields, compared with what the account has.
+
+A name that is misspelt matches nothing, and an export of nothing is done: so a filter that brings no task is asked
+about before anything is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
+
+from scalesync.errors import ConfigError, NoSuchProject, RemoteError
+from scalesync.flows.options import ExportOptions
+from scalesync.flows.wiring import Connection
+from scalesync.model import JsonObject
+from scalesync.records.fields import FieldPicker, members_of
+from scalesync.words import count, did_you_mean, nearest
+
+LISTED = 20  # names that a sentence shows
+
+
+async def check_names(connection: Connection, options: ExportOptions, *, found: bool) -> None:
+    """Whether the account has what the filters name. found: the server lists tasks for them.
+
+    Raises NoSuchProject or ConfigError with the nearest name of the account. Where tasks are listed only the batch of
+    an increment is looked up, for it is the one name that the server was not asked for.
+    """
+    if options.batch and (options.incremental or not found):
+        await _check_batch(connection, options.batch, options.project)
+    if found:
+        return
+    if options.project:
+        await _check_project(connection, options.project, options.type)
+    if options.type:
+        await _check_type(connection, options.type)
+
+
+async def _check_project(connection: Connection, name: str, kind: str | None) -> None:
+    platform = connection.platform
+    project = await connection.call(partial(platform.project, name))
+    if project is None:
+        names = [str(other.get("name")) for other in await _projects(connection)]
+        near = did_you_mean(name, names) or _shown("its projects are", names)
+        raise NoSuchProject(f"there is no project {name!r} in this account; correct --project{near}")
+    theirs = project.get("type")
+    if kind and theirs not in {kind, None}:
+        raise ConfigError(f"project {name!r} takes tasks of type {theirs}, not {kind}; correct --type or --project")
+
+
+async def _check_batch(connection: Connection, name: str, project: str | None) -> None:
+    platform = connection.platform
+    batch = await connection.call(partial(platform.batch, name))
+    if batch is None:
+        near = did_you_mean(name, await _batch_names(connection, project))
+        raise ConfigError(f"there is no batch {name!r} in this account; correct --batch{near}")
+    theirs = batch.get("project")
+    if project and theirs not in {project, None}:
+        raise ConfigError(f"batch {name!r} belongs to project {theirs!r}, not to {project!r}")
+
+
+async def _check_type(connection: Connection, name: str) -> None:
+    """Types are open: one is unknown only where no task, no project and no documentation has it."""
+    documented = connection.platform.task_types
+    if name in documented:
+        return
+    kinds = {str(project["type"]) for project in await _projects(connection) if project.get("type")}
+    if name not in kinds:
+        near = did_you_mean(name, kinds | documented)
+        raise ConfigError(f"no task and no project of this account is of type {name!r}; correct --type{near}")
+
+
+async def _projects(connection: Connection) -> Sequence[JsonObject]:
+    """What the account has, as far as it tells."""
+    try:
+        return await connection.platform.projects()
+    except RemoteError:
+        return ()
+
+
+async def _batch_names(connection: Connection, project: str | None) -> Sequence[str]:
+    try:
+        return await connection.platform.batch_names(project)
+    except RemoteError:
+        return ()
+
+
+def _shown(introduction: str, names: Collection[str]) -> str:
+    if not names:
+        return ""
+    more = f" and {len(names) - LISTED:,} more" if len(names) > LISTED else ""
+    return f"; {introduction} {', '.join(sorted(names)[:LISTED])}{more}"
+
+
+def check_fields(
+    fields: Sequence[str], documents: Sequence[bytes], documented: Collection[str], note: Callable[[str], None]
+) -> None:
+    """Whether tasks have the fields that --fields names. documents: the first tasks of the export.
+
+    Raises ConfigError for a field that neither these tasks nor the documentation have. A field inside another one,
+    such as params.x, may be there in other tasks: then a note says that these lack it.
+    """
+    if not documents:
+        return
+    tops = set().union(*(members_of(document) for document in documents))
+    known = tops | set(documented)
+    for name in fields:
+        top, _, inside = name.partition(".")
+        if top not in known:
+            near = did_you_mean(top, known) or _shown("they have", tops)
+            raise ConfigError(
+                f"--fields: none of the first {count(len(documents), 'task')} has the field {top!r}; correct it{near}"
+            )
+        if inside and all(FieldPicker(name).pick(document) == b"{}" for document in documents):
+            near = _near(name, documents)
+            note(f"none of the first {count(len(documents), 'task')} has {name}, which --fields names{near}")
+
+
+def _near(name: str, documents: Iterable[bytes]) -> str:
+    """The nearest field beside the one that is missing."""
+    way, _, last = name.rpartition(".")
+    beside: set[str] = set()
+    picker = FieldPicker(way)
+    for document in documents:
+        value: bytes = picker.pick(document)
+        for _ in way.split("."):
+            value = next((bytes(inner) for inner in members_of(value).values()), b"{}")
+        if value.lstrip()[:1] == b"{":
+            beside |= set(members_of(value))
+    found = nearest(last, beside)
+    return "" if found is None else f"; did you mean {way}.{found}?"

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from scalesync.flows.repair import Repaired
     from scalesync.flows.verify import VerifySummary
 
+AGREE_WITHOUT_SOURCE = "ledger and server agree"
 LEFT_OUT = ("exit_code", "file", "message")
 ACTIONS = {
-    "send": "send again what has no task",
+    "send": "send what has no task",
     "create": "send what was never sent",
     "record": "take into the ledger what the server has",
     "task_id": "correct task ids",
@@ -49,6 +50,7 @@ ACTIONS = {
     "--reclaim", multiple=True, metavar="LIST", help="canceled,error: with --fix, free their ids and create again"
 )
 @click.option("--yes", is_flag=True, help="repair without asking; needed where there is no terminal")
+@click.option("--unexpected", is_flag=True, help="tasks that belong to no record are findings, and not only counted")
 @click.option(
     "--out",
     metavar="FILE",
@@ -57,12 +59,21 @@ ACTIONS = {
 )
 @click.pass_obj
 def verify_command(
-    invocation: Invocation, /, *, job: str | None, fix: bool, reclaim: tuple[str, ...], yes: bool, out: Path | None
+    invocation: Invocation,
+    /,
+    *,
+    job: str | None,
+    fix: bool,
+    reclaim: tuple[str, ...],
+    yes: bool,
+    unexpected: bool,
+    out: Path | None,
 ) -> int:
     """Compare the records of an import with the ledger and with the tasks on the server.
 
-    Costs a list call for every hundred records and every hundred tasks of the project. Exit code 1 when
-    something differs; each difference is a line of the file of findings.
+    The sources are read whole and counted a second way. Costs a list call for every hundred records and every
+    hundred tasks of the project. Exit code 1 when a record has no task or something differs; each difference is a
+    line of the file of findings.
     """
     statuses = frozenset(one_of("--reclaim", reclaim, DEAD))
     if statuses and not fix:
@@ -73,7 +84,7 @@ def verify_command(
     from scalesync.flows.verify import run_verify
 
     with invocation.display() as display:
-        summary = run_async(run_verify, settings, job, out, display)
+        summary = run_async(partial(run_verify, unexpected=unexpected), settings, job, out, display)
     planned = {name: number for name, number in summary.fixes.items() if _asked(name, statuses)}
     if not fix or not planned or summary.file is None:
         return _show(invocation, summary, None)
@@ -110,12 +121,14 @@ def _show(invocation: Invocation, summary: VerifySummary, repaired: Repaired | N
         say_json(invocation.mask.deep(_as_json(summary, repaired)))
         return code
     rows: dict[str, str | int] = {"job": summary.job, "target": f"{summary.target} ({summary.mode})"}
-    rows |= {"checked": summary.checked, "listed": summary.listed, **summary.findings}
+    rows |= {"read": summary.read, "with task": summary.with_task, "listed": summary.listed}
+    rows |= {"others": summary.others} if summary.others else {}
+    rows |= summary.findings
     lines = [facts(rows), *([summary.message] if summary.message else [])]
     if summary.file is not None:
         lines.append(f"{count(sum(summary.findings.values()), 'finding')}, each with its place, in {summary.file}")
     else:
-        lines.append("source, ledger and server agree")
+        lines.append("source, ledger and server agree" if summary.read or not summary.checked else AGREE_WITHOUT_SOURCE)
     lines += _advice(summary, invocation) if repaired is None else _outcome(repaired)
     for line in lines:
         say(invocation.mask(line))
@@ -148,6 +161,9 @@ def _advice(summary: VerifySummary, invocation: Invocation) -> list[str]:
     if safe:
         fix = invocation.command("verify", "--job", summary.job, "--fix", paced=True)
         lines.append(f"{count(safe, 'finding')} can be repaired: {fix}")
+    if summary.findings.get("failed"):
+        again = invocation.command("retry", "--job", summary.job, paced=True)
+        lines.append(f"to send the failed ones again: {again}")
     if dead:
         lines.append(
             f"{count(dead, 'task')} canceled or in error: --fix --reclaim canceled,error frees the ids and sends again"

@@ -2,44 +2,58 @@
 
     1  the source, block by block:  record --- row of the ledger --- task under its unique_id, a hundred per list call
     2  rows that the source no longer holds (all of them, where it cannot be read again): the same without the record
-    3  the job's project or batch, page by page: tasks that belong to no record
+    3  the job's projects or batches, page by page: tasks that belong to no record (strangers.py)
 
-Findings go to a file as they come. In memory stay one wave of look-ups and the table of keys that were met. Tasks that
-died after they were created are written to the ledger; everything else is left to --fix.
+Nothing that an import remembers of its sources is used: every line is read, and counted a second time by code that the
+readers have no part in (records/recount.py). Findings go to a file as they come. In memory stay one wave of look-ups,
+the table of keys that were met and that of listed tasks. Tasks that died after they were created are written to the
+ledger; everything else is left to --fix.
 """
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from scalesync.errors import OutcomeUnknown, Refused
+from scalesync.errors import SourceError
 from scalesync.events import Observer, Progress
-from scalesync.flows.findings import Case, Remark, compare
+from scalesync.flows.findings import Case, Remark, compare, superseded
 from scalesync.flows.findings_file import FindingsFile
 from scalesync.flows.lookups import Finder
 from scalesync.flows.options import ImportOptions
-from scalesync.flows.plan import ImportPlan
+from scalesync.flows.plan import ImportPlan, read_options
 from scalesync.flows.prepare import Preparer, read_blocks
 from scalesync.flows.refresh import DEAD, turn_of
 from scalesync.flows.run import Meter
+from scalesync.flows.strangers import Scope, Strangers
+from scalesync.flows.threads import in_daemon
 from scalesync.flows.wiring import Connection
 from scalesync.ledger.checks import CheckStore, Held, Turn
 from scalesync.ledger.jobs import JobStore
-from scalesync.model import Finding, Outgoing, Presence, RowState, Selection
-from scalesync.ports import ListPage, TaskView
+from scalesync.model import Aside, Finding, Outgoing, Presence, RecordState, RowState
+from scalesync.records.readers import ReadOptions
+from scalesync.records.recount import Recount, recount_file, recount_folder
 from scalesync.records.seen import SeenTable
-
-PAGE = 100
-Scope = tuple[str, str]  # ("project" or "batch", its name)
+from scalesync.records.sources import SourceFile
 
 
 class Checking:
-    """One verification at work. checked, listed: how far it is; left_out: sentences about what it could not do."""
+    """One verification at work. left_out: sentences about what it could not do.
 
-    def __init__(self, job: JobStore, connection: Connection, report: FindingsFile, observer: Observer) -> None:
+    read: places of the sources, each either with_task, one of the duplicates of an earlier record, or counted in
+    without, by what stands in the way. checked: records and rows looked up.
+    """
+
+    def __init__(
+        self, job: JobStore, connection: Connection, report: FindingsFile, observer: Observer, *, unexpected: bool
+    ) -> None:
+        self.read = 0
+        self.with_task = 0
+        self.duplicates = 0
+        self.without: Counter[str] = Counter()
         self.checked = 0
-        self.listed = 0
         self.left_out: list[str] = []
         self._job = job
         self._store = CheckStore.of(job)
@@ -51,6 +65,8 @@ class Checking:
         self._seen = SeenTable()
         self._scopes: set[Scope] = set()
         self._detached: set[str] = set()
+        self._share: float | None = None
+        self.strangers = Strangers(connection, self._store, report, self._show_lists, told=unexpected)
 
     async def go(self, options: ImportOptions, plan: ImportPlan | None) -> None:
         """All three passes. plan None: the source was standard input and cannot be read again."""
@@ -62,7 +78,10 @@ class Checking:
         else:
             await self._read_source(plan)
         await self._read_rows(whole=plan is not None)
-        await self._read_lists()
+        if not self._scopes:
+            self.left_out.append("the job names no project or batch, so tasks of others were not looked for")
+        self._meter = Meter()
+        await self.strangers.read(self._scopes, self._seen, self._detached)
 
     # --- 1: records ----------------------------------------------------------------------------
 
@@ -71,13 +90,61 @@ class Checking:
         self._seen = preparer.seen
         files = {number: source.name for number, source in enumerate(plan.sources, start=1)}
         waiting: list[Outgoing] = []
+        bytes_before = 0
         for number, source in enumerate(plan.sources, start=1):
+            begun = self.read
             async for block in read_blocks(source.blocks()):
-                waiting += (await preparer.prepare(number, block)).records
+                self.read += len(block.records)
+                prepared = await preparer.prepare(number, block)
+                self._tell_asides(prepared.asides, files)
+                waiting += prepared.records
+                if plan.total_bytes:
+                    self._share = min(1.0, (bytes_before + block.consumed) / plan.total_bytes)
                 while len(waiting) >= (wave := self._finder.wave):
                     await self._check_records(waiting[:wave], files, plan.options)
                     del waiting[:wave]
+            bytes_before += source.size or 0
+            await self._recount(source, self.read - begun, read_options(plan.options))
         await self._check_records(waiting, files, plan.options)
+
+    def _tell_asides(self, asides: Sequence[Aside], files: Mapping[int, str]) -> None:
+        """Count what has no row of its own: a repeat has its task through the record that it repeats."""
+        for aside in asides:
+            if aside.state is RecordState.DUPLICATE:
+                self.duplicates += 1
+                continue
+            kind = aside.state.value
+            self.without[kind] += 1
+            place = (aside.key, None, files.get(aside.source), aside.line)
+            self._report.add(Remark(kind, aside.reason or "the record cannot be used", *place))
+
+    async def _recount(self, source: SourceFile, read: int, options: ReadOptions) -> None:
+        """Count a source another way, and tell when its reading cannot have met every record."""
+        facts = source.fingerprint()
+        path = str(facts["path"])
+        if facts["size"] is None:
+            self.left_out.append(f"{source.name} was counted once: it can be read from beginning to end only")
+            return
+
+        def count() -> Recount | None:
+            if "files" in facts:
+                return recount_folder(path, options)
+            counted = recount_file(path, options)
+            info = os.stat(path)
+            return counted if (info.st_size, info.st_mtime_ns) == (source.size, source.mtime_ns) else None
+
+        try:
+            counted = await in_daemon(count)
+        except (OSError, SourceError) as error:
+            self._report.add(Remark("unclear", f"the source could not be counted a second time: {error}", file=path))
+            return
+        if counted is None:
+            self.left_out.append(f"{source.name} changed while it was read, so it was not counted a second time")
+        elif counted.contradicts(read):
+            least = "" if counted.exact else "at least "
+            detail = f"reading gave {read:,} records, counting {counted.how} gives {least}{counted.records:,}"
+            advice = "please report this as a fault of scalesync"
+            self._report.add(Remark("miscounted", f"{detail}; {advice}", file=source.name))
 
     async def _check_records(
         self, records: Sequence[Outgoing], files: Mapping[int, str], options: ImportOptions
@@ -93,7 +160,11 @@ class Checking:
             finding = found[record.key]
             row = self._turned(rows.get(record.key), finding, turns)
             verdict = None if finding.task is None else self._connection.platform.judge(record, finding.task)
-            self._tell(Case(row, record, finding, verdict, files.get(record.source), record.line))
+            kinds = self._tell(Case(row, record, finding, verdict, files.get(record.source), record.line))
+            if finding.task is not None and finding.task.get("status") not in DEAD:
+                self.with_task += 1
+            else:
+                self.without[kinds[0]] += 1
         await self._end_wave(len(records), turns)
 
     # --- 2: rows -------------------------------------------------------------------------------
@@ -116,6 +187,8 @@ class Checking:
         for key, row in held.items():
             now = self._turned(row, found[key], turns)
             case = Case(now, None, found[key], None, names.get(row.source), row.line)
+            if whole and superseded(case):
+                continue
             if whole:
                 self._report.add(case.remark("gone", "the source no longer holds this record"))
             self._tell(case)
@@ -146,12 +219,15 @@ class Checking:
         turns.append(turn)
         return row if turn.turned is not None else replace(row, state=RowState(row.was or row.state), turned=None)
 
-    def _tell(self, case: Case) -> None:
+    def _tell(self, case: Case) -> list[str]:
+        """Report what is wrong with one record; the kinds of that."""
         if case.finding.task is None and case.row is not None and case.row.ref in self._detached:
-            self._report.add(case.remark("detached", "the task lives, but no longer has the record's unique_id"))
-            return
-        for remark in compare(case):
+            remarks = [case.remark("detached", "the task lives, but no longer has the record's unique_id")]
+        else:
+            remarks = list(compare(case))
+        for remark in remarks:
             self._report.add(remark)
+        return [remark.kind for remark in remarks]
 
     async def _end_wave(self, count: int, turns: Sequence[Turn]) -> None:
         if turns:
@@ -159,63 +235,23 @@ class Checking:
         self.checked += count
         self._show()
 
-    # --- 3: lists ------------------------------------------------------------------------------
-
-    async def _read_lists(self) -> None:
-        if not self._scopes:
-            self.left_out.append("the job names no project or batch, so unexpected tasks were not looked for")
-        for kind, name in sorted(self._scopes):
-            try:
-                await self._read_list(kind, name)
-            except Refused as error:
-                self._report.add(Remark("unclear", f"the tasks of {kind} {name!r} cannot be listed: {error}"))
-
-    async def _read_list(self, kind: str, name: str) -> None:
-        platform, call = self._connection.platform, self._connection.call
-        project, batch = (name, None) if kind == "project" else (None, name)
-        every: frozenset[str] = frozenset()
-        query = platform.query(Selection(project, batch, None, every, (), every, {}), PAGE)
-        cursor: str | None = None
-
-        async def read() -> ListPage:
-            return await platform.page(query, cursor)
-
-        while True:
-            page = await call(read)
-            await self._check_page(page.documents, f"{kind} {name!r}")
-            self._show()
-            cursor = page.cursor
-            if cursor is None:
-                return
-
-    async def _check_page(self, documents: Sequence[bytes], place: str) -> None:
-        strangers: list[TaskView] = []
-        for document in documents:
-            self.listed += 1
-            try:
-                head = self._connection.platform.head(document)
-            except OutcomeUnknown as error:
-                self._report.add(Remark("unclear", f"a task of {place} cannot be read: {error}"))
-                continue
-            if head.get("unique_id") not in self._seen:
-                strangers.append(head)
-        known = await self._store.held([key for head in strangers if (key := head.get("unique_id"))])
-        for stranger in strangers:
-            key = stranger.get("unique_id")
-            # A dead task without a unique_id is what reclaiming leaves behind.
-            left_behind = key is None and (stranger.get("status") in DEAD or stranger.task_id in self._detached)
-            if key not in known and not left_behind:
-                detail = f"a task of {place} that is {stranger.get('status')} and belongs to no record"
-                self._report.add(Remark("unexpected", detail, unique_id=key, task_id=stranger.task_id))
+    # --- how far it is -------------------------------------------------------------------------
 
     def _show(self) -> None:
-        done = self.checked + self.listed
+        self._progress("verify", self.checked, total=None, share=self._share)
+
+    def _show_lists(self) -> None:
+        listed, total = self.strangers.listed, self.strangers.total
+        known = None if total is None or total < listed else total
+        self._progress("verify, tasks of the project:", listed, total=known, share=None)
+
+    def _progress(self, phase: str, done: int, *, total: int | None, share: float | None) -> None:
         self._observer.progress(
             Progress(
-                phase="verify",
+                phase=phase,
                 done=done,
-                total=None,
-                share=None,
+                total=total,
+                share=share,
                 failed=self._report.kinds.total(),
                 throttled=self._connection.transport.counters.throttled,
                 rate=self._meter.rate(done),

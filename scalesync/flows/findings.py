@@ -2,6 +2,10 @@
 
 kind            what is wrong                                                      what --fix does
 missing         the ledger has a task, the server has none under the unique_id     send
+pending         the ledger says that the record is still to be sent                send
+failed          the server refused the record; retry sends it again                -
+invalid, clash  the record cannot be used, or contradicts an earlier one           -
+miscounted      counting a source another way gives another number of records      -
 detached        the task is there, but its unique_id was taken away                -
 unrecorded      the server has the task, the ledger does not say so                record
 not_in_ledger   the source has the record, the ledger does not know it             record or create
@@ -10,7 +14,7 @@ canceled, error nobody works on the task                                        
 changed         the task differs from the record                                   -
 moved           the task is in another project or batch                            -
 gone            the ledger has the record, the source does not                     -
-unexpected      a task of the project or batch that belongs to no record           -
+unexpected      a task of the project or batch that belongs to no record           -, only with --unexpected
 unclear         the server gave no answer that can be trusted                      -
 """
 
@@ -91,10 +95,24 @@ def compare(case: Case) -> Iterator[Remark]:
         if row.ours or row.state is RowState.CONFLICT:
             sent = SEND if case.record is not None else None
             yield case.remark("missing", f"the ledger says {row.state.value}, the server has no such task", sent)
+        else:
+            yield _not_sent(case, row)
     elif case.verdict is None:
         yield from _without_record(case, row)
     else:
         yield from _with_record(case, row, case.verdict)
+
+
+def _not_sent(case: Case, row: Held) -> Remark:
+    if row.state is RowState.FAILED:
+        return case.remark("failed", row.reason or "the server refused the record")
+    sent = SEND if case.record is not None else None
+    return case.remark("pending", f"the ledger says {row.state.value}, and there is no task for it", sent)
+
+
+def superseded(case: Case) -> bool:
+    """Whether the row of a record that the source no longer holds never became a task, and never will."""
+    return case.row is not None and case.finding.presence is Presence.ABSENT and not case.row.ours
 
 
 def _unknown(case: Case) -> Iterator[Remark]:

@@ -113,7 +113,14 @@ def make_plan(options: ImportOptions) -> ImportPlan:
         sets=parse_sets(options.sets),
         force=options.force,
     )
-    reading = ReadOptions(
+    passed = PassedOver()
+    sources = _opened(options, read_options(options), passed)
+    return ImportPlan(options, template, BodyBuilder(spec), sources, _max_failures(options.max_failures), passed)
+
+
+def read_options(options: ImportOptions) -> ReadOptions:
+    """How the sources of an import are read."""
+    return ReadOptions(
         format=options.format,
         delimiter=options.delimiter,
         quotechar=options.quotechar,
@@ -122,9 +129,6 @@ def make_plan(options: ImportOptions) -> ImportPlan:
         records=options.records,
         skip_rows=options.skip_rows,
     )
-    passed = PassedOver()
-    sources = _opened(options, reading, passed)
-    return ImportPlan(options, template, BodyBuilder(spec), sources, _max_failures(options.max_failures), passed)
 
 
 def _opened(options: ImportOptions, reading: ReadOptions, passed: PassedOver) -> list[SourceFile]:

@@ -20,22 +20,28 @@ from scalesync.flows.threads import in_daemon
 from scalesync.flows.wiring import connect
 from scalesync.ledger.store import SqliteLedger
 from scalesync.model import RequestClass
-
-OPEN = ("pending", "failed", "invalid")  # counted states of records that have no task, and the ledger says so
+from scalesync.words import count
 
 
 @dataclass(frozen=True, slots=True)
 class VerifySummary:
     """What a verification found. findings: number by kind; fixes: what --fix can do, number by action.
 
-    checked: records and rows looked up. listed: tasks read in search of unexpected ones. file: where the findings are.
+    read: records of the sources, as read now: with_task, duplicates of an earlier one, or without, by kind of finding.
+    checked: records and rows looked up. listed: tasks read in search of those that belong to no record; others: how
+    many do. file: where the findings are.
     """
 
     job: str
     target: str
     mode: str
+    read: int
+    with_task: int
+    duplicates: int
+    without: Mapping[str, int]
     checked: int
     listed: int
+    others: int
     findings: Mapping[str, int]
     fixes: Mapping[str, int]
     file: Path | None
@@ -52,10 +58,12 @@ async def run_verify(
     out: Path | None,
     observer: Observer,
     *,
+    unexpected: bool = False,
     limits: EngineLimits | None = None,
 ) -> VerifySummary:
     """Compare a job's source, ledger and tasks. out: the file of findings; by default `verify-JOB.jsonl`, here.
 
+    unexpected: tasks of the project or batch that belong to no record are findings, too, and not counted only.
     Raises ConfigError when there is no such job, its source cannot be read, or `out` is no file of findings, JobRunning
     while an import runs.
     """
@@ -72,24 +80,28 @@ async def run_verify(
         async with connect(settings, observer, task_type=kind, paced=RequestClass.LIST, limits=limits) as connection:
             with FindingsFile(path, keep_empty=out is not None) as report:
                 async with holding(ledger, found) as hold:
-                    check = Checking(hold.job, connection, report, observer)
+                    check = Checking(hold.job, connection, report, observer, unexpected=unexpected)
                     await check.go(options, plan)
-                    counts = await hold.job.counts()
                     hold.exit_code = 1 if report.kinds else 0
                     hold.figures = {"findings": dict(report.kinds), "requests": connection.transport.counters.requests}
                 summary = VerifySummary(
                     job=found.name,
                     target=settings.base_url,
                     mode=settings.mode.value,
+                    read=check.read,
+                    with_task=check.with_task,
+                    duplicates=check.duplicates,
+                    without=dict(sorted(check.without.items())),
                     checked=check.checked,
-                    listed=check.listed,
+                    listed=check.strangers.listed,
+                    others=check.strangers.others,
                     findings=dict(sorted(report.kinds.items())),
                     fixes=dict(sorted(report.fixes.items())),
                     file=None,
                     requests=connection.transport.counters.requests,
                     throttled=connection.transport.counters.throttled,
                     seconds=round(meter.seconds, 3),
-                    message=_message(counts, check),
+                    message=_message(check, counted=plan is not None, told=unexpected),
                     exit_code=hold.exit_code,
                 )
                 return replace(summary, file=report.keep())
@@ -102,7 +114,24 @@ def default_file(job: str) -> Path:
     return Path(f"verify-{re.sub(r'[^A-Za-z0-9._-]+', '-', job)}.jsonl")
 
 
-def _message(counts: Mapping[str, int], check: Checking) -> str:
-    waiting = ", ".join(f"{counts[name]:,} {name}" for name in OPEN if counts[name])
-    sentences = [f"records that have no task, as the ledger says: {waiting}"] if waiting else []
+def _message(check: Checking, *, counted: bool, told: bool) -> str:
+    sentences = [_counted(check)] if counted else []
+    if check.strangers.others and not told:
+        others = count(check.strangers.others, "listed task")
+        sentences.append(
+            f"{others} belong{'s' if check.strangers.others == 1 else ''} to no record (--unexpected says which)"
+        )
     return "; ".join([*sentences, *check.left_out])
+
+
+def _counted(check: Checking) -> str:
+    """`200 records read, 190 have their task, 4 repeat an earlier one, 6 do not: 5 pending, 1 failed`."""
+    without = sum(check.without.values())
+    have = "has its" if check.with_task == 1 else "have their"
+    parts = [f"{count(check.read, 'record')} read, {check.with_task:,} {have} task"]
+    if check.duplicates:
+        parts.append(f"{check.duplicates:,} {'repeats' if check.duplicates == 1 else 'repeat'} an earlier one")
+    if without:
+        kinds = ", ".join(f"{number:,} {kind}" for kind, number in sorted(check.without.items()))
+        parts.append(f"{without:,} {'does' if without == 1 else 'do'} not: {kinds}")
+    return ", ".join(parts)

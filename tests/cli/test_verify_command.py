@@ -92,7 +92,7 @@ def test_a_verification_shows_repairs_and_is_clean_afterwards(go: Run, served: S
 
     refused = go("verify", "--fix")
     assert (refused.code, refused.out) == (2, "")
-    assert "1  send again what has no task" in refused.err
+    assert "1  send what has no task" in refused.err
     assert "add --yes" in refused.err
 
     fixed = go("verify", "--fix", "--yes", "--json")

@@ -13,6 +13,8 @@ import pytest
 from scalesync.engine.dispatch import EngineLimits
 from scalesync.flows.ingest import run_import
 from scalesync.flows.options import ImportOptions
+from scalesync.flows.repair import Repaired, run_repair
+from scalesync.flows.verify import VerifySummary, run_verify
 from scalesync.model import ImportSummary
 from scalesync.sandbox import Sandbox
 from tests.conftest import FAST, KIND, PROJECT
@@ -66,6 +68,34 @@ def ask_ledger(tmp_path) -> Callable[..., list[tuple[Any, ...]]]:
             connection.close()
 
     return ask
+
+
+@pytest.fixture
+def verify(settings_for, notebook, tmp_path, monkeypatch) -> Callable[..., Any]:
+    """verify(sandbox, job=None, out=None, **switches), with tmp_path as the working folder."""
+    monkeypatch.chdir(tmp_path)
+
+    async def run(sandbox: Sandbox, job: str | None = None, out: Path | None = None, **switches: Any) -> VerifySummary:
+        summary = await run_verify(settings_for(sandbox), job, out, notebook, limits=FAST, **switches)
+        assert summary.read == summary.with_task + summary.duplicates + sum(summary.without.values())
+        assert summary.exit_code == (1 if summary.findings else 0)
+        return summary
+
+    return run
+
+
+@pytest.fixture
+def repair(settings_for, notebook) -> Callable[..., Any]:
+    """repair(sandbox, summary, *statuses to reclaim)."""
+
+    async def run(sandbox: Sandbox, summary: VerifySummary, *reclaim: str) -> Repaired:
+        assert summary.file is not None
+        settings = settings_for(sandbox)
+        return await run_repair(
+            settings, summary.job, summary.file, notebook, reclaim=frozenset(reclaim), limits=FAST, signals=False
+        )
+
+    return run
 
 
 def creates(sandbox: Sandbox) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,40 +12,14 @@ import pytest
 
 from scalesync.errors import ConfigError, JobRunning, SourceError
 from scalesync.flows.inspect import list_failures
-from scalesync.flows.repair import Repaired, run_repair
-from scalesync.flows.verify import VerifySummary, default_file, run_verify
+from scalesync.flows.verify import VerifySummary, default_file
 from scalesync.ledger.store import SqliteLedger
 from scalesync.ports import JobSpec
 from scalesync.sandbox import FaultRule, Sandbox
-from tests.conftest import FAST, KIND, PROJECT, letter
+from tests.conftest import KIND, PROJECT, letter
 from tests.flows.conftest import creates
 from tests.flows.test_import_conflicts import Clock, call, make_task
 from tests.flows.test_refresh import broken, picture, pictures
-
-
-@pytest.fixture
-def verify(settings_for, notebook, tmp_path, monkeypatch) -> Callable[..., Any]:
-    """verify(sandbox, job=None, out=None), with tmp_path as the working folder."""
-    monkeypatch.chdir(tmp_path)
-
-    async def run(sandbox: Sandbox, job: str | None = None, out: Path | None = None) -> VerifySummary:
-        return await run_verify(settings_for(sandbox), job, out, notebook, limits=FAST)
-
-    return run
-
-
-@pytest.fixture
-def repair(settings_for, notebook) -> Callable[..., Any]:
-    """repair(sandbox, summary, *statuses to reclaim)."""
-
-    async def run(sandbox: Sandbox, summary: VerifySummary, *reclaim: str) -> Repaired:
-        assert summary.file is not None
-        settings = settings_for(sandbox)
-        return await run_repair(
-            settings, summary.job, summary.file, notebook, reclaim=frozenset(reclaim), limits=FAST, signals=False
-        )
-
-    return run
 
 
 def lines(summary: VerifySummary) -> list[dict[str, Any]]:
@@ -79,7 +52,8 @@ async def test_a_clean_job_leaves_no_file_and_no_finding(make_sandbox, bring, wr
     await bring(sandbox, source)
     summary = await verify(sandbox)
     assert (summary.findings, summary.fixes, summary.exit_code, summary.file) == ({}, {}, 0, None)
-    assert (summary.checked, summary.listed, summary.message) == (30, 30, "")
+    assert (summary.checked, summary.listed) == (30, 30)
+    assert summary.message == "30 records read, 30 have their task"
     assert not list(tmp_path.glob("*verify*"))
     asked = tmp_path / "asked.jsonl"
     assert (await verify(sandbox, out=asked)).file == asked
@@ -164,8 +138,11 @@ async def test_tasks_of_nobody_are_unexpected(make_sandbox, bring, write_records
     named = await make_task(sandbox, letter(1, unique_id="stranger"))
     nameless = await make_task(sandbox, {name: value for name, value in letter(2).items() if name != "unique_id"})
     await make_task(sandbox, letter(3, unique_id="elsewhere"), project="others")
-    summary = await verify(sandbox, "first")
-    assert summary.findings == {"unexpected": 2}
+    plain = await verify(sandbox, "first")
+    assert (plain.findings, plain.others, plain.exit_code) == ({}, 2, 0)
+    assert "2 listed tasks belong to no record (--unexpected says which)" in plain.message
+    summary = await verify(sandbox, "first", unexpected=True)
+    assert (summary.findings, summary.others) == ({"unexpected": 2}, 2)
     assert {(line["unique_id"], line["task_id"]) for line in lines(summary)} == {("stranger", named), (None, nameless)}
     assert (await repair(sandbox, summary)).exit_code == 1
 
@@ -311,13 +288,75 @@ async def test_records_that_left_the_source_are_told_with_where_they_stood(make_
     assert "fix" not in found[2]
 
 
-async def test_what_the_ledger_says_is_not_done_is_no_difference(make_sandbox, bring, write_records, verify):
+async def test_a_record_without_a_task_keeps_source_and_server_from_agreeing(
+    make_sandbox, bring, write_records, verify, repair
+):
     sandbox = await make_sandbox()
-    rows = [letter(0), letter(1, attachment_type="nonsense"), "broken\n", letter(0), letter(2)]
-    await bring(sandbox, write_records(rows))
+    rows = [
+        letter(0),
+        letter(1, attachment_type="nonsense"),
+        "broken\n",
+        letter(0),
+        letter(2),
+        letter(0, categories=["z"]),
+    ]
+    source = write_records(rows)
+    await bring(sandbox, source)
     summary = await verify(sandbox)
-    assert (summary.findings, summary.exit_code) == ({}, 0)
-    assert summary.message == "records that have no task, as the ledger says: 1 failed, 1 invalid"
+    assert (summary.findings, summary.exit_code) == ({"clash": 1, "failed": 1, "invalid": 1}, 1)
+    wanted = "6 records read, 2 have their task, 1 repeats an earlier one, 3 do not: 1 clash, 1 failed, 1 invalid"
+    assert summary.message == wanted
+    places = {line["kind"]: (line["unique_id"], line["file"], line["line"]) for line in lines(summary)}
+    assert places == {
+        "clash": ("letter-00000", str(source), 6),
+        "failed": ("letter-00001", str(source), 2),
+        "invalid": (None, str(source), 3),
+    }
+    repaired = await repair(sandbox, summary)
+    assert (repaired.left, repaired.sent, repaired.exit_code) == (3, None, 1)
+
+
+@pytest.mark.parametrize("bound", [{"max_new": 4}, {"limit": 4}])
+async def test_records_that_are_still_to_be_sent_are_told_and_sent_by_the_repair(
+    bound, make_sandbox, bring, write_records, verify, repair, tmp_path
+):
+    sandbox = await make_sandbox()
+    await bring(sandbox, write_records(10), **bound)
+    change_ledger(tmp_path, "UPDATE rows SET state='pending', task_id=NULL WHERE unique_id='letter-00001'")
+    change_ledger(tmp_path, "UPDATE rows SET state='sending', task_id=NULL WHERE unique_id='letter-00002'")
+    for number in (1, 2):
+        world_of(sandbox).remove(task_of(sandbox, number))
+    summary = await verify(sandbox)
+    assert summary.findings == {"not_in_ledger": 6, "pending": 2}
+    assert summary.fixes == {"create": 6, "send": 2}
+    repaired = await repair(sandbox, summary)
+    assert (repaired.left, repaired.exit_code) == (0, 0)
+    assert (await verify(sandbox)).message == "10 records read, 10 have their task"
+
+
+async def test_a_repair_sends_the_records_of_its_findings_and_no_others(
+    make_sandbox, bring, write_records, verify, repair
+):
+    sandbox = await make_sandbox()
+    await bring(sandbox, write_records(10))
+    world_of(sandbox).remove(task_of(sandbox, 3))
+    write_records(12)
+    summary = await verify(sandbox)
+    assert summary.findings == {"missing": 1, "not_in_ledger": 2}
+    write_records(30)  # grown since the findings were shown
+    sandbox.journal.clear()
+    repaired = await repair(sandbox, summary)
+    assert (repaired.exit_code, creates(sandbox), world_of(sandbox).count()) == (0, 3, 12)
+    assert "the rest of the input is still to come" in repaired.sent.message
+
+
+async def test_a_vanished_record_that_never_became_a_task_is_no_finding(make_sandbox, bring, write_records, verify):
+    sandbox = await make_sandbox()
+    source = write_records([letter(0, attachment_type="nonsense"), letter(1)])
+    await bring(sandbox, source)
+    write_records([letter(1)])
+    summary = await verify(sandbox)
+    assert (summary.findings, summary.message) == ({}, "1 record read, 1 has its task")
 
 
 async def test_conflicts_are_told_with_their_differences(make_sandbox, bring, write_records, verify):
@@ -365,7 +404,7 @@ async def test_standard_input_is_verified_without_its_records(
         await bring(sandbox, "-", job="piped", yes=True)
     world_of(sandbox).remove(task_of(sandbox, 2))
     await make_task(sandbox, letter(1, unique_id="stranger"))
-    summary = await verify(sandbox)
+    summary = await verify(sandbox, unexpected=True)
     assert summary.findings == {"missing": 1, "unexpected": 1}
     assert summary.fixes == {}
     assert "standard input" in summary.message
@@ -378,7 +417,7 @@ async def test_a_job_without_a_project_is_not_listed(make_sandbox, bring, write_
     sandbox.journal.clear()
     summary = await verify(sandbox)
     assert (summary.findings, sandbox.journal.count()) == ({}, 1)
-    assert "unexpected tasks were not looked for" in summary.message
+    assert "tasks of others were not looked for" in summary.message
 
 
 async def test_each_project_of_the_records_is_listed(make_sandbox, bring, write_records, verify):
@@ -389,7 +428,7 @@ async def test_each_project_of_the_records_is_listed(make_sandbox, bring, write_
     rows = [letter(n, project="others" if n % 2 else PROJECT, **({} if n % 2 else {"batch": "b1"})) for n in range(6)]
     await bring(sandbox, write_records(rows), project=None)
     await make_task(sandbox, letter(1, unique_id="stranger"), project="others")
-    summary = await verify(sandbox)
+    summary = await verify(sandbox, unexpected=True)
     assert (summary.findings, summary.listed) == ({"unexpected": 1}, 7)
 
 

@@ -167,6 +167,48 @@ IMPORT_MUTANTS = (
         (f"{FLOWS}/test_retry_touches_few.py",),
     ),
     Mutant(
+        "verify believes the readers",
+        "verify is an independent witness",
+        (
+            Edit(
+                "scalesync/flows/checking.py",
+                "        elif counted.contradicts(read):\n",
+                "        elif not counted.contradicts(read) and False:\n",
+            ),
+        ),
+        (f"{FLOWS}/test_verify_witness.py",),
+    ),
+    Mutant(
+        "a record that is still to be sent is no finding",
+        "what was stopped half way is carried on by the same command",
+        (Edit("scalesync/flows/findings.py", "            yield _not_sent(case, row)\n", "            return\n"),),
+        (f"{FLOWS}/test_verify.py", "tests/cli/test_kill_fix.py"),
+    ),
+    Mutant(
+        "a task that is listed twice is two",
+        "verify lists each task once",
+        (
+            Edit(
+                "scalesync/flows/strangers.py",
+                'return head if self._met.add(head.task_id, b"") is Sight.NEW else None',
+                "return head",
+            ),
+        ),
+        (f"{FLOWS}/test_verify_witness.py",),
+    ),
+    Mutant(
+        "a count that broke off counts as whole",
+        "verify is an independent witness",
+        (
+            Edit(
+                "scalesync/records/recount.py",
+                "        return Recount(counting.records, False, how)\n",
+                "        return Recount(counting.records, True, how)\n",
+            ),
+        ),
+        ("tests/unit/test_records_recount.py",),
+    ),
+    Mutant(
         "a 5xx is a failure",
         "nothing is lost",
         (

@@ -45,11 +45,13 @@ class SourceRecord(NamedTuple):
     """One record as the source holds it. line: 1-based line (text) or record number (others).
 
     about: what a folder knows of the record's file, which is no part of the record; see records/about.py.
+    before: the record as earlier versions read it, where it was another one to them.
     """
 
     line: int
     value: JsonObject
     about: JsonObject | None = None
+    before: JsonObject | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class Block:
 
 
 class Former(NamedTuple):
-    """How an older version knew a record. content: as in `Outgoing`; key: the unique_id that it derived, if it did."""
+    """How an older version knew a record. content: as in `Outgoing`; key: its unique_id, if that was another."""
 
     content: bytes
     key: str | None

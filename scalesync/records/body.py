@@ -12,7 +12,7 @@ from scalesync.model import Former, JsonObject, Outgoing, SourceRecord
 from scalesync.records.about import FILE_KEY, of_file, picked, taken_in
 from scalesync.records.expressions import MISSING, Expression, Field, number_text
 from scalesync.records.identity import CONTENT_BYTES, content_hash, derived_unique_id
-from scalesync.records.jsonvalue import dumps, kind, strict_loads
+from scalesync.records.jsonvalue import as_text, dumps, kind, strict_loads
 from scalesync.records.template import Template
 
 _PLACES = ("project", "batch")
@@ -99,25 +99,29 @@ class BodyBuilder:
             body["unique_id"] = key
             data = dumps(body)
             name = b"" if batch is None else batch.encode()
-            if about is not None or FILE_KEY in own:
+            old = self._old_key(self._lend(value, project, batch), value)
+            if about is not None or FILE_KEY in own or record.before is not None:
                 former = self._former(record, project, content, key == derived_unique_id(derived), name)
         except ValueError as error:
             raise RecordError(str(error)) from None
         content += name
+        if old is not None:
+            former = Former(content if former is None else former.content, old)
         return Outgoing(key, content, data, source, record.line, project, batch, self._shape_of(body), former=former)
 
     def known_as(self, record: Outgoing, known: Mapping[str, tuple[Any, bytes]]) -> None:
         """Let a record be what the ledger knows it as since an older version. known: content of keys, of `former` too.
 
-        An older version counted where the file of a record stood as part of its content, and so of its derived id.
+        An older version counted where the file of a record stood as part of its content, and so of its derived id, and
+        wrote 7.0 into the ids of expressions for what is 7.
         """
         former = record.former
         if former is None:
             return
         if former.key is not None and former.key in known:
-            end = b'"%s"}' % record.key.encode()
-            assert record.body.endswith(end)  # a derived id is the body's last field
-            record.body = record.body.removesuffix(end) + b'"%s"}' % former.key.encode()
+            end = as_text(record.key).encode() + b"}"
+            assert record.body.endswith(end)  # an id that is not the record's own is the body's last field
+            record.body = record.body.removesuffix(end) + as_text(former.key).encode() + b"}"
             record.key = former.key
         if record.key in known and known[record.key][1][:CONTENT_BYTES] == former.content[:CONTENT_BYTES]:
             record.content = former.content
@@ -160,12 +164,12 @@ class BodyBuilder:
         self, record: SourceRecord, project: str | None, content: bytes, derived: bool, batch: bytes
     ) -> Former | None:
         """What an older version made of the record: `_file` was in its content, its size only where it was all."""
-        told = record.about or record.value.get(FILE_KEY)
-        if type(told) is not dict:
-            return None
-        whole = {**record.value, FILE_KEY: told}
-        if len(whole) > 1:
-            whole[FILE_KEY] = {part: value for part, value in told.items() if part != "size"}
+        whole = record.value if record.before is None else record.before
+        told = record.about or whole.get(FILE_KEY)
+        if type(told) is dict:
+            whole = {**whole, FILE_KEY: told}
+            if len(whole) > 1:
+                whole[FILE_KEY] = {part: value for part, value in told.items() if part != "size"}
         former = content_hash(project, self.spec.type, whole)
         if former == content:
             return None
@@ -214,6 +218,12 @@ class BodyBuilder:
                 raise ConfigError(f'--unique-id "{text}" names no column of this record: all such would have one id')
             return _name(self._unique_id.fill(record), "unique_id")
         return derived_unique_id(content)
+
+    def _old_key(self, record: JsonObject, own: JsonObject) -> str | None:
+        """What the expression gave in an older version, where whole floats were written as 7.0."""
+        if self._unique_id is None or "unique_id" in own:
+            return None
+        return self._unique_id.formerly(record)
 
     def _lend(self, record: JsonObject, project: str | None, batch: str | None) -> JsonObject:
         """The record with type, project and batch where expressions name them and it has none itself."""

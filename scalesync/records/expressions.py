@@ -30,11 +30,11 @@ class Expression:
     Raises ConfigError for braces that do not match.
     """
 
-    __slots__ = ("fill", "names", "required", "text")
+    __slots__ = ("_parts", "fill", "names", "required", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
-        parts = _parse(text)
+        parts = self._parts = _parse(text)
         self.names = tuple(part.name for part in parts if isinstance(part, Field))
         self.required = tuple(part.name for part in parts if isinstance(part, Field) and not part.optional)
         self.fill: Fill
@@ -45,6 +45,16 @@ class Expression:
             self.fill = lambda _record: constant
         else:
             self.fill = lambda record: "".join(part if isinstance(part, str) else part.text(record) for part in parts)
+
+    def formerly(self, record: JsonObject) -> str | None:
+        """The text as a version made it that wrote 7.0 for 7.0; None where it made the same, or none."""
+        found = [part if isinstance(part, str) else part.find(record) for part in self._parts]
+        if len(found) == 1 or not any(type(value) is float and value.is_integer() for value in found):
+            return None
+        return "".join(
+            str(value) if type(value) is float else part if isinstance(part, str) else part.text(record)
+            for part, value in zip(self._parts, found, strict=True)
+        )
 
 
 class Field:

@@ -108,9 +108,15 @@ def _general_notes(kind: str, options: ReadOptions, head: Head) -> Iterator[str]
 
 
 def _parquet(opener: Open, name: str, size: int | None, pipe: bool) -> Reader:
-    rows = None if pipe else check_parquet(opener, name)
-    notes = (f"{NOTHING}: it has no rows",) if rows == 0 else ()
-    return Reader(lambda progress: read_parquet(opener, name, progress, size), notes=notes)
+    notes: list[str] = []
+    if not pipe:
+        facts = check_parquet(opener, name)
+        if not facts.rows:
+            notes.append(f"{NOTHING}: it has no rows")
+        if facts.row_numbers:
+            named = " and ".join(f'"{column}"' for column in facts.row_numbers)
+            notes.append(f"{named} holds the row numbers of pandas and is left out")
+    return Reader(lambda progress: read_parquet(opener, name, progress, size), notes=tuple(notes))
 
 
 def _json(kind: str, opener: Open, name: str, options: ReadOptions, head: Head) -> Reader:

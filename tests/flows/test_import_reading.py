@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from scalesync.flows.inspect import list_failures
 from scalesync.flows.retry import run_retry
+from scalesync.records import expressions, parquet
 from scalesync.sandbox import FaultRule
 from tests.conftest import FAST, letter
-from tests.flows.conftest import requests
+from tests.flows.conftest import creates, requests
 
 
 async def test_sources_without_records_are_named_and_the_run_is_done(make_sandbox, bring, notebook, tmp_path):
@@ -59,3 +62,58 @@ async def test_another_key_or_other_skipped_lines_read_a_finished_job_again(make
     assert (summary.read, summary.created) == (1, 1)
     other = await bring(sandbox, source, skip_rows=2, sets=('categories=["a","b"]',), job="j", dry_run=True)
     assert other.gone == 1
+
+
+async def test_rows_of_a_version_that_wrote_whole_floats_otherwise_keep_their_ids(
+    make_sandbox, bring, monkeypatch, tmp_path
+):
+    sandbox = await make_sandbox()
+    source = tmp_path / "floats.jsonl"
+    records = [letter(n) | {"n": float(n), "name": 'a "b" ü'} for n in range(5)]
+    source.write_text("".join(json.dumps({k: v for k, v in r.items() if k != "unique_id"}) + "\n" for r in records))
+    with monkeypatch.context() as old:
+        old.setattr(expressions, "number_text", str)
+        old.setattr(expressions.Expression, "formerly", lambda self, record: None)
+        first = await bring(sandbox, source, unique_id="{name}-{n}")
+    assert (first.exit_code, first.created) == (0, 5)
+    seen = creates(sandbox)
+    again = await bring(sandbox, source, unique_id="{name}-{n}", rescan=True)
+    assert (again.exit_code, again.created, again.gone) == (0, 5, 0)
+    assert creates(sandbox) == seen
+    source.write_text(source.read_text() + source.read_text().splitlines()[0].replace('"n": 0.0', '"n": 9.0') + "\n")
+    more = await bring(sandbox, source, unique_id="{name}-{n}")
+    assert (more.exit_code, more.created, more.gone) == (0, 6, 0)
+    assert 'a "b" ü-9' in {task.unique_id for task in sandbox.store.world("live").tasks}
+
+
+async def test_row_numbers_of_pandas_make_no_second_task_and_rows_that_held_them_stay(
+    make_sandbox, bring, notebook, monkeypatch, tmp_path
+):
+    pa = pytest.importorskip("pyarrow")
+    pq = pytest.importorskip("pyarrow.parquet")
+    sandbox = await make_sandbox()
+    source = tmp_path / "t.parquet"
+
+    def write(numbers: list[int]) -> None:
+        facts = {"index_columns": ["__index_level_0__"], "columns": [{"name": None, "field_name": "__index_level_0__"}]}
+        columns = {
+            name: [letter(n)[name] for n in range(3)] for name in ("attachment", "attachment_type", "categories")
+        }
+        table = pa.table({**columns, "__index_level_0__": numbers})
+        pq.write_table(table.replace_schema_metadata({"pandas": json.dumps(facts)}), source)
+
+    write([4, 9, 11])
+    with monkeypatch.context() as old:
+        old.setattr(parquet, "row_numbers", lambda schema: frozenset())
+        assert (await bring(sandbox, source)).created == 3
+    seen = creates(sandbox)
+    again = await bring(sandbox, source, rescan=True)
+    assert (again.exit_code, again.created, again.gone, creates(sandbox)) == (0, 3, 0, seen)
+    assert any("holds the row numbers of pandas and is left out" in note for note in notebook.notes)
+
+    fresh = {"settings": {"ledger": tmp_path / "other.db"}, "project": None}
+    assert (await bring(sandbox, source, **fresh)).created == 3
+    seen = creates(sandbox)
+    write([0, 1, 2])
+    renumbered = await bring(sandbox, source, **fresh)
+    assert (renumbered.exit_code, renumbered.created, renumbered.gone, creates(sandbox)) == (0, 3, 0, seen)

@@ -70,7 +70,11 @@ class Checking:
 
     async def go(self, options: ImportOptions, plan: ImportPlan | None) -> None:
         """All three passes. plan None: the source was standard input and cannot be read again."""
-        self._connection.platform.learned = await self._job.learned("rewritten")
+        learned = await self._job.learned("rewritten")
+        self._connection.platform.learned = learned
+        if learned:
+            rewrote = "the server rewrote in its replies to this job"
+            self.left_out.append(f"not compared, since {rewrote}: {', '.join(sorted(learned))}")
         if plan is None:
             self.left_out.append("the source was standard input: only ledger and server were compared")
             if options.project or options.batch:

@@ -23,8 +23,8 @@ _WAITING = frozenset({RowState.PENDING, RowState.SENDING})
 class Named:
     """Which records a run sends. store: the job's rows; wanted: how many of them wait to be sent.
 
-    dead: rows in conflict over a task with one of these statuses are taken too. read: the sources stand as an earlier
-    run has read them to their end, so that nothing in them is new. through: read on to the end whatever was met.
+    dead: rows in conflict over a task with one of these statuses are taken too. read: the sources stand as a run
+    that left nothing to do has read them, so that nothing in them is new. through: read on to the end whatever was met.
     taken: records met so far that are sent; unknown: records of the input that the ledger does not know.
     """
 
@@ -41,7 +41,8 @@ class Named:
         """The waiting records of a stored job, and those that --reclaim names."""
         dead = plan.options.reclaim
         store = ledger.checks(job)
-        read = same_sources(await ledger.sources_read(job), plan)
+        # Only what an import told as complete: one that was stopped may have begun to read the sources in another way.
+        read = job.complete and same_sources(await ledger.sources_read(job), plan)
         return cls(store, await store.waiting(dead), read, dead, through=plan.options.finalize)
 
     async def pick(self, records: Sequence[Outgoing]) -> list[Outgoing]:
@@ -50,7 +51,7 @@ class Named:
         picked = [
             record for record in records if (row := rows.get(record.key)) is not None and self._takes(row, record)
         ]
-        self.taken += len(picked)
+        self.taken += sum(not rows[record.key].gone for record in picked)  # that one was gone is seen by reading
         self.unknown += len(records) - len(rows)
         return picked
 

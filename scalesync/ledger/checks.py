@@ -19,7 +19,9 @@ from scalesync.model import Aside, Outgoing, RecordState, RowState, Settled
 from scalesync.times import now_iso
 
 CHUNK = 500
-_COLUMNS = "r.unique_id, r.state, r.task_id, r.content, r.intent_ms, r.reason, r.detail, r.job, r.source, r.line"
+_COLUMNS = (
+    "r.unique_id, r.state, r.task_id, r.content, r.intent_ms, r.reason, r.detail, r.gone, r.job, r.source, r.line"
+)
 _HOME = f"SELECT {_COLUMNS} FROM rows r WHERE r.target=? AND r.unique_id>? AND r.job=? ORDER BY r.unique_id LIMIT ?"
 _SHARED = (
     f"SELECT {_COLUMNS}, o.source, o.line FROM other_records o"
@@ -34,7 +36,7 @@ class Held:
     """A row as a check sees it. turned: the dead status of its task, when an earlier check found it so.
 
     was: the state before that, or before its record changed. home: whether the row is the job's own. dead: the status
-    of the dead task that a conflict is about, turned or found so.
+    of the dead task that a conflict is about, turned or found so. gone: no source held its record any more.
     """
 
     key: str
@@ -49,6 +51,7 @@ class Held:
     source: int
     line: int
     dead: str | None = None
+    gone: bool = False
 
     @property
     def ours(self) -> bool:
@@ -111,7 +114,7 @@ class CheckStore:
     async def waiting(self, dead: Collection[str]) -> int:
         """How many records of the job wait to be sent, or to be looked up; with conflicts over tasks that are `dead`.
 
-        Those that are gone count as well: their record may stand in the source again.
+        Without those that are gone.
         """
         found: int = await self._read(lambda db: _waiting(db, self._job, dead))
         return found
@@ -185,7 +188,8 @@ def _waiting(db: sqlite3.Connection, job: int, dead: Collection[str]) -> int:
     died = "coalesce(json_extract(r.detail, '$.turned'), json_extract(r.detail, '$.differences.status.task'))"
     wanted = f"(r.state IN ('pending', 'sending') OR (r.state='conflict' AND {died} IN ({marks})))"
     homes = db.execute(
-        f"SELECT count(*) FROM rows r WHERE r.target=? AND r.job=? AND {wanted}", (_target(db, job), job, *dead)
+        f"SELECT count(*) FROM rows r WHERE r.target=? AND r.job=? AND r.gone IS NULL AND {wanted}",
+        (_target(db, job), job, *dead),
     ).fetchone()
     asked = f"r.state IN ('created', 'adopted') AND {TOLD}='sending'"
     shared = db.execute(
@@ -205,12 +209,12 @@ def _shared(db: sqlite3.Connection, job: int, place: tuple[int, int], size: int)
 
 
 def _held(found: sqlite3.Cursor, job: int) -> Iterator[Held]:
-    for key, state, ref, content, intent_ms, reason, detail, home, *places in found:
+    for key, state, ref, content, intent_ms, reason, detail, gone, home, *places in found:
         told = json.loads(detail) if detail else {}
         source, line = places[-2:]
         yield Held(
             key, RowState(state), ref, content, intent_ms, reason, told.get("was"), told.get("turned"), home == job,
-            source, line, told.get("turned") or _task_status(told),
+            source, line, told.get("turned") or _task_status(told), gone is not None,
         )  # fmt: skip
 
 

@@ -270,3 +270,32 @@ async def test_files_of_a_folder_that_came_since_wait_for_the_import(make_sandbo
     assert (retried.created, sent_keys(sandbox)) == (2, {"letter-00001", "letter-00002"})
     assert STILL_TO_COME in retried.message
     assert (await bring(sandbox, folder, job="j")).created == 4
+
+
+async def test_a_retry_after_an_import_with_another_template_was_stopped_does_not_finish_the_job(
+    make_sandbox, bring, again, write_records
+):
+    """What was read to its end was read for other tasks: the import has yet to compare the rest."""
+    sandbox = await make_sandbox([FaultRule(kind="error", on="create", status=422, at=(2,))])
+    source = write_records(1200)
+    await bring(sandbox, source, job="j", yes=True)
+    changed = {"task": {"priority": 20}, "keep": ["unique_id", "attachment", "attachment_type", "categories"]}
+    await bring(sandbox, source, job="j", yes=True, template=changed, limit=10)
+    assert (await again(sandbox)).created == 1200
+    after = await bring(sandbox, source, job="j", yes=True, template=changed)
+    assert not after.message.startswith("nothing to send")
+
+
+async def test_a_record_that_came_back_counts_for_itself_and_hides_no_other(
+    make_sandbox, bring, again, write_records, ask_ledger
+):
+    sandbox = await make_sandbox()
+    rows = [letter(number) for number in range(30)]
+    rows[2] |= BAD
+    rows[25] |= BAD
+    await bring(sandbox, write_records(rows), job="j")
+    await bring(sandbox, write_records([row for n, row in enumerate(rows) if n != 2]), job="j")
+    write_records([letter(number) for number in range(40)])  # back, and more besides
+    retried = await again(sandbox)
+    assert ask_ledger("SELECT state FROM rows WHERE unique_id='letter-00025'") == [("created",)]
+    assert STILL_TO_COME in retried.message

@@ -18,7 +18,7 @@ from scalesync.records import sources
 from scalesync.records.readers import reader_for
 from tests.conftest import letter
 from tests.flows.test_import_conflicts import make_task
-from tests.flows.test_verify import lines
+from tests.flows.test_verify import change_ledger, lines
 from tests.network.relay import listening
 
 
@@ -219,3 +219,12 @@ async def test_progress_tells_how_much_there_is(make_sandbox, bring, write_recor
     assert all(shot.share is not None for shot in checked)
     assert {shot.total for shot in listed} == {1050}
     assert listed[-1].done == 1050
+
+
+async def test_fields_that_were_not_compared_are_named(make_sandbox, bring, write_records, verify, tmp_path):
+    sandbox = await make_sandbox()
+    await bring(sandbox, write_records(5))
+    change_ledger(tmp_path, "INSERT INTO learned (job, topic, value) SELECT id, 'rewritten', 'instruction' FROM jobs")
+    summary = await verify(sandbox)
+    assert "not compared, since the server rewrote in its replies to this job: instruction" in summary.message
+    assert summary.findings == {}

@@ -209,6 +209,18 @@ IMPORT_MUTANTS = (
         ("tests/unit/test_records_recount.py",),
     ),
     Mutant(
+        "a retry finishes a job whose import was stopped",
+        "one memory is not the truth",
+        (
+            Edit(
+                "scalesync/flows/named.py",
+                "        read = job.complete and same_sources",
+                "        read = same_sources",
+            ),
+        ),
+        (f"{FLOWS}/test_retry_touches_few.py",),
+    ),
+    Mutant(
         "a 5xx is a failure",
         "nothing is lost",
         (

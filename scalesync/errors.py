@@ -29,6 +29,8 @@ The class decides what happens: `exit_code` for the program, the class itself fo
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class ScalesyncError(Exception):
     """Root of the tree. The text is one sentence for a person: what, where, what to do next."""
@@ -107,6 +109,18 @@ class AllRefused(StopRun):
 
 class RecordError(ScalesyncError):
     """This record cannot become a task; it is counted as invalid."""
+
+
+class NoColumn(RecordError):
+    """A template or expression names a column that this record does not have.
+
+    name: as it is written; columns: those that the record has.
+    """
+
+    def __init__(self, message: str, name: str, columns: Iterable[str]) -> None:
+        super().__init__(message)
+        self.name = name
+        self.columns = tuple(columns)
 
 
 class RemoteError(ScalesyncError):

@@ -308,6 +308,17 @@ class ExportSummary:
     exit_code: int = 0
 
 
+# --- task types --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFields:
+    """What is known of a task type. required: groups of fields, one of each is needed. names: all that are known."""
+
+    required: tuple[tuple[str, ...], ...]
+    names: frozenset[str]
+
+
 # --- what an export wants ----------------------------------------------------------------------
 
 

@@ -25,11 +25,12 @@ from scalesync.flows.beginnings import Beginnings
 from scalesync.flows.bounds import Bounds
 from scalesync.flows.canary import Canary
 from scalesync.flows.conflicts import ConflictPolicy
+from scalesync.flows.first_look import first_look
 from scalesync.flows.identity import import_job
 from scalesync.flows.named import REST, Named
 from scalesync.flows.options import ImportOptions
 from scalesync.flows.plan import ImportPlan, make_plan, nothing_left
-from scalesync.flows.preflight import check_target, guard_spending
+from scalesync.flows.preflight import check_target, guard_spending, note_changed_bodies
 from scalesync.flows.prepare import Preparer, read_blocks
 from scalesync.flows.reading import Reading
 from scalesync.flows.rehearsal import rehearse
@@ -72,6 +73,7 @@ async def run_import(
     if stored is not None:
         spec = replace(spec, name=stored.name, identity=stored.identity, settings=stored.settings)
     if options.dry_run:
+        await first_look(plan, observer)
         return await rehearse(plan, spec, settings, observer, limits=limits)
     ledger = SqliteLedger.open(settings.ledger, note=observer.note)
     try:
@@ -84,6 +86,9 @@ async def run_import(
             and (counts := await nothing_left(ledger, found, spec, plan)) is not None
         ):
             return endings.finished_already(found.name, counts, settings)
+        if stored is None:
+            await first_look(plan, observer, again=found is not None)
+            note_changed_bodies(found, spec, {} if found is None else await ledger.counts(found), observer)
         memory = await ledger.paces(settings.target)
         async with connect(settings, observer, task_type=options.type, limits=limits, memory=memory) as connection:
             await check_target(plan, connection)
@@ -121,7 +126,8 @@ class ImportRun:
         limits = replace(limits, max_failures=plan.max_failures)
         self._dispatcher = Dispatcher(connection.platform, connection.gate, self._outbox, policy, limits)
         self._batches = BatchKeeper(connection.platform, connection.call)
-        self._preparer = Preparer(plan.builder, job.peek, options.limit)
+        most = None if named is not None else options.max_invalid
+        self._preparer = Preparer(plan.builder, job.peek, options.limit, most_invalid=most)
         self._bounds = Bounds(job.peek, canary=options.canary, max_new=options.max_new)
         self._beginnings = Beginnings(PrefixStore(job), plan.shaping, trusted=plan.trusts_ledger)
         self._learned: frozenset[str] = frozenset()
@@ -217,6 +223,7 @@ class ImportRun:
         known = await self._beginnings.find(number, source, self._preparer.seen)
         if known is not None:
             self._preparer.taken += known.records
+            self._preparer.invalid += known.invalid
             reading.homes += known.homes
             reading.invalid += known.invalid
         size = self._plan.block_records(self._connection.pace)

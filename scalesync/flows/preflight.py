@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Mapping
 
 from scalesync.config import Settings
 from scalesync.errors import ConfigError, NoSuchProject, Refused
@@ -10,11 +12,13 @@ from scalesync.events import Observer
 from scalesync.flows.plan import ImportPlan
 from scalesync.flows.prepare import Preparer, read_blocks
 from scalesync.flows.wiring import Connection
-from scalesync.ledger.store import SqliteLedger
+from scalesync.ledger.store import SqliteLedger, StoredJob
 from scalesync.model import Mode
 from scalesync.ports import JobSpec
+from scalesync.words import be, count
 
 FREE_NEW_TASKS = 1000
+_SHAPES = {"template": "the template", "sets": "--set"}  # what makes another body of the same content
 
 
 async def check_target(plan: ImportPlan, connection: Connection) -> None:
@@ -49,6 +53,21 @@ async def _look(plan: ImportPlan, connection: Connection) -> None:
         theirs = None if batch is None else batch.get("project")
         if theirs is not None and options.project is not None and theirs != options.project:
             raise ConfigError(f"batch {name!r} belongs to project {theirs!r}, not to {options.project!r}")
+
+
+def note_changed_bodies(found: StoredJob | None, spec: JobSpec, counts: Mapping[str, int], observer: Observer) -> None:
+    """Say that tasks which exist keep the body they were made with, where template or --set changed since."""
+    made = counts.get("created", 0) + counts.get("adopted", 0)
+    if found is None or not made:
+        return
+    now = json.loads(json.dumps(dict(spec.settings)))
+    changed = [words for name, words in _SHAPES.items() if found.settings.get(name) != now[name]]
+    if changed:
+        observer.note(
+            f"{' and '.join(changed)} changed since the last run: {count(made, 'task')} that {be(made)} there"
+            f" {'keeps' if made == 1 else 'keep'} the body of then, new records get the new one; cancel a task and run"
+            " with --reclaim canceled to have it made again"
+        )
 
 
 async def guard_spending(

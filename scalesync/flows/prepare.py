@@ -40,23 +40,37 @@ class Preparer:
 
     peek: what the ledger knows of keys; asked only about apparent repeats, since the memory holds fingerprints. None
     where nothing is written on the way: then what looks like a repeat counts as one. look: the same, to recognise
-    records of older versions; `peek` where it is not given.
+    records of older versions; `peek` where it is not given. most_invalid: how many places may be of no use: behind the
+    next one nothing is taken.
     """
 
     def __init__(
-        self, builder: BodyBuilder, peek: Peek | None, limit: int | None = None, *, look: Peek | None = None
+        self,
+        builder: BodyBuilder,
+        peek: Peek | None,
+        limit: int | None = None,
+        *,
+        look: Peek | None = None,
+        most_invalid: int | None = None,
     ) -> None:
         self.seen = SeenTable()
         self.taken = 0
+        self.invalid = 0
         self._builder = builder
         self._peek = peek
         self._look = look or peek
         self._limit = limit
+        self._most_invalid = most_invalid
 
     @property
     def full(self) -> bool:
         """Whether --limit records were taken."""
         return self._limit is not None and self.taken >= self._limit
+
+    @property
+    def spoiled(self) -> bool:
+        """Whether more places than --max-invalid allows cannot be used. invalid: those of earlier runs may be added."""
+        return self._most_invalid is not None and self.invalid > self._most_invalid
 
     async def prepare(self, source: int, block: Block) -> Prepared:
         """Sort one block of a source."""
@@ -79,16 +93,18 @@ class Preparer:
         built: list[tuple[Outgoing, bytes]] = []
         former = False
         for place in block.records:
-            if self.full:
+            if self.full or self.spoiled:
                 break
             self.taken += 1
             if isinstance(place, BadRecord):
+                self.invalid += 1
                 prepared.asides.append(_invalid(source, place.line, place.reason, place.raw))
                 continue
             try:
                 record = self._builder.build(place, source)
             except RecordError as error:
                 batch = self._builder.batch_of(place)
+                self.invalid += 1
                 raw = as_text(written_out(place.value, place.about))
                 prepared.asides.append(_invalid(source, place.line, str(error), raw, batch))
                 continue

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
 
 from scalesync.config import Settings
 from scalesync.engine.dispatch import EngineLimits
@@ -26,9 +29,12 @@ from scalesync.ledger.tallies import Standing
 from scalesync.model import ImportSummary, JsonObject, Outgoing, RecordState, RowState
 from scalesync.ports import JobSpec, Verb
 from scalesync.records.sources import SourceFile
+from scalesync.words import count
 
 SHOWN_INVALID = 3
-SHOWN_BODY = 2000
+SHOWN_LINES = 40
+SHOWN_TEXT = 200
+SHOWN_ITEMS = 5
 
 Lookup = Callable[[Sequence[str]], Awaitable[Mapping[str, Known]]]
 
@@ -46,11 +52,11 @@ async def rehearse(
         await rehearsal.read()
         figures = {**endings.NOTHING_DONE, "requests": connection.transport.counters.requests}
     if rehearsal.first is not None:
-        body = rehearsal.first.body.decode("utf-8", "replace")[:SHOWN_BODY]
-        observer.note(f"the first task would be: {body}")
+        observer.note(f"the first task would be:\n{shown_body(rehearsal.first.body)}")
     counts = rehearsal.counts
     findings = any(counts[name] for name in endings.FINDINGS)
-    ending = endings.Ending(int(findings), False, "dry run: nothing was sent and nothing was written")
+    said = f"dry run: nothing was sent and nothing was written{rehearsal.stopped}"
+    ending = endings.Ending(int(findings), False, said)
     return endings.summary(spec.name, settings, counts, figures, ending)
 
 
@@ -72,6 +78,27 @@ async def _ledger(
         ledger.close()
 
 
+def shown_body(body: bytes) -> str:
+    """A body for people: one field a line, with what is left out said where it is left out."""
+    lines = orjson.dumps(_cut(orjson.loads(body)), option=orjson.OPT_INDENT_2).decode().splitlines()
+    if len(lines) > SHOWN_LINES:
+        lines[SHOWN_LINES:] = [f"... and {count(len(lines) - SHOWN_LINES, 'more line')}"]
+    return "\n".join(lines)
+
+
+def _cut(value: Any) -> Any:
+    """The value with long texts and lists cut; each cut tells how much there is."""
+    if type(value) is str and len(value) > SHOWN_TEXT:
+        return f"{value[:SHOWN_TEXT]}... ({len(value):,} characters)"
+    if type(value) is dict:
+        return {key: _cut(inner) for key, inner in value.items()}
+    if type(value) is list:
+        shown = [_cut(inner) for inner in value[:SHOWN_ITEMS]]
+        left = len(value) - SHOWN_ITEMS
+        return [*shown, f"... and {left:,} more"] if left > 0 else shown
+    return value
+
+
 class Rehearsal:
     """Counts what a run would count. homes: the job's rows by how they count. first: the first record to be sent."""
 
@@ -85,6 +112,7 @@ class Rehearsal:
     ) -> None:
         self.counts: Counter[str] = Counter()
         self.first: Outgoing | None = None
+        self.stopped = ""
         self._plan = plan
         self._now_ms = connection.platform.server_now_ms
         self._batches = BatchKeeper(_Unwritten(connection), connection.call)
@@ -96,11 +124,15 @@ class Rehearsal:
 
     async def read(self) -> None:
         """Read the sources as far as a run would."""
-        preparer = Preparer(self._plan.builder, None, self._plan.options.limit, look=self._look)
+        options = self._plan.options
+        preparer = Preparer(self._plan.builder, None, options.limit, look=self._look, most_invalid=options.max_invalid)
         for number, source in enumerate(self._plan.sources, start=1):
             async for block in read_blocks(source.blocks()):
                 await self._take(source, await preparer.prepare(number, block))
                 if preparer.full:
+                    return
+                if preparer.spoiled:
+                    self.stopped = f"; a run would stop here by --max-invalid {options.max_invalid}"
                     return
         for standing, number in self._unmet.items():
             self._add(standing.now, -number)

@@ -19,11 +19,17 @@ from scalesync.engine.quota_shared import SharedLessor, asker_of
 from scalesync.events import Observer
 from scalesync.flows.gate import StopGate
 from scalesync.ledger.quota import QuotaFile, quota_path
-from scalesync.model import JsonObject, RequestClass
+from scalesync.model import JsonObject, RequestClass, TaskFields
 from scalesync.platforms.exchange import Deadlines
 from scalesync.platforms.network import connections_allowed
+from scalesync.platforms.scale import task_types
 from scalesync.platforms.scale.platform import ScalePlatform, authorization
 from scalesync.platforms.transport import Transport
+
+
+def task_fields(type: str) -> TaskFields | None:
+    """What is known of a task type; None where nothing is, for types are open."""
+    return task_types.TYPES.get(type)
 
 
 @dataclass(frozen=True, slots=True)

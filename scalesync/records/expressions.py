@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from scalesync.errors import ConfigError, RecordError
+from scalesync.errors import ConfigError, NoColumn, RecordError
 from scalesync.model import JsonObject
 from scalesync.records.jsonvalue import kind
 
@@ -26,17 +26,15 @@ MISSING: Any = _Missing()
 class Expression:
     """A compiled text. fill(record) gives its value; MISSING when all of it is one optional, absent field.
 
-    names: the fields it mentions; required: those that a record must have. Constant texts have none.
-    Raises ConfigError for braces that do not match.
+    names: the fields it mentions. Constant texts have none. Raises ConfigError for braces that do not match.
     """
 
-    __slots__ = ("_parts", "fill", "names", "required", "text")
+    __slots__ = ("_parts", "fill", "names", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
         parts = self._parts = _parse(text)
         self.names = tuple(part.name for part in parts if isinstance(part, Field))
-        self.required = tuple(part.name for part in parts if isinstance(part, Field) and not part.optional)
         self.fill: Fill
         if len(parts) == 1 and isinstance(parts[0], Field):
             self.fill = parts[0].value
@@ -84,7 +82,7 @@ class Field:
         if self.optional:
             return MISSING if found is None or found == "" else found
         if found is MISSING:
-            raise RecordError(f'has no column "{self.name}" (there is {_columns(record)})')
+            raise NoColumn(f'has no column "{self.name}" (there is {_columns(record)})', self.name, record)
         return found
 
     def text(self, record: JsonObject) -> str:

@@ -54,6 +54,11 @@ class SourceFile:
         """path (absolute), size and mtime_ns, as they were when the source was opened; see docs/sources.md."""
         return dict(self._facts)
 
+    @property
+    def can_repeat(self) -> bool:
+        """Whether it can be read more than once at little cost: a file or folder, no pipe and no URL."""
+        return self.mtime_ns is not None
+
     def known(self, marks: Sequence[Mark]) -> Fingerprint | None:
         """The longest beginning of the source that reads as one of the marks says, for `blocks` to begin behind it.
 

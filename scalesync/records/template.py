@@ -25,10 +25,10 @@ class Template:
     """A compiled template. keep: fields that go into the body as they are, None for all.
 
     json_columns: columns whose cells hold JSON. unique_id: the expression under task.unique_id, if any.
-    names: the fields that its other placeholders mention; required: those that a record must have.
+    names: the fields that its other placeholders mention.
     """
 
-    __slots__ = ("_columns", "_constant", "_fill", "_mapping", "json_columns", "keep", "names", "required", "unique_id")
+    __slots__ = ("_columns", "_constant", "_fill", "_mapping", "json_columns", "keep", "names", "unique_id")
     EMPTY: ClassVar[Template]
 
     def __init__(self, task: JsonObject, keep: tuple[str, ...] | None, json_columns: tuple[str, ...]) -> None:
@@ -41,9 +41,7 @@ class Template:
         self.json_columns = json_columns
         fields = dict(task)
         self.unique_id: str | None = _own_id(fields)
-        expressions = list(_expressions(fields))
-        self.names = frozenset(name for one in expressions for name in one.names)
-        self.required = frozenset(name for one in expressions for name in one.required)
+        self.names = frozenset(name for expression in _expressions(fields) for name in expression.names)
         self._columns = [(name, name.split(".")) for name in json_columns]
         fill = _compile(fields)
         self._fill: Fill | None = fill

@@ -60,7 +60,8 @@ async def test_a_dry_run_shows_the_first_task_to_come_and_takes_a_mended_record_
     mended = await bring(sandbox, write_records([letter(0), letter(1)]), dry_run=True)
     assert (mended.created, mended.pending, mended.failed, mended.exit_code) == (1, 1, 0, 0)
     (shown,) = [note for note in notebook.notes if "first task" in note]
-    assert '"unique_id":"letter-00001"' in shown
+    assert shown.startswith('the first task would be:\n{\n  "')
+    assert '"unique_id": "letter-00001"' in shown
 
 
 async def test_a_dry_run_with_findings_or_without_a_place_for_the_ledger_ends_as_the_run(

@@ -1,0 +1,111 @@
+"""The first records of the sources, looked at before anything is sent: would they become tasks that the type takes?
+
+Columns that a template or expression names and that are not there are an error where no record has them; fields of a
+known type that are missing or not known are a note, since types are open.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from scalesync.errors import ConfigError, NoColumn, RecordError
+from scalesync.events import Observer
+from scalesync.flows.plan import ImportPlan
+from scalesync.flows.threads import in_daemon
+from scalesync.flows.wiring import task_fields
+from scalesync.model import JsonObject, SourceRecord, TaskFields
+from scalesync.records.detect import suffix_format
+from scalesync.records.sources import SourceFile
+from scalesync.words import count, did_you_mean
+
+RECORDS = 100
+AGAIN = 10  # by a job that has run before
+SOURCES = 20
+SHOWN = 5
+_TABLES = frozenset({"csv", "tsv", "parquet"})  # in which all records have the same columns
+
+
+@dataclass(slots=True)
+class Look:
+    """What was met. bodies: of the records that can be sent; lacking: the others, by the column that they lack."""
+
+    bodies: list[JsonObject] = field(default_factory=list)
+    lacking: dict[str, NoColumn] = field(default_factory=dict)
+    records: int = 0
+    usable: int = 0
+
+
+async def first_look(plan: ImportPlan, observer: Observer, *, again: bool = False) -> None:
+    """Read the first records. Raises ConfigError where a column that is named is in none of them."""
+    look = await in_daemon(lambda: _read(plan, AGAIN if again else RECORDS))
+    if look.lacking and not look.usable:
+        raise ConfigError(_no_column(f"none of the first {count(look.records, 'record')} has a", look.lacking))
+    known = task_fields(plan.options.type)
+    for note in () if known is None else _remarks(look.bodies, plan.options.type, known):
+        observer.note(note)
+
+
+def _read(plan: ImportPlan, most: int) -> Look:
+    look = Look()
+    for source in plan.sources[:SOURCES]:
+        if look.records >= most or not source.can_repeat:
+            break
+        before = look.records, look.usable
+        lacking: dict[str, NoColumn] = {}
+        for record in _records(source, most - look.records):
+            _take(plan, record, look, lacking)
+        if lacking and look.usable == before[1] and suffix_format(source.name) in _TABLES:
+            raise ConfigError(_no_column(f"{source.name} has no", lacking))
+        look.lacking.update(lacking)
+    return look
+
+
+def _records(source: SourceFile, most: int) -> Sequence[SourceRecord]:
+    with closing(source.blocks(most)) as blocks:
+        block = next(blocks, None)
+    return [] if block is None else [place for place in block.records if isinstance(place, SourceRecord)]
+
+
+def _take(plan: ImportPlan, record: SourceRecord, look: Look, lacking: dict[str, NoColumn]) -> None:
+    look.records += 1
+    try:
+        built = plan.builder.build(record, 0)
+    except NoColumn as error:
+        lacking[error.name] = error
+    except RecordError:
+        look.usable += 1  # wrong in another way, which is counted as the run comes to it
+    else:
+        look.usable += 1
+        look.bodies.append(orjson.loads(built.body))
+
+
+def _no_column(who: str, lacking: dict[str, NoColumn]) -> str:
+    name, error = next(iter(lacking.items()))
+    near = did_you_mean(name, error.columns) or f" (there is {', '.join(error.columns[:SHOWN]) or 'none'})"
+    optional = f'write "{{{name}?}}" where it may be missing'
+    return f'{who} column "{name}", which the template, --batch or --unique-id names{near}; {optional}'
+
+
+def _remarks(bodies: Sequence[JsonObject], type: str, known: TaskFields) -> Iterator[str]:
+    """A sentence for each group of fields that are missing, and one for fields that are not known."""
+    for group in known.required:
+        missing = sum(not any(_filled(body.get(name)) for name in group) for body in bodies)
+        if missing:
+            whose = f"{missing:,} of the first {count(len(bodies), 'record')} {'has' if missing == 1 else 'have'}"
+            wanted = f"no {' or '.join(group)}, which {type} needs"
+            yield f"{whose} {wanted}: such tasks are refused unless the project sets it"
+    strange = Counter(name for body in bodies for name in body if name not in known.names)
+    if strange:
+        told = [f"{name}{did_you_mean(name, known.names)}" for name in list(strange)[:SHOWN]]
+        more = f" and {count(len(strange) - SHOWN, 'more')}" if len(strange) > SHOWN else ""
+        yield f"{type} is not known to have {'; '.join(told)}{more}: the platform may refuse or ignore it"
+
+
+def _filled(value: Any) -> bool:
+    return value is not None and value not in ("", [])

@@ -1,0 +1,160 @@
+"""What the first records tell before anything is sent: columns, fields of the type, and where --max-invalid stops."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scalesync.errors import ConfigError
+from scalesync.flows.rehearsal import shown_body
+from scalesync.platforms.scale.task_types import COMMON, TYPES
+from scalesync.sandbox import tasktypes
+from tests.conftest import letter
+from tests.flows.conftest import creates, requests
+
+TEMPLATE = {"task": {"attachment": "{txet}", "attachment_type": "text", "categories": ["a", "b"]}, "keep": []}
+
+
+def rows(count: int) -> list[dict[str, Any]]:
+    return [{"id": str(number), "text": f"no. {number}"} for number in range(count)]
+
+
+def table(path: Path, count: int = 3) -> Path:
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        out = csv.DictWriter(file, ["id", "text"])
+        out.writeheader()
+        out.writerows(rows(count))
+    return path
+
+
+def parquet(path: Path) -> Path:
+    pa = pytest.importorskip("pyarrow")
+    pytest.importorskip("pyarrow.parquet").write_table(pa.Table.from_pylist(rows(3)), path)
+    return path
+
+
+def packed(path: Path) -> Path:
+    path.write_bytes(gzip.compress(table(path.with_suffix("")).read_bytes()))
+    return path
+
+
+MAKERS: dict[str, Any] = {"t.csv": table, "t.parquet": parquet, "t.csv.gz": packed}
+
+
+@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"template": TEMPLATE},
+        {"unique_id": "x-{txet}"},
+        {"batch": "{txet}"},
+        {"template": {"task": {"unique_id": "{txet}"}}},
+        {"template": {"task": {"metadata": {"deep": ["{txet}"]}}}},
+    ],
+)
+async def test_a_column_that_a_table_does_not_have_is_refused_with_the_nearest(
+    name, dry_run, shape, make_sandbox, bring, tmp_path
+):
+    sandbox = await make_sandbox()
+    with pytest.raises(ConfigError, match=r'has no column "txet".*did you mean \'text\'\?.*"\{txet\?\}"') as told:
+        await bring(sandbox, MAKERS[name](tmp_path / name), dry_run=dry_run, **shape)
+    assert name in str(told.value)
+    assert told.value.exit_code == 2
+    assert requests(sandbox) == 0
+
+
+async def test_one_table_of_several_that_lacks_a_column_is_named(make_sandbox, bring, tmp_path):
+    sandbox = await make_sandbox()
+    (tmp_path / "a.csv").write_text("txet\nx\n")
+    table(tmp_path / "b.csv")
+    with pytest.raises(ConfigError, match=r"b\.csv has no column"):
+        await bring(sandbox, f"{tmp_path}/*.csv", template=TEMPLATE)
+
+
+async def test_lines_are_judged_by_the_first_records_and_that_is_said(make_sandbox, bring, write_records):
+    sandbox = await make_sandbox()
+    source = write_records([*rows(150), {"txet": "x"}])
+    with pytest.raises(ConfigError, match=r"none of the first 100 records has no column|none of the first 100 records"):
+        await bring(sandbox, source, template=TEMPLATE)
+    assert requests(sandbox) == 0
+    mixed = await bring(sandbox, write_records([*rows(3), {"txet": "x"}]), template=TEMPLATE)
+    assert (mixed.exit_code, mixed.invalid, mixed.created) == (1, 3, 1)
+
+
+async def test_a_column_that_may_be_missing_and_ids_of_their_own_are_no_reason_to_refuse(
+    make_sandbox, bring, write_records
+):
+    sandbox = await make_sandbox()
+    optional = {"task": {"metadata": {"more": "{txet?}"}}}
+    assert (await bring(sandbox, write_records(3), template=optional, unique_id="{txet}")).created == 3
+
+
+@pytest.mark.parametrize("allowed", [0, 9, 600])
+async def test_max_invalid_stops_at_its_limit(allowed, make_sandbox, bring, write_records):
+    sandbox = await make_sandbox()
+    lines = [letter(number) if number % 2 == 0 else "broken\n" for number in range(2000)]
+    stopped = await bring(sandbox, write_records(lines), max_invalid=allowed)
+    assert (stopped.exit_code, stopped.invalid) == (3, allowed + 1)
+    assert stopped.read <= 2 * (allowed + 1)
+    assert "--max-invalid" in stopped.message
+    dry = await bring(sandbox, write_records(lines, "other.jsonl"), max_invalid=allowed, dry_run=True)
+    assert (dry.exit_code, dry.invalid) == (1, allowed + 1)
+    assert f"--max-invalid {allowed}" in dry.message
+
+
+async def test_fields_that_a_type_needs_or_does_not_know_are_noted(make_sandbox, bring, write_records, notebook):
+    sandbox = await make_sandbox()
+    bare = [{key: value for key, value in letter(number).items() if key != "categories"} for number in range(30)]
+    bare[7]["categories"] = ["a", "b"]
+    bare[9]["catgories"] = ["a", "b"]
+    await bring(sandbox, write_records(bare), dry_run=True)
+    assert "29 of the first 30 records have no categories, which categorization needs" in " ".join(notebook.notes)
+    assert "not known to have catgories; did you mean 'categories'?" in " ".join(notebook.notes)
+    assert creates(sandbox) == 0
+    notebook.notes.clear()
+    await bring(sandbox, write_records(30, "good.jsonl"))
+    assert not [note for note in notebook.notes if "needs" in note or "not known" in note]
+
+
+def test_the_table_of_types_needs_what_the_sandbox_needs() -> None:
+    """Two tables of the same facts, written apart."""
+    for name, theirs in tasktypes.TYPES.items():
+        if not theirs.required:
+            continue
+        ours = TYPES[name]
+        for group in theirs.required:
+            assert any(set(group) & set(mine) for mine in ours.required), (name, group)
+    for ours in TYPES.values():
+        assert {"attachment", "unique_id", "batch"} <= COMMON <= ours.names
+
+
+async def test_a_changed_template_over_tasks_that_are_there_is_told(make_sandbox, bring, write_records, notebook):
+    sandbox = await make_sandbox()
+    source = write_records(20)
+    await bring(sandbox, source)
+    again = await bring(sandbox, source, template={"task": {"priority": 30}}, sets=('urgency="day"',))
+    assert (again.exit_code, again.created, again.conflicts) == (0, 20, 0)
+    (told,) = [note for note in notebook.notes if "changed since the last run" in note]
+    assert told.startswith("the template and --set changed since the last run: 20 tasks that are there keep the body")
+    assert "--reclaim canceled" in told
+    notebook.notes.clear()
+    await bring(sandbox, source, template={"task": {"priority": 30}}, sets=('urgency="day"',), rescan=True)
+    assert not [note for note in notebook.notes if "changed since" in note]
+
+
+def test_a_body_is_shown_in_lines_and_each_cut_is_visible() -> None:
+    body = {"text": "x" * 5000, "list": list(range(300)), "objects": {f"k{n}": n for n in range(50)}, "last": 1}
+    lines = shown_body(json.dumps(body).encode()).splitlines()
+    assert lines[1].endswith('x... (5,000 characters)",')
+    assert '    "... and 295 more"' in lines
+    assert (
+        lines[-1]
+        == f"... and {len(json.dumps(body | {'text': '', 'list': [0] * 6}, indent=2).splitlines()) - 40} more lines"
+    )
+    assert shown_body(b'{"a":[{"b":1}]}') == json.dumps({"a": [{"b": 1}]}, indent=2)

@@ -7,7 +7,7 @@
     |   +-- NoSuchProject            2: the account has no project of that name
     |   +-- LedgerUnusable           2: ledger newer than the program, not a ledger, read-only
     +-- StopRun                      3: stopped early, the same command carries on
-    |   +-- Interrupted              3: Ctrl-C or SIGTERM
+    |   +-- Interrupted              3: Ctrl-C, SIGTERM or SIGHUP
     |   +-- KeyRefused               3: 401, 402 or 403, confirmed by a second call
     |   +-- JobRunning               3: another run holds the job's lease
     |   +-- LeaseLost                3: another run took the lease over; nothing more may be written
@@ -76,7 +76,7 @@ class StopRun(ScalesyncError):
 
 
 class Interrupted(StopRun):
-    """Ctrl-C or SIGTERM."""
+    """Ctrl-C, SIGTERM or SIGHUP."""
 
 
 class KeyRefused(StopRun):

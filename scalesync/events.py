@@ -2,8 +2,49 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Why nothing passes. As a string it is one sentence for people, with times of the local clock.
+
+    why: in the server's own words, or what the network says. since, until: seconds since the epoch. until is when the
+    next attempt leaves where the server asked for a wait of asked_s seconds, else when the run gives up; None: unknown.
+    """
+
+    why: str
+    since: float
+    until: float | None
+    asked_s: float | None = None
+
+    def __str__(self) -> str:
+        if self.asked_s is not None and self.until is not None:
+            return f"the server asked for {duration(self.asked_s)} ({self.why}): next attempt at {clock(self.until)}"
+        end = "" if self.until is None else f"; trying again until {clock(self.until)}"
+        return f"nothing has got through since {clock(self.since)} ({self.why}){end}"
+
+
+def duration(seconds: float) -> str:
+    """`42 s`, `3:05 min`, `2:07 h`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes}:{rest:02} min"
+    return f"{minutes // 60:,}:{minutes % 60:02} h"
+
+
+def clock(epoch_s: float) -> str:
+    """`14:32:05` by the local clock; with the date, and without seconds, where that is another day."""
+    try:
+        at, today = time.localtime(epoch_s), time.localtime()
+    except (ValueError, OverflowError, OSError):  # a wait of ages
+        return "a time beyond the calendar"
+    return time.strftime("%H:%M:%S" if at[:3] == today[:3] else "%Y-%m-%d %H:%M", at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,8 +52,10 @@ class Progress:
     """One look at a running job.
 
     done: records settled (import) or tasks written (export) by this run and earlier ones. share: part of the
-    input read or of the total exported, 0..1, None when unknown. failed: failed + invalid + conflicts.
+    input settled or of the total exported, 0..1, None when unknown. failed: failed + invalid + conflicts.
     rate: items per second over the last few seconds. limit: the rate in force ("30/s"), None when none is known.
+    left_s: seconds to the end at this rate, None where that cannot be told or the rate will not last. waiting: why
+    nothing passes, None while something does.
     """
 
     phase: str
@@ -25,6 +68,8 @@ class Progress:
     in_flight: int
     seconds: float
     limit: str | None = None
+    left_s: float | None = None
+    waiting: Waiting | None = None
 
 
 class Observer(Protocol):

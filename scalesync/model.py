@@ -262,7 +262,12 @@ class Aside:
 
 @dataclass(frozen=True, slots=True)
 class ImportSummary:
-    """Counts over the whole job, then figures of this run (seconds, tasks per second)."""
+    """Counts over the whole job, then figures of this run (seconds, tasks per second).
+
+    throttled: answers of 429. server_errors: of 500 and above. retry_after_seconds: that the server asked to wait.
+    waited_seconds: in which nothing got through, and the run said so. limit_per_second: as it was found, None before
+    one was met.
+    """
 
     job: str
     target: str
@@ -282,6 +287,10 @@ class ImportSummary:
     tasks_per_second: float
     peak_in_flight: int
     gone: int = 0
+    server_errors: int = 0
+    retry_after_seconds: float = 0.0
+    waited_seconds: float = 0.0
+    limit_per_second: float | None = None
     message: str = ""
     exit_code: int = 0
 
@@ -304,6 +313,10 @@ class ExportSummary:
     throttled: int
     seconds: float
     watermark: str | None
+    server_errors: int = 0
+    retry_after_seconds: float = 0.0
+    waited_seconds: float = 0.0
+    limit_per_second: float | None = None
     message: str = ""
     exit_code: int = 0
 

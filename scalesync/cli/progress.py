@@ -9,12 +9,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from scalesync.cli.output import printable, tell
-from scalesync.events import Progress
+from scalesync.events import Progress, duration
 
 if TYPE_CHECKING:
     from rich.live import Live
 
 PLAIN_EVERY_S = 5.0
+WAITING_EVERY_S = 30.0  # the same sentence every five seconds would bury all others
 LIVE_EVERY_S = 0.25
 BAR_WIDTH = 20
 BAR_FROM = 110  # columns; narrower terminals need them for the figures
@@ -40,6 +41,7 @@ class ProgressDisplay:
         self._clock = clock
         self._next = clock() + (LIVE_EVERY_S if self._terminal else PLAIN_EVERY_S)
         self._live: Live | None = None
+        self._waiting = False
 
     def __enter__(self) -> Self:
         return self
@@ -54,13 +56,17 @@ class ProgressDisplay:
     def progress(self, snapshot: Progress) -> None:
         """Show the snapshot, unless the last one is too fresh."""
         now = self._clock()
+        waiting = snapshot.waiting is not None
+        if waiting != self._waiting and not self._terminal:
+            # The note has just told it, or that it is over.
+            self._waiting, self._next = waiting, now + (WAITING_EVERY_S if waiting else PLAIN_EVERY_S)
         if self._quiet or now < self._next:
             return
-        self._next = now + (LIVE_EVERY_S if self._terminal else PLAIN_EVERY_S)
+        self._next = now + (LIVE_EVERY_S if self._terminal else WAITING_EVERY_S if waiting else PLAIN_EVERY_S)
         if self._terminal:
             _harmless(lambda: self._draw(snapshot))
         else:
-            tell(progress_line(snapshot))
+            tell(printable(self._mask(progress_line(snapshot))))
 
     def note(self, text: str) -> None:
         """Show one sentence, above the live line where there is one."""
@@ -83,7 +89,8 @@ class ProgressDisplay:
             self._live = Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False)
             self._live.start()
         bar_width = BAR_WIDTH if self._live.console.width >= BAR_FROM else 0
-        line = Text(progress_line(snapshot, bar_width=bar_width), no_wrap=True, overflow="ellipsis")
+        shown = printable(self._mask(progress_line(snapshot, bar_width=bar_width)))
+        line = Text(shown, no_wrap=True, overflow="ellipsis")
         self._live.update(line, refresh=True)
 
 
@@ -101,11 +108,13 @@ def progress_line(snapshot: Progress, *, bar_width: int = 0) -> str:
     parts = [f"{snapshot.phase} {_bar(share, bar_width)}{done} done"]
     if share is not None:
         parts.append(f"{int(share * 100)} %")
-    left = _seconds_left(snapshot, share)
-    if left is not None:
-        parts.append(f"{duration(left)} left")
-    limit = "" if snapshot.limit is None else f" (limit {snapshot.limit})"
-    parts.append(f"{snapshot.rate:,.0f}/s{limit}")
+    if snapshot.left_s is not None:
+        parts.append(f"{duration(snapshot.left_s)} left")
+    if snapshot.waiting is not None:
+        parts.append(str(snapshot.waiting))
+    else:
+        limit = "" if snapshot.limit is None else f" (limit {snapshot.limit})"
+        parts.append(f"{snapshot.rate:,.0f}/s{limit}")
     if snapshot.failed:
         parts.append(f"{snapshot.failed:,} failed")
     if snapshot.throttled:
@@ -114,32 +123,11 @@ def progress_line(snapshot: Progress, *, bar_width: int = 0) -> str:
     return ", ".join(parts)
 
 
-def duration(seconds: float) -> str:
-    """`42 s`, `3:05 min`, `2:07 h`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes}:{rest:02} min"
-    return f"{minutes // 60}:{minutes % 60:02} h"
-
-
 def _share(snapshot: Progress) -> float | None:
     share = snapshot.share
     if share is None and snapshot.total:
         share = snapshot.done / snapshot.total
     return None if share is None else min(max(share, 0.0), 1.0)
-
-
-def _seconds_left(snapshot: Progress, share: float | None) -> float | None:
-    if snapshot.rate <= 0:
-        return None
-    if snapshot.total is not None:
-        return max(snapshot.total - snapshot.done, 0) / snapshot.rate
-    if not share:
-        return None
-    return snapshot.done * (1 - share) / share / snapshot.rate
 
 
 def _bar(share: float | None, width: int) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from scalesync.cli.common import Invocation
 from scalesync.cli.output import facts, say, say_json, size
-from scalesync.cli.progress import duration
+from scalesync.events import duration
 from scalesync.model import ExportSummary, ImportSummary
 from scalesync.words import count
 

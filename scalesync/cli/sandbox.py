@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,7 +96,9 @@ def add_project(sandbox: Sandbox, name: str, kind: str) -> None:
 async def _serve(sandbox: Sandbox, announce: Callable[[], None]) -> None:
     import anyio
 
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    from scalesync.cli.signals import TAKEN
+
+    with anyio.open_signal_receiver(*TAKEN) as signals:
         async with sandbox:
             announce()
             async for _ in signals:

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM, while a flow runs and around it.
+"""SIGINT, SIGTERM and SIGHUP, while a flow runs and around it.
 
 A Python handler that raises inside a callback of the loop would be swallowed there, so while a flow runs signals are
 awaited like anything else. When it has ended, its outcome stands in the ledger and in files, and should be told: the
@@ -8,6 +8,7 @@ first signal changes nothing then, a second one ends the program.
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -19,7 +20,17 @@ from scalesync.errors import Interrupted
 from scalesync.flows.run import DESK, SignalDesk
 
 T = TypeVar("T")
-TAKEN = (signal.SIGINT, signal.SIGTERM)
+
+
+def _taken() -> tuple[signal.Signals, ...]:
+    """What stops a run. SIGHUP, of a terminal that was closed, stays ignored where `nohup` had it ignored."""
+    taken = [signal.SIGINT, signal.SIGTERM]
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        taken.append(signal.SIGHUP)
+    return tuple(taken)
+
+
+TAKEN = _taken()
 
 
 class _Late:
@@ -37,7 +48,7 @@ _late = _Late()
 
 
 def heed() -> None:
-    """Let both signals raise KeyboardInterrupt, at once if one came since the last flow. In the main thread only."""
+    """Let the signals raise KeyboardInterrupt, at once if one came since the last flow. In the main thread only."""
     if threading.current_thread() is not threading.main_thread():
         return
     for number in TAKEN:

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 import anyio
 
 from scalesync.engine.retry import RetryPolicy, backoff_s
+from scalesync.engine.waits import LATE_S, SOON_S, THROTTLED_S, Waits
 from scalesync.errors import (
     BudgetUsed,
     ConfigError,
@@ -17,9 +18,11 @@ from scalesync.errors import (
     NotAllowed,
     NotTheApi,
     OutcomeUnknown,
+    RemoteError,
     Throttled,
     Unavailable,
 )
+from scalesync.events import clock, duration
 
 T = TypeVar("T")
 FIRST_PATIENCE_S = 15.0
@@ -46,17 +49,17 @@ class Change(Generic[T]):
 
 
 class Caller:
-    """Repeats calls with full jitter until they succeed or the patience is over.
+    """Repeats calls with full jitter until they succeed or the patience is over, which `waits` is told of meanwhile.
 
     patience_s: seconds from a call's first failure to giving up with BudgetUsed; a platform that never answered at all
     gets FIRST_PATIENCE_S, for then the address is likelier wrong than the service down. retries: repeated so far.
     """
 
-    def __init__(self, policy: RetryPolicy, *, patience_s: float, note: Callable[[str], None]) -> None:
+    def __init__(self, policy: RetryPolicy, waits: Waits, *, patience_s: float) -> None:
         self.retries = 0
         self._policy = policy
         self._patience_s = patience_s
-        self._note = note
+        self._waits = waits
         self._rng = random.Random()
         self._reached = False
 
@@ -66,6 +69,7 @@ class Caller:
         Raises ConfigError when, before the platform ever answered, something else than its API did, twice in a row.
         """
         attempt, denied, strays, since = 0, 0, 0, None
+        key = object()
         while True:
             try:
                 result = await call()
@@ -88,16 +92,40 @@ class Caller:
                 since = now if since is None else since
                 attempt += 1
                 patience_s = self._patience_s if self._reached else min(self._patience_s, FIRST_PATIENCE_S)
+                asked_s = error.retry_after_s
+                if asked_s is not None and now + asked_s > since + patience_s:
+                    raise too_long(error, asked_s, patience_s) from error
                 if now - since > patience_s:
                     raise BudgetUsed(
                         f"gave up after {attempt} attempts: {error}; run the same command later"
                     ) from error
-                if attempt == 2:
-                    self._note(f"{error}; trying again for {patience_s:.0f} s")
+                self._waits.met(
+                    key,
+                    str(error),
+                    patience_s=patience_s,
+                    asked_s=asked_s,
+                    tell_after_s=_tell_after_s(error) if self._reached else SOON_S,
+                    alone=True,
+                )
                 await anyio.sleep(
                     backoff_s(attempt, base_s=self._policy.base_s, cap_s=self._policy.cap_s, rng=self._rng)
                 )
             else:
                 self._reached = True
+                self._waits.passes += 1
+                if since is not None:
+                    self._waits.passed(key)
                 return result
             self.retries += 1
+
+
+def too_long(why: object, asked_s: float, patience_s: float) -> BudgetUsed:
+    """The end of a run that the server asked to wait for longer than it does. why: in the server's words."""
+    return BudgetUsed(
+        f"the server asked for {duration(asked_s)} ({why}), longer than the {duration(patience_s)} that a run waits;"
+        f" run the same command after {clock(time.time() + asked_s)}"
+    )
+
+
+def _tell_after_s(error: RemoteError) -> float:
+    return THROTTLED_S if isinstance(error, Throttled) else LATE_S

@@ -12,17 +12,18 @@ A record is in exactly one place at any time. Workers are started as the allowed
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import anyio
 from anyio.abc import TaskGroup
 
+from scalesync.engine.calls import too_long
 from scalesync.engine.guard import FirstRefusals
 from scalesync.engine.outbox import Outbox
 from scalesync.engine.retry import RetryPolicy, backoff_s
 from scalesync.engine.settler import Resolve, Settler
+from scalesync.engine.waits import LATE_S, THROTTLED_S, Waits
 from scalesync.engine.work import Doubt, WorkQueue
 from scalesync.errors import AllRefused, BudgetUsed, KeyRefused, ScalesyncError, StopRun
 from scalesync.model import Outcome, OutcomeKind, Outgoing, RequestClass, RowState, Settled
@@ -31,8 +32,11 @@ from scalesync.ports import Pacing, Platform
 _CREATE = RequestClass.CREATE
 # Creates that something else than the platform answered, and none that it took: none will get through.
 STRAYS = 3
+SURE_S = 5.0  # of silence tell that a wait holds up everything, and not the look-ups alone
 # The platform took the record, or had taken it before: not everything is refused.
 _ACCEPTED = frozenset({RowState.CREATED, RowState.ADOPTED, RowState.CONFLICT})
+# What came of a record got through, whatever it is; one that was given up for now did not.
+FINAL = _ACCEPTED | {RowState.FAILED}
 
 
 @dataclass(slots=True)
@@ -69,7 +73,14 @@ class Dispatcher:
     """One run's engine. `run` serves until cancelled; `put` feeds it; `drain` waits for the end of all work."""
 
     def __init__(
-        self, platform: Platform, pace: Pacing, outbox: Outbox, resolve: Resolve, limits: EngineLimits
+        self,
+        platform: Platform,
+        pace: Pacing,
+        outbox: Outbox,
+        resolve: Resolve,
+        limits: EngineLimits,
+        *,
+        waits: Waits | None = None,
     ) -> None:
         self.tally = Tally()
         self.queue = WorkQueue()
@@ -84,7 +95,7 @@ class Dispatcher:
         self._workers = 0
         self._sending: dict[str, Outgoing] = {}
         self._rng = random.Random()
-        self._trouble_since: float | None = None
+        self._waits = waits or Waits()
         self._strays = 0
 
     # --- feeding and ending --------------------------------------------------------------------
@@ -191,7 +202,7 @@ class Dispatcher:
         """`end` for the outcome that nearly all records have."""
         self.tally.settled += 1
         self.tally.created += 1
-        self._trouble_since = None
+        self._waits.passes += 1
         ref, status, attempts = outcome.ref, outcome.status, record.attempts
         self._outbox.put(Settled(record.key, RowState.CREATED, ref, status, None, None, attempts, None, record.content))
         self.queue.ended()
@@ -215,13 +226,14 @@ class Dispatcher:
                 self.queue.doubt(Doubt(record, ref=outcome.ref, message=outcome.message, taken=True))
             case OutcomeKind.UNKNOWN:
                 record.unclear += 1
-                self.trouble(outcome.message)
+                self.trouble(outcome.message, asked_s=outcome.retry_after_s)
                 self.queue.doubt(Doubt(record, message=outcome.message), self.delay_s(record.unclear))
                 if outcome.astray:
                     self._astray(outcome)
             case _:
                 # Throttled, or no connection: certainly not processed.
-                self.trouble(outcome.message)
+                throttled = outcome.kind is OutcomeKind.THROTTLED
+                self.trouble(outcome.message, asked_s=outcome.retry_after_s, throttled=throttled)
                 self.queue.later(record, self.delay_s(min(record.attempts, 5)))
 
     def _astray(self, outcome: Outcome) -> None:
@@ -280,7 +292,8 @@ class Dispatcher:
                 tally.failed += 1
             case _:
                 tally.exhausted += 1
-        self._trouble_since = None
+        if settled.state in FINAL:
+            self._waits.passes += 1
         self._outbox.put(settled)
         self.queue.ended()
         if settled.state in _ACCEPTED:
@@ -294,11 +307,31 @@ class Dispatcher:
         limit = self._limits.max_failures
         return limit is not None and limit(self.tally.failed + held, self.tally.settled + held)
 
-    def trouble(self, message: str) -> None:
-        """Remember why nothing moves, for the sentence that may have to be said."""
+    def trouble(
+        self,
+        message: str,
+        cls: RequestClass = _CREATE,
+        *,
+        asked_s: float | None = None,
+        throttled: bool = False,
+    ) -> None:
+        """Remember why nothing moves, for the sentence that may have to be said. cls: of the calls that failed."""
         self.tally.last_trouble = message
-        if self._trouble_since is None:
-            self._trouble_since = time.monotonic()
+        self._waits.met(
+            cls,
+            message,
+            patience_s=self._limits.stall_s,
+            asked_s=asked_s,
+            tell_after_s=THROTTLED_S if throttled else LATE_S,
+            busy=self._is_busy,
+        )
+
+    def answered(self, cls: RequestClass) -> None:
+        """Calls of this class get through, whatever came of them."""
+        self._waits.passed(cls)
+
+    def _is_busy(self) -> bool:
+        return self.queue.outstanding > 0
 
     def delay_s(self, attempt: int) -> float:
         """Full jitter, growing with the attempts of this record."""
@@ -308,12 +341,16 @@ class Dispatcher:
     async def _watch(self) -> None:
         while True:
             await anyio.sleep(min(1.0, self._limits.stall_s / 4))
-            since = self._trouble_since
-            if since is not None and time.monotonic() - since > self._limits.stall_s:
-                last = self.tally.last_trouble or "no answer"
+            stuck = self._waits.stuck()
+            if stuck is None:
+                continue
+            now = self._waits.clock()
+            if stuck.beyond and now >= stuck.since + min(SURE_S, self._limits.stall_s / 4):
+                self.stop(too_long(stuck.why, stuck.asked_until - now, self._limits.stall_s))
+            elif now > stuck.since + self._limits.stall_s:
                 self.stop(
                     BudgetUsed(
-                        f"nothing got through for {self._limits.stall_s:.0f} s (last: {last});"
+                        f"nothing got through for {self._limits.stall_s:.0f} s (last: {stuck.why});"
                         " run the same command to carry on"
                     )
                 )

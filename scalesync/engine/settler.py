@@ -8,7 +8,7 @@ from typing import Protocol
 from scalesync.engine.retry import RetryPolicy
 from scalesync.engine.work import Doubt, WorkQueue
 from scalesync.errors import KeyRefused, NotAllowed, Refused, RemoteError, ScalesyncError
-from scalesync.model import Finding, Outgoing, Presence, RowState, Settled, Verdict
+from scalesync.model import Finding, Outgoing, Presence, RequestClass, RowState, Settled, Verdict
 from scalesync.ports import Platform
 
 # What to do with a task found under our key: how the row ends, or None to send the record again.
@@ -23,7 +23,8 @@ class Engine(Protocol):
 
     def end(self, settled: Settled) -> None: ...
     def stop(self, reason: ScalesyncError) -> None: ...
-    def trouble(self, message: str) -> None: ...
+    def trouble(self, message: str, cls: RequestClass, *, asked_s: float | None = None) -> None: ...
+    def answered(self, cls: RequestClass) -> None: ...
     def delay_s(self, attempt: int) -> float: ...
 
 
@@ -63,9 +64,10 @@ class Settler:
             await self._not_answered(group, error)
             return
         except RemoteError as error:
-            self._put_back(group, str(error))
+            self._put_back(group, str(error), error.retry_after_s)
             return
         self._denied = False
+        self._engine.answered(RequestClass.LIST)
         for doubt in group:
             await self._conclude(doubt, findings[doubt.record.key])
 
@@ -82,8 +84,8 @@ class Settler:
         else:
             self._give_up(doubt, f"the platform refused to look the unique_id up: {error}")
 
-    def _put_back(self, group: Sequence[Doubt], message: str) -> None:
-        self._engine.trouble(message)
+    def _put_back(self, group: Sequence[Doubt], message: str, asked_s: float | None = None) -> None:
+        self._engine.trouble(message, RequestClass.LIST, asked_s=asked_s)
         for doubt in group:
             doubt.looks += 1
             self._engine.queue.doubt(doubt, self._engine.delay_s(min(doubt.looks, 5)))
@@ -109,7 +111,7 @@ class Settler:
         try:
             finding = await self._platform.read(doubt.ref)
         except RemoteError as error:
-            self._engine.trouble(str(error))
+            self._engine.trouble(str(error), RequestClass.LIST, asked_s=error.retry_after_s)
             return Finding(Presence.UNKNOWN)
         if finding.task is not None and finding.task.get("unique_id") != doubt.record.key:
             return Finding(Presence.ABSENT)
@@ -120,7 +122,7 @@ class Settler:
         if doubt.taken:
             # In use, says the platform, and shows no task that uses it: it needs time, not another request at once.
             record.unclear += 1
-            self._engine.trouble(doubt.message)
+            self._engine.trouble(doubt.message, RequestClass.CREATE)
         if record.unclear >= self._retry.max_attempts:
             self._give_up(doubt, f"no clear answer in {record.unclear} attempts (last: {doubt.message or 'unknown'})")
         elif doubt.taken:
@@ -130,7 +132,7 @@ class Settler:
 
     def _give_up(self, doubt: Doubt, reason: str) -> None:
         """For this run: the row stays in doubt, the next run looks it up first."""
-        self._engine.trouble(reason)
+        self._engine.trouble(reason, RequestClass.CREATE)
         self._engine.end(
             Settled(
                 doubt.record.key,

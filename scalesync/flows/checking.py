@@ -18,15 +18,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from scalesync.errors import SourceError
-from scalesync.events import Observer, Progress
+from scalesync.events import Observer
 from scalesync.flows.findings import Case, Remark, compare, superseded
 from scalesync.flows.findings_file import FindingsFile
 from scalesync.flows.lookups import Finder
+from scalesync.flows.meter import Meter
 from scalesync.flows.options import ImportOptions
 from scalesync.flows.plan import ImportPlan, read_options
 from scalesync.flows.prepare import Preparer, read_blocks
 from scalesync.flows.refresh import DEAD, turn_of
-from scalesync.flows.run import Meter
 from scalesync.flows.strangers import Scope, Strangers
 from scalesync.flows.threads import in_daemon
 from scalesync.flows.wiring import Connection
@@ -242,27 +242,21 @@ class Checking:
     # --- how far it is -------------------------------------------------------------------------
 
     def _show(self) -> None:
-        self._progress("verify", self.checked, total=None, share=self._share)
+        share = self._share
+        self._progress("verify", self.checked, share=share, left=self.checked * (1 - share) / share if share else None)
 
     def _show_lists(self) -> None:
         listed, total = self.strangers.listed, self.strangers.total
         known = None if total is None or total < listed else total
-        self._progress("verify, tasks of the project:", listed, total=known, share=None)
+        left = None if known is None else known - listed
+        self._progress("verify, tasks of the project:", listed, total=known, left=left)
 
-    def _progress(self, phase: str, done: int, *, total: int | None, share: float | None) -> None:
+    def _progress(
+        self, phase: str, done: int, *, total: int | None = None, share: float | None = None, left: float | None
+    ) -> None:
+        watch, failed = self._connection.watch, self._report.kinds.total()
         self._observer.progress(
-            Progress(
-                phase=phase,
-                done=done,
-                total=total,
-                share=share,
-                failed=self._report.kinds.total(),
-                throttled=self._connection.transport.counters.throttled,
-                rate=self._meter.rate(done),
-                in_flight=self._connection.gate.in_flight,
-                seconds=self._meter.seconds,
-                limit=self._connection.gate.limit(),
-            )
+            watch.snapshot(phase, self._meter, done, total=total, share=share, left=left, failed=failed)
         )
 
 

@@ -25,7 +25,7 @@ from scalesync.flows import filters
 from scalesync.flows.finished import loss, lost_files
 from scalesync.flows.identity import derived_name
 from scalesync.flows.listed import NUMBERS, highest
-from scalesync.flows.run import Meter
+from scalesync.flows.meter import Meter
 from scalesync.ledger.versions_index import Seen, VersionsIndex
 from scalesync.model import JsonObject, Mode, Target
 from scalesync.records.exported import Head, heads_of, lines_of
@@ -84,7 +84,9 @@ async def _compact(options: CompactOptions, as_of_ms: int | None, observer: Obse
     try:
         steps = work.steps()
         while (progress := await anyio.to_thread.run_sync(next, steps, None)) is not None:
-            observer.progress(replace(progress, seconds=meter.seconds, rate=meter.rate(progress.done)))
+            rate, share = meter.rate(progress.done), progress.share
+            left_s = meter.left_s(progress.done * (1 - share) / share) if share else None
+            observer.progress(replace(progress, seconds=meter.seconds, rate=rate, left_s=left_s))
     except BaseException:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(work.give_up)

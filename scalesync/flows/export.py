@@ -26,9 +26,10 @@ from scalesync.flows.gaps import Gaps
 from scalesync.flows.harvest import Harvest
 from scalesync.flows.identity import derived_name
 from scalesync.flows.increments import check_everything, recall_versions
+from scalesync.flows.meter import Meter
 from scalesync.flows.options import ExportOptions
 from scalesync.flows.responses import ResponseStore
-from scalesync.flows.run import Meter, beat, guarded, plain_errors, remember, report, taking_signals
+from scalesync.flows.run import beat, guarded, plain_errors, remember, report, taking_signals
 from scalesync.flows.taking import TakeMatching, TakeNew
 from scalesync.flows.wiring import Connection, connect
 from scalesync.ledger.exports import ExportStore
@@ -210,7 +211,8 @@ class ExportRun:
 
     def _store_responses(self, downloader: Downloader, folder: Folder) -> ResponseStore:
         folder.responses.mkdir(exist_ok=True)
-        self._responses = ResponseStore(downloader, self._connection.platform, self._connection.gate)
+        connection = self._connection
+        self._responses = ResponseStore(downloader, connection.platform, connection.gate, connection.waits)
         return self._responses
 
     async def _read(
@@ -267,7 +269,6 @@ class ExportRun:
 
     async def _summary(self, unsettled: int, exit_code: int, message: str) -> ExportSummary:
         files: list[JsonObject] = await self._store.files("tasks")
-        counters = self._connection.transport.counters
         return ExportSummary(
             job=self._job.name,
             target=self._settings.base_url,
@@ -278,9 +279,8 @@ class ExportRun:
             responses_downloaded=self._responses.stored if self._responses else 0,
             responses_failed=self._responses.failed if self._responses else 0,
             unsettled=unsettled,
-            requests=counters.requests,
+            **self._connection.traffic(),
             retries=self._connection.call.retries,
-            throttled=counters.throttled,
             seconds=round(self._meter.seconds, 3),
             watermark=None,
             message=message,
@@ -294,17 +294,15 @@ class ExportRun:
         harvest = self._harvest
         total = harvest.total if harvest else None
         listed = harvest.figures.listed if harvest else 0
-        return Progress(
-            phase="export",
-            done=self._written(),
+        return self._connection.watch.snapshot(
+            "export",
+            self._meter,
+            self._written(),
+            moved=listed,
             total=total,
             share=min(1.0, listed / total) if total else None,
+            left=None if total is None else total - listed,
             failed=self._responses.failed if self._responses else 0,
-            throttled=self._connection.transport.counters.throttled,
-            rate=self._meter.rate(listed),
-            in_flight=self._connection.gate.in_flight,
-            seconds=self._meter.seconds,
-            limit=self._connection.gate.limit(),
         )
 
 

@@ -13,7 +13,16 @@ from scalesync.model import ExportSummary, JsonObject
 from scalesync.records.exported import lines_of
 from scalesync.records.manifest import NAME, Manifest
 
-NO_REQUESTS: Mapping[str, Any] = {"requests": 0, "retries": 0, "throttled": 0, "seconds": 0.0}
+NO_REQUESTS: Mapping[str, Any] = {
+    "requests": 0,
+    "retries": 0,
+    "throttled": 0,
+    "seconds": 0.0,
+    "server_errors": 0,
+    "retry_after_seconds": 0.0,
+    "waited_seconds": 0.0,
+    "limit_per_second": None,
+}
 AGAIN = "restore it from a copy, or make the export anew by --again"
 
 

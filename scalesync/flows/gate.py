@@ -107,7 +107,12 @@ class StopGate:
     def limit(self) -> str | None:
         """The rate in force in words, None when none is known."""
         rate = self._pace.rate(self._shown)
-        return None if rate is None else f"{rate:.3g}/s"
+        return None if rate is None else in_words(rate)
+
+    def learned(self) -> float | None:
+        """The limit that was found, requests per second; None before one was met, or where one was set."""
+        found = self._pace.learned(self._shown)
+        return None if found is None else float(found["rate"])
 
     def close(self) -> None:
         """Let nothing out any more."""
@@ -117,3 +122,10 @@ class StopGate:
         """The run is over: what it holds of a common quota goes back."""
         if self._quota is not None:
             self._quota.close()
+
+
+def in_words(rate: float) -> str:
+    """Requests per second as people write them: `1,234/s`, `42.3/s`, `0.5/s`, `6/min`."""
+    if rate >= 100:
+        return f"{rate:,.0f}/s"
+    return f"{rate:.3g}/s" if rate >= 0.1 else f"{rate * 60:.3g}/min" if rate >= 0.1 / 60 else f"{rate * 3600:.3g}/h"

@@ -27,6 +27,7 @@ from scalesync.flows.canary import Canary
 from scalesync.flows.conflicts import ConflictPolicy
 from scalesync.flows.first_look import first_look
 from scalesync.flows.identity import import_job
+from scalesync.flows.meter import Meter
 from scalesync.flows.named import REST, Named
 from scalesync.flows.options import ImportOptions
 from scalesync.flows.plan import ImportPlan, make_plan, nothing_left
@@ -34,7 +35,7 @@ from scalesync.flows.preflight import check_target, guard_spending, note_changed
 from scalesync.flows.prepare import Preparer, read_blocks
 from scalesync.flows.reading import Reading
 from scalesync.flows.rehearsal import rehearse
-from scalesync.flows.run import Meter, beat, guarded, remember, report, taking_signals
+from scalesync.flows.run import beat, guarded, remember, report, taking_signals
 from scalesync.flows.threads import in_daemon
 from scalesync.flows.vanished import settle_vanished
 from scalesync.flows.wiring import Connection, connect
@@ -124,7 +125,9 @@ class ImportRun:
         policy = ConflictPolicy(options.on_conflict, options.reclaim, connection.platform.release, job.event)
         self._outbox = Outbox(job.settle)
         limits = replace(limits, max_failures=plan.max_failures)
-        self._dispatcher = Dispatcher(connection.platform, connection.gate, self._outbox, policy, limits)
+        self._dispatcher = Dispatcher(
+            connection.platform, connection.gate, self._outbox, policy, limits, waits=connection.waits
+        )
         self._batches = BatchKeeper(connection.platform, connection.call)
         most = None if named is not None else options.max_invalid
         self._preparer = Preparer(plan.builder, job.peek, options.limit, most_invalid=most)
@@ -230,7 +233,8 @@ class ImportRun:
         async with aclosing(read_blocks(source.blocks(size, known.lines if known else None))) as blocks:
             async for block in blocks:
                 await self._take(number, block)
-                reading.consumed, mark = block.consumed, block.mark
+                mark = block.mark
+                reading.came(block.consumed, self._preparer.taken)
                 self._expect()
                 if self._full:
                     return None
@@ -319,18 +323,16 @@ class ImportRun:
             await self._job.remember_batch(name, self._batches.projects.get(name), created=True)
 
     def _progress(self) -> Progress:
-        tally = self._dispatcher.tally
-        return Progress(
-            phase="import",
-            done=tally.settled - tally.exhausted,
-            total=None,
-            share=self._reading.share(self._plan.total_bytes, self._preparer.taken, self._dispatcher.queue.outstanding),
-            failed=tally.failed + tally.conflicts + self._reading.invalid,
-            throttled=self._connection.transport.counters.throttled,
-            rate=self._meter.rate(tally.settled),
-            in_flight=self._connection.gate.in_flight,
-            seconds=self._meter.seconds,
-            limit=self._connection.gate.limit(),
+        tally, reading = self._dispatcher.tally, self._reading
+        size, taken, waiting = self._plan.total_bytes, self._preparer.taken, self._dispatcher.queue.outstanding
+        total = reading.total(size, taken)
+        return self._connection.watch.snapshot(
+            "import",
+            self._meter,
+            tally.settled - tally.exhausted,
+            share=reading.share(size, taken, waiting),
+            left=None if total is None else total - taken + waiting,
+            failed=tally.failed + tally.conflicts + reading.invalid,
         )
 
     async def _end(self, settings: Settings, reason: ScalesyncError | None, open_batches: list[str]) -> ImportSummary:
@@ -349,9 +351,8 @@ class ImportRun:
             ending = replace(ending, complete=False)  # the import has yet to see what is new in the sources
         seconds = self._meter.seconds
         figures = {
-            "requests": counters.requests,
+            **self._connection.traffic(),
             "retries": tally.retries + self._connection.call.retries,
-            "throttled": counters.throttled,
             "seconds": round(seconds, 3),
             "tasks_per_second": round(tally.created / seconds, 1) if seconds > 0 else 0.0,
             "peak_in_flight": self._connection.gate.peak_in_flight,

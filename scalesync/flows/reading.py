@@ -25,6 +25,9 @@ class Reading:
     invalid: int = 0
     unclear: int = 0
     invalid_in: Counter[str | None] = field(default_factory=Counter)
+    _known: tuple[int, int] = (0, 0)  # bytes, and the records that they held
+    _read: int = 0
+    _taken: int = 0
 
     def count_invalid(self, places: Sequence[Aside]) -> None:
         """Count places that cannot be used."""
@@ -36,14 +39,27 @@ class Reading:
         read = self.bytes_before + self.consumed
         return taken * max(1.0, total_bytes / read) if total_bytes and read else None
 
-    def share(self, total_bytes: int | None, taken: int, outstanding: int) -> float | None:
-        """How much of the input is settled; None where that cannot be told.
+    def came(self, consumed: int, taken: int) -> None:
+        """A block was taken: `consumed` bytes of the present source are read, `taken` records of all are taken.
 
-        Bytes run ahead of records: a small file is read into memory at once. So its end says nothing before the
-        reading is over, and of what was taken the outstanding records do not count.
+        Bytes run ahead of records, for files are read in large pieces. Where a new piece was begun, all records of the
+        pieces before it had been taken: that tells how long a record is.
         """
-        read = self.bytes_before + self.consumed
-        if not total_bytes or not taken or (read >= total_bytes and not self.whole):
+        read = self.bytes_before + consumed
+        if read != self._read:
+            self._known = (self._read, self._taken)
+        self.consumed, self._read, self._taken = consumed, read, taken
+
+    def total(self, total_bytes: int | None, taken: int) -> float | None:
+        """How many records the input holds; None where that cannot be told yet."""
+        if self.whole:
+            return float(taken)
+        read, records = self._known
+        if not total_bytes or not read or not records:
             return None
-        part = 1.0 if self.whole else min(1.0, read / total_bytes)
-        return part * max(0.0, 1 - outstanding / taken)
+        return max(float(taken), records * total_bytes / read)
+
+    def share(self, total_bytes: int | None, taken: int, outstanding: int) -> float | None:
+        """How much of the input is settled, by records; None where that cannot be told."""
+        total = self.total(total_bytes, taken)
+        return None if not total else max(0.0, taken - outstanding) / total

@@ -7,17 +7,17 @@ from collections.abc import Container, Sequence
 from scalesync.config import Settings
 from scalesync.engine.dispatch import EngineLimits
 from scalesync.errors import ConfigError
-from scalesync.events import Observer, Progress
+from scalesync.events import Observer
 from scalesync.flows import endings
 from scalesync.flows.conflicts import ConflictPolicy
 from scalesync.flows.holding import Hold, holding
 from scalesync.flows.identity import import_job
 from scalesync.flows.lookups import Finder
+from scalesync.flows.meter import Meter
 from scalesync.flows.options import ImportOptions
 from scalesync.flows.plan import ImportPlan, make_plan
 from scalesync.flows.preflight import check_target
 from scalesync.flows.prepare import Preparer, read_blocks
-from scalesync.flows.run import Meter
 from scalesync.flows.threads import in_daemon
 from scalesync.flows.wiring import Connection, connect
 from scalesync.ledger.checks import CheckStore, aside_of
@@ -75,11 +75,9 @@ async def _rebuild(
     await hold.job.update_split(mark, state="done")
     counts = await hold.job.counts()
     await hold.job.event(None, "rebuilt", dict(counts))
-    counters = connection.transport.counters
     figures = {
-        "requests": counters.requests,
+        **connection.traffic(),
         "retries": connection.call.retries,
-        "throttled": counters.throttled,
         "seconds": round(meter.seconds, 3),
         "tasks_per_second": 0.0,
         "peak_in_flight": connection.gate.peak_in_flight,
@@ -166,17 +164,4 @@ class Recorder:
         return settled
 
     def _show(self) -> None:
-        self._observer.progress(
-            Progress(
-                phase="rebuild",
-                done=self._done,
-                total=None,
-                share=None,
-                failed=0,
-                throttled=self._connection.transport.counters.throttled,
-                rate=self._meter.rate(self._done),
-                in_flight=self._connection.gate.in_flight,
-                seconds=self._meter.seconds,
-                limit=self._connection.gate.limit(),
-            )
-        )
+        self._observer.progress(self._connection.watch.snapshot("rebuild", self._meter, self._done))

@@ -18,8 +18,8 @@ from scalesync.events import Observer, Progress
 from scalesync.flows.holding import holding
 from scalesync.flows.inspect import job_status
 from scalesync.flows.lookups import Finder
+from scalesync.flows.meter import Meter
 from scalesync.flows.options import JobStatus
-from scalesync.flows.run import Meter
 from scalesync.flows.wiring import Connection, connect
 from scalesync.ledger.checks import CheckStore, Held, Turn
 from scalesync.ledger.store import SqliteLedger, StoredJob
@@ -125,15 +125,5 @@ def death_of(row: Held, task: JsonObject, connection: Connection) -> Turn:
 
 def _progress(counts: Counter[str], meter: Meter, connection: Connection) -> Progress:
     done = counts.total()
-    return Progress(
-        phase="refresh",
-        done=done,
-        total=None,
-        share=None,
-        failed=sum(counts[name] for name in (*DEAD, MISSING, UNCLEAR)),
-        throttled=connection.transport.counters.throttled,
-        rate=meter.rate(done),
-        in_flight=connection.gate.in_flight,
-        seconds=meter.seconds,
-        limit=connection.gate.limit(),
-    )
+    failed = sum(counts[name] for name in (*DEAD, MISSING, UNCLEAR))
+    return connection.watch.snapshot("refresh", meter, done, failed=failed)

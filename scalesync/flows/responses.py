@@ -8,7 +8,9 @@ from collections.abc import Awaitable, Callable, Sequence
 import anyio
 import orjson
 
+from scalesync.engine.calls import too_long
 from scalesync.engine.retry import RetryPolicy
+from scalesync.engine.waits import Waits
 from scalesync.errors import OutcomeUnknown, Refused, RemoteError, Unavailable
 from scalesync.model import JsonObject, Presence, RequestClass
 from scalesync.platforms.download import Downloader, Partial, Stored
@@ -18,6 +20,7 @@ ReadAgain = Callable[[str, str], Awaitable[tuple[TaskView, str]]]  # task_id, fi
 
 WIDEST = 64
 ATTEMPTS = 4  # in a row that brought nothing more of the file
+PATIENCE_S = 300.0  # with a wait that a host asks for: as long as a run waits for the platform
 
 
 class ResponseStore:
@@ -26,12 +29,15 @@ class ResponseStore:
     pacing: how many files may be fetched at once; they have a class of their own, so pages go on beside them.
     """
 
-    def __init__(self, downloader: Downloader, platform: TaskLister, pacing: Pacing) -> None:
+    def __init__(
+        self, downloader: Downloader, platform: TaskLister, pacing: Pacing, waits: Waits | None = None
+    ) -> None:
         self.stored = 0
         self.failed = 0
         self._downloader = downloader
         self._platform = platform
         self._pacing = pacing
+        self._waits = waits or Waits()
         self._width = anyio.CapacityLimiter(1)
         self._retry = RetryPolicy(max_attempts=ATTEMPTS)
         self._rng = random.Random()
@@ -90,19 +96,32 @@ class ResponseStore:
             attempt += 1
             before = part.furthest
             try:
-                return await self._downloader.fetch(url, part)
+                stored = await self._downloader.fetch(url, part)
             except Refused:
                 # Links may be signed for a short time: the task is read again for a fresh one, once.
                 fresh = None if refreshed else await self._fresh_url(document.task_id, place)
                 if fresh is None:
                     raise
                 refreshed, url = True, fresh
-            except (OutcomeUnknown, Unavailable):
+            except (OutcomeUnknown, Unavailable) as error:
+                asked_s = error.retry_after_s
+                if asked_s is not None and asked_s > PATIENCE_S:
+                    raise too_long(error, asked_s, PATIENCE_S) from error
+                self._waits.met(
+                    RequestClass.FILES,
+                    str(error),
+                    patience_s=PATIENCE_S,
+                    asked_s=asked_s,
+                    busy=lambda: self._width.borrowed_tokens > 0,
+                )
                 if part.resumable and part.furthest > before:
                     attempt = 1
                 if not self._retry.may_retry(attempt):
                     raise
                 await anyio.sleep(self._retry.wait_s(attempt, self._rng))
+            else:
+                self._waits.passes += 1
+                return stored
             finally:
                 self._follow_pace()
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import signal
-import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -20,11 +17,10 @@ from scalesync.model import RequestClass
 
 HEARTBEAT_S = 15.0
 PROGRESS_S = 0.25
-RATE_WINDOW_S = 5.0
 
 
 class SignalDesk:
-    """Where SIGINT and SIGTERM arrive, and who takes them.
+    """Where SIGINT, SIGTERM and SIGHUP arrive, and who takes them.
 
     A loop keeps one handler for a signal, so there is one receiver for the whole program, and what runs registers here.
     When the last one has ended in order, nothing is left but to close and to tell: signals change nothing then.
@@ -37,7 +33,7 @@ class SignalDesk:
     def ring(self, number: int) -> bool:
         """Hand a signal on. False when nobody takes it, and what runs should be cancelled."""
         if self._stop is not None:
-            name = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
+            name = "Ctrl-C" if number == signal.SIGINT else _named(number)
             self._stop(Interrupted(f"stopped by {name}; the same command carries on"))
             return True
         return self._ended
@@ -53,12 +49,17 @@ class SignalDesk:
         self._ended = True
 
 
+def _named(number: int) -> str:
+    name = signal.Signals(number).name
+    return f"{name} (the terminal was closed)" if name == "SIGHUP" else name
+
+
 DESK: ContextVar[SignalDesk | None] = ContextVar("DESK", default=None)
 
 
 @contextmanager
 def taking_signals(stop: Callable[[ScalesyncError], None], *, wanted: bool) -> Iterator[None]:
-    """Turn SIGINT and SIGTERM into a stop while this lasts, if the program that called receives any."""
+    """Turn SIGINT, SIGTERM and SIGHUP into a stop while this lasts, if the program that called receives any."""
     desk = DESK.get()
     if desk is None or not wanted:
         yield
@@ -114,30 +115,6 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]
             yield from _leaves(error)
         else:
             yield error
-
-
-class Meter:
-    """Rate over the last few seconds, from a growing count."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.started = clock()
-        self._clock = clock
-        self._marks: deque[tuple[float, int]] = deque()
-
-    @property
-    def seconds(self) -> float:
-        """Seconds since the meter was made."""
-        return self._clock() - self.started
-
-    def rate(self, count: int) -> float:
-        """Items per second over the last five seconds."""
-        now = self._clock()
-        self._marks.append((now, count))
-        while len(self._marks) > 2 and now - self._marks[0][0] > RATE_WINDOW_S:
-            self._marks.popleft()
-        first_at, first = self._marks[0]
-        passed = now - first_at
-        return (count - first) / passed if passed > 0 and math.isfinite(passed) else 0.0
 
 
 async def report(observer: Observer, snapshot: Callable[[], Progress]) -> None:

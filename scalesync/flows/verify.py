@@ -14,8 +14,8 @@ from scalesync.flows.checking import Checking
 from scalesync.flows.findings_file import FindingsFile, check_place
 from scalesync.flows.holding import holding, import_job_of
 from scalesync.flows.identity import STANDARD_INPUT, stored_options
+from scalesync.flows.meter import Meter
 from scalesync.flows.plan import make_plan
-from scalesync.flows.run import Meter
 from scalesync.flows.threads import in_daemon
 from scalesync.flows.wiring import connect
 from scalesync.ledger.store import SqliteLedger

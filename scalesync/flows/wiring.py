@@ -16,8 +16,10 @@ from scalesync.engine.pace import Pace
 from scalesync.engine.pacer import MAX_WIDTH
 from scalesync.engine.quota_pool import QuotaPool
 from scalesync.engine.quota_shared import SharedLessor, asker_of
+from scalesync.engine.waits import Waits
 from scalesync.events import Observer
 from scalesync.flows.gate import StopGate
+from scalesync.flows.watch import Watch
 from scalesync.ledger.quota import QuotaFile, quota_path
 from scalesync.model import JsonObject, RequestClass, TaskFields
 from scalesync.platforms.exchange import Deadlines
@@ -41,6 +43,25 @@ class Connection:
     gate: StopGate
     pace: Pace
     call: Caller
+    waits: Waits
+    watch: Watch
+
+    def traffic(self) -> JsonObject:
+        """How the calls of this run went: counts, and seconds of silence.
+
+        throttled: answers of 429. server_errors: of 500 and above. retry_after_seconds: that the server asked to wait.
+        waited_seconds: in which nothing got through, and the run said so. limit_per_second: as it was found, None
+        before a limit was met.
+        """
+        counters = self.transport.counters
+        return {
+            "requests": counters.requests,
+            "throttled": counters.throttled,
+            "server_errors": counters.server_errors,
+            "retry_after_seconds": round(self.pace.held_s, 1),
+            "waited_seconds": round(self.watch.waited_s, 1),
+            "limit_per_second": self.gate.learned(),
+        }
 
 
 def make_gate(
@@ -93,10 +114,14 @@ async def connect(
     transport = Transport(
         settings.base_url, authorization(settings.api_key), gate, deadlines=deadlines, ssl_context=ssl_context
     )
+    waits = Waits()
+    watch = Watch(waits, observer, transport.counters, gate, where=settings.base_url)
     try:
         async with transport:
             platform = ScalePlatform(transport, task_type)
-            caller = Caller(bounds.retry, patience_s=bounds.patience_s, note=observer.note)
-            yield Connection(platform, transport, gate, pace, caller)
+            caller = Caller(bounds.retry, waits, patience_s=bounds.patience_s)
+            watch.start()
+            yield Connection(platform, transport, gate, pace, caller, waits, watch)
     finally:
+        watch.stop()
         gate.end()

@@ -118,7 +118,7 @@ class Downloader:
                 self._gate.answered(FILES, response.status, time.monotonic() - started, asked_s)
                 if response.status in REDIRECTS:
                     return self._onward(url, response.headers.get("Location", ""))
-                _check(response.status, where)
+                _check(response.status, where, asked_s)
                 await anyio.to_thread.run_sync(part.begin, response.status, response.headers, where)
                 async for chunk in response.content.iter_chunked(CHUNK_BYTES):
                     await anyio.to_thread.run_sync(part.append, chunk)
@@ -155,12 +155,12 @@ def _as_given(url: str) -> URL:
     return URL(url, encoded=url.isascii() and url.isprintable() and " " not in url)
 
 
-def _check(status: int, where: str) -> None:
+def _check(status: int, where: str, asked_s: float | None) -> None:
     if 200 <= status < 300:
         return
-    again = {408, 416, 425, 429}  # 416: what there is does not fit what the server has now
+    again = {408, 416, 425, 429} | ({413} if asked_s is not None else set())  # 416: it does not fit what is there now
     kind: type[RemoteError] = Refused if 400 <= status < 500 and status not in again else OutcomeUnknown
-    raise kind(f"{where} answered {status}", op="download", status=status)
+    raise kind(f"{where} answered {status}", op="download", status=status, retry_after_s=asked_s)
 
 
 def _in_words(error: Exception, where: str, url: str) -> Exception:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import pty
 import signal
+import subprocess
 import sys
+import termios
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -34,17 +39,19 @@ ROUGH = [
 class Program:
     """One import in a process of its own, against a sandbox in this one."""
 
-    def __init__(self, folder: Path, sandbox: Sandbox, source: Path | str, *more: str) -> None:
+    def __init__(
+        self, folder: Path, sandbox: Sandbox, source: Path | str, *more: str, prefix: Sequence[str] = ()
+    ) -> None:
         self._folder = folder
         self._sandbox = sandbox
-        self._command = [*PROGRAM, "import", str(source), "--type", KIND, "--project", PROJECT,
+        self.command = [*prefix, *PROGRAM, "import", str(source), "--type", KIND, "--project", PROJECT,
                          "--base-url", sandbox.base_url, "--json", "--yes", *more]  # fmt: skip
 
     @asynccontextmanager
     async def running(self, stdin: int | None = None) -> AsyncIterator[Process]:
         """Started; killed at the end if it has not ended."""
         process = await anyio.open_process(
-            self._command,
+            self.command,
             cwd=self._folder,
             env=environment(self._folder, SCALE_API_KEY=LIVE_KEY),
             stdin=stdin,
@@ -123,7 +130,7 @@ async def test_killed_and_run_again_makes_every_record_one_task(
     assert sandbox.journal.count("create", 409) <= sandbox.journal.peak_in_flight * len(moments)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 async def test_interrupted_it_says_so_with_exit_code_3_and_carries_on(number, make_sandbox, write_records, tmp_path):
     sandbox = await make_sandbox([SLOW])
     program = Program(tmp_path, sandbox, write_records(600))
@@ -136,6 +143,47 @@ async def test_interrupted_it_says_so_with_exit_code_3_and_carries_on(number, ma
     assert summary["created"] == 600
     assert sandbox.journal.count("create", 409) == 0
     check_once(sandbox, 600)
+
+
+async def test_a_terminal_that_is_closed_ends_the_run_in_order(make_sandbox, write_records, tmp_path):
+    """Its terminal is gone, and with it standard error; the ledger and the exit code are as after Ctrl-C."""
+    sandbox = await make_sandbox([SLOW])
+    program = Program(tmp_path, sandbox, write_records(600))
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(  # noqa: ASYNC220  it starts and is awaited in a thread
+        program.command,
+        cwd=tmp_path,
+        env=environment(tmp_path, SCALE_API_KEY=LIVE_KEY),
+        stdin=theirs,
+        stdout=PIPE,
+        stderr=theirs,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(theirs, termios.TIOCSCTTY, 0),  # noqa: PLW1509  one call, no lock
+    )
+    os.close(theirs)
+    try:
+        while sandbox.store.world("live").count() < 200:
+            await anyio.sleep(0.002)
+            assert process.poll() is None
+        os.close(ours)
+        out, _ = await anyio.to_thread.run_sync(process.communicate)
+    finally:
+        process.kill()
+        process.wait()
+    stopped = json.loads(out)
+    assert process.returncode == 3
+    assert stopped["message"].startswith("stopped by SIGHUP (the terminal was closed)")
+    assert stopped["created"] == sandbox.store.world("live").count()
+    summary = (await program.until_done())[-1]
+    assert summary["created"] == 600
+    assert sandbox.journal.count("create", 409) == 0
+
+
+async def test_under_nohup_a_run_outlives_its_terminal(make_sandbox, write_records, tmp_path):
+    sandbox = await make_sandbox([SLOW])
+    program = Program(tmp_path, sandbox, write_records(300), prefix=("nohup",))
+    code, out = await program.send_at(signal.SIGHUP, 100)
+    assert (code, json.loads(out)["created"]) == (0, 300)
 
 
 async def test_interrupted_while_standard_input_is_silent_it_ends_at_once(make_sandbox, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import errno
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,10 +18,10 @@ from scalesync.cli import output, results
 from scalesync.cli.common import Common, Invocation, run_async
 from scalesync.cli.ending import describe, main_cause, report
 from scalesync.cli.masking import Mask
-from scalesync.cli.progress import ProgressDisplay, duration, progress_line
+from scalesync.cli.progress import ProgressDisplay, progress_line
 from scalesync.cli.switches import read_switches
 from scalesync.errors import ConfigError, DiskFull, Interrupted, ScalesyncError, Unavailable
-from scalesync.events import Progress
+from scalesync.events import Progress, Waiting, duration
 from scalesync.model import ExportSummary, ImportSummary
 from scalesync.sandbox import SandboxConfig
 
@@ -127,17 +128,21 @@ def test_json_is_one_ascii_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(out) == {"name": "ä\ud800\n", "path": "a"}
 
 
-def test_the_summary_in_json_has_the_contracts_fields_in_order(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_summary_in_json_has_the_contracts_fields_first_in_order(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert results.show_import(IMPORT, Invocation(Common(json=True))) == 0
     names = (
         "job target mode read created adopted conflicts failed invalid pending duplicates "
         "requests retries throttled seconds tasks_per_second peak_in_flight"
+        " server_errors retry_after_seconds waited_seconds limit_per_second"
     )
     assert list(json.loads(capsys.readouterr().out)) == names.split()
     results.show_export(EXPORT, Path("out"), Invocation(Common(json=True)))
     names = (
         "job target mode tasks files bytes responses_downloaded responses_failed unsettled "
         "requests retries throttled seconds watermark"
+        " server_errors retry_after_seconds waited_seconds limit_per_second"
     )
     assert list(json.loads(capsys.readouterr().out)) == names.split()
 
@@ -182,13 +187,40 @@ def test_people_are_told_what_to_do_next(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_a_line_names_what_matters() -> None:
-    line = progress_line(snapshot(total=3000, failed=2, throttled=7, limit="30/s"))
+    line = progress_line(snapshot(total=3000, failed=2, throttled=7, limit="30/s", left_s=50.0))
     assert line == ("import 1,500/3,000 done, 50 %, 50 s left, 30/s (limit 30/s), 2 failed, 7 throttled, 4 in flight")
     assert progress_line(snapshot()) == "import 1,500 done, 30/s, 4 in flight"
-    assert "150 s" not in progress_line(snapshot(share=0.25))
-    assert "2:30 min left" in progress_line(snapshot(share=0.25))
+    assert "25 %, 2:30 min left" in progress_line(snapshot(share=0.25, left_s=150.0))
     assert "99 %" in progress_line(snapshot(share=0.999))
-    assert "left" not in progress_line(snapshot(total=3000, rate=0.0))
+    assert "left" not in progress_line(snapshot(total=3000))  # whoever makes the snapshot knows whether the rate lasts
+
+
+def test_a_line_of_a_run_that_waits_says_for_what_and_shows_neither_rate_nor_limit() -> None:
+    at = time.mktime((2026, 11, 29, 14, 22, 5, 0, 0, -1))
+    waiting = Waiting("503: busy", at, at + 600, 600.0)
+    line = progress_line(snapshot(waiting=waiting, limit="42/s", in_flight=0))
+    assert line == f"import 1,500 done, {waiting}, 0 in flight"
+    assert "the server asked for 10:00 min (503: busy): next attempt at " in line
+    assert "14:32" in line
+    assert "limit" not in line
+
+
+def test_without_a_terminal_a_wait_is_repeated_every_thirty_seconds_only(capsys: pytest.CaptureFixture[str]) -> None:
+    now = [0.0]
+    waiting = snapshot(waiting=Waiting("no way", 0.0, None), in_flight=0)
+    with ProgressDisplay(terminal=False, clock=lambda: now[0]) as display:
+        for tick in range(1000):  # 100 seconds: 10 of work, 70 of waiting, 20 of work
+            if tick == 100:
+                display.note("it waits")
+            if tick == 800:
+                display.note("it goes on")
+            display.progress(waiting if 100 <= tick < 800 else snapshot())
+            now[0] += 0.1
+    lines = capsys.readouterr().err.splitlines()
+    assert [line[:6] for line in lines].count("import") == 1 + 2 + 3
+    first, second = (number for number, line in enumerate(lines) if line.startswith("it "))
+    assert all("(no way)" in line for line in lines[first + 1 : second])
+    assert second - first == 3
 
 
 @pytest.mark.parametrize(

@@ -49,4 +49,58 @@ WAIT_MUTANTS = (
         ),
         (f"{NETWORK}/test_strays.py",),
     ),
+    Mutant(
+        "what was in flight clears a wait that the server asked for",
+        "a run that waits says so",
+        (
+            Edit(
+                "scalesync/engine/waits.py",
+                "cause.passes != self.passes and cause.asked_until <= now",
+                "cause.passes != self.passes",
+            ),
+        ),
+        ("tests/unit/test_engine_waits.py", f"{NETWORK}/test_waiting.py"),
+    ),
+    Mutant(
+        "a wait beyond the patience is sat out",
+        "a run that waits says so",
+        (
+            Edit(
+                "scalesync/engine/dispatch.py",
+                "            if stuck.beyond and ",
+                "            if stuck.since < 0 and ",
+            ),
+        ),
+        (f"{NETWORK}/test_waiting.py",),
+    ),
+    Mutant(
+        "an engine that waits says nothing",
+        "a run that waits says so",
+        (Edit("scalesync/engine/dispatch.py", "        self._waits.met(\n", "        Waits().met(\n"),),
+        (f"{NETWORK}/test_waiting.py",),
+    ),
+    Mutant(
+        "a single call that waits says nothing",
+        "a run that waits says so",
+        (Edit("scalesync/engine/calls.py", "                self._waits.met(\n", "                Waits().met(\n"),),
+        (f"{NETWORK}/test_waiting.py",),
+    ),
+    Mutant(
+        "requests without an answer are no wait",
+        "a run that waits says so",
+        (Edit("scalesync/flows/watch.py", "now - self._answered_at < UNANSWERED_S:", "now >= 0:"),),
+        (f"{NETWORK}/test_waiting.py",),
+    ),
+    Mutant(
+        "records that are read count as settled",
+        "the share that is done is that of the settled",
+        (
+            Edit(
+                "scalesync/flows/reading.py",
+                "max(0.0, taken - outstanding) / total",
+                "max(0.0, taken) / total",
+            ),
+        ),
+        ("tests/unit/test_flows_reading.py",),
+    ),
 )

@@ -104,7 +104,7 @@ def _share(sample: Sample, dialect: Dialect) -> tuple[float, int]:
             continue
         if row is None:
             break
-        if row:
+        if len(row) > 1 or (row and row[0].strip()):
             widths.append(len(row))
     if not sample.complete and len(widths) > 1 and len(widths) < _SAMPLE_ROWS:
         widths.pop()

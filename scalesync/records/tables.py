@@ -105,6 +105,8 @@ def read_table(
                 raise SourceError(f"the header {row.reason}", file, start)
             yield row
         elif plan is None:
+            if len(row) == 1 and not row[0].strip():
+                continue  # the header is the first row that is not blank
             plan = column_plan(row, file, start)
             flat = _flat(plan)
         elif len(row) == len(plan):

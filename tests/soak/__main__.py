@@ -1,9 +1,9 @@
 """The long proof, within a time limit: schedules of faults, kills, rounds of the property tests, walks of
-commands, and the long tests.
+commands, sources of all shapes, and the long tests.
 
     python -m tests.soak [--minutes 40] [--seed 1] [--out build/soak.json]
                          [--schedules 200] [--records 10000] [--kills 300] [--rounds 20] [--walks 100]
-                         [--long 1]
+                         [--long 1] [--reading 2000]
 
 Writes the figures as JSON and ends with 1 when a promise was broken. What the time did not allow is left out and told.
 """
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.trial import Trial
+from tests.reading.campaign import Campaign
 from tests.soak.figures import Figures, Plan, Round
 from tests.soak.jobs import Result, Unit, units, work
 from tests.walks.walk import Outcome
@@ -60,6 +61,8 @@ def take(figures: Figures, unit: Unit, future: Future[Result]) -> None:
         figures.add_trial(result)
     elif isinstance(result, Outcome):
         figures.add_walk(result)
+    elif isinstance(result, Campaign):
+        figures.add_reading(result)
     elif isinstance(result, Round):
         figures.add_long(result) if unit.kind == "long" else figures.add_round(result, unit.seed)
     else:
@@ -70,7 +73,7 @@ def tell(figures: Figures, seconds: float, news: Sequence[str]) -> None:
     """One line of progress, and what went wrong since the last."""
     sys.stderr.write(
         f"{seconds:6.0f} s  {figures.schedules} schedules, {figures.records} records, {figures.kills.total()} kills,"
-        f" {figures.rounds} rounds, {figures.walks} walks,"
+        f" {figures.rounds} rounds, {figures.walks} walks, {figures.reading.points} points,"
         f" {figures.duplicates} duplicates, {figures.losses} losses, {len(figures.wrong)} wrong\n"
     )
     sys.stderr.writelines(f"WRONG: {sentence}\n" for sentence in news)
@@ -84,10 +87,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("build/soak.json"))
     parser.add_argument("--workers", type=int, default=max(1, os.cpu_count() or 1))
-    for name in ("schedules", "records", "kills", "rounds", "walks", "long"):
+    for name in ("schedules", "records", "kills", "rounds", "walks", "long", "reading"):
         parser.add_argument(f"--{name}", type=int, default=getattr(plan, name))
     typed = parser.parse_args()
-    plan = Plan(typed.schedules, typed.records, typed.kills, typed.rounds, typed.walks, typed.long)
+    plan = Plan(typed.schedules, typed.records, typed.kills, typed.rounds, typed.walks, typed.long, typed.reading)
     found = soak(plan, typed.seed, typed.minutes, typed.workers)
     typed.out.parent.mkdir(parents=True, exist_ok=True)
     typed.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")

@@ -12,6 +12,8 @@ from typing import Any
 
 from tests.faults.kills import Verdict
 from tests.faults.trial import Trial
+from tests.reading.campaign import Campaign
+from tests.reading.points import size
 from tests.walks.walk import Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,6 +29,7 @@ class Plan:
     rounds: int = 20
     walks: int = 100
     long: int = 1
+    reading: int = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,8 @@ class Figures:
     """Sums over what was run. wrong: broken promises in words.
 
     schedule_runs: of the program, for all schedules. property_tests: passed, over all rounds. long_tests: of those that
-    take minutes. walk_commands, walk_kills: over all walks of commands.
+    take minutes. walk_commands, walk_kills: over all walks of commands. reading: points of the matrix of sources, with
+    how many had each value of each dimension.
     """
 
     schedules: int = 0
@@ -65,6 +69,7 @@ class Figures:
     walk_kills: int = 0
     long: int = 0
     long_tests: int = 0
+    reading: Campaign = field(default_factory=Campaign)
     wrong: list[str] = field(default_factory=list)
 
     def add_trial(self, trial: Trial) -> None:
@@ -105,6 +110,15 @@ class Figures:
         self.long_tests += found.tests
         self.wrong += found.wrong
 
+    def add_reading(self, found: Campaign) -> None:
+        """Some points of the matrix of sources are over."""
+        self.reading.points += found.points
+        self.reading.places += found.places
+        self.reading.runs += found.runs
+        self.reading.kills += found.kills
+        self.reading.merge(found.values)
+        self.wrong += found.wrong
+
     def _add(self, losses: int, duplicates: int, wrong: list[str], where: str) -> None:
         self.losses += losses
         self.duplicates += duplicates
@@ -115,11 +129,13 @@ class Figures:
         pairs = (
             *((self.schedules, plan.schedules), (self.kills.total(), plan.kills)),
             *((self.rounds, plan.rounds), (self.walks, plan.walks), (self.long, plan.long)),
+            (self.reading.points, plan.reading),
         )
         done = all(run >= planned for run, planned in pairs)
         head = {"seed": seed, "commit": commit(), "complete": done, "seconds": round(seconds, 1), "minutes": minutes}
         machine = {"python": platform.python_version(), "system": platform.system(), "cpus": os.cpu_count()}
         sums = {name: getattr(self, name) for name in self.__slots__}
+        sums["reading"] = {"matrix": size(), **self.reading.to_json()}
         return {**head, "machine": machine, "planned": asdict(plan), **sums}
 
 

@@ -23,6 +23,7 @@ from tests.faults.kill_increments import killed_increments
 from tests.faults.kills import Verdict, Way, killed_exports, killed_imports
 from tests.faults.schedules import draw_schedule
 from tests.faults.trial import Trial, run_schedule
+from tests.reading.campaign import Campaign, campaign_of
 from tests.soak.figures import ROOT, Plan, Round
 from tests.walks.walk import Outcome, draw_steps, walk
 
@@ -31,18 +32,19 @@ IMPORTED, EXPORTED = 3000, 1200
 KINDS: tuple[Literal["import", "export", "increment"], ...] = ("export", "import", "increment", "import")
 PATIENCE_S = 300.0
 ROUND_S = 300
+POINTS = 25  # of the matrix of sources, in one unit
 TAIL = 5000
 RATE = "5000"
 WALK_STEPS = 25
 
-Result = Trial | Verdict | Round | Outcome
+Result = Trial | Verdict | Round | Outcome | Campaign
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One piece of work and its seed."""
+    """One piece of work and its seed. records: in it; of a reading, points."""
 
-    kind: Literal["schedule", "import", "export", "increment", "round", "walk", "long"]
+    kind: Literal["schedule", "import", "export", "increment", "round", "walk", "long", "reading"]
     seed: int
     records: int
 
@@ -55,9 +57,12 @@ def units(plan: Plan, seed: int) -> Iterator[Unit]:
     drawn = [Unit("schedule", seed + n, plan.records) for n in range(plan.schedules)]
     rounds = [Unit("round", seed + n, 0) for n in range(plan.rounds)]
     walks = [Unit("walk", seed + n, 0) for n in range(plan.walks)]
+    read = [
+        Unit("reading", seed + n, min(POINTS, plan.reading - n * POINTS)) for n in range(-(-plan.reading // POINTS))
+    ]
     yield from (Unit("long", 0, 0) for _ in range(plan.long))
     placed = [
-        ((n + 0.5) / len(group), unit) for group in (killed, drawn, rounds, walks) for n, unit in enumerate(group)
+        ((n + 0.5) / len(group), unit) for group in (killed, drawn, rounds, walks, read) for n, unit in enumerate(group)
     ]
     yield from (unit for _, unit in sorted(placed, key=lambda pair: pair[0]))
 
@@ -72,6 +77,8 @@ def work(unit: Unit) -> Result:
     if unit.kind in {"round", "long"}:
         return run_tests(unit)
     os.environ["SCALESYNC_TRANSPORT"] = transport_of(unit)
+    if unit.kind == "reading":
+        return campaign_of(unit.seed, unit.records)
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         here = Path(folder)
         if unit.kind == "walk":

@@ -22,9 +22,10 @@ def test_a_full_soak_is_what_it_says_and_mixes_its_kinds_from_the_start() -> Non
         "round": 20,
         "walk": 100,
         "long": 1,
+        "reading": 80,
     }
     assert {unit.kind for unit in planned[:20]} == {
-        *("schedule", "import", "export", "increment", "round", "walk", "long")
+        *("schedule", "import", "export", "increment", "round", "walk", "long", "reading")
     }
     assert len(set(planned)) == len(planned)
     assert planned[:2] == [Unit("long", 0, 0), Unit("schedule", 1, 10_000)]
@@ -33,12 +34,12 @@ def test_a_full_soak_is_what_it_says_and_mixes_its_kinds_from_the_start() -> Non
 @pytest.mark.timeout(120)
 def test_a_soak_counts_what_it_ran_and_says_whether_that_was_all() -> None:
     found = json.loads(
-        json.dumps(
-            soak(Plan(schedules=2, records=50, kills=0, rounds=0, walks=0, long=0), seed=3, minutes=1.5, workers=1)
-        )
+        json.dumps(soak(Plan(2, 50, kills=0, rounds=0, walks=0, long=0, reading=2), seed=3, minutes=1.5, workers=1))
     )
     assert (found["schedules"], found["complete"], found["wrong"]) == (2, True, [])
     assert found["records"] >= 100
+    assert found["reading"]["points"] == 2
+    assert sum(found["reading"]["values"]["packing"].values()) == 2
     assert (found["duplicates"], found["losses"], found["false_failures"]) == (0, 0, 0)
 
 

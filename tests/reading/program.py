@@ -1,0 +1,31 @@
+"""The command line, with small pieces and blocks if asked for: python -m tests.reading.program GRAIN ARGS..."""
+
+from __future__ import annotations
+
+import sys
+
+from scalesync.cli.main import run
+from scalesync.flows import beginnings, plan
+from scalesync.records import bytestream
+
+# Bytes that are read at once, bytes between two marks, their share of a source, records in a block.
+COARSE = (bytestream.CHUNK, beginnings.NEAREST_BYTES, beginnings.SHARE, plan.BLOCK_RECORDS)
+FINE = (300, 1, 10_000, 50)
+
+
+def set_grain(grain: str) -> None:
+    """Cut the input into small pieces, or as the program does by itself."""
+    size, nearest, share, block = FINE if grain == "fine" else COARSE
+    bytestream.CHUNK = size
+    beginnings.NEAREST_BYTES = nearest
+    beginnings.SHARE = share
+    plan.BLOCK_RECORDS = block
+
+
+def main() -> int:
+    set_grain(sys.argv[1])
+    return run(sys.argv[2:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

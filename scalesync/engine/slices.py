@@ -10,10 +10,11 @@ The server's bounds may be inclusive or not, so a chain asks a millisecond wider
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 GIVE_AT_LEAST = 200  # tasks: what a reader is given must be worth its first, possibly half empty, page
+MOST_TIES = 100  # ids kept of tasks with one creation time
 FAR = 3  # one part in so many reaches beyond where the tasks are expected to end
 
 
@@ -23,7 +24,9 @@ class Slice:
 
     lo, hi: tasks taken, lo <= created < hi. asked_lo: where the chain's query begins (lo rises when a part is given
     away). at: creation time of the last task read. cursor: where the next page begins. pages: read so far.
-    inside, margin: tasks listed at or after lo, and exactly at lo - 1. listed: all that the chain listed.
+    inside, margin: different tasks listed at or after lo, and exactly at lo - 1. listed: all that the chain listed,
+    each as often as it came; different: without those that came before. ties: ids of the tasks listed at `at`, as far
+    as they are few; doubtful: a run that resumed the chain cannot tell whether some of its tasks were listed before.
     first_total, last_total: what the server counted for the chain's query. expected: tasks still to come, estimated.
     """
 
@@ -35,6 +38,7 @@ class Slice:
     cursor: str | None = None
     pages: int = 0
     listed: int = 0
+    different: int = 0
     inside: int = 0
     margin: int = 0
     first_total: int | None = None
@@ -44,6 +48,8 @@ class Slice:
     done: bool = False
     readings: int = 1
     unsettled: bool = False
+    ties: list[str] = field(default_factory=list)
+    doubtful: bool = False
 
     @classmethod
     def over(cls, number: int, lo: int, hi: int, expected: float = 0.0) -> Slice:
@@ -60,8 +66,10 @@ class Slice:
         """Whether everything of the slice was read: the chain ended, or went below its lower margin."""
         return self.ended or (self.pages > 0 and self.at < self.lo - 1)
 
-    def took(self, created: Sequence[int], total: int | None, cursor: str | None) -> None:
-        """Account for one page; created: times of its tasks, newest first."""
+    def took(
+        self, created: Sequence[int], total: int | None, cursor: str | None, repeated: Collection[int] = ()
+    ) -> None:
+        """Account for one page; created: times of its tasks. repeated: places of those that came before."""
         if self.pages == 0:
             self.first_total = total
         self.last_total = total
@@ -69,15 +77,31 @@ class Slice:
         self.cursor = cursor
         self.ended = cursor is None
         self.listed += len(created)
-        self.inside += sum(ms >= self.lo for ms in created)
-        self.margin += sum(ms == self.lo - 1 for ms in created)
+        first = [ms for place, ms in enumerate(created) if place not in repeated] if repeated else created
+        self.different += len(first)
+        self.inside += sum(ms >= self.lo for ms in first)
+        self.margin += sum(ms == self.lo - 1 for ms in first)
         if created:
-            self.at = min(self.at, created[-1])
+            self.at = min(self.at, *created)
         self.expected = self._estimate(created)
+
+    def tied(self, task_ids: Sequence[str], created: Sequence[int], before: int) -> None:
+        """Keep the ids of the tasks at `at`: a chain that is taken up again may list them once more.
+
+        created: times of the page's tasks; before: `at` as it was before the page.
+        """
+        tied = [task_id for task_id, ms in zip(task_ids, created, strict=True) if ms == self.at]
+        kept = dict.fromkeys([*(self.ties if self.at == before else ()), *tied])
+        self.ties = list(kept)[: MOST_TIES + 1]
+
+    @property
+    def ties_known(self) -> bool:
+        """Whether `ties` are all of them."""
+        return len(self.ties) <= MOST_TIES and (self.pages == 0 or bool(self.ties))
 
     def _estimate(self, created: Sequence[int]) -> float:
         """Tasks still to come: what the total leaves, or, of a range cut since it was counted, what density says."""
-        left = max(0, (self.first_total or 0) - self.listed)
+        left = max(0, (self.first_total or 0) - self.different)
         if not created or self.ended:
             return 0.0
         if not self.truncated:
@@ -86,12 +110,14 @@ class Slice:
         return min(float(left), max(0, self.at - self.lo) / density_ms)
 
     def adds_up(self) -> bool:
-        """For a chain read to its end: did as many come as were counted, when it began or when it ended?"""
-        return self.first_total is None or self.listed in {self.first_total, self.last_total}
+        """For a chain read to its end: did as many different tasks come as were counted, first or last?"""
+        if self.doubtful:
+            return False
+        return self.first_total is None or self.different in {self.first_total, self.last_total}
 
     def matches_count(self, total: int | None) -> bool:
         """For a chain that gave its end away: does a count over [lo, hi) agree, whichever way the server reads lo?"""
-        return total is None or total in {self.inside, self.inside + self.margin}
+        return not self.doubtful and (total is None or total in {self.inside, self.inside + self.margin})
 
     def again(self) -> Slice:
         """The same range for another reading, with a query of its own."""
@@ -105,8 +131,8 @@ class Slice:
 
     @classmethod
     def load(cls, state: Mapping[str, Any]) -> Slice:
-        """From `state`."""
-        return cls(**state)
+        """From `state`, also that of a version which counted all that was listed as different."""
+        return cls(**{"different": state["listed"], **state})
 
 
 def give_away(slice_: Slice, page: Sequence[int], parts: int, numbers: Iterable[int]) -> list[Slice]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 import anyio
@@ -13,6 +15,7 @@ from scalesync.config import Settings
 from scalesync.engine.slices import Slice
 from scalesync.errors import ConfigError
 from scalesync.flows import filters
+from scalesync.flows.harvest import Already, Ranges
 from scalesync.flows.listed import NUMBERS, highest, larger
 from scalesync.flows.options import ExportOptions
 from scalesync.flows.output import OutputLog
@@ -27,6 +30,7 @@ from scalesync.times import iso, milliseconds
 STEMS = ("tasks", "left", "responses")
 RUN_ID = "run_id"
 UNSETTLED_FROM = "unsettled_from"
+READ_BACK = 5_000  # lines of a file read back at a time
 
 # The Date header is cut to the second, and a task made a moment ago belongs to an export that begins now.
 CLOCK_GRAIN_MS = 2_000
@@ -64,31 +68,38 @@ class Folder:
         self.manifest = manifest
         remove_orphans(self.path, set(), stems=STEMS)
 
-    def already(self, store: ExportStore) -> Callable[[int, int], Awaitable[set[str] | None]]:
-        """Asks for the task_ids of a time range that this run's files hold; None when the lines do not tell."""
+    def already(self, store: ExportStore) -> Already:
+        """Asks for the task_ids that this run's files hold, by time range; a ValueError when the lines do not tell."""
 
-        async def look(lo: int, hi: int) -> set[str] | None:
+        async def look(ranges: Ranges) -> AsyncIterator[tuple[int, Sequence[str]]]:
             whole = [(self.path / entry["path"], None) for entry in await store.files("tasks")]
             parts = [
                 (self.path / f"{PART}{entry['name']}", entry["bytes"]) for entry in await store.files("tasks:open")
             ]
-            return await anyio.to_thread.run_sync(_ids_in, [*whole, *parts], lo, hi)
+            batches = _ids_in([*whole, *parts], ranges)
+            while (batch := await anyio.to_thread.run_sync(next, batches, None)) is not None:
+                for place, task_ids in batch.items():
+                    yield place, task_ids
 
         return look
 
 
-def _ids_in(files: list[tuple[Path, int | None]], lo: int, hi: int) -> set[str] | None:
-    found = set()
-    try:
-        for path, limit in files:
-            for head in heads_of(path, limit):
+def _ids_in(files: Sequence[tuple[Path, int | None]], ranges: Ranges) -> Iterator[dict[int, list[str]]]:
+    """Batches of task_ids by the place of their range. ranges: none overlaps another."""
+    ordered = sorted((lo, hi, place) for place, (lo, hi) in enumerate(ranges))
+    starts = [lo for lo, _, _ in ordered]
+    for path, limit in files:
+        heads = heads_of(path, limit)
+        while group := list(islice(heads, READ_BACK)):
+            batch: dict[int, list[str]] = {}
+            for head in group:
                 if head.created_at is None:
-                    return None
-                if lo <= milliseconds(head.created_at) < hi:
-                    found.add(head.task_id)
-    except ValueError:
-        return None
-    return found
+                    raise ValueError(f"{path}: holds a line without created_at")
+                ms = milliseconds(head.created_at)
+                lo, hi, place = ordered[max(0, bisect_right(starts, ms) - 1)]
+                if lo <= ms < hi:
+                    batch.setdefault(place, []).append(head.task_id)
+            yield batch
 
 
 @dataclass(slots=True)

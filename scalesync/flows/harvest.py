@@ -7,70 +7,33 @@ queue of slices --> readers --page--> take (filter, versions, result files) --> 
 
 from __future__ import annotations
 
+import sys
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from hashlib import blake2b
 from itertools import pairwise
-from typing import Any
 
 import anyio
 
 from scalesync.engine.slices import Slice, give_away, parts_for
-from scalesync.errors import BudgetUsed
 from scalesync.flows.output import Entry, OutputLog
+from scalesync.flows.sightings import EARLIER, Sightings
+from scalesync.flows.trust import Advance, listed_for
 from scalesync.flows.wiring import Connection
 from scalesync.model import RequestClass, Selection
 from scalesync.ports import ListPage, TaskView
+from scalesync.records.seen import Sight
+from scalesync.times import iso
+from scalesync.words import count
 
-READINGS = 3  # how often a slice is read whose count does not match before it is told as unsettled
-MARK = 12  # bytes of an ObjectId
+READINGS = 3  # how often a slice is read whose count does not match before it is unsettled
 WIDEST = 64  # lists in flight where nobody asked for more
 
 Page = Sequence[tuple[bytes, TaskView]]
 Take = Callable[[Page, Entry], Awaitable[None]]
-Already = Callable[[int, int], Awaitable[set[str] | None]]
-
-
-class Taken:
-    """The task_ids that a slice took, 12 bytes each, in case it has to be read again."""
-
-    def __init__(self) -> None:
-        self._marks = bytearray()
-        self._before: set[bytes] = set()
-        self._recent: set[str] = set()
-
-    def fresh(self, task_ids: Sequence[str]) -> list[bool]:
-        """Which of a page's tasks were not taken before: in an earlier reading, or on the page before this one."""
-        news = []
-        for task_id in task_ids:
-            mark = _mark(task_id)
-            new = task_id not in self._recent and mark not in self._before
-            if new:
-                self._marks += mark
-            news.append(new)
-        self._recent = set(task_ids)
-        return news
-
-    def again(self) -> None:
-        """A new reading begins."""
-        marks = bytes(self._marks)
-        self._before = {marks[start : start + MARK] for start in range(0, len(marks), MARK)}
-        self._recent = set()
-
-    def add(self, task_ids: Iterable[str]) -> None:
-        """Tasks that an earlier run wrote."""
-        for task_id in task_ids:
-            self._marks += _mark(task_id)
-
-
-def _mark(task_id: str) -> bytes:
-    try:
-        mark = bytes.fromhex(task_id)
-    except ValueError:
-        mark = b""
-    return mark if len(mark) == MARK else blake2b(task_id.encode(), digest_size=MARK).digest()
+Ranges = Sequence[tuple[int, int]]
+Already = Callable[[Ranges], AsyncIterator[tuple[int, Sequence[str]]]]
 
 
 @dataclass(slots=True)
@@ -83,11 +46,31 @@ class Figures:
     listed: int = 0
 
 
+@dataclass(slots=True)
+class Resumed:
+    """A slice that an earlier run began. at: how far in time it had got. recalled: what it wrote is known."""
+
+    slice_: Slice
+    at: int
+    ties_known: bool
+    recalled: bool = False
+
+    @classmethod
+    def of(cls, slice_: Slice) -> Resumed:
+        """As the ledger holds it."""
+        return cls(slice_, slice_.at if slice_.pages else sys.maxsize, slice_.ties_known)
+
+    def late(self, created: Sequence[int]) -> set[int]:
+        """Places of the page's tasks that the earlier run may have met; it met all whose time lies behind `at`."""
+        return {place for place, ms in enumerate(created) if ms > self.at or (ms == self.at and not self.ties_known)}
+
+
 class Harvest:
     """Reads `slices` to their ends. asked: what the server is asked for besides the slice's time range.
 
-    take: keeps what belongs to the export and puts it into the entry. already: task_ids that earlier runs wrote for
-    a time range, None when that cannot be told. width: readers, None to follow the pace.
+    take: keeps what belongs to the export and puts it into the entry. already: task_ids that earlier runs wrote
+    in some time ranges, by the range's place; raises ValueError when that cannot be told. width: readers, None to
+    follow the pace.
     """
 
     def __init__(
@@ -113,9 +96,11 @@ class Harvest:
         self._note = note
         self._queue: deque[Slice] = deque()
         self._running: dict[int, Slice] = {}
-        self._taken: dict[int, Taken] = {}
+        self._met: dict[int, Sightings] = {}
+        self._advance: dict[int, Advance] = {}
         self._already = already
-        self._resumed: set[int] = set()
+        self._resumed: dict[int, Resumed] = {}
+        self._recalling = anyio.Lock()
         self._next = 1
         self._promised = 0  # slices given away that are not durable yet
         self._ordered = True
@@ -126,7 +111,7 @@ class Harvest:
         self._next = max(self._next, 1 + max(slice_.number for slice_ in slices))
         self.figures.unsettled += sum(slice_.unsettled for slice_ in slices)
         begun = (slice_ for slice_ in slices if not slice_.done and (slice_.pages or slice_.readings > 1))
-        self._resumed = {slice_.number for slice_ in begun}
+        self._resumed = {slice_.number: Resumed.of(slice_) for slice_ in begun}
         self._queue.extend(slice_ for slice_ in slices if not slice_.done)
         async with anyio.create_task_group() as group:
             while self._queue or self._running:
@@ -154,10 +139,12 @@ class Harvest:
 
     async def _read(self, slice_: Slice) -> None:
         try:
+            if slice_.number in self._resumed:
+                self._met.setdefault(slice_.number, Sightings()).add(slice_.ties, slice_.readings)
             # A repeated reading that an earlier run began must know what the reading before it wrote.
             repeated = slice_.readings > 1 and slice_.number in self._resumed
             if repeated and not await self._recall(slice_):
-                await self._tell(slice_)
+                await self._tell(slice_, slice_.last_total)
                 return
             while not slice_.finished:
                 await self._page(slice_)
@@ -169,22 +156,25 @@ class Harvest:
     # --- one page ------------------------------------------------------------------------------
 
     async def _page(self, slice_: Slice) -> None:
-        query = self._query(slice_.asked_lo, slice_.hi, self._page_size)
-        platform = self._connection.platform
-        page = await self._connection.call(partial(platform.page, query, slice_.cursor))
-        if page.cursor is not None and page.cursor == slice_.cursor:
-            raise BudgetUsed("the server sent the same next_token twice; run the same command again to carry on")
-        heads = [platform.head(raw) for raw in page.documents]
+        asked = self._within(slice_.asked_lo, slice_.hi)
+        query = self._connection.platform.query(asked, self._page_size)
+        page, heads = await listed_for(asked, query, slice_.cursor, self._connection, self._note)
         created = [head.created_ms() for head in heads]
         self._look_at_order(created)
+        sights = await self._sights(slice_, [head.task_id for head in heads], created)
+        again = {place for place, sight in enumerate(sights) if sight is Sight.SAME}
+        advance = self._advance.setdefault(slice_.number, Advance())
+        advance.look(slice_.cursor, page.cursor, new=len(created) - len(again))
         if slice_.pages == 0 and slice_.number == 1:
             self.total = page.total
-        slice_.took(created, page.total, page.cursor)
+        before = slice_.at
+        slice_.took(created, page.total, page.cursor, again)
+        slice_.tied([head.task_id for head in heads], created, before)
         self.figures.pages += 1
-        self.figures.listed += len(created)
+        self.figures.listed += len(created) - len(again)
         self.figures.probes += not created
         entry = Entry()
-        await self._take(self._fresh(slice_, page, heads, created), entry)
+        await self._take(_fresh(slice_, page, heads, created, sights), entry)
         given = self._give(slice_, created)
         entry.slices = [slice_.state(), *(other.state() for other in given)]
         self._promised += len(given)
@@ -194,24 +184,28 @@ class Harvest:
         if given:
             self._changed.set()
 
-    def _query(self, lo: int, hi: int, page_size: int) -> Mapping[str, Any]:
+    def _within(self, lo: int, hi: int) -> Selection:
         bounds = {**self._asked.bounds, "created_before": hi}
         if lo > 0:
             bounds["created_after"] = lo
-        return self._connection.platform.query(replace(self._asked, bounds=bounds), page_size)
+        return replace(self._asked, bounds=bounds)
 
-    def _fresh(
-        self, slice_: Slice, page: ListPage, heads: Sequence[TaskView], created: Sequence[int]
-    ) -> list[tuple[bytes, TaskView]]:
-        """The tasks of the page that are this slice's and were not taken before."""
-        taken = self._taken.setdefault(slice_.number, Taken())
-        ours = [
-            (raw, head)
-            for raw, head, ms in zip(page.documents, heads, created, strict=True)
-            if slice_.lo <= ms < slice_.hi
-        ]
-        news = taken.fresh([head.task_id for _, head in ours])
-        return [pair for pair, new in zip(ours, news, strict=True) if new]
+    async def _sights(self, slice_: Slice, task_ids: Sequence[str], created: Sequence[int]) -> list[Sight]:
+        """What this slice has met of the page's tasks.
+
+        Where an earlier run began the chain, a task that comes behind its place in time may have been met by that run:
+        then the files tell, and what they do not hold leaves the slice's count in doubt.
+        """
+        met = self._met.setdefault(slice_.number, Sightings())
+        resumed = self._resumed.get(slice_.number)
+        late = resumed.late(created) if resumed is not None else set()
+        told = await self._remember() if late and slice_.readings == 1 else True
+        sights = [met.meet(task_id, slice_.readings) for task_id in task_ids]
+        unclear = [place for place in late if sights[place] is not Sight.SAME]
+        slice_.doubtful = slice_.doubtful or bool(unclear)
+        for place in () if told else unclear:
+            sights[place] = Sight.SAME  # it may be in the files already, and never is a task written twice
+        return sights
 
     def _look_at_order(self, created: Sequence[int]) -> None:
         """Slices rest on the documented order, newest first; where it does not hold, nothing is cut any more."""
@@ -232,44 +226,77 @@ class Harvest:
     # --- the end of a slice --------------------------------------------------------------------
 
     async def _conclude(self, slice_: Slice) -> None:
-        """Does it add up? If not, read it again, at most three times in all, then tell it as unsettled."""
-        if await self._adds_up(slice_):
+        """Does it add up? If not, read it again, at most three times in all, then call it unsettled."""
+        total = slice_.last_total if slice_.ended else await self._count(slice_)
+        if slice_.adds_up() if slice_.ended else slice_.matches_count(total):
             await self._done(slice_)
             return
         if slice_.readings < READINGS and await self._recall(slice_):
+            self._resumed.pop(slice_.number, None)
+            self._advance.pop(slice_.number, None)
             again = slice_.again()
             await self._log.put(Entry(slices=[again.state()]))
             self._queue.append(again)
             return
-        await self._tell(slice_)
+        await self._tell(slice_, total)
 
-    async def _tell(self, slice_: Slice) -> None:
+    async def _tell(self, slice_: Slice, total: int | None) -> None:
         slice_.unsettled = True
         self.figures.unsettled += 1
-        self._note(f"the server listed {slice_.listed} tasks but counted {slice_.last_total}; told as unsettled")
+        listed = slice_.different if slice_.ended else slice_.inside
+        twice = slice_.listed - slice_.different
+        repeats = f" ({twice:,} of them came more than once)" if twice else ""
+        self._note(
+            f"unsettled: of the tasks created from {iso(slice_.lo)} to {iso(slice_.hi)} the server listed {listed:,}"
+            f" different ones{repeats} but counts {total:,}, also when it was asked {count(slice_.readings, 'time')}"
+            if total is not None
+            else f"unsettled: the tasks created from {iso(slice_.lo)} to {iso(slice_.hi)} cannot be counted"
+        )
         await self._done(slice_)
 
     async def _recall(self, slice_: Slice) -> bool:
         """Make ready for another reading: know what was written. False when an earlier run's part cannot be told."""
-        taken = self._taken.setdefault(slice_.number, Taken())
-        if slice_.number in self._resumed:
-            before = await self._already(slice_.lo, slice_.hi)
-            if before is None:
+        return slice_.number not in self._resumed or await self._remember()
+
+    async def _remember(self) -> bool:
+        """Read back what earlier runs wrote of the slices that they began, all at once; False when that is unknown."""
+        async with self._recalling:
+            missing = {number: resumed for number, resumed in self._resumed.items() if not resumed.recalled}
+            if not missing:
+                return True
+            begun = list(missing.values())
+            try:
+                async for place, task_ids in self._already([(one.slice_.lo, one.slice_.hi) for one in begun]):
+                    one = begun[place].slice_
+                    met = self._met.setdefault(one.number, Sightings())
+                    met.add(task_ids, EARLIER if one.readings > 1 else one.readings)
+            except ValueError:
                 return False
-            taken.add(before)
-            self._resumed.discard(slice_.number)
-        taken.again()
-        return True
+            for resumed in begun:
+                resumed.recalled = True
+            return True
 
     async def _done(self, slice_: Slice) -> None:
         slice_.done = True
-        self._taken.pop(slice_.number, None)
+        for memory in (self._met, self._advance, self._resumed):
+            memory.pop(slice_.number, None)
         await self._log.put(Entry(slices=[slice_.state()]))
 
-    async def _adds_up(self, slice_: Slice) -> bool:
-        if slice_.ended:
-            return slice_.adds_up()
-        query = self._query(slice_.lo, slice_.hi, 1)
-        page = await self._connection.call(partial(self._connection.platform.page, query, None))
+    async def _count(self, slice_: Slice) -> int | None:
+        """How many tasks the server counts in the range of a chain that gave its end away."""
+        platform = self._connection.platform
+        query = platform.query(self._within(slice_.lo, slice_.hi), 1)
+        page = await self._connection.call(partial(platform.page, query, None))
         self.figures.probes += 1
-        return slice_.matches_count(page.total)
+        return page.total
+
+
+def _fresh(
+    slice_: Slice, page: ListPage, heads: Sequence[TaskView], created: Sequence[int], sights: Sequence[Sight]
+) -> list[tuple[bytes, TaskView]]:
+    """The tasks of the page that are this slice's and were not taken before."""
+    return [
+        (raw, head)
+        for raw, head, ms, sight in zip(page.documents, heads, created, sights, strict=True)
+        if sight is Sight.NEW and slice_.lo <= ms < slice_.hi
+    ]

@@ -87,6 +87,18 @@ class SeenTable:
             self._grow(shard)
         return Sight.NEW
 
+    def renew(self, key: str, content: bytes) -> Sight:
+        """As `add`, but what is remembered of a key met before becomes this content."""
+        sight = self.add(key, content)
+        if sight is Sight.OTHER:
+            mark = _key_mark(key)
+            keys = self._keys[mark % SHARDS]
+            slot = (mark >> 8) % len(keys)
+            while keys[slot] != mark:
+                slot = (slot + 1) % len(keys)
+            self._contents[mark % SHARDS][slot] = _content_mark(content)
+        return sight
+
     @property
     def nbytes(self) -> int:
         """Bytes of all tables."""

@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-KINDS = ("latency", "error", "reset", "hang", "cut", "html502", "outage", "lag")
+LIES = ("repeat", "gap", "circle", "empty", "total", "foreign")  # what a list says that is not so
+KINDS = ("latency", "error", "reset", "hang", "cut", "html502", "outage", "lag", *LIES)
 CLASSES = ("create", "get", "list", "mutate", "batch", "project", "result", "any")
 
 
@@ -22,12 +23,19 @@ class FaultRule:
 
     kind: latency (wait `seconds` + up to `jitter`), error (`status`), reset (RST), hang (no answer until
         the client leaves or `seconds` are over), cut (half the promised body), html502 (a proxy's page),
-        outage (`status`, or connections reset when status is 0), lag (a new task is unseen by lists for `seconds`).
+        outage (`status`, or connections reset when status is 0), lag (a new task is unseen by lists for `seconds`);
+        of lists: repeat (`count` tasks again that stood `back` pages before), gap (`count` tasks left out), circle
+        (`next_token` of an earlier page), empty (no task, yet more to come), total (wrong by `by`, or moving within
+        it), foreign (the page of another question).
     on: class of requests, or several joined by "|".
     share: probability, seeded. at: numbers of matching requests, from 0. between: seconds since the rule was set.
     times: strikes at most this often.
     after_write: error, reset, html502 and hang strike when the request has been carried out; its reply is lost.
     retry_after: seconds, sent as Retry-After with error and outage.
+    pages: numbers of pages in their chain, from 1, at which a lie about a list is told; None is any, and for repeat
+        and gap any but the first. count: tasks repeated or left out. back: pages, 0 is within the page. by: of total,
+        negative is too low. moving: another total on each request, up to `by` away. fresh: of circle and empty, each
+        token is a new one.
     Raises ValueError for impossible settings.
     """
 
@@ -42,6 +50,12 @@ class FaultRule:
     jitter: float = 0.0
     after_write: bool = False
     retry_after: float | None = None
+    pages: tuple[int, ...] | None = None
+    count: int = 1
+    back: int = 1
+    by: int = 1
+    moving: bool = False
+    fresh: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -61,11 +75,17 @@ class FaultRule:
             raise ValueError("seconds, jitter and retry_after must not be negative")
         if self.kind == "lag" and self.on not in ("create", "any"):
             raise ValueError("lag works on creates only")
+        if self.kind in LIES and self.on not in ("list", "any"):
+            raise ValueError(f"{self.kind} works on lists only")
+        if self.count < 1 or self.back < 0 or min(self.pages or (1,)) < 1:
+            raise ValueError("count and pages begin with 1, back with 0")
 
     def concerns(self, kind: str) -> bool:
         """Whether a request of this class counts for the rule."""
         if self.kind == "lag":
             return kind == "create"
+        if self.kind in LIES:
+            return kind == "list"
         return "any" in (wanted := self.on.split("|")) or kind in wanted
 
 
@@ -79,11 +99,13 @@ class _Active:
 
 @dataclass(slots=True)
 class Decision:
-    """What happens to one request: waits add up, one rule at most breaks it."""
+    """What happens to one request: waits and lies add up, one rule at most breaks it. draw: 0 to 1, for the lies."""
 
     latency_s: float = 0.0
     lag_s: float = 0.0
     rule: FaultRule | None = None
+    lies: tuple[FaultRule, ...] = ()
+    draw: float = 0.0
 
     @property
     def name(self) -> str | None:
@@ -92,6 +114,8 @@ class Decision:
             return self.rule.kind + ("_after_write" if self.rule.after_write else "")
         if self.lag_s:
             return "lag"
+        if self.lies:
+            return "+".join(lie.kind for lie in self.lies)
         return "latency" if self.latency_s else None
 
 
@@ -130,7 +154,7 @@ class FaultPlan:
             active.seen += 1
             if not self._strikes(active, number, place, now_s):
                 continue
-            if active.rule.kind in ("latency", "lag") or decision.rule is None:
+            if active.rule.kind in ("latency", "lag", *LIES) or decision.rule is None:
                 active.struck += 1
                 self._apply(decision, active.rule, f"{number}:{place}")
         return decision
@@ -152,6 +176,9 @@ class FaultPlan:
     def _apply(self, decision: Decision, rule: FaultRule, label: str) -> None:
         if rule.kind == "latency":
             decision.latency_s += (rule.seconds or 0.0) + rule.jitter * self._draw(f"jitter:{label}")
+        elif rule.kind in LIES:
+            decision.lies = (*decision.lies, rule)
+            decision.draw = self._draw(f"lie:{label}")
         elif rule.kind == "lag":
             decision.lag_s = max(decision.lag_s, rule.seconds or 0.0)
         else:

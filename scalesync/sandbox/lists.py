@@ -13,6 +13,7 @@ import orjson
 from .documents import limited, render
 from .errors import ApiError
 from .filters import Listing, candidates, parse
+from .lies import Page, lie
 from .links import signature
 from .model import Task
 from .rawjson import dumps, loads, text
@@ -21,6 +22,7 @@ from .timefmt import iso, parse_us
 from .wire import Call, Reply, integer
 from .world import World
 
+TOP = {"id": "f" * 24, "created_at": "2999-01-01T00:00:00.000Z"}
 PAGE = 100  # official SDK: 1..100, default 100
 
 
@@ -47,10 +49,14 @@ def list_tasks(world: World, call: Call) -> Reply:
     end = max(low, end - offset)
     begin = max(low, end - limit)
     tasks = [task for seq in reversed(seqs[begin:end]) if (task := world.by_seq[seq]) is not None]
-    docs = [limited(world, task) if limited_docs else _document(world, task, with_url) for task in tasks]
-    head = {"total": high - low, "limit": limit, "offset": offset, "has_more": begin > low}
+    after = tasks[-1] if tasks else None
+    page = Page(seqs, low, high, begin, end, limit, tasks, high - low, more=begin > low, after=after)
+    if call.lies:
+        lie(world, call, page)
+    docs = [limited(world, task) if limited_docs else _document(world, task, with_url) for task in page.tasks]
+    head = {"total": page.total, "limit": limit, "offset": offset, "has_more": page.more}
     body = b'{"docs":[' + b",".join(docs) + b"]," + orjson.dumps(head)[1:-1]
-    return Reply(body=body + _next(world, tasks, begin > low) + b"}")
+    return Reply(body=body + _next(world, page) + b"}")
 
 
 def _matching(world: World, listing: Listing) -> Sequence[int]:
@@ -82,18 +88,19 @@ def _document(world: World, task: Task, with_url: bool) -> bytes:
     return document[:-1] + b"," + text(world.config.attachment_url_field) + b":" + dumps(signed) + b"}"
 
 
-def _next(world: World, tasks: list[Task], more: bool) -> bytes:
-    if more:
-        return b',"next_token":' + text(make_token(world, tasks[-1]))
+def _next(world: World, page: Page) -> bytes:
+    if page.more:
+        return b',"next_token":' + text(make_token(world, page.after, page.nonce))
     last = world.config.last_cursor
     if last == "omit":
         return b""
     return b',"next_token":null' if last == "null" else b',"next_token":""'
 
 
-def make_token(world: World, task: Task) -> str:
-    """Base64 of the last document's id and time; `opaque` hides them."""
-    plain = orjson.dumps({"id": world.task_id(task), "created_at": iso(task.created_ms)})
+def make_token(world: World, task: Task | None, nonce: float | None = None) -> str:
+    """Base64 of the last document's id and time; `opaque` hides them. None: before all tasks. nonce: of a lie."""
+    place = {"id": world.task_id(task), "created_at": iso(task.created_ms)} if task is not None else dict(TOP)
+    plain = orjson.dumps(place if nonce is None else place | {"nonce": nonce})
     if world.config.cursor_form == "opaque":
         plain = plain[::-1]
     return base64.b64encode(plain).decode()

@@ -118,6 +118,8 @@ class Server:
             body=body,
             idempotency_key=request.headers.get("Idempotency-Key"),
             visible_after_s=decision.lag_s,
+            lies=decision.lies,
+            draw=decision.draw,
         )
         reply = self._answer(request, call, *where)
         if rule is not None and rule.kind != "cut":

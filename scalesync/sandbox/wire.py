@@ -8,6 +8,7 @@ from functools import cached_property
 from urllib.parse import parse_qsl, unquote
 
 from .errors import ApiError
+from .faults import FaultRule
 from .rawjson import dumps
 
 JSON = "application/json; charset=utf-8"
@@ -22,6 +23,8 @@ class Call:
     body: bytes = b""
     idempotency_key: str | None = None
     visible_after_s: float = 0.0  # set by the fault `lag`
+    lies: tuple[FaultRule, ...] = ()  # what a list is to say that is not so
+    draw: float = 0.0  # for them
 
     @cached_property
     def path(self) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from scalesync.events import Silent
 from scalesync.flows.compact import CompactOptions, run_compact
 from tests.faults.kills import (
     KILLED,
+    LIES,
     MOST_RUNS,
     Ended,
     Site,
@@ -250,7 +251,9 @@ def killed_increments(folder: Path, seed: int, *, kills: int, tasks: int, way: W
     """
     rng = random.Random(f"increment {way} {seed}")
     verdict = Verdict("increment", records=tasks)
+    lies = random.Random(f"lies of increment {way} {seed}").choice(LIES)
     with site(folder, seed, result_bytes=2000, clock_ms=START_MS) as here:
+        here.ask("faults", rules=lies)
         rounds = Rounds(here, verdict, rng, way)
         drawn = Counter(rng.randrange(ROUNDS) for _ in range(kills - kills // 2))
         for number in range(ROUNDS):

@@ -25,6 +25,13 @@ WIDTH = 64
 MOST_RUNS = 8
 PATIENCE_S = 50.0
 KILLED = -9
+# Lists that repeat tasks, on the same page, the next or a later one: nothing is missing, so nothing is unsettled.
+LIES: tuple[list[dict[str, Any]], ...] = (
+    [],
+    [{"kind": "repeat"}],
+    [{"kind": "repeat", "back": 2, "count": 30}, {"kind": "repeat", "back": 0, "pages": [1, 2], "count": 3}],
+    [{"kind": "repeat", "share": 0.5, "count": 9}, {"kind": "repeat", "share": 0.3, "back": 3}],
+)
 KEPT = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "SCALESYNC_TRANSPORT")
 
 
@@ -214,6 +221,7 @@ def killed_exports(folder: Path, seed: int, *, kills: int, tasks: int, way: Way,
     verdict = Verdict("export", records=tasks)
     with site(folder, seed, key="test_k", result_bytes=2000) as here:
         here.ask("fill", count=tasks, kind="videoannotation", world="test")
+        here.ask("faults", rules=random.Random(f"lies of export {seed}").choice(LIES))
         rows = max(10, tasks // 3)
         command = ["export", *(["--download-responses"] if responses else [])]
         plain = here.run(*command, "--job", "plain", "--out", "plain", strike=0, rows=rows)

@@ -18,6 +18,7 @@ from scalesync.sandbox.create import make_task
 from tests.conftest import KIND, PROJECT, letter
 
 KEY = "live_k"
+REPEATS = (FaultRule(kind="repeat", share=0.7, count=2), FaultRule(kind="repeat", back=3, share=0.5))
 ACTIONS = ("complete", "recall", "correct", "touch", "cancel")
 
 
@@ -61,7 +62,8 @@ async def change(sandbox: Sandbox, rng: random.Random, still: range, touched: se
 async def test_what_matched_all_the_time_is_in_exactly_one_line(seed, status, make_sandbox, export, tmp_path):
     rng = random.Random(seed)
     now = [1_750_000_000_000]
-    sandbox = await make_sandbox([FaultRule(kind="latency", on="list", seconds=0.005)], clock=lambda: now[0])
+    slow = FaultRule(kind="latency", on="list", seconds=0.005)
+    sandbox = await make_sandbox([slow, *REPEATS[: seed % 3]], clock=lambda: now[0])
     for number in range(120):
         now[0] += rng.choice([0, 0, 0, 1, 5_000])
         create(sandbox, number, 1)

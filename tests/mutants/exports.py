@@ -90,4 +90,90 @@ EXPORT_MUTANTS = (
         ),
         (f"{FLOWS}/test_export.py",),
     ),
+    Mutant(
+        "what was listed is compared with the total, repeats included",
+        "exports are complete",
+        (
+            Edit(
+                "scalesync/engine/slices.py",
+                "self.different in {self.first_total, self.last_total}",
+                "self.listed in {self.first_total, self.last_total}",
+            ),
+        ),
+        (f"{FLOWS}/test_export_lies.py",),
+    ),
+    Mutant(
+        "only the page before is known when a task comes again",
+        "exports are complete",
+        (
+            Edit(
+                "scalesync/flows/harvest.py",
+                "        sights = [met.meet(task_id, slice_.readings) for task_id in task_ids]\n",
+                "        sights = [met.meet(task_id, slice_.readings) for task_id in task_ids]\n"
+                "        self._met[slice_.number] = Sightings()\n"
+                "        self._met[slice_.number].add(task_ids, slice_.readings)\n",
+            ),
+        ),
+        (f"{FLOWS}/test_export_lies.py",),
+    ),
+    Mutant(
+        "a resumed chain forgets what the run before wrote",
+        "kill -9 is harmless",
+        (
+            Edit(
+                "scalesync/flows/harvest.py",
+                "await self._remember() if late and slice_.readings == 1 else True",
+                "True",
+            ),
+        ),
+        (f"{FLOWS}/test_export_lies.py",),
+    ),
+    Mutant(
+        "a page of other tasks is taken for an answer",
+        "exports are complete",
+        (
+            Edit(
+                "scalesync/flows/trust.py",
+                "        if wanted and told is not None and told != wanted:\n",
+                "        if False:\n",
+            ),
+        ),
+        (f"{FLOWS}/test_export_lies.py",),
+    ),
+    Mutant(
+        "an increment forgets where an unsettled one began",
+        "increments add up",
+        (
+            Edit(
+                "scalesync/flows/exporting.py",
+                '    if not manifest.extra.get("unsettled"):\n',
+                "    if True:\n",
+            ),
+        ),
+        (f"{FLOWS}/test_export_lies.py",),
+    ),
+    Mutant(
+        "versions count although a run without them committed the folder",
+        "increments add up",
+        (
+            Edit(
+                "scalesync/flows/exporting.py",
+                'return bool(plan["form"]["incremental"]) and _is_of(manifest, plan)',
+                "return _is_of(manifest, plan)",
+            ),
+        ),
+        (f"{FLOWS}/test_increments_memory.py",),
+    ),
+    Mutant(
+        "a stopped increment goes on behind another state of the folder",
+        "increments add up",
+        (
+            Edit(
+                "scalesync/flows/exporting.py",
+                'return plan.get("behind", _name_of(manifest)) == _name_of(manifest) or _is_of(manifest, plan)',
+                "return True",
+            ),
+        ),
+        (f"{FLOWS}/test_increments_memory.py",),
+    ),
 )

@@ -76,6 +76,14 @@ class Program:
             out, _ = await collect(process)
             return await process.wait(), out
 
+    async def once(self) -> tuple[int, dict[str, Any]]:
+        """Exit code and summary of one run."""
+        async with self.running() as process:
+            out, error = await collect(process)
+            code = await process.wait()
+        assert b"Traceback" not in error
+        return code, json.loads(out)
+
     async def until_done(self) -> list[dict[str, Any]]:
         """The same command until its exit code is 0; the summaries."""
         summaries = []

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sqlite3
 import sys
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
@@ -28,14 +26,6 @@ class Command(Program):
     def __init__(self, folder: Path, sandbox: Sandbox, *args: str) -> None:
         super().__init__(folder, sandbox, "unused")
         self._command = [*PROGRAM, *args, "--base-url", sandbox.base_url, "--json"]
-
-    async def once(self) -> tuple[int, dict[str, Any]]:
-        """Exit code and summary of one run."""
-        async with self.running() as process:
-            out, error = await collect(process)
-            code = await process.wait()
-        assert b"Traceback" not in error
-        return code, json.loads(out)
 
 
 def states(folder: Path) -> dict[str, int]:

@@ -7,13 +7,16 @@ from typing import Any
 import pytest
 
 from scalesync.flows.inspect import list_failures
+from scalesync.flows.lookups import TRIES
 from scalesync.flows.options import ImportOptions
 from scalesync.flows.rebuild import run_rebuild
 from scalesync.flows.refresh import refreshed_status
 from scalesync.flows.verify import run_verify
+from scalesync.platforms.scale.platform import ScalePlatform
+from scalesync.ports import ListPage
 from scalesync.sandbox import FaultRule
 from tests.conftest import FAST, KIND, PROJECT
-from tests.flows.conftest import creates
+from tests.flows.conftest import HASTY, creates
 
 RECORDS = 200
 
@@ -55,3 +58,50 @@ async def test_a_canary_finds_its_tasks_on_later_pages(make_sandbox, bring, writ
     summary = await bring(sandbox, write_records(40), **options)
     assert (summary.created, summary.exit_code) == (40, 0)
     assert await list_failures(settings_for(sandbox), None, None) == []
+
+
+async def test_a_look_up_without_an_end_stops_the_run_in_words_and_sends_nothing_twice(
+    make_sandbox, bring, write_records, ask_ledger, monkeypatch
+):
+    sandbox = await make_sandbox([FaultRule(kind="reset", on="create", after_write=True)])
+    honest = ScalePlatform._list
+
+    async def endless(self: ScalePlatform, query: Any, op: str) -> ListPage:
+        found = await honest(self, [pair for pair in query if pair[0] != "next_token"], op)
+        return ListPage([], "on", found.total) if op == "look up unique_ids" else found
+
+    monkeypatch.setattr(ScalePlatform, "_list", endless)
+    stopped = await bring(sandbox, write_records(20), limits=HASTY)
+    assert (stopped.exit_code, stopped.pending, creates(sandbox)) == (3, 20, 20)
+    assert "the look-up gave no trustworthy answer" in stopped.message
+    assert ask_ledger("SELECT state, count(*) FROM rows GROUP BY 1") == [("sending", 20)]
+    monkeypatch.undo()
+    sandbox.faults.replace([])
+    assert (await bring(sandbox, write_records(20))).created == 20
+    assert creates(sandbox) == 20
+
+
+async def test_a_rebuild_leaves_in_doubt_what_a_list_without_an_end_did_not_show(
+    make_sandbox, bring, write_records, settings_for, notebook, ask_ledger, tmp_path, monkeypatch
+):
+    sandbox = await make_sandbox(page_most=7)
+    source = write_records(30)
+    await bring(sandbox, source)
+    for path in tmp_path.glob("ledger.db*"):
+        path.unlink()
+    honest = ScalePlatform._list
+
+    async def first_page_for_ever(self: ScalePlatform, query: Any, op: str) -> ListPage:
+        found = await honest(self, [pair for pair in query if pair[0] != "next_token"], op)
+        return ListPage(found.documents, "on", found.total) if op == "look up unique_ids" else found
+
+    monkeypatch.setattr(ScalePlatform, "_list", first_page_for_ever)
+    asked = ImportOptions(sources=(str(source),), type=KIND, project=PROJECT)
+    rebuilt = await run_rebuild(asked, settings_for(sandbox), notebook, limits=FAST)
+    shown = 7 * TRIES  # each look-up asks for what the one before it did not show
+    assert (rebuilt.created + rebuilt.adopted, rebuilt.pending) == (shown, 30 - shown)
+    assert ask_ledger("SELECT count(*) FROM rows WHERE state='sending'") == [(30 - shown,)]
+    monkeypatch.undo()
+    sandbox.journal.clear()
+    assert (await bring(sandbox, source)).pending == 0
+    assert creates(sandbox) == 0

@@ -27,7 +27,7 @@ OUT = 256 * 1024  # most bytes taken from a decompressor at once: a bomb cannot 
 GZIP = b"\x1f\x8b"
 _BOM = codecs.BOM_UTF8
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_PLAIN = frozenset({"utf-8", "utf-8-sig", "ascii"})
+PLAIN = frozenset({"utf-8", "utf-8-sig", "ascii"})
 
 
 def _mark(error: UnicodeError) -> tuple[str, int]:
@@ -115,7 +115,7 @@ class ByteStream:
         if first.startswith(_UTF16):
             encoding = "utf-16"
         whole = _chain(first, pieces)
-        if encoding not in _PLAIN:
+        if encoding not in PLAIN:
             whole = _fill(_transcode(whole, encoding), 3)
             first = next(whole, b"")
             whole = _chain(first, whole)

@@ -26,7 +26,7 @@ class Entry:
     inside: str
 
 
-ReadJson = Callable[[Entry, Progress], Iterator[Item]]
+ReadJson = Callable[[Entry, int, Progress], Iterator[Item]]  # with the size in bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ def _records(entry: Entry, read_json: ReadJson, progress: Progress) -> Iterator[
         yield BadRecord(0, f"file {shown}: is empty", "")
         return
     try:
-        for item in read_json(entry, progress):
+        for item in read_json(entry, size, progress):
             if isinstance(item, SourceRecord):
                 yield SourceRecord(0, item.value, about)
             else:

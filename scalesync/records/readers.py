@@ -9,19 +9,20 @@ from functools import partial
 from typing import BinaryIO, NamedTuple
 
 from scalesync.errors import ConfigError, SourceError
-from scalesync.model import Mark
-from scalesync.records.bytestream import ByteStream, Progress, check_encoding
+from scalesync.model import JsonObject, Mark
+from scalesync.records.bytestream import PLAIN, ByteStream, Progress, check_encoding
 from scalesync.records.detect import FORMATS, WORDS, detect, is_utf8
 from scalesync.records.dialect import Dialect, Sample, guess
 from scalesync.records.jsonarray import read_array
 from scalesync.records.jsonlines import Item, Lines, read_jsonl
-from scalesync.records.jsonvalue import ENCODING_ADVICE
+from scalesync.records.jsonvalue import ENCODING_ADVICE, loads
 from scalesync.records.jsonwrapped import long_lists, missing_list, read_wrapped
 from scalesync.records.parquet import check_parquet, read_parquet
 from scalesync.records.prefix import Fingerprint, longest_known
 from scalesync.records.tables import column_plan, read_table
 from scalesync.records.zstdframe import ORDINARY_WINDOW, repacking, size_words
 
+_OBJECT_BEGINS = frozenset((b"{", b" ", b"\t", b"\r", b"\n"))
 HEAD = 64 * 1024  # unpacked bytes looked at to tell format and dialect
 NOTHING = "holds no record"
 Open = Callable[[], BinaryIO]
@@ -79,6 +80,17 @@ class Head(NamedTuple):
     complete: bool
     packed: bool
     window: int
+
+
+def object_in(data: bytes, options: ReadOptions) -> JsonObject | None:
+    """The one object that a file named .json holds, read as its reader would read it; None where that has to look."""
+    if data[:1] not in _OBJECT_BEGINS or options.records is not None or options.encoding not in PLAIN:
+        return None
+    try:
+        value = loads(data)
+    except ValueError:
+        return None
+    return value if type(value) is dict else None
 
 
 def reader_for(opener: Open, name: str, options: ReadOptions, size: int | None, pipe: bool = False) -> Reader:

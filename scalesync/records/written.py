@@ -33,6 +33,7 @@ _TABLES = (
 )
 _SANDBOX = b"scalesync-sandbox "
 _DATA = re.compile(rf"(?:{'|'.join(manifest.STEMS)})(?:-[\w.+-]+)?-\d{{5,}}\.(?:{'|'.join(manifest.FORMATS)})")
+_NOT_OURS = (".json", ".png", ".jpg")  # what a folder may hold a million of, told without a look at its kind
 # Not looked into for tables: a folder may hold a million of these.
 _MEDIA = re.compile(
     r"\.(?:png|jpe?g|gif|webp|bmp|tiff?|heic|svg|dcm|pcd|ply|bin|las|laz|npy|npz|wav|mp3|flac|ogg|m4a|mp4|mov|avi|mkv"
@@ -118,6 +119,8 @@ def _wrote(path: str, name: str, beside: Collection[str]) -> bool:
     """Whether scalesync wrote a file, exports apart. beside: the names in its folder."""
     if f"{name}{REASONS_END}" in beside and _tells(f"{path}{REASONS_END}", REASONS, empty=True):
         return True
+    if name.endswith(_NOT_OURS):
+        return False
     if suffix_format(name) == "jsonl" and not name.lower().endswith((".gz", ".zst")):
         return _tells(path, REASONS, empty=name.endswith(REASONS_END)) or _tells(path, FINDINGS)
     if suffix_format(name) is not None or _MEDIA.search(name):

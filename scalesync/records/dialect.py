@@ -1,30 +1,43 @@
-"""What a CSV looks like: delimiter, quotes and line ends, guessed from its beginning."""
+"""What a CSV looks like: delimiter, quotes and line ends, guessed from its beginning.
+
+A judgement must not depend on where the beginning was cut: only rows that end in it are counted, and the caller looks
+further where there are too few of them.
+"""
 
 from __future__ import annotations
 
 import csv
-import io
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol
 
-CANDIDATES = (",", ";", "\t", "|")
+CANDIDATES = (",", ";", "\t", "|", "\x01", "\x1f")
+WANTED_ROWS = 10  # a look that holds fewer is too short to judge by
+LONGEST_LOOK = 4 * 1024 * 1024  # bytes
 _SAMPLE_ROWS = 100
+_RARE = "^~: "  # delimiters that occur in ordinary text: asked about, never taken
+_BARE = ("\t", "|")  # where these separate cells, many tools write quotation marks as text
 _SEP = re.compile(r"sep=(.)\r?$", re.IGNORECASE)
+_WORDS = {"\t": "tabs", " ": "spaces", "\x01": "U+0001", "\x1f": "U+001F"}
+_OPTIONS = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "pipe", " ": "space"}
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How cells are cut. quotechar: None when quotes mean nothing. newline: what ends a line in bytes."""
+    """How cells are cut. quotechar: None when quotes mean nothing. newline: what ends a line in bytes.
+
+    escapechar: what takes the meaning off a quote within a cell, None where it is doubled for that.
+    """
 
     delimiter: str = ","
     quotechar: str | None = '"'
     skipinitialspace: bool = False
     newline: bytes = b"\n"
     skip_lines: int = 0
+    escapechar: str | None = None
 
-    def rows(self, lines: Iterable[str]) -> Iterator[list[str]]:
+    def rows(self, lines: Iterable[str]) -> _Reader:
         """The cells of each row; csv.Error where quotes do not match."""
         return csv.reader(
             lines,
@@ -32,6 +45,8 @@ class Dialect:
             quotechar=self.quotechar,
             quoting=csv.QUOTE_NONE if self.quotechar is None else csv.QUOTE_MINIMAL,
             skipinitialspace=self.skipinitialspace,
+            escapechar=self.escapechar,
+            doublequote=self.escapechar is None,
             strict=True,
         )
 
@@ -49,7 +64,51 @@ class Sample:
     skip: int = 0
 
 
-def guess(sample: Sample, delimiter: str | None, quotechar: str | None, default: str | None = None) -> Dialect:
+class _Reader(Protocol):
+    line_num: int
+
+    def __iter__(self) -> _Reader: ...
+
+    def __next__(self) -> list[str]: ...
+
+
+class Guess(NamedTuple):
+    """header: the cells of the first row; rows: how many were judged.
+
+    notes: sentences about what could be read in another way, or needs an option.
+    """
+
+    dialect: Dialect
+    header: tuple[str, ...]
+    rows: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How a dialect cuts a sample. widths: cells of each whole row; broken: rows whose quotes do not match.
+
+    spans: a row, or what is left of one at the end, holds a line break. header: the first row's cells.
+    """
+
+    widths: tuple[int, ...]
+    broken: int
+    spans: bool
+    columns: int
+    header: tuple[str, ...]
+
+    @property
+    def share(self) -> float:
+        """Which part of the rows has as many cells as the first, or as was said."""
+        return self.widths.count(self.columns) / (len(self.widths) + self.broken) if self.widths else 0.0
+
+    @property
+    def perfect(self) -> bool:
+        """Whether each row has the same number of cells, more than one."""
+        return self.columns > 1 and self.share == 1
+
+
+def guess(sample: Sample, delimiter: str | None, quotechar: str | None, default: str | None = None) -> Guess:
     """The dialect of a table. Given values are taken as they are; `default` is the name's delimiter.
 
     quotechar "" means: no quotes. A first line `sep=;`, as spreadsheets write it, is followed.
@@ -60,63 +119,175 @@ def guess(sample: Sample, delimiter: str | None, quotechar: str | None, default:
         delimiter = delimiter or match[1]
         skip = max(skip, 1)
     text = "".join(sample.text.split(newline.decode(), skip)[skip:])
-    sample = Sample(text, sample.complete, sample.columns)
-    quote = _quote(sample.text) if quotechar is None else quotechar or None
-    chosen = delimiter or default or _delimiter(sample, quote)
-    spaced = quote is not None and f"{chosen} {quote}" in sample.text and f"{chosen}{quote}" not in sample.text
-    dialect = Dialect(chosen, quote, spaced, newline, skip)
-    if quotechar is None and chosen == "\t" and _share(sample, dialect)[0] < 1:
-        bare = Dialect(chosen, None, False, newline, skip)
-        if _share(sample, bare)[0] == 1:
-            return bare
-    return dialect
+    sample = replace(sample, text=text.replace("\r", "\n") if newline == b"\r" else text)
+    base = Dialect(newline=newline, skip_lines=skip)
+    notes: list[str] = []
+    chosen = delimiter or default or _delimiter(sample, base, quotechar, notes)
+    dialect = _quoted(sample, replace(base, delimiter=chosen), quotechar, notes)
+    if delimiter is None:
+        notes += _odd_shape(sample, dialect)
+    found = fit(sample, dialect)
+    return Guess(dialect, found.header, len(found.widths), tuple(notes))
+
+
+def guess_widely(
+    look: Callable[[int], Sample], size: int, delimiter: str | None, quotechar: str | None, default: str | None
+) -> Guess:
+    """`guess`, from a look at `size` bytes, and at more of them where rows are so long that few end in it."""
+    while True:
+        sample = look(size)
+        guessed = guess(sample, delimiter, quotechar, default)
+        if sample.complete or guessed.rows >= WANTED_ROWS or size >= LONGEST_LOOK:
+            return guessed
+        size *= 4
 
 
 def looks_like_table(sample: Sample) -> bool:
     """True when some delimiter cuts every line of the sample into the same number of cells, at least two."""
-    for candidate in CANDIDATES:
-        share, width = _share(sample, Dialect(candidate, _quote(sample.text)))
-        if share == 1 and width > 1:
-            return True
-    return False
+    return any(fit(sample, _quoted(sample, Dialect(candidate), None, [])).perfect for candidate in CANDIDATES)
 
 
-def _delimiter(sample: Sample, quote: str | None) -> str:
-    best, best_share = ",", 0.0
-    for candidate in CANDIDATES:
-        share, width = _share(sample, Dialect(candidate, quote))
-        if width > 1 and share > best_share:
-            best, best_share = candidate, share
-    return best
-
-
-def _share(sample: Sample, dialect: Dialect) -> tuple[float, int]:
-    """Which share of the rows has as many cells as the first, and that number."""
-    text = sample.text.replace("\r", "\n") if dialect.newline == b"\r" else sample.text
-    reader = dialect.rows(io.StringIO(text, newline=""))
+def fit(sample: Sample, dialect: Dialect) -> Fit:
+    """Cut the first rows of a sample. Those that do not end in it, for it was cut, are left out."""
+    lines = _lines(sample.text)
+    if lines and not sample.complete and not lines[-1].endswith("\n"):
+        lines.pop()
+    reader = dialect.rows(iter(lines))
     widths: list[int] = []
-    broken = 0
+    header: tuple[str, ...] = ()
+    broken, spans, before = 0, False, 0
     while len(widths) < _SAMPLE_ROWS:
         try:
             row = next(reader, None)
-        except csv.Error:
-            broken += 1
+        except csv.Error as error:
+            spans = spans or reader.line_num > before + 1
+            if "unexpected end" not in str(error) or sample.complete:
+                broken += 1
+            before = reader.line_num
             continue
         if row is None:
             break
+        spans = spans or reader.line_num > before + 1
+        before = reader.line_num
         if len(row) > 1 or (row and row[0].strip()):
+            header = header if widths else tuple(row)
             widths.append(len(row))
-    if not sample.complete and len(widths) > 1 and len(widths) < _SAMPLE_ROWS:
-        widths.pop()
-    if not widths:
-        return 0.0, 0
-    width = sample.columns or widths[0]
-    return Counter(widths)[width] / (len(widths) + broken), width
+    return Fit(tuple(widths), broken, spans, sample.columns or (widths[0] if widths else 0), header)
 
 
-def _quote(text: str) -> str:
-    """The apostrophe when cells are wrapped in it and the quotation mark never occurs, else the latter."""
-    if '"' in text:
-        return '"'
-    wrapped = len(re.findall(r"(?:^|[,;\t|])'[^'\n]*'(?=[,;\t|\r]|$)", text, re.MULTILINE))
-    return "'" if wrapped and wrapped >= text.count("\n") else '"'
+def _lines(text: str) -> list[str]:
+    parts = text.split("\n")
+    return [part + "\n" for part in parts[:-1]] + ([parts[-1]] if parts[-1] else [])
+
+
+def _delimiter(sample: Sample, base: Dialect, quotechar: str | None, notes: list[str]) -> str:
+    """The candidate that gives most rows the first one's number of cells; of those alike the one with more cells."""
+    fits = {}
+    for candidate in CANDIDATES:
+        if candidate in sample.text:
+            dialect = _quoted(sample, replace(base, delimiter=candidate), quotechar, [])
+            fits[candidate] = fit(sample, dialect)
+    usable = [candidate for candidate, found in fits.items() if found.columns > 1 and found.share]
+    if not usable:
+        return ","
+    best = max(usable, key=lambda candidate: (fits[candidate].share, fits[candidate].columns))
+    others = [one for one in usable if one != best and fits[one].perfect and len(fits[one].widths) > 1]
+    if others and fits[best].perfect:
+        notes.append(
+            f"is cut at {_named(best)}; {_named(others[0])} would fit as well:"
+            f" --delimiter {_option(others[0])} takes that"
+        )
+    return best
+
+
+def _quoted(sample: Sample, dialect: Dialect, quotechar: str | None, notes: list[str]) -> Dialect:
+    """The dialect with its quotes."""
+    text = sample.text
+    if quotechar is not None:
+        return replace(dialect, quotechar=quotechar or None)
+    if '"' not in text:
+        return replace(dialect, quotechar=_apostrophe(sample, dialect, notes))
+    delimiter = dialect.delimiter
+    spaced = f'{delimiter} "' in text and f'{delimiter}"' not in text
+    quoted = replace(dialect, skipinitialspace=spaced)
+    found = fit(sample, quoted)
+    if not found.broken and not found.spans:
+        return quoted
+    bare = replace(dialect, quotechar=None)
+    if fit(sample, bare).perfect and (not found.broken or delimiter in _BARE):
+        if not found.broken:
+            notes.append(
+                "has quotation marks at the edges of cells that are read as text, for each line has all its cells;"
+                " --quotechar '\"' takes them for quotes around cells of several lines"
+            )
+        return bare
+    if found.broken and '\\"' in text:
+        escaped = replace(quoted, escapechar="\\")
+        again = fit(sample, escaped)
+        if again.perfect and not again.broken:
+            notes.append(
+                'is read with \\" as a quotation mark within a cell, and with \\ taken off before any character'
+            )
+            return escaped
+    return quoted
+
+
+def _apostrophe(sample: Sample, dialect: Dialect, notes: list[str]) -> str:
+    """The apostrophe where it wraps the cells of the header, else the quotation mark, of which there is none."""
+    delimiter, text = dialect.delimiter, sample.text
+    edge = re.escape(delimiter)
+    wrapped = re.compile(rf"(?:^|(?<={edge}))'[^'\n]*'(?=(?:{edge}|\r?$))", re.MULTILINE)
+    header = next((line for line in text.split("\n") if line.strip()), "").rstrip("\r")
+    if header and re.fullmatch(rf"'[^'\n]*'(?:{edge}'[^'\n]*')*", header):
+        return "'"
+    if len(wrapped.findall(text)) >= max(text.count("\n") - 1, 1):
+        if not fit(sample, replace(dialect, quotechar=None)).perfect:
+            if fit(sample, replace(dialect, quotechar="'")).perfect:
+                return "'"
+        else:
+            notes.append('has cells in apostrophes, which are read as text; --quotechar "\'" takes them off')
+    return '"'
+
+
+def _odd_shape(sample: Sample, dialect: Dialect) -> Iterator[str]:
+    """What a person should know of the rows that do not go with the first one."""
+    found = fit(sample, dialect)
+    if found.columns == 1 and len(found.widths) > 1 and '"' not in sample.text:
+        yield from _other_cut(sample, dialect)
+    elif found.columns > 1 and len(found.widths) > 2 and found.columns not in found.widths[1:]:
+        width = found.widths[-1]
+        first = next(at for at, one in enumerate(found.widths) if one == width)
+        yield _skipping(sample, dialect, first, found.columns, width)
+
+
+def _other_cut(sample: Sample, dialect: Dialect) -> Iterator[str]:
+    for candidate in (*CANDIDATES, *_RARE):
+        other = fit(sample, replace(dialect, delimiter=candidate, quotechar=None))
+        if other.perfect and len(other.widths) > 2:
+            yield (
+                f"is read as one column; each row has {other.columns} cells at {_named(candidate)}:"
+                f" --delimiter {_option(candidate)} cuts there"
+            )
+            return
+        rest = other.widths[other.widths.index(other.widths[-1]) :] if other.widths else ()
+        if candidate in CANDIDATES and len(rest) > 2 and rest[0] > 2 and len(set(rest)) == 1 and other.columns == 1:
+            yield _skipping(sample, replace(dialect, delimiter=candidate), len(other.widths) - len(rest), 1, rest[0])
+            return
+
+
+def _skipping(sample: Sample, dialect: Dialect, row: int, columns: int, width: int) -> str:
+    lines = [number for number, line in enumerate(sample.text.split("\n")) if line.strip()]
+    skip = dialect.skip_lines + lines[min(row, len(lines) - 1)]
+    cells = "1 cell" if columns == 1 else f"{columns} cells"
+    return (
+        f"has {cells} in its first row and {width} at {_named(dialect.delimiter)} from line"
+        f" {skip + 1} on; if that is the header, give --skip-rows {skip}"
+    )
+
+
+def _option(delimiter: str) -> str:
+    return _OPTIONS.get(delimiter, f"'{delimiter}'")
+
+
+def _named(delimiter: str) -> str:
+    return _WORDS.get(delimiter, f'"{delimiter}"')

@@ -12,7 +12,7 @@ from scalesync.errors import ConfigError, SourceError
 from scalesync.model import JsonObject, Mark
 from scalesync.records.bytestream import PLAIN, ByteStream, Progress, check_encoding
 from scalesync.records.detect import FORMATS, WORDS, detect, is_utf8
-from scalesync.records.dialect import Dialect, Sample, guess
+from scalesync.records.dialect import Sample, guess_widely
 from scalesync.records.jsonarray import read_array
 from scalesync.records.jsonlines import Item, Lines, read_jsonl
 from scalesync.records.jsonvalue import ENCODING_ADVICE, loads
@@ -95,7 +95,7 @@ def object_in(data: bytes, options: ReadOptions) -> JsonObject | None:
 
 def reader_for(opener: Open, name: str, options: ReadOptions, size: int | None, pipe: bool = False) -> Reader:
     """Look at the head and bind the reader that fits. Raises SourceError when none does."""
-    head = _head(opener, name, options.encoding, eager=not pipe)
+    head = _head(opener, name, options.encoding, least=1 if pipe else HEAD)
     table = options.header is not None or options.delimiter is not None
     kind = detect(name, head.data, head.complete, options.format, table, packed=head.packed)
     if kind == "parquet":
@@ -103,7 +103,7 @@ def reader_for(opener: Open, name: str, options: ReadOptions, size: int | None, 
     elif kind in ("json", "jsonl"):
         reader = _json(kind, opener, name, options, head)
     else:
-        reader = _table(kind, opener, name, options, head)
+        reader = _table(opener, name, options, head, default="\t" if kind == "tsv" else None, pipe=pipe)
     return reader._replace(notes=(*_general_notes(kind, options, head), *reader.notes))
 
 
@@ -151,12 +151,25 @@ def _json(kind: str, opener: Open, name: str, options: ReadOptions, head: Head) 
     return Reader(partial(_read_text, opener, options.encoding, read_jsonl), seek, tuple(notes))
 
 
-def _table(kind: str, opener: Open, name: str, options: ReadOptions, head: Head) -> Reader:
-    dialect = _dialect(head, name, options, "\t" if kind == "tsv" else None)
+def _table(opener: Open, name: str, options: ReadOptions, head: Head, *, default: str | None, pipe: bool) -> Reader:
+
+    def look(size: int) -> Sample:
+        nonlocal head
+        if size > HEAD and not pipe:
+            head = _head(opener, name, options.encoding, least=size)
+        columns = None if options.header is None else len(options.header)
+        return Sample(head.data.decode("utf-8", "replace"), head.complete, columns, options.skip_rows)
+
+    guessed = guess_widely(look, HEAD, options.delimiter, options.quotechar, default)
+    dialect, notes = guessed.dialect, list(guessed.notes)
+    if options.header is not None:
+        column_plan(options.header, name)
+    elif head.complete or b"\n" in head.data:  # complains of an unusable header now, before anything is sent
+        next(read_table(ByteStream(io.BytesIO(head.data), Progress()), dialect, None, name), None)
+        notes += _unnamed(guessed.header)
     parse = partial(read_table, dialect=dialect, header=options.header, file=name)
-    notes: list[str] = []
     if head.complete and next(parse(ByteStream(io.BytesIO(head.data), Progress())), None) is None:
-        notes = [f"{NOTHING}: it is empty" if not head.data.strip() else f"{NOTHING}: it has a header and no rows"]
+        notes.append(f"{NOTHING}: it is empty" if not head.data.strip() else f"{NOTHING}: it has a header and no rows")
     return Reader(partial(_read_text, opener, options.encoding, parse), notes=tuple(notes))
 
 
@@ -168,8 +181,11 @@ def _seek_line(opener: Open, encoding: str, marks: Sequence[Mark]) -> Fingerprin
         raw.close()
 
 
-def _head(opener: Open, name: str, encoding: str, eager: bool) -> Head:
-    """The beginning of a file. Not eager: one line is enough. Raises SourceError where nothing can be unpacked."""
+def _head(opener: Open, name: str, encoding: str, least: int) -> Head:
+    """The beginning of a file: at least so many bytes, and of fewer than HEAD at least one line.
+
+    Raises SourceError where nothing can be unpacked.
+    """
     raw = opener()
     try:
         parts: list[bytes] = []
@@ -178,7 +194,7 @@ def _head(opener: Open, name: str, encoding: str, eager: bool) -> Head:
         for piece in stream:
             parts.append(piece)
             size += len(piece)
-            if size >= HEAD or (not eager and b"\n" in piece):
+            if size >= max(least, HEAD) or (least < HEAD and b"\n" in piece):
                 return Head(b"".join(parts), False, stream.packed, stream.window)
         if stream.damage is not None and not parts:
             raise SourceError(stream.damage, name)
@@ -187,15 +203,16 @@ def _head(opener: Open, name: str, encoding: str, eager: bool) -> Head:
         raw.close()
 
 
-def _dialect(head: Head, name: str, options: ReadOptions, default: str | None) -> Dialect:
-    columns = None if options.header is None else len(options.header)
-    sample = Sample(head.data.decode("utf-8", "replace"), head.complete, columns, options.skip_rows)
-    dialect = guess(sample, options.delimiter, options.quotechar, default)
-    if options.header is not None:
-        column_plan(options.header, name)
-    elif head.complete or b"\n" in head.data:  # complains of an unusable header now, before anything is sent
-        next(read_table(ByteStream(io.BytesIO(head.data), Progress()), dialect, None, name), None)
-    return dialect
+def _unnamed(header: Sequence[str]) -> Iterator[str]:
+    """What a person should know of a column that numbers the rows, as many programs write it."""
+    names = ["column_1" if not header[0] else header[0]] if header and header[0] in ("", "Unnamed: 0") else []
+    names += [f"column_{place}" for place, name in enumerate(header, 1) if place > 1 and not name]
+    if len(header) > 1 and names:
+        named = f'"{names[0]}"' if len(names) == 1 else f'"{names[0]}" and {len(names) - 1} more'
+        yield (
+            f"has a column without a name: it goes into tasks and derived ids as {named};"
+            " row numbers are better left out of the file (pandas: index=False)"
+        )
 
 
 def _read_text(

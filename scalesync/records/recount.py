@@ -18,12 +18,12 @@ import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import IO, Any, TextIO, cast
 
 from scalesync.errors import SourceError
 from scalesync.records.detect import detect, suffix_format
-from scalesync.records.dialect import Dialect, Sample, guess
+from scalesync.records.dialect import Dialect, Sample, guess_widely
 from scalesync.records.folders import carries_records, walk
 from scalesync.records.readers import HEAD, ReadOptions
 
@@ -85,10 +85,7 @@ def recount_file(path: str, options: ReadOptions, name: str | None = None) -> Re
             _count_json(path, options, counting)
         else:
             how = "its rows with Python's csv"
-            sample = Sample(
-                unpacked.decode("utf-8", "replace"), whole, None if options.header is None else len(options.header)
-            )
-            _count_rows(path, options, _dialect(sample, options, "\t" if kind == "tsv" else None), counting)
+            _count_rows(path, options, _dialect(path, options, "\t" if kind == "tsv" else None), counting)
     except _BROKEN_OFF:
         return Recount(counting.records, False, how)
     return Recount(counting.records, True, how)
@@ -133,28 +130,28 @@ def _unpacked(path: str) -> IO[bytes]:
     return open(path, "rb")
 
 
-def _head(path: str) -> tuple[bytes, bool]:
+def _head(path: str, size: int = HEAD) -> tuple[bytes, bool]:
     with open(path, "rb") as file:
-        head = file.read(HEAD)
+        head = file.read(size)
         return head, not file.read(1)
 
 
-def _text_head(head: bytes, complete: bool, path: str, options: ReadOptions) -> tuple[bytes, bool]:
+def _text_head(head: bytes, complete: bool, path: str, options: ReadOptions, size: int = HEAD) -> tuple[bytes, bool]:
     """The beginning as UTF-8 and whether it is the whole, as `detect` wants it."""
     if head.startswith((_GZIP, _ZSTD)):
-        head, complete = _unpacked_head(path)
+        head, complete = _unpacked_head(path, size)
     encoding = _encoding(head, options)
     if encoding == "utf-8":
         return head.removeprefix(b"\xef\xbb\xbf"), complete
     return head.decode(encoding, "replace").encode("utf-8", "replace"), complete
 
 
-def _unpacked_head(path: str) -> tuple[bytes, bool]:
+def _unpacked_head(path: str, size: int) -> tuple[bytes, bool]:
     """As `_head`; of a damaged file, what comes before the damage."""
     head = bytearray()
     try:
         with _unpacked(path) as file:
-            while len(head) < HEAD:
+            while len(head) < size:
                 piece: bytes = cast(Any, file).read1(HEAD)
                 if not piece:
                     return bytes(head), True
@@ -209,8 +206,14 @@ def _count_rows(path: str, options: ReadOptions, dialect: Dialect, counting: _Co
                 counting.records += 1
 
 
-def _dialect(sample: Sample, options: ReadOptions, default: str | None) -> Dialect:
-    return guess(replace(sample, skip=options.skip_rows), options.delimiter, options.quotechar, default)
+def _dialect(path: str, options: ReadOptions, default: str | None) -> Dialect:
+    columns = None if options.header is None else len(options.header)
+
+    def look(size: int) -> Sample:
+        text, whole = _text_head(*_head(path, size), path, options, size)
+        return Sample(text.decode("utf-8", "replace"), whole, columns, options.skip_rows)
+
+    return guess_widely(look, HEAD, options.delimiter, options.quotechar, default).dialect
 
 
 def _parquet_rows(path: str) -> int:

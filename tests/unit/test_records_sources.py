@@ -299,8 +299,8 @@ def test_a_folder_of_files(tmp_path: Path) -> None:
     assert "04.json: is a PNG image" in bad[2]
     assert bad[3] == "file 05.json: is empty"
     about = {"name": "b.ply.gz", "stem": "b", "path": "deep/b.ply.gz", "size": len(PNG)}
-    assert found[-1][1:] == ({}, about)
-    assert found[0][1:] == ({"n": 1}, {"name": "01.json", "stem": "01", "path": "01.json", "size": 8})
+    assert found[-1][1:3] == ({}, about)
+    assert found[0][1:3] == ({"n": 1}, {"name": "01.json", "stem": "01", "path": "01.json", "size": 8})
     before = described.fingerprint()
     (folder / "07.json").write_text("{}")
     assert opened(folder)[-1].fingerprint() != before

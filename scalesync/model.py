@@ -242,7 +242,7 @@ class Settled(NamedTuple):
 class Aside:
     """A source record that has no row of its own: duplicate, clash, invalid, shared or changed.
 
-    detail: JSON-able, such as field differences. content: of a shared or changed one, as in `Outgoing`.
+    detail: JSON-able, such as field differences. content: of a record that is whole, as in `Outgoing`.
     batch: of an invalid one, where it can be told; it is not kept.
     """
 

@@ -3,18 +3,22 @@
 Marks are kept while a source is read, each behind a block whose records stand in the ledger. A later run looks for the
 longest beginning that still reads as a mark says, holds no line that wants something, and has all its rows; it takes
 the keys of those rows from the ledger instead of from the lines.
+
+A duplicate or a clash wants something as soon as the record that it repeats is another or is gone: that stands earlier
+in the input, perhaps in another source, and its own place says nothing of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from scalesync.flows.threads import in_daemon
 from scalesync.ledger.prefix import PrefixStore
-from scalesync.model import Mark
+from scalesync.ledger.states import covers
+from scalesync.model import Mark, RecordState
 from scalesync.records.prefix import Fingerprint
-from scalesync.records.seen import SeenTable
+from scalesync.records.seen import SeenTable, Sight
 from scalesync.records.sources import SourceFile
 
 # Marks stand further apart in a longer source: a few hundred of them, and at most a 64th of it is read again.
@@ -53,7 +57,8 @@ class Beginnings:
         self._marks, self._marked_at, self._homes, self._recent = [], 0, 0, []
         if not self._trusted or settings != self._settings:
             return None
-        unsettled = await self._store.first_unsettled(number)
+        stops = (await self._store.first_unsettled(number), await self._store.first_alone(number, _still(seen)))
+        unsettled = min((line for line in stops if line is not None), default=None)
         usable = [mark for mark in marks if unsettled is None or mark[0].line < unsettled]
         lines = await in_daemon(lambda: source.known([mark for mark, _ in usable]))
         if lines is None:
@@ -101,3 +106,15 @@ class Beginnings:
     def cursor(self) -> object:
         """The marks of the present source for the ledger."""
         return PrefixStore.cursor(self._settings, self._marks)
+
+
+def _still(seen: SeenTable) -> Callable[[RecordState, str, bytes, bytes | None], bool]:
+    """Whether a repeat still is one, by what was met in the sources before it, else by the record above it."""
+
+    def repeats(state: RecordState, key: str, content: bytes, first: bytes | None) -> bool:
+        sight = seen.look(key, content)
+        if sight is Sight.NEW and first is not None:
+            sight = Sight.SAME if covers(first, content) else Sight.OTHER
+        return sight is (Sight.SAME if state is RecordState.DUPLICATE else Sight.OTHER)
+
+    return repeats

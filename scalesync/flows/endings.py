@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from scalesync.config import Settings
 from scalesync.engine.dispatch import Tally
-from scalesync.errors import ConfigError, NameBound, ScalesyncError
+from scalesync.errors import ConfigError, ScalesyncError
 from scalesync.events import Observer
 from scalesync.flows.batches import BatchKeeper
 from scalesync.flows.identity import STANDARD_INPUT
@@ -18,10 +17,8 @@ from scalesync.flows.prepare import Preparer, read_blocks
 from scalesync.ledger.feeding import Feeder, Feeding
 from scalesync.ledger.jobs import JobStore
 from scalesync.ledger.states import FINAL, covers
-from scalesync.ledger.store import StoredJob
 from scalesync.ledger.tallies import COUNTED
 from scalesync.model import ImportSummary, Outgoing, RecordState, RowState
-from scalesync.ports import JobSpec
 from scalesync.words import be, count
 
 STATES = ("created", "adopted", "conflicts", "failed", "invalid", "pending", "duplicates")
@@ -122,16 +119,6 @@ def finished_already(name: str, counts: Mapping[str, int], settings: Settings) -
     findings = sum(counts[name] for name in FINDINGS)
     message = "nothing to send: the job is finished and its sources have not changed (--rescan reads them all)"
     return summary(name, settings, counts, NOTHING_DONE, Ending(1 if findings else 0, True, message))
-
-
-def check_bound(found: StoredJob | None, spec: JobSpec) -> None:
-    """Raises NameBound when the job that has the name is another; the sentence shows both."""
-    if found is None or (found.command, dict(found.identity)) == (spec.command, dict(spec.identity)):
-        return
-    raise NameBound(
-        f"the job name {spec.name} is bound to {found.command} {json.dumps(dict(found.identity), sort_keys=True)},"
-        f" not to {spec.command} {json.dumps(dict(spec.identity), sort_keys=True)}; choose another --job name"
-    )
 
 
 async def finalize(

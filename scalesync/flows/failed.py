@@ -17,9 +17,9 @@ import anyio
 from scalesync.config import Settings
 from scalesync.disk import replacing
 from scalesync.errors import ConfigError, RecordError
-from scalesync.flows.identity import STANDARD_INPUT, stored_options
+from scalesync.flows.identity import STANDARD_INPUT, placed_in, stored_options
 from scalesync.flows.inspect import example_of, failure_group, group_of, open_ledger
-from scalesync.flows.plan import ImportPlan, make_plan, placed_in
+from scalesync.flows.plan import ImportPlan, make_plan
 from scalesync.flows.prepare import RAW_LIMIT
 from scalesync.flows.spare import is_report, same_file, spare_inputs
 from scalesync.ledger.report import Failure, JobRow

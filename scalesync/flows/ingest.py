@@ -7,7 +7,7 @@ sources --blocks--> prepare --> batches --> ledger.admit --> dispatcher --> outb
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from functools import partial
@@ -26,11 +26,11 @@ from scalesync.flows.bounds import Bounds
 from scalesync.flows.canary import Canary
 from scalesync.flows.conflicts import ConflictPolicy
 from scalesync.flows.first_look import first_look
-from scalesync.flows.identity import import_job
+from scalesync.flows.identity import find_import, import_job, sources_of
 from scalesync.flows.meter import Meter
 from scalesync.flows.named import REST, Named
 from scalesync.flows.options import ImportOptions
-from scalesync.flows.plan import ImportPlan, make_plan, nothing_left
+from scalesync.flows.plan import ImportPlan, make_plan, nothing_left, vanished
 from scalesync.flows.preflight import check_target, guard_spending, note_changed_bodies
 from scalesync.flows.prepare import Preparer, read_blocks
 from scalesync.flows.reading import Reading
@@ -43,6 +43,7 @@ from scalesync.ledger.checks import CheckStore
 from scalesync.ledger.gone import GoneStore
 from scalesync.ledger.jobs import JobStore
 from scalesync.ledger.prefix import PrefixStore
+from scalesync.ledger.splits import GONE, SourceSplit
 from scalesync.ledger.store import SqliteLedger, StoredJob
 from scalesync.model import Aside, Block, ImportSummary, Outgoing, RequestClass
 from scalesync.ports import Verb
@@ -67,10 +68,11 @@ async def run_import(
     write nothing more, its own end included.
     """
     limits = limits or EngineLimits()
-    plan = await in_daemon(lambda: make_plan(options))
+    home = settings.ledger.parent
+    plan = await in_daemon(lambda: make_plan(options, home))
     for note in plan.notes():
         observer.note(note)
-    spec = import_job(options, settings.target, plan.template)
+    spec = import_job(options, settings.target, plan.template, home)
     if stored is not None:
         spec = replace(spec, name=stored.name, identity=stored.identity, settings=stored.settings)
     if options.dry_run:
@@ -78,8 +80,10 @@ async def run_import(
         return await rehearse(plan, spec, settings, observer, limits=limits)
     ledger = SqliteLedger.open(settings.ledger, note=observer.note)
     try:
-        found = await ledger.find_job(settings.target, spec.name)
-        endings.check_bound(found, spec)
+        if stored is None:
+            found, spec = await find_import(ledger, spec, options)
+        else:
+            found = await ledger.find_job(settings.target, spec.name)
         named = None if stored is None else await Named.of(ledger, stored, plan)
         if (
             named is None
@@ -96,7 +100,8 @@ async def run_import(
             if named is None:
                 await guard_spending(plan, ledger, spec, settings, observer)
             job = await ledger.open_job(spec)
-            run = ImportRun(plan, connection, job, observer, limits, named=named)
+            bound = frozenset() if found is None else sources_of(found, home)
+            run = ImportRun(plan, connection, job, observer, limits, bound=bound, named=named)
             return await run.go(settings, signals=signals)
     finally:
         ledger.close()
@@ -113,9 +118,11 @@ class ImportRun:
         observer: Observer,
         limits: EngineLimits,
         *,
+        bound: frozenset[str],
         named: Named | None = None,
     ) -> None:
         self._plan = plan
+        self._bound = bound
         self._connection = connection
         self._job = job
         self._observer = observer
@@ -205,6 +212,8 @@ class ImportRun:
     async def _feed(self) -> None:
         splits = self._plan.splits()
         numbers = await self._job.register_splits("source", splits)
+        gone, among = await self._about(numbers)
+        self._job.reads(among)
         for number, source, (_, facts) in zip(numbers, self._plan.sources, splits, strict=True):
             cursor = await self._read(number, source)
             if self._full:
@@ -216,8 +225,25 @@ class ImportRun:
         self._reading.whole = True
         if self._named is not None:
             return
-        await self._job.drop_stale_asides()
-        if await self._job.mark_gone(self._reading.homes, self._preparer.seen.__contains__):
+        await self._take_leave(gone, among)
+
+    async def _about(self, numbers: Sequence[int]) -> tuple[Sequence[SourceSplit], Set[int] | None]:
+        """The splits that are there no more, and those that the run is about, None for all. numbers: what it reads.
+
+        A source that was named another time only stays as it is: nothing is known of what it holds now.
+        """
+        splits = await self._job.source_splits()
+        met = {split.name for split in splits if split.number in numbers}
+        gone = vanished(splits, met, self._plan.named, self._bound)
+        about = {*numbers, *(split.number for split in gone)}
+        return gone, None if about >= {split.number for split in splits if split.state != GONE} else about
+
+    async def _take_leave(self, gone: Sequence[SourceSplit], among: Set[int] | None) -> None:
+        """Of what was named, all is read: what was not met is in no source any more."""
+        for split in gone:
+            await self._job.update_split(split.number, state=GONE)
+        await self._job.drop_stale_asides(among)
+        if await self._job.mark_gone(self._reading.homes, self._preparer.seen.__contains__, among):
             self._reading.unclear = await settle_vanished(GoneStore(self._job), self._connection)
 
     async def _read(self, number: int, source: SourceFile) -> object:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from scalesync.flows.identity import sources_of
 from scalesync.flows.plan import ImportPlan, same_sources
 from scalesync.ledger.checks import CheckStore, Held
 from scalesync.ledger.states import FINAL, open_batch
@@ -42,7 +43,8 @@ class Named:
         dead = plan.options.reclaim
         store = ledger.checks(job)
         # Only what an import told as complete: one that was stopped may have begun to read the sources in another way.
-        read = job.complete and same_sources(await ledger.sources_read(job), plan)
+        bound = sources_of(job, ledger.path.parent)
+        read = job.complete and same_sources(await ledger.source_splits(job), plan, bound)
         return cls(store, await store.waiting(dead), read, dead, through=plan.options.finalize)
 
     async def pick(self, records: Sequence[Outgoing]) -> list[Outgoing]:

@@ -14,7 +14,8 @@ class ImportOptions:
 
     template: path of a TOML or JSON file, or the mapping itself. sets: KEY=JSON texts as typed.
     max_failures: a number or a percentage such as "5%". canary_wait: seconds at most for the canary's attachments.
-    folder: where relative sources lie, None for the working folder.
+    folder: where relative sources lie, None for the working folder. some: of several sources, those that are gone are
+    passed over.
     """
 
     sources: tuple[str, ...]
@@ -47,6 +48,7 @@ class ImportOptions:
     records: str | None = None
     skip_rows: int = 0
     folder: str | None = None
+    some: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from scalesync.engine.pace import Pace
 from scalesync.errors import ConfigError, SourceError
-from scalesync.flows.identity import STANDARD_INPUT
+from scalesync.flows.identity import STANDARD_INPUT, placed_in, sources_of, what_is
 from scalesync.flows.options import ImportOptions
+from scalesync.ledger.splits import GONE, SourceSplit
 from scalesync.ledger.store import SqliteLedger, StoredJob
 from scalesync.model import JsonObject, RequestClass
 from scalesync.ports import JobSpec
 from scalesync.records.body import BodyBuilder, BodySpec, parse_sets
 from scalesync.records.passed import PassedOver
 from scalesync.records.readers import ReadOptions
+from scalesync.records.remote import public_name
 from scalesync.records.sources import SourceFile, open_sources
 from scalesync.records.template import Template
 from scalesync.words import count
@@ -33,7 +36,10 @@ MIN_JUDGED = 20  # a percentage of failures says nothing about fewer records
 
 @dataclass(frozen=True, slots=True)
 class ImportPlan:
-    """Everything an import needs besides the ledger and the platform."""
+    """Everything an import needs besides the ledger and the platform.
+
+    origins: for each source what was named for it, by what it is; named: all that was. missing: what is gone of it.
+    """
 
     options: ImportOptions
     template: Template
@@ -41,6 +47,9 @@ class ImportPlan:
     sources: Sequence[SourceFile]
     max_failures: Callable[[int, int], bool] | None
     passed: PassedOver
+    origins: Sequence[str]
+    named: frozenset[str]
+    missing: Sequence[str]
 
     @property
     def recheck(self) -> bool:
@@ -73,6 +82,13 @@ class ImportPlan:
         """What a person should know about how the sources are read: a sentence each, with the first few names."""
         if self.passed:
             yield str(self.passed)
+        if self.missing:
+            rest = len(self.missing) - SHOWN_NAMES
+            left = f" and {count(rest, 'more source')}" if rest > 0 else ""
+            yield (
+                f"{', '.join(self.missing[:SHOWN_NAMES])}{left}: not there any more, and left out; the other sources of"
+                " the job are read"
+            )
         names: dict[str, list[str]] = {}
         for source in self.sources:
             for note in source.notes:
@@ -85,8 +101,8 @@ class ImportPlan:
         """One split per source; the same file named twice is read twice and needs two names."""
         times: dict[str, int] = {}
         splits = []
-        for source in self.sources:
-            facts = source.fingerprint() | {"name": source.name}
+        for source, origin in zip(self.sources, self.origins, strict=True):
+            facts = source.fingerprint() | {"name": source.name, "under": origin}
             path = str(facts["path"])
             times[path] = times.get(path, 0) + 1
             splits.append((path if times[path] == 1 else f"{path} ({times[path]})", facts))
@@ -98,8 +114,11 @@ class ImportPlan:
         return BLOCK_RECORDS if rate is None else max(16, min(BLOCK_RECORDS, int(rate)))
 
 
-def make_plan(options: ImportOptions) -> ImportPlan:
-    """Check the options and open the sources. Raises ConfigError or SourceError; nothing was sent."""
+def make_plan(options: ImportOptions, home: Path | None = None) -> ImportPlan:
+    """Check the options and open the sources. Raises ConfigError or SourceError; nothing was sent.
+
+    home: the ledger's folder, beneath which sources are known by their path in it.
+    """
     if not options.sources:
         raise ConfigError("no source was named; give files, globs, folders or - for standard input")
     _check(options)
@@ -114,8 +133,19 @@ def make_plan(options: ImportOptions) -> ImportPlan:
         force=options.force,
     )
     passed = PassedOver()
-    sources = _opened(options, read_options(options), passed)
-    return ImportPlan(options, template, BodyBuilder(spec), sources, _max_failures(options.max_failures), passed)
+    found, missing = _opened(options, read_options(options), passed)
+    whole = home or Path.cwd()
+    return ImportPlan(
+        options,
+        template,
+        BodyBuilder(spec),
+        [source for source, _ in found],
+        _max_failures(options.max_failures),
+        passed,
+        [what_is(typed, options.folder, whole) for _, typed in found],
+        frozenset(what_is(typed, options.folder, whole) for typed in options.sources),
+        missing,
+    )
 
 
 def read_options(options: ImportOptions) -> ReadOptions:
@@ -131,28 +161,35 @@ def read_options(options: ImportOptions) -> ReadOptions:
     )
 
 
-def _opened(options: ImportOptions, reading: ReadOptions, passed: PassedOver) -> list[SourceFile]:
-    """The sources, found in the options' folder and named as typed."""
+_NOT_THERE = ("there is no such file", "matches no file")
+
+
+def _opened(
+    options: ImportOptions, reading: ReadOptions, passed: PassedOver
+) -> tuple[list[tuple[SourceFile, str]], list[str]]:
+    """The sources as typed, found in the options' folder, each with what was typed for it; and what was not found."""
     stdin = None
     if STANDARD_INPUT in options.sources:
         if sys.stdin is None:
             raise SourceError("standard input is closed", STANDARD_INPUT)
         stdin = _unbuffered_stdin()
-    if options.folder is None:
-        return open_sources(options.sources, reading, stdin=stdin, passed=passed)
-    sources = []
+    found: list[tuple[SourceFile, str]] = []
+    missing: list[str] = []
     for spec in options.sources:
-        placed = placed_in(options.folder, spec)
-        for source in open_sources([placed], reading, stdin=stdin, passed=passed):
-            if placed != spec:
+        placed = spec if options.folder is None else placed_in(options.folder, spec)
+        try:
+            opened = open_sources([placed], reading, stdin=stdin, passed=passed)
+        except SourceError as error:
+            last = len(missing) == len(options.sources) - 1
+            if not options.some or last or not any(words in str(error) for words in _NOT_THERE):
+                raise
+            missing.append(public_name(spec))
+            continue
+        for source in opened:
+            if options.folder is not None and placed != spec:
                 source.name = source.name.removeprefix(os.path.join(options.folder, ""))
-            sources.append(source)
-    return sources
-
-
-def placed_in(folder: str, spec: str) -> str:
-    """Where a source lies that was named in a folder."""
-    return spec if spec == STANDARD_INPUT or "://" in spec else os.path.join(folder, spec)
+            found.append((source, spec))
+    return found, missing
 
 
 def _unbuffered_stdin() -> BinaryIO | None:
@@ -179,11 +216,24 @@ def _check(options: ImportOptions) -> None:
         value = getattr(options, name)
         if value is not None and value < 0:
             raise ConfigError(f"--{name.replace('_', '-')} takes a number of 0 or more, not {value}")
-    if STANDARD_INPUT in options.sources and options.job is None:
-        raise ConfigError("standard input needs a name for the job: add --job NAME")
+    if options.job is None and (pipe := next((source for source in options.sources if _is_pipe(source)), None)):
+        what = "standard input" if pipe == STANDARD_INPUT else f"{pipe} is a pipe and"
+        raise ConfigError(f"{what} needs a name for the job: add --job NAME")
     unknown = options.reclaim - RECLAIMABLE
     if unknown:
         raise ConfigError(f"--reclaim takes canceled and error, not {', '.join(sorted(unknown))}")
+
+
+def _is_pipe(source: str) -> bool:
+    """Whether the same name may stand for other records next time: it says nothing of what they are."""
+    return source == STANDARD_INPUT or source.startswith(("/dev/", "/proc/")) or _is_fifo(source)
+
+
+def _is_fifo(source: str) -> bool:
+    try:
+        return stat.S_ISFIFO(os.stat(source).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def _max_failures(text: str | None) -> Callable[[int, int], bool] | None:
@@ -211,7 +261,7 @@ async def nothing_left(
     now = json.loads(json.dumps(dict(spec.settings)))
     if any(found.settings.get(name, LATER.get(name)) != now[name] for name in SHAPING):
         return None
-    if not same_sources(await ledger.sources_read(found), plan):
+    if not same_sources(await ledger.source_splits(found), plan, sources_of(found, ledger.path.parent)):
         return None
     counts = await ledger.counts(found)
     # Pending where nothing was: another job took the record's row over and has not ended, or is to send it again.
@@ -227,9 +277,37 @@ SHAPING = (
 LATER = {"records": None, "skip_rows": 0}
 
 
-def same_sources(read: Mapping[str, Mapping[str, Any]], plan: ImportPlan) -> bool:
-    """Whether each source was read whole and still has the size and time of then. read: facts by split name."""
+def same_sources(splits: Sequence[SourceSplit], plan: ImportPlan, bound: frozenset[str]) -> bool:
+    """Whether each source was read whole as it is now, and each that was read for what is named now is still there.
+
+    bound: what the job's name was bound to, by what it is.
+    """
+    met = dict(plan.splits())
+    if vanished(splits, met, plan.named, bound):
+        return False
+    then = {split.name: split for split in splits if split.state == "read"}
     return all(
-        facts["size"] is not None and {**read.get(name, {}), "name": ""} == {**facts, "name": ""}
-        for name, facts in plan.splits()
+        facts["size"] is not None and name in then and _as_then(then[name], facts, plan.shaping)
+        for name, facts in met.items()
     )
+
+
+def _as_then(split: SourceSplit, facts: JsonObject, shaping: str) -> bool:
+    told = {"name": "", "under": ""}
+    return {**split.spec, **told} == {**facts, **told} and split.shaping in {None, shaping}
+
+
+def vanished(
+    splits: Sequence[SourceSplit], met: Collection[str], named: frozenset[str], bound: frozenset[str]
+) -> list[SourceSplit]:
+    """The sources that were read for what is named now, and are not there any more; those of other names stay.
+
+    A split of an older ledger does not say for what it was read: for something that its job's name was bound to.
+    """
+    missed = (split for split in splits if split.name not in met and split.state != GONE)
+    return [split for split in missed if _is_named(split, named, bound)]
+
+
+def _is_named(split: SourceSplit, named: frozenset[str], bound: frozenset[str]) -> bool:
+    under = split.spec.get("under")
+    return bound <= named if under is None else under in named

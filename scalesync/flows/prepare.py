@@ -137,6 +137,7 @@ class Preparer:
                     RecordState.DUPLICATE if same else RecordState.CLASH,
                     key=record.key,
                     reason=None if same else "the same unique_id stands earlier in the input with other content",
+                    content=record.content,
                 )
             )
 

@@ -11,7 +11,7 @@ from scalesync.events import Observer
 from scalesync.flows import endings
 from scalesync.flows.conflicts import ConflictPolicy
 from scalesync.flows.holding import Hold, holding
-from scalesync.flows.identity import import_job
+from scalesync.flows.identity import find_import, import_job
 from scalesync.flows.lookups import Finder
 from scalesync.flows.meter import Meter
 from scalesync.flows.options import ImportOptions
@@ -24,7 +24,6 @@ from scalesync.ledger.checks import CheckStore, aside_of
 from scalesync.ledger.jobs import JobStore
 from scalesync.ledger.store import SqliteLedger, StoredJob
 from scalesync.model import Aside, Finding, ImportSummary, Outgoing, Presence, RequestClass, RowState, Settled
-from scalesync.ports import JobSpec
 from scalesync.words import count
 
 
@@ -36,12 +35,13 @@ async def run_rebuild(
     Equal tasks become created or adopted rows, different and dead ones conflicts, records without a task pending.
     Raises ConfigError when the ledger holds the job already. One that broke off is carried on by the same call.
     """
-    plan = await in_daemon(lambda: make_plan(options))
-    spec = import_job(options, settings.target, plan.template)
+    home = settings.ledger.parent
+    plan = await in_daemon(lambda: make_plan(options, home))
+    spec = import_job(options, settings.target, plan.template, home)
     ledger = SqliteLedger.open(settings.ledger, note=observer.note)
     try:
-        found = await ledger.find_job(settings.target, spec.name)
-        await _check_new(ledger, found, spec)
+        found, spec = await find_import(ledger, spec, options)
+        await _check_new(ledger, found)
         kind = options.type
         async with connect(settings, observer, task_type=kind, paced=RequestClass.LIST, limits=limits) as connection:
             await check_target(plan, connection)
@@ -51,11 +51,8 @@ async def run_rebuild(
         ledger.close()
 
 
-async def _check_new(ledger: SqliteLedger, found: StoredJob | None, spec: JobSpec) -> None:
-    if found is None:
-        return
-    endings.check_bound(found, spec)
-    if not await ledger.checks(found).rebuilding():
+async def _check_new(ledger: SqliteLedger, found: StoredJob | None) -> None:
+    if found is not None and not await ledger.checks(found).rebuilding():
         raise ConfigError(
             f"the ledger {ledger.path} holds job {found.name} already, and rebuild is for a lost one: mend it with"
             " verify --fix, or name a new file with --ledger"

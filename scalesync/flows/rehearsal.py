@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -18,13 +19,14 @@ from scalesync.engine.dispatch import EngineLimits
 from scalesync.events import Observer
 from scalesync.flows import endings
 from scalesync.flows.batches import BatchKeeper
-from scalesync.flows.plan import ImportPlan
+from scalesync.flows.identity import find_import, sources_of
+from scalesync.flows.plan import ImportPlan, vanished
 from scalesync.flows.preflight import check_target
 from scalesync.flows.prepare import Prepared, Preparer, read_blocks
 from scalesync.flows.wiring import Connection, connect
 from scalesync.ledger.connection import check_place
 from scalesync.ledger.states import FINAL, Known, admit, shared_state
-from scalesync.ledger.store import SqliteLedger
+from scalesync.ledger.store import SqliteLedger, StoredJob
 from scalesync.ledger.tallies import Standing
 from scalesync.model import ImportSummary, JsonObject, Outgoing, RecordState, RowState
 from scalesync.ports import JobSpec, Verb
@@ -36,6 +38,15 @@ SHOWN_LINES = 40
 SHOWN_TEXT = 200
 SHOWN_ITEMS = 5
 
+
+@dataclass(frozen=True, slots=True)
+class Homes:
+    """A job's own rows by how they count: all of them, and those that this reading is about."""
+
+    all: Mapping[Standing, int] = field(default_factory=dict)
+    read: Mapping[Standing, int] = field(default_factory=dict)
+
+
 Lookup = Callable[[Sequence[str]], Awaitable[Mapping[str, Known]]]
 
 
@@ -44,7 +55,7 @@ async def rehearse(
 ) -> ImportSummary:
     """Read everything, ask the server what may be asked, write nothing. Raises what the run would at its start."""
     async with (
-        _ledger(spec, settings, observer) as (lookup, homes),
+        _ledger(plan, spec, settings, observer) as (name, lookup, homes),
         connect(settings, observer, task_type=plan.options.type, limits=limits) as connection,
     ):
         await check_target(plan, connection)
@@ -57,23 +68,22 @@ async def rehearse(
     findings = any(counts[name] for name in endings.FINDINGS)
     said = f"dry run: nothing was sent and nothing was written{rehearsal.stopped}"
     ending = endings.Ending(int(findings), False, said)
-    return endings.summary(spec.name, settings, counts, figures, ending)
+    return endings.summary(name, settings, counts, figures, ending)
 
 
 @asynccontextmanager
 async def _ledger(
-    spec: JobSpec, settings: Settings, observer: Observer
-) -> AsyncIterator[tuple[Lookup, Mapping[Standing, int]]]:
-    """How to look keys up, and the job's own rows by how they count; a ledger that is not there is not made."""
+    plan: ImportPlan, spec: JobSpec, settings: Settings, observer: Observer
+) -> AsyncIterator[tuple[str, Lookup, Homes]]:
+    """The job's name, how to look keys up, its own rows by how they count; a ledger that is missing is not made."""
     if not settings.ledger.exists():
         check_place(settings.ledger)
-        yield _nothing_known, {}
+        yield spec.name, _nothing_known, Homes()
         return
     ledger = SqliteLedger.open(settings.ledger, note=observer.note)
     try:
-        found = await ledger.find_job(settings.target, spec.name)
-        endings.check_bound(found, spec)
-        yield ledger.lookup(settings.target, found), await ledger.homes(found)
+        found, spec = await find_import(ledger, spec, plan.options)
+        yield spec.name, ledger.lookup(settings.target, found), await _homes(ledger, found, plan)
     finally:
         ledger.close()
 
@@ -99,8 +109,18 @@ def _cut(value: Any) -> Any:
     return value
 
 
+async def _homes(ledger: SqliteLedger, found: StoredJob | None, plan: ImportPlan) -> Homes:
+    if found is None:
+        return Homes()
+    splits = await ledger.source_splits(found)
+    met = {name for name, _ in plan.splits()}
+    gone = vanished(splits, met, plan.named, sources_of(found, ledger.path.parent))
+    read = [split.number for split in splits if split.name in met or split in gone]
+    return Homes(await ledger.homes(found), await ledger.homes(found, read))
+
+
 class Rehearsal:
-    """Counts what a run would count. homes: the job's rows by how they count. first: the first record to be sent."""
+    """Counts what a run would count. homes: the job's rows. first: the first record to be sent."""
 
     def __init__(
         self,
@@ -108,7 +128,7 @@ class Rehearsal:
         connection: Connection,
         observer: Observer,
         lookup: Lookup,
-        homes: Mapping[Standing, int],
+        homes: Homes,
     ) -> None:
         self.counts: Counter[str] = Counter()
         self.first: Outgoing | None = None
@@ -118,8 +138,8 @@ class Rehearsal:
         self._batches = BatchKeeper(_Unwritten(connection), connection.call)
         self._observer = observer
         self._lookup = lookup
-        self._unmet: Counter[Standing] = Counter(homes)
-        for standing, number in homes.items():
+        self._unmet: Counter[Standing] = Counter(homes.read)
+        for standing, number in homes.all.items():
             self._add(standing.now, number)
 
     async def read(self) -> None:

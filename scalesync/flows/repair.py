@@ -141,7 +141,7 @@ async def _record(
 ) -> None:
     """Take records whose rows are lost into the ledger, those that have no task as pending: the import sends them."""
     options = await readable_options(found)
-    plan = await in_daemon(lambda: make_plan(options))
+    plan = await in_daemon(lambda: make_plan(options, settings.ledger.parent))
     async with connect(
         settings, observer, task_type=options.type, paced=RequestClass.LIST, limits=limits
     ) as connection:

@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from scalesync.ledger.jobs import JobStore
-from scalesync.ledger.schema import TOLD
+from scalesync.ledger.schema import SHARING, TOLD
 from scalesync.ledger.states import HASH_BYTES
 from scalesync.ledger.store import owner_alive
 
@@ -28,7 +28,7 @@ SELECT o.job, o.source, CAST(substr(o.content, {HASH_BYTES + 1}) AS TEXT),
        sum({TOLD} NOT IN ('created', 'adopted'))
   FROM other_records o JOIN jobs j ON j.id=o.job
   LEFT JOIN rows r ON r.target=j.target AND r.unique_id=o.unique_id
- WHERE j.target=? AND length(o.content) > {HASH_BYTES} GROUP BY 1, 2, 3
+ WHERE j.target=? AND o.{SHARING} AND length(o.content) > {HASH_BYTES} GROUP BY 1, 2, 3
 """
 _JOBS = """
 SELECT j.id, j.name, j.identity, j.owner,

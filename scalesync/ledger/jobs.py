@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from typing import Any
 
-from scalesync.ledger import paces, rows, tallies, verdicts
+from scalesync.ledger import paces, rows, splits, tallies, verdicts
 from scalesync.ledger.writer import Writer
 from scalesync.model import Aside, JsonObject, Outgoing, RequestClass, RowState, Settled
 from scalesync.ports import Admission
@@ -28,6 +28,7 @@ class JobStore:
         self._target = target
         self._fresh = True  # the last records admitted were all new, and the next ones may be
         self._stale: bool | None = None
+        self._reads: Set[int] | None = None
         self._rivals: dict[str, rows.Rival] = {}  # admitted and not settled yet; few, as those in doubt are
 
     # --- for stores of one kind of job, such as `exports` -----------------------------------------
@@ -69,7 +70,7 @@ class JobStore:
         """
 
         def work(db: sqlite3.Connection) -> Sequence[Admission]:
-            place = rows.Place(self._target, self._job, self._run)
+            place = rows.Place(self._target, self._job, self._run, self._reads)
             if self._has_stale(db):
                 rows.drop_asides(db, place, _stretches([*records, *asides]))
             admissions = rows.admit(
@@ -87,6 +88,10 @@ class JobStore:
             earlier = "SELECT EXISTS (SELECT 1 FROM other_records WHERE job=? AND run<?)"
             self._stale = bool(db.execute(earlier, (self._job, self._run)).fetchone()[0])
         return self._stale
+
+    def reads(self, sources: Set[int] | None) -> None:
+        """This run reads these sources of the job, None for all; copies of its records in the others stay there."""
+        self._reads = sources
 
     def touch_few(self) -> None:
         """This run admits a few records of its sources: what earlier runs set aside between them stays."""
@@ -131,10 +136,11 @@ class JobStore:
         """
         return await self._writer.write(lambda db: tallies.mark_gone(db, self._job, present, is_present, sources))
 
-    async def drop_stale_asides(self) -> None:
-        """Forget other records that this run, having read every source whole, did not meet."""
+    async def drop_stale_asides(self, sources: Collection[int] | None = None) -> None:
+        """Forget other records that this run, having read these sources whole, did not meet. None: all of the job."""
+        among = "" if sources is None else f" AND source IN ({','.join(map(str, sources))})"
         await self._writer.write(
-            lambda db: db.execute("DELETE FROM other_records WHERE job=? AND run<?", (self._job, self._run))
+            lambda db: db.execute(f"DELETE FROM other_records WHERE job=? AND run<?{among}", (self._job, self._run))
         )
 
     # --- splits --------------------------------------------------------------------------------
@@ -158,6 +164,10 @@ class JobStore:
             return numbers
 
         return await self._writer.write(work)
+
+    async def source_splits(self) -> Sequence[splits.SourceSplit]:
+        """Every source that the job has met."""
+        return await self._writer.read(lambda db: splits.load(db, self._job))
 
     async def splits(self, kind: str) -> Sequence[tuple[int, str, JsonObject, str, Any]]:
         """(number, name, spec, state, cursor) of each split of a kind."""

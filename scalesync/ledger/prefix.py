@@ -8,11 +8,13 @@ from collections.abc import Callable, Sequence
 
 from scalesync.ledger.jobs import JobStore
 from scalesync.ledger.states import CHANGED
-from scalesync.model import Mark
+from scalesync.model import Mark, RecordState
 
 # Rows with these states want nothing from a line that reads as it did; a conflict over a changed record does.
 _QUIET = "state IN ('created', 'adopted', 'failed') OR (state='conflict' AND coalesce(reason, '')<>?)"
-_STILL = "('duplicate', 'clash', 'invalid')"
+_REPEATS = "('duplicate', 'clash')"
+# A repeat whose content was not kept, as older ledgers have it, is compared anew.
+_STILL = f"state='invalid' OR (state IN {_REPEATS} AND content IS NOT NULL)"
 
 
 class PrefixStore:
@@ -46,9 +48,33 @@ class PrefixStore:
                 (self._target, job, number, CHANGED),
             ).fetchone()
             other = db.execute(
-                f"SELECT min(line) FROM other_records WHERE job=? AND source=? AND state NOT IN {_STILL}", (job, number)
+                f"SELECT min(line) FROM other_records WHERE job=? AND source=? AND NOT ({_STILL})", (job, number)
             ).fetchone()
             return min((line for (line,) in (row, other) if line is not None), default=None)
+
+        found: int | None = await self._store.read(work)
+        return found
+
+    async def first_alone(
+        self, number: int, repeats: Callable[[RecordState, str, bytes, bytes | None], bool]
+    ) -> int | None:
+        """The first line of a source that was a repeat and is none any more; None when all of them still are.
+
+        repeats(state, unique_id, content, first), asked in the ledger's thread: whether a duplicate or a clash still is
+        one. first: content of the record above it in the same source, None where that stands in another source.
+        """
+        query = (
+            "SELECT o.line, o.state, o.unique_id, o.content, r.content FROM other_records o"
+            " LEFT JOIN rows r ON r.target=? AND r.unique_id=o.unique_id AND r.job=o.job AND r.source=o.source"
+            " AND r.line<o.line AND r.gone IS NULL"
+            f" WHERE o.job=? AND o.source=? AND o.state IN {_REPEATS} AND o.content IS NOT NULL ORDER BY o.line"
+        )
+
+        def work(db: sqlite3.Connection) -> int | None:
+            for line, state, *repeat in db.execute(query, (self._target, self._store.number, number)):
+                if not repeats(RecordState(state), *repeat):
+                    return int(line)
+            return None
 
         found: int | None = await self._store.read(work)
         return found

@@ -81,11 +81,6 @@ def _job(db: sqlite3.Connection, row: tuple[Any, ...]) -> JobRow:
     )
 
 
-def sources_read(db: sqlite3.Connection, job: int) -> list[tuple[str, str]]:
-    """(name, spec) of the sources of a job that were read to their end."""
-    return db.execute("SELECT name, spec FROM splits WHERE job=? AND kind='source' AND state='read'", (job,)).fetchall()
-
-
 def _window_counts(windows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     return {name: sum(window.get(name, 0) for window in windows) for name in ("tasks", "files", "bytes")}
 

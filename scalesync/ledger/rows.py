@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -43,11 +43,12 @@ class Rival:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a run writes: the ids of its target, job and run."""
+    """Where a run writes: the ids of its target, job and run. reads: the splits that it reads, None for all of them."""
 
     target: int
     job: int
     run: int
+    reads: Set[int] | None = None
 
 
 def load(db: sqlite3.Connection, target: int, job: int, keys: Sequence[str]) -> dict[str, Known]:
@@ -108,6 +109,8 @@ def admit(
             moves.append((record, move))
         elif before.home and before.place != (record.source, record.line):
             moved.append(record)
+        if before.home and (left := _left_behind(place, before, record)) is not None:
+            asides.append(left)
         if move.rival:
             rivals[record.key] = Rival((record.source, record.line), moved=move.verb is Verb.SEND)
         if move.aside is not None:
@@ -127,6 +130,15 @@ def admit(
         )
     write_asides(db, place, asides)
     return admissions
+
+
+def _left_behind(place: Place, before: Known, record: Outgoing) -> Aside | None:
+    """The same record in a source that this run does not read: the row goes with the record that is met, it stays."""
+    if place.reads is None or before.place[0] in place.reads or before.gone is not None:
+        return None
+    if before.content != record.content:
+        return None  # an older form of the record, which the one named later takes the place of
+    return Aside(*before.place, RecordState.DUPLICATE, record.key, content=before.content)
 
 
 def _new(now_ms: int) -> Admission:

@@ -7,13 +7,13 @@ import os
 import socket
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from scalesync.errors import JobRunning, LeaseLost, NameBound
-from scalesync.ledger import paces, report, rows, tallies
+from scalesync.ledger import binding, paces, report, rows, splits, tallies
 from scalesync.ledger.checks import CheckStore
 from scalesync.ledger.connection import open_ledger
 from scalesync.ledger.jobs import JobStore
@@ -75,10 +75,13 @@ class SqliteLedger:
 
         await self._writer.read(work)
 
-    async def sources_read(self, job: StoredJob) -> Mapping[str, Mapping[str, Any]]:
-        """The facts of each source that was read to its end, by split name."""
-        found = await self._writer.read(lambda db: report.sources_read(db, job.id))
-        return {name: json.loads(spec) for name, spec in found}
+    async def source_splits(self, job: StoredJob) -> Sequence[splits.SourceSplit]:
+        """Every source that the job has met."""
+        return await self._writer.read(lambda db: splits.load(db, job.id))
+
+    async def jobs_of(self, target: Target, command: str) -> list[StoredJob]:
+        """Every job of a target that does this, oldest first."""
+        return await self._writer.read(lambda db: _jobs_of(db, target, command))
 
     async def find_job(self, target: Target, name: str) -> StoredJob | None:
         """The job of that name and target, if there is one."""
@@ -124,9 +127,9 @@ class SqliteLedger:
 
         return look
 
-    async def homes(self, job: StoredJob | None) -> Mapping[tallies.Standing, int]:
-        """The rows of a job by how they count."""
-        return {} if job is None else await self._writer.read(lambda db: tallies.count_homes(db, job.id))
+    async def homes(self, job: StoredJob, sources: Collection[int] | None = None) -> Mapping[tallies.Standing, int]:
+        """The rows of a job by how they count, all of them or those of some sources."""
+        return await self._writer.read(lambda db: tallies.count_homes(db, job.id, sources))
 
     async def open_job(self, spec: JobSpec, *, beside: bool = False) -> JobStore:
         """Bind the name at first use, take the lease, begin a run.
@@ -190,15 +193,27 @@ def describe_owner(owner: str) -> str:
     return f"process {who['pid']} on {who['host']}"
 
 
+_STORED = (
+    "SELECT j.id, j.name, j.command, j.identity, j.settings, j.complete FROM jobs j JOIN targets t ON t.id=j.target"
+    " WHERE t.base_url=? AND t.mode=? AND t.account=?"
+)
+
+
 def _find_job(db: sqlite3.Connection, target: Target, name: str) -> StoredJob | None:
-    row = db.execute(
-        "SELECT j.id, j.command, j.identity, j.settings, j.complete FROM jobs j JOIN targets t ON t.id=j.target"
-        " WHERE t.base_url=? AND t.mode=? AND t.account=? AND j.name=?",
-        (target.base_url, target.mode.value, target.account, name),
-    ).fetchone()
-    if row is None:
-        return None
-    return StoredJob(row[0], name, row[1], target, json.loads(row[2]), json.loads(row[3]), bool(row[4]))
+    key = (target.base_url, target.mode.value, target.account)
+    row = db.execute(f"{_STORED} AND j.name=?", (*key, name)).fetchone()
+    return None if row is None else _stored(row, target)
+
+
+def _jobs_of(db: sqlite3.Connection, target: Target, command: str) -> list[StoredJob]:
+    key = (target.base_url, target.mode.value, target.account)
+    found = db.execute(f"{_STORED} AND j.command=? ORDER BY j.id", (*key, command)).fetchall()
+    return [_stored(row, target) for row in found]
+
+
+def _stored(row: tuple[Any, ...], target: Target) -> StoredJob:
+    number, name, command, identity, settings, complete = row
+    return StoredJob(number, name, command, target, json.loads(identity), json.loads(settings), bool(complete))
 
 
 def _known_target(db: sqlite3.Connection, target: Target) -> int | None:
@@ -235,8 +250,9 @@ def _begin(db: sqlite3.Connection, spec: JobSpec, owner: str, *, beside: bool) -
         epoch, complete, settings = 0, 0, None
     else:
         job, command, bound, holder, until, epoch, complete, settings = row
-        if (command, bound) != (spec.command, identity):
-            raise NameBound(_bound_sentence(spec, command, bound, identity))
+        held = json.loads(bound)
+        if not binding.same(command, held, spec.command, spec.identity):
+            raise NameBound(binding.sentence(spec.name, command, held, spec.command, spec.identity))
         if holder and owner_alive(holder) and (until or 0) > now_ms():
             raise JobRunning(
                 f"job {spec.name} is already running ({describe_owner(holder)}); wait for it or stop it,"
@@ -256,10 +272,3 @@ def _begin(db: sqlite3.Connection, spec: JobSpec, owner: str, *, beside: bool) -
     ).lastrowid
     assert run is not None
     return job, run, epoch, target, bool(complete)
-
-
-def _bound_sentence(spec: JobSpec, command: str, bound: str, identity: str) -> str:
-    return (
-        f"the job name {spec.name} is already bound to {command} {bound}, not to {spec.command} {identity};"
-        " choose another --job name"
-    )

@@ -49,10 +49,10 @@ class Standing:
         return cls(*(None if one is None else COUNTED[one] for one in told))
 
 
-def count_homes(db: sqlite3.Connection, job: int) -> Counter[Standing]:
-    """The job's own rows by how they count."""
+def count_homes(db: sqlite3.Connection, job: int, sources: Collection[int] | None = None) -> Counter[Standing]:
+    """The job's own rows by how they count. sources: the splits whose rows are meant, None for all of the job."""
     counts: Counter[Standing] = Counter()
-    of_job = "WHERE target=(SELECT target FROM jobs WHERE id=?) AND job=?"
+    of_job = "WHERE target=(SELECT target FROM jobs WHERE id=?) AND job=?" + _among(sources)
     for state, reason, was, gone, number in db.execute(
         f"SELECT state, CASE reason WHEN '{CHANGED}' THEN reason END,"
         f" CASE state WHEN 'conflict' THEN json_extract(detail, '$.was') END, gone, count(*) FROM rows {of_job}"
@@ -103,6 +103,29 @@ def reopen(db: sqlite3.Connection, target: int, job: int, wanted: Callable[[str,
     return len(keys)
 
 
+def _among(sources: Collection[int] | None) -> str:
+    return "" if sources is None else f" AND source IN ({','.join(map(str, sources))})"
+
+
+def _go_to_copies(
+    db: sqlite3.Connection, target: int, job: int, is_present: Callable[[str], bool], sources: Collection[int]
+) -> None:
+    """Rows whose record is gone from these sources, and stands in another one of the job, go there."""
+    numbers = ",".join(map(str, sources))
+    copies = db.execute(
+        "SELECT o.source, o.line, o.unique_id FROM other_records o JOIN rows r ON r.target=? AND"
+        f" r.unique_id=o.unique_id AND r.job=o.job AND r.source IN ({numbers}) AND r.content=o.content"
+        f" WHERE o.job=? AND o.state='duplicate' AND o.source NOT IN ({numbers})",
+        (target, job),
+    )
+    moves = {key: (source, line) for source, line, key in copies if not is_present(key)}
+    for key, (source, line) in moves.items():
+        db.execute(
+            "UPDATE rows SET source=?, line=?, gone=NULL WHERE target=? AND unique_id=?", (source, line, target, key)
+        )
+        db.execute("DELETE FROM other_records WHERE job=? AND source=? AND line=?", (job, source, line))
+
+
 def mark_gone(
     db: sqlite3.Connection, job: int, present: int, is_present: Callable[[str], bool], sources: Collection[int] | None
 ) -> int:
@@ -111,7 +134,9 @@ def mark_gone(
     present: home rows that were met. sources: the splits whose rows are meant, None for all of the job.
     """
     (target,) = db.execute("SELECT target FROM jobs WHERE id=?", (job,)).fetchone()
-    whose = "target=? AND job=?" + ("" if sources is None else f" AND source IN ({','.join(map(str, sources))})")
+    if sources is not None:
+        _go_to_copies(db, target, job, is_present, sources)
+    whose = f"target=? AND job=?{_among(sources)}"
     total, flagged = db.execute(f"SELECT count(*), count(gone) FROM rows WHERE {whose}", (target, job)).fetchone()
     if total != present or flagged:
         gone, back = [], []

@@ -6,6 +6,7 @@ import glob
 import importlib
 import re
 from collections.abc import Iterator, Sequence
+from hashlib import blake2b
 from typing import Any, BinaryIO, cast
 
 from scalesync.errors import ConfigError, SourceError
@@ -14,6 +15,7 @@ from scalesync.records.manifest import NAME as MANIFEST
 from scalesync.records.names import is_hidden, is_of_the_system
 from scalesync.records.passed import PassedOver, Reason
 from scalesync.records.written import LEVELS, REASONS_END, ExportFolder, is_report_line
+from scalesync.signatures import strip_signatures
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _WEB = ("http", "https")
@@ -29,6 +31,16 @@ def is_url(spec: str) -> bool:
 def public_name(spec: str) -> str:
     """A source as it may be shown: a URL without credentials, query and fragment; in a path they are plain letters."""
     return re.split(r"[?#]", without_credentials(spec), maxsplit=1)[0] if is_url(spec) else spec
+
+
+def address(url: str) -> str:
+    """What a URL is: its public name, and a digest of its query where that holds more than a signature.
+
+    A query may hold what nobody should read, and it may be all in which two sources differ.
+    """
+    query = strip_signatures(without_credentials(url)).partition("?")[2].partition("#")[0]
+    digest = f"?{blake2b(query.encode('utf-8', 'surrogateescape'), digest_size=5).hexdigest()}" if query else ""
+    return f"{public_name(url)}{digest}"
 
 
 def without_credentials(spec: str) -> str:

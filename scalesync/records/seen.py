@@ -67,6 +67,19 @@ class SeenTable:
                 slot = 0
         return False
 
+    def look(self, key: str, content: bytes) -> Sight:
+        """What `add` would say of a key; remembers nothing."""
+        mark = _key_mark(key)
+        shard = mark % SHARDS
+        keys = self._keys[shard]
+        size = len(keys)
+        slot = (mark >> 8) % size
+        while found := keys[slot]:
+            if found == mark:
+                return Sight.SAME if self._contents[shard][slot] == _content_mark(content) else Sight.OTHER
+            slot = (slot + 1) % size
+        return Sight.NEW
+
     def add(self, key: str, content: bytes) -> Sight:
         """Remember a key; a key met before keeps its first content. content: a hash, any length."""
         mark = (hash(key) & _KEY_MASK) or 1  # as `_key_mark`; a call costs as much as the rest

@@ -23,7 +23,7 @@ from scalesync.records.names import readable
 from scalesync.records.passed import PassedOver, Reason
 from scalesync.records.prefix import Fingerprint
 from scalesync.records.readers import Open, Read, ReadOptions, Seek, object_in, reader_for
-from scalesync.records.remote import expand_url, is_url, open_url, public_name
+from scalesync.records.remote import address, expand_url, is_url, open_url, public_name
 from scalesync.records.written import OwnFiles
 
 STDIN = "-"
@@ -107,7 +107,7 @@ def _open_one(spec: str, options: ReadOptions, stdin: BinaryIO | None, passed: P
             name = public_name(url)
             if passed.meets(re.sub("/+", "/", url), name):
                 continue
-            facts: JsonObject = {"path": name, "size": None, "mtime_ns": None}
+            facts: JsonObject = {"path": address(url), "size": None, "mtime_ns": None}
             reader = reader_for(partial(open_url, url), name, options, None)
             yield SourceFile(name, reader.read, facts, notes=reader.notes)
         return

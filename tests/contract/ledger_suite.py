@@ -279,12 +279,16 @@ class LedgerContract:
         assert some(await here.counts()) == {"created": 1}
 
     async def test_a_name_is_bound_at_its_first_use(self, ledgers: Ledgers):
-        await finish(await ledgers.open_job(spec(sources=["first"])))
+        await finish(await ledgers.open_job(spec(sources=["first"], batch="one")))
         with pytest.raises(NameBound) as refusal:
-            await ledgers.open_job(spec(sources=["second"]))
-        assert "first" in str(refusal.value)
-        assert "second" in str(refusal.value)
+            await ledgers.open_job(spec(sources=["first"], batch="two"))
+        assert "batch one" in str(refusal.value)
+        assert "batch two" in str(refusal.value)
+        await finish(await ledgers.open_job(spec(sources=["first"], batch="one")))
+
+    async def test_sources_are_no_part_of_what_a_name_is_bound_to(self, ledgers: Ledgers):
         await finish(await ledgers.open_job(spec(sources=["first"])))
+        await finish(await ledgers.open_job(spec(sources=["second"])))
 
     async def test_settings_are_no_part_of_what_a_name_is_bound_to(self, ledgers: Ledgers):
         await finish(await ledgers.open_job(spec()))

@@ -126,7 +126,7 @@ async def test_a_ledger_that_holds_the_job_is_refused(make_sandbox, bring, rebui
         await rebuild(sandbox, source, job="j")
     assert refusal.value.exit_code == 2
     with pytest.raises(NameBound):
-        await rebuild(sandbox, write_records(5, "other.jsonl"), job="j")
+        await rebuild(sandbox, source, job="j", batch="b")
     assert (sandbox.journal.count(), ask_ledger("SELECT count(*) FROM runs")) == (0, runs)
 
 

@@ -284,6 +284,42 @@ IMPORT_MUTANTS = (
         (f"{FLOWS}/test_import_again.py",),
     ),
     Mutant(
+        "a source that is there no more is no change",
+        "nothing is lost",
+        (
+            Edit(
+                "scalesync/flows/plan.py",
+                "    if vanished(splits, met, plan.named, bound):\n        return False\n",
+                "",
+            ),
+        ),
+        (f"{FLOWS}/test_import_sources.py",),
+    ),
+    Mutant(
+        "a duplicate is settled whatever became of its first record",
+        "nothing is lost",
+        (
+            Edit(
+                "scalesync/flows/beginnings.py",
+                "return sight is (Sight.SAME if state is RecordState.DUPLICATE else Sight.OTHER)",
+                "return True",
+            ),
+        ),
+        (f"{FLOWS}/test_import_sources.py",),
+    ),
+    Mutant(
+        "what another run named is gone when it is not named",
+        "nothing is lost",
+        (Edit("scalesync/flows/plan.py", "else under in named", "else True"),),
+        (f"{FLOWS}/test_import_sources.py",),
+    ),
+    Mutant(
+        "a record leaves no copy where it was named before",
+        "nothing is lost",
+        (Edit("scalesync/ledger/rows.py", "if before.content != record.content:", "if before.content:"),),
+        (f"{FLOWS}/test_import_sources.py",),
+    ),
+    Mutant(
         "a record that is gone and in doubt is told as superseded without a look",
         "nothing is lost",
         (Edit("scalesync/ledger/states.py", "Gone.GONE: RowState.SENDING", "Gone.GONE: None"),),

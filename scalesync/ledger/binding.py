@@ -1,0 +1,36 @@
+"""What a job's name is bound to at its first use: command, type, project and batch of an import; folder of an export.
+
+The sources of an import are no part of that: a named job may be given others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def same(command: str, identity: Mapping[str, Any], other: str, asked: Mapping[str, Any]) -> bool:
+    """Whether two jobs of one name may be one."""
+    return (command, _bound(identity)) == (other, _bound(asked))
+
+
+def _bound(identity: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in identity.items() if name not in {"sources", "seen_from"}}
+
+
+def sentence(name: str, command: str, identity: Mapping[str, Any], other: str, asked: Mapping[str, Any]) -> str:
+    """Why a name cannot be used."""
+    return (
+        f"job {name} is {described(command, identity)}, and not {described(other, asked)};"
+        " choose another --job name for this"
+    )
+
+
+def described(command: str, identity: Mapping[str, Any]) -> str:
+    """A job in words."""
+    article = "an" if command[0] in "aeiou" else "a"
+    if command != "import":
+        return f"{article} {command} into {identity.get('out')}"
+    project, batch = identity.get("project"), identity.get("batch")
+    into = f" into project {project}" if project else " without a project"
+    return f"{article} {command} of type {identity.get('type')}{into}{f' and batch {batch}' if batch else ''}"

@@ -93,9 +93,20 @@ def _refuse_binary(name: str, head: bytes, wanted: str | None) -> None:
     for magic, words in _KNOWN:
         if head.startswith(magic):
             raise SourceError(f"is {words}, not {_word(wanted)}", name)
+    if (order := _unmarked_utf16(head)) is not None:
+        raise SourceError(f"looks like UTF-16 without a mark; give --encoding {order}", name)
     odd = len(head.translate(None, _TEXT))
     if odd >= 16 and odd > len(head) * (0.3 if is_utf8(head) else 0.05):
         raise SourceError(f"holds binary data, not {_word(wanted)}", name)
+
+
+def _unmarked_utf16(head: bytes) -> str | None:
+    """The byte order of text in which every other byte is zero; None where that is not so."""
+    whole = head[: len(head) // 2 * 2]
+    for order, zeros, others in (("utf-16-le", whole[1::2], whole[::2]), ("utf-16-be", whole[::2], whole[1::2])):
+        if len(zeros) >= 8 and zeros.count(0) > 0.9 * len(zeros) and others.count(0) < 0.1 * len(others):
+            return order
+    return None
 
 
 def is_utf8(head: bytes) -> bool:

@@ -142,7 +142,9 @@ def _json(kind: str, opener: Open, name: str, options: ReadOptions, head: Head) 
             raise SourceError(trouble, name)
         parse = partial(read_wrapped, key=options.records)
         return Reader(partial(_read_text, opener, options.encoding, parse), notes=tuple(notes))
-    if lists := long_lists(head.data, head.complete) if kind == "json" or b"\n" not in text else []:
+    # Of a pipe only the first line may have come: whether it is the only one cannot be told.
+    alone = kind == "json" or (b"\n" not in text and (head.complete or b"\n" not in head.data))
+    if lists := long_lists(head.data, head.complete) if alone else []:
         named = ", ".join(f'"{one}"' for one in lists)
         notes.append(f"is one record, with a long list under {named}; --records {lists[0]} makes each element a record")
     if kind == "json":

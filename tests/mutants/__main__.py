@@ -23,11 +23,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.mutants.exports import EXPORT_MUTANTS
+from tests.mutants.formats import FORMAT_MUTANTS
 from tests.mutants.imports import IMPORT_MUTANTS
 from tests.mutants.model import Edit, Mutant
 from tests.mutants.waits import WAIT_MUTANTS
 
-MUTANTS = (*IMPORT_MUTANTS, *EXPORT_MUTANTS, *WAIT_MUTANTS)
+MUTANTS = (*IMPORT_MUTANTS, *EXPORT_MUTANTS, *FORMAT_MUTANTS, *WAIT_MUTANTS)
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ("scalesync", "tests", "benchmarks", "docs", "config", "pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE")
 LEFT_OUT = shutil.ignore_patterns("__pycache__", ".*", "build")

@@ -72,6 +72,14 @@ def test_rows_longer_than_the_first_look_are_looked_at_further(tmp_path: Path, s
     assert cells(opened(tmp_path, packed, "t.csv.gz")) == rows
 
 
+def test_a_look_that_holds_the_header_alone_does_not_decide(tmp_path: Path) -> None:
+    rows = [["id", "text, long"], *([str(n), "x" * 300_000] for n in range(3))]
+    source = opened(tmp_path, written(rows, ";", csv.QUOTE_MINIMAL))
+    assert cells(source) == rows
+    assert source.notes == ()
+    assert recount_file(str(tmp_path / "t.csv"), ReadOptions()).records == 3
+
+
 CELL = st.text(
     st.characters(codec="utf-8", exclude_categories=["Cc", "Zl", "Zp"]) | st.sampled_from('\n\t",;|'), max_size=9
 )

@@ -245,6 +245,28 @@ def test_another_encoding_is_told_at_once_and_the_option_is_named(tmp_path: Path
     assert values(opened(tmp_path, data.encode("cp1252"), name, encoding="cp1252")) == [{"a": "n\u00e4h"}]
 
 
+@pytest.mark.parametrize("order", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("name", ["t.csv", "t.jsonl", "t"])
+def test_utf16_without_a_mark_brings_the_option_that_reads_it(tmp_path: Path, order: str, name: str) -> None:
+    data = '{"a": "n\u00e4h, \u4e2d"}\n' if name == "t.jsonl" else "a,b\n1,n\u00e4h\n2,\u4e2d\n"
+    with pytest.raises(SourceError, match=f"looks like UTF-16 without a mark; give --encoding {order}"):
+        opened(tmp_path, data.encode(order), name)
+    found = values(opened(tmp_path, data.encode(order), name, encoding=order))
+    assert found[0] == ({"a": "n\u00e4h, \u4e2d"} if name == "t.jsonl" else {"a": "1", "b": "n\u00e4h"})
+
+
+def test_a_pipe_whose_first_line_holds_a_long_list_brings_no_hint() -> None:
+    line = json.dumps({"l": [{"a": 1}] * 20}).encode() + b"\n"
+
+    class Pipe(io.BytesIO):
+        def read1(self, size: int | None = -1) -> bytes:
+            return self.readline()
+
+    (source,) = open_sources(["-"], ReadOptions(), stdin=Pipe(line * 3))
+    assert source.notes == ()
+    assert len(items(source)) == 3
+
+
 def test_a_character_that_the_head_cuts_is_no_other_encoding(tmp_path: Path) -> None:
     data = ('{"a":"' + "x" * (256 * 1024 - 7) + "\u00e4" * 10 + '"}\n').encode()
     assert opened(tmp_path, data).notes == ()

@@ -1,0 +1,157 @@
+"""Mutants of the readers of tables, Parquet, gzip and zstd."""
+
+from __future__ import annotations
+
+from tests.mutants.model import Edit, Mutant
+
+FIRST_BYTE = "nothing is lost from the first byte on"
+UNIT = "tests/unit"
+TABLES = (f"{UNIT}/test_records_dialect.py", f"{UNIT}/test_records_tables.py", f"{UNIT}/test_records_readers.py")
+PARQUET = (f"{UNIT}/test_records_arrow.py", f"{UNIT}/test_records_parquet.py")
+PACKED = (f"{UNIT}/test_records_readers.py", f"{UNIT}/test_records_sources.py")
+
+
+def _mutant(name: str, file: str, old: str, new: str, first: tuple[str, ...]) -> Mutant:
+    return Mutant(name, FIRST_BYTE, (Edit(f"scalesync/records/{file}", old, new),), first)
+
+
+FORMAT_MUTANTS = (
+    # tables
+    _mutant(
+        "a row that the look cuts counts as broken",
+        "dialect.py",
+        'if "unexpected end" not in str(error) or sample.complete:',
+        "if True:",
+        TABLES,
+    ),
+    _mutant(
+        "a table of long rows is judged by its first look",
+        "dialect.py",
+        "if sample.complete or guessed.rows >= WANTED_ROWS or size >= LONGEST_LOOK:",
+        "if True:",
+        TABLES,
+    ),
+    _mutant(
+        "lone quotes join rows",
+        "dialect.py",
+        "    if not found.broken and not found.spans:\n",
+        "    if not found.broken:\n",
+        TABLES,
+    ),
+    _mutant(
+        "a column beside the name before its dot nests",
+        "tables.py",
+        "if all(parts) and not any(before in columns for before in outer) else (name,)",
+        "if all(parts) else (name,)",
+        TABLES,
+    ),
+    _mutant(
+        "a quote that is never closed takes the lines after it along",
+        "tables.py",
+        "            feed.take_back()\n",
+        "",
+        TABLES,
+    ),
+    _mutant(
+        "skipped lines are read as the header",
+        "dialect.py",
+        "    base = Dialect(newline=newline, skip_lines=skip)\n",
+        "    base = Dialect(newline=newline)\n",
+        TABLES,
+    ),
+    # Parquet
+    _mutant(
+        "INT96 is read as nanoseconds alone",
+        "arrowvalues.py",
+        'if seconds is not None and self._pa.types.is_timestamp(seconds.type) and seconds.type.unit == "s":',
+        "if False:",
+        PARQUET,
+    ),
+    _mutant(
+        "INT96 inside structs is read as nanoseconds alone",
+        "arrowvalues.py",
+        "others = [None] * len(names) if seconds is None else seconds.flatten()",
+        "others = [None] * len(names)",
+        PARQUET,
+    ),
+    _mutant(
+        "nanoseconds inside lists are cut",
+        "arrowvalues.py",
+        "    if not rest:\n        return local.isoformat()\n",
+        "    if rest is not None:\n        return local.isoformat()\n",
+        PARQUET,
+    ),
+    _mutant(
+        "a slice of a list is read from the beginning of its values",
+        "arrowvalues.py",
+        "    first = min(bounds[0], default=0)\n    return values.slice(first,",
+        "    first = 0\n    return values.slice(first,",
+        PARQUET,
+    ),
+    _mutant(
+        "an index with a name is taken for row numbers",
+        "parquet.py",
+        "if isinstance(name, str) and named.get(name) is None]",
+        "if isinstance(name, str)]",
+        PARQUET,
+    ),
+    _mutant(
+        "a row group behind a damaged one is left out",
+        "parquet.py",
+        "            done += file.metadata.row_group(group).num_rows\n",
+        "            done += file.metadata.row_group(group).num_rows\n            if isinstance(item, BadRecord):\n"
+        "                break\n",
+        PARQUET,
+    ),
+    # gzip
+    _mutant(
+        "members of a .gz behind the first are dropped",
+        "bytestream.py",
+        "engine = zlib.decompressobj(31) if data[:1] == GZIP[:1] else engine",
+        "data = b''",
+        PACKED,
+    ),
+    _mutant(
+        "a .gz that ends too early is whole",
+        "bytestream.py",
+        '            self.damage = "the gzip data ends too early (file cut off?)"\n',
+        "            pass\n",
+        PACKED,
+    ),
+    _mutant(
+        "what a damaged .gz still gives is dropped",
+        "bytestream.py",
+        "                    yield _salvage(backup, data)\n",
+        "",
+        PACKED,
+    ),
+    # zstd
+    _mutant(
+        "frames of a .zst behind the first are dropped",
+        "bytestream.py",
+        "                    data = engine.unused_data\n",
+        "                    data = b''\n",
+        PACKED,
+    ),
+    _mutant(
+        "a .zst that ends too early is whole",
+        "bytestream.py",
+        '            self.damage = "the zstd data ends too early (file cut off?)"\n',
+        "            pass\n",
+        PACKED,
+    ),
+    _mutant(
+        "long windows are damage",
+        "zstdframe.py",
+        "WINDOW_LOG_MAX = 31 ",
+        "WINDOW_LOG_MAX = 27 ",
+        PACKED,
+    ),
+    _mutant(
+        "a frame that needs a dictionary is damage",
+        "bytestream.py",
+        "    if frame.dictionary:\n",
+        "    if False:\n",
+        PACKED,
+    ),
+)

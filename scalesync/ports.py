@@ -182,5 +182,7 @@ class JobLedger(Protocol):
     ) -> int:
         """Flag rows of this job whose record no longer stands in the source; returns how many."""
 
-    async def finish(self, *, complete: bool, exit_code: int, figures: Mapping[str, Any]) -> None:
-        """End the run and give the lease back."""
+    async def finish(
+        self, *, complete: bool, exit_code: int, figures: Mapping[str, Any], message: str | None = None
+    ) -> None:
+        """End the run and give the lease back. message: the sentence that it ends with; None for work beside it."""

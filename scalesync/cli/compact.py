@@ -10,6 +10,7 @@ import click
 
 from scalesync.cli.common import Invocation, SyncCommand, run_async
 from scalesync.cli.output import facts, say, say_json, size
+from scalesync.cli.results import tell_outcome
 from scalesync.words import count
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ def _show(summary: CompactSummary, to: Path, invocation: Invocation) -> None:
         left_out = {"exit_code"} if summary.message else {"exit_code", "message"}
         fields = {name: value for name, value in asdict(summary).items() if name not in left_out}
         say_json({"from" if name == "source" else name: value for name, value in fields.items()})
+        if summary.exit_code:
+            tell_outcome(summary.message, invocation)
         return
     rows: dict[str, str | int] = {"job": summary.job, "from": summary.source}
     if summary.as_of is not None:

@@ -10,6 +10,7 @@ import click
 
 from scalesync.cli.common import Invocation, SyncCommand, run_async
 from scalesync.cli.output import facts, say, say_json
+from scalesync.cli.results import tell_outcome
 
 if TYPE_CHECKING:
     from scalesync.flows.demo import DemoReport
@@ -44,6 +45,8 @@ def demo_command(invocation: Invocation, /, folder: Path | None, records: int | 
     if invocation.common.json:
         fields = {name: value for name, value in asdict(report).items() if name != "exit_code"}
         say_json({name: value for name, value in fields.items() if name != "message" or value})
+        if report.exit_code:
+            tell_outcome(report.message, invocation)
     else:
         _show(report)
     return report.exit_code

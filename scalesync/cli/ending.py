@@ -8,17 +8,17 @@ from collections.abc import Iterator
 import click
 
 from scalesync.cli.common import Invocation
-from scalesync.cli.output import output_is_broken, say_json, tell
+from scalesync.cli.output import output_is_broken, paint, say_json, tell
 from scalesync.errors import ScalesyncError, StopRun
 
 INTERRUPTED = "stopped; run the same command again"
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
-def report(error: BaseException, invocation: Invocation, *, as_json: bool) -> int:
+def report(error: BaseException, invocation: Invocation, *, as_json: bool, quiet: bool = False) -> int:
     """Print what happened and return the exit code.
 
-    With as_json the same goes to standard output as {"error", "exit_code"}.
+    With as_json the same goes to standard output as {"error", "exit_code"}, and with quiet as well only there.
     """
     cause = main_cause(error)
     if isinstance(cause, click.exceptions.NoArgsIsHelpError):
@@ -32,7 +32,8 @@ def report(error: BaseException, invocation: Invocation, *, as_json: bool) -> in
         import traceback
 
         tell(invocation.mask("".join(traceback.format_exception(error)).rstrip()))
-    tell(f"scalesync: {sentence}")
+    if not (quiet and as_json):
+        tell(f"{paint('scalesync:', 'red')} {sentence}")
     if as_json:
         try:
             say_json({"error": sentence, "exit_code": code})
@@ -57,9 +58,9 @@ def describe(error: BaseException) -> tuple[str, int]:
     if isinstance(error, UnicodeEncodeError):
         return "a name or option holds bytes that are not valid UTF-8; correct it and run the command again", 2
     if isinstance(error, MemoryError):
-        return "out of memory; the same command carries on with what is done", 3
+        return "out of memory; run the same command again; it resumes", 3
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return f"{text} - this is a bug, run again with -v -v for the traceback", 1
+    return f"{text} - this is a bug in scalesync; run again with -v -v for the traceback", 1
 
 
 def main_cause(error: BaseException) -> BaseException:
@@ -84,4 +85,4 @@ def _describe_file(error: OSError) -> str:
     where = "" if error.filename is None else f"{error.filename}: "
     if error.errno in _FULL:
         return f"{where}no space left; make room, then run the same command again"
-    return f"{where}{error.strerror or error}; the same command carries on once that is mended"
+    return f"{where}{error.strerror or error}; fix that and run the same command again; it resumes"

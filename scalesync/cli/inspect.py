@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
 from scalesync.cli.common import Invocation, SyncCommand, run_async
-from scalesync.cli.output import facts, say, say_json
+from scalesync.cli.output import facts, paint, say, say_json, table
+from scalesync.cli.results import tell_outcome
 from scalesync.flows.options import FailureGroup, JobStatus
 from scalesync.words import count
 
 SHOWN_DIFFERENCES = 5
 SHOWN_WINDOWS = 12
+NOUNS = frozenset({"tasks", "files", "bytes", "conflicts", "duplicates"})
+STATES = {"running": "yellow", "finished": "green", "unfinished": "red"}
 ALWAYS = ("read", "tasks")  # counts that are told when they are 0, too
 
 
@@ -56,9 +60,36 @@ def status_command(invocation: Invocation, /, job: str | None, refresh: bool) ->
         return 0
     if not jobs:
         say("no jobs yet: scalesync import or scalesync export makes one")
-    for line in _blocks(_job_text(item, None if job else SHOWN_WINDOWS) for item in jobs):
-        say(invocation.mask(line))
+    elif job is not None or refresh:
+        for line in _blocks(_job_text(item, None if job else SHOWN_WINDOWS) for item in jobs):
+            say(invocation.mask(line))
+    else:
+        for line in _job_table(jobs):
+            say(invocation.mask(line))
     return 0
+
+
+def _job_table(jobs: Sequence[JobStatus]) -> list[str]:
+    """A line for each job, the one that ran last first; beneath those that stopped early, why."""
+    ordered = sorted(jobs, key=lambda item: item.started_at or "", reverse=True)
+    several = len({item.target for item in jobs}) > 1
+    rows = [
+        (
+            (item.started_at or "never")[:16].replace("T", " "),
+            item.state,
+            f"{urlsplit(item.target).netloc} {item.mode}" if several else item.mode,
+            item.job,
+            _counts(item),
+        )
+        for item in ordered
+    ]
+    head, *lines = table(("started (UTC)", "state", "target" if several else "mode", "job", "counts"), rows)
+    shown = [paint(head, "dim")]
+    for item, line in zip(ordered, lines, strict=True):
+        shown.append(line.replace(f"  {item.state}", f"  {paint(item.state, STATES[item.state])}", 1))
+        if item.state == "unfinished" and (why := _last(item)):
+            shown.append(f"  {why}")
+    return [*shown, paint("scalesync status --job NAME tells more of one", "dim")]
 
 
 def _window_lines(job: JobStatus, most: int | None) -> list[str]:
@@ -104,24 +135,31 @@ def failures_command(
     settings = invocation.settings(need_key=False)
 
     from scalesync.flows.failed import write_failures
-    from scalesync.flows.inspect import job_status, list_failures
+    from scalesync.flows.inspect import job_status, list_failures, stopped_jobs
 
     if job is not None:
         run_async(job_status, settings, job)  # tells a name that is unknown from one without failures
     groups = run_async(list_failures, settings, job, group, limit)
+    stops = run_async(stopped_jobs, settings, job)
     written = None if out is None else run_async(write_failures, settings, job, group, out)
     code = 0 if written is None else written.exit_code
     if invocation.common.json:
         value: dict[str, Any] = {"failures": [asdict(item) for item in groups]}
+        if stops:
+            value["stopped"] = [asdict(stop) for stop in stops]
         if written is not None:
             value |= {"out": str(out), "written": written.written, "left": [asdict(item) for item in written.left]}
         say_json(invocation.mask.deep(value))
+        if code and written is not None:
+            tell_outcome("; ".join(item.reason for item in written.left), invocation)
         return code
     if not groups:
         say("nothing failed" if group is None else f"nothing failed in group {group}")
     addresses = {(item.target, item.account) for item in groups}
     for line in _blocks(_failure_text(item, several=len(addresses) > 1) for item in groups):
         say(invocation.mask(line))
+    for stop in stops:
+        say(invocation.mask(f"{stop.job} ({stop.mode}) is not finished; its last run ended so: {stop.message}"))
     if written is not None:
         say(invocation.mask(f"wrote {count(written.written, 'line')} to {out}; the reasons lie beside it"))
         for item in written.left:
@@ -165,28 +203,37 @@ def _blocks(texts: Iterable[str]) -> Iterable[str]:
         yield f"\n{text}" if number else text
 
 
+def _counts(job: JobStatus) -> str:
+    counts = (_counted(name, number) for name, number in job.counts.items() if number or name in ALWAYS)
+    return ", ".join(counts) or "none yet"
+
+
+def _last(job: JobStatus) -> str:
+    """How the last run ended, and the sentence that it ended with."""
+    return ": ".join(part for part in (job.last or "", job.message) if part)
+
+
 def _job_text(job: JobStatus, windows: int | None) -> str:
-    counts = ", ".join(_counted(name, number) for name, number in job.counts.items() if number or name in ALWAYS)
     rows = {
         "target": f"{job.target} ({job.mode})",
-        "counts": counts or "none yet",
+        "counts": _counts(job),
         "started": job.started_at or "never",
         "ended": job.ended_at or "not yet",
         "running": job.running or "",
         "sources": ", ".join(job.sources),
-        "last": job.last or "",
+        "last": _last(job),
         "tasks": ", ".join(f"{number:,} {name}" for name, number in (job.tasks or {}).items()),
     }
     told = {name: value for name, value in rows.items() if value}
-    return f"{job.job}: {job.command}, {job.state}\n{facts(told, indent=2)}" + "".join(
+    return f"{job.job}: {job.command}, {paint(job.state, STATES[job.state])}\n{facts(told, indent=2)}" + "".join(
         f"\n  {line}" for line in _window_lines(job, windows)
     )
 
 
 def _counted(name: str, number: int) -> str:
-    """`2 tasks`, `1 file`: an export's counts are named in the plural."""
+    """`2 tasks`, `1 file`, `1 conflict`: counts that are nouns are named in the plural."""
     word, *rest = name.split(" ")
-    one = word.removesuffix("s") if number == 1 and word in {"tasks", "files", "bytes"} else word
+    one = word.removesuffix("s") if number == 1 and word in NOUNS else word
     return " ".join([f"{number:,}", one, *rest])
 
 

@@ -136,7 +136,8 @@ def run(args: Sequence[str]) -> int:
     try:
         return _dispatch(list(args), invocation)
     except (Exception, KeyboardInterrupt) as error:
-        return report(error, invocation, as_json="--json" in args)
+        quiet = "--quiet" in args or "-q" in args
+        return report(error, invocation, as_json="--json" in args, quiet=quiet)
 
 
 def _dispatch(args: list[str], invocation: Invocation) -> int:

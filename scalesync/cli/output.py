@@ -5,11 +5,18 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any
+
+from scalesync.times import now_iso
 
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code not in (9, 10)}
 Cell = str | int
+# Private characters around what is painted, for texts are made printable first: those of servers must not paint.
+_COLOURS = {"red": ("\ue001", "31"), "green": ("\ue002", "32"), "yellow": ("\ue003", "33"), "dim": ("\ue004", "2")}
+_PLAIN = "\ue000"
+_PRIVATE = {ord(mark): None for mark in (_PLAIN, *(mark for mark, _ in _COLOURS.values()))}
+_ANSI = {ord(_PLAIN): "\x1b[0m"} | {ord(mark): f"\x1b[{code}m" for mark, code in _COLOURS.values()}
 
 
 def printable(text: str) -> str:
@@ -17,17 +24,55 @@ def printable(text: str) -> str:
     return text.translate(_CONTROL)
 
 
+def paint(text: str, colour: str) -> str:
+    """The text in a colour, where it is printed to a terminal by `say` or `tell`."""
+    return f"{_COLOURS[colour][0]}{text.translate(_PRIVATE)}{_PLAIN}"
+
+
+def coloured(stream: IO[str] | None) -> bool:
+    """Whether colours may be printed there: on terminals, unless NO_COLOR is set (no-color.org) or they are dumb."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or (stream is not None and stream.isatty())
+
+
 def say(text: str) -> None:
     """A line for standard output. A reader that went away ends the printing, not the program."""
-    _write(sys.stdout, printable(text))
+    _write(sys.stdout, _painted(text, sys.stdout))
 
 
 def tell(text: str) -> None:
     """A line for standard error; a terminal that went away never stops a run."""
     try:
-        _write(sys.stderr, printable(text))
+        _write(sys.stderr, _stamped(_painted(text, sys.stderr)))
     except OSError:
         _silence(sys.stderr)
+
+
+def stamp(wanted: bool) -> None:
+    """Begin each line on standard error with the time from now on, where that is no terminal."""
+    _stamps.clear()
+    if wanted and sys.stderr is not None and not sys.stderr.isatty():
+        _stamps.append(now_iso)
+
+
+_stamps: list[Callable[[], str]] = []
+
+
+def _stamped(text: str) -> str:
+    return "\n".join(f"{clock()} {line}" for clock in _stamps for line in text.split("\n")) or text
+
+
+def _painted(text: str, stream: IO[str] | None) -> str:
+    return printable(text).translate(_ANSI if coloured(stream) else _PRIVATE)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of columns that begin under each other; the last one may be of any length."""
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in (head, *rows)
+    ]
 
 
 def say_json(value: Mapping[str, Any]) -> None:

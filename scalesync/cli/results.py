@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from scalesync.cli.common import Invocation
-from scalesync.cli.output import facts, say, say_json, size
+from scalesync.cli.output import facts, say, say_json, size, tell
 from scalesync.events import duration
 from scalesync.model import ExportSummary, ImportSummary
 from scalesync.words import count
@@ -35,9 +35,9 @@ def show_import(
 
     advice: in place of an import's. piped: it read standard input.
     """
+    told = list(import_advice(summary, invocation, piped=piped) if advice is None else advice)
     if invocation.common.json:
-        say_json(invocation.mask.deep(summary_json(summary)))
-        return summary.exit_code
+        return say_summary(summary, told, invocation)
     rows: dict[str, str | int] = {"job": summary.job, "target": f"{summary.target} ({summary.mode})"}
     rows["read"] = summary.read
     for name in ("created", "adopted", "conflicts", "failed", "invalid", "pending", "duplicates", "gone"):
@@ -47,7 +47,6 @@ def show_import(
     speed = f"{summary.requests:,} in {duration(summary.seconds)}"
     if summary.tasks_per_second:
         speed += f", {summary.tasks_per_second:,.0f} tasks/s, at most {summary.peak_in_flight} in flight"
-    told = import_advice(summary, invocation, piped=piped) if advice is None else advice
     _show(invocation, rows, _traffic(speed, summary), summary.message, told)
     return summary.exit_code
 
@@ -66,9 +65,9 @@ def show_export(
     more: further lines. advice: in place of an export's. listed: whether a manifest lists the files that are counted;
     that of an export is written at its end only.
     """
+    told = list(export_advice(summary) if advice is None else advice)
     if invocation.common.json:
-        say_json(invocation.mask.deep(summary_json(summary)))
-        return summary.exit_code
+        return say_summary(summary, told, invocation)
     rows: dict[str, str | int] = {"job": summary.job, "target": f"{summary.target} ({summary.mode})"}
     rows |= more or {}
     rows["tasks"] = summary.tasks
@@ -82,9 +81,22 @@ def show_export(
     if summary.watermark:
         rows["watermark"] = summary.watermark
     speed = f"{summary.requests:,} in {duration(summary.seconds)}"
-    told = export_advice(summary) if advice is None else advice
     _show(invocation, rows, _traffic(speed, summary), summary.message, told)
     return summary.exit_code
+
+
+def say_summary(summary: ImportSummary | ExportSummary, advice: Sequence[str], invocation: Invocation) -> int:
+    """Print the summary as JSON, and one sentence for people where not all is done; returns the exit code."""
+    say_json(invocation.mask.deep(summary_json(summary)))
+    if summary.exit_code:
+        tell_outcome("; ".join([*([summary.message] if summary.message else []), *advice]), invocation)
+    return summary.exit_code
+
+
+def tell_outcome(sentence: str, invocation: Invocation) -> None:
+    """With --json: say on standard error, too, that not all is done, unless --quiet."""
+    if invocation.common.json and not invocation.common.quiet:
+        tell(f"scalesync: {invocation.mask(sentence)}")
 
 
 def import_advice(
@@ -108,7 +120,7 @@ def rehearsal_advice(summary: ImportSummary) -> list[str]:
     """What to do after a dry run, one line each."""
     lines = []
     if kinds := findings(summary):
-        lines.append(f"{kinds}: mend the source, the template or the options, or they stay so")
+        lines.append(f"{kinds}: fix the source, the template or the options; until then they stay so")
     if summary.pending:
         lines.append(f"{count(summary.pending, 'record')} pending: the same command without --dry-run sends them")
     return lines

@@ -119,24 +119,32 @@ def _show(invocation: Invocation, summary: VerifySummary, repaired: Repaired | N
     code = summary.exit_code if repaired is None else repaired.exit_code
     if invocation.common.json:
         say_json(invocation.mask.deep(_as_json(summary, repaired)))
+        if code:
+            from scalesync.cli.results import tell_outcome
+
+            tell_outcome("; ".join(_in_words(summary, repaired, invocation)), invocation)
         return code
     rows: dict[str, str | int] = {"job": summary.job, "target": f"{summary.target} ({summary.mode})"}
     rows |= {"read": summary.read, "with task": summary.with_task, "listed": summary.listed}
     rows |= {"others": summary.others} if summary.others else {}
     rows |= summary.findings
-    lines = [facts(rows), *([summary.message] if summary.message else [])]
-    if summary.file is not None:
-        lines.append(f"{count(sum(summary.findings.values()), 'finding')}, each with its place, in {summary.file}")
-    else:
-        lines.append("source, ledger and server agree" if summary.read or not summary.checked else AGREE_WITHOUT_SOURCE)
-    lines += _advice(summary, invocation) if repaired is None else _outcome(repaired)
-    for line in lines:
+    for line in (facts(rows), *_in_words(summary, repaired, invocation)):
         say(invocation.mask(line))
     if repaired is not None and repaired.sent is not None:
         from scalesync.cli.results import show_import
 
         show_import(repaired.sent, invocation)
     return code
+
+
+def _in_words(summary: VerifySummary, repaired: Repaired | None, invocation: Invocation) -> list[str]:
+    """What was found and what can be done about it, one line each."""
+    lines = [summary.message] if summary.message else []
+    if summary.file is not None:
+        lines.append(f"{count(sum(summary.findings.values()), 'finding')}, each with its place, in {summary.file}")
+    else:
+        lines.append("source, ledger and server agree" if summary.read or not summary.checked else AGREE_WITHOUT_SOURCE)
+    return lines + (_advice(summary, invocation) if repaired is None else _outcome(repaired))
 
 
 def _as_json(summary: VerifySummary, repaired: Repaired | None) -> dict[str, Any]:

@@ -149,7 +149,9 @@ class ExportRun:
             summary = await self._summary(0, *_stop_of(reason))
         complete = summary.exit_code in {0, 1} and self._stopped is None
         await remember(self._job, self._connection.pace)
-        await self._job.finish(complete=complete, exit_code=summary.exit_code, figures=_figures(summary))
+        await self._job.finish(
+            complete=complete, exit_code=summary.exit_code, figures=_figures(summary), message=summary.message
+        )
         if isinstance(self._stopped, ConfigError):
             raise self._stopped
         return summary

@@ -159,8 +159,8 @@ class ImportRun:
                     reason = self._dispatcher.stopped if self._finalizing.cancelled_caught else None
         except StopRun as stop:
             reason = stop
-        except BaseException:
-            await self._abandon()
+        except BaseException as error:
+            await self._abandon(error)
             raise
         with anyio.CancelScope(shield=True):
             await self._outbox.flush()
@@ -177,11 +177,13 @@ class ImportRun:
         invalid = self._reading.invalid_in
         return await endings.finalize(self._plan, self._job, self._batches, self._observer, invalid)
 
-    async def _abandon(self) -> None:
+    async def _abandon(self, error: BaseException) -> None:
         """Keep what is known and give the lease back, whatever the run is ended by."""
+        # What other errors say may hold anything, secrets too.
+        words = str(error) if isinstance(error, ScalesyncError) else f"ended by {type(error).__name__}"
         with anyio.CancelScope(shield=True), suppress(ScalesyncError):
             await self._outbox.flush()
-            await self._job.finish(complete=False, exit_code=1, figures={})
+            await self._job.finish(complete=False, exit_code=1, figures={}, message=words)
 
     async def _serve(self) -> ScalesyncError | None:
         """Run the engine until all is settled or something stops it; returns what stopped it."""
@@ -384,5 +386,7 @@ class ImportRun:
             "peak_in_flight": self._connection.gate.peak_in_flight,
         }
         await remember(self._job, self._connection.pace)
-        await self._job.finish(complete=ending.complete, exit_code=ending.exit_code, figures=figures)
+        await self._job.finish(
+            complete=ending.complete, exit_code=ending.exit_code, figures=figures, message=ending.message
+        )
         return endings.summary(self._job.name, settings, counts, figures, ending)

@@ -13,15 +13,15 @@ from scalesync.engine.guard import normalise_message
 from scalesync.errors import ConfigError
 from scalesync.events import Silent
 from scalesync.flows.endings import FINDINGS
-from scalesync.flows.options import FailureGroup, JobStatus
+from scalesync.flows.options import FailureGroup, JobStatus, StoppedJob
 from scalesync.ledger import report
 from scalesync.ledger.store import SqliteLedger, describe_owner, owner_alive
 from scalesync.model import Target
 
 
 def open_ledger(settings: Settings) -> SqliteLedger:
-    """The settings' ledger, which must be there already."""
-    return SqliteLedger.open(settings.ledger, note=Silent().note, create=False)
+    """The settings' ledger, to read; it must be there already."""
+    return SqliteLedger.open(settings.ledger, note=Silent().note, create=False, to_read=True)
 
 
 async def job_status(settings: Settings, job: str | None) -> list[JobStatus]:
@@ -54,17 +54,32 @@ def _status(row: report.JobRow) -> JobStatus:
         sources=row.sources,
         last=None if running else _last(row),
         windows=row.windows,
+        message="" if running else row.message,
     )
 
 
 def _last(row: report.JobRow) -> str | None:
     if row.ended_at is None:
-        return None if row.started_at is None else "the last run did not end in order"
+        return None if row.started_at is None else "the last run was killed or crashed"
     code = 1 if row.exit_code is None else row.exit_code
     if code == 0 and any(row.counts.get(name) for name in FINDINGS):
         code = 1  # a refresh or a check ends well whatever it finds out about the job
     words = {0: "done", 1: "done, with findings", 3: "stopped early"}
     return words.get(code, f"exit code {code}")
+
+
+async def stopped_jobs(settings: Settings, job: str | None) -> list[StoppedJob]:
+    """Jobs whose last run stopped before its end, the newest first."""
+    ledger = open_ledger(settings)
+    try:
+        stops = await ledger.stops(job)
+    finally:
+        ledger.close()
+    return [
+        StoppedJob(stop.job, at.base_url, at.mode.value, at.account, stop.exit_code, stop.message)
+        for stop in stops
+        for at in [stop.target]
+    ]
 
 
 async def only_job(ledger: SqliteLedger, target: Target, job: str | None) -> str:

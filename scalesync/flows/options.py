@@ -84,6 +84,7 @@ class JobStatus:
     """One job as the ledger knows it. state: "running", "finished", "unfinished".
 
     windows: of a backfill, earliest first: start, end, state, and figures of what was read.
+    message: the sentence that the last run ended with.
     """
 
     job: str
@@ -99,6 +100,19 @@ class JobStatus:
     last: str | None
     windows: tuple[Mapping[str, Any], ...] = ()
     tasks: Mapping[str, int] | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoppedJob:
+    """A job whose last run stopped before its end. message: the sentence that it ended with."""
+
+    job: str
+    target: str
+    mode: str
+    account: str
+    exit_code: int
+    message: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ async def _ledger(
         check_place(settings.ledger)
         yield spec.name, _nothing_known, Homes()
         return
-    ledger = SqliteLedger.open(settings.ledger, note=observer.note)
+    ledger = SqliteLedger.open(settings.ledger, note=observer.note, to_read=True)
     try:
         found, spec = await find_import(ledger, spec, plan.options)
         yield spec.name, ledger.lookup(settings.target, found), await _homes(ledger, found, plan)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from scalesync.errors import DiskFull, LedgerBusy, LedgerUnusable, ScalesyncError
+from scalesync.ledger.read_only import can_write, open_read_only
 from scalesync.ledger.schema import migrate
 from scalesync.ledger.sqlite_tools import Database
 
@@ -28,10 +29,16 @@ NETWORK_FILE_SYSTEMS = frozenset(
 
 
 def open_ledger(
-    path: Path, *, create: bool, note: Callable[[str], None], busy_timeout_s: float = BUSY_TIMEOUT_S
+    path: Path,
+    *,
+    create: bool,
+    note: Callable[[str], None],
+    busy_timeout_s: float = BUSY_TIMEOUT_S,
+    to_read: bool = False,
 ) -> sqlite3.Connection:
     """Connect, set the journal up and migrate.
 
+    to_read: the caller only reads, so a ledger that cannot be written will do.
     The connection is in autocommit mode (transactions are begun by hand) and may move to another thread.
     Raises LedgerUnusable (missing, not a ledger, read-only, newer), LedgerBusy, DiskFull.
     """
@@ -39,7 +46,9 @@ def open_ledger(
         raise LedgerUnusable(f"no ledger at {path}; name it with --ledger or run an import or export first")
     with ledger_errors(path):
         _create_private(path)
-        if not os.access(path, os.W_OK) or not os.access(path.absolute().parent, os.W_OK):
+        if not can_write(path):
+            if to_read:
+                return _open_to_read(path, busy_timeout_s)
             raise LedgerUnusable(f"the ledger {path} is read-only; make it and its folder writable or name another")
         connection = sqlite3.connect(path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False)
         try:
@@ -53,6 +62,16 @@ def open_ledger(
         except BaseException:
             connection.close()
             raise
+    return connection
+
+
+def _open_to_read(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
+    connection = open_read_only(path, busy_timeout_s)
+    try:
+        _migrate(connection, path)  # a copy; one that is up to date is only looked at
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

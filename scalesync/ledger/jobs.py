@@ -280,13 +280,19 @@ class JobStore:
         """Renew the lease by an empty group."""
         await self._writer.write(lambda db: None)
 
-    async def finish(self, *, complete: bool, exit_code: int, figures: Mapping[str, Any]) -> None:
-        """End the run, say whether the job is complete, give the lease back."""
+    async def finish(
+        self, *, complete: bool, exit_code: int, figures: Mapping[str, Any], message: str | None = None
+    ) -> None:
+        """End the run, say whether the job is complete, give the lease back.
+
+        message: the sentence that the run ends with, "" when there is nothing to say. None for work beside the job's
+        own, after which the sentence of the run before it still holds.
+        """
 
         def work(db: sqlite3.Connection) -> None:
             db.execute(
-                "UPDATE runs SET ended_at=?, exit_code=?, figures=? WHERE id=?",
-                (now_iso(), exit_code, json.dumps(dict(figures)), self._run),
+                "UPDATE runs SET ended_at=?, exit_code=?, figures=?, message=? WHERE id=?",
+                (now_iso(), exit_code, json.dumps(dict(figures)), message, self._run),
             )
             db.execute(
                 "UPDATE jobs SET complete=?, owner=NULL, lease_until_ms=NULL WHERE id=?",

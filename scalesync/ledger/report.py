@@ -16,7 +16,10 @@ from scalesync.model import Mode, Target
 
 @dataclass(frozen=True, slots=True)
 class JobRow:
-    """One job with the facts of its newest run. owner: the lease holder, None when nobody runs it."""
+    """One job with the facts of its newest run. owner: the lease holder, None when nobody runs it.
+
+    message: the sentence that the last run of the job's own work ended with.
+    """
 
     id: int
     name: str
@@ -33,6 +36,7 @@ class JobRow:
     exit_code: int | None
     sources: tuple[str, ...]
     windows: tuple[Mapping[str, Any], ...] = ()
+    message: str = ""
 
     @property
     def target(self) -> Target:
@@ -78,7 +82,42 @@ def _job(db: sqlite3.Connection, row: tuple[Any, ...]) -> JobRow:
         exit_code=run[2],
         sources=sources,
         windows=tuple(windows),
+        message=_message(db, number),
     )
+
+
+def _message(db: sqlite3.Connection, job: int) -> str:
+    """The sentence of the newest run; work beside the job's own has none and is passed over, a run that died is not."""
+    told = "SELECT message FROM runs WHERE job=? AND (message IS NOT NULL OR ended_at IS NULL) ORDER BY id DESC LIMIT 1"
+    return next((message or "" for (message,) in db.execute(told, (job,))), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A job whose last run stopped before its end, and the sentence that it ended with."""
+
+    job: str
+    target: Target
+    exit_code: int
+    message: str
+
+
+def stops(db: sqlite3.Connection, job: str | None) -> list[Stop]:
+    """Every job that is not complete and that nobody runs, with how its last run ended; newest first."""
+    found = db.execute(
+        "SELECT j.id, j.name, t.base_url, t.mode, t.account, r.exit_code"
+        " FROM jobs j JOIN targets t ON t.id = j.target"
+        " JOIN runs r ON r.id ="
+        "  (SELECT max(id) FROM runs WHERE job = j.id AND (message IS NOT NULL OR ended_at IS NULL))"
+        " WHERE j.complete = 0 AND j.owner IS NULL AND r.exit_code <> 0 AND (:job IS NULL OR j.name = :job)"
+        " ORDER BY r.id DESC",
+        {"job": job},
+    ).fetchall()
+    return [
+        Stop(name, Target(base_url, Mode(mode), account), code, message)
+        for number, name, base_url, mode, account, code in found
+        if (message := _message(db, number))
+    ]
 
 
 def _window_counts(windows: Sequence[Mapping[str, Any]]) -> dict[str, int]:

@@ -74,6 +74,12 @@ def m004_superseded(db: Database) -> None:
     db.execute(_JOB_RECORDS)
 
 
+@migrations()
+def m005_run_messages(db: Database) -> None:
+    """The sentence that a run ended with."""
+    db.execute("ALTER TABLE runs ADD COLUMN message TEXT")
+
+
 _PACES = """
 CREATE TABLE paces (
   target INTEGER NOT NULL REFERENCES targets(id),
@@ -243,15 +249,27 @@ def migrate(db: Database) -> None:
 
 
 def _pending(db: Database) -> bool:
+    return bool(_ours() - _applied(db))
+
+
+def is_current(db: Database) -> bool:
+    """Whether no migration is missing; nothing is written. Raises LedgerUnusable as `migrate` does."""
+    return not _pending(db)
+
+
+def _ours() -> set[str]:
+    return {step.__name__ for step in (m001_first, m002_paces, m003_other_contents, m004_superseded, m005_run_messages)}
+
+
+def _applied(db: Database) -> set[str]:
     # One look at the file: between two, another run may make the tables, and they would look like another program's.
     db.execute("BEGIN")
     applied = {migration.name for migration in migrations.applied(db)}
     tables = set(db.table_names()) - {migrations.migrations_table}
     db.execute("COMMIT")
-    ours = {step.__name__ for step in (m001_first, m002_paces, m003_other_contents, m004_superseded)}
-    if applied - ours:
-        newer = ", ".join(sorted(applied - ours))
+    if applied - _ours():
+        newer = ", ".join(sorted(applied - _ours()))
         raise LedgerUnusable(f"was written by a newer scalesync ({newer}); upgrade scalesync to use it")
     if not applied and tables:
         raise LedgerUnusable("is a database of another program; name another file with --ledger")
-    return bool(ours - applied)
+    return applied

@@ -52,9 +52,14 @@ class SqliteLedger:
         self._writer = Writer(connection, path)
 
     @classmethod
-    def open(cls, path: Path, *, note: Callable[[str], None], create: bool = True) -> SqliteLedger:
-        """Open or create the file. Raises LedgerUnusable, LedgerBusy or DiskFull with one sentence."""
-        return cls(open_ledger(path, create=create, note=note), path)
+    def open(
+        cls, path: Path, *, note: Callable[[str], None], create: bool = True, to_read: bool = False
+    ) -> SqliteLedger:
+        """Open or create the file. Raises LedgerUnusable, LedgerBusy or DiskFull with one sentence.
+
+        to_read: nothing will be written, so a ledger that cannot be written will do.
+        """
+        return cls(open_ledger(path, create=create, note=note, to_read=to_read), path)
 
     def close(self) -> None:
         """Finish what is queued and close the file."""
@@ -63,6 +68,10 @@ class SqliteLedger:
     async def jobs(self) -> list[report.JobRow]:
         """Every job with its counts and newest run, oldest first."""
         return await self._writer.read(report.jobs)
+
+    async def stops(self, job: str | None) -> list[report.Stop]:
+        """How the last run of each job ended that did not come to its end, newest first. job: None for every job."""
+        return await self._writer.read(lambda db: report.stops(db, job))
 
     async def visit_failures(
         self, visit: Callable[[report.Failure], None], *, job: str | None = None, number: int | None = None

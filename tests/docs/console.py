@@ -34,6 +34,7 @@ TASKS_BEFORE_INTERRUPT = 50
 
 # pattern, replacement
 RULES = (
+    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d\b"), "MINUTE"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"), "TIME"),
     (re.compile(r"\b\d\d:\d\d:\d\d\b"), "CLOCK"),
     (re.compile(r"\b[0-9a-f]{24}\b"), "TASK-ID"),

@@ -67,7 +67,7 @@ DEAD = ("canceled", "error")
 @click.option("--max-failures", type=CountOrPercent(), metavar="N|P%", help="stop when more records failed")
 @click.option("--max-invalid", type=click.IntRange(min=0), metavar="N", help="stop when more records are invalid")
 @click.option("--force", is_flag=True, help="--project and --batch win over what a record says")
-@click.option("--yes", is_flag=True, help="create more than 1,000 tasks with a live key without a terminal")
+@click.option("--yes", is_flag=True, help="create more than 1,000 tasks with a live key without a question")
 @click.option("--rescan", is_flag=True, help="read sources again although they look unchanged")
 @click.option(
     "--input-format",
@@ -101,10 +101,13 @@ def import_command(invocation: Invocation, /, **typed: Any) -> int:
     )
     settings = invocation.settings()
 
+    from functools import partial
+
+    from scalesync.cli.asking import asker
     from scalesync.cli.results import rehearsal_advice, show_import
     from scalesync.flows.ingest import run_import
 
     with invocation.display() as display:
-        summary = run_async(run_import, options, settings, display)
+        summary = run_async(partial(run_import, confirm=asker(invocation.mask)), options, settings, display)
     advice = rehearsal_advice(summary) if options.dry_run else None
     return show_import(summary, invocation, advice, piped="-" in options.sources)

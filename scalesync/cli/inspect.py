@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from scalesync.cli.asking import asker
 from scalesync.cli.common import Invocation, SyncCommand, run_async
 from scalesync.cli.output import facts, paint, say, say_json, table
 from scalesync.cli.results import tell_outcome
@@ -180,7 +181,7 @@ def failures_command(
 @click.option("--job", metavar="NAME", help="the job whose failed records are sent again")
 @click.option("--group", metavar="G", help="only this group, as `scalesync failures` lists it")
 @click.option("--errored", is_flag=True, help="the records of tasks that turned to error: free their ids, send again")
-@click.option("--yes", is_flag=True, help="send more than 1,000 records with a live key without a terminal")
+@click.option("--yes", is_flag=True, help="send more than 1,000 records with a live key without a question")
 @click.pass_obj
 def retry_command(invocation: Invocation, /, job: str | None, group: str | None, errored: bool, yes: bool) -> int:
     """Send failed records again, as they stand in their sources now, under the same unique_id.
@@ -193,7 +194,9 @@ def retry_command(invocation: Invocation, /, job: str | None, group: str | None,
     from scalesync.flows.retry import run_retry
 
     with invocation.display() as display:
-        summary = run_async(partial(run_retry, errored=errored, yes=yes), settings, job, group, display)
+        summary = run_async(
+            partial(run_retry, errored=errored, yes=yes, confirm=asker(invocation.mask)), settings, job, group, display
+        )
     return show_import(summary, invocation)
 
 

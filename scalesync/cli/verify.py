@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scalesync.cli.asking import asker
 from scalesync.cli.common import Invocation, SyncCommand, one_of, run_async
 from scalesync.cli.ingest import DEAD
 from scalesync.cli.output import facts, say, say_json, tell
@@ -107,12 +107,13 @@ def _confirmed(invocation: Invocation, planned: Mapping[str, int], *, yes: bool)
         tell(invocation.mask(f"to be repaired:\n{text}"))
     if yes:
         return True
-    if sys.stdin is None or not sys.stdin.isatty():
+    ask = asker(invocation.mask)
+    if ask is None:
         raise ConfigError("nothing was repaired: there is no terminal to ask at; add --yes")
     from scalesync.cli.signals import heed
 
     heed()
-    return click.confirm("repair this now?", default=False, err=True)
+    return ask("repair this now?")
 
 
 def _show(invocation: Invocation, summary: VerifySummary, repaired: Repaired | None) -> int:

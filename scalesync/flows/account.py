@@ -39,12 +39,28 @@ async def _check_project(connection: Connection, name: str, kind: str | None) ->
     platform = connection.platform
     project = await connection.call(partial(platform.project, name))
     if project is None:
-        names = [str(other.get("name")) for other in await _projects(connection)]
-        near = did_you_mean(name, names) or _shown("its projects are", names)
-        raise NoSuchProject(f"there is no project {name!r} in this account; correct --project{near}")
+        raise await no_such_project(connection, name)
     theirs = project.get("type")
     if kind and theirs not in {kind, None}:
         raise ConfigError(f"project {name!r} takes tasks of type {theirs}, not {kind}; correct --type or --project")
+
+
+async def no_such_project(connection: Connection, name: str) -> NoSuchProject:
+    """The error for a project that the account does not have, with the nearest name or those that there are."""
+    names = [str(other.get("name")) for other in await _projects(connection)]
+    near = did_you_mean(name, names) or _shown("its projects are", names)
+    return NoSuchProject(f"there is no project {name!r} in this account; correct --project{near}")
+
+
+async def note_unknown_type(connection: Connection, name: str, note: Callable[[str], None]) -> None:
+    """Say that neither the documentation nor a project of the account has a type: the server decides."""
+    documented = connection.platform.task_types
+    if name in documented:
+        return
+    kinds = {str(project["type"]) for project in await _projects(connection) if project.get("type")}
+    if name not in kinds:
+        near = did_you_mean(name, kinds | documented)
+        note(f"no project of this account and no documentation has a type {name!r}{near}; the platform may refuse it")
 
 
 async def _check_batch(connection: Connection, name: str, project: str | None) -> None:

@@ -31,11 +31,12 @@ from scalesync.flows.meter import Meter
 from scalesync.flows.named import REST, Named
 from scalesync.flows.options import ImportOptions
 from scalesync.flows.plan import ImportPlan, make_plan, nothing_left, vanished
-from scalesync.flows.preflight import check_target, guard_spending, note_changed_bodies
+from scalesync.flows.preflight import check_target, note_changed_bodies
 from scalesync.flows.prepare import Preparer, read_blocks
 from scalesync.flows.reading import Reading
 from scalesync.flows.rehearsal import rehearse
 from scalesync.flows.run import beat, guarded, remember, report, taking_signals
+from scalesync.flows.spending import Confirm, guard_spending
 from scalesync.flows.threads import in_daemon
 from scalesync.flows.vanished import settle_vanished
 from scalesync.flows.wiring import Connection, connect
@@ -59,6 +60,7 @@ async def run_import(
     limits: EngineLimits | None = None,
     stored: StoredJob | None = None,
     signals: bool = True,
+    confirm: Confirm | None = None,
 ) -> ImportSummary:
     """Import as asked.
 
@@ -96,9 +98,9 @@ async def run_import(
             note_changed_bodies(found, spec, {} if found is None else await ledger.counts(found), observer)
         memory = await ledger.paces(settings.target)
         async with connect(settings, observer, task_type=options.type, limits=limits, memory=memory) as connection:
-            await check_target(plan, connection)
+            await check_target(plan, connection, observer)
             if named is None:
-                await guard_spending(plan, ledger, spec, settings, observer)
+                await guard_spending(plan, ledger, settings, confirm)
             job = await ledger.open_job(spec)
             bound = frozenset() if found is None else sources_of(found, home)
             run = ImportRun(plan, connection, job, observer, limits, bound=bound, named=named)

@@ -3,38 +3,41 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 
-from scalesync.config import Settings
 from scalesync.errors import ConfigError, NoSuchProject, Refused
 from scalesync.events import Observer
+from scalesync.flows.account import no_such_project, note_unknown_type
 from scalesync.flows.plan import ImportPlan
-from scalesync.flows.prepare import Preparer, read_blocks
 from scalesync.flows.wiring import Connection
-from scalesync.ledger.store import SqliteLedger, StoredJob
-from scalesync.model import Mode
+from scalesync.ledger.store import StoredJob
 from scalesync.ports import JobSpec
 from scalesync.words import be, count
 
-FREE_NEW_TASKS = 1000
 _SHAPES = {"template": "the template", "sets": "--set"}  # what makes another body of the same content
 
 
-async def check_target(plan: ImportPlan, connection: Connection) -> None:
+async def check_target(plan: ImportPlan, connection: Connection, observer: Observer) -> None:
     """One or two calls: does the key work, does the project exist and take this type?
 
     Raises KeyRefused, ConfigError, or BudgetUsed when the platform cannot be reached.
     """
     try:
-        await _look(plan, connection)
+        await _look(plan, connection, observer)
     except Refused as error:
-        raise ConfigError(
-            f"the platform refused a first look ({error.status}): {error}; check the API address and the names"
-        ) from error
+        raise refused_first(error, connection) from error
 
 
-async def _look(plan: ImportPlan, connection: Connection) -> None:
+def refused_first(error: Refused, connection: Connection) -> ConfigError:
+    """What to say where the first request of a run is refused: the address or a name is wrong."""
+    address = connection.transport.base_url
+    way_out = "check the API address and the names"
+    if error.status == 404 and not address.endswith("/v1"):
+        way_out = f"the API address is the v1 root: did you mean {address}/v1?"
+    return ConfigError(f"the platform answered {error.status} to the first request: {error}; {way_out}")
+
+
+async def _look(plan: ImportPlan, connection: Connection, observer: Observer) -> None:
     platform, call = connection.platform, connection.call
     options = plan.options
     if options.project:
@@ -44,9 +47,10 @@ async def _look(plan: ImportPlan, connection: Connection) -> None:
         except NoSuchProject:
             # At a wrong address nothing is found: the list, which every account has, tells that from a wrong name.
             await call(lambda: platform.page({"limit": 1}, None))
-            raise
+            raise await no_such_project(connection, project) from None
     else:
         await call(lambda: platform.page({"limit": 1}, None))
+        await note_unknown_type(connection, options.type, observer.note)
     if options.batch and "{" not in options.batch:
         name = options.batch
         batch = await call(lambda: platform.batch(name))
@@ -68,44 +72,3 @@ def note_changed_bodies(found: StoredJob | None, spec: JobSpec, counts: Mapping[
             f" {'keeps' if made == 1 else 'keep'} the body of then, new records get the new one; cancel a task and run"
             " with --reclaim canceled to have it made again"
         )
-
-
-async def guard_spending(
-    plan: ImportPlan, ledger: SqliteLedger, spec: JobSpec, settings: Settings, observer: Observer
-) -> None:
-    """A live key and nobody at a terminal: more than 1,000 new tasks want --yes.
-
-    Reads the sources up to the 1,001st new record. Raises ConfigError; nothing was sent.
-    """
-    if settings.mode is not Mode.LIVE or plan.options.yes or sys.stderr.isatty():
-        return
-    if plan.options.max_new is not None and plan.options.max_new <= FREE_NEW_TASKS:
-        return
-    if "-" in plan.options.sources:
-        raise ConfigError("a live key, standard input and no terminal: add --yes, or --max-new 1000 at most")
-    peek = ledger.peeker(settings.target)
-    preparer = Preparer(plan.builder, None, plan.options.limit, look=peek)
-    new = 0
-    for number, source in enumerate(plan.sources, start=1):
-        async for block in read_blocks(source.blocks()):
-            records = (await preparer.prepare(number, block)).records
-            known = await peek([record.key for record in records])
-            new += len(records) - len(known)
-            if new > FREE_NEW_TASKS or preparer.full:
-                break
-        if new > FREE_NEW_TASKS or preparer.full:
-            break
-    if new > FREE_NEW_TASKS:
-        raise ConfigError(
-            f"this makes more than {FREE_NEW_TASKS:,} new tasks with a live key and nobody at a terminal;"
-            " add --yes to go ahead, or --max-new to bound it"
-        )
-
-
-def guard_resending(number: int, settings: Settings, *, yes: bool) -> None:
-    """The same for records that the ledger has: `number` of them may become tasks. Raises ConfigError."""
-    if settings.mode is not Mode.LIVE or yes or number <= FREE_NEW_TASKS or sys.stderr.isatty():
-        return
-    raise ConfigError(
-        f"this sends {number:,} records again with a live key and nobody at a terminal; add --yes to go ahead"
-    )

@@ -44,7 +44,7 @@ async def run_rebuild(
         await _check_new(ledger, found)
         kind = options.type
         async with connect(settings, observer, task_type=kind, paced=RequestClass.LIST, limits=limits) as connection:
-            await check_target(plan, connection)
+            await check_target(plan, connection, observer)
             async with holding(ledger, spec) as hold:
                 return await _rebuild(plan, connection, hold, settings, observer)
     finally:

@@ -58,7 +58,7 @@ async def rehearse(
         _ledger(plan, spec, settings, observer) as (name, lookup, homes),
         connect(settings, observer, task_type=plan.options.type, limits=limits) as connection,
     ):
-        await check_target(plan, connection)
+        await check_target(plan, connection, observer)
         rehearsal = Rehearsal(plan, connection, observer, lookup, homes)
         await rehearsal.read()
         figures = {**endings.NOTHING_DONE, "requests": connection.transport.counters.requests}

@@ -21,8 +21,8 @@ from scalesync.flows.ingest import run_import
 from scalesync.flows.inspect import group_of
 from scalesync.flows.options import ImportOptions
 from scalesync.flows.plan import make_plan
-from scalesync.flows.preflight import guard_resending
 from scalesync.flows.refresh import refresh_job
+from scalesync.flows.spending import Confirm, guard_resending
 from scalesync.ledger.store import SqliteLedger, StoredJob
 from scalesync.model import ImportSummary, RowState
 from scalesync.words import be, count
@@ -38,6 +38,7 @@ async def run_retry(
     yes: bool = False,
     limits: EngineLimits | None = None,
     signals: bool = True,
+    confirm: Confirm | None = None,
 ) -> ImportSummary:
     """Send the failed records of a job again, all or one group of `failures`; those that are pending go along.
 
@@ -62,7 +63,8 @@ async def run_retry(
             what = "no task in error"
         else:
             what = _nothing(group)
-        guard_resending(await _waiting(ledger, found, group, options.reclaim), settings, yes=yes)
+        waiting = await _waiting(ledger, found, group, options.reclaim)
+        await guard_resending(waiting, settings, yes=yes, confirm=confirm)
         left = 0 if errored else await _reopen(ledger, found, group)
         if not await ledger.checks(found).waiting(options.reclaim):
             return _nothing_sent(found, settings, await ledger.counts(found), what)
@@ -97,10 +99,12 @@ async def _wait_for_input(
     counts = await ledger.counts(found)
     if not counts["pending"]:
         return _nothing_sent(found, settings, counts, _nothing(group))
-    told = f"{marked:,} failed records are pending again" if marked else f"the job has {_nothing(group)}"
+    told = (
+        f"{count(marked, 'failed record')} {be(marked)} pending again" if marked else f"the job has {_nothing(group)}"
+    )
     message = (
         f"nothing was sent: job {found.name} read standard input, which is gone; {told}; pipe the same input into the"
-        f" same import to send all {counts['pending']:,} pending records"
+        f" same import to send {count(counts['pending'], 'pending record')}"
     )
     return endings.summary(found.name, settings, counts, endings.NOTHING_DONE, endings.Ending(1, False, message))
 

@@ -104,6 +104,11 @@ class Transport:
         self._server_ms = 0
         self._server_at: float | None = None
 
+    @property
+    def base_url(self) -> str:
+        """The API address, without a slash at its end."""
+        return self._base
+
     async def __aenter__(self) -> Self:
         lean_way = self._is_lean()
         limits = self._deadlines

@@ -1,84 +1,241 @@
 """The Python API: the flows of the command line as async functions with typed results.
 
-Each function resolves its settings as the command line does: arguments, else environment, else profile, else default.
-They run in the caller's event loop (asyncio, by way of anyio), take no signals, and raise the errors of
-`scalesync.errors`. A run that stopped early returns its summary with exit_code 3 and the reason in `message`.
+Each function resolves its settings as the command line does (see `config`). They run in the caller's event loop
+(asyncio, by way of anyio), take no signals, and raise the errors of `scalesync.errors`, whose sentences name arguments
+where the command line's name options. A run that stopped early returns its summary with exit_code 3 and the reason in
+`message`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict, TypeVar, Unpack
 
 from scalesync.config import Settings, resolve_settings
-from scalesync.events import Observer, Silent
+from scalesync.errors import ScalesyncError
+from scalesync.events import Observer, Progress, Silent
 from scalesync.flows.export import run_export
+from scalesync.flows.given import given_records
 from scalesync.flows.ingest import run_import
 from scalesync.flows.inspect import job_status as read_status
 from scalesync.flows.inspect import list_failures as read_failures
 from scalesync.flows.options import ExportOptions, FailureGroup, ImportOptions, JobStatus
 from scalesync.flows.retry import run_retry
+from scalesync.flows.spending import FREE_NEW_TASKS
 from scalesync.model import ExportSummary, ImportSummary
+from scalesync.words import did_you_mean
+
+Watching = Observer | Literal["rich"] | None
+S = TypeVar("S", ImportSummary, ExportSummary)
+T = TypeVar("T")
+_OPTION = re.compile(r"(?<![\w-])--([a-z][a-z-]*[a-z])(?![\w-])(?: (?:NAME|N|KEY)\b)?")
+_NAMES = {"set": "sets", "tag": "tags", "input-format": "format"}  # options whose argument has another name
+_PHRASES = (
+    ("standard input needs a name for the job", "records that a program gives need a name for the job"),
+    ("pipe the same input into the same import", "call import_tasks with the same records"),
+    ("the same input piped into the same import", "import_tasks with the same records"),
+    ("run the same command", "make the same call"),
+    ("the same command", "the same call"),
+    ("standard input", "records that a program gives"),
+    ("a live key and nobody at a terminal", "a live key"),
+)
+
+
+class ImportArguments(TypedDict, total=False):
+    """Options of `import_tasks`, the fields of `ImportOptions`."""
+
+    job: str | None
+    project: str | None
+    batch: str | None
+    unique_id: str | None
+    sets: str | Iterable[str]
+    limit: int | None
+    dry_run: bool
+    on_conflict: Literal["report", "adopt", "stop"]
+    reclaim: str | Iterable[str]
+    finalize: bool
+    finalize_anyway: bool
+    canary: int | None
+    canary_wait: float
+    max_new: int | None
+    max_failures: str | None
+    max_invalid: int | None
+    force: bool
+    yes: bool
+    rescan: bool
+    format: str | None
+    delimiter: str | None
+    quotechar: str | None
+    header: str | Iterable[str] | None
+    encoding: str
+    records: str | None
+    skip_rows: int
+    folder: str | None
+    some: bool
+
+
+class ExportArguments(TypedDict, total=False):
+    """Options of `export_tasks`, the fields of `ExportOptions`."""
+
+    job: str | None
+    project: str | None
+    batch: str | None
+    type: str | None
+    status: str | Iterable[str]
+    review_status: str | Iterable[str]
+    tags: str | Iterable[str]
+    created_after: str | None
+    created_before: str | None
+    updated_after: str | None
+    updated_before: str | None
+    completed_after: str | None
+    completed_before: str | None
+    format: Literal["jsonl", "jsonl.gz", "jsonl.zst", "parquet"]
+    download_responses: bool
+    fields: str | Iterable[str]
+    again: bool
+    incremental: bool
+    full_every: str | None
+    overlap: str
+    page_size: int
 
 
 async def import_tasks(
-    sources: str | Path | Sequence[str | Path],
+    sources: str | Path | Sequence[str | Path] | Iterable[Mapping[str, Any]] | Any,
     *,
     type: str,
     settings: Settings | None = None,
-    observer: Observer | None = None,
+    observer: Watching = None,
     template: str | Path | Mapping[str, Any] | None = None,
-    **options: Any,
+    **options: Unpack[ImportArguments],
 ) -> ImportSummary:
     """Import records as tasks of a type; the options are the fields of `ImportOptions`.
 
-    sources: paths, globs or URLs. settings: from `resolve_settings`, which is called when None is given. In a program
-    without a terminal, more than 1,000 new tasks with a live key want yes=True.
-    Raises ConfigError or SourceError before anything is sent.
+    sources: paths, globs or URLs; or the records themselves: an iterable of dictionaries, a pandas or polars DataFrame,
+    an Arrow table. Records need `job`, by which a later call knows them. settings: from `resolve_settings`, which is
+    called when None is given. observer: "rich" shows progress on standard error. More than 1,000 new tasks with a live
+    key require yes=True.
+    Raises ConfigError or SourceError before anything is sent, TypeError for an option that there is not.
     """
-    named = [sources] if isinstance(sources, str | Path) else list(sources)
-    options = _listed(options, ("sets", "header", "reclaim"))
-    options["reclaim"] = frozenset(options.get("reclaim") or ())
-    asked = ImportOptions(sources=tuple(str(source) for source in named), type=type, template=template, **options)
-    return await run_import(asked, settings or resolve_settings(), observer or Silent(), signals=False)
+    asked = _listed("import_tasks", ImportOptions, options, ("sets", "header", "reclaim"))
+    asked["reclaim"] = frozenset(asked.get("reclaim") or ())
+    with _in_python(observer) as watching:
+        given = given_records(sources)
+        stream = None if given is None else given.stream
+        if given is not None:
+            few = given.size is not None and given.size <= FREE_NEW_TASKS
+            asked |= {"format": given.format, "yes": few or bool(asked.get("yes"))}
+        named = ["-"] if given is not None else [sources] if isinstance(sources, str | Path) else list(sources)
+        wanted = ImportOptions(sources=tuple(str(source) for source in named), type=type, template=template, **asked)
+        chosen = _settings(settings, watching)
+        return _summary(await run_import(wanted, chosen, watching, signals=False, given=stream))
 
 
 async def export_tasks(
-    out: str | Path, *, settings: Settings | None = None, observer: Observer | None = None, **options: Any
+    out: str | Path,
+    *,
+    settings: Settings | None = None,
+    observer: Watching = None,
+    **options: Unpack[ExportArguments],
 ) -> ExportSummary:
     """Export matching tasks into a folder; the options are the fields of `ExportOptions`.
 
-    Raises ConfigError when the folder holds something else.
+    Raises ConfigError when the folder holds something else, TypeError for an option that there is not.
     """
-    asked = ExportOptions(out=Path(out), **_listed(options, ("status", "review_status", "tags", "fields")))
-    return await run_export(asked, settings or resolve_settings(), observer or Silent(), signals=False)
-
-
-def _listed(options: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    """Options that take several values take one text as well: a text is no list of its letters."""
-    lists = {name: options[name] for name in names if options.get(name) is not None}
-    return {**options, **{name: (value,) if isinstance(value, str) else tuple(value) for name, value in lists.items()}}
+    asked = _listed("export_tasks", ExportOptions, options, ("status", "review_status", "tags", "fields"))
+    with _in_python(observer) as watching:
+        chosen = _settings(settings, watching)
+        return _summary(await run_export(ExportOptions(out=Path(out), **asked), chosen, watching, signals=False))
 
 
 async def retry_failed(
     job: str | None = None,
     *,
     group: str | None = None,
+    yes: bool = False,
     settings: Settings | None = None,
-    observer: Observer | None = None,
+    observer: Watching = None,
 ) -> ImportSummary:
-    """Send the failed records of an import job again, all or one group of `list_failures`."""
-    return await run_retry(settings or resolve_settings(), job, group, observer or Silent(), signals=False)
+    """Send the failed records of an import job again, all or one group of `list_failures`.
+
+    yes: more than 1,000 of them with a live key require it.
+    """
+    with _in_python(observer) as watching:
+        return _summary(await run_retry(_settings(settings, watching), job, group, watching, yes=yes, signals=False))
 
 
 async def job_status(job: str | None = None, *, settings: Settings | None = None) -> list[JobStatus]:
     """Jobs of the ledger with their counts, oldest first; no request is made."""
-    return await read_status(settings or resolve_settings(need_key=False), job)
+    with _in_python(None):
+        return await read_status(settings or resolve_settings(need_key=False), job)
 
 
 async def list_failures(
     job: str | None = None, *, group: str | None = None, examples: int = 3, settings: Settings | None = None
 ) -> list[FailureGroup]:
     """Failed, invalid and conflicting records by kind, largest first; no request is made."""
-    return await read_failures(settings or resolve_settings(need_key=False), job, group, examples)
+    with _in_python(None):
+        return await read_failures(settings or resolve_settings(need_key=False), job, group, examples)
+
+
+def _settings(settings: Settings | None, observer: Observer) -> Settings:
+    chosen = settings or resolve_settings()
+    for note in chosen.notes:
+        observer.note(note)
+    return chosen
+
+
+def _listed(function: str, kind: type[Any], options: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Options that are known; those that take several values take one string as well, which is no list of letters."""
+    known = {field.name for field in fields(kind)} - {"sources", "type" if kind is ImportOptions else "out", "template"}
+    for name in options:
+        if name not in known:
+            raise TypeError(f"{function}() has no option {name!r}{did_you_mean(name, known)}")
+    lists = {name: options[name] for name in names if options.get(name) is not None}
+    return {**options, **{name: (value,) if isinstance(value, str) else tuple(value) for name, value in lists.items()}}
+
+
+def in_python(text: str) -> str:
+    """A sentence of the command line with arguments in place of options."""
+    for ours, theirs in _PHRASES:
+        text = text.replace(ours, theirs)
+    return _OPTION.sub(lambda found: f"{_NAMES.get(found[1], found[1]).replace('-', '_')}=", text)
+
+
+def _summary(summary: S) -> S:
+    return replace(summary, message=in_python(summary.message))
+
+
+class _Translated:
+    """An observer whose notes name arguments."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+
+    def progress(self, snapshot: Progress) -> None:
+        self._observer.progress(snapshot)
+
+    def note(self, text: str) -> None:
+        self._observer.note(in_python(text))
+
+
+@contextmanager
+def _in_python(observer: Watching) -> Iterator[Observer]:
+    """The observer to use, and errors whose sentences name arguments."""
+    try:
+        if observer == "rich":
+            from scalesync.cli.progress import ProgressDisplay  # noqa: PLC0415
+
+            with ProgressDisplay() as display:
+                yield _Translated(display)
+        elif isinstance(observer, str):
+            raise TypeError(f"observer must be 'rich' or an Observer, not {observer!r}")
+        else:
+            yield _Translated(observer or Silent())
+    except ScalesyncError as error:
+        error.args = (in_python(str(error)), *error.args[1:])
+        raise

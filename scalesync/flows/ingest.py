@@ -11,6 +11,7 @@ from collections.abc import Sequence, Set
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from functools import partial
+from typing import BinaryIO
 
 import anyio
 
@@ -61,8 +62,11 @@ async def run_import(
     stored: StoredJob | None = None,
     signals: bool = True,
     confirm: Confirm | None = None,
+    given: BinaryIO | None = None,
 ) -> ImportSummary:
     """Import as asked.
+
+    confirm: asks whoever is there to answer. given: what is read in place of standard input.
 
     stored: send what waits of this job of the ledger, and nothing that the ledger does not know (retry, verify --fix).
     Raises ConfigError before anything is sent, StopRun when stopped before the job began; a job stopped later
@@ -71,7 +75,7 @@ async def run_import(
     """
     limits = limits or EngineLimits()
     home = settings.ledger.parent
-    plan = await in_daemon(lambda: make_plan(options, home))
+    plan = await in_daemon(lambda: make_plan(options, home, given))
     for note in plan.notes():
         observer.note(note)
     spec = import_job(options, settings.target, plan.template, home)

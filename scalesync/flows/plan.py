@@ -114,10 +114,11 @@ class ImportPlan:
         return BLOCK_RECORDS if rate is None else max(16, min(BLOCK_RECORDS, int(rate)))
 
 
-def make_plan(options: ImportOptions, home: Path | None = None) -> ImportPlan:
+def make_plan(options: ImportOptions, home: Path | None = None, given: BinaryIO | None = None) -> ImportPlan:
     """Check the options and open the sources. Raises ConfigError or SourceError; nothing was sent.
 
     home: the ledger's folder, beneath which sources are known by their path in it.
+    given: what is read in place of standard input.
     """
     if not options.sources:
         raise ConfigError("no source was named; give files, globs, folders or - for standard input")
@@ -133,7 +134,7 @@ def make_plan(options: ImportOptions, home: Path | None = None) -> ImportPlan:
         force=options.force,
     )
     passed = PassedOver()
-    found, missing = _opened(options, read_options(options), passed)
+    found, missing = _opened(options, read_options(options), passed, given)
     whole = home or Path.cwd()
     return ImportPlan(
         options,
@@ -165,11 +166,11 @@ _NOT_THERE = ("there is no such file", "matches no file")
 
 
 def _opened(
-    options: ImportOptions, reading: ReadOptions, passed: PassedOver
+    options: ImportOptions, reading: ReadOptions, passed: PassedOver, given: BinaryIO | None
 ) -> tuple[list[tuple[SourceFile, str]], list[str]]:
     """The sources as typed, found in the options' folder, each with what was typed for it; and what was not found."""
-    stdin = None
-    if STANDARD_INPUT in options.sources:
+    stdin = given
+    if given is None and STANDARD_INPUT in options.sources:
         if sys.stdin is None:
             raise SourceError("standard input is closed", STANDARD_INPUT)
         stdin = _unbuffered_stdin()

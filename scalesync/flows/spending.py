@@ -30,7 +30,7 @@ async def guard_spending(plan: ImportPlan, ledger: SqliteLedger, settings: Setti
         return
     if options.max_new is not None and options.max_new <= FREE_NEW_TASKS:
         return
-    if not all(source.can_repeat for source in plan.sources):
+    if any(source.mtime_ns is None and "://" not in source.name for source in plan.sources):
         raise ConfigError(
             "with a live key, a source that can be read only once requires --yes, or --max-new 1000 at most: it cannot"
             " be counted beforehand"

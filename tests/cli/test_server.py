@@ -324,7 +324,7 @@ def test_failures_of_standard_input_go_no_circle(run: Run, served: Served, tmp_p
     assert "1 of 1 failing records of job piped came from standard input" in told.out
     again = run(*at(served, "retry", "--job", "piped"))
     assert again.code == 1
-    assert "1 failed records are pending again; pipe the same input into the same import" in again.out
+    assert "1 failed record is pending again; pipe the same input into the same import" in again.out
     assert "run the same command again" not in again.out
     assert run(*command, stdin=typed.replace("nonsense", "text")).code == 0
 

@@ -1,0 +1,196 @@
+"""What Python offers beside the command line: records as they are, typed options, sentences that name arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from scalesync import ConfigError, Settings, export_tasks, import_tasks, job_status, list_failures, retry_failed
+from scalesync.api import ExportArguments, ImportArguments, in_python
+from scalesync.errors import SourceError
+from scalesync.flows.options import ExportOptions, ImportOptions
+from tests.conftest import KIND, PROJECT, Notebook, SandboxMaker, letter
+
+RECORDS = [letter(number) for number in range(7)]
+COLUMNS = {
+    "unique_id": [f"t{number}" for number in range(3)],
+    "attachment": ["a", "b", "c"],
+    "attachment_type": ["text"] * 3,
+    "categories": [["x", "y"]] * 3,
+    "made": [datetime(2026, 4, number + 1, tzinfo=UTC) for number in range(3)],
+}
+
+
+class Stream:
+    """A table of another library: all that is known of it is Arrow's protocol."""
+
+    def __init__(self, table: pyarrow.Table) -> None:
+        self._table = table
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self._table.__arrow_c_stream__(requested_schema)
+
+
+class Once:
+    """An iterator that can be gone through once."""
+
+    def __init__(self) -> None:
+        self._every = iter(RECORDS)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return self._every
+
+
+@pytest.mark.parametrize(
+    "sources",
+    [
+        lambda: RECORDS,
+        lambda: tuple(RECORDS),
+        lambda: (record for record in RECORDS),
+        Once,
+        dict(enumerate(RECORDS)).values,
+    ],
+    ids=["list", "tuple", "generator", "iterable", "view"],
+)
+async def test_any_iterable_of_dictionaries_is_a_source(
+    sources: Callable[[], Any], make_sandbox: SandboxMaker, settings_for: Callable[..., Settings]
+) -> None:
+    sandbox = await make_sandbox()
+    settings = settings_for(sandbox)
+    expected = len(RECORDS)
+    done = await import_tasks(sources(), type=KIND, project=PROJECT, job="records", settings=settings, yes=True)
+    assert (done.read, done.created, done.exit_code) == (expected, expected, 0)
+    again = await import_tasks(sources(), type=KIND, project=PROJECT, job="records", settings=settings, yes=True)
+    assert (again.created, again.exit_code, len(list(sandbox.store.world("live").tasks))) == (expected, 0, expected)
+
+
+@pytest.mark.parametrize("kind", ["arrow", "protocol", "pandas", "polars"])
+async def test_a_table_is_read_as_its_parquet_file_is(
+    kind: str, make_sandbox: SandboxMaker, settings_for: Callable[..., Settings], tmp_path: Path
+) -> None:
+    sandbox = await make_sandbox()
+    settings = settings_for(sandbox)
+    table = pyarrow.table(COLUMNS)
+    made = {
+        "arrow": lambda: table,
+        "protocol": lambda: Stream(table),
+        "pandas": lambda: pytest.importorskip("pandas").DataFrame(COLUMNS).iloc[[2, 0, 1]],
+        "polars": lambda: pytest.importorskip("polars").DataFrame(COLUMNS),
+    }[kind]()
+    done = await import_tasks(made, type=KIND, project=PROJECT, job="table", settings=settings)
+    assert (done.read, done.created) == (3, 3)
+    pyarrow.parquet.write_table(table, tmp_path / "table.parquet")
+    file = await import_tasks(tmp_path / "table.parquet", type=KIND, project=PROJECT, settings=settings)
+    assert (file.created, file.conflicts, file.exit_code) == (3, 0, 0)
+
+
+async def test_records_need_a_name_for_the_job(
+    make_sandbox: SandboxMaker, settings_for: Callable[..., Settings]
+) -> None:
+    sandbox = await make_sandbox()
+    with pytest.raises(ConfigError, match=r"records that a program gives need a name for the job: add job=$"):
+        await import_tasks(RECORDS, type=KIND, settings=settings_for(sandbox))
+
+
+@pytest.mark.parametrize(
+    ("sources", "says"),
+    [
+        ({"a": 1}, "not dict"),
+        (7, "not int"),
+        (b"x", "not bytes"),
+        ((name for name in ["a.jsonl"]), "as a list"),
+        ([RECORDS[0], 5], "the records given:2: is no dictionary but int"),
+        ([{"a": object()}], "the records given:1: cannot be written as JSON"),
+    ],
+)
+async def test_what_is_no_record_is_named(
+    sources: Any, says: str, make_sandbox: SandboxMaker, settings_for: Callable[..., Settings]
+) -> None:
+    sandbox = await make_sandbox()
+    settings = settings_for(sandbox)
+    try:
+        told = (await import_tasks(sources, type=KIND, project=PROJECT, job="j", settings=settings)).message
+    except (ConfigError, SourceError) as error:
+        told = str(error)
+    assert says in told
+
+
+async def test_more_than_a_thousand_of_unknown_number_require_yes(
+    make_sandbox: SandboxMaker, settings_for: Callable[..., Settings]
+) -> None:
+    settings = settings_for(await make_sandbox())
+    for sources in (iter(RECORDS), [letter(number) for number in range(1001)]):
+        with pytest.raises(ConfigError, match=r"requires yes=, or max_new= 1000"):
+            await import_tasks(sources, type=KIND, project=PROJECT, job="j", settings=settings)
+
+
+async def test_failed_records_are_sent_again_when_they_are_given_again(
+    make_sandbox: SandboxMaker, settings_for: Callable[..., Settings]
+) -> None:
+    sandbox = await make_sandbox()
+    settings = settings_for(sandbox)
+    bad = [{"unique_id": "bad", "categories": ["a"]}, *RECORDS]
+    done = await import_tasks(bad, type=KIND, project=PROJECT, job="j", settings=settings)
+    assert (done.failed, done.exit_code) == (1, 1)
+    retried = await retry_failed("j", settings=settings)
+    assert "call import_tasks with the same records" in retried.message
+    assert "--" not in retried.message
+    assert await list_failures("j", settings=settings) == []
+    done = await import_tasks([RECORDS[0] | {"unique_id": "bad"}, *RECORDS], type=KIND, project=PROJECT, job="j",
+                              settings=settings)  # fmt: skip
+    assert (done.created, done.failed, done.exit_code) == (len(RECORDS) + 1, 0, 0)
+
+
+async def test_an_unknown_option_names_the_nearest() -> None:
+    with pytest.raises(TypeError, match=r"import_tasks\(\) has no option 'projet'; did you mean 'project'\?"):
+        await import_tasks("a.jsonl", type=KIND, projet="x")  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"export_tasks\(\) has no option 'tag'; did you mean 'tags'\?"):
+        await export_tasks("out", tag="x")  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="observer must be 'rich'"):
+        await import_tasks("a.jsonl", type=KIND, observer="colourful")  # type: ignore[arg-type]
+
+
+def test_the_typed_options_are_those_of_the_flows() -> None:
+    imports = {field.name for field in fields(ImportOptions)} - {"sources", "type", "template"}
+    assert set(ImportArguments.__annotations__) == imports
+    assert set(ExportArguments.__annotations__) == {field.name for field in fields(ExportOptions)} - {"out"}
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ("add --yes to go ahead, or --max-new to bound it", "add yes= to go ahead, or max_new= to bound it"),
+        ("--set a: invalid; --input-format jsonl", "sets= a: invalid; format= jsonl"),
+        ("the file a--b.jsonl", "the file a--b.jsonl"),
+    ],
+)
+def test_sentences_name_arguments(ours: str, theirs: str) -> None:
+    assert in_python(ours) == theirs
+
+
+async def test_rich_shows_progress_and_leaves_nothing_behind(
+    make_sandbox: SandboxMaker, settings_for: Callable[..., Settings], capsys: pytest.CaptureFixture[str]
+) -> None:
+    sandbox = await make_sandbox()
+    done = await import_tasks(
+        RECORDS, type=KIND, project=PROJECT, job="j", settings=settings_for(sandbox), observer="rich"
+    )
+    assert done.created == len(RECORDS)
+    assert capsys.readouterr().out == ""
+
+
+async def test_notes_of_the_settings_reach_the_observer(
+    make_sandbox: SandboxMaker, settings_for: Callable[..., Settings], notebook: Notebook
+) -> None:
+    sandbox = await make_sandbox()
+    settings = replace(settings_for(sandbox), notes=("use --profile",))
+    await import_tasks(RECORDS, type=KIND, project=PROJECT, job="j", settings=settings, observer=notebook)
+    assert notebook.notes[0] == "use profile="
+    assert (await job_status("j", settings=settings))[0].message == ""

@@ -45,13 +45,15 @@ class SourceRecord(NamedTuple):
     """One record as the source holds it. line: 1-based line (text) or record number (others).
 
     about: what a folder knows of the record's file, which is no part of the record; see records/about.py.
-    before: the record as earlier versions read it, where it was another one to them.
+    before: the record as earlier versions read it, where it was another one to them. inner: of a record in a folder,
+    its line or number in its own file.
     """
 
     line: int
     value: JsonObject
     about: JsonObject | None = None
     before: JsonObject | None = None
+    inner: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,8 @@ class Outgoing:
     shape: the same number for bodies with the same fields. intent_ms: when the intent became durable, server time in
     ms. attempts: requests sent so far by this run;
     unclear: those of them whose outcome was not known; one more when an earlier run left the record in doubt.
-    former: where an older version had another content for the same record.
+    former: where an older version had another content for the same record. inside: of a folder, the file in it, and the
+    line or number there.
     """
 
     key: str
@@ -117,6 +120,7 @@ class Outgoing:
     attempts: int = 0
     unclear: int = 0
     former: Former | None = None
+    inside: tuple[str, int] | None = None
 
 
 # --- what the platform answers -----------------------------------------------------------------

@@ -33,6 +33,7 @@ from scalesync.flows.wiring import Connection
 from scalesync.ledger.checks import CheckStore, Held, Turn
 from scalesync.ledger.jobs import JobStore
 from scalesync.model import Aside, Finding, Outgoing, Presence, RecordState, RowState
+from scalesync.records.about import told_place
 from scalesync.records.readers import ReadOptions
 from scalesync.records.recount import Recount, recount_file, recount_folder
 from scalesync.records.seen import SeenTable
@@ -164,7 +165,8 @@ class Checking:
             finding = found[record.key]
             row = self._turned(rows.get(record.key), finding, turns)
             verdict = None if finding.task is None else self._connection.platform.judge(record, finding.task)
-            kinds = self._tell(Case(row, record, finding, verdict, files.get(record.source), record.line))
+            place = told_place(files.get(record.source, ""), record.line, record.inside)
+            kinds = self._tell(Case(row, record, finding, verdict, *place))
             if finding.task is not None and finding.task.get("status") not in DEAD:
                 self.with_task += 1
             else:

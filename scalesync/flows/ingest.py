@@ -47,7 +47,7 @@ from scalesync.ledger.jobs import JobStore
 from scalesync.ledger.prefix import PrefixStore
 from scalesync.ledger.splits import GONE, SourceSplit
 from scalesync.ledger.store import SqliteLedger, StoredJob
-from scalesync.model import Aside, Block, ImportSummary, Outgoing, RequestClass
+from scalesync.model import Aside, Block, ImportSummary, Outgoing, RequestClass, RowState, Settled
 from scalesync.ports import Verb
 from scalesync.records.sources import SourceFile
 from scalesync.words import count
@@ -136,7 +136,8 @@ class ImportRun:
         self._reading = Reading()
         options = plan.options
         policy = ConflictPolicy(options.on_conflict, options.reclaim, connection.platform.release, job.event)
-        self._outbox = Outbox(job.settle)
+        self._outbox = Outbox(self._settle)
+        self._inside: dict[str, tuple[str, int]] = {}  # of records of folders that are under way, by key
         limits = replace(limits, max_failures=plan.max_failures)
         self._dispatcher = Dispatcher(
             connection.platform, connection.gate, self._outbox, policy, limits, waits=connection.waits
@@ -336,9 +337,24 @@ class ImportRun:
         homes = [record.line for record, admission in pairs if admission.home]
         self._reading.homes += len(homes)
         self._beginnings.met(homes)
+        self._inside.update(
+            (record.key, record.inside)
+            for record, admission in pairs
+            if record.inside is not None and admission.verb is not Verb.SKIP
+        )
         send = [record for record, admission in pairs if admission.verb is Verb.SEND]
         settle = [record for record, admission in pairs if admission.verb is Verb.SETTLE]
         await self._dispatcher.put(send, settle)
+
+    async def _settle(self, group: Sequence[Settled]) -> None:
+        await self._job.settle([self._placed(settled) for settled in group] if self._inside else group)
+
+    def _placed(self, settled: Settled) -> Settled:
+        """An outcome that is shown to people, with the file of a folder in which its record stood."""
+        inside = self._inside.pop(settled.key, None)
+        if inside is None or settled.state not in (RowState.FAILED, RowState.CONFLICT):
+            return settled
+        return settled._replace(detail={**(settled.detail or {}), "inside": inside})
 
     async def _recall(self) -> None:
         self._learned = await self._job.learned("rewritten")

@@ -17,6 +17,7 @@ from scalesync.flows.options import FailureGroup, JobStatus, StoppedJob
 from scalesync.ledger import report
 from scalesync.ledger.store import SqliteLedger, describe_owner, owner_alive
 from scalesync.model import Target
+from scalesync.records.about import told_place
 
 
 def open_ledger(settings: Settings) -> SqliteLedger:
@@ -147,14 +148,15 @@ class _Groups:
 
 def example_of(failure: report.Failure) -> Mapping[str, Any]:
     """A failing record as it is shown to people and told beside what is written out."""
+    detail = json.loads(failure.detail) if failure.detail else {}
+    file, line = told_place(failure.file, failure.line, detail.get("inside"))
     example: dict[str, Any] = {
         "unique_id": failure.unique_id,
-        "file": failure.file,
-        "line": failure.line,
+        "file": file,
+        "line": line,
         "reason": failure.reason,
         "task_id": failure.task_id,
     }
-    detail = json.loads(failure.detail) if failure.detail else {}
     if detail.get("differences"):
         example["differences"] = detail["differences"]
     if failure.earlier is not None:

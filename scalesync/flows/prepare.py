@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from scalesync.errors import RecordError
 from scalesync.flows.threads import in_daemon
@@ -106,7 +106,8 @@ class Preparer:
                 batch = self._builder.batch_of(place)
                 self.invalid += 1
                 raw = as_text(written_out(place.value, place.about))
-                prepared.asides.append(_invalid(source, place.line, str(error), raw, batch))
+                told = _told(None if place.about is None else (place.about["path"], place.inner))
+                prepared.asides.append(replace(_invalid(source, place.line, str(error), raw, batch), detail=told))
                 continue
             former = former or record.former is not None
             built.append((record, record.content))
@@ -138,8 +139,14 @@ class Preparer:
                     key=record.key,
                     reason=None if same else "the same unique_id stands earlier in the input with other content",
                     content=record.content,
+                    detail=None if same else _told(record.inside),
                 )
             )
+
+
+def _told(inside: tuple[str, int] | None) -> Mapping[str, object] | None:
+    """What an aside keeps of the place in a folder, for people."""
+    return None if inside is None else {"inside": inside}
 
 
 def _invalid(source: int, line: int, reason: str, raw: str, batch: str | None = None) -> Aside:

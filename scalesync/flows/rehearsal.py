@@ -30,6 +30,7 @@ from scalesync.ledger.store import SqliteLedger, StoredJob
 from scalesync.ledger.tallies import Standing
 from scalesync.model import ImportSummary, JsonObject, Outgoing, RecordState, RowState
 from scalesync.ports import JobSpec, Verb
+from scalesync.records.about import told_place
 from scalesync.records.sources import SourceFile
 from scalesync.words import count
 
@@ -174,7 +175,8 @@ class Rehearsal:
         for aside in prepared.asides:
             self.counts[endings.counted(aside.state)] += 1
             if aside.state is RecordState.INVALID and self.counts["invalid"] <= SHOWN_INVALID:
-                self._observer.note(f"{source.name}:{aside.line}: {aside.reason}")
+                file, line = told_place(source.name, aside.line, (aside.detail or {}).get("inside"))
+                self._observer.note(f"{file}:{line}: {aside.reason}")
 
     def _count(self, record: Outgoing, known: Known | None) -> None:
         move = admit(known, record.content, self._now_ms, recheck=self._plan.recheck)

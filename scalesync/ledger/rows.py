@@ -15,6 +15,7 @@ from scalesync.model import Aside, Outgoing, RecordState, RowState
 from scalesync.ports import Admission, Verb
 
 T = TypeVar("T")
+_LISTED = frozenset({RowState.FAILED, RowState.CONFLICT})  # whose place is shown to people
 _BESIDE = frozenset({RecordState.SHARED, RecordState.CHANGED})
 MOVED = f"DELETE FROM other_records WHERE job=? AND unique_id=? AND (source, line) <> (?, ?) AND {SHARING}"
 CHUNK = 500
@@ -107,7 +108,7 @@ def admit(
             take_over(db, place, record.key, record.content, (record.source, record.line))
         if move.state is not None:
             moves.append((record, move))
-        elif before.home and before.place != (record.source, record.line):
+        elif before.home and (before.place != (record.source, record.line) or (record.inside and state in _LISTED)):
             moved.append(record)
         if before.home and (left := _left_behind(place, before, record)) is not None:
             asides.append(left)
@@ -127,6 +128,11 @@ def admit(
         db.executemany(
             "UPDATE rows SET source=?, line=? WHERE target=? AND unique_id=?",
             [(record.source, record.line, place.target, record.key) for record in moved],
+        )
+        db.executemany(
+            "UPDATE rows SET detail=json_set(coalesce(detail, '{}'), '$.inside', json(?))"
+            " WHERE target=? AND unique_id=? AND state IN ('failed', 'conflict')",
+            [(json.dumps(record.inside), place.target, record.key) for record in moved if record.inside],
         )
     write_asides(db, place, asides)
     return admissions
@@ -180,7 +186,8 @@ def pieces(items: Sequence[T]) -> Iterator[Sequence[T]]:
 def _write_moves(db: sqlite3.Connection, place: Place, moves: Sequence[tuple[Outgoing, Move]]) -> None:
     for record, move in moves:
         assert move.state is not None
-        detail = to_json({"was": move.was} | (_differing(move) or {}) if move.was else None)
+        told = {"was": move.was} | (_differing(move) or {}) | ({"inside": record.inside} if record.inside else {})
+        detail = to_json(told if move.was else None)
         db.execute(
             "UPDATE rows SET state=?, intent_ms=?, status=NULL, reason=?, detail=?,"
             # Another job's record does not bring the home's back, and its end is not for the home to wait for.

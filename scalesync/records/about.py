@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from scalesync.model import JsonObject
@@ -54,6 +54,11 @@ def picked(about: JsonObject, names: Collection[str]) -> JsonObject:
     if FILE_KEY in names:
         return about
     return {part: about[part] for part in _FIELDS if f"{FILE_KEY}.{part}" in names}
+
+
+def told_place(file: str, line: int, inside: Sequence[Any] | None) -> tuple[str, int]:
+    """File and line as people are told them. inside: of a record in a folder, the file in it and the line there."""
+    return (file, line) if not inside else (f"{file}/{inside[0]}", int(inside[1]))
 
 
 def of_file(names: Collection[str]) -> frozenset[str]:

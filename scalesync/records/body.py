@@ -107,7 +107,12 @@ class BodyBuilder:
         content += name
         if old is not None:
             former = Former(content if former is None else former.content, old)
-        return Outgoing(key, content, data, source, record.line, project, batch, self._shape_of(body), former=former)
+        outgoing = Outgoing(
+            key, content, data, source, record.line, project, batch, self._shape_of(body), former=former
+        )
+        if record.about is not None:
+            outgoing.inside = record.about["path"], record.inner
+        return outgoing
 
     def known_as(self, record: Outgoing, known: Mapping[str, tuple[Any, bytes]]) -> None:
         """Let a record be what the ledger knows it as since an older version. known: content of keys, of `former` too.

@@ -133,7 +133,7 @@ def _records(entry: Entry, read_json: ReadJson, progress: Progress) -> Iterator[
     try:
         for item in read_json(entry, size, progress):
             if isinstance(item, SourceRecord):
-                yield SourceRecord(0, item.value, about)
+                yield item._replace(about=about, inner=item.line)
             else:
                 yield replace(item, line=0, reason=f"file {shown}, element {item.line}: {item.reason}")
     except SourceError as error:

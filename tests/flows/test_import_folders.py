@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from scalesync.flows.inspect import list_failures
+from scalesync.flows.verify import run_verify
 from scalesync.model import Outgoing, SourceRecord
 from scalesync.records.body import BodyBuilder
 from scalesync.sandbox import Sandbox
-from tests.conftest import letter
+from tests.conftest import FAST, letter
 from tests.flows.conftest import creates
 
 
@@ -156,3 +158,32 @@ async def test_a_run_that_an_older_version_began_is_finished_without_a_second_ta
     summary = await bring(sandbox, folder, job="j")
     assert (summary.exit_code, summary.created, summary.gone) == (0, 12, 0)
     assert creates(sandbox) == 12
+
+
+async def test_places_name_the_inner_file_and_follow_it(make_sandbox, bring, tmp_path, settings_for, notebook):
+    sandbox = await make_sandbox()
+    folder = tmp_path / "in"
+    (folder / "deep").mkdir(parents=True)
+    refused = letter(3, attachment_type="nonsense")
+    (folder / "a.json").write_text(lines_of([letter(0), letter(1)]))
+    (folder / "deep" / "b.json").write_text(lines_of([letter(2), refused, letter(0, priority=30), {"unique_id": ""}]))
+    first = await bring(sandbox, folder, job="j")
+    assert (first.created, first.failed, first.conflicts, first.invalid) == (3, 1, 1, 1)
+
+    async def places() -> dict[str, tuple[str, int]]:
+        groups = await list_failures(settings_for(sandbox), "j", None)
+        return {group.state: (group.examples[0]["file"], group.examples[0]["line"]) for group in groups}
+
+    inner = f"{folder}/deep/b.json"
+    assert await places() == {"failed": (inner, 2), "conflict": (inner, 3), "invalid": (inner, 4)}
+    (folder / "0.json").write_text(json.dumps(letter(9)))
+    (folder / "deep" / "b.json").rename(folder / "c.json")
+    await bring(sandbox, folder, job="j")
+    inner = f"{folder}/c.json"
+    assert await places() == {"failed": (inner, 2), "conflict": (inner, 3), "invalid": (inner, 4)}
+    text = (folder / "c.json").read_text()
+    (folder / "c.json").write_text(text.replace("no. 2", "no. 22"))
+    summary = await run_verify(settings_for(sandbox), "j", tmp_path / "found.jsonl", notebook, limits=FAST)
+    assert summary.file is not None
+    found = [json.loads(one) for one in summary.file.read_text().splitlines()]
+    assert {(one["file"], one["line"]) for one in found if one["unique_id"] == "letter-00002"} == {(inner, 1)}

@@ -147,6 +147,10 @@ def export_advice(summary: ExportSummary) -> list[str]:
 
 def _traffic(speed: str, summary: ImportSummary | ExportSummary) -> str:
     extra = [f"{getattr(summary, name):,} {name}" for name in ("retries", "throttled") if getattr(summary, name)]
+    if summary.server_errors:
+        extra.append(count(summary.server_errors, "server error"))
+    if summary.waited_seconds >= 1:
+        extra.append(f"nothing got through for {duration(summary.waited_seconds)}")
     return ", ".join([speed, *extra])
 
 

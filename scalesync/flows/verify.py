@@ -48,6 +48,10 @@ class VerifySummary:
     requests: int
     throttled: int
     seconds: float
+    server_errors: int
+    retry_after_seconds: float
+    waited_seconds: float
+    limit_per_second: float | None
     message: str = ""
     exit_code: int = 0
 
@@ -98,8 +102,7 @@ async def run_verify(
                     findings=dict(sorted(report.kinds.items())),
                     fixes=dict(sorted(report.fixes.items())),
                     file=None,
-                    requests=connection.transport.counters.requests,
-                    throttled=connection.transport.counters.throttled,
+                    **connection.traffic(),
                     seconds=round(meter.seconds, 3),
                     message=_message(check, counted=plan is not None, told=unexpected),
                     exit_code=hold.exit_code,

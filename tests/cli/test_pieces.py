@@ -147,6 +147,15 @@ def test_the_summary_in_json_has_the_contracts_fields_first_in_order(
     assert list(json.loads(capsys.readouterr().out)) == names.split()
 
 
+def test_people_read_of_server_errors_and_of_the_time_in_which_nothing_passed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    results.show_import(replace(IMPORT, server_errors=1, waited_seconds=61.6), Invocation())
+    assert "1 retries, 1 server error, nothing got through for 1:02 min" in capsys.readouterr().out
+    results.show_import(replace(IMPORT, waited_seconds=0.4), Invocation())
+    assert "nothing got through" not in capsys.readouterr().out
+
+
 def test_gone_and_message_are_told_when_they_say_something() -> None:
     fields = results.summary_json(replace(IMPORT, gone=2, message="because"))
     assert (fields["gone"], fields["message"]) == (2, "because")

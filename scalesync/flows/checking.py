@@ -82,7 +82,9 @@ class Checking:
                 self._scopes.add(("project", options.project) if options.project else ("batch", options.batch or ""))
         else:
             await self._read_source(plan)
-        await self._read_rows(whole=plan is not None)
+            if plan.missing:
+                self.left_out.append(plan.left_out)
+        await self._read_rows(whole=plan is not None and not plan.missing)
         if not self._scopes:
             self.left_out.append("the job names no project or batch, so tasks of others were not looked for")
         self._meter = Meter()

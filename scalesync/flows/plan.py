@@ -83,12 +83,7 @@ class ImportPlan:
         if self.passed:
             yield str(self.passed)
         if self.missing:
-            rest = len(self.missing) - SHOWN_NAMES
-            left = f" and {count(rest, 'more source')}" if rest > 0 else ""
-            yield (
-                f"{', '.join(self.missing[:SHOWN_NAMES])}{left}: not there any more, and left out; the other sources of"
-                " the job are read"
-            )
+            yield self.left_out
         names: dict[str, list[str]] = {}
         for source in self.sources:
             for note in source.notes:
@@ -96,6 +91,14 @@ class ImportPlan:
         for note, told in names.items():
             more = f" and {count(len(told) - SHOWN_NAMES, 'more source')}" if len(told) > SHOWN_NAMES else ""
             yield f"{', '.join(told[:SHOWN_NAMES])}{more}: {note}"
+
+    @property
+    def left_out(self) -> str:
+        """What is said of the sources of earlier runs that are gone."""
+        rest = len(self.missing) - SHOWN_NAMES
+        more = f" and {count(rest, 'more source')}" if rest > 0 else ""
+        named = ", ".join(self.missing[:SHOWN_NAMES])
+        return f"{named}{more}: not there any more, and left out; the other sources of the job are read"
 
     def splits(self) -> list[tuple[str, JsonObject]]:
         """One split per source; the same file named twice is read twice and needs two names."""

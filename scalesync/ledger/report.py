@@ -61,7 +61,9 @@ def _job(db: sqlite3.Connection, row: tuple[Any, ...]) -> JobRow:
     windows = windows_of(db, number)
     if command == "import":
         counts: Mapping[str, int] = tallies.count(db, target, number)
-        specs = db.execute("SELECT spec FROM splits WHERE job=? AND kind='source' ORDER BY number", (number,))
+        specs = db.execute(
+            "SELECT spec FROM splits WHERE job=? AND kind='source' AND state<>'gone' ORDER BY number", (number,)
+        )
         sources = tuple(str(json.loads(spec).get("name", "")) for (spec,) in specs)
     else:
         counts = _window_counts(windows) if command == "backfill" else _export_counts(db, number)

@@ -110,7 +110,7 @@ def admit(
             moves.append((record, move))
         elif before.home and (before.place != (record.source, record.line) or (record.inside and state in _LISTED)):
             moved.append(record)
-        if before.home and (left := _left_behind(place, before, record)) is not None:
+        if place.reads is not None and before.home and (left := _left_behind(place.reads, before, record)):
             asides.append(left)
         if move.rival:
             rivals[record.key] = Rival((record.source, record.line), moved=move.verb is Verb.SEND)
@@ -138,9 +138,9 @@ def admit(
     return admissions
 
 
-def _left_behind(place: Place, before: Known, record: Outgoing) -> Aside | None:
+def _left_behind(reads: Set[int], before: Known, record: Outgoing) -> Aside | None:
     """The same record in a source that this run does not read: the row goes with the record that is met, it stays."""
-    if place.reads is None or before.place[0] in place.reads or before.gone is not None:
+    if before.place[0] in reads or before.gone is not None:
         return None
     if before.content != record.content:
         return None  # an older form of the record, which the one named later takes the place of

@@ -297,6 +297,8 @@ def same_sources(splits: Sequence[SourceSplit], plan: ImportPlan, bound: frozens
 
 
 def _as_then(split: SourceSplit, facts: JsonObject, shaping: str) -> bool:
+    if "digest" in facts and "under" not in split.spec:
+        return False  # versions that kept no `under` read too little of a folder whose files hold lines
     told = {"name": "", "under": ""}
     return {**split.spec, **told} == {**facts, **told} and split.shaping in {None, shaping}
 

@@ -276,6 +276,18 @@ async def test_a_record_that_was_corrected_in_a_later_file_is_sent_and_counts_on
     assert told(await bring(sandbox, two, job=JOB)) == {"read": 3, "created": 3}
 
 
+async def test_a_dry_run_of_other_sources_predicts_what_the_run_counts(make_sandbox, bring, write):
+    sandbox = await make_sandbox()
+    one, two = write("day-1.jsonl", [letter(0), letter(1, **BAD)]), write("day-2.jsonl", letters(10, 12))
+    await bring(sandbox, one, job=JOB)
+    rehearsed = told(await bring(sandbox, two, job=JOB, dry_run=True))
+    rehearsed["created"] += rehearsed.pop("pending")
+    assert told(await bring(sandbox, two, job=JOB)) == rehearsed
+    write("day-2.jsonl", letters(10, 11))
+    rehearsed = told(await bring(sandbox, two, job=JOB, dry_run=True))
+    assert told(await bring(sandbox, two, job=JOB)) == rehearsed
+
+
 async def test_what_is_pending_in_a_file_that_is_not_named_keeps_the_job_open(make_sandbox, bring, write):
     sandbox = await make_sandbox([FaultRule(kind="outage", on="create")])
     one, two = write("day-1.jsonl", letters(0, 4)), write("day-2.jsonl", letters(10, 12))

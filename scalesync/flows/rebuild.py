@@ -141,11 +141,21 @@ class Recorder:
             aside_of(row, record) for record in records if (row := rows.get(record.key)) is not None and not row.home
         ]
         await self._finder.know_projects(lost)
+        await self._know_again(lost)
         found = await self._finder.find([record.key for record in lost])
         pairs = [(record, await self._state(record, found[record.key])) for record in lost]
         await self._store.record(pairs, [*asides, *shared])
         self._done += len(records)
         self._show()
+
+    async def _know_again(self, lost: Sequence[Outgoing]) -> None:
+        """Give records the id under which an older version made their task, where the server has one."""
+        old = {record.former.key: record for record in lost if record.former is not None and record.former.key}
+        if not old:
+            return
+        for key, finding in (await self._finder.find(list(old))).items():
+            if finding.presence is not Presence.ABSENT:
+                self._plan.builder.known_as(old[key], {key: (None, b"")})
 
     async def _state(self, record: Outgoing, finding: Finding) -> Settled:
         if finding.presence is Presence.ABSENT:

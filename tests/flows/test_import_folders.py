@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 
 from scalesync.flows.inspect import list_failures
+from scalesync.flows.options import ImportOptions
+from scalesync.flows.rebuild import run_rebuild
 from scalesync.flows.verify import run_verify
 from scalesync.model import Outgoing, SourceRecord
 from scalesync.records.body import BodyBuilder
 from scalesync.sandbox import Sandbox
-from tests.conftest import FAST, letter
+from tests.conftest import FAST, KIND, PROJECT, letter
 from tests.flows.conftest import creates
 
 
@@ -187,3 +189,21 @@ async def test_places_name_the_inner_file_and_follow_it(make_sandbox, bring, tmp
     assert summary.file is not None
     found = [json.loads(one) for one in summary.file.read_text().splitlines()]
     assert {(one["file"], one["line"]) for one in found if one["unique_id"] == "letter-00002"} == {(inner, 1)}
+
+
+async def test_a_rebuilt_ledger_has_the_ids_of_an_older_version(
+    old_version, make_sandbox, bring, tmp_path, settings_for, notebook
+):
+    sandbox = await make_sandbox()
+    folder = filled(tmp_path / "in", hashed)
+    await bring(sandbox, folder, job="j", max_new=8)
+    for path in tmp_path.glob("ledger.db*"):
+        path.unlink()
+    old_version.undo()
+    asked = ImportOptions(sources=(str(folder),), type=KIND, project=PROJECT, job="j")
+    rebuilt = await run_rebuild(asked, settings_for(sandbox), notebook, limits=FAST)
+    assert (rebuilt.created + rebuilt.adopted, rebuilt.pending) == (8, 4)
+    summary = await bring(sandbox, folder, job="j")
+    assert (summary.exit_code, summary.created + summary.adopted, summary.gone) == (0, 12, 0)
+    assert bodies(sandbox) == wanted(12)
+    assert creates(sandbox) == 12

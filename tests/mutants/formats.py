@@ -6,9 +6,12 @@ from tests.mutants.model import Edit, Mutant
 
 FIRST_BYTE = "nothing is lost from the first byte on"
 UNIT = "tests/unit"
-TABLES = (f"{UNIT}/test_records_dialect.py", f"{UNIT}/test_records_tables.py", f"{UNIT}/test_records_readers.py")
-PARQUET = (f"{UNIT}/test_records_arrow.py", f"{UNIT}/test_records_parquet.py")
-PACKED = (f"{UNIT}/test_records_readers.py", f"{UNIT}/test_records_sources.py")
+DIALECT = (f"{UNIT}/test_records_dialect.py",)
+TABLES = (f"{UNIT}/test_records_tables.py",)
+READERS = (f"{UNIT}/test_records_readers.py",)
+ARROW = (f"{UNIT}/test_records_arrow.py",)
+PARQUET = (f"{UNIT}/test_records_parquet.py",)
+PACKED = (f"{UNIT}/test_records_sources.py",)
 
 
 def _mutant(name: str, file: str, old: str, new: str, first: tuple[str, ...]) -> Mutant:
@@ -22,21 +25,21 @@ FORMAT_MUTANTS = (
         "dialect.py",
         'if "unexpected end" not in str(error) or sample.complete:',
         "if True:",
-        TABLES,
+        DIALECT,
     ),
     _mutant(
         "a table of long rows is judged by its first look",
         "dialect.py",
         "if sample.complete or guessed.rows >= WANTED_ROWS or size >= LONGEST_LOOK:",
         "if True:",
-        TABLES,
+        DIALECT,
     ),
     _mutant(
         "lone quotes join rows",
         "dialect.py",
         "    if not found.broken and not found.spans:\n",
         "    if not found.broken:\n",
-        TABLES,
+        DIALECT,
     ),
     _mutant(
         "a column beside the name before its dot nests",
@@ -57,7 +60,7 @@ FORMAT_MUTANTS = (
         "dialect.py",
         "    base = Dialect(newline=newline, skip_lines=skip)\n",
         "    base = Dialect(newline=newline)\n",
-        TABLES,
+        READERS,
     ),
     # Parquet
     _mutant(
@@ -65,35 +68,35 @@ FORMAT_MUTANTS = (
         "arrowvalues.py",
         'if seconds is not None and self._pa.types.is_timestamp(seconds.type) and seconds.type.unit == "s":',
         "if False:",
-        PARQUET,
+        ARROW,
     ),
     _mutant(
         "INT96 inside structs is read as nanoseconds alone",
         "arrowvalues.py",
         "others = [None] * len(names) if seconds is None else seconds.flatten()",
         "others = [None] * len(names)",
-        PARQUET,
+        ARROW,
     ),
     _mutant(
         "nanoseconds inside lists are cut",
         "arrowvalues.py",
         "    if not rest:\n        return local.isoformat()\n",
         "    if rest is not None:\n        return local.isoformat()\n",
-        PARQUET,
+        ARROW,
     ),
     _mutant(
         "a slice of a list is read from the beginning of its values",
         "arrowvalues.py",
         "    first = min(bounds[0], default=0)\n    return values.slice(first,",
         "    first = 0\n    return values.slice(first,",
-        PARQUET,
+        ARROW,
     ),
     _mutant(
         "an index with a name is taken for row numbers",
         "parquet.py",
         "if isinstance(name, str) and named.get(name) is None]",
         "if isinstance(name, str)]",
-        PARQUET,
+        ARROW,
     ),
     _mutant(
         "a row group behind a damaged one is left out",
@@ -145,13 +148,13 @@ FORMAT_MUTANTS = (
         "zstdframe.py",
         "WINDOW_LOG_MAX = 31 ",
         "WINDOW_LOG_MAX = 27 ",
-        PACKED,
+        READERS,
     ),
     _mutant(
         "a frame that needs a dictionary is damage",
         "bytestream.py",
         "    if frame.dictionary:\n",
         "    if False:\n",
-        PACKED,
+        READERS,
     ),
 )

@@ -29,7 +29,17 @@ from scalesync.flows.meter import Meter
 from scalesync.ledger.versions_index import Seen, VersionsIndex
 from scalesync.model import JsonObject, Mode, Target
 from scalesync.records.exported import Head, heads_of, lines_of
-from scalesync.records.manifest import NAME, PART, FileEntry, Manifest, check_folder, load, remove_orphans
+from scalesync.records.manifest import (
+    LAYOUT,
+    NAME,
+    PART,
+    FileEntry,
+    Manifest,
+    check_folder,
+    load,
+    remove_orphans,
+    under_of,
+)
 from scalesync.records.segments import SegmentWriter, clean_parts
 from scalesync.times import iso, local_ms, milliseconds, now_iso
 from scalesync.words import count
@@ -155,7 +165,10 @@ class _Compaction:
                 return self._unchanged(manifest)
             self._lost = loss(self._folder, lost, "made again from --from")
         number = 1 + highest(manifest).get("tasks", 0)
-        self._writer = SegmentWriter(self._folder, "tasks", self._options.format, number=number)
+        under = under_of(manifest)
+        self._writer = SegmentWriter(
+            self._folder, "tasks", self._options.format, number=number, under=under, typed=bool(under)
+        )
         self._index = VersionsIndex.open(self._marker)
         self._clean()
         return None
@@ -264,6 +277,7 @@ class _Compaction:
         """Publish the manifest, then remove what it does not list."""
         assert self._index is not None
         extra: JsonObject = {"source": self._origin(), "as_of": self._as_of, "left": self._left}
+        extra |= {LAYOUT: 1} if under_of(self._before) else {}
         extra[NUMBERS] = highest(self._before, [entry.path for entry in self._entries])
         extra |= {name: self._source.extra[name] for name in CARRIED if self._source.extra.get(name)}
         manifest = Manifest(

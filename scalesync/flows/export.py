@@ -38,7 +38,7 @@ from scalesync.ledger.store import SqliteLedger
 from scalesync.model import ExportSummary, JsonObject, RequestClass, Target
 from scalesync.platforms.download import Downloader
 from scalesync.ports import JobSpec
-from scalesync.records.manifest import Manifest
+from scalesync.records.manifest import Manifest, under_of
 from scalesync.times import iso, milliseconds
 
 
@@ -197,7 +197,9 @@ class ExportRun:
         return replace(finished_already(made, self._settings, told), **traffic)
 
     def _downloader(self, folder: Folder) -> Downloader:
-        return Downloader(folder.responses, self._connection.gate, allow_http=self._settings.allow_http)
+        suffix = bool(under_of(folder.manifest))
+        gate, allow_http = self._connection.gate, self._settings.allow_http
+        return Downloader(folder.responses, gate, allow_http=allow_http, suffix=suffix)
 
     def _tell_ages(self, manifest: Manifest | None) -> None:
         aged = filters.ages(self._options)

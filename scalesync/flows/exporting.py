@@ -23,7 +23,16 @@ from scalesync.ledger.exports import ExportStore, StoredRun
 from scalesync.model import JsonObject, Selection
 from scalesync.records.exported import heads_of
 from scalesync.records.fields import FieldPicker
-from scalesync.records.manifest import PART, FileEntry, Manifest, check_folder, remove_orphans
+from scalesync.records.manifest import (
+    LAYOUT,
+    TASKS,
+    FileEntry,
+    Manifest,
+    check_folder,
+    hidden,
+    remove_orphans,
+    under_of,
+)
 from scalesync.records.segments import SegmentWriter, clean_parts
 from scalesync.times import iso, milliseconds
 
@@ -64,6 +73,9 @@ class Folder:
     def commit(self, manifest: Manifest) -> None:
         """Publish the manifest, then remove the files that it no longer lists."""
         manifest.extra[NUMBERS] = highest(self.manifest, manifest.paths())
+        tasks = [entry.path for entry in manifest.files if entry.kind is None]
+        if under_of(self.manifest) and all(path.startswith(TASKS) for path in tasks):
+            manifest.extra[LAYOUT] = 1
         manifest.commit(self.path)
         self.manifest = manifest
         remove_orphans(self.path, set(), stems=STEMS)
@@ -73,9 +85,7 @@ class Folder:
 
         async def look(ranges: Ranges) -> AsyncIterator[tuple[int, Sequence[str]]]:
             whole = [(self.path / entry["path"], None) for entry in await store.files("tasks")]
-            parts = [
-                (self.path / f"{PART}{entry['name']}", entry["bytes"]) for entry in await store.files("tasks:open")
-            ]
+            parts = [(hidden(self.path, entry["name"]), entry["bytes"]) for entry in await store.files("tasks:open")]
             batches = _ids_in([*whole, *parts], ranges)
             while (batch := await anyio.to_thread.run_sync(next, batches, None)) is not None:
                 for place, task_ids in batch.items():
@@ -163,6 +173,7 @@ async def begin(
     first = _window_start(options, manifest)
     run = _runs(manifest) + 1
     plan_json = {"form": form, "run": run, "started_ms": now_ms, "first_ms": first, "section": asdict(section)}
+    plan_json[LAYOUT] = int(bool(under_of(folder.manifest)))
     plan_json |= {RUN_ID: secrets.token_hex(8), "behind": _name_of(folder.manifest)}
     plan_json["ages_ms"] = _ages_from(options, manifest, now_ms)
     plan_json[NUMBERS] = await _numbers(store, folder, stored)
@@ -277,7 +288,17 @@ def _plan(options: ExportOptions, store: ExportStore, folder: Folder, plan_json:
     selection = replace(selection, judged_here=window is not None)
     picker = FieldPicker(",".join(options.fields)) if options.fields else None
     first = {stem: 1 + (plan_json.get(NUMBERS) or {}).get(stem, 0) for stem in STEMS}
-    tasks = SegmentWriter(folder.path, "tasks", options.format, fields=picker, number=first["tasks"], route=route)
+    layout = bool(plan_json.get(LAYOUT))
+    tasks = SegmentWriter(
+        folder.path,
+        "tasks",
+        options.format,
+        fields=picker,
+        number=first["tasks"],
+        route=route,
+        under=TASKS if layout else "",
+        typed=layout,
+    )
     writers = {"tasks": tasks}
     if options.incremental:
         writers["left"] = SegmentWriter(folder.path, "left", number=first["left"])

@@ -18,7 +18,7 @@ def highest(manifest: Manifest | None, paths: Iterable[str] = ()) -> dict[str, i
     """
     found = dict(manifest.extra.get(NUMBERS, {})) if manifest is not None else {}
     for path in (*paths, *(manifest.paths() if manifest is not None else ())):
-        match = _NUMBERED.match(path)
+        match = _NUMBERED.match(path.rpartition("/")[2])
         if match is not None:
             found[match[1]] = max(found.get(match[1], 0), int(match[2]))
     return found

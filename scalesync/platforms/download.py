@@ -34,14 +34,22 @@ class Downloader:
 
     A client of its own: results lie on other hosts, and the API key goes to none of them. Each request passes the
     gate as one of the class FILES. allow_http: follow redirects to plain http on other machines.
+    suffix: content that begins as JSON does gets `.json` behind its name.
     """
 
     def __init__(
-        self, folder: Path, gate: Gate, *, allow_http: bool = False, deadlines: Deadlines | None = None
+        self,
+        folder: Path,
+        gate: Gate,
+        *,
+        allow_http: bool = False,
+        suffix: bool = False,
+        deadlines: Deadlines | None = None,
     ) -> None:
         self._folder = folder
         self._gate = gate
         self._allow_http = allow_http
+        self._suffix = suffix
         self._deadlines = deadlines or Deadlines()
         self._session: aiohttp.ClientSession | None = None
 
@@ -76,7 +84,7 @@ class Downloader:
     @asynccontextmanager
     async def partial(self) -> AsyncIterator[Partial]:
         """A file to be fetched in one or more attempts; what is not stored at the end is taken away."""
-        part = Partial(self._folder)
+        part = Partial(self._folder, suffix=self._suffix)
         try:
             yield part
         finally:

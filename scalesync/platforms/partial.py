@@ -45,12 +45,14 @@ class Partial:
     """The bytes that came so far, as sent. Blocking: call it in a thread. `drop` must follow, however it went.
 
     size: bytes so far. furthest: the most that ever were. resumable: whether the server can be asked for the rest.
+    suffix: whether content that begins as JSON does gets `.json` behind its name.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, suffix: bool = False) -> None:
         self.size = 0
         self.furthest = 0
         self._folder = folder
+        self._suffix = suffix
         self._path = folder / f".part-{secrets.token_hex(8)}"
         self._file: IO[bytes] | None = None
         self._place = ""
@@ -157,14 +159,15 @@ class Partial:
 
     def _rename(self, path: Path, digest: str, size: int) -> Stored:
         folder = self._folder / digest[:2]
-        final = folder / digest
+        name = digest + (".json" if self._suffix and _is_json(path) else "")
+        final = folder / name
         if not _holds(final, size):  # one that was cut short since is no copy
             if not folder.is_dir():
                 folder.mkdir(exist_ok=True)
                 sync_folder(self._folder)
             os.replace(path, final)
             sync_folder(folder)
-        return Stored(f"{self._folder.name}/{digest[:2]}/{digest}", size, digest)
+        return Stored(f"{self._folder.name}/{digest[:2]}/{name}", size, digest)
 
     def _reset(self) -> None:
         """What came is of no use."""
@@ -188,6 +191,12 @@ class Partial:
             if error.errno in NO_FILES:
                 raise Unavailable("too many open files to store a result file", op="download") from error
             raise output_error(self._folder, error) from error
+
+
+def _is_json(path: Path) -> bool:
+    """By its first bytes: the name follows from the content alone, so that one content has one name."""
+    with open(path, "rb") as file:
+        return file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[")
 
 
 def _holds(path: Path, size: int) -> bool:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +24,8 @@ PART = ".part-"
 RESPONSES = "responses"
 VERSION = 1
 STEMS = ("tasks", "left")
+LAYOUT = "layout"
+TASKS = "tasks/"  # where data files of tasks go, so that a program that reads whole folders meets nothing else
 # What file managers, network disks and office programs leave in a folder, besides hidden names.
 _LEFTOVERS = {
     *("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "@eadir", "@tmp", "@recycle", "#recycle", "#snapshot"),
@@ -115,6 +118,16 @@ class Manifest:
             raise output_error(folder, error) from error
 
 
+def hidden(folder: Path, name: str) -> Path:
+    """Where a file is written that gets this name, relative to the folder, when it is whole."""
+    return folder / f"{PART}{name.rpartition('/')[2]}"
+
+
+def under_of(manifest: Manifest | None) -> str:
+    """The sub-folder for data files: `tasks/`, but none in a folder that an older version began."""
+    return TASKS if manifest is None or manifest.extra.get(LAYOUT) else ""
+
+
 def load(folder: Path) -> Manifest | None:
     """The folder's manifest, None when there is none. Raises ConfigError when it cannot be read."""
     path = folder / NAME
@@ -152,7 +165,7 @@ def check_folder(folder: Path, job: str, *, stems: Collection[str] = STEMS, begu
     """
     try:
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-        names = sorted(entry.name + "/" * entry.is_dir() for entry in os.scandir(folder))
+        names = _names_in(folder)
         if NAME not in names:
             _try_to_write(folder)
     except (FileExistsError, NotADirectoryError) as error:
@@ -164,8 +177,12 @@ def check_folder(folder: Path, job: str, *, stems: Collection[str] = STEMS, begu
         raise ConfigError(f'{folder}: holds the export of job "{manifest.job}", not of "{job}"; choose another --out')
     listed = manifest.paths() if manifest is not None else set()
     ours = re.compile(_pattern(stems) if begun or manifest is not None else r"(?!)")
+    if TASKS in names and (begun or manifest is not None):
+        names = [name for name in names if name != TASKS] + [TASKS + name for name in _names_in(folder / TASKS)]
     for name in names:
-        known = name in (NAME, f"{RESPONSES}/") or name in listed or is_leftover(name.removesuffix("/"))
+        known = (
+            name in (NAME, f"{RESPONSES}/") or name in listed or is_leftover(name.removesuffix("/").rpartition("/")[2])
+        )
         if not known and not ours.fullmatch(name) and not _holds(listed, name):
             raise ConfigError(f"{folder / name}: is not from this export; move it away or choose another --out")
     return manifest
@@ -184,6 +201,11 @@ def _try_to_write(folder: Path) -> None:
     probe.unlink()
 
 
+def _names_in(folder: Path) -> list[str]:
+    """Sorted; names of folders end with a slash."""
+    return sorted(entry.name + "/" * entry.is_dir() for entry in os.scandir(folder))
+
+
 def _holds(listed: Collection[str], name: str) -> bool:
     """Whether a listed file lies in this sub-folder."""
     return name.endswith("/") and any(path.startswith(name) for path in listed)
@@ -192,16 +214,17 @@ def _holds(listed: Collection[str], name: str) -> bool:
 def _pattern(stems: Collection[str]) -> str:
     names = "|".join(map(re.escape, stems))
     formats = "|".join(map(re.escape, FORMATS))
-    return rf"(?:{names})(?:-[\w.+-]+)?-\d{{5,}}\.(?:{formats})"
+    return rf"(?:{TASKS})?(?:{names})(?:-[\w.+-]+)?-\d{{5,}}\.(?:{formats})"
 
 
 def _orphans(folder: Path, known: set[str], stems: Collection[str]) -> Iterator[Path]:
     manifest = load(folder)
     kept = known | (manifest.paths() if manifest is not None else set())
     ours = re.compile(_pattern(stems))
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        if entry.is_file() and entry.name not in kept and ours.fullmatch(entry.name):
-            yield Path(entry.path)
+    inside = (TASKS + name for name in _names_in(folder / TASKS)) if (folder / TASKS).is_dir() else ()
+    for name in (*_names_in(folder), *inside):
+        if name not in kept and ours.fullmatch(name):
+            yield folder / name
 
 
 def remove_orphans(folder: Path, known: set[str], *, stems: Collection[str] = STEMS) -> list[str]:
@@ -213,5 +236,7 @@ def remove_orphans(folder: Path, known: set[str], *, stems: Collection[str] = ST
     removed = []
     for path in _orphans(folder, known, stems):
         path.unlink(missing_ok=True)
-        removed.append(path.name)
+        removed.append(path.relative_to(folder).as_posix())
+    with suppress(OSError):  # where anything is in it, it stays
+        (folder / TASKS).rmdir()
     return removed

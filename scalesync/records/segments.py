@@ -17,23 +17,18 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
-
-import msgspec
+from typing import BinaryIO, Protocol
 
 from scalesync.disk import output_error, sync_folder
-from scalesync.errors import ConfigError, RecordError
-from scalesync.model import JsonObject
-from scalesync.records.fields import FieldPicker, members_of
-from scalesync.records.manifest import FORMATS, PART, FileEntry, Format
+from scalesync.errors import ConfigError
+from scalesync.records.columns import ParquetEncoder, arrow
+from scalesync.records.fields import FieldPicker
+from scalesync.records.manifest import FORMATS, PART, FileEntry, Format, hidden
 
 __all__ = ["FORMATS", "FileEntry", "Format", "SegmentWriter", "clean_parts"]
 
 MAX_BYTES = 256 * 1024 * 1024
 HASH_CHUNK = 1024 * 1024
-GROUP_BYTES = 16 * 1024 * 1024  # of a Parquet row group, uncompressed; held in memory
-_TEXTS = ("task_id", "unique_id", "type", "status", "project", "batch", "created_at", "updated_at", "completed_at")
-_JSONS = ("metadata", "params", "response")
 
 
 class _Encoder(Protocol):
@@ -61,7 +56,9 @@ class SegmentWriter:
 
     format: one of FORMATS; gzip and zstd give the same bytes for the same documents. max_bytes: uncompressed;
     when `full`, call `finish()` and go on writing into the next file. fields: cuts each document. number: of
-    the first file; names already taken are passed over. Blocking: call it in a thread.
+    the first file; names already taken are passed over. under: the sub-folder that finished files go to, such as
+    `tasks/`; files being written stay outside of it. typed: Parquet with times, tags and flags as such, not as text.
+    Blocking: call it in a thread.
     Every method raises DiskFull when the disk or quota is full, after removing its own hidden file.
     """
 
@@ -75,6 +72,8 @@ class SegmentWriter:
         *,
         number: int = 1,
         route: str | None = None,
+        under: str = "",
+        typed: bool = True,
     ) -> None:
         if format not in FORMATS:
             raise ConfigError(f'"{format}" is not an output format; write one of {", ".join(FORMATS)}')
@@ -85,13 +84,15 @@ class SegmentWriter:
         self._fields = fields
         self._number = number
         self._route = route
+        self._under = under
+        self._typed = typed
         self._file: _HashedFile | None = None
         self._encoder: _Encoder | None = None
         self._rows = 0
         self._size = 0
         self._name = ""
         if format == "parquet":
-            _arrow()  # say before the first request that it is missing
+            arrow()  # say before the first request that it is missing
 
     @property
     def resumable(self) -> bool:
@@ -141,7 +142,7 @@ class SegmentWriter:
 
     def resume(self, part: OpenPart) -> bool:
         """Go on with a hidden file of a killed run, cut to what was durable; False when it is not there whole."""
-        path = self._folder / f"{PART}{part.name}"
+        path = hidden(self._folder, part.name)
         renamed = self._folder / part.name
         try:
             if not path.exists() and renamed.exists():
@@ -165,8 +166,12 @@ class SegmentWriter:
             self._file.sync()
             self._file.close_file()
             name = self._name
-            os.rename(self._part, self._folder / name)
-            sync_folder(self._folder)
+            final = self._folder / name
+            if not final.parent.is_dir():
+                final.parent.mkdir()
+                sync_folder(self._folder)
+            os.rename(self._part, final)
+            sync_folder(final.parent)
         except OSError as error:
             self.abort()
             raise output_error(self._folder, error) from error
@@ -189,10 +194,10 @@ class SegmentWriter:
 
     def _open(self) -> _Encoder:
         self._name = self._free_name()
-        self._part = self._folder / f"{PART}{self._name}"
+        self._part = hidden(self._folder, self._name)
         self._file = _HashedFile(self._part)
         if self._format == "parquet":
-            self._encoder = _ParquetEncoder(self._file)
+            self._encoder = ParquetEncoder(self._file, typed=self._typed)
         else:
             self._encoder = _LineEncoder(self._file, self._format)
         return self._encoder
@@ -203,7 +208,7 @@ class SegmentWriter:
 
     def _free_name(self) -> str:
         while True:
-            name = f"{self._stem}-{self._number:05d}.{self._format}"
+            name = f"{self._under}{self._stem}-{self._number:05d}.{self._format}"
             if not (self._folder / name).exists():
                 return name
             self._number += 1
@@ -294,72 +299,6 @@ def _compressor(format: Format) -> _Compressor:
     return compressor
 
 
-class _ParquetEncoder:
-    """Main fields as columns, nested ones as JSON text, and the document itself in `task`."""
-
-    def __init__(self, file: _HashedFile) -> None:
-        pa, self._pq = _arrow()
-        self._pa = pa
-        columns = [(name, pa.string()) for name in _TEXTS]
-        columns += [("is_test", pa.bool_()), *((name, pa.string()) for name in (*_JSONS, "task"))]
-        self._schema = pa.schema(columns)
-        self._writer = self._pq.ParquetWriter(pa.PythonFile(file, mode="w"), self._schema, compression="zstd")
-        self._lines: list[bytes] = []
-        self._held = 0
-
-    def add(self, lines: Sequence[bytes]) -> None:
-        for line in lines:
-            self._lines.append(line)
-            self._held += len(line)
-            if self._held >= GROUP_BYTES:
-                self._flush()
-
-    def pause(self) -> None:
-        """Nothing of a Parquet file counts before its footer."""
-
-    def close(self) -> None:
-        self._flush()
-        self._writer.close()
-
-    def _flush(self) -> None:
-        if self._lines:
-            rows = [_row(line) for line in self._lines]
-            self._writer.write_table(self._pa.Table.from_pylist(rows, schema=self._schema))
-        self._lines, self._held = [], 0
-
-
-def _row(line: bytes) -> JsonObject:
-    row: JsonObject = {"task": line.decode("utf-8", "replace")}
-    try:
-        members = members_of(line)
-    except RecordError:
-        return row
-    for name, value in members.items():
-        raw = bytes(value)
-        if name in _TEXTS:
-            row[name] = _text(raw)
-        elif name in _JSONS:
-            row[name] = raw.decode("utf-8", "replace")
-        elif name == "is_test" and raw in (b"true", b"false"):
-            row[name] = raw == b"true"
-    return row
-
-
-def _text(raw: bytes) -> str | None:
-    """A JSON string's text; of anything else, and of text that UTF-8 cannot hold, the JSON as it stands."""
-    try:
-        return msgspec.json.decode(raw, type=str | None)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return raw.decode("utf-8", "replace")
-
-
-def _arrow() -> tuple[Any, Any]:
-    try:
-        return import_module("pyarrow"), import_module("pyarrow.parquet")
-    except ImportError as error:
-        raise ConfigError('Parquet needs pyarrow; install it with: pip install "scalesync[parquet]"') from error
-
-
 def _on_one_line(line: bytes) -> bytes:
     return line.translate(None, b"\r\n")
 
@@ -369,7 +308,7 @@ def clean_parts(folder: Path, keep: Collection[str] = ()) -> int:
 
     keep: final names of hidden files that are gone on with.
     """
-    kept = {f"{PART}{name}" for name in keep}
+    kept = {hidden(folder, name).name for name in keep}
     left = [path for path in folder.glob(f"{PART}*") if path.is_file() and path.name not in kept]
     for path in left:
         path.unlink(missing_ok=True)

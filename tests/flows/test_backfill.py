@@ -305,7 +305,7 @@ async def test_a_lost_ledger_goes_on_from_the_manifest(world, backfill, tmp_path
 
 async def test_a_window_that_lost_a_file_is_read_again(world, backfill, tmp_path):
     await backfill(world, last="2025-02-03")
-    (tmp_path / "out" / "tasks-00002.jsonl").unlink()
+    (tmp_path / "out" / "tasks" / "tasks-00002.jsonl").unlink()
     outside = await backfill(world, first="2025-02-01", last="2025-02-03")
     assert (outside.exit_code, outside.windows_read) == (1, 0)
     assert "tasks-00002.jsonl: is missing" in outside.message

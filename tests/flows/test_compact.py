@@ -255,10 +255,10 @@ async def test_a_second_run_writes_only_what_changed(compact, tmp_path):
     gone.commit(tmp_path / "inc")
     more = await compact()
     assert (more.tasks, more.message) == (2, first.message)
-    assert [path.name for path in (tmp_path / "now").glob("tasks-*")] == ["tasks-00002.jsonl"]
+    assert [path.name for path in (tmp_path / "now" / "tasks").glob("tasks-*")] == ["tasks-00002.jsonl"]
     (tmp_path / "inc" / "manifest.json").write_text((tmp_path / "inc" / "manifest.json").read_text() + "\n")
     await compact()
-    assert [path.name for path in (tmp_path / "now").glob("tasks-*")] == ["tasks-00003.jsonl"]
+    assert [path.name for path in (tmp_path / "now" / "tasks").glob("tasks-*")] == ["tasks-00003.jsonl"]
 
 
 async def test_stopped_or_without_room_it_leaves_nothing(compact, tmp_path, monkeypatch):
@@ -322,7 +322,7 @@ def test_killed_anywhere_it_leaves_nothing_that_counts_and_runs_again(tmp_path):
         codes.append(run(at))
         assert not (tmp_path / "now" / "manifest.json").exists()
     assert codes == [9] * 3
-    assert list((tmp_path / "now").glob("tasks-*"))  # finished ones, which the next run takes away
+    assert list((tmp_path / "now" / "tasks").glob("tasks-*"))  # finished ones, which the next run takes away
     assert run(0) == 0
     assert lines_in(tmp_path / "now") == [raw for _, _, raw in lines[9_000:]]
     assert {path.name.split("-")[0] for path in (tmp_path / "now").iterdir()} == {"manifest.json", "tasks"}

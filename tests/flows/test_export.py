@@ -157,7 +157,7 @@ async def test_a_listed_file_that_is_gone_or_cut_is_told(incremental, make_sandb
     sandbox = await make_sandbox()
     await fill(sandbox, 3)
     await export(sandbox)
-    path = tmp_path / "out" / "tasks-00001.jsonl"
+    path = tmp_path / "out" / "tasks" / "tasks-00001.jsonl"
     whole = path.read_bytes()
     sandbox.journal.clear()
     path.write_bytes(whole[:-1])
@@ -180,7 +180,7 @@ async def test_the_name_of_a_listed_file_is_never_used_again(make_sandbox, expor
         if loss is not None:
             (tmp_path / loss).unlink()
         await export(sandbox, again=True)
-        names += [path.name for path in (tmp_path / "out").glob("tasks-*")]
+        names += [path.name for path in (tmp_path / "out" / "tasks").glob("tasks-*")]
         await fill_more(sandbox, len(names))
     assert names == [f"tasks-{number:05d}.jsonl" for number in range(1, 6)]
 
@@ -208,7 +208,7 @@ async def test_compressed_files_and_chosen_fields(make_sandbox, export, tmp_path
     sandbox = await make_sandbox()
     await fill(sandbox, 4)
     await export(sandbox, "gz", format="jsonl.gz", fields=("task_id", "metadata.number"))
-    (path,) = (tmp_path / "gz").glob("*.gz")
+    (path,) = (tmp_path / "gz").rglob("*.gz")
     rows = [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
     assert sorted(row["metadata"]["number"] for row in rows) == [0, 1, 2, 3]
     assert set(rows[0]) == {"task_id", "metadata"}
@@ -219,7 +219,7 @@ async def test_parquet_holds_the_document_beside_its_columns(make_sandbox, expor
     sandbox = await make_sandbox()
     await fill(sandbox, 4)
     await export(sandbox, "pq", format="parquet")
-    (path,) = (tmp_path / "pq").glob("*.parquet")
+    (path,) = (tmp_path / "pq").rglob("*.parquet")
     rows = parquet.read_table(path).to_pylist()
     assert sorted(row["unique_id"] for row in rows) == [letter(number)["unique_id"] for number in range(4)]
     assert json.loads(rows[0]["task"])["task_id"] == rows[0]["task_id"]
@@ -247,7 +247,8 @@ async def test_result_files_are_stored_whole_and_named_by_content(make_sandbox, 
     assert len(listed) == 6
     for line in listed:
         data = (tmp_path / "out" / line["path"]).read_bytes()
-        assert hashlib.sha256(data).hexdigest() == line["sha256"] == Path(line["path"]).name
+        assert hashlib.sha256(data).hexdigest() == line["sha256"]
+        assert Path(line["path"]).name == f"{line['sha256']}.json"
         assert len(data) == line["bytes"] > 600_000
         assert line["updated_at"]
     assert not list((tmp_path / "out").rglob(".part-*"))

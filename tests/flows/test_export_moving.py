@@ -77,7 +77,9 @@ async def test_what_matched_all_the_time_is_in_exactly_one_line(seed, status, ma
         group.cancel_scope.cancel()
     assert touched
     assert summary.exit_code in {0, 1}
-    lines = [json.loads(line) for path in (tmp_path / "out").glob("tasks-*") for line in path.read_bytes().splitlines()]
+    lines = [
+        json.loads(line) for path in (tmp_path / "out").rglob("tasks-*") for line in path.read_bytes().splitlines()
+    ]
     counts = Counter(task["task_id"] for task in lines)
     assert set(counts.values()) == {1}
     assert wanted <= set(counts)
@@ -104,6 +106,6 @@ async def test_a_stopped_export_reads_at_most_one_page_per_slice_again(at, make_
     answered = sandbox.journal.count("list", 200)
     # A page per reader, the question for the time of each run, and slices that were cut at other places.
     assert answered <= whole + 2 * 6 + 1
-    lines = [line for path in (tmp_path / "out").glob("tasks-*") for line in path.read_bytes().splitlines()]
-    same = [line for path in (tmp_path / "whole").glob("tasks-*") for line in path.read_bytes().splitlines()]
+    lines = [line for path in (tmp_path / "out").rglob("tasks-*") for line in path.read_bytes().splitlines()]
+    same = [line for path in (tmp_path / "whole").rglob("tasks-*") for line in path.read_bytes().splitlines()]
     assert sorted(lines) == sorted(same)

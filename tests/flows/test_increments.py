@@ -106,7 +106,7 @@ def newest(out: Path) -> dict[str, dict[str, Any]]:
 
 
 def lines(out: Path, pattern: str) -> list[bytes]:
-    return [line for path in sorted(out.glob(pattern)) for line in path.read_bytes().splitlines()]
+    return [line for path in sorted(out.rglob(pattern)) for line in path.read_bytes().splitlines()]
 
 
 def matching(world: World, status: str | None) -> dict[str, dict[str, Any]]:

@@ -532,7 +532,7 @@ async def make_videos(sandbox: Sandbox, *numbers: int) -> None:
 def index_of(out: Path) -> list[dict[str, Any]]:
     manifest = load(out)
     assert manifest is not None
-    assert {path.name for path in out.glob("*-*.jsonl")} == manifest.paths()
+    assert {str(path.relative_to(out)) for path in out.rglob("*-*.jsonl")} == manifest.paths()
     entries = manifest.responses["files"]
     for entry in entries:
         assert hashlib.sha256((out / entry["path"]).read_bytes()).hexdigest() == entry["sha256"]
@@ -548,7 +548,7 @@ async def test_the_same_command_fetches_what_was_missing_and_nothing_else(make_s
     await make_videos(sandbox, *range(6))
     first = await export(sandbox)
     assert (first.exit_code, first.responses_failed, first.tasks) == (1, 6, 6)
-    tasks = (tmp_path / "out" / "tasks-00001.jsonl").read_bytes()
+    tasks = (tmp_path / "out" / "tasks" / "tasks-00001.jsonl").read_bytes()
     again = await export(sandbox)
     assert (again.exit_code, again.responses_downloaded, again.responses_failed) == (1, 0, 6)
     sandbox.faults.replace([replace(FORBIDDEN, at=(0, 1))])
@@ -558,7 +558,7 @@ async def test_the_same_command_fetches_what_was_missing_and_nothing_else(make_s
     rest = await export(sandbox)
     assert (rest.exit_code, rest.responses_downloaded, rest.responses_failed, rest.tasks) == (0, 6, 0, 6)
     assert (sandbox.journal.count("list"), sandbox.journal.count("get"), rest.requests) == (1, 2, 3)
-    assert (tmp_path / "out" / "tasks-00001.jsonl").read_bytes() == tasks
+    assert (tmp_path / "out" / "tasks" / "tasks-00001.jsonl").read_bytes() == tasks
     for line in index_of(tmp_path / "out"):
         data = (tmp_path / "out" / line["path"]).read_bytes()
         assert (hashlib.sha256(data).hexdigest(), len(data)) == (line["sha256"], line["bytes"])

@@ -119,7 +119,7 @@ async def test_result_files_that_find_no_room_stop_the_export_and_it_carries_on(
     summary = await save(sandbox.base_url, "small/out", **wanted)
     assert (summary.exit_code, summary.tasks, summary.responses_failed) == (0, 12, 0)
     stored = [path for path in (small_disk / "out" / "responses").rglob("*") if path.is_file()]
-    assert all(hashlib.sha256(path.read_bytes()).hexdigest() == path.name for path in stored)
+    assert all(hashlib.sha256(path.read_bytes()).hexdigest() == path.stem for path in stored)
 
 
 class Failing:

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scalesync.errors import ConfigError, DiskFull, StopRun
-from scalesync.records import segments
+from scalesync.records import columns, segments
 from scalesync.records.fields import FieldPicker
 from scalesync.records.manifest import Format
 from scalesync.records.segments import FORMATS, FileEntry, SegmentWriter, clean_parts
@@ -238,7 +238,7 @@ def test_fields_are_cut_before_they_are_written(tmp_path: Path) -> None:
 
 
 def test_parquet_has_typed_columns_and_the_document_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segments, "GROUP_BYTES", 200)
+    monkeypatch.setattr(columns, "GROUP_BYTES", 200)
     first = (
         b'{"task_id":"t\\u00e9","unique_id":null,"type":"imageannotation","status":"completed","is_test":true,'
         b'"project":{"id":1},"params": {"n": 340282366920938463463374607431768211456},"batch":"\\ud800"}'
@@ -266,7 +266,7 @@ def test_a_missing_pyarrow_says_what_to_install(tmp_path: Path, monkeypatch: pyt
     def missing(name: str) -> None:
         raise ImportError(name)
 
-    monkeypatch.setattr(segments, "import_module", missing)
+    monkeypatch.setattr(columns, "import_module", missing)
     with pytest.raises(ConfigError, match=r'pip install "scalesync\[parquet\]"'):
         SegmentWriter(tmp_path, "tasks", "parquet")
 

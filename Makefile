@@ -7,13 +7,13 @@ WORKERS ?= 4
 SOAK_MINUTES ?= 40
 SOAK_OUT ?= build/soak.json
 
-.PHONY: demo test soak mutants bench lint types format clean
+.PHONY: demo test soak proof-floors mutants bench lint types format clean
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("scalesync needs CPython 3.11 or newer; set PYTHON=") if sys.version_info < (3, 11) else 0'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --editable ".[parquet,cloud]" --group dev
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable ".[parquet,cloud]" --group dev
 	touch $@
 
 demo: .venv/ready
@@ -24,6 +24,15 @@ test: .venv/ready
 
 soak: .venv/ready
 	$(BIN)/python -m tests.soak --minutes $(SOAK_MINUTES) --out $(SOAK_OUT)
+
+# Once per release: the lowest versions that pyproject.toml allows, in an environment of their own.
+proof-floors: .venv/ready
+	$(PYTHON) -m venv build/floors
+	build/floors/bin/python -m pip install --quiet uv
+	build/floors/bin/uv pip install --quiet --python build/floors/bin/python --resolution lowest-direct \
+	  --requirements pyproject.toml --extra parquet --extra cloud
+	build/floors/bin/uv pip install --quiet --python build/floors/bin/python --group dev
+	PYTHONPATH=. build/floors/bin/python -m pytest -n $(WORKERS) --dist loadscope -p no:cacheprovider
 
 mutants: .venv/ready
 	$(BIN)/python -m tests.mutants --workers $(WORKERS)

@@ -38,6 +38,8 @@ class Common:
     rate_all: str | None = None
     concurrency: str | None = None
     allow_http: bool = False
+    log_file: Path | None = None
+    log_format: str | None = None
     json: bool = False
     verbose: int = 0
     quiet: bool = False
@@ -107,13 +109,21 @@ class Invocation:
         return ProgressDisplay(quiet=self.common.quiet, mask=self.mask)
 
     def start_logging(self) -> None:
-        """-v shows scalesync's own log, -vv its details as well; nothing without them but what libraries report."""
-        from scalesync.cli.logs import log_to_stderr, mask_stray_logs
+        """-v shows scalesync's own log, -vv its details as well; --log-file keeps it with all that is told.
 
+        Without them nothing is shown but what libraries report.
+        """
+        from scalesync.cli.logs import forget_handlers, log_to_file, log_to_stderr, mask_stray_logs
+
+        asked = self.common
         mask_stray_logs(self.mask)
-        if not self.common.verbose or self.common.quiet:
-            return
-        log_to_stderr(self.common.verbose, self.mask)
+        forget_handlers()
+        if asked.verbose and not asked.quiet:
+            log_to_stderr(asked.verbose, self.mask)
+        if asked.log_file is not None:
+            log_to_file(asked.log_file, asked.log_format or "text", asked.verbose, self.mask)
+        elif asked.log_format is not None:
+            raise ConfigError("--log-format goes with --log-file")
 
 
 def run_async(flow: Callable[..., Awaitable[T]], *args: Any) -> T:
@@ -220,6 +230,13 @@ def common_options() -> list[click.Option]:
         click.Option(["--rate-all"], metavar="R", help="all requests together, such as 50 or 1000/min"),
         click.Option(["--concurrency"], metavar="N", help="requests in flight: 1 to 512, or auto"),
         click.Option(["--allow-http"], is_flag=True, help="plain http to other machines; sends the key in clear"),
+        click.Option(
+            ["--log-file"],
+            metavar="FILE",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="append the log to it",
+        ),
+        click.Option(["--log-format"], type=click.Choice(["text", "json"]), help="of --log-file  [text]"),
         click.Option(["--json"], is_flag=True, help="print one JSON object and nothing else on standard output"),
         click.Option(["-v", "--verbose"], count=True, help="say more; twice for details and tracebacks"),
         click.Option(["-q", "--quiet"], is_flag=True, help="no progress and no notes"),

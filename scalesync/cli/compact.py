@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.command(
     "compact",
     cls=SyncCommand,
-    commons=("json", "verbose", "quiet"),
+    commons=("log_file", "log_format", "json", "verbose", "quiet"),
     examples=(
         "scalesync compact --from annotations --to today",
         "scalesync compact --from annotations --to before-launch --as-of 2026-11-20T14:00",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 @click.command(
     "demo",
     cls=SyncCommand,
-    commons=("json", "verbose", "quiet"),
+    commons=("log_file", "log_format", "json", "verbose", "quiet"),
     examples=("scalesync demo", "scalesync demo --folder /tmp/demo", "scalesync demo --quiet --json"),
     short_help="the whole loop on the embedded sandbox",
 )
@@ -87,7 +89,15 @@ def _show(report: DemoReport) -> None:
                 "records": str(home / "docstrings.jsonl"),
                 "template": str(home / "template.toml"),
                 "annotations": str(home / "annotations"),
-                "ledger": f"{home / 'scalesync.db'} (scalesync status --ledger {home / 'scalesync.db'})",
+                "ledger": f"{home / 'scalesync.db'} ({_program()} status --ledger {home / 'scalesync.db'})",
             }
         )
     )
+
+
+def _program() -> str:
+    """This program as it can be typed here: outside of its virtual environment the plain name is not found."""
+    typed = Path(sys.argv[0])
+    if shutil.which("scalesync") is not None:
+        return "scalesync"
+    return str(typed) if typed.name == "scalesync" else f"{sys.executable} -m scalesync"

@@ -1,11 +1,21 @@
-"""-v: scalesync's own log on standard error, with the key masked."""
+"""The program's own log: on standard error with -v, in a file with --log-file; the key is masked in both."""
 
 from __future__ import annotations
 
+import json
 import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
 
+from scalesync.cli import output
 from scalesync.cli.masking import Mask
 from scalesync.cli.output import tell
+from scalesync.errors import ConfigError
+
+TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+TOLD = logging.getLogger("scalesync.told")
+"""What people are told, for the file: on standard error it stands already."""
 
 
 class _MaskedHandler(logging.Handler):
@@ -17,14 +27,74 @@ class _MaskedHandler(logging.Handler):
         tell(self._mask(self.format(record)))
 
 
+class _MaskedFile(logging.FileHandler):
+    def __init__(self, path: Path, mask: Mask) -> None:
+        super().__init__(path, encoding="utf-8", errors="backslashreplace")
+        self._mask = mask
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._mask(super().format(record))
+
+
+class _JsonLines(logging.Formatter):
+    """One object a line: at (UTC), level, logger, message, and the traceback where there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        line = {"at": at, "level": record.levelname, "logger": record.name, "message": record.getMessage()}
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
 def log_to_stderr(verbosity: int, mask: Mask) -> None:
     """Show the log of the package: one -v from INFO up, two from DEBUG up."""
     handler = _MaskedHandler(mask)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    output.stamp(True)
+    logger = _logger(verbosity)
+    logger.addHandler(handler)
+
+
+def log_to_file(path: Path, form: str, verbosity: int, mask: Mask) -> None:
+    """Append the log to a file, with everything that is told on standard error. form: text or json.
+
+    Raises ConfigError where the file cannot be written.
+    """
+    try:
+        handler = _MaskedFile(path, mask)
+    except OSError as error:
+        raise ConfigError(f"--log-file {path} cannot be written: {error.strerror or error}") from error
+    handler.setFormatter(_JsonLines() if form == "json" else logging.Formatter(TEXT))
+    _logger(verbosity).addHandler(handler)
+    TOLD.handlers = [handler]
+    TOLD.setLevel(logging.INFO)
+    TOLD.propagate = False
+    output.also_tell(_teller())
+
+
+def _teller() -> Callable[[str], None]:
+    def told(text: str) -> None:
+        TOLD.info("%s", text)
+
+    return told
+
+
+def _logger(verbosity: int) -> logging.Logger:
     logger = logging.getLogger("scalesync")
-    logger.handlers = [handler]
     logger.setLevel(logging.DEBUG if verbosity > 1 else logging.INFO)
     logger.propagate = False
+    return logger
+
+
+def forget_handlers() -> None:
+    """Begin anew: a program that runs several commands opens no file twice."""
+    for logger in (logging.getLogger("scalesync"), TOLD):
+        for handler in logger.handlers:
+            handler.close()
+        logger.handlers = []
+    output.also_tell(None)
+    output.stamp(False)
 
 
 def mask_stray_logs(mask: Mask) -> None:

@@ -43,6 +43,8 @@ def say(text: str) -> None:
 
 def tell(text: str) -> None:
     """A line for standard error; a terminal that went away never stops a run."""
+    for also in _also:
+        also(printable(text).translate(_PRIVATE))
     try:
         _write(sys.stderr, _stamped(_painted(text, sys.stderr)))
     except OSError:
@@ -56,7 +58,15 @@ def stamp(wanted: bool) -> None:
         _stamps.append(now_iso)
 
 
+def also_tell(where: Callable[[str], None] | None) -> None:
+    """Hand everything that `tell` is given on, such as to a log; None ends that."""
+    _also.clear()
+    if where is not None:
+        _also.append(where)
+
+
 _stamps: list[Callable[[], str]] = []
+_also: list[Callable[[str], None]] = []
 
 
 def _stamped(text: str) -> str:

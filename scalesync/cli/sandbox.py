@@ -28,7 +28,7 @@ OWN = {
 @click.command(
     "sandbox",
     cls=SyncCommand,
-    commons=("json", "verbose", "quiet"),
+    commons=("log_file", "log_format", "json", "verbose", "quiet"),
     examples=(
         "scalesync sandbox --project reviews=categorization",
         "scalesync sandbox --port 0 --data sandbox.db --rate 30 --retry-after 1",
@@ -71,6 +71,7 @@ def sandbox_command(invocation: Invocation, /, **typed: Any) -> int:
         sandbox = Sandbox(config, rules, host, port)
     except (ValueError, OSError) as error:
         raise ConfigError(f"the sandbox cannot use its data file: {error}") from error
+    _refuse_two_types(typed["projects"])
     for name, kind in typed["projects"]:
         add_project(sandbox, name, kind)
     try:
@@ -80,6 +81,13 @@ def sandbox_command(invocation: Invocation, /, **typed: Any) -> int:
             f"cannot listen on {host}:{port}: {error.strerror or error}; --port 0 takes a free port"
         ) from error
     return 0
+
+
+def _refuse_two_types(projects: Iterable[tuple[str, str]]) -> None:
+    kinds: dict[str, str] = {}
+    for name, kind in projects:
+        if kinds.setdefault(name, kind) != kind:
+            raise ConfigError(f"--project {name} was given two types, {kinds[name]} and {kind}; a project has one")
 
 
 def add_project(sandbox: Sandbox, name: str, kind: str) -> None:

@@ -154,6 +154,7 @@ def test_version(run: Run) -> None:
         ("sandbox", "--set", "keepalive_s=long"),
         ("sandbox", "--faults", "missing.toml"),
         ("sandbox", "--project", "name-only"),
+        ("sandbox", "--port", "0", "--project", "a=categorization", "--project", "a=annotation"),
         ("--json",),
         ("--rate", "fast", "status"),
         ("status", "--concurrency", "1000"),

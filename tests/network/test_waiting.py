@@ -21,7 +21,7 @@ from scalesync.flows.refresh import refreshed_status
 from scalesync.flows.verify import run_verify
 from scalesync.platforms.exchange import Deadlines
 from tests.network.conftest import KEY, QUICK
-from tests.network.raw import Asked, RawApi, answer, raw_api
+from tests.network.raw import Asked, RawApi, answer, one_task, raw_api
 from tests.network.relay import listening
 from tests.network.test_never_hangs import bounded
 
@@ -251,3 +251,24 @@ async def test_so_do_verify_and_refresh(flow, load, notebook, write_records, tmp
             await refreshed_status(settings, "letters", notebook, limits=PATIENT)
     assert "out for lunch" in waits_told(notebook)[0]
     assert any(AGAIN.fullmatch(note) for note in notebook.notes)
+
+
+@pytest.mark.parametrize(("asked", "code"), [("0.6", 0), ("3600", 3)])
+async def test_the_host_of_a_result_file_may_ask_for_a_wait_as_well(asked, code, save, notebook):
+    """A short one is told and kept; one beyond any patience ends the run instead of the file."""
+
+    def script(one: Asked) -> bytes | None:
+        if one.path != "/v1/file":
+            return None
+        return answer(503, b"", {"Retry-After": asked}) if one.number == 1 else answer(200, b"the file")
+
+    async with raw_api(script) as api:
+        task = one_task(1, {"unique_id": "a"})
+        api.made["a"] = task | {"response": {"annotations": {"url": f"{api.base_url}/file"}}}
+        with bounded(10):
+            summary = await save(api.base_url, download_responses=True)
+    assert (summary.exit_code, summary.responses_downloaded) == (code, 1 if code == 0 else 0)
+    if code == 0:
+        assert "/v1/file answered 503): next attempt at" in waits_told(notebook)[0]
+    else:
+        assert "asked for 1:00 h" in summary.message

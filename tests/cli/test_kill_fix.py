@@ -9,6 +9,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from anyio.abc import Process
 
 from scalesync.sandbox import FaultRule, Sandbox
 from tests.cli.conftest import PROGRAM
@@ -25,7 +26,7 @@ class Command(Program):
 
     def __init__(self, folder: Path, sandbox: Sandbox, *args: str) -> None:
         super().__init__(folder, sandbox, "unused")
-        self._command = [*PROGRAM, *args, "--base-url", sandbox.base_url, "--json"]
+        self.command = [*PROGRAM, *args, "--base-url", sandbox.base_url, "--json"]
 
 
 def states(folder: Path) -> dict[str, int]:
@@ -35,9 +36,10 @@ def states(folder: Path) -> dict[str, int]:
     return found
 
 
-async def wait_for(folder: Path, state: str, number: int) -> None:
+async def wait_for(process: Process, folder: Path, state: str, number: int) -> None:
     while states(folder).get(state, 0) < number:
         await anyio.sleep(0.005)
+        assert process.returncode is None, await collect(process)
 
 
 @pytest.fixture
@@ -62,9 +64,9 @@ async def test_the_same_command_carries_on_a_repair_that_was_stopped(number, ans
     broken.faults.replace([FaultRule(kind="hang", on="create", at=tuple(range(answered, 400)), seconds=30)])
     fix = Command(tmp_path, broken, "verify", "--job", "j", "--fix", "--yes")
     async with fix.running() as process:
-        await wait_for(tmp_path, "sending", LOST)
+        await wait_for(process, tmp_path, "sending", LOST)
         if answered:
-            await wait_for(tmp_path, "created", RECORDS - LOST + answered)
+            await wait_for(process, tmp_path, "created", RECORDS - LOST + answered)
         process.send_signal(number)
         await collect(process)
         assert await process.wait() == (-9 if number == signal.SIGKILL else 3)

@@ -22,7 +22,7 @@ from tests.flows.test_verify import change_ledger, lines
 from tests.network.relay import listening
 
 
-def shared_progress(options: Any, entry: Any, progress: Any) -> Any:
+def shared_progress(options: Any, entry: Any, size: int, progress: Any) -> Any:
     """A reader of a folder's JSON files that begins each of them where the one before it ended."""
     yield from reader_for(partial(open, entry.path, "rb"), entry.inside, options, None).read(progress)
 
@@ -90,6 +90,9 @@ async def test_one_record_that_is_dropped_from_any_format_is_told(
 
             def early(self) -> None:
                 return None
+
+            def close(self) -> None:
+                pass
 
         return Given()
 

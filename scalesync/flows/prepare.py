@@ -92,8 +92,9 @@ class Preparer:
         """The records of a block with their contents as of now; what cannot be used is put aside in `prepared`."""
         built: list[tuple[Outgoing, bytes]] = []
         former = False
+        bounded = self._limit is not None or self._most_invalid is not None
         for place in block.records:
-            if self.full or self.spoiled:
+            if bounded and (self.full or self.spoiled):
                 break
             self.taken += 1
             if isinstance(place, BadRecord):

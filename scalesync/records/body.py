@@ -82,7 +82,7 @@ class BodyBuilder:
         if FILE_KEY in own:  # the record's own field, which may be what a folder knew of it
             own, about = taken_in(own)
         decoded = template.decode(own) if template.json_columns else own
-        value = self._seen(decoded, about)
+        value = decoded if about is None else self._seen(decoded, about)
         filled = template.fill(value)
         kept = self._kept(decoded, value)
         body = merge(filled, kept) if filled else kept
@@ -92,14 +92,16 @@ class BodyBuilder:
         batch = self._batch_of(body, filled, kept, self._lend(value, project, None))
         former = None
         try:
-            derived = content = self._content(project, own, about)
+            alone = own if own or about is None else {FILE_KEY: about}  # nothing of its own: its file's description
+            derived = content = content_hash(project, self.spec.type, alone)
             if about is not None and own and self._of_file:
-                content = self._content(project, {**own, FILE_KEY: picked(about, self._of_file)}, None)
+                told = {**own, FILE_KEY: picked(about, self._of_file)}
+                content = content_hash(project, self.spec.type, told)
             key = self._key(self._lend(value, project, batch), value, derived)
             body["unique_id"] = key
             data = dumps(body)
             name = b"" if batch is None else batch.encode()
-            old = self._old_key(self._lend(value, project, batch), value)
+            old = None if self._unique_id is None else self._old_key(self._lend(value, project, batch), value)
             if about is not None or FILE_KEY in own or record.before is not None:
                 former = self._former(record, project, content, key == derived_unique_id(derived), name)
         except ValueError as error:
@@ -160,10 +162,6 @@ class BodyBuilder:
     def _seen(self, record: JsonObject, about: JsonObject | None) -> JsonObject:
         """The record as expressions see it: with what is known of its file, where one of them names it."""
         return {**record, FILE_KEY: about} if about is not None and self._of_file else record
-
-    def _content(self, project: str | None, own: JsonObject, about: JsonObject | None) -> bytes:
-        """The hash of a record; one that has nothing of its own is the description of its file."""
-        return content_hash(project, self.spec.type, own if own or about is None else {FILE_KEY: about})
 
     def _former(
         self, record: SourceRecord, project: str | None, content: bytes, derived: bool, batch: bytes

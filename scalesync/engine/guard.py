@@ -8,6 +8,14 @@ from typing import Generic, TypeVar
 _T = TypeVar("_T")
 
 _LONGEST = 2000
+# A field that the message is about, as validators name it: it tells kinds apart, where a value that is quoted does not.
+_FIELD = r"[A-Za-z_][A-Za-z0-9_.\[\]-]{0,60}"
+_NAMED = re.compile(
+    rf"""["'`](?P<subject>{_FIELD})["'`](?=\ (?:is\ (?:required|missing|not\ allowed|unknown)|must\ |may\ not\ be))"""
+    rf"""|(?<=\bmissing\ )["'`](?P<missing>{_FIELD})["'`]|(?<=\bfield\ )["'`](?P<field>{_FIELD})["'`]"""
+    rf"""|(?<=\bparameter\ )["'`](?P<parameter>{_FIELD})["'`]""",
+    re.VERBOSE,
+)
 # In this order: what is found first is not looked into again.
 _VARIABLE = (
     (re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://[^\s\"'<>]+", re.IGNORECASE), "<url>"),
@@ -22,12 +30,14 @@ _VARIABLE = (
 def normalise_message(text: str, key: str | None = None) -> str:
     """The message without what differs from record to record, to tell kinds of failures apart.
 
-    URLs become <url>, quoted strings <text>, UUIDs and hex ids <id>, numbers <n>. key: the record's unique_id,
-    replaced by <id> where it stands unquoted. Texts are cut to 2,000 characters first.
+    URLs become <url>, quoted strings <text> unless they name the field that the message is about, UUIDs and hex ids
+    <id>, numbers <n>. key: the record's unique_id, replaced by <id> where it stands unquoted.
+    Texts are cut to 2,000 characters first.
     """
     text = text[:_LONGEST]
     if key and key in text:
         text = _without(key, text)
+    text = _NAMED.sub(lambda found: found[0] if (name := str(found[found.lastgroup or 0])) == key else name, text)
     for pattern, mark in _VARIABLE:
         text = pattern.sub(mark, text)
     return text.strip()

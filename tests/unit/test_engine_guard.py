@@ -84,3 +84,26 @@ def test_nothing_is_lost_or_released_twice(events: list[str | None]) -> None:
             released += guard.refused(number, message)
     assert [*released, *guard.held] == fed
     assert guard.tripped == (len(guard.held) >= 5)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        (
+            'Parameter is invalid, reason: "attachments" is required',
+            "Parameter is invalid, reason: attachments is required",
+        ),
+        ('"params.geometries" must be an object', "params.geometries must be an object"),
+        ('"categories[3]" is not allowed', "categories[<n>] is not allowed"),
+        ("missing 'instruction'", "missing instruction"),
+        ('the value "hello" is not a URL', "the value <text> is not a URL"),
+        ('"Dear editor, it is" is required', "<text> is required"),
+    ],
+)
+def test_the_field_that_a_message_is_about_stays_readable(text: str, kind: str) -> None:
+    assert normalise_message(text) == kind
+
+
+def test_a_key_in_quotes_is_no_field() -> None:
+    told = {normalise_message(f'"{key}" is unknown', key) for key in ("anna", "bert")}
+    assert len(told) == 1

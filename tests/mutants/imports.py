@@ -87,8 +87,8 @@ IMPORT_MUTANTS = (
         (
             Edit(
                 "scalesync/ledger/states.py",
-                "case RowState.SENDING:\n            return Move(Verb.SETTLE,",
-                "case RowState.SENDING:\n            return Move(Verb.SEND,",
+                "return Move(Verb.SETTLE, None, intent_ms, aside=None if left",
+                "return Move(Verb.SEND, None, intent_ms, aside=None if left",
             ),
         ),
         (f"{FAULTS}/test_promises.py",),

@@ -26,9 +26,10 @@ from tests.mutants.exports import EXPORT_MUTANTS
 from tests.mutants.formats import FORMAT_MUTANTS
 from tests.mutants.imports import IMPORT_MUTANTS
 from tests.mutants.model import Edit, Mutant
+from tests.mutants.reading import READING_MUTANTS
 from tests.mutants.waits import WAIT_MUTANTS
 
-MUTANTS = (*IMPORT_MUTANTS, *EXPORT_MUTANTS, *FORMAT_MUTANTS, *WAIT_MUTANTS)
+MUTANTS = (*IMPORT_MUTANTS, *EXPORT_MUTANTS, *FORMAT_MUTANTS, *WAIT_MUTANTS, *READING_MUTANTS)
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ("scalesync", "tests", "benchmarks", "docs", "config", "pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE")
 LEFT_OUT = shutil.ignore_patterns("__pycache__", ".*", "build")

@@ -13,7 +13,7 @@ from tests.reading.campaign import run_points
 from tests.reading.points import DIMENSIONS, Point, all_pairs, apart, drawn, pairs_of, pairwise, size
 from tests.reading.trial import run_point
 
-SEED = 35
+SEED = 44
 POINTS = pairwise(SEED)
 SHORT = POINTS[:20]
 
@@ -39,7 +39,7 @@ def test_the_points_of_a_seed_hold_every_pair_of_values_that_goes_together():
 
 def test_the_short_draw_has_every_value_of_every_dimension():
     for name, values in DIMENSIONS.items():
-        assert {getattr(point, name) for point in SHORT} >= set(values) - {"removed"}, name
+        assert {getattr(point, name) for point in SHORT} == set(values), name
 
 
 def test_drawn_points_go_together_and_are_the_same_for_a_seed():

@@ -99,6 +99,7 @@ def typed(rng: random.Random, number: int) -> Record:
         "price": Decimal(number) / 4,
         "list": [number, None, 3][: number % 4],
         "inner": {"a": rng.choice(TEXTS), "b": [1.0][: number % 2]} if maybe else None,
+        "pairs": [(f"key {n}", n) for n in range(number % 3)],
     }
 
 

@@ -9,8 +9,12 @@ PROMISE = "nothing is lost from the first byte on"
 RECORDS = "scalesync/records"
 
 
-def _mutant(name: str, file: str, old: str, new: str) -> Mutant:
-    return Mutant(f"reading: {name}", PROMISE, (Edit(file, old, new),), READING)
+def _mutant(name: str, file: str, old: str, new: str, first: tuple[str, ...] = READING) -> Mutant:
+    return Mutant(f"reading: {name}", PROMISE, (Edit(file, old, new),), first)
+
+
+def _resumed(name: str, file: str, old: str, new: str) -> Mutant:
+    return _mutant(name, file, old, new, ("tests/flows/test_import_beginnings.py", *READING))
 
 
 READING_MUTANTS = (
@@ -91,25 +95,19 @@ READING_MUTANTS = (
         '        yield from _match(base, rest or ["*"], passed)\n        if base.count("/") > 5:\n            return\n',
     ),
     # --- resuming
-    _mutant(
+    _resumed(
         "one line too many stays unread behind a mark",
         f"{RECORDS}/jsonlines.py",
         "        batch = found[max(0, read.line - number) :]\n",
-        "        batch = found[max(0, read.line - number + (0 < number + 1 == read.line)) :]\n",
+        "        batch = found[max(0, read.line - number + (number < read.line)) :]\n",
     ),
-    _mutant(
-        "lines that want something stay unread",
-        "scalesync/flows/beginnings.py",
-        "if unsettled is None or mark[0].line < unsettled]",
-        "if unsettled is None or mark[0].line < unsettled + 1_000_000]",
-    ),
-    _mutant(
+    _resumed(
         "the keys of lines that stay unread are forgotten",
         "scalesync/ledger/prefix.py",
         "                add(key, content)\n",
         "                pass\n",
     ),
-    _mutant(
+    _resumed(
         "bad places of lines that stay unread are forgotten",
         "scalesync/ledger/prefix.py",
         '                " WHERE job=? AND source=? AND line<=?",\n                (job, job, number, line),\n',

@@ -24,6 +24,12 @@ async def test_every_record_of_a_source_becomes_one_task_and_every_bad_place_is_
     assert not trial.wrong, "\n".join(trial.wrong)
 
 
+async def test_a_file_that_has_two_names_in_a_folder_is_read_once(tmp_path):
+    """A layout of links has a second link to one of its files."""
+    point = next(drawn(1, container="links", format="jsonl", mode="fresh", records="3"))
+    assert not (await run_point(point, tmp_path)).wrong
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(1200)
 def test_every_pair_of_values_is_read_without_loss():

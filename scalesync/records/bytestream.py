@@ -27,6 +27,7 @@ OUT = 256 * 1024  # most bytes taken from a decompressor at once: a bomb cannot 
 GZIP = b"\x1f\x8b"
 _BOM = codecs.BOM_UTF8
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_UTF32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 PLAIN = frozenset({"utf-8", "utf-8-sig", "ascii"})
 
 
@@ -112,7 +113,9 @@ class ByteStream:
         pieces = _fill(self.unpacked(), 4)
         first = next(pieces, b"")
         encoding = self._encoding
-        if first.startswith(_UTF16):
+        if first.startswith(_UTF32):  # before UTF-16, whose mark it begins with
+            encoding = "utf-32"
+        elif first.startswith(_UTF16):
             encoding = "utf-16"
         whole = _chain(first, pieces)
         if encoding not in PLAIN:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from scalesync.errors import SourceError
+from scalesync.records.bytestream import is_packed as is_packed_data
 from scalesync.records.dialect import Sample, looks_like_table
-from scalesync.records.jsonvalue import loads
+from scalesync.records.jsonvalue import HOLE, loads
 
 FORMATS = ("jsonl", "json", "csv", "tsv", "parquet")
 WORDS = {"jsonl": "JSON lines", "json": "JSON", "csv": "CSV", "tsv": "TSV", "parquet": "Parquet"}
@@ -36,6 +39,10 @@ _KNOWN = (
     (b"\x7fELF", "a program"),
     (b"RIFF", "a media file"),
 )
+_LFS = b"version https://git-lfs.github.com/spec/"
+_MARKUP = re.compile(rb"\s*<(?:!doctype html|html|\?xml)[\s>]", re.IGNORECASE)
+_HOLES = re.compile(HOLE + rb"\0*")
+_TAR = 257  # where a tar archive says what it is
 _PARQUET = b"PAR1"
 _TEXT = bytes([7, 8, 9, 10, 11, 12, 13, 27, *range(32, 127), *range(128, 256)])
 
@@ -93,6 +100,19 @@ def _refuse_binary(name: str, head: bytes, wanted: str | None) -> None:
     for magic, words in _KNOWN:
         if head.startswith(magic):
             raise SourceError(f"is {words}, not {_word(wanted)}", name)
+    if head.startswith(b"ustar", _TAR):
+        raise SourceError(f"is a tar archive, not {_word(wanted)}; unpack it and import the files in it", name)
+    if is_packed_data(head):
+        raise SourceError(f"is packed twice; unpack it once, such as: gzip -dc < {name} > NEW", name)
+    if head.startswith(_LFS):
+        raise SourceError("is a pointer of Git LFS, not the file itself; git lfs pull fetches that", name)
+    if _MARKUP.match(head):
+        raise SourceError(
+            f"is a web page or XML, not {_word(wanted)}; was an error or login page saved in its place?", name
+        )
+    head = _HOLES.sub(b"", head)
+    if not head:
+        raise SourceError("holds nothing but zero bytes: it was never written", name)
     if (order := _unmarked_utf16(head)) is not None:
         raise SourceError(f"looks like UTF-16 without a mark; give --encoding {order}", name)
     odd = len(head.translate(None, _TEXT))

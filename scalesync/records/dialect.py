@@ -18,7 +18,7 @@ LONGEST_LOOK = 4 * 1024 * 1024  # bytes
 _SAMPLE_ROWS = 100
 _RARE = "^~: "  # delimiters that occur in ordinary text: asked about, never taken
 _BARE = ("\t", "|")  # where these separate cells, many tools write quotation marks as text
-_SEP = re.compile(r"sep=(.)\r?$", re.IGNORECASE)
+_SEP = re.compile(r"(\"?)sep=(.)\1\r?$", re.IGNORECASE)
 _WORDS = {"\t": "tabs", " ": "spaces", "\x01": "U+0001", "\x1f": "U+001F"}
 _OPTIONS = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "pipe", " ": "space"}
 
@@ -116,9 +116,9 @@ def guess(sample: Sample, delimiter: str | None, quotechar: str | None, default:
     newline = b"\r" if "\r" in sample.text and "\n" not in sample.text else b"\n"
     skip = sample.skip
     if match := _SEP.match(sample.text.partition(newline.decode())[0]):
-        delimiter = delimiter or match[1]
+        delimiter = delimiter or match[2]
         skip = max(skip, 1)
-    text = "".join(sample.text.split(newline.decode(), skip)[skip:])
+    text = "".join(sample.text.split(newline.decode(), skip)[skip:]).replace("\n\ufeff", "\n")
     sample = replace(sample, text=text.replace("\r", "\n") if newline == b"\r" else text)
     base = Dialect(newline=newline, skip_lines=skip)
     notes: list[str] = []

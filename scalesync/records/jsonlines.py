@@ -8,7 +8,7 @@ import orjson
 
 from scalesync.model import BadRecord, SourceRecord
 from scalesync.records.bytestream import ByteStream
-from scalesync.records.jsonvalue import RAW_LIMIT, SIZE_LIMIT, as_item, cut, has_long_digits
+from scalesync.records.jsonvalue import RAW_LIMIT, SIZE_LIMIT, as_item, cut, has_long_digits, is_blank
 
 Item = SourceRecord | BadRecord
 
@@ -101,7 +101,7 @@ def read_jsonl(stream: ByteStream, newline: bytes = b"\n", limit: int = SIZE_LIM
 def _careful(line: bytes, number: int) -> Iterator[Item]:
     if type(line) is Oversized:
         yield BadRecord(number, oversized_reason(), cut(line))
-    elif line and not line.isspace():
+    elif not is_blank(line):
         yield as_item(line, number)
 
 

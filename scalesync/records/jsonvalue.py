@@ -22,7 +22,10 @@ _RUN = b"0" * 19
 _LONG_NUMBER = re.compile(rb"(?:^|[\s:,\[])-?[0-9]{19}")
 _PLACE = re.compile(r"[,:]? ?line (\d+) column (\d+) \(char \d+\)$")
 _NAMES = {list: "a list", str: "a text", bool: "true or false", int: "a number", float: "a number"}
-_BOM = b"\xef\xbb\xbf"
+# What joined files and text sequences (RFC 7464) carry around records: marks of UTF-8, U+001E, a DOS file's end.
+_AROUND = re.compile(rb"\A(?:\xef\xbb\xbf|\x1e)+|\x1a\s*\Z")
+_BLANK = re.compile(rb"(?:\xef\xbb\xbf|[\s\x1a\x1e])*")
+HOLE = bytes(16)  # so many zeros in a row are no text
 _LITERAL = re.compile(rb"-?Infinity|NaN")
 
 
@@ -55,12 +58,26 @@ def as_item(data: bytes, line: int, exact: bool = True) -> SourceRecord | BadRec
     try:
         value = loads(data, exact)
     except ValueError as error:
-        if data.startswith(_BOM):  # joined files carry marks in the middle
-            return as_item(data[len(_BOM) :], line, exact)
+        if (bare := _AROUND.sub(b"", data)) != data:
+            return as_item(bare, line, exact)
         return BadRecord(line, str(error), cut(data), data)
     if type(value) is dict:
         return SourceRecord(line, value)
     return BadRecord(line, f"is {kind(value)}, not an object", cut(data), data)
+
+
+def is_blank(line: bytes) -> bool:
+    """Whether a line holds nothing: white space, and marks that joined files leave."""
+    return _BLANK.fullmatch(line) is not None
+
+
+def zeros(data: bytes) -> str | None:
+    """The complaint about a line with a hole, None where there is none.
+
+    Where a machine died, or a log was emptied while it was written, a file holds zeros in place of what was never
+    written.
+    """
+    return f"holds {data.count(0):,} zero bytes, where the file was not written" if HOLE in data else None
 
 
 def kind(value: Any) -> str:
@@ -134,6 +151,8 @@ def _reason(data: bytes, error: orjson.JSONDecodeError) -> str:
         data.decode()
     except UnicodeDecodeError as bad:
         return f"is not valid UTF-8 (byte 0x{data[bad.start]:02x} at byte {bad.start + 1}); {ENCODING_ADVICE}"
+    if (hole := zeros(data)) is not None:
+        return hole
     words = _PLACE.sub("", str(error))
     if "surrogate" in words:
         words = "half of a surrogate pair stands alone"

@@ -11,7 +11,10 @@ from scalesync.model import BadRecord, JsonObject, SourceRecord
 from scalesync.records.bytestream import ByteStream
 from scalesync.records.dialect import Dialect
 from scalesync.records.jsonlines import Item, Lines, Oversized, oversized_reason
-from scalesync.records.jsonvalue import ENCODING_ADVICE, SIZE_LIMIT, cut
+from scalesync.records.jsonvalue import ENCODING_ADVICE, SIZE_LIMIT, cut, is_blank, zeros
+
+_BOM = b"\xef\xbb\xbf"
+_MARKS = (_BOM, b"\x1a")
 
 
 class _Feed:
@@ -40,6 +43,8 @@ class _Feed:
             raise csv.Error(oversized_reason())
         if self._size > self._limit:
             raise csv.Error("a quoted cell does not end")
+        if line.startswith(_MARKS) and len(self.taken) == 1:
+            line = _without_marks(line)
         try:
             return line.decode() + "\n"
         except UnicodeDecodeError:
@@ -98,6 +103,7 @@ def read_table(
     for _ in range(dialect.skip_lines):
         next(feed, None)
     plan = None if header is None else column_plan(header, file)
+    names = list(header or ())
     flat = _flat(plan)
     for start, row in _rows(feed, dialect):
         if isinstance(row, BadRecord):
@@ -107,12 +113,15 @@ def read_table(
         elif plan is None:
             if len(row) == 1 and not row[0].strip():
                 continue  # the header is the first row that is not blank
-            plan = column_plan(row, file, start)
+            plan, names = column_plan(row, file, start), row
             flat = _flat(plan)
+        elif row == names and len(row) > 1:
+            yield feed.bad(start, "repeats the header, as joined tables do; it is no record")
         elif len(row) == len(plan):
             yield SourceRecord(start, dict(zip(flat, row, strict=True)) if flat else _record(plan, row))
         elif len(row) > 1 or row[0].strip():
-            yield feed.bad(start, f"has {_cells(len(row))}, the header has {len(plan)}")
+            hole = zeros(b"".join(feed.taken))
+            yield feed.bad(start, hole or f"has {_cells(len(row))}, the header has {len(plan)}")
     if stream.damage is not None:
         yield BadRecord(feed.number + 1, stream.damage, cut(lines.tail), lines.tail)
 
@@ -135,6 +144,11 @@ def _rows(feed: _Feed, dialect: Dialect) -> Iterator[tuple[int, list[str] | BadR
             yield start, feed.bad(start, f"is not valid UTF-8; {ENCODING_ADVICE}")
         else:
             yield start, row
+
+
+def _without_marks(line: bytes) -> bytes:
+    """The first line of a row without what joined files leave: a mark of UTF-8; the end of a DOS file, alone."""
+    return b"" if is_blank(line) else line.removeprefix(_BOM)
 
 
 def _flat(plan: list[tuple[str, ...]] | None) -> list[str] | None:

@@ -8,6 +8,7 @@ FIRST_BYTE = "nothing is lost from the first byte on"
 UNIT = "tests/unit"
 DIALECT = (f"{UNIT}/test_records_dialect.py",)
 TABLES = (f"{UNIT}/test_records_tables.py",)
+JOINED = (f"{UNIT}/test_records_joined.py",)
 READERS = (f"{UNIT}/test_records_readers.py",)
 ARROW = (f"{UNIT}/test_records_arrow.py",)
 PARQUET = (f"{UNIT}/test_records_parquet.py",)
@@ -19,6 +20,34 @@ def _mutant(name: str, file: str, old: str, new: str, first: tuple[str, ...]) ->
 
 
 FORMAT_MUTANTS = (
+    # joined files, and what stands in the place of data
+    _mutant(
+        "a repeated header is a record",
+        "tables.py",
+        "        elif row == names and len(row) > 1:\n",
+        "        elif False:\n",
+        JOINED,
+    ),
+    _mutant(
+        "a word like the name of the one column is no record",
+        "tables.py",
+        "elif row == names and len(row) > 1:",
+        "elif row == names:",
+        JOINED,
+    ),
+    _mutant(
+        "the mark of a joined table goes into its first cell", "tables.py", "line.removeprefix(_BOM)", "line", JOINED
+    ),
+    _mutant(
+        "a mark inside a cell is taken off",
+        "tables.py",
+        "if line.startswith(_MARKS) and len(self.taken) == 1:",
+        "if line.startswith(_MARKS):",
+        JOINED,
+    ),
+    _mutant("UTF-32 is taken for UTF-16", "bytestream.py", "if first.startswith(_UTF32):", "if False:", JOINED),
+    _mutant("a pointer of Git LFS is read", "detect.py", "if head.startswith(_LFS):", "if False:", JOINED),
+    _mutant("a hole makes a text binary", "detect.py", '    head = _HOLES.sub(b"", head)\n', "", JOINED),
     # tables
     _mutant(
         "a row that the look cuts counts as broken",

@@ -28,7 +28,7 @@ READING_MUTANTS = (
     _mutant(
         "a blank line counts as a record",
         f"{RECORDS}/jsonlines.py",
-        "    elif line and not line.isspace():\n",
+        "    elif not is_blank(line):\n",
         "    else:\n",
     ),
     _mutant(

@@ -103,11 +103,10 @@ async def run_import(
         memory = await ledger.paces(settings.target)
         async with connect(settings, observer, task_type=options.type, limits=limits, memory=memory) as connection:
             await check_target(plan, connection, observer)
-            if named is None:
-                await guard_spending(plan, ledger, settings, confirm)
+            free = await guard_spending(plan, ledger, settings, confirm) if named is None else None
             job = await ledger.open_job(spec)
             bound = frozenset() if found is None else sources_of(found, home)
-            run = ImportRun(plan, connection, job, observer, limits, bound=bound, named=named)
+            run = ImportRun(plan, connection, job, observer, limits, bound=bound, named=named, free=free)
             return await run.go(settings, signals=signals)
     finally:
         ledger.close()
@@ -126,6 +125,7 @@ class ImportRun:
         *,
         bound: frozenset[str],
         named: Named | None = None,
+        free: int | None = None,
     ) -> None:
         self._plan = plan
         self._bound = bound
@@ -145,7 +145,7 @@ class ImportRun:
         self._batches = BatchKeeper(connection.platform, connection.call)
         most = None if named is not None else options.max_invalid
         self._preparer = Preparer(plan.builder, job.peek, options.limit, most_invalid=most)
-        self._bounds = Bounds(job.peek, canary=options.canary, max_new=options.max_new)
+        self._bounds = Bounds(job.peek, canary=options.canary, max_new=options.max_new, free=free)
         self._beginnings = Beginnings(PrefixStore(job), plan.shaping, trusted=plan.trusts_ledger)
         self._learned: frozenset[str] = frozenset()
         self._finalizing = anyio.CancelScope()
@@ -312,8 +312,7 @@ class ImportRun:
                 await self._watch_canary()
             if rest and self._bounds.used_up:
                 await self._dispatcher.drain()
-                sent = count(self._bounds.new, "new record")
-                raise BudgetUsed(f"stopped by --max-new: {sent} sent; the same command takes the next")
+                raise BudgetUsed(self._bounds.stopped)
         await self._remember()
         if self._named is None and options.max_invalid is not None and self._reading.invalid > options.max_invalid:
             raise BudgetUsed(f"stopped by --max-invalid: {count(self._reading.invalid, 'record')} cannot be used")

@@ -20,25 +20,25 @@ Confirm = Callable[[str], bool]
 """Puts a question to whoever sits at the terminal and waits for the answer, in a thread of its own."""
 
 
-async def guard_spending(plan: ImportPlan, ledger: SqliteLedger, settings: Settings, confirm: Confirm | None) -> None:
+async def guard_spending(
+    plan: ImportPlan, ledger: SqliteLedger, settings: Settings, confirm: Confirm | None
+) -> int | None:
     """Ask before more than 1,000 new tasks are made with a live key. confirm: None where nobody can answer.
 
-    Reads the sources as far as is needed. Raises ConfigError or Interrupted; nothing was sent.
+    Reads the sources as far as is needed. Returns how many new tasks the run may make, None for any number: a source
+    that can be read only once cannot be counted beforehand. Raises ConfigError or Interrupted; nothing was sent.
     """
     options = plan.options
     if settings.mode is not Mode.LIVE or options.yes:
-        return
+        return None
     if options.max_new is not None and options.max_new <= FREE_NEW_TASKS:
-        return
+        return None
     if any(source.mtime_ns is None and "://" not in source.name for source in plan.sources):
-        raise ConfigError(
-            "with a live key, a source that can be read only once requires --yes, or --max-new 1000 at most: it cannot"
-            " be counted beforehand"
-        )
+        return FREE_NEW_TASKS
     new = await _count_new(plan, ledger, settings, FREE_NEW_TASKS if confirm is None else COUNTED_NEW_TASKS)
     new = new if options.max_new is None else min(new, options.max_new)
     if new <= FREE_NEW_TASKS:
-        return
+        return None
     if confirm is None:
         raise ConfigError(
             f"this makes more than {FREE_NEW_TASKS:,} new tasks with a live key and nobody at a terminal;"
@@ -47,6 +47,7 @@ async def guard_spending(plan: ImportPlan, ledger: SqliteLedger, settings: Setti
     many = f"more than {COUNTED_NEW_TASKS:,} new tasks" if new > COUNTED_NEW_TASKS else count(new, "new task")
     where = f"project {options.project}" if options.project else "the projects that the records name"
     await _ask(f"create {many} in {where} at {settings.target}?", confirm)
+    return None
 
 
 async def guard_resending(number: int, settings: Settings, *, yes: bool, confirm: Confirm | None) -> None:

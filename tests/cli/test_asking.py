@@ -117,9 +117,25 @@ def test_without_a_terminal_yes_is_required(run: Run, served: Served, tmp_path: 
     ended = run(*COMMAND, key=LIVE_KEY, env=url)
     assert (ended.code, served.tasks("live")) == (2, 0)
     assert "--yes" in ended.err
-    piped = run("import", "-", *COMMAND[2:], "--job", "p", key=LIVE_KEY, env=url, stdin='{"a": 1}\n')
-    assert piped.code == 2
-    assert "read only once requires --yes" in piped.err
+
+
+def test_a_pipe_makes_a_thousand_tasks_without_a_word_and_the_rest_with_yes(
+    run: Run, served: Served, tmp_path: Path
+) -> None:
+    write(tmp_path, 1001)
+    lines = (tmp_path / COMMAND[1]).read_text()
+    url = {"SCALE_API_URL": served.base_url}
+    piped = ("import", "-", *COMMAND[2:], "--job", "p")
+    few = run(*piped, key=LIVE_KEY, env=url, stdin="".join(lines.splitlines(keepends=True)[:3]))
+    assert (few.code, served.tasks("live")) == (0, 3)
+    many = run(*piped, key=LIVE_KEY, env=url, stdin=lines)
+    assert many.code == 0, many.err  # a thousand of them are new but for the three
+    write(tmp_path, 2100)
+    more = run(*piped, key=LIVE_KEY, env=url, stdin=(tmp_path / COMMAND[1]).read_text())
+    assert (more.code, served.tasks("live")) == (3, 2001)
+    assert "with --yes to send the rest" in more.out
+    last = run(*piped, "--yes", key=LIVE_KEY, env=url, stdin=(tmp_path / COMMAND[1]).read_text())
+    assert (last.code, served.tasks("live")) == (0, 2100)
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def test_a_past_day_by_the_hour_then_its_newest_versions(tmp_path: Path, run: Ru
     (job,) = run("status", "--json", "--base-url", server.base_url).json["jobs"]
     assert job["command"] == "backfill"
     assert sum(window["tasks"] for window in job["windows"]) == TASKS
-    text = run("status", "--base-url", server.base_url).out
+    text = run("status", "--job", job["job"], "--base-url", server.base_url).out
     assert "window from" in text
     assert text.count(" done ") == len(job["windows"])
     ended = run("compact", "--from", "history", "--to", "now", "--json", key=None)

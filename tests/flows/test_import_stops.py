@@ -202,7 +202,7 @@ async def test_an_address_without_the_v1_root_is_told_as_such(
     sandbox = await make_sandbox()
     options = ImportOptions(sources=(str(write_records(1)),), type=KIND, project=project)
     settings = replace(settings_for(sandbox), base_url=sandbox.base_url.removesuffix("/v1"))
-    with pytest.raises(ConfigError, match="check the API address"):
+    with pytest.raises(ConfigError, match=r"the API address is the v1 root: did you mean .*/v1"):
         await run_import(options, settings, notebook, limits=FAST, signals=False)
 
 

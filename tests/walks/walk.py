@@ -139,6 +139,8 @@ class Walk:
         before, known = self.tasks(), self.known()
         command(rng, step)
         self.here.ask("faults", rules=[])
+        # An increment ends before the second in which it begins: what was made in that second comes with the next one.
+        self.here.ask("touch", draw="", actions=[])
         self._look(what, before, known)
 
     def run(self, *arguments: str, step: Step | None = None, wanted: Sequence[int] = (0, 1, 3)) -> Ended:

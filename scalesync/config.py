@@ -127,6 +127,8 @@ def _address(typed: str | None, profile: Profile, environ: Mapping[str, str]) ->
 
 def _notes(profile: Profile, taken: Mapping[str, Origin]) -> tuple[str, ...]:
     """One line where a profile and the environment share key and address. taken: in words -> where it comes from."""
+    if profile.note is not None:
+        return (profile.note,)
     ambient = [what for what, origin in taken.items() if origin is Origin.ENVIRONMENT]
     if not ambient or profile.name is None:
         return ()

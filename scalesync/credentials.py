@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+import threading
 from collections.abc import Mapping
 from enum import Enum
 
@@ -16,6 +17,7 @@ from scalesync.profiles import Profile
 
 KEY_VARIABLE = "SCALE_API_KEY"
 KEY_COMMAND_LIMIT_S = 30.0
+KEYRING_LIMIT_S = 60.0  # a person may have to type a password into its window
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")  # as people name environment variables; keys hold small letters
 
 
@@ -110,8 +112,22 @@ def _from_keyring(account: str) -> str | None:
         import keyring.errors  # noqa: PLC0415
     except ImportError:
         return None
-    try:
-        key: str | None = keyring.get_password("scalesync", account)
-    except keyring.errors.KeyringError:
-        return None
-    return key
+    found: list[str | None] = []
+    trouble: list[Exception] = []
+
+    def ask() -> None:
+        try:
+            found.append(keyring.get_password("scalesync", account))
+        except keyring.errors.NoKeyringError:
+            found.append(None)
+        except Exception as error:  # each backend has errors of its own
+            trouble.append(error)
+
+    # Without a desktop, a backend may wait for ever for a window that nobody can see: a thread can be left behind.
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(KEYRING_LIMIT_S)
+    if found:
+        return found[0]
+    why = f"failed ({type(trouble[0]).__name__})" if trouble else f"gave no answer within {KEYRING_LIMIT_S:g} s"
+    raise ConfigError(f"the system keyring {why}; unlock it, or set {KEY_VARIABLE}")

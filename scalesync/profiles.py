@@ -32,11 +32,13 @@ class Profile:
 
     name: None where no profile is in use.
     typed: whether the user named it; such a profile wins over the environment, the default profile does not.
+    note: a sentence about a default profile that could not be looked for.
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
     name: str | None = None
     typed: bool = False
+    note: str | None = None
 
 
 def find_profile(name: str | None) -> Profile:
@@ -44,7 +46,11 @@ def find_profile(name: str | None) -> Profile:
     if name is not None:
         return Profile(load_profile(name), name, typed=True)
     path = _user_folder() / f"{DEFAULT_PROFILE}.toml"
-    return Profile(_load(path), DEFAULT_PROFILE) if path.is_file() else Profile()
+    try:
+        there = path.is_file()
+    except PermissionError:  # HOME is that of somebody else, as sudo and containers with --user leave it
+        return Profile(note=f"{path.parent} cannot be looked into, so no default profile is used; is HOME right?")
+    return Profile(_load(path), DEFAULT_PROFILE) if there else Profile()
 
 
 def load_profile(name: str) -> dict[str, Any]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 
 import click
 
 from scalesync.cli.common import Invocation
 from scalesync.cli.output import output_is_broken, paint, say_json, tell
-from scalesync.errors import ScalesyncError, StopRun
+from scalesync.errors import ConfigError, ScalesyncError, StopRun
 
 INTERRUPTED = "stopped; run the same command again"
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -44,6 +45,8 @@ def report(error: BaseException, invocation: Invocation, *, as_json: bool, quiet
 
 def describe(error: BaseException) -> tuple[str, int]:
     """One sentence and the exit code for anything that can be raised."""
+    if isinstance(error, FileNotFoundError | ConfigError) and _is_nowhere():
+        return "the working folder is not there any more; change to one that is and run the command again", 2
     if isinstance(error, ScalesyncError):
         return str(error) or type(error).__doc__ or type(error).__name__, error.exit_code
     if isinstance(error, click.UsageError):
@@ -79,6 +82,15 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
             yield from _leaves(inner)
     else:
         yield error
+
+
+def _is_nowhere() -> bool:
+    """Whether the working folder was removed under the process."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _describe_file(error: OSError) -> str:

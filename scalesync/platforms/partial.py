@@ -78,19 +78,25 @@ class Partial:
 
         Raises OutcomeUnknown when the answer does not fit what there is; then all is to be asked for again.
         """
-        if status == 206 and self.size:
-            match = _RANGE.fullmatch(headers.get("Content-Range", ""))
+        match = _RANGE.fullmatch(headers.get("Content-Range", ""))
+        rest = match is not None and match[1] != "0"  # some hosts answer with the rest and call it 200
+        if self.size and (status == 206 or (status == 200 and rest)):
             fits = match is not None and int(match[1]) == self.size and match[2] in {"*", str(self._total)}
             if not fits or place != self._place:
                 self._reset()
                 raise OutcomeUnknown(f"{place} sent another part of the file than was asked for", op="download")
             return
+        if rest:
+            self._reset()
+            raise OutcomeUnknown(f"{place} sent a part of the file that was not asked for", op="download")
         if status not in {200, 203}:
             raise OutcomeUnknown(f"{place} answered {status}", op="download", status=status)
         self._reset()
         self._place = place
         self._encoding = _encoding(headers, place)
         length = headers.get("Content-Length", "")
+        if match is not None and match[2] != "*":
+            length = match[2]  # of the whole; Content-Length is that of the part
         self._total = int(length) if length.isdecimal() else None
         self._validator = _validator(headers)
         self._told = _digests(headers)

@@ -100,3 +100,23 @@ def test_what_the_program_starts_finds_its_descriptors_open(tmp_path: Path) -> N
     )
     assert ended.returncode == 2
     assert not os.path.exists(tmp_path / "scalesync.db")
+
+
+@pytest.mark.parametrize(
+    "args", [("import", "{here}/letters.jsonl", "--type", "categorization"), ("export", "--out", "x")]
+)
+def test_a_working_folder_that_is_gone_is_told(args: tuple[str, ...], served: Served, tmp_path: Path) -> None:
+    (tmp_path / "letters.jsonl").write_text('{"unique_id": "gone", "attachment": "a"}\n')
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    ended = subprocess.run(
+        ["/bin/sh", "-c", 'rmdir "$PWD"; exec "$@"', "sh", *PROGRAM, *(part.format(here=tmp_path) for part in args)],
+        cwd=gone,
+        env=environment(tmp_path, SCALE_API_KEY=KEY, SCALE_API_URL=served.base_url),
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    sentence = "scalesync: the working folder is not there any more; change to one that is and run the command again"
+    assert (ended.returncode, ended.stderr.splitlines()[-1]) == (2, sentence)

@@ -262,6 +262,39 @@ async def test_another_part_than_was_asked_for_is_thrown_away(said, tmp_path):
     part.drop()
 
 
+async def test_a_rest_that_is_called_the_whole_goes_behind_what_is_there(tmp_path):
+    part = Partial(tmp_path)
+    part.begin(200, {"ETag": TAG, "Content-Length": "10"}, "http://x/file")
+    part.append(b"01234")
+    part.begin(200, {"ETag": TAG, "Content-Length": "5", "Content-Range": "bytes 5-9/10"}, "http://x/file")
+    part.append(b"56789")
+    stored = part.keep()
+    assert (tmp_path.parent / stored.path).read_bytes() == b"0123456789"
+    part.drop()
+
+
+@pytest.mark.parametrize("said", ["bytes 4-9/10", "bytes 6-9/10", "bytes 5-9/11"])
+async def test_another_rest_that_is_called_the_whole_is_thrown_away(said, tmp_path):
+    part = Partial(tmp_path)
+    part.begin(200, {"ETag": TAG, "Content-Length": "10"}, "http://x/file")
+    part.append(b"01234")
+    with pytest.raises(OutcomeUnknown, match="another part"):
+        part.begin(200, {"ETag": TAG, "Content-Length": "5", "Content-Range": said}, "http://x/file")
+    assert part.size == 0
+    part.drop()
+
+
+async def test_a_part_that_nobody_asked_for_is_no_file(tmp_path):
+    part = Partial(tmp_path)
+    with pytest.raises(OutcomeUnknown, match="not asked for"):
+        part.begin(200, {"ETag": TAG, "Content-Length": "5", "Content-Range": "bytes 5-9/10"}, "http://x/file")
+    part.begin(200, {"ETag": TAG, "Content-Length": "5", "Content-Range": "bytes 0-4/10"}, "http://x/file")
+    part.append(b"01234")
+    with pytest.raises(OutcomeUnknown, match="broke off at 5 of 10 bytes"):
+        part.keep()
+    part.drop()
+
+
 async def test_what_is_there_of_one_host_is_not_gone_on_with_by_another(tmp_path):
     part = Partial(tmp_path)
     part.begin(200, {"ETag": TAG, "Content-Length": "10"}, "http://x/file")

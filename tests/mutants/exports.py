@@ -6,6 +6,18 @@ from tests.mutants.model import FAULTS, FLOWS, Edit, Mutant
 
 EXPORT_MUTANTS = (
     Mutant(
+        "the rest of a file that is called the whole is stored as the whole",
+        "result files are whole or not there",
+        (
+            Edit(
+                "scalesync/platforms/partial.py",
+                'rest = match is not None and match[1] != "0"',
+                "rest = False and match is not None",
+            ),
+        ),
+        (f"{FLOWS}/test_results.py",),
+    ),
+    Mutant(
         "a data file is not synced before it gets its name",
         "exports are complete",
         (

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import threading
 import types
+from collections.abc import Callable
 from dataclasses import fields
 from itertools import combinations
 from pathlib import Path
@@ -295,20 +297,68 @@ def test_a_command_that_cannot_run_is_named(command: str) -> None:
     assert "api_key_command" in refused(profile="work", environ={})
 
 
-def test_the_keyring_is_asked_last_and_by_account(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+class NoKeyring(RuntimeError):
+    """What the keyring library raises where it has no backend."""
+
+
+def keyring_that(monkeypatch: pytest.MonkeyPatch, answer: Callable[..., str | None]) -> None:
     errors = types.ModuleType("keyring.errors")
-    errors.KeyringError = OSError  # type: ignore[attr-defined]
+    errors.NoKeyringError = NoKeyring  # type: ignore[attr-defined]
     fake = types.ModuleType("keyring")
     fake.errors = errors  # type: ignore[attr-defined]
-    fake.get_password = lambda *who: asked.append(who) or KEY  # type: ignore[attr-defined]
+    fake.get_password = answer  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "keyring", fake)
     monkeypatch.setitem(sys.modules, "keyring.errors", errors)
+
+
+def test_the_keyring_is_asked_last_and_by_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    keyring_that(monkeypatch, lambda *who: asked.append(who) or KEY)
     profile('account = "acme"')
     assert resolve_settings(profile="work", environ={"SCALE_API_KEY": "test_x"}).api_key == "test_x"
     assert asked == []
     assert resolve_settings(profile="work", environ={}).api_key == KEY
     assert asked == [("scalesync", "acme")]
+
+
+def test_a_keyring_that_waits_for_a_window_nobody_sees_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    forever = threading.Event()
+    keyring_that(monkeypatch, lambda *_: str(forever.wait()))
+    monkeypatch.setattr(credentials, "KEYRING_LIMIT_S", 0.05)
+    assert refused(environ={}) == ("the system keyring gave no answer within 0.05 s; unlock it, or set SCALE_API_KEY")
+    forever.set()
+
+
+@pytest.mark.parametrize("error", [PermissionError(KEY), ModuleNotFoundError(KEY), ValueError(KEY)])
+def test_whatever_a_keyring_raises_is_one_sentence_without_its_words(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: str) -> str | None:
+        raise error
+
+    keyring_that(monkeypatch, fail)
+    assert refused(environ={}) == (
+        f"the system keyring failed ({type(error).__name__}); unlock it, or set SCALE_API_KEY"
+    )
+
+
+def test_a_machine_without_a_keyring_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: str) -> str | None:
+        raise NoKeyring
+
+    keyring_that(monkeypatch, none)
+    assert refused(environ={}).startswith("no API key: set SCALE_API_KEY")
+
+
+def test_the_config_folder_of_somebody_else_holds_no_default_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    def locked(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", locked)
+    settings = resolve_settings(environ=ENV)
+    assert settings.api_key == ENV["SCALE_API_KEY"]
+    (note,) = settings.notes
+    assert note.endswith("user cannot be looked into, so no default profile is used; is HOME right?")
 
 
 @pytest.mark.parametrize(

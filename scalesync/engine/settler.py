@@ -67,9 +67,9 @@ class Settler:
             self._put_back(group, str(error), error.retry_after_s)
             return
         self._denied = False
-        self._engine.answered(RequestClass.LIST)
-        for doubt in group:
-            await self._conclude(doubt, findings[doubt.record.key])
+        clear = [await self._conclude(doubt, findings[doubt.record.key]) for doubt in group]
+        if any(clear):  # an answer that tells nothing of any record is as good as none: patience goes on counting
+            self._engine.answered(RequestClass.LIST)
 
     async def _not_answered(self, group: Sequence[Doubt], error: Refused) -> None:
         """The platform will not answer this look-up: ask for each key alone, and give up on those it refuses still."""
@@ -90,7 +90,8 @@ class Settler:
             doubt.looks += 1
             self._engine.queue.doubt(doubt, self._engine.delay_s(min(doubt.looks, 5)))
 
-    async def _conclude(self, doubt: Doubt, finding: Finding) -> None:
+    async def _conclude(self, doubt: Doubt, finding: Finding) -> bool:
+        """Whether it is clear what became of the record."""
         if finding.presence is Presence.ABSENT and doubt.ref is not None:
             finding = await self._read_other(doubt)
         if finding.presence is Presence.FOUND and finding.task is not None:
@@ -104,6 +105,8 @@ class Settler:
             self._send_again(doubt)
         else:
             self._put_back([doubt], "the look-up gave no trustworthy answer")
+            return False
+        return True
 
     async def _read_other(self, doubt: Doubt) -> Finding:
         """The list may lag behind a 409; the task that the 409 named is read by its id."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
 import pytest
 
 from scalesync.flows.inspect import list_failures
@@ -79,6 +80,29 @@ async def test_a_look_up_without_an_end_stops_the_run_in_words_and_sends_nothing
     sandbox.faults.replace([])
     assert (await bring(sandbox, write_records(20))).created == 20
     assert (creates(sandbox), sandbox.journal.count("create", 409)) == (20, 0)
+
+
+async def test_a_run_that_only_looks_up_ends_too_where_no_answer_tells_anything(
+    make_sandbox, bring, write_records, ask_ledger, monkeypatch
+):
+    sandbox = await make_sandbox([FaultRule(kind="reset", on="create", after_write=True)])
+    honest = ScalePlatform._list
+
+    async def silent(self: ScalePlatform, query: Any, op: str) -> ListPage:
+        found = await honest(self, [pair for pair in query if pair[0] != "next_token"], op)
+        return ListPage([], "on", found.total) if op == "look up unique_ids" else found
+
+    monkeypatch.setattr(ScalePlatform, "_list", silent)
+    source = write_records(20)
+    await bring(sandbox, source, limits=HASTY)
+    sandbox.faults.replace([])
+    ((doubtful,),) = ask_ledger("SELECT count(*) FROM rows WHERE state='sending'")
+    with anyio.fail_after(20):
+        again = await bring(sandbox, source, limits=HASTY)
+    assert (again.exit_code, again.pending, again.created) == (3, doubtful, 20 - doubtful)
+    assert "nothing got through for 1 s (last: the look-up gave no trustworthy answer)" in again.message
+    monkeypatch.undo()
+    assert (await bring(sandbox, source)).created == 20
 
 
 async def test_a_rebuild_leaves_in_doubt_what_a_list_without_an_end_did_not_show(

@@ -135,7 +135,7 @@ class Checking:
 
         def count() -> Recount | None:
             if "files" in facts:
-                return recount_folder(path, options)
+                return recount_folder(path, options, source.left_out)
             counted = recount_file(path, options)
             info = os.stat(path)
             return counted if (info.st_size, info.st_mtime_ns) == (source.size, source.mtime_ns) else None

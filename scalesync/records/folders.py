@@ -14,16 +14,18 @@ from scalesync.records.bytestream import Progress
 from scalesync.records.detect import suffix_format
 from scalesync.records.jsonlines import Item
 from scalesync.records.names import is_hidden, is_of_the_system, readable
+from scalesync.records.overlap import Overlap
 from scalesync.records.passed import PassedOver, Reason
 from scalesync.records.written import OwnFiles
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file in a folder. path: as to be opened; inside: relative to the folder, with slashes."""
+    """A file in a folder. path: as to be opened; inside: relative to the folder, with slashes. link: a symbolic one."""
 
     path: str
     inside: str
+    link: bool = False
 
 
 ReadJson = Callable[[Entry, int, Progress], Iterator[Item]]  # with the size in bytes
@@ -34,6 +36,7 @@ class Listing:
     """A folder's first look. carriers: files that carry records. others: how many do not.
 
     size: their bytes; mtime_ns: the newest; digest: changes when one of them comes, goes or changes.
+    left_out: paths inside the folder of files that are read elsewhere; they are none of the others.
     """
 
     carriers: tuple[Entry, ...]
@@ -41,6 +44,7 @@ class Listing:
     size: int
     mtime_ns: int
     digest: str
+    left_out: frozenset[str]
 
 
 def walk(folder: str, passed: PassedOver | None = None) -> Iterator[Entry]:
@@ -70,7 +74,7 @@ def _walk(folder: str, inside: str, own: OwnFiles, passed: PassedOver) -> Iterat
             if own.wrote(name):
                 passed.add(Reason.OURS, path)
             else:
-                yield Entry(path, f"{inside}{name}")
+                yield Entry(path, f"{inside}{name}", entry.is_symlink())
 
 
 def _by_name(entry: os.DirEntry[str]) -> str:
@@ -87,28 +91,40 @@ def look(folder: str, every: bool, passed: PassedOver) -> Listing:
     carriers: list[Entry] = []
     digest = hashlib.blake2b(digest_size=16)
     others = size = newest = 0
+    overlap = Overlap(folder, passed)
+    left_out: set[str] = set()
     for entry in walk(folder, passed):
         if carries_records(entry, every):
             carriers.append(entry)
             continue
-        others += 1
         try:
             info = os.stat(entry.path)
         except OSError:
+            others += 1
             continue
+        if overlap.has(entry.path, entry.inside, info, link=entry.link):
+            passed.add(Reason.MET, entry.path)
+            left_out.add(entry.inside)
+            continue
+        others += 1
         size += info.st_size
         newest = max(newest, info.st_mtime_ns)
         digest.update(f"{entry.inside}\0{info.st_size}\0{info.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
-    if not carriers and not others:
+    if not carriers and not others and not left_out:
         raise SourceError(f"is a folder without files{f' ({passed})' if passed else ''}", readable(folder))
-    return Listing(tuple(carriers), others, size, newest, digest.hexdigest())
+    return Listing(tuple(carriers), others, size, newest, digest.hexdigest(), frozenset(left_out))
 
 
-def read_folder(folder: str, every: bool, read_json: ReadJson, progress: Progress) -> Generator[Item, None, None]:
-    """One record per file, JSON files as their content, all with `about`; `line` counts them from 1."""
+def read_folder(
+    folder: str, every: bool, left_out: frozenset[str], read_json: ReadJson, progress: Progress
+) -> Generator[Item, None, None]:
+    """One record per file, JSON files as their content, all with `about`; `line` counts them from 1.
+
+    left_out: as `look` told.
+    """
     line = 0
     for entry in walk(folder):
-        if carries_records(entry, every):
+        if carries_records(entry, every) or entry.inside in left_out:
             continue
         for item in _records(entry, read_json, progress):
             line += 1

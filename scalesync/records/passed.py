@@ -26,9 +26,13 @@ _NAMELESS = frozenset({Reason.HIDDEN})
 
 
 class PassedOver:
-    """What was passed over while sources were opened. It knows the files that were opened."""
+    """What was passed over while sources were opened. It knows the files that were opened.
+
+    folders: real paths of the folders whose files are read as one source.
+    """
 
     def __init__(self) -> None:
+        self.folders: list[str] = []
         self._counts: dict[Reason, int] = {}
         self._names: dict[Reason, list[str]] = {}
         self._told: set[int] = set()  # hashes of names: a pattern may come to one by two ways
@@ -55,6 +59,14 @@ class PassedOver:
             return True
         self._met.add(here)
         return False
+
+    def enter(self, here: Hashable) -> None:
+        """A file is read."""
+        self._met.add(here)
+
+    def knows(self, here: Hashable) -> bool:
+        """Whether a file is read already."""
+        return here in self._met
 
     def __bool__(self) -> bool:
         return bool(self._counts)

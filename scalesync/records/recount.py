@@ -91,11 +91,14 @@ def recount_file(path: str, options: ReadOptions, name: str | None = None) -> Re
     return Recount(counting.records, True, how)
 
 
-def recount_folder(folder: str, options: ReadOptions) -> Recount:
-    """Count the files of a folder that do not carry records by their name: one each, JSON files as their content."""
+def recount_folder(folder: str, options: ReadOptions, left_out: frozenset[str] = frozenset()) -> Recount:
+    """Count the files of a folder that do not carry records by their name: one each, JSON files as their content.
+
+    left_out: paths inside the folder of files that are read elsewhere.
+    """
     total, exact = 0, True
     for entry in walk(folder):
-        if carries_records(entry, options.format is not None):
+        if carries_records(entry, options.format is not None) or entry.inside in left_out:
             continue
         if suffix_format(entry.inside) != "json" or not os.path.getsize(entry.path):
             total += 1

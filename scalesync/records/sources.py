@@ -16,10 +16,11 @@ from scalesync.errors import SourceError
 from scalesync.model import JsonObject, Mark, SourceRecord
 from scalesync.records.blocks import Blocks
 from scalesync.records.bytestream import Progress, Replay
-from scalesync.records.folders import Entry, look, read_folder
+from scalesync.records.folders import Entry, carries_records, look, read_folder
 from scalesync.records.globs import expand
 from scalesync.records.jsonlines import Item
 from scalesync.records.names import readable
+from scalesync.records.overlap import is_read_in
 from scalesync.records.passed import PassedOver, Reason
 from scalesync.records.prefix import Fingerprint
 from scalesync.records.readers import Open, Read, ReadOptions, Seek, object_in, reader_for
@@ -33,18 +34,27 @@ SMALL = 1024 * 1024  # bytes of a file in a folder that is read at once
 class SourceFile:
     """One opened source. name: as shown to people. size, mtime_ns: None for standard input and URLs.
 
-    notes: what a person should know about how it is read, as sentences that begin behind the name.
+    notes: what a person should know about how it is read, as sentences that begin behind the name. left_out: paths
+    inside a folder of files that are read elsewhere.
     """
 
-    __slots__ = ("_facts", "_read", "_seek", "mtime_ns", "name", "notes", "size")
+    __slots__ = ("_facts", "_read", "_seek", "left_out", "mtime_ns", "name", "notes", "size")
 
     def __init__(
-        self, name: str, read: Read, facts: JsonObject, seek: Seek | None = None, notes: Sequence[str] = ()
+        self,
+        name: str,
+        read: Read,
+        facts: JsonObject,
+        seek: Seek | None = None,
+        *,
+        notes: Sequence[str] = (),
+        left_out: frozenset[str] = frozenset(),
     ) -> None:
         self.name = readable(name)
         self.size: int | None = facts["size"]
         self.mtime_ns: int | None = facts["mtime_ns"]
         self.notes = tuple(notes)
+        self.left_out = left_out
         self._read = read
         self._seek = seek
         self._facts = facts
@@ -151,13 +161,17 @@ def _open_file(path: str, name: str, options: ReadOptions, passed: PassedOver) -
             return
         if passed.meets((info.st_dev, info.st_ino), name):
             return
+        carries = carries_records(Entry(path, name), options.format is not None)
+        if not carries and any(is_read_in(os.path.realpath(path), folder) for folder in passed.folders):
+            passed.add(Reason.MET, name)
+            return
         facts: JsonObject = {
             "path": readable(os.path.abspath(path)),
             "size": info.st_size,
             "mtime_ns": info.st_mtime_ns,
         }
         reader = reader_for(partial(_binary, path), readable(name), options, info.st_size)
-        yield SourceFile(name, reader.read, facts, reader.seek, reader.notes)
+        yield SourceFile(name, reader.read, facts, reader.seek, notes=reader.notes)
     except FileNotFoundError:
         raise SourceError("there is no such file", readable(name)) from None
     except OSError as error:
@@ -186,6 +200,7 @@ def _open_folder(folder: str, options: ReadOptions, passed: PassedOver) -> Itera
         return
     every = options.format is not None
     listing = look(folder, every, passed)
+    passed.folders.append(os.path.realpath(folder))
     shown = folder.rstrip("/") or "/"
     for entry in listing.carriers:
         yield from _open_file(entry.path, f"{shown}/{entry.inside}", options, passed)
@@ -197,7 +212,8 @@ def _open_folder(folder: str, options: ReadOptions, passed: PassedOver) -> Itera
             "files": listing.others,
             "digest": listing.digest,
         }
-        yield SourceFile(shown, partial(read_folder, folder, every, partial(_read_json, options)), facts)
+        read = partial(read_folder, folder, every, listing.left_out, partial(_read_json, options))
+        yield SourceFile(shown, read, facts, left_out=listing.left_out)
 
 
 def _read_json(options: ReadOptions, entry: Entry, size: int, progress: Progress) -> Iterator[Item]:

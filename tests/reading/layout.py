@@ -201,10 +201,9 @@ class Layout:
             link.parent.mkdir(parents=True, exist_ok=True)
             if not link.is_symlink():
                 link.symlink_to(self.on_disk(name))
-        if self.point.format in CARRIERS:
-            again = self.root / name_of(self.point, "zz again", self.point.format)
-            again.unlink(missing_ok=True)
-            again.symlink_to(self.on_disk(min(self.files)))
+        again = self.root / name_of(self.point, "zz again", self.point.format)
+        again.unlink(missing_ok=True)
+        again.symlink_to(self.on_disk(min(self.files)))
         folder = self.root / "whole"
         if not folder.is_symlink():
             folder.symlink_to(self.folder / "behind")

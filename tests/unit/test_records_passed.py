@@ -306,3 +306,54 @@ def test_patterns_of_a_store_pass_over_what_patterns_of_files_do() -> None:
             opened(f"{place}/out/*/*.jsonl")
     finally:
         store.rm("/scalesync-passed", recursive=True)
+
+
+def folder_of_letters(folder: Path, *numbers: int) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in numbers:
+        (folder / f"{number}.json").write_text(line(n=number))
+    return folder
+
+
+def numbers_of(*specs: object) -> list[int]:
+    return sorted(record["n"] for record in records(*specs))
+
+
+def test_a_json_file_of_a_folder_is_read_once_under_however_many_names(here: Path) -> None:
+    folder = folder_of_letters(here / "in", 1, 2)
+    away = folder_of_letters(here / "away", 3)
+    (folder / "0-first.json").symlink_to(folder / "2.json")  # comes before the file that it leads to
+    (folder / "x.json").symlink_to(away / "3.json")
+    (folder / "y.json").symlink_to(away / "3.json")
+    os.link(folder / "1.json", folder / "z.json")
+    sources, told = opened(folder)
+    assert numbers_of(folder) == [1, 2, 3]
+    assert "3 named more than once" in told
+    assert sources[0].fingerprint()["files"] == 3
+
+
+def test_links_into_a_hidden_folder_are_the_only_way_to_what_is_there(here: Path) -> None:
+    folder = folder_of_letters(here / "in", 1)
+    hidden = folder_of_letters(folder / ".git" / "objects", 2)
+    (folder / "2.json").symlink_to(hidden / "2.json")
+    assert numbers_of(folder) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "specs",
+    [
+        ("in", "in/1.json"),
+        ("in/1.json", "in"),
+        ("in", "in/deep"),
+        ("in/deep", "in"),
+        ("in/deep/3.json", "in/deep", "./in", "in/*.json"),
+        ("other", "in"),
+    ],
+)
+def test_sources_that_overlap_read_each_json_file_once(here: Path, specs: tuple[str, ...]) -> None:
+    folder_of_letters(here / "in", 1, 2)
+    deep = folder_of_letters(here / "in" / "deep", 3)
+    other = here / "other"
+    other.mkdir()
+    (other / "linked.json").symlink_to(deep / "3.json")
+    assert numbers_of(*specs) == [1, 2, 3]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import importlib
 import math
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -18,6 +19,7 @@ _BILLION = 1_000_000_000
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": _BILLION}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 OUT_OF_RANGE = "holds a value out of range"
+_ZONE = re.compile(r"[A-Za-z0-9_+\-/]+")  # what a time zone can be called
 _Values = list[Any]
 
 
@@ -132,6 +134,14 @@ class _Converter:
 
     def _leaves(self, array: Any, seconds: Any, top: bool) -> _Values:
         kind, types = array.type, self._pa.types
+        whole = top and types.is_timestamp(kind) and kind.unit == "ns"  # told in UTC in any zone
+        if types.is_timestamp(kind) and kind.tz is not None and not whole and not self._knows(kind.tz):
+            if kind.tz.upper() not in ("UTC", "Z") and _ZONE.fullmatch(kind.tz):
+                # Not in UTC instead: a machine that knows the zone reads the same file, and must get the same text.
+                unknown = Unreadable(f'has the time zone "{kind.tz}", which is not known here; pip install tzdata')
+                return [unknown if there else None for there in array.is_valid().to_pylist()]
+            array = array.cast(self._pa.timestamp(kind.unit, "+00:00"))  # a program's name for a zone, such as tzutc()
+            kind = array.type
         if types.is_timestamp(kind) and kind.unit == "ns":
             return self._instants(array, seconds, top)
         if types.is_time64(kind) and kind.unit == "ns":
@@ -140,6 +150,13 @@ class _Converter:
             per_second = _PER_SECOND[kind.unit]
             return [None if span is None else span / per_second for span in array.cast("int64").to_pylist()]
         return _each(_plain, self._python(array))
+
+    def _knows(self, zone: str) -> bool:
+        try:
+            self._pa.lib.string_to_tzinfo(zone)
+        except (ValueError, KeyError, OSError, self._pa.ArrowException):
+            return False
+        return True
 
     def _python(self, array: Any) -> _Values:
         """pyarrow's Python values, Unreadable for each that Python cannot hold."""

@@ -22,7 +22,7 @@ from scalesync.records.sources import open_sources
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 
-from scalesync.records.arrowvalues import json_values  # noqa: E402
+from scalesync.records.arrowvalues import json_values, trouble_in  # noqa: E402
 
 BILLION = 1_000_000_000
 RELAXED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -313,3 +313,23 @@ def test_metadata_that_is_no_pandas_changes_nothing(tmp_path: Path) -> None:
     for junk in (b"{", b"[]", b'{"index_columns": 7}', b"\xff"):
         pq.write_table(pa.table({"x": [1]}).replace_schema_metadata({b"pandas": junk}), tmp_path / "t.parquet")
         assert read(tmp_path / "t.parquet")[0].value == {"x": 1}
+
+
+ZONELESS = ("tzutc()", "psycopg2.tz.FixedOffsetTimezone(offset=120, name=None)", "Z", "utc")
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("zone", ZONELESS)
+def test_a_name_that_only_a_program_knows_is_no_zone_and_the_instant_stands_in_utc(zone: str, unit: str) -> None:
+    array = pa.array([0, None], pa.timestamp(unit, zone))
+    assert json_values(array) == ["1970-01-01T00:00:00+00:00", None]
+    assert json_values(pa.array([[0], None], pa.list_(array.type))) == [["1970-01-01T00:00:00+00:00"], None]
+
+
+@pytest.mark.parametrize("unit", ["s", "us", "ns"])
+def test_a_zone_that_this_machine_does_not_know_is_named(unit: str) -> None:
+    kind = pa.timestamp(unit, "Europe/Atlantis")
+    words = 'has the time zone "Europe/Atlantis", which is not known here; pip install tzdata'
+    assert [trouble_in(value) for value in json_values(pa.array([[0], [None]], pa.list_(kind)))] == [words, None]
+    if unit == "ns":
+        assert json_values(pa.array([0], kind)) == ["1970-01-01T00:00:00+00:00"]

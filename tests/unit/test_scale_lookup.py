@@ -130,3 +130,13 @@ async def test_a_task_that_is_shown_on_two_pages_is_one():
 
     found, asked = await presences(answer, KEYS)
     assert (found["k99"], found["k98"], asked) == (Presence.ABSENT, Presence.FOUND, 2)
+
+
+async def test_an_empty_token_is_the_end_of_a_list_that_does_not_say_whether_there_is_more() -> None:
+    def answer(keys: list[str], token: str | None) -> dict[str, Any]:
+        assert token != "", "the first page was asked for again"
+        return {"docs": docs([key for key in keys if key == "k1"]), "next_token": ""}
+
+    assert await presences(answer, ["k1", "k2"]) == ({"k1": Presence.FOUND, "k2": Presence.ABSENT}, 1)
+    page = await ScalePlatform(cast(Transport, Server(answer)), "categorization").page({"limit": 1}, None)
+    assert page.cursor is None

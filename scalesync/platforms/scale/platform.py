@@ -202,7 +202,8 @@ class ScalePlatform:
         documents, total, has_more, token = wire.page(reply, op)
         if has_more and not token:
             raise OutcomeUnknown(f"{op}: the server says that there is more but sends no next_token", op=op)
-        return ListPage(documents, token if has_more is not False else None, total)
+        # An empty token is how many servers say that there is no next page.
+        return ListPage(documents, (token or None) if has_more is not False else None, total)
 
     # --- the account, projects, batches --------------------------------------------------------
 

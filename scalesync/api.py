@@ -25,6 +25,7 @@ from scalesync.flows.inspect import job_status as read_status
 from scalesync.flows.inspect import list_failures as read_failures
 from scalesync.flows.options import ExportOptions, FailureGroup, ImportOptions, JobStatus
 from scalesync.flows.retry import run_retry
+from scalesync.flows.run import leaves
 from scalesync.flows.spending import FREE_NEW_TASKS
 from scalesync.model import ExportSummary, ImportSummary
 from scalesync.words import did_you_mean
@@ -32,8 +33,9 @@ from scalesync.words import did_you_mean
 Watching = Observer | Literal["rich"] | None
 S = TypeVar("S", ImportSummary, ExportSummary)
 T = TypeVar("T")
-_OPTION = re.compile(r"(?<![\w-])--([a-z][a-z-]*[a-z])(?![\w-])(?: (?:NAME|N|KEY)\b)?")
+_OPTION = re.compile(r"(?<![\w-])--([a-z][a-z-]*[a-z])(?![\w-])(?: (?:NAME|N|KEY)\b| (?=\d))?")
 _NAMES = {"set": "sets", "tag": "tags", "input-format": "format"}  # options whose argument has another name
+_SWITCHES = frozenset({"again", "dry_run", "finalize", "finalize_anyway", "force", "rescan", "yes"})
 _PHRASES = (
     ("standard input needs a name for the job", "records that a program gives need a name for the job"),
     ("pipe the same input into the same import", "call import_tasks with the same records"),
@@ -118,7 +120,7 @@ async def import_tasks(
     sources: paths, globs or URLs; or the records themselves: an iterable of dictionaries, a pandas or polars DataFrame,
     an Arrow table. Records need `job`, by which a later call knows them. settings: from `resolve_settings`, which is
     called when None is given. observer: "rich" shows progress on standard error. More than 1,000 new tasks with a live
-    key require yes=True.
+    key require yes=True. What an iterable raises comes out as it is.
     Raises ConfigError or SourceError before anything is sent, TypeError for an option that there is not.
     """
     asked = _listed("import_tasks", ImportOptions, options, ("sets", "header", "reclaim"))
@@ -203,7 +205,12 @@ def in_python(text: str) -> str:
     """A sentence of the command line with arguments in place of options."""
     for ours, theirs in _PHRASES:
         text = text.replace(ours, theirs)
-    return _OPTION.sub(lambda found: f"{_NAMES.get(found[1], found[1]).replace('-', '_')}=", text)
+    return _OPTION.sub(lambda found: _argument(found[1]), text)
+
+
+def _argument(option: str) -> str:
+    name = _NAMES.get(option, option).replace("-", "_")
+    return f"{name}=True" if name in _SWITCHES else f"{name}="
 
 
 def _summary(summary: S) -> S:
@@ -239,3 +246,8 @@ def _in_python(observer: Watching) -> Iterator[Observer]:
     except ScalesyncError as error:
         error.args = (in_python(str(error)), *error.args[1:])
         raise
+    except BaseExceptionGroup as group:
+        causes = list(leaves(group))
+        if len(causes) > 1:
+            raise
+        raise causes[0] from causes[0].__cause__  # what the records' own program raised comes out as it was

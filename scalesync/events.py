@@ -6,6 +6,9 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
+DAY_S = 24 * 3600
+LONGEST_S = 100 * 365.25 * DAY_S  # what a server may ask for, and nobody counts
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -28,8 +31,12 @@ class Waiting:
 
 
 def duration(seconds: float) -> str:
-    """`42 s`, `3:05 min`, `2:07 h`."""
+    """`42 s`, `3:05 min`, `2:07 h`, `120 days`."""
+    if seconds > LONGEST_S:
+        return "more than 100 years"
     whole = round(seconds)
+    if whole >= 100 * DAY_S:
+        return f"{whole // DAY_S:,} days"
     if whole < 60:
         return f"{whole} s"
     minutes, rest = divmod(whole, 60)

@@ -10,6 +10,7 @@ from typing import Any
 from scalesync.cli.common import Invocation
 from scalesync.cli.output import facts, say, say_json, size, tell
 from scalesync.events import duration
+from scalesync.flows.endings import IMPORT_AGAIN
 from scalesync.model import ExportSummary, ImportSummary
 from scalesync.words import count
 
@@ -110,7 +111,7 @@ def import_advice(
     if summary.failed:
         more = f", then {PIPE_AGAIN}" if piped else ""
         lines.append(f"to send the failed ones again: {invocation.command('retry', *job, paced=True)}{more}")
-    if summary.pending and PIPE_AGAIN not in summary.message:
+    if summary.pending and not any(way in summary.message for way in (PIPE_AGAIN, IMPORT_AGAIN)):
         way = carry_on or f"{PIPE_AGAIN if piped else 'run the same command again'} to carry on"
         lines.append(f"{count(summary.pending, 'record')} pending: {way}")
     return lines

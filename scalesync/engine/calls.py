@@ -119,11 +119,15 @@ class Caller:
             self.retries += 1
 
 
-def too_long(why: object, asked_s: float, patience_s: float) -> BudgetUsed:
-    """The end of a run that the server asked to wait for longer than it does. why: in the server's words."""
+def too_long(why: object, asked_s: float, patience_s: float, left_s: float | None = None) -> BudgetUsed:
+    """The end of a run that the server asked to wait for longer than it does. why: in the server's words.
+
+    left_s: until what was asked for has passed, asked_s where that begins now.
+    """
+    beyond = "longer than the" if asked_s > patience_s else "with what it has waited already more than the"
     return BudgetUsed(
-        f"the server asked for {duration(asked_s)} ({why}), longer than the {duration(patience_s)} that a run waits;"
-        f" run the same command after {clock(time.time() + asked_s)}"
+        f"the server asked for {duration(asked_s)} ({why}), {beyond} {duration(patience_s)} that a run waits;"
+        f" run the same command after {clock(time.time() + (asked_s if left_s is None else left_s))}"
     )
 
 

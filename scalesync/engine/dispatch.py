@@ -346,7 +346,8 @@ class Dispatcher:
                 continue
             now = self._waits.clock()
             if stuck.beyond and now >= stuck.since + min(SURE_S, self._limits.stall_s / 4):
-                self.stop(too_long(stuck.why, stuck.asked_until - now, self._limits.stall_s))
+                left_s = stuck.asked_until - now
+                self.stop(too_long(stuck.why, stuck.asked_s or left_s, self._limits.stall_s, left_s))
             elif now > stuck.since + self._limits.stall_s:
                 self.stop(
                     BudgetUsed(

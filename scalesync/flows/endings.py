@@ -22,6 +22,8 @@ from scalesync.model import ImportSummary, Outgoing, RecordState, RowState
 from scalesync.words import be, count
 
 STATES = ("created", "adopted", "conflicts", "failed", "invalid", "pending", "duplicates")
+REST = "--limit was reached, the rest of the input is still to come"
+IMPORT_AGAIN = "run the import again"
 FINDINGS = ("failed", "invalid", "conflicts")
 
 
@@ -46,13 +48,15 @@ def judge(
     open_batches: Sequence[str],
     *,
     whole: bool,
-    rest: str = "--limit was reached, the rest of the input is still to come",
+    rest: str,
     unclear: int = 0,
+    vanished: int = 0,
 ) -> Ending:
     """Read the ending off the counts, which say themselves what needs attention.
 
     whole: every source was read; rest: what is said where one was not. unclear: records that are in no source any more,
-    may have been sent, and got no clear answer.
+    may have been sent, and got no clear answer. vanished: those of the pending that nobody has looked up since they are
+    in no source any more.
     """
     if reason is not None:
         # Whatever ended the run early, the same command carries on; only wrong settings are not cured by that.
@@ -65,15 +69,20 @@ def judge(
     sentences = []
     if not whole:
         sentences.append(rest)
-    if pending:
+    if vanished:
+        what, them = ("a task", "it") if vanished == 1 else ("tasks", "them")
+        told = f"{count(vanished, 'record')} in no source any more may have become {what}"
+        sentences.append(f"{told}: {IMPORT_AGAIN}, which looks {them} up")
+    if pending > vanished:
+        pending -= vanished
         told = f"{count(pending, 'record')} {be(pending)} pending"
         it = "it" if pending == 1 else "them"
         where = f" that this run did not meet: another job has yet to send {it}, or other sources of the job hold {it}"
         sentences.append(told + where if whole else told)
     sentences.extend(f"batch {line}" for line in open_batches)
-    lost = whole and pending > 0
+    lost = whole and counts["pending"] > 0
     code = 1 if findings or open_batches or lost else 0
-    return Ending(code, whole and not pending, "; ".join(sentences))
+    return Ending(code, whole and not counts["pending"], "; ".join(sentences))
 
 
 def _unclear(tally: Tally, vanished: int) -> str:

@@ -36,7 +36,7 @@ from scalesync.flows.preflight import check_target, note_changed_bodies
 from scalesync.flows.prepare import Preparer, read_blocks
 from scalesync.flows.reading import Reading
 from scalesync.flows.rehearsal import rehearse
-from scalesync.flows.run import beat, guarded, remember, report, taking_signals
+from scalesync.flows.run import beat, guarded, leaves, remember, report, taking_signals
 from scalesync.flows.spending import Confirm, guard_spending
 from scalesync.flows.threads import in_daemon
 from scalesync.flows.vanished import settle_vanished
@@ -187,7 +187,8 @@ class ImportRun:
     async def _abandon(self, error: BaseException) -> None:
         """Keep what is known and give the lease back, whatever the run is ended by."""
         # What other errors say may hold anything, secrets too.
-        words = str(error) if isinstance(error, ScalesyncError) else f"ended by {type(error).__name__}"
+        cause = next(leaves(error)) if isinstance(error, BaseExceptionGroup) else error
+        words = str(error) if isinstance(error, ScalesyncError) else f"ended by {type(cause).__name__}"
         with anyio.CancelScope(shield=True), suppress(ScalesyncError):
             await self._outbox.flush()
             await self._job.finish(complete=False, exit_code=1, figures={}, message=words)
@@ -392,9 +393,14 @@ class ImportRun:
         if isinstance(reason, ConfigError) and counters.attempts[RequestClass.CREATE]:
             # A source that broke off, say: what was sent stays, and the same command carries on once it is mended.
             reason = StopRun(str(reason))
-        more = {} if self._named is None else {"rest": REST}
+        rest = endings.REST if self._named is None else REST
+        vanished = await GoneStore(self._job).waiting() if counts["gone"] and counts["pending"] else 0
         ending = endings.judge(
-            counts, tally, reason, open_batches, whole=not self._rest(), unclear=self._reading.unclear, **more
+            *(counts, tally, reason, open_batches),
+            whole=not self._rest(),
+            rest=rest,
+            unclear=self._reading.unclear,
+            vanished=vanished,
         )
         if self._named is not None and not self._named.read:
             ending = replace(ending, complete=False)  # the import has yet to see what is new in the sources

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from scalesync.flows.endings import IMPORT_AGAIN
 from scalesync.flows.identity import sources_of
 from scalesync.flows.plan import ImportPlan, same_sources
 from scalesync.ledger.checks import CheckStore, Held
@@ -16,7 +17,7 @@ from scalesync.ledger.states import FINAL, open_batch
 from scalesync.ledger.store import SqliteLedger, StoredJob
 from scalesync.model import Outgoing, RowState
 
-REST = "the rest of the input is still to come: run the import again to send it"
+REST = f"the rest of the input is still to come: {IMPORT_AGAIN} to send it"
 _WAITING = frozenset({RowState.PENDING, RowState.SENDING})
 
 

@@ -115,7 +115,9 @@ def _nothing(group: str | None) -> str:
 
 def _nothing_sent(found: StoredJob, settings: Settings, counts: Mapping[str, int], what: str) -> ImportSummary:
     findings = sum(counts[state] for state in endings.FINDINGS)
-    ending = endings.Ending(int(findings > 0), True, f"nothing to send: the job has {what}")
+    pending = counts["pending"]
+    more = f"; {count(pending, 'record')} {be(pending)} pending: {endings.IMPORT_AGAIN}" if pending else ""
+    ending = endings.Ending(int(findings > 0 or pending > 0), not pending, f"nothing to send: the job has {what}{more}")
     return endings.summary(found.name, settings, counts, endings.NOTHING_DONE, ending)
 
 

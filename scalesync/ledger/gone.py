@@ -40,6 +40,13 @@ class GoneStore:
         found = await self._store.read(lambda db: db.execute(query, values).fetchall())
         return [Doubtful(*row) for row in found]
 
+    async def waiting(self) -> int:
+        """How many there are."""
+        query = "SELECT count(*) FROM rows WHERE target=? AND job=? AND state='sending' AND gone=?"
+        values = (self._store.target, self._store.number, Gone.GONE)
+        found = await self._store.read(lambda db: db.execute(query, values).fetchone())
+        return int(found[0])
+
     async def conclude(self, told: Sequence[LookedUp]) -> None:
         """Write what the look-ups said; a row that moved on meanwhile is left alone."""
         rows = [(one.gone, one.ref, self._store.target, one.key, Gone.GONE) for one in told]

@@ -179,7 +179,9 @@ async def test_a_task_that_is_dead_is_found_and_told_as_nobodys(make_sandbox, br
     assert ask_ledger("SELECT DISTINCT state, task_id FROM rows WHERE gone IS NOT NULL") == [("sending", None)]
 
 
-async def test_without_an_answer_the_run_says_so_and_the_next_one_asks_again(make_sandbox, bring, write_records):
+async def test_without_an_answer_the_run_says_so_and_the_next_one_asks_again(
+    make_sandbox, bring, write_records, settings_for, notebook
+):
     sandbox = await in_doubt(make_sandbox, bring, write_records, after_write=True)
     held = sandbox.store.world("live").count()
     source = write_records([letter(9)])
@@ -189,7 +191,23 @@ async def test_without_an_answer_the_run_says_so_and_the_next_one_asks_again(mak
     assert "in no source any more" in summary.message
     assert summary.pending == 4
     sandbox.faults.replace([])
+    retried = await run_retry(settings_for(sandbox), JOB, None, notebook, limits=FAST, signals=False)
+    assert (retried.exit_code, retried.pending) == (1, 4)
+    assert retried.message.endswith("4 records are pending: run the import again")
     assert told(await bring(sandbox, source, job=JOB)) == (held + 1, held + 1, 0, 0, 0, 4, 0)
+
+
+async def test_a_retry_of_others_names_the_import_for_what_is_gone_and_in_doubt(
+    make_sandbox, bring, write_records, settings_for, notebook
+):
+    sandbox = await in_doubt(make_sandbox, bring, write_records, after_write=True)
+    sandbox.faults.replace([FaultRule(kind="error", on="list", status=400)])
+    await bring(sandbox, write_records([letter(9), letter(10, **BAD)]), job=JOB)
+    sandbox.faults.replace([])
+    retried = await run_retry(settings_for(sandbox), JOB, None, notebook, limits=FAST, signals=False)
+    assert (retried.exit_code, retried.pending, retried.failed) == (1, 4, 1)
+    told = "4 records in no source any more may have become tasks: run the import again, which looks them up"
+    assert retried.message == told
 
 
 async def test_a_dry_run_predicts_what_is_gone(make_sandbox, bring, write_records):

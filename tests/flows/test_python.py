@@ -122,13 +122,39 @@ async def test_what_is_no_record_is_named(
     assert says in told
 
 
-async def test_more_than_a_thousand_of_unknown_number_require_yes(
-    make_sandbox: SandboxMaker, settings_for: Callable[..., Settings]
+@pytest.mark.parametrize("kind", [iter, list])
+async def test_more_than_a_thousand_stop_behind_the_thousandth_and_go_on_with_yes(
+    kind: Callable[[Any], Any], make_sandbox: SandboxMaker, settings_for: Callable[..., Settings]
 ) -> None:
     settings = settings_for(await make_sandbox())
-    for sources in (iter(RECORDS), [letter(number) for number in range(1001)]):
-        with pytest.raises(ConfigError, match=r"requires yes=, or max_new= 1000"):
-            await import_tasks(sources, type=KIND, project=PROJECT, job="j", settings=settings)
+    records = [letter(number) for number in range(1001)]
+    done = await import_tasks(kind(records), type=KIND, project=PROJECT, job="j", settings=settings)
+    assert (done.created, done.exit_code) == (1000, 3)
+    assert "give the same input to the same call with yes=True to send the rest" in done.message
+    done = await import_tasks(kind(records), type=KIND, project=PROJECT, job="j", settings=settings, yes=True)
+    assert (done.created, done.exit_code) == (1001, 0)
+
+
+class Mishap(Exception):
+    """Of the program that gives the records."""
+
+
+async def test_what_the_giving_program_raises_comes_out_as_it_was_and_the_next_call_carries_on(
+    make_sandbox: SandboxMaker, settings_for: Callable[..., Settings]
+) -> None:
+    sandbox = await make_sandbox()
+    settings = settings_for(sandbox)
+
+    def broken() -> Iterator[dict[str, Any]]:
+        yield from RECORDS
+        raise Mishap("the database went away")
+
+    with pytest.raises(Mishap, match=r"^the database went away$"):
+        await import_tasks(broken(), type=KIND, project=PROJECT, job="j", settings=settings, yes=True)
+    (status,) = await job_status("j", settings=settings)
+    assert status.message == "ended by Mishap"
+    done = await import_tasks(iter(RECORDS), type=KIND, project=PROJECT, job="j", settings=settings, yes=True)
+    assert (done.created, done.exit_code) == (len(RECORDS), 0)
 
 
 async def test_failed_records_are_sent_again_when_they_are_given_again(
@@ -166,7 +192,7 @@ def test_the_typed_options_are_those_of_the_flows() -> None:
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
-        ("add --yes to go ahead, or --max-new to bound it", "add yes= to go ahead, or max_new= to bound it"),
+        ("add --yes to go ahead, or --max-new to bound it", "add yes=True to go ahead, or max_new= to bound it"),
         ("--set a: invalid; --input-format jsonl", "sets= a: invalid; format= jsonl"),
         ("the file a--b.jsonl", "the file a--b.jsonl"),
     ],

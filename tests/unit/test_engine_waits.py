@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from scalesync.engine.calls import too_long
 from scalesync.engine.waits import LATE_S, SOON_S, THROTTLED_S, Stuck, Waits, told
+from scalesync.events import duration
 
 
 class Clock:
@@ -139,3 +141,24 @@ def test_what_nothing_depends_on_is_not_waited_for(waits, clock):
 def test_times_are_told_by_the_wall_clock():
     waiting = told(Stuck("busy", 100.0, 700.0, 600.0, 700.0, is_due=True, beyond=False), 130.0, 1_000_030.0)
     assert (waiting.since, waiting.until) == (1_000_000.0, 1_000_600.0)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (42, "42 s"),
+        (3600, "1:00 h"),
+        (7 * 86400, "168:00 h"),
+        (120 * 86400, "120 days"),
+        (1e308, "more than 100 years"),
+        (float("inf"), "more than 100 years"),
+    ],
+)
+def test_a_duration_of_any_length_can_be_read(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+def test_a_wait_is_called_longer_than_the_patience_only_where_it_is() -> None:
+    assert "asked for 20 s (busy), longer than the 15 s that a run waits" in str(too_long("busy", 20, 15))
+    assert "longer" not in str(too_long("busy", 10, 15))
+    assert "more than the 15 s that a run waits" in str(too_long("busy", 10, 15))

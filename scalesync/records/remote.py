@@ -19,6 +19,8 @@ from scalesync.signatures import strip_signatures
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _WEB = ("http", "https")
+_ABSENT = frozenset({404, 410})
+_DENIED = frozenset({401, 403})
 _BLOCK = 1024 * 1024
 _HEAD = 64 * 1024  # bytes in which the first line of a report of ours ends
 
@@ -195,11 +197,21 @@ def _trouble(error: Exception, name: str) -> SourceError:
     if isinstance(error, SourceError):
         return error
     if isinstance(error, FileNotFoundError):
-        return SourceError("there is no such file", name)
+        cause = error.__cause__ or error.__context__  # fsspec calls whatever the web answers "not found"
+        if not isinstance(cause, Exception) or getattr(cause, "status", None) in _ABSENT:
+            return SourceError("there is no such file", name)
+        return _trouble(cause, name)
     if isinstance(error, PermissionError):
         return SourceError("access is denied (credentials?)", name)
     status = getattr(error, "status", None)
-    if status in {401, 403}:
-        return SourceError(f"access is denied (status {status}); name it with credentials that hold", name)
-    words = f"status {status}" if isinstance(status, int) else type(error).__name__
+    if status in _DENIED:
+        return SourceError(
+            f"access is denied (status {status}): a signed link may have expired; name it with credentials that hold",
+            name,
+        )
+    words = f"status {status}" if isinstance(status, int) and status else type(error).__name__
+    if status == 400:
+        words += "; some stores answer so when a signed link has expired"
+    if words.startswith("ClientConnector"):
+        words = "its host cannot be reached"
     return SourceError(f"cannot be read ({words})", name)

@@ -391,3 +391,47 @@ def test_schemes_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match=r'pip install "scalesync\[cloud\]"') as caught:
         opened("s3://bucket/x.jsonl?key=SECRET")
     assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (404, "there is no such file"),
+        (410, "there is no such file"),
+        (403, "access is denied (status 403): a signed link may have expired"),
+        (401, "access is denied (status 401): a signed link may have expired"),
+        (400, "cannot be read (status 400; some stores answer so when a signed link has expired)"),
+        (500, "cannot be read (status 500)"),
+        (302, "cannot be read (TooManyRedirects)"),
+        (None, "cannot be read (its host cannot be reached)"),
+    ],
+)
+def test_what_a_web_server_answers_is_told_as_what_it_is(status: int | None, words: str) -> None:
+    pytest.importorskip("fsspec")
+
+    class Answers(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            assert status is not None
+            self.send_response(status)
+            self.send_header("Location", self.path)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_HEAD = do_GET
+
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        address = f"http://127.0.0.1:{server.server_port}/a.jsonl"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        if status is None:
+            server.server_close()
+        else:
+            thread.start()
+        with pytest.raises(SourceError) as caught:
+            opened(f"{address}?X-Amz-Signature=SECRET")
+        if status is not None:
+            server.shutdown()
+            thread.join()
+    assert str(caught.value).startswith(f"{address}: {words}")
+    assert "SECRET" not in str(caught.value)

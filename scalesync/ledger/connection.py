@@ -24,7 +24,23 @@ CHECKPOINT_PAGES = 32 * 1024 * 1024 // PAGE_BYTES
 
 # WAL keeps its index in shared memory, which these file systems do not share between machines (sqlite.org/wal.html).
 NETWORK_FILE_SYSTEMS = frozenset(
-    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "afs", "ceph", "glusterfs", "lustre"}
+    {
+        *("nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "davfs", "fuse.sshfs", "fuse.rclone", "fuse.davfs"),
+        *(
+            "ceph",
+            "fuse.ceph",
+            "glusterfs",
+            "fuse.glusterfs",
+            "lustre",
+            "beegfs",
+            "gpfs",
+            "wekafs",
+            "panfs",
+            "orangefs",
+        ),
+        *("fuse.s3fs", "fuse.gcsfuse", "fuse.blobfuse2", "fuse.juicefs", "fuse.mount-s3", "fuse.goofys"),
+        *("9p", "virtiofs", "vboxsf", "prl_fs", "fuse.vmhgfs-fuse", "fuse.grpcfuse", "drvfs"),  # of a machine's host
+    }
 )
 
 
@@ -137,7 +153,7 @@ def file_system(path: Path) -> str:
         mounts = Path("/proc/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return ""
-    here = str(path.absolute())
+    here = os.path.realpath(path)  # a link may lead from a local folder to another machine
     best, kind = "", ""
     for mount in mounts:
         fields = mount.split(" ")

@@ -64,7 +64,7 @@ def _names(base: str, part: str, passed: PassedOver, *, folders: bool) -> list[s
     for name, _ in found:
         if is_hidden(name) and part[0] != name[0]:
             passed.add(Reason.HIDDEN, base + name)
-        elif is_of_the_system(name) and part.lower() != name.lower():
+        elif is_of_the_system(name) and not is_of_the_system(part):
             passed.add(Reason.SYSTEM, base + name)
         else:
             names.append(name)

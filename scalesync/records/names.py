@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 
 _SYSTEM = frozenset({"thumbs.db", "desktop.ini", "$recycle.bin", "system volume information", "lost+found", "@eadir"})
+# Who has a file open in Office, what an editor kept, where Windows notes a file came from, what is still coming.
+_BESIDE = re.compile(r"~\$.*|.*~|#.*#|.*[:\uf03a]Zone\.Identifier|.*\.crdownload", re.DOTALL)
 
 
 def readable(name: str) -> str:
@@ -22,5 +25,5 @@ def is_hidden(name: str) -> bool:
 
 
 def is_of_the_system(name: str) -> bool:
-    """What file managers and file systems leave in folders under names without a dot."""
-    return name.lower() in _SYSTEM
+    """What file managers, file systems, editors and browsers leave in folders under names without a dot."""
+    return name.lower() in _SYSTEM or _BESIDE.fullmatch(name) is not None

@@ -66,6 +66,11 @@ def test_the_file_system_of_a_path_is_that_of_its_longest_mount():
     assert opening.file_system(Path("/")) != ""
 
 
+def test_the_file_system_of_a_ledger_is_the_one_that_a_link_leads_to(tmp_path):
+    (tmp_path / "project").symlink_to("/proc/self")
+    assert opening.file_system(tmp_path / "project" / "new.db") == "proc"
+
+
 def test_a_ledger_from_before_shared_records_had_contents_is_brought_up_to_date(tmp_path):
     path = tmp_path / "l.db"
     old = sqlite3.connect(path, isolation_level=None)

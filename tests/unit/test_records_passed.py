@@ -70,6 +70,32 @@ def test_a_folder_as_spark_writes_it_holds_its_records_alone(spec: str, here: Pa
     )
 
 
+BESIDE = (
+    "~$b.xlsx",
+    "a.jsonl~",
+    "#a.jsonl#",
+    "a.jsonl:Zone.Identifier",
+    "b.png\uf03aZone.Identifier",
+    "c.csv.crdownload",
+)
+
+
+@pytest.mark.parametrize("spec", ["d", "d/*", "d/**/*"])
+def test_what_programs_leave_beside_files_is_no_record(spec: str, here: Path) -> None:
+    for name in BESIDE:
+        (here / "d" / name).write_text(line(n=2))
+    assert records(spec) == [{"n": 1}]
+    assert opened(spec)[1].startswith(f"passed over {len(BESIDE)} files: {len(BESIDE)} left by the system (")
+
+
+def test_names_that_only_resemble_them_are_read(here: Path) -> None:
+    for at, name in enumerate(("a~b.jsonl", "#a.jsonl", "$a.jsonl", "a (1).jsonl", "Zone.Identifier.jsonl"), 2):
+        (here / "d" / name).write_text(line(n=at))
+    assert sorted(record["n"] for record in records("d")) == [1, 2, 3, 4, 5, 6]
+    (here / "d" / "a.jsonl~").write_text(line(n=7))
+    assert records("d/*.jsonl~") == records("d/a.jsonl~") == [{"n": 7}]  # the pattern asks for them
+
+
 def test_hidden_names_that_are_named_are_read(here: Path) -> None:
     (here / "_in").mkdir()
     for path in ("_in/x.jsonl", "_in/_y.jsonl", "_z.jsonl", ".h.jsonl"):

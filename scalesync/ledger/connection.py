@@ -42,6 +42,7 @@ NETWORK_FILE_SYSTEMS = frozenset(
         *("9p", "virtiofs", "vboxsf", "prl_fs", "fuse.vmhgfs-fuse", "fuse.grpcfuse", "drvfs"),  # of a machine's host
     }
 )
+_UNLOCKABLE = frozenset({"SQLITE_IOERR_LOCK", "SQLITE_IOERR_RDLOCK", "SQLITE_IOERR_CHECKRESERVEDLOCK"})
 
 
 def open_ledger(
@@ -186,6 +187,11 @@ def translate(error: sqlite3.Error, path: Path) -> ScalesyncError:
     lowered = text.lower()
     if "full" in lowered:
         return DiskFull(f"the disk is full: the ledger {path} cannot grow; free some space and run the same command")
+    if "locking protocol" in lowered or getattr(error, "sqlite_errorname", "") in _UNLOCKABLE:
+        return LedgerUnusable(
+            f"the ledger {path} cannot be locked, as on some network file systems ({text});"
+            " keep it on a disk of this machine: --ledger FILE"
+        )
     if "locked" in lowered or "busy" in lowered:
         return LedgerBusy(f"the ledger {path} stayed locked by another program; end that and run the same command")
     if "readonly" in lowered or "read-only" in lowered or "unable to open" in lowered:

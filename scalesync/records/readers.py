@@ -149,6 +149,10 @@ def _json(kind: str, opener: Open, name: str, options: ReadOptions, head: Head) 
         notes.append(f"is one record, with a long list under {named}; --records {lists[0]} makes each element a record")
     if kind == "json":
         return Reader(partial(_read_text, opener, options.encoding, read_array), notes=tuple(notes))
+    if text.startswith(b"[") or text.partition(b"\n")[0].strip() == b"{":
+        notes.append(
+            "begins as JSON that goes over several lines, not as JSON lines; --input-format json reads such a file"
+        )
     seek = partial(_seek_line, opener, options.encoding)
     return Reader(partial(_read_text, opener, options.encoding, read_jsonl), seek, tuple(notes))
 

@@ -277,3 +277,18 @@ def test_migrating_twice_changes_nothing(tmp_path):
     migrate(Database(connection))
     assert connection.execute("SELECT sql FROM sqlite_master").fetchall() == before
     connection.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("locking protocol", "SQLITE_PROTOCOL"), ("disk I/O error", "SQLITE_IOERR_LOCK")],
+)
+def test_a_file_system_without_locks_is_told_with_the_way_out(text, name):
+    error = sqlite3.OperationalError(text)
+    error.sqlite_errorname = name
+    said = opening.translate(error, Path("l.db"))
+    assert said.exit_code == 2
+    assert str(said) == (
+        f"the ledger l.db cannot be locked, as on some network file systems ({text});"
+        " keep it on a disk of this machine: --ledger FILE"
+    )

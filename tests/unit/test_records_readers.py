@@ -341,3 +341,28 @@ def test_how_to_pack_again_names_the_window() -> None:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_header_makes_the_reader_fall_over(data: bytes) -> None:
     read_header(b"\x28\xb5\x2f\xfd" + data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        '[{"a": 1},\n{"a": 2}]\n',
+        '[{"a": 1}, {"a": 2}]',
+        '{\n "a": 1\n}\n{\n "a": 2\n}\n',
+        '\n[\n{"a": 1}, {"a": 2}\n]\n',
+    ],
+    ids=["array", "one line", "pretty", "pretty array"],
+)
+def test_json_over_several_lines_under_the_name_of_lines_brings_the_option_that_reads_it(
+    tmp_path: Path, data: str
+) -> None:
+    source = opened(tmp_path, data)
+    (note,) = source.notes
+    assert "--input-format json reads such a file" in note
+    assert not [item for item in items(source) if isinstance(item, SourceRecord)]
+    assert values(opened(tmp_path, data, format="json")) == [{"a": 1}, {"a": 2}]
+
+
+@pytest.mark.parametrize("data", ['{"a": 1}\n[2]\n', '{"a": 1}\n{\n', ' {"a": 1}\n'])
+def test_lines_that_begin_as_lines_bring_no_such_note(tmp_path: Path, data: str) -> None:
+    assert not opened(tmp_path, data).notes

@@ -158,6 +158,8 @@ def _reason(data: bytes, error: orjson.JSONDecodeError) -> str:
         words = "half of a surrogate pair stands alone"
     if "depth" in words:
         return "nested too deep"
+    if "infinity" in words:
+        words = "a number is too large (1.8e308, or 308 digits, is the most)"
     if _LITERAL.match(data, max(error.pos, 0)):
         words = "NaN and Infinity are no JSON"
     place = f"column {error.colno}" if error.lineno == 1 else f"line {error.lineno} of the record"

@@ -89,6 +89,15 @@ def test_too_many_digits_for_python_is_bad_and_not_a_crash() -> None:
     assert isinstance(bad, BadRecord)
 
 
+@pytest.mark.parametrize("number", [str(3**1300), f"-{3**1300}", "1e400"])
+def test_a_number_that_no_task_can_carry_is_told_as_that(number: str) -> None:
+    first, bad = items(f'{{"n":{9 * 10**307}}}\n{{"n":{number}}}\n'.encode())
+    assert isinstance(first, SourceRecord)
+    assert first.value == {"n": 9 * 10**307}
+    assert isinstance(bad, BadRecord)
+    assert bad.reason == "is no valid JSON: a number is too large (1.8e308, or 308 digits, is the most) (column 6)"
+
+
 def test_byte_order_marks_at_the_start_and_where_files_were_joined() -> None:
     assert values(b'\xef\xbb\xbf{"a":1}\n\xef\xbb\xbf{"a":2}\n') == [{"a": 1}, {"a": 2}]
 

@@ -31,7 +31,7 @@ from scalesync.flows.identity import find_import, import_job, sources_of
 from scalesync.flows.meter import Meter
 from scalesync.flows.named import REST, Named
 from scalesync.flows.options import ImportOptions
-from scalesync.flows.plan import ImportPlan, make_plan, nothing_left, vanished
+from scalesync.flows.plan import ImportPlan, changed_meanwhile, make_plan, nothing_left, vanished
 from scalesync.flows.preflight import check_target, note_changed_bodies
 from scalesync.flows.prepare import Preparer, read_blocks
 from scalesync.flows.reading import Reading
@@ -224,17 +224,22 @@ class ImportRun:
         numbers = await self._job.register_splits("source", splits)
         gone, among = await self._about(numbers)
         self._job.reads(among)
+        changed = []
         for number, source, (_, facts) in zip(numbers, self._plan.sources, splits, strict=True):
             cursor = await self._read(number, source)
             if self._full:
                 return
             if self._named is None:
                 await self._job.update_split(number, state="read", spec=facts, cursor=cursor)
+                if source.has_changed():
+                    changed.append(source.name)
             self._reading.bytes_before += source.size or 0
             self._reading.consumed = 0
         self._reading.whole = True
         if self._named is not None:
             return
+        if changed:
+            self._observer.note(changed_meanwhile(changed))
         await self._take_leave(gone, among)
 
     async def _about(self, numbers: Sequence[int]) -> tuple[Sequence[SourceSplit], Set[int] | None]:

@@ -89,16 +89,12 @@ class ImportPlan:
             for note in source.notes:
                 names.setdefault(note, []).append(source.name)
         for note, told in names.items():
-            more = f" and {count(len(told) - SHOWN_NAMES, 'more source')}" if len(told) > SHOWN_NAMES else ""
-            yield f"{', '.join(told[:SHOWN_NAMES])}{more}: {note}"
+            yield f"{few_names(told)}: {note}"
 
     @property
     def left_out(self) -> str:
         """What is said of the sources of earlier runs that are gone."""
-        rest = len(self.missing) - SHOWN_NAMES
-        more = f" and {count(rest, 'more source')}" if rest > 0 else ""
-        named = ", ".join(self.missing[:SHOWN_NAMES])
-        return f"{named}{more}: not there any more, and left out; the other sources of the job are read"
+        return f"{few_names(self.missing)}: not there any more, and left out; the other sources of the job are read"
 
     def splits(self) -> list[tuple[str, JsonObject]]:
         """One split per source; the same file named twice is read twice and needs two names."""
@@ -115,6 +111,19 @@ class ImportPlan:
         """Records per block: about a second of work, so that a kill leaves few intents without a request."""
         rate = pace.rate(RequestClass.CREATE)
         return BLOCK_RECORDS if rate is None else max(16, min(BLOCK_RECORDS, int(rate)))
+
+
+def few_names(names: Sequence[str]) -> str:
+    """The first few names of sources, and how many more there are."""
+    rest = len(names) - SHOWN_NAMES
+    more = f" and {count(rest, 'more source')}" if rest > 0 else ""
+    return f"{', '.join(names[:SHOWN_NAMES])}{more}"
+
+
+def changed_meanwhile(names: Sequence[str]) -> str:
+    """What is said of sources that are not as they were when the run opened them."""
+    it, now = ("it", "it is") if len(names) == 1 else ("them", "they are")
+    return f"{few_names(names)}: changed while this run read {it}; run the same command again to read {it} as {now} now"
 
 
 def make_plan(options: ImportOptions, home: Path | None = None, given: BinaryIO | None = None) -> ImportPlan:

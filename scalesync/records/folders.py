@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 
@@ -69,12 +70,23 @@ def _walk(folder: str, inside: str, own: OwnFiles, passed: PassedOver) -> Iterat
             yield from _walk(path, f"{inside}{name}/", own, passed)
         elif entry.is_symlink() and entry.is_dir():
             passed.add(Reason.LINK, path)
+        elif not entry.is_file() and is_special(path):
+            passed.add(Reason.SPECIAL, path)
         else:
             own.enter(folder, names)
             if own.wrote(name):
                 passed.add(Reason.OURS, path)
             else:
                 yield Entry(path, f"{inside}{name}", entry.is_symlink())
+
+
+def is_special(path: str) -> bool:
+    """Whether something is there that is neither file nor folder: opening it, or reading it, may never end."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
 def _by_name(entry: os.DirEntry[str]) -> str:

@@ -18,10 +18,11 @@ class Reason(StrEnum):
     SYSTEM = "left by the system"
     OURS = "written by scalesync"
     LINK = "link to a folder"
+    SPECIAL = "pipe, socket or device"
     MET = "named more than once"
 
 
-_MANY = {Reason.LINK: "links to folders"}
+_MANY = {Reason.LINK: "links to folders", Reason.SPECIAL: "pipes, sockets or devices"}
 _NAMELESS = frozenset({Reason.HIDDEN})
 
 

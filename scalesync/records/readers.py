@@ -175,8 +175,16 @@ def _table(opener: Open, name: str, options: ReadOptions, head: Head, *, default
         notes += _unnamed(guessed.header)
     parse = partial(read_table, dialect=dialect, header=options.header, file=name)
     if head.complete and next(parse(ByteStream(io.BytesIO(head.data), Progress())), None) is None:
-        notes.append(f"{NOTHING}: it is empty" if not head.data.strip() else f"{NOTHING}: it has a header and no rows")
+        notes.append(f"{NOTHING}: {_why_nothing(head, options, guessed.header)}")
     return Reader(partial(_read_text, opener, options.encoding, parse), notes=tuple(notes))
+
+
+def _why_nothing(head: Head, options: ReadOptions, header: Sequence[str]) -> str:
+    if not head.data.strip():
+        return "it is empty"
+    if options.skip_rows and not header:
+        return f"--skip-rows {options.skip_rows} passes over all of it"
+    return "it has a header and no rows"
 
 
 def _seek_line(opener: Open, encoding: str, marks: Sequence[Mark]) -> Fingerprint | None:

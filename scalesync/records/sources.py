@@ -16,7 +16,7 @@ from scalesync.errors import SourceError
 from scalesync.model import JsonObject, Mark, SourceRecord
 from scalesync.records.blocks import Blocks
 from scalesync.records.bytestream import Progress, Replay
-from scalesync.records.folders import Entry, carries_records, look, read_folder
+from scalesync.records.folders import Entry, carries_records, is_special, look, read_folder
 from scalesync.records.globs import expand
 from scalesync.records.jsonlines import Item
 from scalesync.records.names import readable
@@ -35,10 +35,10 @@ class SourceFile:
     """One opened source. name: as shown to people. size, mtime_ns: None for standard input and URLs.
 
     notes: what a person should know about how it is read, as sentences that begin behind the name. left_out: paths
-    inside a folder of files that are read elsewhere.
+    inside a folder of files that are read elsewhere. file: the path of a file that can be looked at again.
     """
 
-    __slots__ = ("_facts", "_read", "_seek", "left_out", "mtime_ns", "name", "notes", "size")
+    __slots__ = ("_facts", "_file", "_read", "_seek", "left_out", "mtime_ns", "name", "notes", "size")
 
     def __init__(
         self,
@@ -49,6 +49,7 @@ class SourceFile:
         *,
         notes: Sequence[str] = (),
         left_out: frozenset[str] = frozenset(),
+        file: str | None = None,
     ) -> None:
         self.name = readable(name)
         self.size: int | None = facts["size"]
@@ -58,6 +59,7 @@ class SourceFile:
         self._read = read
         self._seek = seek
         self._facts = facts
+        self._file = file
 
     def __repr__(self) -> str:
         return f"SourceFile({self.name!r})"
@@ -65,6 +67,16 @@ class SourceFile:
     def fingerprint(self) -> JsonObject:
         """path (absolute), size and mtime_ns, as they were when the source was opened; see docs/sources.md."""
         return dict(self._facts)
+
+    def has_changed(self) -> bool:
+        """Whether a file is not as it was when it was opened: what was read may be neither that nor what it is now."""
+        if self._file is None:
+            return False
+        try:
+            info = os.stat(self._file)
+        except OSError:
+            return True
+        return (info.st_size, info.st_mtime_ns) != (self.size, self.mtime_ns)
 
     @property
     def can_repeat(self) -> bool:
@@ -147,7 +159,9 @@ def _foreign(files: Iterable[str], passed: PassedOver) -> Iterator[str]:
     for path in files:
         folder, name = os.path.split(path)
         own.enter(folder)
-        if own.wrote(name):
+        if is_special(path):
+            passed.add(Reason.SPECIAL, path)
+        elif own.wrote(name):
             passed.add(Reason.OURS, path)
         else:
             yield path
@@ -171,7 +185,7 @@ def _open_file(path: str, name: str, options: ReadOptions, passed: PassedOver) -
             "mtime_ns": info.st_mtime_ns,
         }
         reader = reader_for(partial(_binary, path), readable(name), options, info.st_size)
-        yield SourceFile(name, reader.read, facts, reader.seek, notes=reader.notes)
+        yield SourceFile(name, reader.read, facts, reader.seek, notes=reader.notes, file=path)
     except FileNotFoundError:
         raise SourceError("there is no such file", readable(name)) from None
     except OSError as error:

@@ -101,7 +101,7 @@ class OwnFiles:
         self._exports = []
         place, inside = os.path.abspath(folder), ""
         for _ in range(LEVELS):
-            if os.path.exists(os.path.join(place, manifest.NAME)) and (export := ExportFolder.at(place)):
+            if os.path.isfile(os.path.join(place, manifest.NAME)) and (export := ExportFolder.at(place)):
                 self._exports.append((export, inside))
             place, name = os.path.split(place)
             if not name:
@@ -134,6 +134,8 @@ def _wrote(path: str, name: str, beside: Collection[str]) -> bool:
 
 def _tells(path: str, keys: Collection[str], *, empty: bool = False) -> bool:
     """Whether the first line is an object with these keys. empty: so is an empty file."""
+    if not os.path.isfile(path):  # a pipe would be waited for
+        return False
     try:
         with open(path, "rb") as lines:
             line = lines.readline(_LONGEST_LINE)
@@ -161,6 +163,8 @@ def _has(line: bytes, keys: Collection[str]) -> bool:
 
 def _is_our_database(path: str) -> bool:
     """Whether a file is a ledger, a quota file or the data of a sandbox."""
+    if not os.path.isfile(path):
+        return False
     try:
         with open(path, "rb") as file:
             head = file.read(len(_SANDBOX))

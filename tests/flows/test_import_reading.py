@@ -7,6 +7,7 @@ import json
 import pytest
 
 from scalesync.flows.inspect import list_failures
+from scalesync.flows.prepare import Preparer
 from scalesync.flows.retry import run_retry
 from scalesync.records import expressions, parquet
 from scalesync.sandbox import FaultRule
@@ -22,6 +23,29 @@ async def test_sources_without_records_are_named_and_the_run_is_done(make_sandbo
     assert (summary.exit_code, summary.read) == (0, 0)
     assert f"{tmp_path / 'none.jsonl'}: holds no record: it is empty" in notebook.notes
     assert f"{tmp_path / 'head.csv'}: holds no record: it has a header and no rows" in notebook.notes
+
+
+async def test_a_file_that_is_written_to_while_it_is_read_is_named_and_read_again(
+    make_sandbox, bring, notebook, write_records, monkeypatch
+):
+    sandbox = await make_sandbox()
+    source = write_records(5)
+    honest = Preparer.prepare
+
+    async def meanwhile(self, number, block):
+        with source.open("a") as more:
+            more.write("\n")
+        return await honest(self, number, block)
+
+    monkeypatch.setattr(Preparer, "prepare", meanwhile)
+    assert (await bring(sandbox, source)).created == 5
+    told = "letters.jsonl: changed while this run read it; run the same command again to read it as it is now"
+    assert any(note.endswith(told) for note in notebook.notes)
+    monkeypatch.undo()
+    notebook.notes.clear()
+    again = await bring(sandbox, source)
+    assert (again.created, "nothing to send" in again.message) == (5, False)
+    assert not any("changed while" in note for note in notebook.notes)
 
 
 async def test_one_sentence_names_the_first_few_of_many_sources(make_sandbox, bring, notebook, tmp_path):

@@ -109,6 +109,16 @@ def test_hidden_names_that_are_named_are_read(here: Path) -> None:
         opened("*z.jsonl")
 
 
+@pytest.mark.parametrize("spec", ["d", "d/*"])
+def test_pipes_and_devices_are_passed_over_and_never_waited_for(spec: str, here: Path) -> None:
+    for name in ("b.jsonl", "c.json", "d.png", "manifest.json", "a.jsonl.reasons.jsonl"):
+        os.mkfifo(here / "d" / name)
+    (here / "d" / "zero.jsonl").symlink_to("/dev/zero")
+    found, told = opened(spec)
+    assert [source.name for source in found] == ["d/a.jsonl"]
+    assert "6 pipes, sockets or devices (" in told
+
+
 def test_a_folder_in_which_nothing_is_read_says_why(here: Path) -> None:
     (here / "e" / ".git").mkdir(parents=True)
     with pytest.raises(SourceError, match=r"e: is a folder without files \(passed over 1 file: 1 hidden\)"):

@@ -216,7 +216,8 @@ def test_of_two_header_rows_the_second_can_be_taken_or_both_be_named_anew(tmp_pa
 def test_skipped_lines_count_the_line_that_names_the_delimiter_and_old_line_ends(tmp_path: Path) -> None:
     assert values(opened(tmp_path, "sep=;\nx\na;b\n1;2\n", "t.csv", skip_rows=2)) == [{"a": "1", "b": "2"}]
     assert values(opened(tmp_path, "x\ra,b\r1,2\r", "t.csv", skip_rows=1)) == [{"a": "1", "b": "2"}]
-    assert opened(tmp_path, "x\na,b\n", "t.csv", skip_rows=5).notes == ("holds no record: it has a header and no rows",)
+    told = "holds no record: --skip-rows 5 passes over all of it"
+    assert opened(tmp_path, "x\na,b\n", "t.csv", skip_rows=5).notes == (told,)
 
 
 def test_options_that_do_not_apply_are_told(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ class Canary:
 
     def _stop(self, what: str) -> None:
         raise BudgetUsed(
-            f"stopped by --canary: {what}; mend that and run the same command"
+            f"stopped by --canary: {what}; fix that and run the same command"
             " (--reclaim error frees the ids of tasks in error)"
         )
 

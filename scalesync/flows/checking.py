@@ -128,22 +128,24 @@ class Checking:
     async def _recount(self, source: SourceFile, read: int, options: ReadOptions) -> None:
         """Count a source another way, and tell when its reading cannot have met every record."""
         facts = source.fingerprint()
-        path = str(facts["path"])
-        if facts["size"] is None:
+        place = source.place
+        if facts["size"] is None or place is None:
             self.left_out.append(f"{source.name} was counted once: it can be read from beginning to end only")
             return
 
         def count() -> Recount | None:
             if "files" in facts:
-                return recount_folder(path, options, source.left_out)
-            counted = recount_file(path, options)
-            info = os.stat(path)
+                return recount_folder(place, options, source.left_out)
+            counted = recount_file(place, options)
+            info = os.stat(place)
             return counted if (info.st_size, info.st_mtime_ns) == (source.size, source.mtime_ns) else None
 
         try:
             counted = await in_daemon(count)
         except (OSError, SourceError) as error:
-            self._report.add(Remark("unclear", f"the source could not be counted a second time: {error}", file=path))
+            self._report.add(
+                Remark("unclear", f"the source could not be counted a second time: {error}", file=str(facts["path"]))
+            )
             return
         if counted is None:
             self.left_out.append(f"{source.name} changed while it was read, so it was not counted a second time")

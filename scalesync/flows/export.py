@@ -19,7 +19,14 @@ from scalesync.disk import holding_folder
 from scalesync.errors import ConfigError, RemoteError, ScalesyncError
 from scalesync.events import Observer, Progress
 from scalesync.flows import filters
-from scalesync.flows.export_checks import as_typed, check_options, first_look, nothing_matched, same_filters
+from scalesync.flows.export_checks import (
+    as_typed,
+    check_options,
+    first_look,
+    left_behind,
+    nothing_matched,
+    same_filters,
+)
 from scalesync.flows.exporting import UNSETTLED_FROM, ExportPlan, Folder, begin, finished_run
 from scalesync.flows.finished import AGAIN, NO_REQUESTS, finished_already, lacks_files, loss, lost_files, lost_results
 from scalesync.flows.gaps import Gaps
@@ -267,7 +274,8 @@ class ExportRun:
 
     async def _ended(self, made: Manifest, before: Manifest | None) -> ExportSummary:
         unsettled, failed = made.extra["unsettled"], made.extra["responses_failed"]
-        message = "" if self._written() else nothing_matched(made, before)
+        told = ["" if self._written() else nothing_matched(made, before), left_behind(self._left())]
+        message = "; ".join(filter(None, told))
         summary = await self._summary(unsettled, int(bool(unsettled or failed)), message)
         return replace(summary, watermark=made.watermark, responses_failed=failed)
 
@@ -293,6 +301,9 @@ class ExportRun:
 
     def _written(self) -> int:
         return self._plan.log.written["tasks"] if self._plan else 0
+
+    def _left(self) -> int:
+        return self._plan.log.written.get("left", 0) if self._plan else 0
 
     def _progress(self) -> Progress:
         harvest = self._harvest

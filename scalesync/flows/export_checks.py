@@ -11,11 +11,13 @@ from scalesync.flows import filters
 from scalesync.flows.account import check_fields, check_names
 from scalesync.flows.exporting import shape_of
 from scalesync.flows.options import ExportOptions
+from scalesync.flows.preflight import v1_root
 from scalesync.flows.wiring import Connection
 from scalesync.records.fields import FieldPicker
 from scalesync.records.manifest import Manifest
 from scalesync.records.segments import SegmentWriter
 from scalesync.times import local_ms
+from scalesync.words import count
 
 # The API documents these; it is not documented what it makes of others, and a misspelt one would match nothing.
 KNOWN = {
@@ -82,12 +84,17 @@ async def first_look(connection: Connection, options: ExportOptions, note: Calla
         page = await connection.call(lambda: platform.page(query, None))
         await check_names(connection, options, found=bool(page.documents))
     except Refused as error:
-        raise ConfigError(
-            f"the server refused the first page ({error.status}): {error};"
-            " correct the filters or --base-url and run the command again"
-        ) from error
-
+        way_out = v1_root(error, connection) or "correct the filters or --base-url and run the command again"
+        raise ConfigError(f"the server refused the first page ({error.status}): {error}; {way_out}") from error
     check_fields(options.fields, page.documents, platform.task_fields, note)
+
+
+def left_behind(number: int) -> str:
+    """What is said of tasks that an increment found changed, and that match no more; empty for none."""
+    if not number:
+        return ""
+    match, them = ("matches", "it") if number == 1 else ("match", "them")
+    return f"{count(number, 'task')} exported before no longer {match}: left-*.jsonl lists {them} with the reason"
 
 
 def nothing_matched(made: Manifest, before: Manifest | None) -> str:

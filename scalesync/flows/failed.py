@@ -212,8 +212,8 @@ class Search:
         self._missing = [failure for queue in queues.values() for failure in queue]
 
     def _places(self, plan: ImportPlan) -> Iterator[tuple[str, SourceRecord | BadRecord]]:
-        for (path, facts), source in zip(plan.splits(), plan.sources, strict=True):
-            if any(same_file(spared, str(facts["path"])) for spared in self._spared):
+        for (path, _), source in zip(plan.splits(), plan.sources, strict=True):
+            if source.place is not None and any(same_file(spared, source.place) for spared in self._spared):
                 continue  # a pattern takes in what an earlier run wrote
             for block in source.blocks():
                 for place in block.records:

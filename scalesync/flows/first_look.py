@@ -20,6 +20,7 @@ from scalesync.flows.plan import ImportPlan
 from scalesync.flows.threads import in_daemon
 from scalesync.flows.wiring import task_fields
 from scalesync.model import JsonObject, SourceRecord, TaskFields
+from scalesync.records.about import FILE_KEY
 from scalesync.records.detect import suffix_format
 from scalesync.records.sources import SourceFile
 from scalesync.words import count, did_you_mean
@@ -33,9 +34,14 @@ _TABLES = frozenset({"csv", "tsv", "parquet"})  # in which all records have the 
 
 @dataclass(slots=True)
 class Look:
-    """What was met. bodies: of the records that can be sent; lacking: the others, by the column that they lack."""
+    """What was met. bodies: of the records that can be sent; lacking: the others, by the column that they lack.
+
+    columns: fields of the records. named: fields that `keep` or `json` of the template names, and that a record has.
+    """
 
     bodies: list[JsonObject] = field(default_factory=list)
+    columns: set[str] = field(default_factory=set)
+    named: set[str] = field(default_factory=set)
     lacking: dict[str, NoColumn] = field(default_factory=dict)
     records: int = 0
     usable: int = 0
@@ -46,6 +52,8 @@ async def first_look(plan: ImportPlan, observer: Observer, *, again: bool = Fals
     look = await in_daemon(lambda: _read(plan, AGAIN if again else RECORDS))
     if look.lacking and not look.usable:
         raise ConfigError(_no_column(f"none of the first {count(look.records, 'record')} has a", look.lacking))
+    for note in _not_met(plan, look):
+        observer.note(note)
     known = task_fields(plan.options.type)
     for note in () if known is None else _remarks(look.bodies, plan.options.type, known):
         observer.note(note)
@@ -74,6 +82,8 @@ def _records(source: SourceFile, most: int) -> Sequence[SourceRecord]:
 
 def _take(plan: ImportPlan, record: SourceRecord, look: Look, lacking: dict[str, NoColumn]) -> None:
     look.records += 1
+    look.columns.update(record.value)
+    look.named.update(name for name in _named_fields(plan) if name not in look.named and _has(record, name))
     try:
         built = plan.builder.build(record, 0)
     except NoColumn as error:
@@ -92,19 +102,47 @@ def _no_column(who: str, lacking: dict[str, NoColumn]) -> str:
     return f'{who} column "{name}", which the template, --batch or --unique-id names{near}; {optional}'
 
 
+def _named_fields(plan: ImportPlan) -> tuple[str, ...]:
+    return (*(plan.template.keep or ()), *plan.template.json_columns)
+
+
+def _has(record: SourceRecord, name: str) -> bool:
+    """Whether a record has the field, or one that holds it."""
+    outer = name.partition(".")[0]
+    return name in record.value or outer in record.value or outer == FILE_KEY
+
+
+def _not_met(plan: ImportPlan, look: Look) -> Iterator[str]:
+    """A sentence for each field that the template keeps or parses and that is in no record: tasks would lack it."""
+    for name in dict.fromkeys(_named_fields(plan)) if look.records else ():
+        if name not in look.named:
+            kept = name in (plan.template.keep or ())
+            key, end = ("keep", "; tasks are made without it") if kept else ("json", "")
+            first = "the first record" if look.records == 1 else f"any of the first {look.records:,} records"
+            near = did_you_mean(name, look.columns)
+            yield f'"{name}", which {key} of the template names, is not in {first}{near}{end}'
+
+
 def _remarks(bodies: Sequence[JsonObject], type: str, known: TaskFields) -> Iterator[str]:
     """A sentence for each group of fields that are missing, and one for fields that are not known."""
     for group in known.required:
         missing = sum(not any(_filled(body.get(name)) for name in group) for body in bodies)
         if missing:
-            whose = f"{missing:,} of the first {count(len(bodies), 'record')} {'has' if missing == 1 else 'have'}"
+            whose = f"{_so_many(missing, len(bodies))} {'has' if missing == 1 else 'have'}"
             wanted = f"no {' or '.join(group)}, which {type} needs"
             yield f"{whose} {wanted}: such tasks are refused unless the project sets it"
     strange = Counter(name for body in bodies for name in body if name not in known.names)
     if strange:
         told = [f"{name}{did_you_mean(name, known.names)}" for name in list(strange)[:SHOWN]]
-        more = f" and {count(len(strange) - SHOWN, 'more')}" if len(strange) > SHOWN else ""
+        more = f" and {len(strange) - SHOWN:,} more" if len(strange) > SHOWN else ""
         yield f"{type} is not known to have {'; '.join(told)}{more}: the platform may refuse or ignore it"
+
+
+def _so_many(number: int, of: int) -> str:
+    if of == 1:
+        return "the first record"
+    every = f"all of the first {of:,} records"
+    return every if number == of else f"{number:,} of the first {count(of, 'record')}"
 
 
 def _filled(value: Any) -> bool:

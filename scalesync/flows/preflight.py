@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 
 from scalesync.errors import ConfigError, NoSuchProject, Refused
@@ -30,11 +31,16 @@ async def check_target(plan: ImportPlan, connection: Connection, observer: Obser
 
 def refused_first(error: Refused, connection: Connection) -> ConfigError:
     """What to say where the first request of a run is refused: the address or a name is wrong."""
-    address = connection.transport.base_url
-    way_out = "check the API address and the names"
-    if error.status == 404 and not address.endswith("/v1"):
-        way_out = f"the API address is the v1 root: did you mean {address}/v1?"
+    way_out = v1_root(error, connection) or "check the API address and the names"
     return ConfigError(f"the platform answered {error.status} to the first request: {error}; {way_out}")
+
+
+def v1_root(error: Refused, connection: Connection) -> str | None:
+    """What is said of an address under which nothing is found and that is not the API's root; None for others."""
+    address = connection.transport.base_url
+    if error.status != 404 or address.endswith("/v1"):
+        return None
+    return f"the API address is the v1 root: did you mean {re.sub('/v[0-9]+$', '', address)}/v1?"
 
 
 async def _look(plan: ImportPlan, connection: Connection, observer: Observer) -> None:

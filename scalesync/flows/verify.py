@@ -78,7 +78,7 @@ async def run_verify(
         options = stored_options(found.settings)
         plan = None if STANDARD_INPUT in options.sources else await in_daemon(lambda: make_plan(options))
         path = out if out is not None else default_file(found.name)
-        sources = [str(facts["path"]) for _, facts in plan.splits()] if plan is not None else []
+        sources = [source.place for source in plan.sources if source.place is not None] if plan is not None else []
         await in_daemon(lambda: check_place(path, settings.ledger, sources))
         kind = options.type
         async with connect(settings, observer, task_type=kind, paced=RequestClass.LIST, limits=limits) as connection:

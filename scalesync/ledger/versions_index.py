@@ -114,4 +114,4 @@ def _in_words(path: Path) -> Iterator[None]:
             raise DiskFull(f"{path.parent}: no space left; free some, then run the same command again") from error
         if "unable to open" in str(error) or "readonly" in str(error):
             raise ConfigError(f"{path.parent}: not allowed to write there; change its permissions") from error
-        raise ScalesyncError(f"{path}: cannot be used ({error}); mend that, then run the command again") from error
+        raise ScalesyncError(f"{path}: cannot be used ({error}); fix that, then run the command again") from error

@@ -36,9 +36,11 @@ class SourceFile:
 
     notes: what a person should know about how it is read, as sentences that begin behind the name. left_out: paths
     inside a folder of files that are read elsewhere. file: the path of a file that can be looked at again.
+    place: where a file or folder lies, to open it by; None for what is none on this machine. What `fingerprint` calls
+    path is a text, in which bytes that are not UTF-8 are written out.
     """
 
-    __slots__ = ("_facts", "_file", "_read", "_seek", "left_out", "mtime_ns", "name", "notes", "size")
+    __slots__ = ("_facts", "_file", "_read", "_seek", "left_out", "mtime_ns", "name", "notes", "place", "size")
 
     def __init__(
         self,
@@ -50,8 +52,10 @@ class SourceFile:
         notes: Sequence[str] = (),
         left_out: frozenset[str] = frozenset(),
         file: str | None = None,
+        place: str | None = None,
     ) -> None:
         self.name = readable(name)
+        self.place = place
         self.size: int | None = facts["size"]
         self.mtime_ns: int | None = facts["mtime_ns"]
         self.notes = tuple(notes)
@@ -179,13 +183,14 @@ def _open_file(path: str, name: str, options: ReadOptions, passed: PassedOver) -
         if not carries and any(is_read_in(os.path.realpath(path), folder) for folder in passed.folders):
             passed.add(Reason.MET, name)
             return
+        place = os.path.abspath(path)
         facts: JsonObject = {
-            "path": readable(os.path.abspath(path)),
+            "path": readable(place),
             "size": info.st_size,
             "mtime_ns": info.st_mtime_ns,
         }
         reader = reader_for(partial(_binary, path), readable(name), options, info.st_size)
-        yield SourceFile(name, reader.read, facts, reader.seek, notes=reader.notes, file=path)
+        yield SourceFile(name, reader.read, facts, reader.seek, notes=reader.notes, file=path, place=place)
     except FileNotFoundError:
         raise SourceError("there is no such file", readable(name)) from None
     except OSError as error:
@@ -219,15 +224,16 @@ def _open_folder(folder: str, options: ReadOptions, passed: PassedOver) -> Itera
     for entry in listing.carriers:
         yield from _open_file(entry.path, f"{shown}/{entry.inside}", options, passed)
     if listing.others:
+        place = os.path.abspath(folder)
         facts: JsonObject = {
-            "path": readable(os.path.abspath(folder)),
+            "path": readable(place),
             "size": listing.size,
             "mtime_ns": listing.mtime_ns,
             "files": listing.others,
             "digest": listing.digest,
         }
         read = partial(read_folder, folder, every, listing.left_out, partial(_read_json, options))
-        yield SourceFile(shown, read, facts, left_out=listing.left_out)
+        yield SourceFile(shown, read, facts, left_out=listing.left_out, place=place)
 
 
 def _read_json(options: ReadOptions, entry: Entry, size: int, progress: Progress) -> Iterator[Item]:

@@ -170,4 +170,4 @@ def test_an_address_that_is_not_the_v1_root_is_named(end: str, run: Run, lasting
     wrong = lasting.base_url.removesuffix("/v1") + end
     ended = run(*COMMAND, env={"SCALE_API_URL": wrong})
     assert ended.code == 2
-    assert f"did you mean {wrong}/v1?" in ended.err
+    assert f"did you mean {wrong.removesuffix('/v2')}/v1?" in ended.err

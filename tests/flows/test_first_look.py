@@ -122,6 +122,38 @@ async def test_fields_that_a_type_needs_or_does_not_know_are_noted(make_sandbox,
     assert not [note for note in notebook.notes if "needs" in note or "not known" in note]
 
 
+@pytest.mark.parametrize("dry_run", [False, True])
+async def test_a_column_that_is_kept_or_parsed_and_is_nowhere_is_noted(
+    dry_run, make_sandbox, bring, write_records, notebook, tmp_path
+):
+    sandbox = await make_sandbox()
+    fixed = {"attachment": "{text}", "attachment_type": "text", "categories": ["a", "b"]}
+    template = {"task": fixed, "keep": ["iid", "id", "deep.er", "_file.name"], "json": ["txt"]}
+    await bring(sandbox, table(tmp_path / "t.csv"), template=template, dry_run=dry_run)
+    notes = [note for note in notebook.notes if "of the template names" in note]
+    first = "is not in any of the first 3 records"
+    assert notes == [
+        f"\"iid\", which keep of the template names, {first}; did you mean 'id'?; tasks are made without it",
+        f'"deep.er", which keep of the template names, {first}; tasks are made without it',
+        f"\"txt\", which json of the template names, {first}; did you mean 'text'?",
+    ]
+    notebook.notes.clear()
+    some = write_records([letter(0), letter(1) | {"deep": {"er": 1}}, letter(2)])
+    template = {"keep": ["deep.er", *letter(0)]}
+    await bring(sandbox, some, template=template, dry_run=dry_run)
+    assert not [note for note in notebook.notes if "of the template names" in note]
+
+
+@pytest.mark.parametrize(("records", "said"), [(1, "the first record has"), (3, "all of the first 3 records have")])
+async def test_the_note_on_missing_fields_counts_as_people_do(
+    records, said, make_sandbox, bring, write_records, notebook
+):
+    bare = [{"unique_id": f"bare-{number}", **dict.fromkeys("abcdefgh", 1)} for number in range(records)]
+    await bring(await make_sandbox(), write_records(bare), dry_run=True)
+    assert f"{said} no categories, which categorization needs" in " ".join(notebook.notes)
+    assert "not known to have a; b; c; d; e and 3 more: " in " ".join(notebook.notes)
+
+
 def test_the_table_of_types_needs_what_the_sandbox_needs() -> None:
     """Two tables of the same facts, written apart."""
     for name, theirs in tasktypes.TYPES.items():

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import socket
 import sqlite3
 import time
@@ -18,8 +19,9 @@ import pytest
 from scalesync.config import resolve_settings
 from scalesync.engine.dispatch import Dispatcher
 from scalesync.errors import BudgetUsed, ConfigError, Interrupted, JobRunning, KeyRefused, LeaseLost, SourceError
+from scalesync.flows.export import run_export
 from scalesync.flows.ingest import run_import
-from scalesync.flows.options import ImportOptions
+from scalesync.flows.options import ExportOptions, ImportOptions
 from scalesync.ledger.store import SqliteLedger
 from scalesync.ports import JobSpec
 from scalesync.sandbox import FaultRule
@@ -195,15 +197,21 @@ async def test_many_new_live_tasks_without_a_terminal_want_yes(make_sandbox, bri
     ).created == 1001
 
 
+@pytest.mark.parametrize("end", ["", "/v2", "/api"])
 @pytest.mark.parametrize("project", [PROJECT, None])
 async def test_an_address_without_the_v1_root_is_told_as_such(
-    project, make_sandbox, settings_for, notebook, write_records
+    project, end, make_sandbox, settings_for, notebook, write_records, tmp_path
 ):
     sandbox = await make_sandbox()
     options = ImportOptions(sources=(str(write_records(1)),), type=KIND, project=project)
-    settings = replace(settings_for(sandbox), base_url=sandbox.base_url.removesuffix("/v1"))
-    with pytest.raises(ConfigError, match=r"the API address is the v1 root: did you mean .*/v1"):
+    root = sandbox.base_url.removesuffix("/v1")
+    settings = replace(settings_for(sandbox), base_url=root + end)
+    meant = f"{root}{'' if end == '/v2' else end}/v1"
+    with pytest.raises(ConfigError, match=rf"the API address is the v1 root: did you mean {re.escape(meant)}\?"):
         await run_import(options, settings, notebook, limits=FAST, signals=False)
+    if project is None:
+        with pytest.raises(ConfigError, match=rf"did you mean {re.escape(meant)}\?"):
+            await run_export(ExportOptions(out=tmp_path / "out"), settings, notebook, signals=False)
 
 
 # --- the dry run -----------------------------------------------------------------------------------

@@ -129,3 +129,19 @@ async def test_a_stopped_increment_does_not_go_on_behind_another_state_of_the_fo
     summary = await export(there, incremental=True, page_size=5)
     assert summary.exit_code == 0
     await adds_up(there, tmp_path / "inc", notebook)
+
+
+@pytest.mark.parametrize("recalled", [1, 2])
+async def test_tasks_that_left_are_told(recalled, there, export, notebook, tmp_path):
+    there.create(4)
+    for number in range(3):
+        await there.act(number, "complete")
+    assert (await export(there, incremental=True)).message == ""
+    for number in range(recalled):
+        await there.act(number, "recall")
+    summary = await export(there, incremental=True)
+    assert (summary.tasks, summary.exit_code) == (0, 0)
+    one, more = "1 task exported before no longer matches", "2 tasks exported before no longer match"
+    assert (one if recalled == 1 else more) in summary.message
+    assert "left-*.jsonl" in summary.message
+    await adds_up(there, tmp_path / "inc", notebook)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -231,3 +232,20 @@ async def test_fields_that_were_not_compared_are_named(make_sandbox, bring, writ
     summary = await verify(sandbox)
     assert "not compared, since the server rewrote in its replies to this job: instruction" in summary.message
     assert summary.findings == {}
+
+
+@pytest.mark.skipif(sys.platform in {"win32", "darwin"}, reason="names of files are texts there")
+@pytest.mark.parametrize("whole", ["folder", "glob", "file"])
+async def test_a_file_name_that_is_not_utf8_is_counted_a_second_time(whole, make_sandbox, bring, verify, tmp_path):
+    folder = tmp_path / os.fsdecode(b"in\xfe")
+    folder.mkdir()
+    odd = folder / os.fsdecode(b"b\xff.jsonl")
+    odd.write_text("".join(json.dumps(letter(number)) + "\n" for number in range(3)))
+    (folder / "c.json").write_text(json.dumps([letter(number) for number in range(3, 5)]))
+    sandbox = await make_sandbox()
+    source = {"folder": folder, "glob": folder / "*.json*", "file": odd}[whole]
+    imported = await bring(sandbox, source)
+    assert (imported.created, imported.exit_code) == (3 if whole == "file" else 5, 0)
+    summary = await verify(sandbox)
+    assert (summary.findings, summary.exit_code) == ({}, 0), lines(summary)
+    assert "counted once" not in summary.message

@@ -10,7 +10,9 @@ import sys
 def main() -> None:
     """Run the command line and leave with its exit code; an interrupt while starting is no traceback."""
     open_standard_descriptors()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C, outside of flows
+    taken = [signal.SIGTERM, *_hangup()]
+    for number in taken:
+        signal.signal(number, signal.default_int_handler)  # ends like Ctrl-C, outside of flows
     try:
         from scalesync.cli.main import run  # noqa: PLC0415
 
@@ -18,12 +20,18 @@ def main() -> None:
     except KeyboardInterrupt:
         print("scalesync: stopped before anything was sent", file=sys.stderr)  # noqa: T201
         code = 3
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, *taken):
         signal.signal(number, signal.SIG_IGN)  # all is said
     # An interrupt inside an exec, as in the making of a dataclass, is remembered by CPython although it was caught, and
     # `python -m` would end by the signal in place of the code. Another exec makes it forget.
     exec("")  # noqa: S102
     sys.exit(code)
+
+
+def _hangup() -> list[signal.Signals]:
+    """SIGHUP, of a terminal that was closed, unless `nohup` had it ignored or the system has none."""
+    number = getattr(signal, "SIGHUP", None)
+    return [] if number is None or signal.getsignal(number) is signal.SIG_IGN else [number]
 
 
 def open_standard_descriptors() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any
@@ -37,7 +39,7 @@ def coloured(stream: IO[str] | None) -> bool:
 
 
 def say(text: str) -> None:
-    """A line for standard output. A reader that went away ends the printing, not the program."""
+    """A line for standard output. A reader or a terminal that went away ends the printing, not the program."""
     _write(sys.stdout, _painted(text, sys.stdout))
 
 
@@ -129,9 +131,19 @@ def _write(stream: IO[str] | None, text: str) -> None:
         stream.flush()
     except BrokenPipeError:
         _silence(stream)
-    except OSError:
+    except OSError as error:
+        was_terminal = error.errno == errno.EIO and _is_device(stream)
         _silence(stream)
-        raise
+        if not was_terminal:
+            raise
+
+
+def _is_device(stream: IO[str]) -> bool:
+    """Whether it is a terminal, also one that was closed, which no longer says that it is one."""
+    try:
+        return stat.S_ISCHR(os.fstat(stream.fileno()).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def _silence(stream: IO[str]) -> None:

@@ -153,8 +153,9 @@ async def test_interrupted_it_says_so_with_exit_code_3_and_carries_on(number, ma
     check_once(sandbox, 600)
 
 
-async def test_a_terminal_that_is_closed_ends_the_run_in_order(make_sandbox, write_records, tmp_path):
-    """Its terminal is gone, and with it standard error; the ledger and the exit code are as after Ctrl-C."""
+@pytest.mark.parametrize("piped", [True, False], ids=["output piped", "output gone"])
+async def test_a_terminal_that_is_closed_ends_the_run_in_order(piped, make_sandbox, write_records, tmp_path):
+    """Its terminal is gone, with standard error and perhaps the output; ledger and exit code are as after Ctrl-C."""
     sandbox = await make_sandbox([SLOW])
     program = Program(tmp_path, sandbox, write_records(600))
     ours, theirs = pty.openpty()
@@ -163,7 +164,7 @@ async def test_a_terminal_that_is_closed_ends_the_run_in_order(make_sandbox, wri
         cwd=tmp_path,
         env=environment(tmp_path, SCALE_API_KEY=LIVE_KEY),
         stdin=theirs,
-        stdout=PIPE,
+        stdout=PIPE if piped else theirs,
         stderr=theirs,
         start_new_session=True,
         preexec_fn=lambda: fcntl.ioctl(theirs, termios.TIOCSCTTY, 0),  # noqa: PLW1509  one call, no lock
@@ -178,10 +179,11 @@ async def test_a_terminal_that_is_closed_ends_the_run_in_order(make_sandbox, wri
     finally:
         process.kill()
         process.wait()
-    stopped = json.loads(out)
     assert process.returncode == 3
-    assert stopped["message"].startswith("stopped by SIGHUP (the terminal was closed)")
-    assert stopped["created"] == sandbox.store.world("live").count()
+    if piped:
+        stopped = json.loads(out)
+        assert stopped["message"].startswith("stopped by SIGHUP (the terminal was closed)")
+        assert stopped["created"] == sandbox.store.world("live").count()
     summary = (await program.until_done())[-1]
     assert summary["created"] == 600
     assert sandbox.journal.count("create", 409) == 0

@@ -27,6 +27,7 @@ COMMANDS = {
     "failures": ("scalesync.cli.inspect", "what failed and why; writes it back out as a source"),
     "retry": ("scalesync.cli.inspect", "send failed records again"),
     "verify": ("scalesync.cli.verify", "compare source, ledger and server; repair what can be repaired"),
+    "types": ("scalesync.cli.kinds", "task types that are documented, and the fields they need"),
     "ledger": ("scalesync.cli.ledger", "make a lost ledger anew from source and server"),
 }
 RESERVED = (

@@ -34,6 +34,11 @@ def task_fields(type: str) -> TaskFields | None:
     return task_types.TYPES.get(type)
 
 
+def documented_types() -> Mapping[str, TaskFields]:
+    """What is known of all task types, by name."""
+    return task_types.TYPES
+
+
 @dataclass(frozen=True, slots=True)
 class Connection:
     """One run's way to the platform."""

@@ -103,4 +103,10 @@ WAIT_MUTANTS = (
         ),
         ("tests/unit/test_flows_reading.py",),
     ),
+    Mutant(
+        "an answer that tells nothing of any record ends the wait",
+        "a list that makes no progress ends the run",
+        (Edit("scalesync/engine/settler.py", "        if any(clear):", "        if clear:"),),
+        ("tests/flows/test_lookups_in_pages.py",),
+    ),
 )

@@ -16,7 +16,7 @@ from scalesync.cli.asking import asker
 from scalesync.cli.common import Invocation, SyncCommand, run_async
 from scalesync.cli.output import facts, paint, say, say_json, table
 from scalesync.cli.results import tell_outcome
-from scalesync.flows.options import FailureGroup, JobStatus
+from scalesync.flows.options import CHANGED_REASON, FailureGroup, JobStatus, in_words
 from scalesync.words import count
 
 SHOWN_DIFFERENCES = 5
@@ -159,6 +159,8 @@ def failures_command(
     addresses = {(item.target, item.account) for item in groups}
     for line in _blocks(_failure_text(item, several=len(addresses) > 1) for item in groups):
         say(invocation.mask(line))
+    for name in dict.fromkeys(item.job for item in groups if item.message == CHANGED_REASON):
+        say(invocation.mask(f"to see what changed in {name}: {invocation.command('verify', '--job', name)}"))
     for stop in stops:
         say(invocation.mask(f"{stop.job} ({stop.mode}) is not finished; its last run ended so: {stop.message}"))
     if written is not None:
@@ -243,7 +245,8 @@ def _counted(name: str, number: int) -> str:
 def _failure_text(group: FailureGroup, *, several: bool) -> str:
     where = f"{group.mode}, {group.target}, account {group.account}" if several else group.mode
     status = "" if group.status is None else f" (HTTP {group.status})"
-    head = f"{group.job} ({where}), group {group.group}: {group.count:,} {group.state}{status}: {group.message}"
+    state = "in conflict" if group.state == "conflict" else group.state
+    head = f"{group.job} ({where}), group {group.group}: {group.count:,} {state}{status}: {in_words(group.message)}"
     return "\n".join([head, *(f"  {_example_text(example, group.message)}" for example in group.examples)])
 
 

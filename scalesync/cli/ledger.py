@@ -13,7 +13,7 @@ from scalesync.cli.types import Positional, TextType
 # What an import's options and a rebuild's have in common: what a record becomes, and under which job.
 SHARED = (
     *("sources", "type", "project", "batch", "unique_id", "template", "sets", "job", "on_conflict", "force"),
-    *("format", "delimiter", "quotechar", "header", "encoding"),
+    *("format", "delimiter", "quotechar", "header", "records", "skip_rows", "encoding"),
 )
 
 
@@ -32,9 +32,9 @@ class Action(TextType):
 def _rebuild(invocation: Invocation, /, action: str, **typed: Any) -> int:
     """Make a lost ledger anew: `scalesync ledger rebuild SOURCE...` with the options of the import.
 
-    Each record is looked up on the server by its unique_id, a hundred in a list call. Nothing is sent and no task
-    is changed. Equal tasks are written down as created or adopted, different ones as conflicts, and records
-    without a task as pending: the import after it sends those and nothing else.
+    It looks each record up on the server by its unique_id, a hundred in a list call. It sends nothing and changes
+    no task. Equal tasks are written down as created or adopted, different ones as conflicts, and records without
+    a task as pending: the next import sends those and nothing else.
     """
     from scalesync.flows.options import ImportOptions
 

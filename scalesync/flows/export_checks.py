@@ -100,7 +100,7 @@ def left_behind(number: int) -> str:
 def nothing_matched(made: Manifest, before: Manifest | None) -> str:
     """What is said of a run that wrote no task. before: of an increment, the manifest that it stands behind."""
     if before is not None:
-        return f"nothing that matches is new or changed since {before.watermark}"
+        return f"nothing that matches is new or changed from {before.watermark} to {made.watermark}"
     match = f"0 tasks match {as_typed(made.filters)}" if made.filters else "0 tasks are there"
     return f"{match}, up to {made.watermark}"
 
@@ -110,13 +110,16 @@ def same_filters(manifest: Manifest, options: ExportOptions, hint: str) -> None:
     asked = filters.typed(options)
     if asked != manifest.filters:
         raise ConfigError(
-            f"{options.out} holds an export with other filters: {as_typed(manifest.filters)}, not {as_typed(asked)};"
-            f" {hint}"
+            f"{options.out} holds an export with other filters: it has {as_typed(manifest.filters)}, this command has"
+            f" {as_typed(asked)}; {hint}"
         )
     form = shape_of(options)
     before = manifest.extra.get("form", form)
     if before != form:
-        raise ConfigError(f"{options.out} holds an export of another form: {_form(before)}, not {_form(form)}; {hint}")
+        raise ConfigError(
+            f"{options.out} holds an export in another form: it has {_form(before)}, this command has"
+            f" {_form(form)}; {hint}"
+        )
 
 
 def as_typed(values: Mapping[str, Any]) -> str:

@@ -71,7 +71,10 @@ def finished_already(
     """The summary of a finished export: nothing is sent. message, exit_code: where there is more to say."""
     tasks = [entry for entry in manifest.files if entry.kind is None]
     extra = manifest.extra
-    nothing = f"nothing to send: this export was finished at {manifest.finished_at}; --again makes it anew"
+    nothing = (
+        f"nothing to do: this export was finished at {manifest.finished_at};"
+        " --again repeats it, --incremental adds what is new"
+    )
     findings = int(bool(extra.get("unsettled") or extra.get("responses_failed")))
     return ExportSummary(
         job=manifest.job,

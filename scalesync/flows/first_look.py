@@ -23,7 +23,7 @@ from scalesync.model import JsonObject, SourceRecord, TaskFields
 from scalesync.records.about import FILE_KEY
 from scalesync.records.detect import suffix_format
 from scalesync.records.sources import SourceFile
-from scalesync.words import count, did_you_mean
+from scalesync.words import count, did_you_mean, nearest
 
 RECORDS = 100
 AGAIN = 10  # by a job that has run before
@@ -51,7 +51,8 @@ async def first_look(plan: ImportPlan, observer: Observer, *, again: bool = Fals
     """Read the first records. Raises ConfigError where a column that is named is in none of them."""
     look = await in_daemon(lambda: _read(plan, AGAIN if again else RECORDS))
     if look.lacking and not look.usable:
-        raise ConfigError(_no_column(f"none of the first {count(look.records, 'record')} has a", look.lacking))
+        whose = "the first record has no" if look.records == 1 else f"none of the first {look.records:,} records has a"
+        raise ConfigError(_no_column(whose, look.lacking))
     for note in _not_met(plan, look):
         observer.note(note)
     known = task_fields(plan.options.type)
@@ -133,9 +134,16 @@ def _remarks(bodies: Sequence[JsonObject], type: str, known: TaskFields) -> Iter
             yield f"{whose} {wanted}: such tasks are refused unless the project sets it"
     strange = Counter(name for body in bodies for name in body if name not in known.names)
     if strange:
-        told = [f"{name}{did_you_mean(name, known.names)}" for name in list(strange)[:SHOWN]]
+        told = [_guessed(name, known) for name in list(strange)[:SHOWN]]
         more = f" and {len(strange) - SHOWN:,} more" if len(strange) > SHOWN else ""
-        yield f"{type} is not known to have {'; '.join(told)}{more}: the platform may refuse or ignore it"
+        which = "field" if len(strange) == 1 else "fields"
+        known_not = f"{type} has no known {which} {', '.join(told)}{more}"
+        yield f"{known_not}: the platform may refuse or ignore {'it' if len(strange) == 1 else 'them'}"
+
+
+def _guessed(name: str, known: TaskFields) -> str:
+    near = nearest(name, known.names)
+    return name if near is None else f"{name} (did you mean {near!r}?)"
 
 
 def _so_many(number: int, of: int) -> str:

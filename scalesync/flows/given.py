@@ -90,7 +90,7 @@ class _Lines(io.RawIOBase):
 
 def _line(number: int, record: Any) -> bytes:
     if not isinstance(record, Mapping):
-        raise SourceError(f"is no dictionary but {type(record).__name__}", PLACE, number)
+        raise SourceError(f"must be a dictionary, not {type(record).__name__}", PLACE, number)
     try:
         return dumps(dict(record)) + b"\n"
     except (ValueError, TypeError) as error:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+OnConflict = Literal["report", "adopt", "stop"]
+
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
@@ -28,7 +30,7 @@ class ImportOptions:
     sets: tuple[str, ...] = ()
     limit: int | None = None
     dry_run: bool = False
-    on_conflict: Literal["report", "adopt", "stop"] = "report"
+    on_conflict: OnConflict = "report"
     reclaim: frozenset[str] = frozenset()
     finalize: bool = False
     finalize_anyway: bool = False
@@ -113,6 +115,18 @@ class StoppedJob:
     account: str
     exit_code: int
     message: str
+
+
+CHANGED = (
+    "the record, or the type, project or batch asked for, changed after the task was created; the task stays as it is"
+)
+CHANGED_REASON = "changed_after_creation"
+_IN_WORDS = {CHANGED_REASON: CHANGED}
+
+
+def in_words(reason: str) -> str:
+    """A reason as people are told it: the names that programs read are spelled out."""
+    return _IN_WORDS.get(reason, reason)
 
 
 @dataclass(frozen=True, slots=True)

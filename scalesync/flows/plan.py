@@ -10,12 +10,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, get_args
 
 from scalesync.engine.pace import Pace
 from scalesync.errors import ConfigError, SourceError
 from scalesync.flows.identity import STANDARD_INPUT, placed_in, sources_of, what_is
-from scalesync.flows.options import ImportOptions
+from scalesync.flows.options import ImportOptions, OnConflict
 from scalesync.ledger.splits import GONE, SourceSplit
 from scalesync.ledger.store import SqliteLedger, StoredJob
 from scalesync.model import JsonObject, RequestClass
@@ -232,6 +232,8 @@ def _check(options: ImportOptions) -> None:
     if options.job is None and (pipe := next((source for source in options.sources if _is_pipe(source)), None)):
         what = "standard input" if pipe == STANDARD_INPUT else f"{pipe} is a pipe and"
         raise ConfigError(f"{what} needs a name for the job: add --job NAME")
+    if options.on_conflict not in get_args(OnConflict):
+        raise ConfigError(f"--on-conflict takes {', '.join(get_args(OnConflict))}, not {options.on_conflict!r}")
     unknown = options.reclaim - RECLAIMABLE
     if unknown:
         raise ConfigError(f"--reclaim takes canceled and error, not {', '.join(sorted(unknown))}")

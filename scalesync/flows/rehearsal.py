@@ -20,6 +20,7 @@ from scalesync.events import Observer
 from scalesync.flows import endings
 from scalesync.flows.batches import BatchKeeper
 from scalesync.flows.identity import find_import, sources_of
+from scalesync.flows.options import CHANGED, in_words
 from scalesync.flows.plan import ImportPlan, vanished
 from scalesync.flows.preflight import check_target
 from scalesync.flows.prepare import Prepared, Preparer, read_blocks
@@ -34,7 +35,7 @@ from scalesync.records.about import told_place
 from scalesync.records.sources import SourceFile
 from scalesync.words import count
 
-SHOWN_INVALID = 3
+SHOWN_PLACES = 3  # of each kind of finding
 SHOWN_LINES = 40
 SHOWN_TEXT = 200
 SHOWN_ITEMS = 5
@@ -134,6 +135,7 @@ class Rehearsal:
         self.counts: Counter[str] = Counter()
         self.first: Outgoing | None = None
         self.stopped = ""
+        self._told: Counter[str] = Counter()
         self._plan = plan
         self._now_ms = connection.platform.server_now_ms
         self._batches = BatchKeeper(_Unwritten(connection), connection.call)
@@ -171,14 +173,31 @@ class Rehearsal:
         records = await self._batches.admit(prepared)
         known = await self._lookup([record.key for record in records])
         for record in records:
-            self._count(record, known.get(record.key))
+            state = self._count(record, known.get(record.key))
+            if endings.counted(state) == "conflicts":
+                what = f"{record.key}: {_in_conflict(known[record.key], state)}"
+                self._tell(state, source, record.line, record.inside, what)
         for aside in prepared.asides:
             self.counts[endings.counted(aside.state)] += 1
-            if aside.state is RecordState.INVALID and self.counts["invalid"] <= SHOWN_INVALID:
-                file, line = told_place(source.name, aside.line, (aside.detail or {}).get("inside"))
-                self._observer.note(f"{file}:{line}: {aside.reason}")
+            if aside.state in (RecordState.INVALID, RecordState.CLASH):
+                what = f"{aside.key}: {aside.reason}" if aside.state is RecordState.CLASH else f"{aside.reason}"
+                self._tell(aside.state, source, aside.line, (aside.detail or {}).get("inside"), what)
 
-    def _count(self, record: Outgoing, known: Known | None) -> None:
+    def _tell(
+        self,
+        state: RowState | RecordState | None,
+        source: SourceFile,
+        line: int,
+        inside: Sequence[Any] | None,
+        what: str,
+    ) -> None:
+        """The place of a finding and what it is, of the first of each kind."""
+        self._told[str(state)] += 1
+        if self._told[str(state)] <= SHOWN_PLACES:
+            file, number = told_place(source.name, line, inside)
+            self._observer.note(f"{file}:{number}: {what}")
+
+    def _count(self, record: Outgoing, known: Known | None) -> RowState | RecordState | None:
         move = admit(known, record.content, self._now_ms, recheck=self._plan.recheck)
         if known is not None and known.home:
             before = Standing.of(known.state, known.reason, known.was, known.gone)
@@ -193,6 +212,13 @@ class Rehearsal:
         self.counts[endings.counted(state)] += 1
         if self.first is None and move.verb is not Verb.SKIP and not asked:
             self.first = record
+        return state
+
+
+def _in_conflict(known: Known, state: RowState | RecordState | None) -> str:
+    """Why a record whose key the ledger knows counts as a conflict."""
+    before = known.state is RowState.CONFLICT and state is RowState.CONFLICT
+    return in_words(known.reason) if before and known.reason else CHANGED
 
 
 class _Unwritten:

@@ -39,6 +39,8 @@ _KNOWN = (
     (b"\x7fELF", "a program"),
     (b"RIFF", "a media file"),
 )
+DESCRIBED = "; name its folder instead, to make a record of each file in it"
+_MEDIA = frozenset({"a PNG image", "a JPEG image", "a GIF image", "a PDF document", "a media file"})
 _LFS = b"version https://git-lfs.github.com/spec/"
 _MARKUP = re.compile(rb"\s*<(?:!doctype html|html|\?xml)[\s>]", re.IGNORECASE)
 _HOLES = re.compile(HOLE + rb"\0*")
@@ -99,7 +101,7 @@ def _refuse_binary(name: str, head: bytes, wanted: str | None) -> None:
         raise SourceError(f"is empty, not {_word(wanted)}", name)
     for magic, words in _KNOWN:
         if head.startswith(magic):
-            raise SourceError(f"is {words}, not {_word(wanted)}", name)
+            raise SourceError(f"is {words}, not {_word(wanted)}{_instead(words)}", name)
     if head.startswith(b"ustar", _TAR):
         raise SourceError(f"is a tar archive, not {_word(wanted)}; unpack it and import the files in it", name)
     if is_packed_data(head):
@@ -117,7 +119,16 @@ def _refuse_binary(name: str, head: bytes, wanted: str | None) -> None:
         raise SourceError(f"looks like UTF-16 without a mark; give --encoding {order}", name)
     odd = len(head.translate(None, _TEXT))
     if odd >= 16 and odd > len(head) * (0.3 if is_utf8(head) else 0.05):
-        raise SourceError(f"holds binary data, not {_word(wanted)}", name)
+        raise SourceError(f"holds binary data, not {_word(wanted)}{DESCRIBED}", name)
+
+
+def _instead(words: str) -> str:
+    """What to do with a file that is no source, to follow the sentence that says so; empty where nothing helps."""
+    if "Excel" in words or "Office" in words:
+        return "; save a sheet as CSV (UTF-8) and import that"
+    if "archive" in words:
+        return "; unpack it and import the files in it"
+    return DESCRIBED if words in _MEDIA else ""
 
 
 def _unmarked_utf16(head: bytes) -> str | None:

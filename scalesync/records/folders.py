@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Generator, Iterator
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from scalesync.errors import SourceError
@@ -18,6 +19,9 @@ from scalesync.records.names import is_hidden, is_of_the_system, readable
 from scalesync.records.overlap import Overlap
 from scalesync.records.passed import PassedOver, Reason
 from scalesync.records.written import OwnFiles
+from scalesync.words import count
+
+SHOWN_KINDS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,7 @@ ReadJson = Callable[[Entry, int, Progress], Iterator[Item]]  # with the size in 
 class Listing:
     """A folder's first look. carriers: files that carry records. others: how many do not.
 
+    described: those of the others that are no JSON either, by the end of their name: each is a record without content.
     size: their bytes; mtime_ns: the newest; digest: changes when one of them comes, goes or changes.
     left_out: paths inside the folder of files that are read elsewhere; they are none of the others.
     """
@@ -46,6 +51,17 @@ class Listing:
     mtime_ns: int
     digest: str
     left_out: frozenset[str]
+    described: Mapping[str, int]
+
+    def notes(self) -> Iterator[str]:
+        """What a person should know, as sentences that stand behind the folder's name."""
+        if self.described:
+            number = sum(self.described.values())
+            kinds = sorted(self.described, key=lambda kind: (-self.described[kind], kind))
+            told = ", ".join(f"{self.described[kind]:,} {kind}" for kind in kinds[:SHOWN_KINDS])
+            more = f", {count(len(kinds) - SHOWN_KINDS, 'more kind')}" if len(kinds) > SHOWN_KINDS else ""
+            each = "each is one record" if number > 1 else "it is one record"
+            yield f"{count(number, 'file')} without records ({told}{more}): {each}, which only describes the file"
 
 
 def walk(folder: str, passed: PassedOver | None = None) -> Iterator[Entry]:
@@ -105,6 +121,7 @@ def look(folder: str, every: bool, passed: PassedOver) -> Listing:
     others = size = newest = 0
     overlap = Overlap(folder, passed)
     left_out: set[str] = set()
+    described: Counter[str] = Counter()
     for entry in walk(folder, passed):
         if carries_records(entry, every):
             carriers.append(entry)
@@ -119,12 +136,19 @@ def look(folder: str, every: bool, passed: PassedOver) -> Listing:
             left_out.add(entry.inside)
             continue
         others += 1
+        if suffix_format(entry.inside) is None:
+            described[kind_of(entry.inside)] += 1
         size += info.st_size
         newest = max(newest, info.st_mtime_ns)
         digest.update(f"{entry.inside}\0{info.st_size}\0{info.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
     if not carriers and not others and not left_out:
         raise SourceError(f"is a folder without files{f' ({passed})' if passed else ''}", readable(folder))
-    return Listing(tuple(carriers), others, size, newest, digest.hexdigest(), frozenset(left_out))
+    return Listing(tuple(carriers), others, size, newest, digest.hexdigest(), frozenset(left_out), described)
+
+
+def kind_of(inside: str) -> str:
+    """The end of a file's name in lower case, such as ".jpg"."""
+    return readable(os.path.splitext(inside)[1].lower()) or "without an extension"
 
 
 def read_folder(

@@ -233,7 +233,8 @@ def _open_folder(folder: str, options: ReadOptions, passed: PassedOver) -> Itera
             "digest": listing.digest,
         }
         read = partial(read_folder, folder, every, listing.left_out, partial(_read_json, options))
-        yield SourceFile(shown, read, facts, left_out=listing.left_out, place=place)
+        notes = tuple(listing.notes())
+        yield SourceFile(shown, read, facts, notes=notes, left_out=listing.left_out, place=place)
 
 
 def _read_json(options: ReadOptions, entry: Entry, size: int, progress: Progress) -> Iterator[Item]:

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from scalesync.cli.ledger import SHARED
+from scalesync.flows.plan import SHAPING
+
 from .conftest import Ended, Run, Served, sandbox
 
 PROJECT = "letters"
@@ -151,3 +154,34 @@ def test_an_error_is_told_beside_json_unless_quiet(go: Run) -> None:
         assert told.json == quiet.json
         assert (told.err, quiet.err) == (f"scalesync: {told.json['error']}\n", "")
         assert go(*args, "--quiet").err == told.err
+
+
+def test_a_record_that_changed_is_told_in_words_before_and_after_the_run(go: Run, tmp_path: Path) -> None:
+    write(tmp_path, [good("w1"), good("w2")])
+    assert go("import", "records.jsonl", *MODES, "--job", "words").code == 0
+    write(tmp_path, [good("w1"), good("w2") | {"attachment": "other"}, good("w1") | {"attachment": "third"}])
+    rehearsed = go("import", "records.jsonl", *MODES, "--job", "words", "--dry-run")
+    assert rehearsed.code == 1
+    assert "records.jsonl:2: w2: the record, or the type, project or batch asked for, changed after" in rehearsed.err
+    assert "records.jsonl:3: w1: the same unique_id stands earlier in the input with other content" in rehearsed.err
+    assert go("import", "records.jsonl", *MODES, "--job", "words").code == 1
+    shown = go("failures", "--job", "words").out
+    assert "1 in conflict: the record, or the type, project or batch asked for, changed after the task was" in shown
+    assert "to see what changed in words: scalesync verify --job words" in shown
+    messages = {group["message"] for group in go("failures", "--job", "words", "--json").json["failures"]}
+    assert "changed_after_creation" in messages  # the name that programs know
+
+
+def test_a_rebuild_takes_each_option_that_says_how_sources_are_read(go: Run, tmp_path: Path) -> None:
+    (tmp_path / "page.json").write_text(json.dumps({"items": [good("p1"), good("p2")], "next": None}))
+    (tmp_path / "table.csv").write_text("a title\nunique_id,attachment,attachment_type\nt1,a,text\n")
+    wrapped = ("page.json", "--records", "items", *MODES, "--job", "wrapped")
+    table = ("table.csv", "--skip-rows", "1", "--set", 'categories=["a"]', *MODES, "--job", "table")
+    for source, created in ((wrapped, 2), (table, 1)):
+        assert go("import", *source, "--json").json["created"] == created
+        rebuilt = go("ledger", "rebuild", *source, "--ledger", "lost.db", "--json").json
+        assert (rebuilt["created"] + rebuilt["adopted"], rebuilt["pending"]) == (created, 0)
+
+
+def test_the_shared_options_of_a_rebuild_are_all_that_shape_an_import() -> None:
+    assert set(SHAPING) <= set(SHARED)

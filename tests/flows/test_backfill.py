@@ -199,7 +199,9 @@ async def test_windows_by_another_time(by, world, backfill, tmp_path):
 
 async def test_filters_form_and_time_belong_to_the_folder(world, backfill, tmp_path):
     await backfill(world, last="2025-01-31", status=("completed",))
-    with pytest.raises(ConfigError, match=r"other filters: --status completed, not none; choose another --out$"):
+    with pytest.raises(
+        ConfigError, match=r"other filters: it has --status completed, this command has none; choose another --out$"
+    ):
         await backfill(world, last="2025-02-01")
     with pytest.raises(ConfigError, match="by created time"):
         await backfill(world, last="2025-02-01", status=("completed",), by="updated")

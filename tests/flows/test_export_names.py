@@ -122,7 +122,7 @@ async def test_an_increment_with_nothing_new_says_so(sandbox, export):
     first = await export(sandbox, incremental=True)
     again = await export(sandbox, incremental=True)
     assert (first.message, again.tasks) == ("", 0)
-    assert again.message == f"nothing that matches is new or changed since {first.watermark}"
+    assert again.message == f"nothing that matches is new or changed from {first.watermark} to {again.watermark}"
 
 
 async def test_an_unknown_type_of_which_there_are_tasks_is_exported(make_sandbox, export):

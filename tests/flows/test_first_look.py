@@ -115,7 +115,7 @@ async def test_fields_that_a_type_needs_or_does_not_know_are_noted(make_sandbox,
     bare[9]["catgories"] = ["a", "b"]
     await bring(sandbox, write_records(bare), dry_run=True)
     assert "29 of the first 30 records have no categories, which categorization needs" in " ".join(notebook.notes)
-    assert "not known to have catgories; did you mean 'categories'?" in " ".join(notebook.notes)
+    assert "no known field catgories (did you mean 'categories'?): the platform" in " ".join(notebook.notes)
     assert creates(sandbox) == 0
     notebook.notes.clear()
     await bring(sandbox, write_records(30, "good.jsonl"))

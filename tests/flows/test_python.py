@@ -106,7 +106,7 @@ async def test_records_need_a_name_for_the_job(
         (7, "not int"),
         (b"x", "not bytes"),
         ((name for name in ["a.jsonl"]), "as a list"),
-        ([RECORDS[0], 5], "the records given:2: is no dictionary but int"),
+        ([RECORDS[0], 5], "the records given:2: must be a dictionary, not int"),
         ([{"a": object()}], "the records given:1: cannot be written as JSON"),
     ],
 )
@@ -220,3 +220,14 @@ async def test_notes_of_the_settings_reach_the_observer(
     await import_tasks(RECORDS, type=KIND, project=PROJECT, job="j", settings=settings, observer=notebook)
     assert notebook.notes[0] == "use profile="
     assert (await job_status("j", settings=settings))[0].message == ""
+
+
+@pytest.mark.parametrize("wrong", ["adpot", "", None])
+async def test_a_way_to_handle_conflicts_that_there_is_not_is_refused(
+    wrong: Any, make_sandbox: SandboxMaker, settings_for: Callable[..., Settings]
+) -> None:
+    sandbox = await make_sandbox()
+    with pytest.raises(ConfigError, match=r"on_conflict= takes report, adopt, stop, not "):
+        await import_tasks(
+            RECORDS, type=KIND, project=PROJECT, job="j", on_conflict=wrong, settings=settings_for(sandbox)
+        )

@@ -393,3 +393,24 @@ def test_sources_that_overlap_read_each_json_file_once(here: Path, specs: tuple[
     other.mkdir()
     (other / "linked.json").symlink_to(deep / "3.json")
     assert numbers_of(*specs) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("names", "note"),
+    [
+        (["a.json", "b.jsonl"], None),
+        (["a.jpg"], "1 file without records (1 .jpg): it is one record, which only describes the file"),
+        (
+            ["a.JPG", "b.jpg", "notes.txt", "LICENSE", "c.json"],
+            "4 files without records (2 .jpg, 1 .txt, 1 without an extension): each is one record, which only",
+        ),
+        ([f"x.{end}" for end in "abcdef"], "(1 .a, 1 .b, 1 .c, 1 .d, 2 more kinds): each is one record"),
+    ],
+)
+def test_a_folder_tells_which_files_become_records_that_only_describe_them(
+    tmp_path: Path, names: list[str], note: str | None
+) -> None:
+    for name in names:
+        (tmp_path / name).write_text('{"a": 1}\n')
+    told = [note for source in open_sources([str(tmp_path)], ReadOptions()) for note in source.notes]
+    assert told == [] if note is None else note in told[0]

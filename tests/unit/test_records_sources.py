@@ -64,9 +64,13 @@ def test_fingerprint_tells_changes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("a.jsonl", PNG, "is a PNG image, not JSON lines"),
-        ("a.csv", b"PK\x03\x04" + bytes(500), "ZIP archive or an Excel file, not CSV"),
-        ("a.json", bytes(range(32)) * 50, "holds binary data, not JSON"),
+        (
+            "a.jsonl",
+            PNG,
+            "is a PNG image, not JSON lines; name its folder instead, to make a record of each file in it",
+        ),
+        ("a.csv", b"PK\x03\x04" + bytes(500), "Excel file, not CSV; save a sheet as CSV [(]UTF-8[)] and import that"),
+        ("a.json", bytes(range(32)) * 50, "holds binary data, not JSON; name its folder instead"),
         ("a.jsonl.gz", b"", "is empty"),
         ("a.parquet", b"", "is empty"),
         ("a.txt", b"just some words\nand more of them\n", "neither its name nor its content"),

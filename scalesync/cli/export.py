@@ -44,7 +44,7 @@ EXAMPLES = (
 )
 @click.option("--download-responses", is_flag=True, help="also store what response.*.url points at")
 @click.option("--fields", multiple=True, metavar="LIST", help="only these fields of a task, comma separated")
-@click.option("--again", is_flag=True, help="export anew although this export is finished")
+@click.option("--again", is_flag=True, help="export everything again although this export is finished")
 @click.option("--incremental", is_flag=True, help="add what is new or changed since the last run to the folder")
 @click.option("--overlap", metavar="T", default="10m", show_default=True, help="how far an increment looks back again")
 @click.option("--full-every", metavar="T", help="with --incremental: compare all counts with the server's every T")

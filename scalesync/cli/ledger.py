@@ -30,7 +30,7 @@ class Action(TextType):
 
 @click.pass_obj
 def _rebuild(invocation: Invocation, /, action: str, **typed: Any) -> int:
-    """Make a lost ledger anew: `scalesync ledger rebuild SOURCE...` with the options of the import.
+    """Restore a lost ledger: `scalesync ledger rebuild SOURCE...` with the options of the import.
 
     It looks each record up on the server by its unique_id, a hundred in a list call. It sends nothing and changes
     no task. Equal tasks are written down as created or adopted, different ones as conflicts, and records without
@@ -61,7 +61,7 @@ ledger_command = SyncCommand(
         *(parameter for parameter in import_command.params if parameter.name in SHARED),
     ],
     help=_rebuild.__doc__,
-    short_help="make a lost ledger anew from source and server",
+    short_help="restore a lost ledger from source and server",
     examples=(
         "scalesync ledger rebuild reviews.jsonl --type categorization --project reviews",
         "scalesync ledger rebuild 'drives/*.csv.gz' --type imageannotation --template task.toml --job drives --json",

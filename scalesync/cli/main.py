@@ -28,7 +28,7 @@ COMMANDS = {
     "retry": ("scalesync.cli.inspect", "send failed records again"),
     "verify": ("scalesync.cli.verify", "compare source, ledger and server; repair what can be repaired"),
     "types": ("scalesync.cli.kinds", "task types that are documented, and the fields they need"),
-    "ledger": ("scalesync.cli.ledger", "make a lost ledger anew from source and server"),
+    "ledger": ("scalesync.cli.ledger", "restore a lost ledger from source and server"),
 }
 RESERVED = (
     *("apply", "report"),

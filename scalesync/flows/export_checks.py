@@ -63,7 +63,7 @@ def _check_form(options: ExportOptions) -> None:
 
 def _check_incremental(options: ExportOptions) -> None:
     if options.again:
-        raise ConfigError("--again makes a folder anew, --incremental adds to it; choose one of them")
+        raise ConfigError("--again exports everything again, --incremental adds what is new; choose one of them")
     if options.updated_after or options.updated_before:
         raise ConfigError("--incremental keeps its own range of updates; leave --updated-after and -before out")
     if options.fields and not {"task_id", "updated_at"} <= set(options.fields):

@@ -23,7 +23,7 @@ NO_REQUESTS: Mapping[str, Any] = {
     "waited_seconds": 0.0,
     "limit_per_second": None,
 }
-AGAIN = "restore it from a copy, or make the export anew by --again"
+AGAIN = "restore it from a copy, or export everything again with --again"
 
 
 def lacks_files(manifest: Manifest) -> bool:

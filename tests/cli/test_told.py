@@ -173,8 +173,8 @@ def test_a_record_that_changed_is_told_in_words_before_and_after_the_run(go: Run
 
 
 def test_a_rebuild_takes_each_option_that_says_how_sources_are_read(go: Run, tmp_path: Path) -> None:
-    (tmp_path / "page.json").write_text(json.dumps({"items": [good("p1"), good("p2")], "next": None}))
-    (tmp_path / "table.csv").write_text("a title\nunique_id,attachment,attachment_type\nt1,a,text\n")
+    (tmp_path / "page.json").write_text(json.dumps({"items": [good("paged-1"), good("paged-2")], "next": None}))
+    (tmp_path / "table.csv").write_text("a title\nunique_id,attachment,attachment_type\ntabled,a,text\n")
     wrapped = ("page.json", "--records", "items", *MODES, "--job", "wrapped")
     table = ("table.csv", "--skip-rows", "1", "--set", 'categories=["a"]', *MODES, "--job", "table")
     for source, created in ((wrapped, 2), (table, 1)):

@@ -50,4 +50,4 @@ def test_the_example_of_the_readme(reader: Shell) -> None:
 
 def test_the_example_of_python_md(reader: Shell) -> None:
     printed = run_example(ROOT / "docs" / "python.md", reader)
-    assert f"{LETTERS} created, 0 failed, 0 in conflict\n{LETTERS} tasks up to 20" in printed
+    assert f"{LETTERS} created, 0 adopted, 0 failed, 0 in conflict\n{LETTERS} tasks up to 20" in printed

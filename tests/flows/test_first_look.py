@@ -151,7 +151,7 @@ async def test_the_note_on_missing_fields_counts_as_people_do(
     bare = [{"unique_id": f"bare-{number}", **dict.fromkeys("abcdefgh", 1)} for number in range(records)]
     await bring(await make_sandbox(), write_records(bare), dry_run=True)
     assert f"{said} no categories, which categorization needs" in " ".join(notebook.notes)
-    assert "not known to have a; b; c; d; e and 3 more: " in " ".join(notebook.notes)
+    assert "no known fields a, b, c, d, e and 3 more: " in " ".join(notebook.notes)
 
 
 def test_the_table_of_types_needs_what_the_sandbox_needs() -> None:

@@ -431,7 +431,13 @@ IMPORT_MUTANTS = (
     Mutant(
         "a file that is reached twice is read twice",
         "each file is read once",
-        (Edit("scalesync/records/passed.py", "        self._met.add(here)\n", ""),),
+        (
+            Edit(
+                "scalesync/records/passed.py",
+                "        self._met.add(here)\n        return False\n",
+                "        return False\n",
+            ),
+        ),
         ("tests/unit/test_records_passed.py",),
     ),
 )

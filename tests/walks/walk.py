@@ -10,7 +10,7 @@ import json
 import random
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -93,7 +93,6 @@ class Walk:
     commands: int = 0
     lost_ledger: bool = False
     job: str = "walk"
-    begun: set[str] = field(default_factory=set)
 
     # --- what can be asked -------------------------------------------------------------------------
 
@@ -108,12 +107,24 @@ class Walk:
     def tasks(self) -> list[Task]:
         return tasks_of([json.loads(line) for line in self.documents()])
 
+    @property
+    def begun(self) -> set[str]:
+        """The imports that the ledger knows: one that was killed at once may have left nothing."""
+        return {name for (name,) in self._rows("SELECT name FROM jobs WHERE command='import'")}
+
+    def _rows(self, sql: str) -> list[tuple[Any, ...]]:
+        if not self.ledger.exists():
+            return []
+        with (
+            closing(sqlite3.connect(f"file:{self.ledger}?mode=ro", uri=True)) as db,
+            suppress(sqlite3.OperationalError),  # killed before it had tables
+        ):
+            return db.execute(sql).fetchall()
+        return []
+
     def known(self) -> set[str]:
         """The unique_ids that the ledger holds."""
-        if not self.ledger.exists():
-            return set()
-        with closing(sqlite3.connect(f"file:{self.ledger}?mode=ro", uri=True)) as db:
-            return {key for (key,) in db.execute("SELECT unique_id FROM rows")}
+        return {key for (key,) in self._rows("SELECT unique_id FROM rows")}
 
     def blame(self, sentence: str) -> None:
         self.wrong.append(f"after step {len(self.log)} ({self.log[-1] if self.log else 'none'}): {sentence}")
@@ -194,7 +205,6 @@ class Walk:
         return expected(self.files, self.tasks(), JOBS[self.job])
 
     def import_(self, *more: str, step: Step | None = None) -> Ended:
-        self.begun.add(self.job)
         return self.run("import", self.source(), *IMPORT, "--job", self.job, "--yes", *more, step=step)
 
     def _import(self, rng: random.Random, step: Step) -> None:
@@ -246,7 +256,6 @@ class Walk:
         for path in self.here.folder.glob(f"{LEDGER}*"):
             path.unlink()
         self.lost_ledger = True
-        self.begun = {self.job}
         command = ("ledger", "rebuild", self.source(), *IMPORT, "--job", self.job)
         ended = self.run(*command, step=step)
         for _ in range(MOST_RUNS):

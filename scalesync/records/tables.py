@@ -81,7 +81,8 @@ def column_plan(names: Sequence[str], file: str, line: int | None = None) -> lis
     twice = [name for name, times in Counter(named).items() if times > 1]
     if twice:
         raise SourceError(f'the header names the column "{twice[0]}" twice', file, line)
-    return [_path(name, frozenset(named)) for name in named]
+    columns = frozenset(named)
+    return [_path(name, columns) for name in named]
 
 
 def _path(name: str, columns: Container[str]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from scalesync.errors import ConfigError, SourceError
 from scalesync.model import BadRecord, SourceRecord
 from scalesync.records.readers import ReadOptions
 from scalesync.records.sources import open_sources
+from scalesync.records.tables import column_plan
 
 FACES = "\U0001f600"
 
@@ -216,3 +217,9 @@ def test_round_trip(tmp_path: Path, rows: list[list[str]], end: str) -> None:
     writer.writerows([["a", "b", "c"], *rows])
     expected = [dict(zip("abc", row, strict=True)) for row in rows]
     assert values(tmp_path, out.getvalue(), delimiter=",") == expected
+
+
+@pytest.mark.timeout(10)
+def test_a_table_of_very_many_columns_is_planned_in_time_that_grows_with_them() -> None:
+    names = [f"column {number}" for number in range(40_000)]
+    assert column_plan(names, "wide.csv") == [(name,) for name in names]

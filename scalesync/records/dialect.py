@@ -270,7 +270,11 @@ def _other_cut(sample: Sample, dialect: Dialect) -> Iterator[str]:
             )
             return
         rest = other.widths[other.widths.index(other.widths[-1]) :] if other.widths else ()
-        if candidate in CANDIDATES and len(rest) > 2 and rest[0] > 2 and len(set(rest)) == 1 and other.columns == 1:
+        # Two cells a row may be sentences with one comma each; where the rows are cut there anyway they are bad ones.
+        telling = rest and (
+            rest[0] > 2 or (rest[0] == 2 and (len(rest) >= WANTED_ROWS or candidate == dialect.delimiter))
+        )
+        if candidate in CANDIDATES and telling and len(rest) > 2 and len(set(rest)) == 1 and other.columns == 1:
             yield _skipping(sample, replace(dialect, delimiter=candidate), len(other.widths) - len(rest), 1, rest[0])
             return
 

@@ -179,6 +179,16 @@ def test_lines_before_the_header_bring_the_option_that_skips_them(tmp_path: Path
     assert cells(opened(tmp_path, data, skip_rows=skip)) == rows
 
 
+@pytest.mark.parametrize(
+    ("delimiter", "rows", "told"), [(",", 3, True), (";", 12, True), ("\t", 12, True), (";", 5, False)]
+)
+def test_a_title_above_two_columns_is_told_where_it_cannot_be_text(
+    tmp_path: Path, delimiter: str, rows: int, told: bool
+) -> None:
+    data = "Report\n" + "".join(f"{number}{delimiter}text\n" for number in range(rows))
+    assert any("--skip-rows 1" in note for note in opened(tmp_path, data).notes) is told
+
+
 @pytest.mark.parametrize(("delimiter", "option"), [("^", "'^'"), ("~", "'~'"), (":", "':'"), (" ", "space")])
 def test_rare_delimiters_are_asked_about(tmp_path: Path, delimiter: str, option: str) -> None:
     data = "".join(delimiter.join(row) + "\n" for row in [["id", "text"], ["1", "a"], ["2", "b"]])

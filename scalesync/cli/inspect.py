@@ -119,7 +119,7 @@ def _window_lines(job: JobStatus, most: int | None) -> list[str]:
     "--out",
     metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="write the records themselves to FILE as JSONL, to be mended and imported",
+    help="write the records themselves to FILE as JSONL, to be corrected and imported",
 )
 @click.option(
     "--limit", type=click.IntRange(0, 3), default=3, show_default=True, metavar="N", help="examples per group"

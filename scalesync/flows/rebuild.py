@@ -54,7 +54,7 @@ async def run_rebuild(
 async def _check_new(ledger: SqliteLedger, found: StoredJob | None) -> None:
     if found is not None and not await ledger.checks(found).rebuilding():
         raise ConfigError(
-            f"the ledger {ledger.path} holds job {found.name} already, and rebuild is for a lost one: mend it with"
+            f"the ledger {ledger.path} holds job {found.name} already, and rebuild is for a lost one: repair it with"
             " verify --fix, or name a new file with --ledger"
         )
 

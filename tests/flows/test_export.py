@@ -281,10 +281,10 @@ async def test_what_a_folder_holds_is_said_as_options(make_sandbox, export):
     await export(sandbox, project=PROJECT, status=("pending", "completed"), format="jsonl.gz")
     with pytest.raises(ConfigError) as other:
         await export(sandbox, tags=("a b",))
-    assert "--project letters --status pending,completed, not --tag 'a b'; " in str(other.value)
+    assert "--project letters --status pending,completed, this command has --tag 'a b'; " in str(other.value)
     with pytest.raises(ConfigError) as form:
         await export(sandbox, project=PROJECT, status=("pending", "completed"), download_responses=True)
-    assert "--format jsonl.gz, not --format jsonl --download-responses; " in str(form.value)
+    assert "--format jsonl.gz, this command has --format jsonl --download-responses; " in str(form.value)
     assert not {"{", "[", "("} & set(str(form.value) + str(other.value))
 
 

@@ -32,7 +32,7 @@ from scalesync.flows.meter import Meter
 from scalesync.flows.named import REST, Named
 from scalesync.flows.options import ImportOptions
 from scalesync.flows.plan import ImportPlan, changed_meanwhile, make_plan, nothing_left, vanished
-from scalesync.flows.preflight import check_target, note_changed_bodies
+from scalesync.flows.preflight import check_target, note_changed_bodies, note_other_bodies
 from scalesync.flows.prepare import Preparer, read_blocks
 from scalesync.flows.reading import Reading
 from scalesync.flows.rehearsal import rehearse
@@ -148,6 +148,7 @@ class ImportRun:
         self._bounds = Bounds(job.peek, canary=options.canary, max_new=options.max_new, free=free)
         self._beginnings = Beginnings(PrefixStore(job), plan.shaping, trusted=plan.trusts_ledger)
         self._learned: frozenset[str] = frozenset()
+        self._beside = 0  # records that share the row of another job
         self._finalizing = anyio.CancelScope()
         self._named = named
         if named is not None:
@@ -341,6 +342,7 @@ class ImportRun:
         pairs = list(zip(records, admissions, strict=True))
         homes = [record.line for record, admission in pairs if admission.home]
         self._reading.homes += len(homes)
+        self._beside += len(pairs) - len(homes)
         self._beginnings.met(homes)
         self._inside.update(
             (record.key, record.inside)
@@ -398,6 +400,8 @@ class ImportRun:
         if isinstance(reason, ConfigError) and counters.attempts[RequestClass.CREATE]:
             # A source that broke off, say: what was sent stays, and the same command carries on once it is mended.
             reason = StopRun(str(reason))
+        if self._beside and self._named is None:
+            await note_other_bodies(self._job, self._plan, self._observer)
         rest = endings.REST if self._named is None else REST
         vanished = await GoneStore(self._job).waiting() if counts["gone"] and counts["pending"] else 0
         ending = endings.judge(

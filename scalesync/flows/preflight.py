@@ -1,4 +1,4 @@
-"""What is found out before the first record is sent: key, project, type, spending."""
+"""What is found out around a run: key, project and type before the first record, other bodies after the last."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from scalesync.events import Observer
 from scalesync.flows.account import no_such_project, note_unknown_type
 from scalesync.flows.plan import ImportPlan
 from scalesync.flows.wiring import Connection
+from scalesync.ledger.beside import jobs_beside
+from scalesync.ledger.jobs import JobStore
 from scalesync.ledger.store import StoredJob
 from scalesync.ports import JobSpec
 from scalesync.words import be, count
@@ -63,6 +65,19 @@ async def _look(plan: ImportPlan, connection: Connection, observer: Observer) ->
         theirs = None if batch is None else batch.get("project")
         if theirs is not None and options.project is not None and theirs != options.project:
             raise ConfigError(f"batch {name!r} belongs to project {theirs!r}, not to {options.project!r}")
+
+
+async def note_other_bodies(job: JobStore, plan: ImportPlan, observer: Observer) -> None:
+    """Say that records whose tasks another job made keep that job's body, where its template or --set is another."""
+    kept = {"template": plan.template.as_mapping(), "sets": list(plan.options.sets)}
+    now = json.loads(json.dumps(kept, default=list))
+    for name, settings, number in await jobs_beside(job):
+        if other := [words for field, words in _SHAPES.items() if settings.get(field) != now[field]]:
+            observer.note(
+                f"{count(number, 'task')} that job {name} made {'keeps' if number == 1 else 'keep'} the body of then:"
+                f" {' and '.join(other)} of that job {'are' if len(other) > 1 else 'is'} another; cancel a task and run"
+                " with --reclaim canceled to have it made again"
+            )
 
 
 def note_changed_bodies(found: StoredJob | None, spec: JobSpec, counts: Mapping[str, int], observer: Observer) -> None:

@@ -180,6 +180,19 @@ async def test_a_changed_template_over_tasks_that_are_there_is_told(make_sandbox
     assert not [note for note in notebook.notes if "changed since" in note]
 
 
+async def test_tasks_that_another_job_made_with_another_template_are_told(make_sandbox, bring, write_records, notebook):
+    sandbox = await make_sandbox()
+    source = write_records(3)
+    await bring(sandbox, source, job="first", sets=("priority=10",))
+    beside = await bring(sandbox, source, job="second", sets=("priority=30",))
+    assert (beside.exit_code, beside.created, sandbox.store.world("live").count()) == (0, 3, 3)
+    (told,) = [note for note in notebook.notes if "job first" in note]
+    assert told.startswith("3 tasks that job first made keep the body of then: --set of that job is another")
+    notebook.notes.clear()
+    await bring(sandbox, source, job="third", sets=("priority=10",))
+    assert not [note for note in notebook.notes if "the body of then" in note]
+
+
 def test_a_body_is_shown_in_lines_and_each_cut_is_visible() -> None:
     body = {"text": "x" * 5000, "list": list(range(300)), "objects": {f"k{n}": n for n in range(50)}, "last": 1}
     lines = shown_body(json.dumps(body).encode()).splitlines()

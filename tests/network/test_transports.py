@@ -322,6 +322,7 @@ async def test_small_posts_go_the_lean_way_and_all_else_by_the_session(each_tran
 
 async def test_what_is_not_proven_goes_by_the_session(monkeypatch):
     monkeypatch.setenv("SCALESYNC_TRANSPORT", "auto")
+    monkeypatch.setattr(transports, "is_proven", lambda: True)
     assert await way_of("http://127.0.0.1:1/v1", "POST", b"{}", monkeypatch) == "lean"
     monkeypatch.setattr(transports, "is_proven", lambda: False)
     assert await way_of("http://127.0.0.1:1/v1", "POST", b"{}", monkeypatch) == "session"

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 from scalesync.model import SourceRecord
@@ -154,7 +154,10 @@ def test_any_type_inside_any_other_says_what_pyarrow_says(array: Any, start: int
 @settings(max_examples=40, deadline=None, suppress_health_check=RELAXED)
 def test_a_file_of_any_type_says_what_pyarrow_reads(tmp_path: Path, array: Any, group: int) -> None:
     found = column(tmp_path, array, row_group_size=group)
-    stored = pq.read_table(tmp_path / "t.parquet").column("x")
+    try:
+        stored = pq.read_table(tmp_path / "t.parquet").column("x")
+    except pa.ArrowInvalid:  # before 26, pyarrow cannot read the lists of a fixed size that it writes
+        reject()
     assert len(found) == len(array)
     for value, scalar in zip(found, stored, strict=True):
         assert agrees(value, scalar), (value, scalar)

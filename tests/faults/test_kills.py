@@ -21,7 +21,7 @@ def told(verdict: Verdict, kills: int) -> None:
     assert (verdict.kills, verdict.losses, verdict.duplicates) == (kills, 0, 0)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.soak)])
 def test_a_killed_import_ends_with_one_task_per_record(seed: int, tmp_path: Path) -> None:
     told(killed_imports(tmp_path, seed, kills=3, records=900), 3)
 
@@ -30,7 +30,7 @@ def test_an_export_killed_at_a_request_ends_as_if_it_had_not_been(tmp_path: Path
     told(killed_exports(tmp_path, 1, kills=3, tasks=450, way="requests"), 3)
 
 
-@pytest.mark.parametrize("responses", [False, True])
+@pytest.mark.parametrize("responses", [pytest.param(False, marks=pytest.mark.soak), True])
 def test_an_export_killed_at_a_file_operation_ends_as_if_it_had_not_been(responses: bool, tmp_path: Path) -> None:
     kills = 3 if responses else 6
     told(killed_exports(tmp_path, 1, kills=kills, tasks=450, way="files", responses=responses), kills)
@@ -38,7 +38,11 @@ def test_an_export_killed_at_a_file_operation_ends_as_if_it_had_not_been(respons
 
 @pytest.mark.parametrize(
     ("each_transport", "way", "seed"),
-    [("lean", "requests", 8), ("session", "files", 4), ("lean", "files", 5)],  # lists go the same way on both
+    [  # lists go the same way on both
+        ("lean", "requests", 8),
+        pytest.param("session", "files", 4, marks=pytest.mark.soak),
+        ("lean", "files", 5),
+    ],
     indirect=["each_transport"],
 )
 def test_killed_increments_add_up_to_what_the_server_holds(way: Way, seed: int, tmp_path: Path) -> None:

@@ -218,7 +218,7 @@ def drawn_lies(rng: random.Random) -> list[FaultRule]:
     return [rule for rule in chances if rng.random() < 0.4]
 
 
-@pytest.mark.parametrize("seed", range(16))
+@pytest.mark.parametrize("seed", [*range(4), *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(4, 16))])
 async def test_drawn_lies_bring_no_task_twice_and_miss_none_without_a_word(
     seed, sandbox, export, settings_for, notebook, tmp_path
 ):

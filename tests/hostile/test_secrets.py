@@ -181,7 +181,10 @@ sys.exit(run(sys.argv[1:]))
 """
 
 
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(
+    "level",
+    [pytest.param(level, marks=pytest.mark.soak) if level in ("plain", "verbose") else level for level in LEVELS],
+)
 @pytest.mark.timeout(120)
 async def test_the_key_is_nowhere(level, make_sandbox, write_records, tmp_path):
     sandbox = await make_sandbox(result_bytes=2000, refuse={"letter-00003": 400})

@@ -39,7 +39,7 @@ def test_an_export_killed_at_a_file_operation_ends_as_if_it_had_not_been(respons
 @pytest.mark.parametrize(
     ("each_transport", "way", "seed"),
     [  # lists go the same way on both
-        ("lean", "requests", 8),
+        pytest.param("lean", "requests", 8, marks=pytest.mark.soak),
         pytest.param("session", "files", 4, marks=pytest.mark.soak),
         ("lean", "files", 5),
     ],

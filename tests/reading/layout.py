@@ -90,8 +90,15 @@ class Layout:
         if format == "parquet" and point.format != "parquet":
             return File(format, tuple(Place("record", record) for record in made), self.rng.randrange(1 << 30))
         places = places_of(point, format, made, self.rng)
-        if not places and format in ("lines", "objects") and point.container in FOLDERS:
-            format = "array"  # a .json of no bytes is a record that is told as missing, as a file cut off would be
+        if (
+            all(place.kind == "blank" for place in places)
+            and format in ("lines", "objects")
+            and point.container in FOLDERS
+        ):
+            format, places = (
+                "array",
+                (),
+            )  # a .json of no bytes is a record that is told as missing, as a file cut off would be
         return File(format, places, self.rng.randrange(1 << 30))
 
     def _repeat(self, lists: list[list[Record]]) -> None:

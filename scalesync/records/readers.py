@@ -170,7 +170,7 @@ def _table(opener: Open, name: str, options: ReadOptions, head: Head, *, default
     dialect, notes = guessed.dialect, list(guessed.notes)
     if options.header is not None:
         column_plan(options.header, name)
-    elif head.complete or b"\n" in head.data:  # complains of an unusable header now, before anything is sent
+    elif head.complete or _holds_a_line([head.data]):  # complains of an unusable header now, before anything is sent
         next(read_table(ByteStream(io.BytesIO(head.data), Progress()), dialect, None, name), None)
         notes += _unnamed(guessed.header)
     parse = partial(read_table, dialect=dialect, header=options.header, file=name)
@@ -208,13 +208,18 @@ def _head(opener: Open, name: str, encoding: str, least: int) -> Head:
         for piece in stream:
             parts.append(piece)
             size += len(piece)
-            if size >= max(least, HEAD) or (least < HEAD and b"\n" in piece):
+            if size >= max(least, HEAD) or (least < HEAD and _holds_a_line(parts)):
                 return Head(b"".join(parts), False, stream.packed, stream.window)
         if stream.damage is not None and not parts:
             raise SourceError(stream.damage, name)
         return Head(b"".join(parts), stream.damage is None, stream.packed, stream.window)
     finally:
         raw.close()
+
+
+def _holds_a_line(parts: Sequence[bytes]) -> bool:
+    """Whether a whole line stands there, blank ones apart: the header of a table may be cut behind a blank line."""
+    return b"\n" in b"".join(parts).lstrip(b" \t\r\n")
 
 
 def _unnamed(header: Sequence[str]) -> Iterator[str]:

@@ -6,7 +6,9 @@ import gzip
 import importlib
 import io
 import json
+import os
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -367,3 +369,15 @@ def test_json_over_several_lines_under_the_name_of_lines_brings_the_option_that_
 @pytest.mark.parametrize("data", ['{"a": 1}\n[2]\n', '{"a": 1}\n{\n', ' {"a": 1}\n'])
 def test_lines_that_begin_as_lines_bring_no_such_note(tmp_path: Path, data: str) -> None:
     assert not opened(tmp_path, data).notes
+
+
+def test_a_header_that_is_cut_behind_a_blank_line_is_waited_for(tmp_path: Path) -> None:
+    """What has come of a pipe may end inside the header: here the first member ends in its second cell."""
+    data = gzip.compress(b'\n"k"\t"te', mtime=0) + gzip.compress(b'xt"\n"1"\t"a"\n', mtime=0)
+    os.mkfifo(tmp_path / "p.tsv.gz")
+    writer = threading.Thread(target=(tmp_path / "p.tsv.gz").write_bytes, args=(data,))
+    writer.start()
+    (source,) = open_sources([str(tmp_path / "p.tsv.gz")], ReadOptions())
+    found = [item.value for block in source.blocks() for item in block.records]
+    writer.join(10)
+    assert found == [{"k": "1", "text": "a"}]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -52,6 +53,7 @@ class Downloader:
         self._suffix = suffix
         self._deadlines = deadlines or Deadlines()
         self._session: aiohttp.ClientSession | None = None
+        self._tls: ssl.SSLContext | None = None
 
     async def __aenter__(self) -> Self:
         limits = self._deadlines
@@ -64,7 +66,7 @@ class Downloader:
             sock_read=limits.first_byte,
         )
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=tls_context()),
+            connector=aiohttp.TCPConnector(limit=0),
             timeout=timeout,
             trace_configs=[handover_trace(self._gate)] if counted else [],
             headers={"User-Agent": USER_AGENT},
@@ -108,17 +110,30 @@ class Downloader:
             here = onward
         raise Refused(f"{shown(url)} redirects more than {MAX_REDIRECTS} times", op="download")
 
+    def _trust(self, url: str, proxy: str | None) -> ssl.SSLContext | bool:
+        """This machine's certificates, read when the first request needs them: most exports fetch no file."""
+        if not (url.startswith("https:") or (proxy or "").startswith("https:")):
+            return True
+        self._tls = self._tls or tls_context()
+        return self._tls
+
     async def _visit(self, url: str, part: Partial) -> str | None:
         """One request: its body goes into the part; returns where it redirects to instead."""
         assert self._session is not None, "the downloader is used as a context manager"
         where = shown(url)
+        proxy = proxy_for(url)
+        trust = self._trust(url, proxy)
         await self._gate.admit(FILES)
         started = time.monotonic()
         clock = AttemptClock(FILES, None)
         try:
-            proxy = proxy_for(url)
             request = self._session.get(
-                _as_given(url), headers=part.wanted(), proxy=proxy, allow_redirects=False, trace_request_ctx=clock
+                _as_given(url),
+                headers=part.wanted(),
+                proxy=proxy,
+                ssl=trust,
+                allow_redirects=False,
+                trace_request_ctx=clock,
             )
             connect_s = self._deadlines.connect if self._gate.counts_handovers else None
             async with clock.start(connect_s), request as response:

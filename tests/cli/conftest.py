@@ -9,15 +9,17 @@ import subprocess
 import sys
 import urllib.request
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from scalesync.cli.main import run as program
+from tests import forked
 
 KEY = "test_0123456789abcdef"
 LIVE_KEY = "live_0123456789abcdef"
@@ -54,7 +56,7 @@ class Served:
 
     base_url: str
     control_url: str
-    process: subprocess.Popen[str]
+    process: forked.Forked | subprocess.Popen[bytes]
 
     def ask(self, path: str, body: Mapping[str, Any] | None = None, key: str = KEY) -> Any:
         """GET, or POST with a body; `path` begins with /v1/ or /_sandbox/."""
@@ -72,28 +74,30 @@ class Served:
 
 
 @contextmanager
-def sandbox(folder: Path, *args: str) -> Iterator[Served]:
+def sandbox(folder: Path, *args: str, anew: bool = False) -> Iterator[Served]:
     """`scalesync sandbox ARGS...` on a free port, ended by SIGINT, which must be no error."""
-    process = subprocess.Popen(
-        [*PROGRAM, "sandbox", "--port", "0", "--json", *args],
-        cwd=folder,
-        env=environment(folder),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line, "the sandbox did not start"
-        yield Served(**json.loads(line), process=process)
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-            assert process.wait(10) == 0
-            assert process.stdout.read() == ""
-    finally:
-        process.kill()
-        process.communicate()
+    reads, writes = os.pipe()
+    with open(os.devnull, "r+b") as null, open(reads, encoding="utf-8") as output:
+        process = forked.start(
+            "scalesync",
+            ("sandbox", "--port", "0", "--json", *args),
+            folder=folder,
+            environment=environment(folder),
+            descriptors=(null.fileno(), writes, null.fileno()),
+            anew=anew,
+        )
+        os.close(writes)
+        try:
+            line = output.readline()
+            assert line, "the sandbox did not start"
+            yield Served(**json.loads(line), process=process)
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+                assert process.wait(10) == 0
+                assert output.read() == ""
+        finally:
+            process.kill()
+            process.wait(10)
 
 
 Run = Callable[..., Ended]
@@ -120,30 +124,28 @@ def run_here(
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Run `scalesync ARGS...` in tmp_path: run("status", env={...}, key=None for no key)."""
+    """Run `scalesync ARGS...` in tmp_path, forked: run("status", env={...}, key=None for no key)."""
 
     def go(
         *args: str | Path,
         key: str | None = KEY,
         env: Mapping[str, str] | None = None,
         stdin: str | None = None,
-        program: Sequence[str] = PROGRAM,
+        anew: bool = False,
     ) -> Ended:
         keyed = {} if key is None else {"SCALE_API_KEY": key}
-        ended = subprocess.run(
-            [*program, *map(str, args)],
-            cwd=tmp_path,
-            env=environment(tmp_path, **keyed, **(env or {})),
-            input=stdin,
-            stdin=subprocess.DEVNULL if stdin is None else None,
-            capture_output=True,
-            text=True,
-            timeout=50,
-            check=False,
-        )
-        assert "Traceback" not in ended.stderr
+        given = environment(tmp_path, **keyed, **(env or {}))
+        typed = [*map(str, args)]
+        ended = Ended(*forked.run("scalesync", typed, folder=tmp_path, environment=given, stdin=stdin, anew=anew))
+        assert "Traceback" not in ended.err
         for secret in (key, LIVE_KEY):
-            assert secret is None or secret not in ended.stdout + ended.stderr
-        return Ended(ended.returncode, ended.stdout, ended.stderr)
+            assert secret is None or secret not in ended.out + ended.err
+        return ended
 
     return go
+
+
+@pytest.fixture
+def run_anew(run: Run) -> Run:
+    """The same by the interpreter, from its start on (tests/cli/test_anew.py)."""
+    return partial(run, anew=True)

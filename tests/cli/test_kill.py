@@ -13,6 +13,7 @@ import termios
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from subprocess import PIPE
 from typing import Any
@@ -22,6 +23,7 @@ import pytest
 from anyio.abc import Process
 
 from scalesync.sandbox import FaultRule, Sandbox
+from tests import forked
 from tests.cli.conftest import LIVE_KEY, PROGRAM, environment
 from tests.conftest import KIND, PROJECT, letter
 
@@ -44,8 +46,14 @@ class Program:
     ) -> None:
         self._folder = folder
         self._sandbox = sandbox
-        self.command = [*prefix, *PROGRAM, "import", str(source), "--type", KIND, "--project", PROJECT,
-                         "--base-url", sandbox.base_url, "--json", "--yes", *more]  # fmt: skip
+        self._prefix = prefix
+        self.arguments = ["import", str(source), "--type", KIND, "--project", PROJECT,
+                          "--base-url", sandbox.base_url, "--json", "--yes", *more]  # fmt: skip
+
+    @property
+    def command(self) -> list[str]:
+        """To start the program anew."""
+        return [*self._prefix, *PROGRAM, *self.arguments]
 
     @asynccontextmanager
     async def running(self, stdin: int | None = None) -> AsyncIterator[Process]:
@@ -77,23 +85,20 @@ class Program:
             return await process.wait(), out
 
     async def once(self) -> tuple[int, dict[str, Any]]:
-        """Exit code and summary of one run."""
-        async with self.running() as process:
-            out, error = await collect(process)
-            code = await process.wait()
-        assert b"Traceback" not in error
+        """Exit code and summary of one run, forked."""
+        given = environment(self._folder, SCALE_API_KEY=LIVE_KEY)
+        run = partial(forked.run, "scalesync", self.arguments, folder=self._folder, environment=given)
+        code, out, error = await anyio.to_thread.run_sync(run)
+        assert "Traceback" not in error
         return code, json.loads(out)
 
     async def until_done(self) -> list[dict[str, Any]]:
         """The same command until its exit code is 0; the summaries."""
         summaries = []
         for _ in range(4):
-            async with self.running() as process:
-                out, error = await collect(process)
-                code = await process.wait()
-            assert code in {0, 3}, error
-            assert b"Traceback" not in error
-            summaries.append(json.loads(out))
+            code, summary = await self.once()
+            assert code in {0, 3}, summary
+            summaries.append(summary)
             if code == 0:
                 return summaries
         raise AssertionError(summaries)

@@ -12,7 +12,6 @@ import pytest
 from anyio.abc import Process
 
 from scalesync.sandbox import FaultRule, Sandbox
-from tests.cli.conftest import PROGRAM
 from tests.cli.test_kill import Program, check_once, collect
 from tests.flows.test_import_conflicts import call
 
@@ -26,7 +25,7 @@ class Command(Program):
 
     def __init__(self, folder: Path, sandbox: Sandbox, *args: str) -> None:
         super().__init__(folder, sandbox, "unused")
-        self.command = [*PROGRAM, *args, "--base-url", sandbox.base_url, "--json"]
+        self.arguments = [*args, "--base-url", sandbox.base_url, "--json"]
 
 
 def states(folder: Path) -> dict[str, int]:

@@ -16,14 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from tests import forked
 from tests.faults.dying import MARK
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = (sys.executable, "-W", "error", "-m", "scalesync")
 BLOCK = 256  # records whose intent one commit makes durable
 WIDTH = 64
 MOST_RUNS = 8
-PATIENCE_S = 50.0
 KILLED = -9
 # Lists that repeat tasks, on the same page, the next or a later one: nothing is missing, so nothing is unsettled.
 LIES: tuple[list[dict[str, Any]], ...] = (
@@ -95,27 +94,20 @@ class Site:
 
         ledger: None for a command that takes none.
         """
-        command = list(PROGRAM)
-        if strike >= 0:
-            command = [sys.executable, "-W", "error", "-m", "tests.faults.dying", str(strike), str(rows)]
         placed = [] if ledger is None else ["--ledger", ledger]
-        with subprocess.Popen(
-            [*command, *arguments, *placed, "--json", "--quiet"],
-            cwd=self.folder,
-            env=environment(self.folder, SCALE_API_KEY=self._key, SCALE_API_URL=self.base_url),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
-            try:
-                if after:
-                    self.ask("arm", pid=process.pid, after=after, phase=phase)
-                out, err = process.communicate(timeout=PATIENCE_S)
-            finally:
-                process.kill()
+        typed = [*arguments, *placed, "--json", "--quiet"]
+        module = "scalesync"
+        if strike >= 0:
+            module, typed = "tests.faults.dying", [str(strike), str(rows), *typed]
+        code, out, err = forked.run(
+            module,
+            typed,
+            folder=self.folder,
+            environment=environment(self.folder, SCALE_API_KEY=self._key, SCALE_API_URL=self.base_url),
+            meanwhile=lambda pid: self.ask("arm", pid=pid, after=after, phase=phase) if after else None,
+        )
         steps = int(err.rpartition(MARK)[2].split()[0]) if MARK in err else 0
-        return Ended(process.returncode, json.loads(out) if out.strip() else {}, steps, err)
+        return Ended(code, json.loads(out) if out.strip() else {}, steps, err)
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:

@@ -164,10 +164,15 @@ class Presence(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One key looked up. task: the platform's document when FOUND."""
+    """One key looked up. task: the platform's document when FOUND.
+
+    short: ABSENT, but the list told of more tasks than it showed. A platform that refuses a key in use may be sent the
+    record all the same; nothing else may rest on it.
+    """
 
     presence: Presence
     task: JsonObject | None = None
+    short: bool = False
 
 
 class Likeness(Enum):

@@ -67,7 +67,7 @@ class Checking:
         self._scopes: set[Scope] = set()
         self._detached: set[str] = set()
         self._share: float | None = None
-        self.strangers = Strangers(connection, self._store, report, self._show_lists, told=unexpected)
+        self.strangers = Strangers(connection, self._store, report, self._show_lists, observer.note, told=unexpected)
 
     async def go(self, options: ImportOptions, plan: ImportPlan | None) -> None:
         """All three passes. plan None: the source was standard input and cannot be read again."""
@@ -199,7 +199,7 @@ class Checking:
             case = Case(now, None, found[key], None, names.get(row.source), row.line)
             if whole and superseded(case):
                 continue
-            if whole:
+            if whole and (row.ours or found[key].presence is Presence.FOUND):
                 self._report.add(case.remark("gone", "the source no longer holds this record"))
             self._tell(case)
         await self._end_wave(len(rows), turns)

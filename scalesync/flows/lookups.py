@@ -32,13 +32,16 @@ class Finder:
         return self.size * max(1, min(MAX_CALLS, self._connection.gate.width(RequestClass.LIST)))
 
     async def find(self, keys: Sequence[str]) -> Mapping[str, Finding]:
-        """What the platform says of each key. UNKNOWN: no answer that can be trusted, after several tries."""
+        """What the platform says of each key. UNKNOWN: no answer that can be trusted, after several tries.
+
+        Nor is a list trusted that tells of more tasks than it showed: one of the missing may be left out of it.
+        """
         found: dict[str, Finding] = {}
         waiting = list(keys)
         for tried in range(TRIES):
             if tried:
                 await anyio.sleep(GAP_S * tried)
-            found.update(await self._ask(waiting))
+            found.update({key: _trusted(one) for key, one in (await self._ask(waiting)).items()})
             waiting = [key for key in waiting if found[key].presence is Presence.UNKNOWN]
             if not waiting:
                 break
@@ -96,3 +99,7 @@ class Finder:
                     for ref in refs[begin : begin + MAX_CALLS]:
                         group.start_soon(call, ref)
         return found
+
+
+def _trusted(finding: Finding) -> Finding:
+    return Finding(Presence.UNKNOWN) if finding.short else finding

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -20,6 +20,12 @@ IDLE_PAGES = 200  # in a row that bring no task: some servers search behind an e
 FOREIGN_ANSWERS = RetryPolicy(max_attempts=5, cap_s=2.0)
 _AGAIN = "run the same command again to carry on"
 
+Listed = tuple[ListPage, list[TaskView]]
+
+
+class ForeignPages(BudgetUsed):
+    """Pages of another question kept coming."""
+
 
 async def listed_for(
     asked: Selection,
@@ -27,31 +33,34 @@ async def listed_for(
     cursor: str | None,
     connection: Connection,
     note: Callable[[str], None],
-) -> tuple[ListPage, list[TaskView]]:
-    """One page that answers this question, and the heads of its tasks.
+) -> Listed:
+    """One page that answers this question, and the heads of its tasks. Raises ForeignPages."""
+    return await believed(asked, lambda: connection.call(partial(_listed, connection, query, cursor)), note)
+
+
+async def believed(asked: Selection, read: Callable[[], Awaitable[Listed]], note: Callable[[str], None]) -> Listed:
+    """What `read` gives, once it answers this question.
 
     A page with tasks that cannot belong to it, as a cache or a wrong replica may send, is asked for again. Raises
-    BudgetUsed when such pages keep coming.
+    ForeignPages when such pages keep coming.
     """
     rng = random.Random()
     attempt = 1
     while True:
-        page, heads = await connection.call(partial(_listed, connection, query, cursor))
+        page, heads = await read()
         foreign = next((told for head in heads if (told := _foreign(asked, head))), "")
         if not foreign:
             return page, heads
         told = f"the server sent a page that is not of the tasks asked for: {foreign}"
         if not FOREIGN_ANSWERS.may_retry(attempt):
-            raise BudgetUsed(f"{told}, {attempt} times; {_AGAIN}")
+            raise ForeignPages(f"{told}, {attempt} times; {_AGAIN}")
         if attempt == 1:
             note(f"{told}; asking again")
         await anyio.sleep(FOREIGN_ANSWERS.wait_s(attempt, rng))
         attempt += 1
 
 
-async def _listed(
-    connection: Connection, query: Mapping[str, Any], cursor: str | None
-) -> tuple[ListPage, list[TaskView]]:
+async def _listed(connection: Connection, query: Mapping[str, Any], cursor: str | None) -> Listed:
     page = await connection.platform.page(query, cursor)
     return page, [connection.platform.head(raw) for raw in page.documents]
 
@@ -59,8 +68,8 @@ async def _listed(
 def _foreign(asked: Selection, head: TaskView) -> str:
     """Why a task cannot be an answer, "" when it can.
 
-    Only by what never changes: between the server's look at its index and its reply a task may be completed, updated
-    or tagged. Times are asked a millisecond wider, and their bounds may be inclusive.
+    Only by what never changes, or in one direction: between the server's look at its index and its reply a task may be
+    completed, updated or tagged. Times are asked a millisecond wider, and their bounds may be inclusive.
     """
     for name in ("project", "batch", "type"):
         wanted, told = getattr(asked, name), head.get(name)
@@ -70,6 +79,9 @@ def _foreign(asked: Selection, head: TaskView) -> str:
     after, before = asked.bounds.get("created_after", 0), asked.bounds.get("created_before")
     if created_ms < after - 1 or (before is not None and created_ms > before + 1):
         return f"a task created at {iso(created_ms)}, not from {iso(after)} to {iso(before or after)}"
+    since, updated_ms = asked.bounds.get("updated_after", 0), head.times()["updated"]
+    if 0 < updated_ms < since - 1:
+        return f"a task updated last at {iso(updated_ms)}, not since {iso(since)}"
     return ""
 
 

@@ -177,8 +177,12 @@ async def test_a_task_in_another_project_or_batch_has_moved(what, make_sandbox, 
     await bring(sandbox, write_records(5), batch="ours")
     task = task_of(sandbox, 2)
     if what == "project":
+        world.of_project[task.project].discard(task.seq)
         task.project = world.project_names["others"].number
+        world.of_project[task.project].add(task.seq)
+    world.of_batch[task.batch].discard(task.seq)
     task.batch = world.batch_names["theirs"].number
+    world.of_batch[task.batch].add(task.seq)
     (finding,) = lines(await verify(sandbox))
     assert finding["kind"] == "moved"
     assert what in finding["differences"]

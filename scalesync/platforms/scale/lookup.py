@@ -1,7 +1,8 @@
 """One look-up by unique_id, gathered from the pages of its answer. Pure.
 
 A list may be answered in pages of any length, so a key is absent only when the list came to its end and showed nothing
-but what was asked for. A list that makes no progress has no end: then what is missing proves nothing.
+but what was asked for. A list that makes no progress has no end: then what is missing proves nothing. Where a list
+tells of more tasks than it showed, the findings say so.
 """
 
 from __future__ import annotations
@@ -53,5 +54,6 @@ class Gathering:
 
     def findings(self) -> Mapping[str, Finding]:
         """One finding for each key."""
-        missing = Finding(Presence.ABSENT if self._ended and self._trusted else Presence.UNKNOWN)
+        absent = Finding(Presence.ABSENT, short=self.short)
+        missing = absent if self._ended and self._trusted else Finding(Presence.UNKNOWN)
         return {key: self._found.get(key, missing) for key in self._keys}

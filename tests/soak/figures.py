@@ -45,8 +45,8 @@ class Figures:
     """Sums over what was run. wrong: broken promises in words.
 
     schedule_runs: of the program, for all schedules. property_tests: passed, over all rounds. long_tests: of those that
-    take minutes. walk_commands, walk_kills: over all walks of commands. reading: points of the matrix of sources, with
-    how many had each value of each dimension.
+    take minutes. walk_commands, walk_kills, walk_lies: over all walks; walk_lies are commands whose lists lied.
+    reading: points of the matrix of sources, with how many had each value of each dimension.
     """
 
     schedules: int = 0
@@ -67,6 +67,7 @@ class Figures:
     walks: int = 0
     walk_commands: int = 0
     walk_kills: int = 0
+    walk_lies: int = 0
     long: int = 0
     long_tests: int = 0
     reading: Campaign = field(default_factory=Campaign)
@@ -102,6 +103,7 @@ class Figures:
         self.walks += 1
         self.walk_commands += found.commands
         self.walk_kills += found.kills
+        self.walk_lies += found.lied_to
         self.wrong += [f"{sentence}: walk, seed {found.seed}, {found.steps} steps" for sentence in found.wrong]
 
     def add_long(self, found: Round) -> None:

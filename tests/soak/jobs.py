@@ -25,7 +25,8 @@ from tests.faults.schedules import draw_schedule
 from tests.faults.trial import Trial, run_schedule
 from tests.reading.campaign import Campaign, campaign_of
 from tests.soak.figures import ROOT, Plan, Round
-from tests.walks.walk import Outcome, draw_steps, walk
+from tests.walks.steps import draw_steps
+from tests.walks.walk import Outcome, walk
 
 KILLS = 5  # of one job
 IMPORTED, EXPORTED = 3000, 1200

@@ -1,6 +1,6 @@
 """Go walks, or one of them again with the fewest steps that still break a promise.
 
-python -m tests.walks [--seed 1] [--walks 10] [--steps 12] [--shrink]
+python -m tests.walks [--seed 1] [--walks 10] [--steps 12] [--lies | --no-lies] [--shrink]
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.walks.walk import Outcome, Step, draw_steps, walk
+from tests.walks.steps import Step, draw_steps
+from tests.walks.walk import Outcome, walk
 
 
 def go(seed: int, steps: Sequence[Step]) -> Outcome:
@@ -44,17 +45,20 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--walks", type=int, default=10)
     parser.add_argument("--steps", type=int, default=12)
+    told = "whether lists lie in two of three commands; each seed says without it"
+    parser.add_argument("--lies", action=argparse.BooleanOptionalAction, help=told)
     parser.add_argument("--shrink", action="store_true", help="leave out what a broken promise does not need")
     asked = parser.parse_args()
     broken = 0
     for seed in range(asked.seed, asked.seed + asked.walks):
-        steps = draw_steps(seed, asked.steps)
+        steps = draw_steps(seed, asked.steps, lies=asked.lies)
         outcome = go(seed, steps)
         if outcome.wrong and asked.shrink:
             steps, outcome = shrink(seed, steps)
         broken += bool(outcome.wrong)
         sys.stdout.write(
-            f"walk {seed}: {outcome.commands} commands, {outcome.kills} kills, {len(outcome.wrong)} wrong\n"
+            f"walk {seed}: {outcome.commands} commands, {outcome.kills} killed, {outcome.lied_to} lied to,"
+            f" {len(outcome.wrong)} wrong\n"
         )
         if outcome.wrong:
             sys.stdout.writelines(f"    {line}\n" for line in outcome.log)

@@ -27,7 +27,7 @@ class Task:
 
 
 def tasks_of(documents: Sequence[Mapping[str, Any]]) -> list[Task]:
-    """The server's tasks, dead ones included."""
+    """The server's tasks of records, dead ones included."""
     return [
         Task(
             str(one["task_id"]),
@@ -36,6 +36,7 @@ def tasks_of(documents: Sequence[Mapping[str, Any]]) -> list[Task]:
             (one["metadata"]["number"], one["metadata"]["version"]),
         )
         for one in documents
+        if "version" in one["metadata"]
     ]
 
 
@@ -43,6 +44,23 @@ def repeated(tasks: Sequence[Task], files: Files) -> list[str]:
     """Records that are paid twice: two living tasks for one key."""
     found = Counter(task.identity[0] if files.own_ids else task.identity for task in tasks if not task.dead)
     return [f"record {key} has {number} living tasks" for key, number in found.items() if number > 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What the ledger says of a key."""
+
+    key: str
+    state: str
+    task_id: str | None
+
+
+def forgotten(before: Sequence[Row], after: Sequence[Row], tasks: Sequence[Task]) -> list[Row]:
+    """Rows that knew their task, which lives on under its key, and say now that there is none."""
+    living = {(task.key, task.task_id) for task in tasks if not task.dead}
+    now = {row.key: row for row in after}
+    knew = [row for row in before if row.state in {"created", "adopted"} and (row.key, row.task_id) in living]
+    return [row for row in knew if row.key not in now or now[row.key].state in {"pending", "failed"}]
 
 
 @dataclass(slots=True)

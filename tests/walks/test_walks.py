@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
 
-from tests.walks.oracle import Task, expected, repeated
+from scalesync.sandbox import FaultRule
+from scalesync.sandbox.faults import LIES
+from tests.walks.lies import HIDING, draw_lies
+from tests.walks.oracle import Row, Task, expected, forgotten, repeated
 from tests.walks.sources import Files, Letter
-from tests.walks.walk import draw_steps, walk
+from tests.walks.steps import draw_steps
+from tests.walks.walk import walk
 
 
 @pytest.mark.parametrize("seed", [0])
 def test_commands_in_any_order_keep_every_promise(tmp_path: Path, seed: int) -> None:
-    outcome = walk(tmp_path, seed, draw_steps(seed, 8))
+    outcome = walk(tmp_path, seed, draw_steps(seed, 8, lies=True))
     assert outcome.wrong == [], "\n".join(outcome.log)
     assert outcome.commands > 8
+    assert outcome.lied_to > 1
 
 
 @pytest.mark.soak
@@ -53,3 +59,23 @@ def test_the_oracle_sees_a_record_that_is_paid_twice(tmp_path: Path) -> None:
     assert repeated(twice, files_with(tmp_path, Letter(1)))
     dead = [Task("t1", "x", "pending", (1, 0)), Task("t2", None, "canceled", (1, 0))]
     assert not repeated(dead, files_with(tmp_path, Letter(1)))
+
+
+def test_the_oracle_sees_a_task_that_the_ledger_forgot() -> None:
+    tasks = [Task(f"t{n}", f"letter-{n:04d}", "pending", (n, 0)) for n in range(1, 6)]
+    tasks += [Task("t6", "letter-0006", "canceled", (6, 0)), Task("t7", None, "pending", (7, 0))]
+    before = [Row(f"letter-{n:04d}", "created", f"t{n}") for n in range(1, 8)]
+    now = ["created", "sending", "conflict", "pending", "failed", "pending", "pending"]
+    after = [Row(f"letter-{n:04d}", state, None) for n, state in enumerate(now, start=1)]
+    assert [row.task_id for row in forgotten(before, after, tasks)] == ["t4", "t5"]
+    assert [row.task_id for row in forgotten(before[:1], [], tasks)] == ["t1"]
+
+
+def test_every_kind_of_lie_is_drawn_and_none_that_nothing_can_show() -> None:
+    drawn = [draw_lies(random.Random(seed), ends=bool(seed % 2)) for seed in range(300)]
+    kinds = [{rule["kind"] for rule in lies.rules} for lies in drawn]
+    assert set().union(*kinds) == set(LIES)
+    assert not any("total" in told and told & HIDING for told in kinds)
+    for lies in drawn:
+        for rule in lies.rules:
+            FaultRule(**rule)

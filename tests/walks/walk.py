@@ -9,81 +9,39 @@ from __future__ import annotations
 import json
 import random
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, suppress
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.faults.kill_increments import START_MS, held_in
-from tests.faults.kills import KILLED, Ended, Site, Verdict, check_integrity, listed_lines, site
-from tests.walks.oracle import Expected, Task, expected, repeated, tasks_of
-from tests.walks.sources import EDITS, Files, Letter
+from tests.faults.kill_increments import START_MS
+from tests.faults.killer import LETTERS
+from tests.faults.kills import KILLED, MOST_RUNS, Ended, Site, Verdict, check_integrity, site
+from tests.walks.folders import Folders
+from tests.walks.lies import ELSEWHERE, SHORTEST, STRANGERS
+from tests.walks.oracle import Expected, Row, Task, expected, forgotten, repeated, tasks_of
+from tests.walks.sources import Files, Letter
+from tests.walks.steps import READING, Step
 
 JOBS = {"walk": "", "part": "a"}  # the second one reads the files whose names begin so, which the first reads too
-IMPORT = ("--type", "categorization", "--project", "letters")
-MOST_RUNS = 8
+IMPORT = ("--type", "categorization", "--project", LETTERS)
 LEDGER = "ledger.db"
-COMMANDS = (
-    *("import",) * 5,
-    *("limit", "max_new", "canary", "retry", "verify", "fix", "refresh", "reclaim", "rescan") * 2,
-    *("increment",) * 3,
-    *("again", "full", "compact", "backfill", "rebuild"),
-)
-READING = frozenset({"verify", "refresh", "increment", "again", "full", "compact", "backfill", "rebuild"})
 ACTIONS = ("complete", "complete", "complete", "cancel", "error", "recall", "correct")
-FAULTS: tuple[Mapping[str, Any], ...] = (
-    {"kind": "error", "on": "create", "status": 500, "after_write": True},
-    {"kind": "error", "on": "create", "status": 503},
-    {"kind": "reset", "on": "create|list", "after_write": True},
-    {"kind": "html502", "on": "any"},
-    {"kind": "cut", "on": "list|get"},
-    {"kind": "error", "on": "any", "status": 429},
-)
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One thing that happens. kind: edit, server or command; what: which; seed: of all that is drawn in it."""
-
-    kind: str
-    what: str
-    seed: int
-    job: str = "walk"
-    kill: int = 0
-    phase: str = "enter"
-    faults: tuple[Mapping[str, Any], ...] = ()
-
-    def __str__(self) -> str:
-        more = f", killed at request {self.kill} ({self.phase})" if self.kill else ""
-        more += f", with {', '.join(str(rule['kind']) for rule in self.faults)}" if self.faults else ""
-        return f"{self.kind} {self.what} [{self.seed}] of {self.job}{more}"
-
-
-def draw_steps(seed: int, count: int) -> list[Step]:
-    """The steps of a walk."""
-    rng = random.Random(f"walk {seed}")
-    steps = [Step("command", "import", rng.randrange(10**6))]
-    while len(steps) < count:
-        own = rng.randrange(10**6)
-        kind = rng.choice(("edit", "edit", "server", "command", "command", "command"))
-        if kind == "edit":
-            steps.append(Step(kind, rng.choice(EDITS), own))
-        elif kind == "server":
-            steps.append(Step(kind, "touch", own))
-        else:
-            kill = rng.choice((1, 2, 3, 5, 9, 17)) if rng.random() < 0.35 else 0
-            faults = ()
-            if rng.random() < 0.3:
-                faults = tuple({**rule, "at": (rng.randrange(4),)} for rule in rng.sample(FAULTS, rng.randint(1, 2)))
-            job = "part" if rng.random() < 0.25 else "walk"
-            steps.append(Step(kind, rng.choice(COMMANDS), own, job, kill, rng.choice(("enter", "leave")), faults))
-    return steps
+class Endless(Exception):
+    """A run that does not end."""
 
 
 @dataclass(slots=True)
 class Walk:
-    """A walk at work. log: what was done; wrong: sentences, empty while every promise held."""
+    """A walk at work. log: what was done; wrong: sentences, empty while every promise held.
+
+    within: what exports are asked for, so that a list can show tasks of another question. lying: for how many more
+    runs the lists lie; lied: they did in the last one.
+    """
 
     here: Site
     files: Files
@@ -91,8 +49,12 @@ class Walk:
     wrong: list[str] = field(default_factory=list)
     kills: int = 0
     commands: int = 0
+    lied_to: int = 0
     lost_ledger: bool = False
     job: str = "walk"
+    within: tuple[str, ...] = ()
+    lying: int = 0
+    lied: bool = False
 
     # --- what can be asked -------------------------------------------------------------------------
 
@@ -101,10 +63,11 @@ class Walk:
         return self.here.folder / LEDGER
 
     def documents(self) -> list[str]:
-        """The server's tasks as they stand there, byte for byte."""
-        return list(self.here.ask("documents"))
+        """The tasks of the project as they stand on the server, byte for byte."""
+        return [line for line in self.here.ask("documents") if json.loads(line)["project"] == LETTERS]
 
     def tasks(self) -> list[Task]:
+        """Those that were made of records."""
         return tasks_of([json.loads(line) for line in self.documents()])
 
     @property
@@ -126,8 +89,20 @@ class Walk:
         """The unique_ids that the ledger holds."""
         return {key for (key,) in self._rows("SELECT unique_id FROM rows")}
 
+    def rows(self) -> list[Row]:
+        """What the ledger says of each unique_id."""
+        return [Row(*row) for row in self._rows("SELECT unique_id, state, task_id FROM rows")]
+
     def blame(self, sentence: str) -> None:
         self.wrong.append(f"after step {len(self.log)} ({self.log[-1] if self.log else 'none'}): {sentence}")
+
+    @contextmanager
+    def ending(self) -> Iterator[None]:
+        """A run without an end is a broken promise."""
+        try:
+            yield
+        except Endless as endless:
+            self.blame(str(endless))
 
     # --- steps -------------------------------------------------------------------------------------
 
@@ -144,26 +119,42 @@ class Walk:
         self.job = step.job
         if not self.files.named(JOBS[self.job]):
             return
-        self.here.ask("faults", rules=[dict(rule) for rule in step.faults])
         what = step.what if step.job in self.begun or step.what == "rebuild" else "import"
-        command: Callable[[random.Random, Step], None] = getattr(self, f"_{what}")
-        before, known = self.tasks(), self.known()
+        place = Folders(self) if hasattr(Folders, what) else self
+        command: Callable[[random.Random, Step], None] = getattr(place, what if place is not self else f"_{what}")
+        before, known, rows = self.tasks(), self.known(), self.rows()
+        self.here.ask("faults", rules=step.rules)
+        self.lying = 0 if step.lies is None else step.lies.runs
         command(rng, step)
-        self.here.ask("faults", rules=[])
+        self._stop_lying()
         # An increment ends before the second in which it begins: what was made in that second comes with the next one.
         self.here.ask("touch", draw="", actions=[])
         self._look(what, before, known)
+        if what != "rebuild" and (lost := forgotten(rows, self.rows(), self.tasks())):
+            self.blame(f"{what} forgot {len(lost)} tasks: {lost[:3]}")
+
+    def _stop_lying(self) -> None:
+        self.lying = 0
+        self.here.ask("faults", rules=[])
 
     def run(self, *arguments: str, step: Step | None = None, wanted: Sequence[int] = (0, 1, 3)) -> Ended:
         """One command. A kill comes at the step's request, and not at all when there are fewer."""
         kill = 0 if step is None else step.kill
         phase = "enter" if step is None else step.phase
         ledger = None if arguments[0] == "compact" else LEDGER
-        ended = self.here.run(*arguments, after=kill, phase=phase, ledger=ledger)
+        if not (lied := self.lying > 0) and self.lied:
+            self._stop_lying()
+        self.lied, self.lying = lied, self.lying - lied
+        try:
+            ended = self.here.run(*arguments, after=kill, phase=phase, ledger=ledger)
+        except subprocess.TimeoutExpired as error:
+            raise Endless(f"{' '.join(arguments)} has no end") from error
         self.here.ask("report")  # disarms a kill that came too late
         self.commands += 1
+        self.lied_to += lied
         self.kills += ended.code == KILLED
-        self.log.append(f"{' '.join(arguments)} -> {ended.code}")
+        with_lies = f", with {step.lies}" if lied and step is not None else ", with the same lies" if lied else ""
+        self.log.append(f"{' '.join(arguments)} -> {ended.code}{with_lies}")
         if ended.code != KILLED and ended.code not in wanted:
             self.blame(f"exit code {ended.code}: {ended.summary or ended.err[-500:]}")
         if "Traceback" in ended.err:
@@ -208,10 +199,15 @@ class Walk:
         return self.run("import", self.source(), *IMPORT, "--job", self.job, "--yes", *more, step=step)
 
     def _import(self, rng: random.Random, step: Step) -> None:
-        self.import_(step=step)
+        self._done(self.import_(step=step))
 
     def _rescan(self, rng: random.Random, step: Step) -> None:
-        self.import_("--rescan", step=step)
+        self._done(self.import_("--rescan", step=step))
+
+    def _done(self, ended: Ended) -> None:
+        """An import that says that everything is done left no record without a task."""
+        if ended.code == 0 and ((told := self.told()).failed or told.invalid):
+            self.blame(f"an import ended with 0 where source and server say {told}")
 
     def _limit(self, rng: random.Random, step: Step) -> None:
         limit = rng.choice((1, 3, 10))
@@ -232,24 +228,56 @@ class Walk:
             self.blame(f"--max-new {most} sent {len(news)} new records")
 
     def _canary(self, rng: random.Random, step: Step) -> None:
-        self.import_("--canary", str(rng.choice((1, 3))), "--canary-wait", "0", step=step)
+        self._done(self.import_("--canary", str(rng.choice((1, 3))), "--canary-wait", "0", step=step))
 
     def _reclaim(self, rng: random.Random, step: Step) -> None:
-        self.import_("--reclaim", rng.choice(("canceled", "error", "canceled,error")), step=step)
+        self._done(self.import_("--reclaim", rng.choice(("canceled", "error", "canceled,error")), step=step))
 
     def _retry(self, rng: random.Random, step: Step) -> None:
         self.run("retry", "--job", self.job, "--yes", *rng.choice(((), (), ("--errored",))), step=step)
 
     def _verify(self, rng: random.Random, step: Step) -> None:
-        ended = self.run("verify", "--job", self.job, "--out", "findings.jsonl", step=step)
+        """Under lies, what is found is what the same command finds when they are over, or it is told as unclear."""
+        more = ("--unexpected",) if step.lies is not None and rng.random() < 0.5 else ()
+        ended, found = self._findings(*more, step=step)
+        if step.lies is None or ended.code not in (0, 1):
+            return
+        self._stop_lying()
+        last, honest = self._findings(*more)
+        if last.code not in (0, 1):
+            self.blame(f"verify ended with {last.code} when the lists lied no more")
+        if untrue := [told for told in found - honest if told[0] != "unclear"]:
+            self.blame(f"verify found what is not so: {untrue[:3]}")
+        if (unseen := honest - found) and not any(kind == "unclear" for kind, *_ in found):
+            self.blame(f"verify passed over what a list left out: {sorted(unseen, key=str)[:3]}")
+
+    def _findings(self, *more: str, step: Step | None = None) -> tuple[Ended, set[tuple[str, str, str]]]:
+        path = self.here.folder / "findings.jsonl"
+        ended = self.run("verify", "--job", self.job, "--out", path.name, *more, step=step)
         if ended.code == 0 and not (told := self.told()).done:
             self.blame(f"verify ended with 0 where the source and the server say {told}")
+        lines = path.read_text("utf-8").splitlines() if ended.code in (0, 1) and path.exists() else []
+        told_of = [(one["kind"], one["unique_id"] or "", one["task_id"] or "") for one in map(json.loads, lines)]
+        if len(named := [one for one in told_of if one[0] == "unexpected"]) > len(set(named)):
+            self.blame("verify tells of a task twice")
+        return ended, set(told_of)
 
     def _fix(self, rng: random.Random, step: Step) -> None:
         self.run("verify", "--job", self.job, "--fix", "--yes", "--out", "findings.jsonl", step=step)
 
     def _refresh(self, rng: random.Random, step: Step) -> None:
-        self.run("status", "--job", self.job, "--refresh", step=step)
+        """Under lies, a task is only told as missing where it is missing when they are over."""
+        ended = self.run("status", "--job", self.job, "--refresh", step=step)
+        if step.lies is None or ended.code:
+            return
+        self._stop_lying()
+        honest = self._missing(self.run("status", "--job", self.job, "--refresh"))
+        if (missing := self._missing(ended)) > honest:
+            self.blame(f"status --refresh misses {missing} tasks, and {honest} when the lists lie no more")
+
+    @staticmethod
+    def _missing(ended: Ended) -> int:
+        return sum((job["tasks"] or {}).get("missing", 0) for job in ended.summary.get("jobs", ()))
 
     def _rebuild(self, rng: random.Random, step: Step) -> None:
         """The ledger is lost; it is rebuilt from source and server."""
@@ -260,60 +288,12 @@ class Walk:
         ended = self.run(*command, step=step)
         for _ in range(MOST_RUNS):
             if ended.code not in (KILLED, 3):
+                keys = {task.key for task in self.tasks()}
+                if lost := [row for row in self.rows() if row.state in {"pending", "failed"} and row.key in keys]:
+                    self.blame(f"ledger rebuild says that records without a doubt have no task: {lost[:3]}")
                 return
             ended = self.run(*command)
         self.blame(f"ledger rebuild does not come to an end: {ended.summary or ended.err[-500:]}")
-
-    # --- exports -----------------------------------------------------------------------------------
-
-    def _whole(self, name: str, *command: str, step: Step) -> Ended | None:
-        """An export under the step's kill and faults, then the same command until it is done."""
-        ended = self.run(*command, step=step)
-        for _ in range(MOST_RUNS):
-            if ended.code not in (KILLED, 3):
-                break
-            ended = self.run(*command)
-        if ended.code != 0:
-            self.blame(f"{name} ended with {ended.code}: {ended.summary or ended.err[-500:]}")
-            return None
-        return ended
-
-    def _increment(self, rng: random.Random, step: Step) -> None:
-        out = self.here.folder / "inc"
-        if self._whole("an increment", "export", "--incremental", "--out", "inc", "--job", "inc", step=step):
-            self._compare("the folder of increments", list(held_in(out).newest.values()))
-            if (stale := held_in(out).stale) or max(held_in(out).lines.values(), default=0) > 1:
-                self.blame(f"{stale} versions stand twice in the folder of increments")
-
-    def _again(self, rng: random.Random, step: Step) -> None:
-        if not (self.here.folder / "inc" / "manifest.json").exists():
-            return
-        if self._whole("export --again", "export", "--again", "--out", "inc", "--job", "inc", step=step):
-            self._compare("export --again", [line.decode() for line in listed_lines(self.here.folder / "inc")])
-
-    def _full(self, rng: random.Random, step: Step) -> None:
-        again = ["--again"] if (self.here.folder / "full" / "manifest.json").exists() else []
-        if self._whole("a full export", "export", *again, "--out", "full", "--job", "full", step=step):
-            self._compare("a full export", [line.decode() for line in listed_lines(self.here.folder / "full")])
-
-    def _compact(self, rng: random.Random, step: Step) -> None:
-        if not (self.here.folder / "inc" / "manifest.json").exists():
-            return
-        newest = sorted(held_in(self.here.folder / "inc").newest.values())
-        done = self._whole("compact", "compact", "--from", "inc", "--to", "cmp", step=step)
-        if done and sorted(line.decode() for line in listed_lines(self.here.folder / "cmp")) != newest:
-            self.blame("compact gives something else than the newest versions of its folder")
-
-    def _backfill(self, rng: random.Random, step: Step) -> None:
-        since, until = "2025-06-01", "2025-07-01"
-        command = ("backfill", "export", "--out", "past", "--from", since, "--to", until, "--window", "7d")
-        self._whole("a backfill", *command, "--job", "past", step=step)
-
-    def _compare(self, what: str, lines: Sequence[str]) -> None:
-        if (found := sorted(lines)) != (wanted := sorted(self.documents())):
-            more, less = set(found) - set(wanted), set(wanted) - set(found)
-            told = f"{len(found)} lines, the server {len(wanted)} tasks: {len(more)} wrong, {len(less)} missing"
-            self.blame(f"{what} holds {told}")
 
     # --- the end -----------------------------------------------------------------------------------
 
@@ -389,12 +369,13 @@ class Walk:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a walk came to."""
+    """What a walk came to. lied_to: commands whose lists lied."""
 
     seed: int
     steps: int
     commands: int
     kills: int
+    lied_to: int
     wrong: list[str]
     log: list[str]
 
@@ -402,17 +383,28 @@ class Outcome:
 def walk(folder: Path, seed: int, steps: Sequence[Step]) -> Outcome:
     """Go the steps, then settle and put everything right; ends at the first broken promise."""
     rng = random.Random(f"files {seed}")
-    with site(folder, seed, clock_ms=START_MS) as here:
+    lying = any(step.lies is not None for step in steps)
+    most = random.Random(f"pages {seed}").choice(SHORTEST) if lying else None
+    with site(folder, seed, clock_ms=START_MS, page_most=most) as here:
         files = Files(folder / "src", own_ids=rng.random() < 0.6)
         for _ in range(rng.randint(1, 3)):
             files.edit("add_file", rng)
         files.edit("append", rng)
         walked = Walk(here, files)
-        for step in steps:
-            walked.take(step)
-            if walked.wrong:
-                break
+        if lying:
+            walked.within = ("--project", LETTERS)
+            walked.log.append(f"{most or 'as many tasks as asked for'} on a page")
+            here.ask("fill", count=ELSEWHERE, kind="videoannotation", world="live")
+            here.ask("fill", count=STRANGERS, kind="categorization", world="live")
+            here.ask("touch", draw="", actions=[])
+        with walked.ending():
+            for step in steps:
+                walked.take(step)
+                if walked.wrong:
+                    break
         for last in (walked.settle, walked.heal):
             if not walked.wrong:
-                last()
-        return Outcome(seed, len(steps), walked.commands, walked.kills, walked.wrong, walked.log)
+                with walked.ending():
+                    last()
+        figures = (walked.commands, walked.kills, walked.lied_to)
+        return Outcome(seed, len(steps), *figures, walked.wrong, walked.log)

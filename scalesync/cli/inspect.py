@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
@@ -18,6 +18,9 @@ from scalesync.cli.output import facts, paint, say, say_json, table
 from scalesync.cli.results import tell_outcome
 from scalesync.flows.options import CHANGED_REASON, FailureGroup, JobStatus, in_words
 from scalesync.words import count
+
+if TYPE_CHECKING:
+    from scalesync.flows.failed import WrittenOut
 
 SHOWN_DIFFERENCES = 5
 SHOWN_WINDOWS = 12
@@ -130,8 +133,8 @@ def failures_command(
 ) -> int:
     """Show failed, invalid and conflicting records by cause, each with its file and line.
 
-    With --out they are written to a file that can be imported again. Exit code 1 when some of them cannot be:
-    the source does not hold them any more, or it was standard input.
+    With --out they are written to a file that can be imported again, and what is no record to FILE.bad.txt beside it.
+    Exit code 1 when some of them cannot be: the source does not hold them any more, or it was standard input.
     """
     settings = invocation.settings(need_key=False)
 
@@ -149,7 +152,7 @@ def failures_command(
         if stops:
             value["stopped"] = [asdict(stop) for stop in stops]
         if written is not None:
-            value |= {"out": str(out), "written": written.written, "left": [asdict(item) for item in written.left]}
+            value |= _written_out(out, written)
         say_json(invocation.mask.deep(value))
         if code and written is not None:
             tell_outcome("; ".join(item.reason for item in written.left), invocation)
@@ -164,7 +167,10 @@ def failures_command(
     for stop in stops:
         say(invocation.mask(f"{stop.job} ({stop.mode}) is not finished; its last run ended so: {stop.message}"))
     if written is not None:
-        say(invocation.mask(f"wrote {count(written.written, 'line')} to {out}; the reasons lie beside it"))
+        say(invocation.mask(f"wrote {count(written.written, 'record')} to {out}; the reasons lie beside it"))
+        if written.bad:
+            it = "is no record" if written.bad == 1 else "are no records"
+            say(invocation.mask(f"wrote {count(written.bad, 'line')} that {it} to {written.bad_out}, as found"))
         for item in written.left:
             say(invocation.mask(item.reason))
     return code
@@ -200,6 +206,13 @@ def retry_command(invocation: Invocation, /, job: str | None, group: str | None,
             partial(run_retry, errored=errored, yes=yes, confirm=asker(invocation.mask)), settings, job, group, display
         )
     return show_import(summary, invocation)
+
+
+def _written_out(out: Path | None, written: WrittenOut) -> dict[str, Any]:
+    value: dict[str, Any] = {"out": str(out), "written": written.written}
+    if written.bad:
+        value |= {"bad_out": str(written.bad_out), "bad": written.bad}
+    return value | {"left": [asdict(item) for item in written.left]}
 
 
 def _blocks(texts: Iterable[str]) -> Iterable[str]:

@@ -15,20 +15,19 @@ from pathlib import Path
 import anyio
 
 from scalesync.config import Settings
-from scalesync.disk import replacing
 from scalesync.errors import ConfigError, RecordError
+from scalesync.flows.failed_files import bad_of, check_places, outputs, writing
 from scalesync.flows.identity import STANDARD_INPUT, placed_in, stored_options
 from scalesync.flows.inspect import example_of, failure_group, group_of, open_ledger
 from scalesync.flows.plan import ImportPlan, make_plan
 from scalesync.flows.prepare import RAW_LIMIT
-from scalesync.flows.spare import is_report, same_file, spare_inputs
+from scalesync.flows.spare import same_file
 from scalesync.ledger.report import Failure, JobRow
 from scalesync.ledger.store import SqliteLedger
 from scalesync.model import BadRecord, RecordState, SourceRecord
 from scalesync.records.about import written_out
 from scalesync.records.jsonvalue import as_text, dumps
 
-TOLD = frozenset({"unique_id", "file", "line", "reason", "task_id"})  # in every line of a file of reasons
 SHOWN_FILES = 3
 Where = Callable[[str, int], Hashable]
 # What of a record's place must still be as it was, from one reading of the sources to the next.
@@ -46,10 +45,12 @@ class NotWritten:
 
 @dataclass(frozen=True, slots=True)
 class WrittenOut:
-    """What became of the failing records: lines written, and the others."""
+    """What became of the failing records: those written, and the others. bad: places that are none, in `bad_out`."""
 
     written: int
     left: tuple[NotWritten, ...] = ()
+    bad: int = 0
+    bad_out: Path | None = None
 
     @property
     def exit_code(self) -> int:
@@ -60,9 +61,9 @@ class WrittenOut:
 async def write_failures(settings: Settings, job: str | None, group: str | None, out: Path) -> WrittenOut:
     """Write failing records back out as a source (JSON lines), with the reasons in `OUT.reasons.jsonl` beside it.
 
-    A place that could not be parsed is written as it stood. Of several targets, the settings' own is meant where a
-    key tells it. Raises ConfigError when the target is not clear or another file would be lost; nothing is replaced
-    before all is written.
+    A place that is no record is written as it stood, into `OUT.bad.txt`. Of several targets, the settings' own is meant
+    where a key tells it. Raises ConfigError when the target is not clear or another file would be lost; nothing is
+    replaced before all is written.
     """
     ledger = open_ledger(settings)
     try:
@@ -104,32 +105,15 @@ async def _failures(ledger: SqliteLedger, row: JobRow, group: str | None) -> lis
 
 
 def _write(out: Path, ledger: Path, jobs: Failing) -> WrittenOut:
-    reasons = Path(f"{out}.reasons.jsonl")
-    _check_place(out, reasons, ledger, jobs)
-    written = 0
+    check_places(out, ledger, [placed_in(row.settings["folder"], name) for row, _ in jobs for name in row.sources])
     left: list[NotWritten] = []
-    # The reasons first: without them, no later run takes OUT for its own.
-    with replacing(reasons, out) as (told, lines):
+    with writing(out) as written:
         for row, failures in jobs:
-            search = Search(row, failures, (out, reasons))
+            search = Search(row, failures, outputs(out))
             for text, failure in search.found():
-                lines.write(text.replace(b"\n", b" ") + b"\n")
-                told.write(as_text(example_of(failure)).encode() + b"\n")
-                written += 1
+                written.add(text, example_of(failure))
             left += search.left()
-    return WrittenOut(written, tuple(left))
-
-
-def _check_place(out: Path, reasons: Path, ledger: Path, jobs: Failing) -> None:
-    """Refuse what `failures` did not write itself: the job's own source lies near at hand."""
-    for path in (out, reasons):
-        sources = [placed_in(row.settings["folder"], name) for row, _ in jobs for name in row.sources]
-        spare_inputs(path, ledger, sources)
-    if reasons.exists() and not is_report(reasons, TOLD, whole=True):
-        raise ConfigError(f"{reasons} exists and holds no reasons of failures; move it away or choose another file")
-    alone = not reasons.exists() or not reasons.stat().st_size
-    if out.exists() and (not out.is_file() or (alone and out.stat().st_size)):
-        raise ConfigError(f"{out} exists and was not written by scalesync failures; choose another file")
+    return WrittenOut(written.records, tuple(left), written.bad, bad_of(out) if written.bad else None)
 
 
 class Search:

@@ -1,6 +1,6 @@
 """Files that scalesync wrote, told by what is in them: they are no sources of records, unless one is named exactly.
 
-failures --out X        X beside X.reasons.jsonl, whose lines tell file, line and reason of each line of X
+failures --out X        X beside X.reasons.jsonl, whose lines tell file, line and reason of each of X; X.bad.txt alike
 verify                  lines that are findings
 export, compact, ...    what the manifest.json of a folder lists, and names of that kind that a killed run left
 ledgers, quota files    SQLite files with tables of ours, and SQLite's own files beside them

@@ -92,6 +92,8 @@ def test_people_get_a_table_and_the_next_step(run: Run, served: Served, tmp_path
     failures = run(*at(served, "failures", "--job", "odd", "--out", "failed.jsonl"))
     assert failures.code == 0
     assert f"records.jsonl:{RECORDS + 1}" in failures.out
+    assert "wrote 1 record to failed.jsonl; the reasons lie beside it" in failures.out
+    assert "wrote 1 line that is no record to failed.jsonl.bad.txt, as found" in failures.out
     assert (tmp_path / "failed.jsonl").exists()
     assert run(*at(served, "failures", "--job", "odd", "--out", "failed.jsonl")).code == 0
     source = (tmp_path / "records.jsonl").read_bytes()

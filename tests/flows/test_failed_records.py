@@ -28,7 +28,7 @@ def wrong(number: int, **more: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def write_out(settings_for, tmp_path):
-    """write_out(sandbox, job=None, name="out.jsonl", key="live_k"): what came of it, lines, reasons."""
+    """write_out(sandbox, job=None, name="out.jsonl", key="live_k"): what came of it, records, reasons."""
 
     async def run(sandbox, job=None, name="out.jsonl", key="live_k"):
         out = tmp_path / name
@@ -37,9 +37,22 @@ def write_out(settings_for, tmp_path):
         reasons = [json.loads(line) for line in Path(f"{out}.reasons.jsonl").read_text().splitlines()]
         lines = out.read_text().splitlines()
         assert len(lines) == len(reasons) == done.written
+        assert all(type(json.loads(line)) is dict for line in lines)
+        assert len(bad_lines(out)) == done.bad
         return done, lines, reasons
 
     return run
+
+
+def bad_lines(out: Path) -> list[str]:
+    """What is no record, as it was written beside the records."""
+    bad = Path(f"{out}.bad.txt")
+    lines = bad.read_text("utf-8").splitlines() if bad.exists() else []
+    reasons = Path(f"{bad}.reasons.jsonl")
+    told = reasons.read_text("utf-8").splitlines() if reasons.exists() else []
+    assert len(lines) == len(told)
+    assert bad.exists() == reasons.exists() == bool(lines)
+    return lines
 
 
 def ids(lines: list[str]) -> list[str]:
@@ -53,19 +66,16 @@ def why(done: WrittenOut) -> str:
 # --- sources that changed since --------------------------------------------------------------------
 
 
-async def test_a_record_that_moved_is_found_by_its_unique_id(make_sandbox, bring, write_records, write_out):
+async def test_a_record_that_moved_is_found_by_its_unique_id(make_sandbox, bring, write_records, write_out, tmp_path):
     sandbox = await make_sandbox()
     rows: list[Any] = [letter(0), wrong(1), "not JSON\n", letter(3), wrong(4)]
     await bring(sandbox, write_records(rows))
     write_records([letter(8), letter(9), *rows])
     done, lines, reasons = await write_out(sandbox)
-    assert (done.written, done.exit_code) == (3, 0)
-    assert {line for line in lines if line[0] != "{"} == {"not JSON"}
-    told = dict(zip(lines, reasons, strict=True))
-    assert ids([line for line in lines if line[0] == "{"]) == ["letter-00001", "letter-00004"]
-    assert all(
-        reason["unique_id"] == json.loads(line)["unique_id"] for line, reason in told.items() if line != "not JSON"
-    )
+    assert (done.written, done.bad, done.exit_code) == (2, 1, 0)
+    assert bad_lines(tmp_path / "out.jsonl") == ["not JSON"]
+    assert ids(lines) == ["letter-00001", "letter-00004"]
+    assert [reason["unique_id"] for reason in reasons] == ids(lines)
 
 
 async def test_a_record_that_went_into_another_source_is_found(make_sandbox, bring, write_records, write_out):
@@ -136,8 +146,52 @@ async def test_long_texts_are_written_whole(name, make_sandbox, bring, write_out
     head = json.dumps(letter(0)) if name.endswith("l") else "attachment,attachment_type"
     source.write_text(f"{head}\n{bad}\n", "utf-8")
     await bring(sandbox, source)
+    done, _, _ = await write_out(sandbox)
+    assert (done.exit_code, bad_lines(tmp_path / "out.jsonl")) == (0, [bad])
+
+
+# --- what is no record -----------------------------------------------------------------------------
+
+
+async def test_the_file_of_records_is_read_back_and_what_is_none_lies_beside_it(
+    make_sandbox, bring, write_records, write_out, tmp_path
+):
+    sandbox = await make_sandbox()
+    bad = ["not JSON", "42", '["a"]', '{"unique_id": "c", "attachment": NaN}', '{"unique_id": "d",']
+    rows: list[Any] = [letter(0), wrong(1), *(f"{line}\n" for line in bad), {"unique_id": 7}, wrong(2)]
+    await bring(sandbox, write_records(rows))
+    done, *_ = await write_out(sandbox)
+    out = tmp_path / "out.jsonl"
+    assert (done.written, done.bad, done.bad_out) == (3, 5, Path(f"{out}.bad.txt"))
+    assert bad_lines(out) == bad
+    reasons = [json.loads(line) for line in Path(f"{out}.bad.txt.reasons.jsonl").read_text().splitlines()]
+    assert [reason["line"] for reason in reasons] == [3, 4, 5, 6, 7]
+    out.write_text(out.read_text().replace("nonsense", "text").replace("7", '"e"'))
+    back = await bring(sandbox, out, job="mended")
+    assert (back.read, back.created, back.failed, back.invalid) == (3, 2, 1, 0)
+
+
+async def test_bad_lines_of_an_earlier_run_do_not_stay_behind(make_sandbox, bring, write_records, write_out, tmp_path):
+    sandbox = await make_sandbox()
+    source = write_records([wrong(0), "not JSON\n"])
+    await bring(sandbox, source, job="j")
+    assert (await write_out(sandbox))[0].bad == 1
+    write_records([wrong(0)])
+    await bring(sandbox, source, job="j")
     done, lines, _ = await write_out(sandbox)
-    assert (done.exit_code, lines[-1]) == (0, bad)
+    assert (done.bad, done.bad_out, ids(lines)) == (0, None, ["letter-00000"])
+    assert sorted(path.name for path in tmp_path.glob("out*")) == ["out.jsonl", "out.jsonl.reasons.jsonl"]
+
+
+async def test_a_row_of_a_table_with_too_many_cells_is_no_record_of_the_json_file(
+    make_sandbox, bring, write_out, tmp_path
+):
+    sandbox = await make_sandbox()
+    (tmp_path / "letters.csv").write_text("unique_id,attachment\na,b,c,d\ne,\n")
+    await bring(sandbox, tmp_path / "letters.csv")
+    done, lines, _ = await write_out(sandbox)
+    assert (ids(lines), bad_lines(tmp_path / "out.jsonl")) == (["e"], ["a,b,c,d"])
+    assert done.exit_code == 0
 
 
 # --- files that are somebody's ---------------------------------------------------------------------
@@ -158,7 +212,10 @@ async def test_earlier_output_stays_while_the_source_cannot_be_read(
     assert not list(tmp_path.glob(".*.part"))
 
 
-@pytest.mark.parametrize("name", ["out.jsonl.reasons.jsonl", "out.jsonl"])
+@pytest.mark.parametrize(
+    "name",
+    ["out.jsonl.reasons.jsonl", "out.jsonl", "out.jsonl.bad.txt", "out.jsonl.bad.txt.reasons.jsonl"],
+)
 @pytest.mark.parametrize("text", ["my own\n", '{"reason": "mine"}\n'])
 async def test_files_of_others_are_refused(name, text, make_sandbox, bring, write_records, write_out, tmp_path):
     sandbox = await make_sandbox()
@@ -278,24 +335,25 @@ async def test_tasks_in_error_of_standard_input_want_another_switch(make_sandbox
         await again(sandbox, errored=True)
 
 
-async def test_of_standard_input_what_was_not_kept_is_told(make_sandbox, pipe, write_out):
+async def test_of_standard_input_what_was_not_kept_is_told(make_sandbox, pipe, write_out, tmp_path):
     sandbox = await make_sandbox()
     await pipe(sandbox, [wrong(0), letter(1), "no JSON\n", '{"unique_id": "' + "x" * 9000 + "\n", "[" * 300 + "\n"])
     done, lines, _ = await write_out(sandbox)
     assert done.exit_code == 1
-    assert lines == ["no JSON", "[" * 300]
+    assert (lines, bad_lines(tmp_path / "out.jsonl")) == ([], ["no JSON", "[" * 300])
     assert [item.count for item in done.left] == [1, 1]
     assert "1 of 4 failing records of job piped came from standard input, of which records are not kept" in why(done)
     assert "scalesync retry --job piped" in why(done)
     assert "1 of 4 failing records of job piped are too long: only their first 4,096 characters are left" in why(done)
 
 
-async def test_standard_input_beside_a_file(make_sandbox, pipe, write_records, write_out, bring, monkeypatch):
+async def test_standard_input_beside_a_file(make_sandbox, write_records, write_out, bring, monkeypatch, tmp_path):
     sandbox = await make_sandbox()
     source = write_records([wrong(0)])
     text = json.dumps(wrong(1)) + "\nno JSON\n"
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(text.encode())))
     await bring(sandbox, [str(source), "-"], job="both", yes=True)
     done, lines, _ = await write_out(sandbox)
-    assert lines == ["no JSON", json.dumps(wrong(0), ensure_ascii=False, separators=(",", ":"))]
+    assert lines == [json.dumps(wrong(0), ensure_ascii=False, separators=(",", ":"))]
+    assert bad_lines(tmp_path / "out.jsonl") == ["no JSON"]
     assert [item.count for item in done.left] == [1]

@@ -222,7 +222,7 @@ async def test_tomorrows_file_is_another_source_of_the_job(
     (status,) = await job_status(settings_for(sandbox), JOB)
     assert status.sources == (str(one), str(two))
     written = await write_failures(settings_for(sandbox), JOB, None, tmp_path / "failed.jsonl")
-    assert (written.written, written.exit_code) == (3, 0)
+    assert (written.written, written.bad, written.exit_code) == (2, 1, 0)
 
     write("day-1.jsonl", letters(0, 4))
     mended = await run_retry(settings_for(sandbox), JOB, None, notebook, limits=FAST, signals=False)

@@ -85,12 +85,13 @@ async def test_what_was_written_out_can_be_mended_and_imported(
     sandbox = await make_sandbox()
     await bring(sandbox, write_records(mixed()))
     out = tmp_path / "failed.jsonl"
-    assert (await write_failures(settings_for(sandbox), None, None, out)).written == 4
+    done = await write_failures(settings_for(sandbox), None, None, out)
+    assert (done.written, done.bad) == (3, 1)
     lines = out.read_text().splitlines()
     reasons = [json.loads(line) for line in (tmp_path / "failed.jsonl.reasons.jsonl").read_text().splitlines()]
-    assert [reason["line"] for reason in reasons] == [3, 6, 8, 10]
-    assert [json.loads(line)["unique_id"] for line in lines[:3]] == ["letter-00002", "letter-00005", "letter-00007"]
-    assert lines[3].strip() == '{"unique_id": "broken",'
+    assert [reason["line"] for reason in reasons] == [3, 6, 8]
+    assert [json.loads(line)["unique_id"] for line in lines] == ["letter-00002", "letter-00005", "letter-00007"]
+    assert (tmp_path / "failed.jsonl.bad.txt").read_text().strip() == '{"unique_id": "broken",'
     mended = tmp_path / "mended.jsonl"
     mended.write_text("".join(json.dumps(letter(n)) + "\n" for n in (2, 5, 7, 9)))
     summary = await bring(sandbox, mended)

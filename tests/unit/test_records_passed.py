@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from scalesync.errors import SourceError
-from scalesync.flows import failed, findings
+from scalesync.flows import findings
 from scalesync.ledger.quota import QuotaFile
 from scalesync.ledger.store import SqliteLedger
 from scalesync.records import written
@@ -129,7 +129,6 @@ def test_a_folder_in_which_nothing_is_read_says_why(here: Path) -> None:
 
 
 def test_the_keys_of_our_files_are_those_that_are_written() -> None:
-    assert written.REASONS == failed.TOLD
     assert written.FINDINGS == findings.ALWAYS
 
 
@@ -158,6 +157,8 @@ def our_files(folder: Path) -> int:
     texts = {
         "0failed.jsonl": line(n=7),
         "0failed.jsonl.reasons.jsonl": REASON,
+        "0failed.jsonl.bad.txt": "no JSON\n",
+        "0failed.jsonl.bad.txt.reasons.jsonl": REASON,
         "0none.json": "",
         "0none.json.reasons.jsonl": "",
         "moved-reasons.jsonl": REASON,

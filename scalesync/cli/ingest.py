@@ -63,7 +63,7 @@ DEAD = ("canceled", "error")
     metavar="SECONDS",
     help="at most so long for the canary's attachments",
 )
-@click.option("--max-new", type=click.IntRange(min=1), metavar="N", help="stop after creating N tasks")
+@click.option("--max-new", type=click.IntRange(min=1), metavar="N", help="stop after N new records")
 @click.option("--max-failures", type=CountOrPercent(), metavar="N|P%", help="stop when more records failed")
 @click.option("--max-invalid", type=click.IntRange(min=0), metavar="N", help="stop when more records are invalid")
 @click.option("--force", is_flag=True, help="--project and --batch win over what a record says")

@@ -145,7 +145,7 @@ class ImportRun:
         self._batches = BatchKeeper(connection.platform, connection.call)
         most = None if named is not None else options.max_invalid
         self._preparer = Preparer(plan.builder, job.peek, options.limit, most_invalid=most)
-        self._bounds = Bounds(job.peek, canary=options.canary, max_new=options.max_new, free=free)
+        self._bounds = Bounds(job.known, canary=options.canary, max_new=options.max_new, free=free)
         self._beginnings = Beginnings(PrefixStore(job), plan.shaping, trusted=plan.trusts_ledger)
         self._learned: frozenset[str] = frozenset()
         self._beside = 0  # records that share the row of another job
@@ -338,7 +338,6 @@ class ImportRun:
         now_ms = self._connection.platform.server_now_ms
         with anyio.CancelScope(shield=True):
             admissions = await self._job.admit(records, asides, now_ms=now_ms, recheck=self._plan.recheck)
-        self._bounds.new += sum(admission.new for admission in admissions)
         pairs = list(zip(records, admissions, strict=True))
         homes = [record.line for record, admission in pairs if admission.home]
         self._reading.homes += len(homes)

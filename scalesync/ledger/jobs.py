@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from typing import Any
 
 from scalesync.ledger import paces, rows, splits, tallies, verdicts
+from scalesync.ledger.states import Known
 from scalesync.ledger.writer import Writer
 from scalesync.model import Aside, JsonObject, Outgoing, RequestClass, RowState, Settled
 from scalesync.ports import Admission
@@ -58,8 +59,12 @@ class JobStore:
 
         A task whose record changed in another job is as good as ever in this one.
         """
-        known = await self._writer.read(lambda db: rows.load(db, self._target, self._job, keys))
+        known = await self.known(keys)
         return {key: (row.state if row.home else row.seen_from_beside, row.content) for key, row in known.items()}
+
+    async def known(self, keys: Sequence[str]) -> Mapping[str, Known]:
+        """All that is known of the keys, whichever job has their rows."""
+        return await self._writer.read(lambda db: rows.load(db, self._target, self._job, keys))
 
     async def admit(
         self, records: Sequence[Outgoing], asides: Sequence[Aside], *, now_ms: int, recheck: bool = False

@@ -81,6 +81,21 @@ async def test_max_new_that_just_suffices_is_no_stop(make_sandbox, bring, write_
     assert (await bring(sandbox, write_records(30), max_new=30)).exit_code == 0
 
 
+@pytest.mark.parametrize("bound", ["max_new", "canary"])
+async def test_what_another_job_left_pending_counts_as_new(bound, make_sandbox, bring, write_records, ask_ledger):
+    sandbox = await make_sandbox([FaultRule(kind="error", on="create", status=403)])
+    source = write_records(30)
+    assert (await bring(sandbox, source, job="a")).pending == 30
+    assert ask_ledger("SELECT DISTINCT state FROM rows") == [("pending",)]
+    sandbox.faults.replace([FaultRule(kind="error", on="create", at=(0,), status=400)])
+    before = creates(sandbox)
+    other = await bring(sandbox, source, job="b", **{bound: 5})
+    assert (other.exit_code, creates(sandbox) - before) == (3, 5)
+    assert f"stopped by --{bound.replace('_', '-')}" in other.message
+    sandbox.faults.replace([])
+    assert (await bring(sandbox, source, job="a", max_new=1)).created == 29
+
+
 @pytest.mark.parametrize(("limit", "most"), [("0", 40), ("5", 50), ("10%", 90)])
 async def test_max_failures_stops_as_a_number_and_as_a_share(limit, most, make_sandbox, bring, write_records):
     sandbox = await make_sandbox([SLOW])

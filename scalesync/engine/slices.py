@@ -28,6 +28,8 @@ class Slice:
     each as often as it came; different: without those that came before. ties: ids of the tasks listed at `at`, as far
     as they are few; doubtful: a run that resumed the chain cannot tell whether some of its tasks were listed before.
     first_total, last_total: what the server counted for the chain's query. expected: tasks still to come, estimated.
+    met: different tasks inside that any reading listed. outrun: of the reading before, where it listed more
+    than a total that stood still: that total, and how many tasks it listed inside. uncounted: so did all of them.
     """
 
     number: int
@@ -50,6 +52,9 @@ class Slice:
     unsettled: bool = False
     ties: list[str] = field(default_factory=list)
     doubtful: bool = False
+    met: int = 0
+    outrun: list[int] | None = None
+    uncounted: bool = False
 
     @classmethod
     def over(cls, number: int, lo: int, hi: int, expected: float = 0.0) -> Slice:
@@ -119,10 +124,23 @@ class Slice:
         """For a chain that gave its end away: does a count over [lo, hi) agree, whichever way the server reads lo?"""
         return not self.doubtful and (total is None or total in {self.inside, self.inside + self.margin})
 
-    def again(self) -> Slice:
-        """The same range for another reading, with a query of its own."""
+    def outruns(self, total: int | None) -> bool:
+        """Whether more was listed than `total`, the server's count at the end, which stood still while it was read."""
+        if total is None or self.doubtful:
+            return False
+        return self.inside > total if not self.ended else self.different > total == self.first_total
+
+    def bears_out(self, total: int | None) -> bool:
+        """Whether this reading listed the tasks of the one before, both beyond the same total: the total is too low."""
+        same = self.outrun == [total, self.inside] and self.met == self.inside
+        return same and self.ended and self.outruns(total)
+
+    def again(self, total: int | None) -> Slice:
+        """The same range for another reading, with a query of its own. total: as counted at the end of this one."""
         fresh = Slice.over(self.number, self.lo, self.hi, self.inside)
         fresh.readings = self.readings + 1
+        fresh.met = self.met
+        fresh.outrun = [total, self.inside] if total is not None and self.outruns(total) else None
         return fresh
 
     def state(self) -> dict[str, Any]:

@@ -202,6 +202,7 @@ class BackfillRun(ExportRun):
             "unsettled": self._harvest.figures.unsettled,
             "responses_downloaded": self._responses.stored if self._responses else 0,
             "responses_failed": self._responses.failed if self._responses else 0,
+            **self._uncounted(),
         }
         windows = [other for other in done_windows(before) if other["start"] != window.name]
         windows = sorted([*windows, entry], key=lambda other: str(other["start"]))

@@ -233,6 +233,7 @@ class ExportRun:
         async with anyio.create_task_group() as group:
             group.start_soon(plan.log.run)
             try:
+                told_before = self._harvest is not None and self._harvest.told_uncounted
                 self._harvest = Harvest(
                     self._connection,
                     plan.asked,
@@ -243,6 +244,7 @@ class ExportRun:
                     page_size=self._options.page_size,
                     note=self._observer.note,
                 )
+                self._harvest.told_uncounted = told_before
                 await self._harvest.run(plan.slices)
                 if isinstance(take, TakeNew) and plan.full_check_due(self._options, manifest):
                     await check_everything(self._harvest, plan, self._store, self._connection, self._observer)
@@ -265,12 +267,18 @@ class ExportRun:
             "unsettled": self._harvest.figures.unsettled,
             "responses_downloaded": self._responses.stored if self._responses else 0,
             "responses_failed": missing_before + (self._responses.failed if self._responses else 0),
+            **self._uncounted(),
         }
         if self._harvest.figures.unsettled:
             made.extra[UNSETTLED_FROM] = 0 if plan.window is None or plan.full_check else plan.window[0]
         await anyio.to_thread.run_sync(folder.commit, made)
         await self._store.end()
         return made
+
+    def _uncounted(self) -> dict[str, int]:
+        """For the manifest: slices of which the server lists more than it counts, where there are any."""
+        uncounted = self._harvest.figures.uncounted if self._harvest else 0
+        return {"uncounted": uncounted} if uncounted else {}
 
     async def _ended(self, made: Manifest, before: Manifest | None) -> ExportSummary:
         unsettled, failed = made.extra["unsettled"], made.extra["responses_failed"]

@@ -38,11 +38,15 @@ Already = Callable[[Ranges], AsyncIterator[tuple[int, Sequence[str]]]]
 
 @dataclass(slots=True)
 class Figures:
-    """What the harvest did in this run. probes: requests that only counted, or brought nothing."""
+    """What the harvest did in this run. probes: requests that only counted, or brought nothing.
+
+    uncounted: slices of which the server lists more than it counts, the same at each reading.
+    """
 
     pages: int = 0
     probes: int = 0
     unsettled: int = 0
+    uncounted: int = 0
     listed: int = 0
 
 
@@ -86,6 +90,7 @@ class Harvest:
         note: Callable[[str], None],
     ) -> None:
         self.figures = Figures()
+        self.told_uncounted = False
         self.total: int | None = None
         self._connection = connection
         self._asked = asked
@@ -110,6 +115,7 @@ class Harvest:
         """Read every slice that is not done. Raises what a call or the log raises."""
         self._next = max(self._next, 1 + max(slice_.number for slice_ in slices))
         self.figures.unsettled += sum(slice_.unsettled for slice_ in slices)
+        self.figures.uncounted += sum(slice_.uncounted for slice_ in slices)
         begun = (slice_ for slice_ in slices if not slice_.done and (slice_.pages or slice_.readings > 1))
         self._resumed = {slice_.number: Resumed.of(slice_) for slice_ in begun}
         self._queue.extend(slice_ for slice_ in slices if not slice_.done)
@@ -163,6 +169,7 @@ class Harvest:
         self._look_at_order(created)
         sights = await self._sights(slice_, [head.task_id for head in heads], created)
         again = {place for place, sight in enumerate(sights) if sight is Sight.SAME}
+        slice_.met += sum(sight is Sight.NEW and ms >= slice_.lo for sight, ms in zip(sights, created, strict=True))
         advance = self._advance.setdefault(slice_.number, Advance())
         advance.look(slice_.cursor, page.cursor, new=len(created) - len(again))
         if slice_.pages == 0 and slice_.number == 1:
@@ -228,13 +235,16 @@ class Harvest:
     async def _conclude(self, slice_: Slice) -> None:
         """Does it add up? If not, read it again, at most three times in all, then call it unsettled."""
         total = slice_.last_total if slice_.ended else await self._count(slice_)
-        if slice_.adds_up() if slice_.ended else slice_.matches_count(total):
+        adds_up = slice_.adds_up() if slice_.ended else slice_.matches_count(total)
+        if not adds_up and slice_.bears_out(total):
+            self._tell_uncounted(slice_, total)
+        if adds_up or slice_.uncounted:
             await self._done(slice_)
             return
         if slice_.readings < READINGS and await self._recall(slice_):
             self._resumed.pop(slice_.number, None)
             self._advance.pop(slice_.number, None)
-            again = slice_.again()
+            again = slice_.again(total)
             await self._log.put(Entry(slices=[again.state()]))
             self._queue.append(again)
             return
@@ -253,6 +263,18 @@ class Harvest:
             else f"unsettled: the tasks created from {iso(slice_.lo)} to {iso(slice_.hi)} cannot be counted"
         )
         await self._done(slice_)
+
+    def _tell_uncounted(self, slice_: Slice, total: int | None) -> None:
+        """The list cannot be held against a count: said once, for what it concerns is the server and not the slice."""
+        slice_.uncounted = True
+        self.figures.uncounted += 1
+        if not self.told_uncounted:
+            self.told_uncounted = True
+            self._note(
+                f"the server's totals are too low: of the tasks created from {iso(slice_.lo)} to {iso(slice_.hi)} it"
+                f" counts {total:,} and lists {slice_.different:,}, the same ones each time; the list ended by itself"
+                " and is taken for complete, for there is no count to compare it with"
+            )
 
     async def _recall(self, slice_: Slice) -> bool:
         """Make ready for another reading: know what was written. False when an earlier run's part cannot be told."""

@@ -66,6 +66,7 @@ class SandboxConfig:
     tags_match: Literal["any", "all"] = "any"
     limit_out_of_range: Literal["error", "clamp"] = "error"
     page_most: int | None = None  # tasks on a page, whatever `limit` asks for; None: as asked
+    total_most: int | None = None  # where `total` stops counting; the list goes on
     cursor_form: Literal["keyset", "opaque"] = "keyset"  # of next_token
     invalid_cursor: Literal["error", "ignore"] = "error"
     last_cursor: Literal["omit", "null", "empty"] = "omit"  # next_token of the last page

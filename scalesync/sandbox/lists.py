@@ -50,7 +50,8 @@ def list_tasks(world: World, call: Call) -> Reply:
     begin = max(low, end - limit)
     tasks = [task for seq in reversed(seqs[begin:end]) if (task := world.by_seq[seq]) is not None]
     after = tasks[-1] if tasks else None
-    page = Page(seqs, low, high, begin, end, limit, tasks, high - low, more=begin > low, after=after)
+    total = high - low if config.total_most is None else min(high - low, config.total_most)
+    page = Page(seqs, low, high, begin, end, limit, tasks, total, more=begin > low, after=after)
     if call.lies:
         lie(world, call, page)
     docs = [limited(world, task) if limited_docs else _document(world, task, with_url) for task in page.tasks]

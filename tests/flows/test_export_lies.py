@@ -153,14 +153,65 @@ async def test_empty_pages_that_end_are_no_reason_to_stop(times, sandbox, export
     assert exported(tmp_path / "out") == WANTED
 
 
-@pytest.mark.parametrize(
-    "rule",
-    [FaultRule(kind="total", by=7), FaultRule(kind="total", by=-7), FaultRule(kind="total", by=-5_000)],
-    ids=["high", "low", "none"],
-)
+def uncounted(out: Path) -> int:
+    return int(json.loads((out / "manifest.json").read_bytes()).get("uncounted", 0))
+
+
+@pytest.mark.parametrize("by", [-7, -5_000], ids=["low", "none"])
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_total_that_is_always_too_low_is_told_once_and_does_not_unsettle(
+    by, way, sandbox, export, notebook, tmp_path
+):
+    sandbox.faults.replace([FaultRule(kind="total", by=by)])
+    summary = await export(sandbox, **WAYS[way])
+    assert (summary.exit_code, summary.unsettled, summary.tasks) == (0, 0, TASKS)
+    assert exported(tmp_path / "out") == WANTED
+    (told,) = [note for note in notebook.notes if "totals are too low" in note]
+    assert "the list ended by itself" in told
+    assert uncounted(tmp_path / "out") >= 1
+
+
+@pytest.mark.parametrize("most", [1, 50, TASKS - 1])
 @pytest.mark.parametrize("concurrency", [1, 8])
-async def test_a_total_that_is_wrong_leaves_all_tasks_and_is_told(rule, concurrency, sandbox, export, tmp_path):
-    sandbox.faults.replace([rule])
+async def test_a_total_that_stops_at_a_bound_is_no_finding(most, concurrency, make_sandbox, export, notebook, tmp_path):
+    capped = await make_sandbox(total_most=most)
+    world = capped.store.world("live")
+    for number in range(TASKS):
+        world.insert(make_task(world, KIND, json.dumps(letter(number, project=PROJECT)).encode(), None))
+    summary = await export(capped, concurrency=concurrency)
+    assert (summary.exit_code, summary.unsettled) == (0, 0)
+    assert exported(tmp_path / "out") == WANTED
+    (told,) = [note for note in notebook.notes if "totals are too low" in note]
+    assert f"it counts {most:,} and lists {TASKS}, the same ones each time" in told
+    assert uncounted(tmp_path / "out") == 1
+    seen = capped.journal.count("list")
+    assert (await export(capped, concurrency=concurrency)).exit_code == 0  # finished, and known to be
+    assert capped.journal.count("list") == seen
+
+
+async def test_a_total_at_its_bound_that_is_as_large_as_the_list_is_right(make_sandbox, export, notebook, tmp_path):
+    capped = await make_sandbox(total_most=TASKS)
+    world = capped.store.world("live")
+    for number in range(TASKS):
+        world.insert(make_task(world, KIND, json.dumps(letter(number, project=PROJECT)).encode(), None))
+    assert (await export(capped)).exit_code == 0
+    assert uncounted(tmp_path / "out") == 0
+    assert not [note for note in notebook.notes if "too low" in note]
+
+
+async def test_a_list_beyond_its_total_that_is_another_one_each_time_is_unsettled(sandbox, export, notebook, tmp_path):
+    """More than the total each time, and each time another task is left out: there may be more that never came."""
+    gaps = [FaultRule(kind="gap", pages=(page,), at=(number,)) for page, number in ((3, 3), (4, 16), (5, 29))]
+    sandbox.faults.replace([FaultRule(kind="total", by=-20), *gaps])
+    summary = await export(sandbox)
+    assert (summary.exit_code, summary.unsettled) == (1, 1)
+    assert not [note for note in notebook.notes if "too low" in note]
+    assert exported(tmp_path / "out") == WANTED
+
+
+@pytest.mark.parametrize("concurrency", [1, 8])
+async def test_a_total_that_is_too_high_leaves_all_tasks_and_is_told(concurrency, sandbox, export, tmp_path):
+    sandbox.faults.replace([FaultRule(kind="total", by=7)])
     summary = await export(sandbox, concurrency=concurrency)
     assert summary.exit_code == 1
     assert summary.unsettled >= 1

@@ -7,13 +7,15 @@ the same records are given again.
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sized
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from itertools import chain
 from os import PathLike
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, NoReturn, cast
 
 from scalesync.errors import ConfigError, SourceError
+from scalesync.model import JsonObject
 from scalesync.records.jsonvalue import dumps
 
 PLACE = "the records given"
@@ -45,7 +47,9 @@ def given_records(sources: Any) -> Given | None:
     try:
         first = next(every)
     except StopIteration:
-        return Given(io.BytesIO(), "jsonl", 0) if not isinstance(sources, list | tuple) else None
+        if isinstance(sources, list | tuple):  # of paths, perhaps: a pattern that matched nothing
+            raise ConfigError(f"there are no records: the {type(sources).__name__} of sources is empty") from None
+        return Given(io.BytesIO(), "jsonl", 0)
     if isinstance(first, str | PathLike):
         if isinstance(sources, list | tuple):
             return None
@@ -91,7 +95,40 @@ class _Lines(io.RawIOBase):
 def _line(number: int, record: Any) -> bytes:
     if not isinstance(record, Mapping):
         raise SourceError(f"must be a dictionary, not {type(record).__name__}", PLACE, number)
+    value = dict(record)
     try:
-        return dumps(dict(record)) + b"\n"
+        line = dumps(value)
     except (ValueError, TypeError) as error:
-        raise SourceError(f"cannot be written as JSON: {error}", PLACE, number) from None
+        if (odd := _with_odd_number(value)) is None:
+            raise SourceError(f"cannot be written as JSON: {error}", PLACE, number) from None
+        return odd
+    # What is quick makes null of NaN: where there is no null, there was none.
+    return (b"null" in line and _with_odd_number(value)) or line + b"\n"
+
+
+def _with_odd_number(value: JsonObject) -> bytes | None:
+    """The line of a record that holds NaN or an infinity, which stand in it as such; None where it holds none.
+
+    Read like any other line, such a record is invalid, for a reason that names the field.
+    """
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=_plain)
+        json.loads(text, parse_constant=_refuse)
+    except _OddNumber:
+        return text.encode("utf-8", "replace") + b"\n"
+    except (ValueError, TypeError, RecursionError):
+        pass
+    return None
+
+
+class _OddNumber(Exception):
+    """NaN or an infinity."""
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise _OddNumber(constant)
+
+
+def _plain(value: Any) -> Any:
+    """What `json` cannot write by itself, as `dumps` writes it."""
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else json.loads(dumps(value))

@@ -26,7 +26,7 @@ _NAMES = {list: "a list", str: "a text", bool: "true or false", int: "a number",
 _AROUND = re.compile(rb"\A(?:\xef\xbb\xbf|\x1e)+|\x1a\s*\Z")
 _BLANK = re.compile(rb"(?:\xef\xbb\xbf|[\s\x1a\x1e])*")
 HOLE = bytes(16)  # so many zeros in a row are no text
-_LITERAL = re.compile(rb"-?Infinity|NaN")
+_LITERAL = re.compile(r"Infinity|NaN")
 
 
 def has_long_digits(data: bytes) -> bool:
@@ -148,7 +148,7 @@ def strict_loads(text: str) -> Any:
 
 def _reason(data: bytes, error: orjson.JSONDecodeError) -> str:
     try:
-        data.decode()
+        text = data.decode()
     except UnicodeDecodeError as bad:
         return f"is not valid UTF-8 (byte 0x{data[bad.start]:02x} at byte {bad.start + 1}); {ENCODING_ADVICE}"
     if (hole := zeros(data)) is not None:
@@ -160,7 +160,32 @@ def _reason(data: bytes, error: orjson.JSONDecodeError) -> str:
         return "nested too deep"
     if "infinity" in words:
         words = "a number is too large (1.8e308, or 308 digits, is the most)"
-    if _LITERAL.match(data, max(error.pos, 0)):
+    if _LITERAL.match(text, max(error.pos, 0)):  # a place in characters, not in bytes
         words = "NaN and Infinity are no JSON"
     place = f"column {error.colno}" if error.lineno == 1 else f"line {error.lineno} of the record"
+    if words.startswith("NaN") and (path := _path_of_literal(data)):
+        place = f'field "{path}", {place}'
     return f"is no valid JSON: {words} ({place})"
+
+
+def _path_of_literal(data: bytes) -> str:
+    """The names that lead to the first NaN or infinity of a text, "" where they cannot be told."""
+    odd = object()
+    try:
+        level = [("", json.loads(data, parse_constant=lambda _: odd))]
+    except (ValueError, RecursionError):
+        return ""
+    while level:
+        path, value = level.pop()
+        if value is odd:
+            return path
+        inside = [(".".join(filter(None, (path, name))), inner) for name, inner in _members(value)]
+        level.extend(reversed(inside))
+    return ""
+
+
+def _members(value: Any) -> Iterable[tuple[str, Any]]:
+    """What lies inside a value, with the names in objects; elements of a list go by the name of the list."""
+    if isinstance(value, dict):
+        return value.items()
+    return [("", inner) for inner in value] if isinstance(value, list) else ()

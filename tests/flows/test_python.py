@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -108,6 +108,9 @@ async def test_records_need_a_name_for_the_job(
         ((name for name in ["a.jsonl"]), "as a list"),
         ([RECORDS[0], 5], "the records given:2: must be a dictionary, not int"),
         ([{"a": object()}], "the records given:1: cannot be written as JSON"),
+        ([{"a": object(), "b": None}], "the records given:1: cannot be written as JSON"),
+        ([], "there are no records: the list of sources is empty"),
+        ((), "there are no records: the tuple of sources is empty"),
     ],
 )
 async def test_what_is_no_record_is_named(
@@ -120,6 +123,34 @@ async def test_what_is_no_record_is_named(
     except (ConfigError, SourceError) as error:
         told = str(error)
     assert says in told
+
+
+@dataclass
+class Score:
+    value: float
+
+
+@pytest.mark.parametrize(
+    ("odd", "named"),
+    [
+        ({"score": float("nan")}, "metadata.score"),
+        ({"a": [1, {"b": float("-inf")}]}, "metadata.a.b"),
+        ({"large": 2**70, "score": float("inf")}, "metadata.score"),
+        ({"at": datetime(2026, 4, 1, tzinfo=UTC), "score": (float("nan"),)}, "metadata.score"),
+        ({"judged": Score(float("nan"))}, "metadata.judged.value"),
+    ],
+)
+async def test_nan_in_a_record_makes_it_invalid_under_its_field(
+    odd: dict[str, Any], named: str, make_sandbox: SandboxMaker, settings_for: Callable[..., Settings]
+) -> None:
+    sandbox = await make_sandbox()
+    settings = settings_for(sandbox)
+    records = [letter(0, metadata={"score": None}), letter(1, metadata=odd), letter(2, metadata={"note": "null, NaN"})]
+    done = await import_tasks(records, type=KIND, project=PROJECT, job="j", settings=settings)
+    assert (done.read, done.created, done.invalid, done.exit_code) == (3, 2, 1, 1)
+    (failure,) = (await list_failures("j", settings=settings))[0].examples
+    assert failure["line"] == 2
+    assert f'NaN and Infinity are no JSON (field "{named}"' in failure["reason"]
 
 
 @pytest.mark.parametrize("kind", [iter, list])

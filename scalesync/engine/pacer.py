@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
+from scalesync.engine.changed import replace
 from scalesync.engine.pacer_dry import WINDOW_MAX_S
 from scalesync.engine.pacer_limit import LOWEST_RATE
 from scalesync.engine.pacer_rate import RateState
@@ -50,7 +51,7 @@ class Decision:
     known: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Pacer:
     """State of the controller for one class of requests; each event makes the next one."""
 

@@ -8,9 +8,10 @@ silence to the end of the next is what the limit gives.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
+from scalesync.engine.changed import replace
 from scalesync.engine.pacer_limit import FEW, LOW, MANY, SHOWN_TRIPS, SLACK_S, Limit
 
 ASKED_S = (0.3, 1.05)  # of silence; any window of a second has ended by the second; then after 3, 7, 15 s
@@ -21,7 +22,7 @@ WINDOW_S = 2.0  # and a longer one tells that there is a window
 WINDOW_MAX_S = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DryState(Limit):
     """`dry` is one more than the number of questions that were refused in this silence."""
 

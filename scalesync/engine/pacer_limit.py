@@ -13,8 +13,10 @@ The clock of all this is the moment at which a request left.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
+
+from scalesync.engine.changed import replace
 
 FIRST_RATE = 2.5  # until the first reply says how long a round trip is
 START_RATE = 8.0
@@ -55,7 +57,7 @@ BLEND_STEP = 0.25
 BLEND_LATE = 1.045
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Limit:
     """What is known of the limit. Rates in requests per second, times in seconds.
 

@@ -10,8 +10,9 @@ is read from replies stands in pacer_limit.py, what is done while nothing passes
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from scalesync.engine.changed import replace
 from scalesync.engine.pacer_dry import DryState
 from scalesync.engine.pacer_limit import (
     CLIMB_WEIGHT,
@@ -56,7 +57,7 @@ LOSS_STEP = 0.01
 LATENCY_STEP = 0.02
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RateState(DryState):
     """Where the rate goes next, from what is known of the limit. Each event makes the next state."""
 

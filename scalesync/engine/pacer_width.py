@@ -15,7 +15,9 @@ Source: slow start and its threshold as in TCP Reno, the gradient of Netflix's c
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from scalesync.engine.changed import replace
 
 START_WIDTH = 8
 MAX_WIDTH = 512
@@ -38,7 +40,7 @@ CAP_TRY_S = 8.0
 CAP_TRY_CALLS = 400
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class WidthState:
     """What is known of how many requests the server bears at once."""
 

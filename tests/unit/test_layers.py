@@ -11,6 +11,7 @@ sandbox        imports nothing of the rest, so that it can catch its mistakes
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,7 @@ def name_of(path: Path) -> str:
     return ".".join(part for part in parts if part != "__init__")
 
 
+@cache
 def imports(path: Path) -> set[str]:
     """Full names of the modules that a file imports, wherever in it."""
     package = ["scalesync", *path.relative_to(ROOT).parts[:-1]]

@@ -56,6 +56,10 @@ class Moment:
     task: bytes | None
     runs: tuple[Run, ...]
 
+    def with_run(self, job: int, run: Run, task: bytes | None) -> Moment:
+        """After a step of a job's run that left the ledger as it is."""
+        return Moment(self.row, self.asides, task, (*self.runs[: job - 1], run, *self.runs[job:]))
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -119,7 +123,7 @@ class Ledger:
         """What `moment` has become when a step of a job's run led to `run` and `task`."""
         row = tuple(self.db.execute(f"SELECT {ROW} FROM rows").fetchall())
         asides = tuple(self.db.execute(f"SELECT {ASIDE} FROM other_records ORDER BY job").fetchall())
-        return Moment(row, asides, task, (*moment.runs[: job - 1], run, *moment.runs[job:]))
+        return replace(moment.with_run(job, run, task), row=row, asides=asides)
 
     def admit(self, job: int, run: Run, content: bytes) -> Run:
         rivals: dict[str, rows.Rival] = {}
@@ -188,17 +192,18 @@ class Ledger:
                     yield self.read(moment, job, self.leave(job, run), moment.task)
 
     def _after_running(self, moment: Moment, job: int, run: Run) -> Iterator[Moment]:
-        self.set(moment)
-        yield self.read(moment, job, replace(run, to_do=(), found=None, rival=None), moment.task)  # killed
+        yield moment.with_run(job, replace(run, to_do=(), found=None, rival=None), moment.task)  # killed
         ends = {"send": [S.PENDING], "settle": [S.SENDING]}.get(run.to_do[0], [])
         if self.rules.moody and run.to_do[0] == "send" and moment.task is None:
             ends = [*ends, S.FAILED]
         for end in ends:  # stopped before it sent, gave up, was refused
             self.set(moment)
             yield self.read(moment, job, self.settle(job, run, end), moment.task)
+        if run.to_do[0] == "look" or (run.to_do[0] == "send" and run.content != self.rules.refused):
+            yield moment.with_run(job, *self.go_on(job, run, moment.task))  # the ledger has no part in it
+            return
         self.set(moment)
-        run, task = self.go_on(job, run, moment.task)
-        yield self.read(moment, job, run, task)
+        yield self.read(moment, job, *self.go_on(job, run, moment.task))
 
     # --- what must be true ---------------------------------------------------------------------
 

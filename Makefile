@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Many tests wait for a deadline: two workers leave half of two cores idle.
 WORKERS ?= 4
+# Modules in their order: by their number of tests, those with few tests of many seconds came last and alone.
+DIST := --dist loadscope --no-loadscope-reorder
 # The long proof: at most so many minutes, figures as JSON.
 SOAK_MINUTES ?= 40
 SOAK_OUT ?= build/soak.json
@@ -20,7 +22,7 @@ demo: .venv/ready
 	$(BIN)/scalesync demo
 
 test: .venv/ready
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope
+	$(BIN)/python -m pytest -n $(WORKERS) $(DIST)
 
 soak: .venv/ready
 	$(BIN)/python -m tests.soak --minutes $(SOAK_MINUTES) --out $(SOAK_OUT)
@@ -32,7 +34,7 @@ proof-floors: .venv/ready
 	build/floors/bin/uv pip install --quiet --python build/floors/bin/python --resolution lowest-direct \
 	  --requirements pyproject.toml --extra parquet --extra cloud
 	build/floors/bin/uv pip install --quiet --python build/floors/bin/python --group dev
-	PYTHONPATH=. build/floors/bin/python -m pytest -n $(WORKERS) --dist loadscope -p no:cacheprovider
+	PYTHONPATH=. build/floors/bin/python -m pytest -n $(WORKERS) $(DIST) -p no:cacheprovider
 
 mutants: .venv/ready
 	$(BIN)/python -m tests.mutants --workers $(WORKERS)

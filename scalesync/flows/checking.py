@@ -207,18 +207,18 @@ class Checking:
     # --- what both share -----------------------------------------------------------------------
 
     async def _confirm(self, rows: Mapping[str, Held], found: dict[str, Finding]) -> None:
-        """A task that the list does not show is read by its id: the list may lag, or the unique_id be taken away."""
-        absent = {
+        """A task that the list does not show is read by its id: lists lag and lie, ids are taken away."""
+        unseen = {
             row.ref: key
             for key, row in rows.items()
-            if found[key].presence is Presence.ABSENT and row.ref is not None and row.state is not RowState.FAILED
+            if found[key].presence is not Presence.FOUND and row.ref is not None and row.state is not RowState.FAILED
         }
-        for ref, finding in (await self._finder.read(list(absent))).items():
+        for ref, finding in (await self._finder.read(list(unseen))).items():
             task = finding.task
             if task is None:
                 continue
-            if task.get("unique_id") == absent[ref]:
-                found[absent[ref]] = finding
+            if task.get("unique_id") == unseen[ref]:
+                found[unseen[ref]] = finding
             elif task.get("status") not in DEAD:
                 self._detached.add(ref)
 

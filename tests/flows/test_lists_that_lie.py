@@ -67,6 +67,7 @@ async def test_verify_does_not_say_of_a_record_that_it_has_no_task_where_a_list_
     sandbox.faults.replace([FaultRule(kind="gap", pages=(1,), count=RECORDS)])
     lied_to = await verify(sandbox)
     assert (kinds(lied_to), lied_to.fixes, lied_to.exit_code) == (["unclear"], {}, 1)
+    assert (lied_to.with_task, lied_to.without) == (RECORDS - 2, {"unclear": 2})  # the others are read by their ids
     sandbox.faults.replace([])
     honest = await verify(sandbox)
     assert honest.findings == {"not_in_ledger": 2}

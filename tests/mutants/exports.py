@@ -153,6 +153,12 @@ EXPORT_MUTANTS = (
         (f"{FLOWS}/test_export_lies.py",),
     ),
     Mutant(
+        "tasks that did not change are an increment's all the same",
+        "increments add up",
+        (Edit("scalesync/flows/trust.py", "    if 0 < updated_ms < since - 1:\n", "    if False:\n"),),
+        (f"{FLOWS}/test_lists_that_lie.py",),
+    ),
+    Mutant(
         "an increment forgets where an unsettled one began",
         "increments add up",
         (

@@ -187,14 +187,26 @@ IMPORT_MUTANTS = (
     Mutant(
         "a task that is listed twice is two",
         "verify lists each task once",
+        (Edit("scalesync/flows/strangers.py", "        return sight is Sight.NEW\n", "        return True\n"),),
+        (f"{FLOWS}/test_verify_witness.py",),
+    ),
+    Mutant(
+        "a list that shows fewer tasks than it counts is believed",
+        "verify is an independent witness",
+        (Edit("scalesync/flows/strangers.py", "if not (ended and reading.short):", "if True:"),),
+        (f"{FLOWS}/test_lists_that_lie.py",),
+    ),
+    Mutant(
+        "a task that a look-up counts and does not show is absent",
+        "one page is not the answer",
         (
             Edit(
-                "scalesync/flows/strangers.py",
-                'return head if self._met.add(head.task_id, b"") is Sight.NEW else None',
-                "return head",
+                "scalesync/flows/lookups.py",
+                "return Finding(Presence.UNKNOWN) if finding.short else finding",
+                "return finding",
             ),
         ),
-        (f"{FLOWS}/test_verify_witness.py",),
+        (f"{FLOWS}/test_lists_that_lie.py",),
     ),
     Mutant(
         "a count that broke off counts as whole",

@@ -134,13 +134,17 @@ class Verb(Enum):
 
 
 class Admission(NamedTuple):
-    """What the ledger says of one record. new: no task is known under this key yet. home: the row is this job's."""
+    """What the ledger says of one record. new: no task is known under this key yet. home: the row is this job's.
+
+    adopts: from now on the record accepts a task that was made for another content.
+    """
 
     verb: Verb
     state: RowState
     intent_ms: int
     new: bool
     home: bool
+    adopts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +168,13 @@ class JobLedger(Protocol):
         """State and content of known keys; writes nothing."""
 
     async def admit(
-        self, records: Sequence[Outgoing], asides: Sequence[Aside], *, now_ms: int, recheck: bool = False
+        self,
+        records: Sequence[Outgoing],
+        asides: Sequence[Aside],
+        *,
+        now_ms: int,
+        recheck: bool = False,
+        adopt: bool = False,
     ) -> Sequence[Admission]:
         """Make the intent to send durable; returns after the commit, one admission per record."""
 

@@ -149,6 +149,7 @@ class ImportRun:
         self._beginnings = Beginnings(PrefixStore(job), plan.shaping, trusted=plan.trusts_ledger)
         self._learned: frozenset[str] = frozenset()
         self._beside = 0  # records that share the row of another job
+        self._adopted = 0  # records that accept a task which was made for another content, since this run
         self._finalizing = anyio.CancelScope()
         self._named = named
         if named is not None:
@@ -337,7 +338,10 @@ class ImportRun:
         """Make the intent durable, then let the engine have the records; a stop in between loses none."""
         now_ms = self._connection.platform.server_now_ms
         with anyio.CancelScope(shield=True):
-            admissions = await self._job.admit(records, asides, now_ms=now_ms, recheck=self._plan.recheck)
+            admissions = await self._job.admit(
+                records, asides, now_ms=now_ms, recheck=self._plan.recheck, adopt=self._plan.adopts
+            )
+        self._adopted += sum(admission.adopts for admission in admissions)
         pairs = list(zip(records, admissions, strict=True))
         homes = [record.line for record, admission in pairs if admission.home]
         self._reading.homes += len(homes)
@@ -399,6 +403,12 @@ class ImportRun:
         if isinstance(reason, ConfigError) and counters.attempts[RequestClass.CREATE]:
             # A source that broke off, say: what was sent stays, and the same command carries on once it is mended.
             reason = StopRun(str(reason))
+        if self._adopted:
+            which = "record differs from its task" if self._adopted == 1 else "records differ from their tasks"
+            self._observer.note(
+                f"{self._adopted:,} {which}: --on-conflict adopt accepts that, and changes no task; scalesync verify"
+                " shows the differences"
+            )
         if self._beside and self._named is None:
             await note_other_bodies(self._job, self._plan, self._observer)
         rest = endings.REST if self._named is None else REST

@@ -118,7 +118,8 @@ class StoppedJob:
 
 
 CHANGED = (
-    "the record, or the type, project or batch asked for, changed after the task was created; the task stays as it is"
+    "the record, or the type, project or batch asked for, differs from what the task was created for; the task stays as"
+    " it is, and --on-conflict adopt accepts it"
 )
 CHANGED_REASON = "changed_after_creation"
 _IN_WORDS = {CHANGED_REASON: CHANGED}

@@ -57,6 +57,11 @@ class ImportPlan:
         return self.options.on_conflict != "report" or bool(self.options.reclaim)
 
     @property
+    def adopts(self) -> bool:
+        """Whether tasks that differ from their record are accepted as they are."""
+        return self.options.on_conflict == "adopt"
+
+    @property
     def trusts_ledger(self) -> bool:
         """Whether lines that read as they did may stay unread: not where every record is wanted for something."""
         options = self.options

@@ -198,7 +198,8 @@ class Rehearsal:
             self._observer.note(f"{file}:{number}: {what}")
 
     def _count(self, record: Outgoing, known: Known | None) -> RowState | RecordState | None:
-        move = admit(known, record.content, self._now_ms, recheck=self._plan.recheck)
+        plan = self._plan
+        move = admit(known, record.content, self._now_ms, recheck=plan.recheck, adopt=plan.adopts)
         if known is not None and known.home:
             before = Standing.of(known.state, known.reason, known.was, known.gone)
             self._add(before.now, -1)
@@ -208,7 +209,7 @@ class Rehearsal:
         if asked:
             state = RowState.PENDING
         elif move.verb is Verb.SKIP and known is not None and not known.home:
-            state = shared_state(known, record.content)
+            state = RowState.ADOPTED if move.accepts else shared_state(known, record.content)
         self.counts[endings.counted(state)] += 1
         if self.first is None and move.verb is not Verb.SKIP and not asked:
             self.first = record

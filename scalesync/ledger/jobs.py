@@ -67,11 +67,18 @@ class JobStore:
         return await self._writer.read(lambda db: rows.load(db, self._target, self._job, keys))
 
     async def admit(
-        self, records: Sequence[Outgoing], asides: Sequence[Aside], *, now_ms: int, recheck: bool = False
+        self,
+        records: Sequence[Outgoing],
+        asides: Sequence[Aside],
+        *,
+        now_ms: int,
+        recheck: bool = False,
+        adopt: bool = False,
     ) -> Sequence[Admission]:
         """Make the intent durable for every record that is to be sent; sets `intent_ms` on each.
 
-        now_ms: the platform's clock. Returns one admission per record, in order, after the commit.
+        now_ms: the platform's clock. adopt: records accept tasks that differ from them. Returns one admission per
+        record, in order, after the commit.
         """
 
         def work(db: sqlite3.Connection) -> Sequence[Admission]:
@@ -79,7 +86,12 @@ class JobStore:
             if self._has_stale(db):
                 rows.drop_asides(db, place, _stretches([*records, *asides]))
             admissions = rows.admit(
-                db, place, records, now_ms=now_ms, recheck=recheck, fresh=self._fresh, rivals=self._rivals
+                *(db, place, records),
+                now_ms=now_ms,
+                recheck=recheck,
+                fresh=self._fresh,
+                rivals=self._rivals,
+                adopt=adopt,
             )
             self._fresh = all(admission.new for admission in admissions)
             rows.write_asides(db, place, asides)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from scalesync.ledger.schema import SHARING
-from scalesync.ledger.states import Gone, Known, Move, covers
+from scalesync.ledger.states import Gone, Known, Move, covers, has_task
 from scalesync.ledger.states import admit as decide
 from scalesync.model import Aside, Outgoing, RecordState, RowState
 from scalesync.ports import Admission, Verb
@@ -58,13 +58,20 @@ def load(db: sqlite3.Connection, target: int, job: int, keys: Sequence[str]) -> 
     for start in range(0, len(keys), CHUNK):
         chunk = keys[start : start + CHUNK]
         marks = ",".join("?" * len(chunk))
-        for key, state, content, intent_ms, reason, detail, home, source, line, gone in db.execute(
-            "SELECT unique_id, state, content, intent_ms, reason, CASE WHEN state='conflict' THEN detail END, job,"
-            f" source, line, gone FROM rows WHERE target=? AND unique_id IN ({marks})",
-            (target, *chunk),
+        for key, state, content, intent_ms, reason, detail, home, source, line, gone, ref, accepted in db.execute(
+            "SELECT r.unique_id, state, r.content, intent_ms, reason, CASE WHEN state<>'created' THEN detail END,"
+            " r.job, source, line, gone, r.task_id, a.content FROM rows r"
+            " LEFT JOIN acceptances a ON a.job=? AND a.unique_id=r.unique_id AND a.task_id IS r.task_id"
+            f" WHERE target=? AND r.unique_id IN ({marks})",
+            (job, target, *chunk),
         ):
-            was = json.loads(detail).get("was") if detail else None
-            known[key] = Known(RowState(state), content, intent_ms, reason, was, home == job, (source, line), gone)
+            told = json.loads(detail) if detail else {}
+            now, was = RowState(state), told.get("was")
+            dead = not has_task(now, reason) and is_dead(told)
+            known[key] = Known(
+                *(now, content, intent_ms, reason, was, home == job, (source, line), gone),
+                *(is_loose(now, told), ref, None if dead else accepted),
+            )
     return known
 
 
@@ -77,6 +84,7 @@ def admit(
     recheck: bool,
     fresh: bool,
     rivals: dict[str, Rival],
+    adopt: bool = False,
 ) -> list[Admission]:
     """Decide and write each record's move; keys within `records` are distinct. Rivals are put into `rivals`.
 
@@ -99,11 +107,14 @@ def admit(
             admissions.append(_new(now_ms))
             news.append(record)
             continue
-        move = decide(before, record.content, now_ms, recheck=recheck)
+        move = decide(before, record.content, now_ms, recheck=recheck, adopt=adopt)
         record.intent_ms = move.intent_ms
         state = move.state or before.state
         home = before.home or move.takes_over
-        admissions.append(Admission(move.verb, state, move.intent_ms, new=False, home=home))
+        adopts = move.accepts and not (before.accepted is not None and covers(before.accepted, record.content))
+        admissions.append(Admission(move.verb, state, move.intent_ms, new=False, home=home, adopts=adopts))
+        if adopts:
+            accept(db, place, record.key, record.content, before.ref)
         if move.takes_over:
             take_over(db, place, record.key, record.content, (record.source, record.line))
         if move.state is not None:
@@ -233,6 +244,33 @@ def write_asides(db: sqlite3.Connection, place: Place, asides: Sequence[Aside]) 
                 for a in asides
             ],
         )
+
+
+def is_loose(state: RowState, detail: Mapping[str, Any] | None) -> bool:
+    """Whether a task was adopted that is another one than the record asks for."""
+    return state is RowState.ADOPTED and bool((detail or {}).get("differences"))
+
+
+def is_dead(detail: Mapping[str, Any] | None) -> bool:
+    """Whether a conflict is about a task that nobody works on."""
+    told = detail or {}
+    return told.get("turned") is not None or "status" in (told.get("differences") or {})
+
+
+def accept(db: sqlite3.Connection, place: Place, key: str, content: bytes, ref: str | None) -> None:
+    """Remember that a record of this job accepts a task which was made for another content."""
+    db.execute(
+        "INSERT OR REPLACE INTO acceptances (job, unique_id, content, task_id) VALUES (?,?,?,?)",
+        (place.job, key, content, ref),
+    )
+
+
+def has_accepted(db: sqlite3.Connection, place: Place, key: str, content: bytes, ref: str | None) -> bool:
+    """Whether a record of this job accepted that task before."""
+    found = db.execute(
+        "SELECT content FROM acceptances WHERE job=? AND unique_id=? AND task_id IS ?", (place.job, key, ref)
+    ).fetchone()
+    return found is not None and covers(found[0], content)
 
 
 def to_json(detail: Mapping[str, Any] | None) -> str | None:

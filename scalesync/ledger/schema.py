@@ -6,6 +6,7 @@
        +--1--n rows                      one per unique_id; home job, place in its source, state, task_id
        +--1--n events                    history of everything out of the ordinary
        +--1--n batches, learned          batches seen; fields the server rewrites
+       +--1--n acceptances               records that differ from the row's task, and accept it
        +--1--n paces                     limits that were found, by class of requests
        +--1--n files, versions           an export's files; the newest version of each task that it met
 
@@ -20,15 +21,21 @@ from scalesync.ledger.sqlite_tools import Database, Migrations
 migrations = Migrations("scalesync")
 
 # The state of a record `o` without a row of its own beside the row `r` of its key. A shared one stands as its row does,
-# as long as the row's content is its own (`states.shared_state`).
-TOLD = """CASE
+# as long as the row's content is its own, or it accepted the row's task (`states.shared_state`).
+_ACCEPTED = """EXISTS (SELECT 1 FROM acceptances a WHERE a.job = o.job AND a.unique_id = o.unique_id
+    AND a.task_id IS r.task_id
+    AND (a.content = o.content OR (length(o.content) = 16 AND substr(a.content, 1, 16) = o.content)))"""
+TOLD = f"""CASE
   WHEN o.state <> 'shared' OR o.content IS NULL THEN coalesce(nullif(o.state, 'shared'), r.state)
   WHEN r.state NOT IN ('created', 'adopted') AND (r.state <> 'conflict' OR r.reason IS NOT 'changed_after_creation')
-    THEN r.state
+    THEN CASE WHEN r.task_id IS NOT NULL AND json_extract(r.detail, '$.turned') IS NULL
+      AND json_extract(r.detail, '$.differences.status') IS NULL AND {_ACCEPTED} THEN 'adopted' ELSE r.state END
   WHEN r.content = o.content OR (length(o.content) = 16 AND substr(r.content, 1, 16) = o.content)
     THEN CASE r.state WHEN 'conflict' THEN coalesce(json_extract(r.detail, '$.was'), 'created') ELSE r.state END
+  WHEN {_ACCEPTED} THEN 'adopted'
   WHEN r.state = 'conflict' THEN r.state
   WHEN length(r.content) = 16 AND substr(o.content, 1, 16) = r.content THEN 'sending'
+  WHEN r.state = 'adopted' AND json_extract(r.detail, '$.differences') IS NOT NULL THEN 'sending'
   ELSE 'changed_after_creation' END"""
 
 # The state that a home row `r` counts as: `gone` alone for one that never became a living task and never will
@@ -79,6 +86,25 @@ def m005_run_messages(db: Database) -> None:
     """The sentence that a run ended with."""
     db.execute("ALTER TABLE runs ADD COLUMN message TEXT")
 
+
+@migrations()
+def m006_acceptances(db: Database) -> None:
+    """Records that accept the task of their row although it was made for another content."""
+    db.execute(_ACCEPTANCES)
+    db.execute("DROP VIEW job_records")
+    db.execute(_JOB_RECORDS)
+
+
+# task_id: of the row when its task was accepted; another task is another question.
+_ACCEPTANCES = """
+CREATE TABLE acceptances (
+  job INTEGER NOT NULL REFERENCES jobs(id),
+  unique_id TEXT NOT NULL,
+  content BLOB NOT NULL,
+  task_id TEXT,
+  PRIMARY KEY (job, unique_id)
+) WITHOUT ROWID
+"""
 
 _PACES = """
 CREATE TABLE paces (
@@ -252,13 +278,16 @@ def _pending(db: Database) -> bool:
     return bool(_ours() - _applied(db))
 
 
+_STEPS = (m001_first, m002_paces, m003_other_contents, m004_superseded, m005_run_messages, m006_acceptances)
+
+
 def is_current(db: Database) -> bool:
     """Whether no migration is missing; nothing is written. Raises LedgerUnusable as `migrate` does."""
     return not _pending(db)
 
 
 def _ours() -> set[str]:
-    return {step.__name__ for step in (m001_first, m002_paces, m003_other_contents, m004_superseded, m005_run_messages)}
+    return {step.__name__ for step in _STEPS}
 
 
 def _applied(db: Database) -> set[str]:

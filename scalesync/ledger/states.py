@@ -46,7 +46,9 @@ class Gone(IntEnum):
 class Known:
     """What the ledger holds of a key. home: the row was brought by the admitting job. place: source and line.
 
-    gone: as in the row.
+    gone: as in the row. ref: the row's task.
+    loose: the task is another one than the row's content asks for, and was adopted all the same.
+    accepted: content of this job's record that accepted the row's task, though it was made for another content.
     """
 
     state: RowState
@@ -57,6 +59,9 @@ class Known:
     home: bool
     place: tuple[int, int] = (0, 0)
     gone: int | None = None
+    loose: bool = False
+    ref: str | None = None
+    accepted: bytes | None = None
 
     @property
     def seen_from_beside(self) -> RowState:
@@ -73,7 +78,8 @@ class Move:
     state None: the row stays as it is. takes_over: another job had the row, and either no task with it or no record any
     more. aside: how the record is listed when the row is not this job's. rival: a request for another record, or from
     another job, may be under way, so the row is this record's only once the task is. differences: of the record from
-    its task, as far as the contents tell them.
+    its task, as far as the contents tell them. accepts: the record is content with the task that the row has, although
+    the task was made for another content.
     """
 
     verb: Verb
@@ -86,6 +92,7 @@ class Move:
     aside: RecordState | None = None
     rival: bool = False
     differences: Mapping[str, Any] | None = None
+    accepts: bool = False
 
 
 def has_task(state: RowState, reason: str | None) -> bool:
@@ -131,8 +138,11 @@ def batches_apart(known: bytes, asked: bytes) -> Mapping[str, Any] | None:
     return None if ours is None or ours == theirs else {"batch": {"record": ours, "task": theirs}}
 
 
-def admit(known: Known | None, content: bytes, now_ms: int, *, recheck: bool) -> Move:
-    """Decide one record. recheck: look conflicts up again (another way of handling them was asked for)."""
+def admit(known: Known | None, content: bytes, now_ms: int, *, recheck: bool, adopt: bool = False) -> Move:
+    """Decide one record. recheck: look conflicts up again (another way of handling them was asked for).
+
+    adopt: tasks that differ from their record are accepted as they are.
+    """
     if known is None:
         return Move(Verb.SEND, RowState.SENDING, now_ms, take_content=True)
     same = known.content == content
@@ -150,17 +160,25 @@ def admit(known: Known | None, content: bytes, now_ms: int, *, recheck: bool) ->
             left = not known.home and known.gone is not None
             return Move(Verb.SETTLE, None, intent_ms, aside=None if left else aside, rival=True, takes_over=left)
         case RowState.CONFLICT:
+            if known.reason == CHANGED:
+                return _admit_changed(known, content, intent_ms, aside, adopt=adopt)
             return _admit_conflict(known, content, intent_ms, aside, recheck=recheck)
         case _:
-            return _admit_final(known, content, intent_ms, aside)
+            return _admit_final(known, content, intent_ms, aside, adopt=adopt)
+
+
+def _admit_changed(known: Known, content: bytes, intent_ms: int, aside: RecordState | None, *, adopt: bool) -> Move:
+    """The row's task lives, and its home's record has another content. That of another job may be as it was."""
+    fits = covers(known.content, content)
+    if not fits and not (adopt or _accepted(known, content)):
+        return Move(Verb.SKIP, None, intent_ms, aside=aside)
+    if not known.home:
+        return Move(Verb.SKIP, None, intent_ms, aside=aside, accepts=not fits)
+    return Move(Verb.SKIP, RowState(known.was or RowState.CREATED), intent_ms, accepts=not fits)
 
 
 def _admit_conflict(known: Known, content: bytes, intent_ms: int, aside: RecordState | None, *, recheck: bool) -> Move:
     same = known.content == content
-    if known.reason == CHANGED:
-        if not known.home or not covers(known.content, content):
-            return Move(Verb.SKIP, None, intent_ms, aside=aside)
-        return Move(Verb.SKIP, RowState(known.was or RowState.CREATED), intent_ms, aside=aside)
     if same and not recheck:
         return Move(Verb.SKIP, None, intent_ms, aside=aside)
     # Another job's conflict over another record is no doubt of this one's.
@@ -168,16 +186,27 @@ def _admit_conflict(known: Known, content: bytes, intent_ms: int, aside: RecordS
     return Move(Verb.SETTLE, state, intent_ms, aside=aside, rival=True)
 
 
-def _admit_final(known: Known, content: bytes, intent_ms: int, aside: RecordState | None) -> Move:
+def _admit_final(known: Known, content: bytes, intent_ms: int, aside: RecordState | None, *, adopt: bool) -> Move:
     if covers(known.content, content):
         return Move(Verb.SKIP, None, intent_ms, aside=aside)
-    if open_batch(known.content, content):
+    accepted = _accepted(known, content)
+    if open_batch(known.content, content) and not accepted:
         return Move(Verb.SETTLE, None, intent_ms, aside=aside, rival=True)
+    if known.loose and not accepted:
+        # What the task was made for was never known: it may be this.
+        return Move(Verb.SETTLE, RowState.SENDING if known.home else None, intent_ms, aside=aside, rival=True)
+    if adopt or accepted:
+        # The row keeps the content that its task was made for: it is what other records are compared with.
+        return Move(Verb.SKIP, None, intent_ms, aside=aside, accepts=True)
     apart = batches_apart(known.content, content)
     if not known.home:
         return Move(Verb.SKIP, None, intent_ms, aside=RecordState.CHANGED, differences=apart)
     was = known.state.value
     return Move(Verb.SKIP, RowState.CONFLICT, intent_ms, reason=CHANGED, was=was, differences=apart)
+
+
+def _accepted(known: Known, content: bytes) -> bool:
+    return known.accepted is not None and covers(known.accepted, content)
 
 
 def shared_state(known: Known, content: bytes) -> RowState | RecordState:
@@ -186,8 +215,12 @@ def shared_state(known: Known, content: bytes) -> RowState | RecordState:
     Another record may have taken the row over since, or the row's own may have changed after it became the task.
     `schema.TOLD` says the same in SQL.
     """
+    accepted = known.ref is not None and _accepted(known, content)
+    if accepted and not (has_task(known.state, known.reason) and covers(known.content, content)):
+        return RowState.ADOPTED
     if known.state in FINAL and not covers(known.content, content):
-        return RowState.SENDING if open_batch(known.content, content) else RecordState.CHANGED
+        asked = known.loose or open_batch(known.content, content)
+        return RowState.SENDING if asked else RecordState.CHANGED
     return known.seen_from_beside if covers(known.content, content) else known.state
 
 

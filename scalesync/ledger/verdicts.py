@@ -39,6 +39,10 @@ _SETTLE = {
 
 def settle(db: sqlite3.Connection, place: Place, settled: Sequence[Settled], rivals: dict[str, Rival]) -> None:
     """Write outcomes; those of `rivals` are taken out of it."""
+    settled = [_accepted(db, place, end) for end in settled]
+    for end in settled:
+        if rows.is_loose(end.state, end.detail):
+            rows.accept(db, place, end.key, end.content, end.ref)
     alone = [end for end in settled if end.key not in rivals] if rivals else settled
     for end in write(db, place, alone):
         settle_rival(db, place, end, None)
@@ -71,8 +75,8 @@ def _values(place: Place, settled: Sequence[Settled]) -> list[object]:
 
 def settle_rival(db: sqlite3.Connection, place: Place, end: Settled, rival: Rival | None) -> None:
     """Write one verdict by what the row holds now. rival: None for a record that had the row alone when admitted."""
-    job, name, reason, content = db.execute(
-        "SELECT job, state, reason, content FROM rows WHERE target=? AND unique_id=?", (place.target, end.key)
+    job, name, reason, detail, content = db.execute(
+        "SELECT job, state, reason, detail, content FROM rows WHERE target=? AND unique_id=?", (place.target, end.key)
     ).fetchone()
     home, state = job == place.job, RowState(name)
     end = end if end.content else end._replace(content=content)
@@ -84,9 +88,18 @@ def settle_rival(db: sqlite3.Connection, place: Place, end: Settled, rival: Riva
         shared = Aside(*rival.place, RecordState.SHARED, end.key, content=end.content)
         rows.write_asides(db, place, [shared])
     if has_task(state, reason):
-        _compare(db, place, end, rival, content, was=state if home and state in FINAL else None)
+        was = state if home and state in FINAL else None
+        if rows.is_loose(state, json.loads(detail) if detail else None) and not covers(content, end.content):
+            _compare_loose(db, place, end, rival, home=home)
+        else:
+            _compare(db, place, end, rival, content, was=was)
         return
     same = content == end.content
+    if rows.is_loose(end.state, end.detail) and not home and not same and state is RowState.SENDING:
+        # Whose task it is, only the record in the row can tell: its request may be the one that made it.
+        known = "UPDATE rows SET task_id=? WHERE target=? AND unique_id=?"
+        db.execute(known, (end.ref, place.target, end.key))
+        return
     if end.state in FINAL:
         if not same and rival is not None:
             rows.take_over(db, place, end.key, end.content, rival.place)
@@ -102,11 +115,16 @@ def settle_rival(db: sqlite3.Connection, place: Place, end: Settled, rival: Riva
 def _compare(
     db: sqlite3.Connection, place: Place, end: Settled, rival: Rival | None, content: bytes, *, was: RowState | None
 ) -> None:
-    """The row has its task meanwhile, or had it before and only the task's batch was to be asked for."""
+    """The row has its task meanwhile, or had it before and only the task's batch was to be asked for.
+
+    was: its state, where the row is this job's own.
+    """
     unasked = open_batch(content, end.content)
     if end.state in FINAL:
         if unasked:
             _put_content(db, place, end)
+        elif not covers(content, end.content):
+            rows.accept(db, place, end.key, end.content, end.ref)
     elif covers(content, end.content) or (unasked and end.state not in {RowState.CONFLICT, RowState.FAILED}):
         return
     elif was is not None:
@@ -117,6 +135,33 @@ def _compare(
         )
     else:
         _set_aside(db, place, end, rival)
+
+
+def _compare_loose(db: sqlite3.Connection, place: Place, end: Settled, rival: Rival | None, *, home: bool) -> None:
+    """The row's task was adopted by a record that it was not made for; this one was compared with the task itself."""
+    if end.state in FINAL:
+        rows.accept(db, place, end.key, end.content, end.ref)
+    elif home:
+        # It was a stranger's task, so this is a conflict like any other, or a doubt.
+        pending = end.state not in {RowState.CONFLICT, RowState.FAILED}
+        state = RowState.SENDING if pending else end.state
+        if not pending:
+            _put_content(db, place, end)
+        db.execute(
+            "UPDATE rows SET state=?, status=?, reason=?, detail=? WHERE target=? AND unique_id=?",
+            (*(state.value, end.status, end.reason, rows.to_json(end.detail)), place.target, end.key),
+        )
+    elif end.state in {RowState.CONFLICT, RowState.FAILED}:
+        _set_aside(db, place, end, rival)
+
+
+def _accepted(db: sqlite3.Connection, place: Place, end: Settled) -> Settled:
+    """A record that once accepted a task is not in conflict with it, unless the task died."""
+    if end.state is not RowState.CONFLICT or rows.is_dead(end.detail):
+        return end
+    if not rows.has_accepted(db, place, end.key, end.content, end.ref):
+        return end
+    return end._replace(state=RowState.ADOPTED, event=None)
 
 
 def _listed(db: sqlite3.Connection, place: Place, key: str) -> Rival | None:

@@ -162,11 +162,11 @@ def test_a_record_that_changed_is_told_in_words_before_and_after_the_run(go: Run
     write(tmp_path, [good("w1"), good("w2") | {"attachment": "other"}, good("w1") | {"attachment": "third"}])
     rehearsed = go("import", "records.jsonl", *MODES, "--job", "words", "--dry-run")
     assert rehearsed.code == 1
-    assert "records.jsonl:2: w2: the record, or the type, project or batch asked for, changed after" in rehearsed.err
+    assert "records.jsonl:2: w2: the record, or the type, project or batch asked for, differs from" in rehearsed.err
     assert "records.jsonl:3: w1: the same unique_id stands earlier in the input with other content" in rehearsed.err
     assert go("import", "records.jsonl", *MODES, "--job", "words").code == 1
     shown = go("failures", "--job", "words").out
-    assert "1 in conflict: the record, or the type, project or batch asked for, changed after the task was" in shown
+    assert "1 in conflict: the record, or the type, project or batch asked for, differs from what the task was" in shown
     assert "to see what changed in words: scalesync verify --job words" in shown
     messages = {group["message"] for group in go("failures", "--job", "words", "--json").json["failures"]}
     assert "changed_after_creation" in messages  # the name that programs know

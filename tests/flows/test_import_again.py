@@ -128,6 +128,52 @@ async def test_a_record_changed_after_creation_is_a_conflict_until_it_is_put_bac
     assert creates(sandbox) == 5
 
 
+async def test_a_record_that_changed_after_creation_is_adopted_on_request(
+    make_sandbox, bring, write_records, settings_for, notebook
+):
+    """The way out of `changed_after_creation` that changes neither the source nor a task."""
+    sandbox = await make_sandbox()
+    await bring(sandbox, write_records(5))
+    rows = [letter(n, categories=["x", "y"]) if n == 2 else letter(n) for n in range(5)]
+    source = write_records(rows)
+    assert states(await bring(sandbox, source)) == (4, 1, 0, 0)
+    dry = await bring(sandbox, source, on_conflict="adopt", dry_run=True)
+    assert (dry.created, dry.conflicts, dry.pending) == (5, 0, 0)
+    adopted = await bring(sandbox, source, on_conflict="adopt")
+    assert (states(adopted), adopted.exit_code) == ((5, 0, 0, 0), 0)
+    assert any("1 record differs from its task: --on-conflict adopt accepts that" in note for note in notebook.notes)
+    assert await list_failures(settings_for(sandbox), None, None) == []
+    for again in (source, write_records(5)):  # as it is now, and as it was
+        summary = await bring(sandbox, again, rescan=True)
+        assert (states(summary), summary.exit_code) == ((5, 0, 0, 0), 0)
+    third = await bring(
+        sandbox, write_records([letter(n, categories=["z"]) if n == 2 else letter(n) for n in range(5)])
+    )
+    assert (states(third), third.exit_code) == ((4, 1, 0, 0), 1)
+    assert creates(sandbox) == 5
+
+
+async def test_a_job_adopts_the_task_that_another_job_made_of_another_content(
+    make_sandbox, bring, write_records, settings_for
+):
+    sandbox = await make_sandbox()
+    theirs = write_records(3, name="theirs.jsonl")
+    await bring(sandbox, theirs, job="theirs")
+    rows = [letter(n, categories=["x", "y"]) if n == 2 else letter(n) for n in range(3)]
+    ours = write_records(rows, name="ours.jsonl")
+    assert states(await bring(sandbox, ours, job="ours")) == (2, 1, 0, 0)
+    adopted = await bring(sandbox, ours, job="ours", on_conflict="adopt")
+    assert (adopted.created, adopted.adopted, adopted.conflicts, adopted.exit_code) == (2, 1, 0, 0)
+    for source, job, found in ((theirs, "theirs", (3, 0)), (ours, "ours", (2, 1)), (theirs, "theirs", (3, 0))):
+        again = await bring(sandbox, source, job=job, rescan=True)
+        assert ((again.created, again.adopted), again.exit_code) == (found, 0)
+    # The lines move: what was accepted goes with the unique_id, not with the place.
+    moved = await bring(sandbox, write_records([letter(9), *reversed(rows)], name="ours.jsonl"), job="ours")
+    assert (moved.created, moved.adopted, moved.conflicts, moved.exit_code) == (3, 1, 0, 0)
+    assert await list_failures(settings_for(sandbox), None, None) == []
+    assert creates(sandbox) == 4
+
+
 async def test_a_mended_template_makes_no_second_task(make_sandbox, bring, write_records):
     sandbox = await make_sandbox()
     rows = [{key: value for key, value in letter(n).items() if key != "unique_id"} for n in range(4)]

@@ -8,9 +8,9 @@ changed before it begins again. The search goes over all states that can be reac
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field, replace
-from itertools import permutations
+from itertools import permutations, product
 
 import pytest
 from hypothesis import given
@@ -35,7 +35,8 @@ Rows = tuple[tuple[object, ...], ...]
 class Run:
     """A job's newest run. content: of its record; found: by the last look-up; ended: by itself.
 
-    away: the record was in no source any more.
+    away: the record was in no source any more. adopts: it was asked to accept a task that differs; accepted: the
+    contents that did.
     """
 
     content: bytes = b""
@@ -45,6 +46,8 @@ class Run:
     begun: int = 0
     ended: bool = False
     away: bool = False
+    adopts: bool = False
+    accepted: frozenset[bytes] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +56,20 @@ class Moment:
 
     row: Rows
     asides: Rows
+    acceptances: Rows
     task: bytes | None
     runs: tuple[Run, ...]
 
     def with_run(self, job: int, run: Run, task: bytes | None) -> Moment:
         """After a step of a job's run that left the ledger as it is."""
-        return Moment(self.row, self.asides, task, (*self.runs[: job - 1], run, *self.runs[job:]))
+        return Moment(self.row, self.asides, self.acceptances, task, (*self.runs[: job - 1], run, *self.runs[job:]))
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
     """begins: of one job, at most. refused: a content that the server never takes. moody: it may refuse at any time.
 
-    leaves: a job's record may go from its source, and come back.
+    leaves: a job's record may go from its source, and come back. adopts: a run may accept a task that differs.
     """
 
     jobs: int
@@ -74,6 +78,7 @@ class Rules:
     refused: bytes | None = None
     moody: bool = False
     leaves: bool = False
+    adopts: bool = False
 
     @property
     def rounds(self) -> int:
@@ -102,11 +107,15 @@ class Ledger:
             self.db.execute("INSERT INTO runs (id, job, epoch, owner, started_at) VALUES (?, ?, 1, '', '')", (job, job))
 
     def begin(self) -> Moment:
-        return Moment((), (), None, (Run(),) * self.rules.jobs)
+        return Moment((), (), (), None, (Run(),) * self.rules.jobs)
 
     def set(self, moment: Moment) -> None:
         self.db.execute("DELETE FROM rows")
         self.db.execute("DELETE FROM other_records")
+        self.db.execute("DELETE FROM acceptances")
+        self.db.executemany(
+            "INSERT INTO acceptances (unique_id, job, content, task_id) VALUES ('k', ?,?,?)", moment.acceptances
+        )
         for row in moment.row:
             self.db.execute(
                 f"INSERT INTO rows (target, unique_id, source, line, intent_ms, {ROW})"
@@ -123,17 +132,29 @@ class Ledger:
         """What `moment` has become when a step of a job's run led to `run` and `task`."""
         row = tuple(self.db.execute(f"SELECT {ROW} FROM rows").fetchall())
         asides = tuple(self.db.execute(f"SELECT {ASIDE} FROM other_records ORDER BY job").fetchall())
-        return replace(moment.with_run(job, run, task), row=row, asides=asides)
+        accepted = tuple(self.db.execute("SELECT job, content, task_id FROM acceptances ORDER BY job").fetchall())
+        return replace(moment.with_run(job, run, task), row=row, asides=asides, acceptances=accepted)
 
-    def admit(self, job: int, run: Run, content: bytes) -> Run:
+    def admit(self, job: int, run: Run, content: bytes, *, adopt: bool = False) -> Run:
         rivals: dict[str, rows.Rival] = {}
         record = Outgoing("k", content, b"{}", source=1, line=1)
         (admission,) = rows.admit(
-            self.db, rows.Place(1, job, job), [record], now_ms=1, recheck=False, fresh=False, rivals=rivals
+            *(self.db, rows.Place(1, job, job), [record]),
+            now_ms=1,
+            recheck=adopt,
+            fresh=False,
+            rivals=rivals,
+            adopt=adopt,
         )
         self.db.execute("UPDATE rows SET gone=NULL WHERE job=?", (job,))  # as `mark_gone` does at the end of a reading
         way = WAYS[admission.verb]
-        return Run(content, way, None, rivals.get("k"), run.begun + 1, ended=not way)
+        accepted = run.accepted | ({content} if adopt and admission.adopts else set())
+        return Run(
+            *(content, way, None, rivals.get("k"), run.begun + 1),
+            ended=not way,
+            adopts=adopt,
+            accepted=accepted,
+        )
 
     def leave(self, job: int, run: Run) -> Run:
         """A run that reads all and does not meet the record."""
@@ -141,7 +162,7 @@ class Ledger:
         tallies.mark_gone(self.db, job, 0, lambda key: False, None)
         doubtful = self.db.execute("SELECT 1 FROM rows WHERE job=? AND state='sending' AND gone=1", (job,)).fetchall()
         way = ("look", "conclude") if doubtful else ()
-        return Run(run.content, way, None, None, run.begun + 1, ended=not way, away=True)
+        return Run(run.content, way, None, None, run.begun + 1, ended=not way, away=True, accepted=run.accepted)
 
     def conclude(self, run: Run) -> Run:
         """What `GoneStore.conclude` does of one that was looked up."""
@@ -150,10 +171,14 @@ class Ledger:
         return replace(run, to_do=(), found=None, ended=True)
 
     def settle(self, job: int, run: Run, state: RowState) -> Run:
-        ref, reason = ("task", "differs") if state is S.CONFLICT else ("task" if state is S.CREATED else None, None)
-        end = Settled("k", state, ref=ref, reason=reason, content=run.content)
+        ref = "task" if state in {S.CONFLICT, S.CREATED, S.ADOPTED} else None
+        reason = "differs" if state in {S.CONFLICT, S.ADOPTED} else None
+        detail = None if reason is None else {"differences": {"instruction": {}}}
+        end = Settled("k", state, ref=ref, reason=reason, detail=detail, content=run.content)
         verdicts.settle(self.db, rows.Place(1, job, job), [end], {} if run.rival is None else {"k": run.rival})
-        return replace(run, to_do=(), found=None, rival=None, ended=state in {S.CREATED, S.CONFLICT, S.FAILED})
+        accepted = run.accepted | ({run.content} if state is S.ADOPTED else set())
+        ended = state in {S.CREATED, S.ADOPTED, S.CONFLICT, S.FAILED}
+        return replace(run, to_do=(), found=None, rival=None, ended=ended, accepted=accepted)
 
     def go_on(self, job: int, run: Run, task: bytes | None) -> tuple[Run, bytes | None]:
         """The next of: a look-up, a create call that the server refuses when the key is in use, the end."""
@@ -168,7 +193,8 @@ class Ledger:
             case "send":
                 return replace(run, to_do=tuple(rest)), run.content if task is None else task
             case _:
-                return self.settle(job, run, S.CREATED if fits(run.found, run.content) else S.CONFLICT), task
+                differs = S.ADOPTED if run.adopts else S.CONFLICT
+                return self.settle(job, run, S.CREATED if fits(run.found, run.content) else differs), task
 
     def told(self, job: int) -> str:
         counts = tallies.count(self.db, 1, job)
@@ -184,9 +210,10 @@ class Ledger:
             if run.to_do:
                 yield from self._after_running(moment, job, run)
             elif run.begun < self.rules.begins:
-                for content in self.rules.contents:
+                ways = (False, True) if self.rules.adopts else (False,)
+                for content, adopt in product(self.rules.contents, ways):
                     self.set(moment)
-                    yield self.read(moment, job, self.admit(job, run, content), moment.task)
+                    yield self.read(moment, job, self.admit(job, run, content, adopt=adopt), moment.task)
                 if self.rules.leaves and run.content and not run.away:
                     self.set(moment)
                     yield self.read(moment, job, self.leave(job, run), moment.task)
@@ -210,6 +237,7 @@ class Ledger:
     def check(self, moment: Moment) -> None:
         """Of a run that ended by itself nothing false is told, whatever the others do since."""
         self.set(moment)
+        accepted = {content for run in moment.runs for content in run.accepted}  # of a shared row, by whichever job
         for job, run in enumerate(moment.runs, start=1):
             if not run.ended:
                 continue
@@ -218,9 +246,10 @@ class Ledger:
                 assert told == "gone" or moment.task is not None, moment
                 continue
             fitting = fits(moment.task, run.content)
-            assert told != "created" or fitting, moment
+            assert told not in {"created", "adopted"} or fitting or run.content in accepted, moment
             if not self.rules.moody:
                 assert told != "conflicts" or not (fitting or moment.task is None), moment
+                assert told != "conflicts" or run.content not in run.accepted, moment
                 assert told != "failed" or run.content == self.rules.refused, moment
 
     def check_ends(self, moment: Moment) -> None:
@@ -236,16 +265,21 @@ class Ledger:
                     run, task = self.go_on(job, run, task)
             for job in begun:
                 if moment.runs[job - 1].away:
-                    assert self.told(job) in {"gone", "created"}, moment
+                    assert self.told(job) in {"gone", "created", "adopted"}, moment
                     continue
-                assert self.told(job) in self._deserved(moment.runs[job - 1].content, task), moment
+                accepted = {content for run in moment.runs for content in run.accepted}
+                deserved = self._deserved(moment.runs[job - 1].content, task, accepted)
+                assert self.told(job) in deserved, (deserved, moment)
 
-    def _deserved(self, content: bytes, task: bytes | None) -> set[str]:
+    def _deserved(self, content: bytes, task: bytes | None, accepted: Set[bytes]) -> set[str]:
         """A record that was once refused stays so until it is retried."""
         refused = {"failed"} if self.rules.moody or content == self.rules.refused else set()
         if task is None:
             return {"failed"}
-        return refused | {"created" if fits(task, content) else "conflicts"}
+        if self.rules.adopts and fits(task, content):
+            return refused | {"created", "adopted"}
+        accepting = {"created", "adopted"} if content in accepted else set()
+        return refused | accepting | {"created" if fits(task, content) else "conflicts"}
 
 
 def fits(task: bytes | None, content: bytes) -> bool:
@@ -262,7 +296,8 @@ def search(rules: Rules) -> int:
         news = {after for moment in front for after in ledger.after(moment)} - seen
         for moment in news:
             ledger.check(moment)
-            end = (moment.row, moment.asides, moment.task, tuple(run.content for run in moment.runs))
+            ways = tuple((run.content, run.accepted) for run in moment.runs)
+            end = (moment.row, moment.asides, moment.acceptances, moment.task, ways)
             if end not in ends and not any(run.to_do for run in moment.runs):
                 ends.add(end)
                 ledger.check_ends(moment)
@@ -289,6 +324,14 @@ def search(rules: Rules) -> int:
         pytest.param(Rules(3, 1, (OLD, OLD + b"batch")), marks=pytest.mark.soak),
         pytest.param(Rules(3, 1, refused=OLD), marks=pytest.mark.soak),
         Rules(3, 1, moody=True),
+        Rules(1, 4, adopts=True),
+        Rules(2, 1, adopts=True),
+        pytest.param(Rules(2, 2, adopts=True), marks=pytest.mark.soak),
+        pytest.param(Rules(3, 1, adopts=True), marks=pytest.mark.soak),
+        pytest.param(Rules(2, 2, refused=OLD, adopts=True), marks=pytest.mark.soak),
+        pytest.param(Rules(2, 2, (OLD, OLD + b"batch"), adopts=True), marks=pytest.mark.soak),
+        pytest.param(Rules(2, 2, (OLD + b"batch", OLD + b"other"), adopts=True), marks=pytest.mark.soak),
+        pytest.param(Rules(2, 2, adopts=True, leaves=True), marks=pytest.mark.soak),
     ],
     ids=str,
 )
@@ -303,9 +346,11 @@ def test_three_jobs_that_begin_twice(rules: Rules):
     assert search(rules) > 100_000
 
 
-@given(st.lists(st.integers(0, 1000), max_size=60), st.sampled_from([None, OLD]), st.booleans(), st.booleans())
-def test_a_walk_of_three_jobs_that_begin_often(choices: list[int], refused: bytes | None, moody: bool, leaves: bool):
-    ledger = Ledger(Rules(3, 60, refused=refused, moody=moody, leaves=leaves))
+@given(st.lists(st.integers(0, 1000), max_size=60), st.sampled_from([None, OLD]), *[st.booleans()] * 3)
+def test_a_walk_of_three_jobs_that_begin_often(
+    choices: list[int], refused: bytes | None, moody: bool, leaves: bool, adopts: bool
+):
+    ledger = Ledger(Rules(3, 60, refused=refused, moody=moody, leaves=leaves, adopts=adopts))
     moment = ledger.begin()
     for choice in choices:
         following = list(ledger.after(moment))

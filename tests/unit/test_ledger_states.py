@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 import pytest
@@ -107,6 +107,40 @@ def test_a_record_changed_after_creation_and_put_back(was, recheck):
     assert admit(other, OLD, NOW, recheck=recheck) == Move(Verb.SKIP, None, THEN, aside=R.SHARED)
 
 
+@pytest.mark.parametrize("state", [S.CREATED, S.ADOPTED])
+@pytest.mark.parametrize("home", [True, False])
+def test_a_record_that_differs_from_its_task_is_accepted_on_request_and_stays_so(state, home):
+    aside = None if home else R.SHARED
+    row = Known(state, OLD, THEN, None, None, home, ref="task")
+    assert admit(row, NEW, NOW, recheck=True, adopt=True) == Move(Verb.SKIP, None, THEN, aside=aside, accepts=True)
+    kept = replace(row, accepted=NEW)
+    assert admit(kept, NEW, NOW, recheck=False) == Move(Verb.SKIP, None, THEN, aside=aside, accepts=True)
+    assert admit(kept, OLD, NOW, recheck=False) == Move(Verb.SKIP, None, THEN, aside=aside)
+    third = admit(kept, b"third-content-16", NOW, recheck=False)
+    assert (third.reason, third.aside) == ((CHANGED, None) if home else (None, R.CHANGED))
+
+
+@pytest.mark.parametrize("was", [S.CREATED, S.ADOPTED])
+def test_a_conflict_over_a_changed_record_ends_when_that_is_accepted(was):
+    row = known(S.CONFLICT, reason=CHANGED, was=was.value)
+    assert admit(row, NEW, NOW, recheck=True, adopt=True) == Move(Verb.SKIP, was, THEN, accepts=True)
+    beside = replace(row, home=False)
+    accepted = Move(Verb.SKIP, None, THEN, aside=R.SHARED, accepts=True)
+    assert admit(beside, NEW, NOW, recheck=True, adopt=True) == accepted
+    assert admit(replace(beside, accepted=NEW), NEW, NOW, recheck=False) == accepted
+    assert admit(beside, NEW, NOW, recheck=True) == Move(Verb.SKIP, None, THEN, aside=R.SHARED)
+
+
+@pytest.mark.parametrize("adopt", [False, True])
+def test_what_an_adopted_task_was_made_for_is_asked_of_the_server(adopt):
+    row = Known(S.ADOPTED, OLD, THEN, None, None, True, loose=True)
+    assert admit(row, NEW, NOW, recheck=adopt, adopt=adopt) == Move(Verb.SETTLE, S.SENDING, THEN, rival=True)
+    beside = replace(row, home=False)
+    asked = Move(Verb.SETTLE, None, THEN, aside=R.SHARED, rival=True)
+    assert admit(beside, NEW, NOW, recheck=adopt, adopt=adopt) == asked
+    assert admit(beside, OLD, NOW, recheck=adopt, adopt=adopt) == Move(Verb.SKIP, None, THEN, aside=R.SHARED)
+
+
 @pytest.mark.parametrize("gone", Gone)
 def test_a_row_in_doubt_that_is_gone_at_home_is_taken_over(gone):
     row = Known(S.SENDING, OLD, THEN, None, None, home=False, gone=gone)
@@ -120,20 +154,34 @@ def test_a_row_without_an_intent_gets_one():
 CONTENTS = (OLD, NEW, OLD + b"batch", OLD + b"other")
 
 
-def test_the_ledger_tells_a_shared_record_as_the_move_would():
+DETAILS = (
+    {},
+    {"was": "adopted"},
+    {"differences": {"type": {}}},
+    {"differences": {"status": {}}},
+    {"was": "created", "turned": "canceled"},
+)
+
+
+@pytest.mark.parametrize("accepted", [None, OLD, NEW + b"batch", NEW])
+@pytest.mark.parametrize("ref", [None, "task", "another"])
+def test_the_ledger_tells_a_shared_record_as_the_move_would(accepted, ref):
     db = new_ledger()
-    for state, held, reason, was in product(RowState, CONTENTS, (None, CHANGED, "a sentence"), (None, "adopted")):
-        detail = json.dumps({"was": was}) if was else None
+    if accepted is not None:
+        rows.accept(db, rows.Place(1, 2, 2), "k", accepted, "task")
+    for state, held, reason, detail in product(RowState, CONTENTS, (None, CHANGED, "a sentence"), DETAILS):
         for asked in CONTENTS:
             db.execute("DELETE FROM rows")
             db.execute("DELETE FROM other_records")
             db.execute(
-                "INSERT INTO rows (target, unique_id, state, job, source, line, content, intent_ms, reason, detail)"
-                " VALUES (1, 'k', ?, 1, 1, 1, ?, 0, ?, ?)",
-                (state.value, held, reason, detail),
+                "INSERT INTO rows (target, unique_id, state, job, source, line, content, intent_ms, reason, detail,"
+                " task_id) VALUES (1, 'k', ?, 1, 1, 1, ?, 0, ?, ?, ?)",
+                (state.value, held, reason, json.dumps(detail) if detail else None, ref),
             )
             rows.write_asides(db, rows.Place(1, 2, 2), [Aside(1, 1, R.SHARED, key="k", content=asked)])
-            told = shared_state(Known(state, held, 0, reason, was, home=False), asked)
+            known = rows.load(db, 1, 2, ["k"])["k"]
+            assert (known.state, known.content, known.reason, known.ref) == (state, held, reason, ref)
+            told = shared_state(known, asked)
             ((name, number),) = ((name, n) for name, n in tallies.count(db, 1, 2).items() if n)
             assert (name, number) == (tallies.COUNTED[told], 1)
             listed = db.execute("SELECT state FROM job_records WHERE job='j2'").fetchall()

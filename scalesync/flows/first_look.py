@@ -1,7 +1,8 @@
 """The first records of the sources, looked at before anything is sent: would they become tasks that the type takes?
 
-Columns that a template or expression names and that are not there are an error where no record has them; fields of a
-known type that are missing or not known are a note, since types are open.
+Columns that a template or expression names and that are not there are an error where no record has them, unless that
+many records may be invalid by --max-invalid; fields of a known type that are missing or not known are a note, since
+types are open.
 """
 
 from __future__ import annotations
@@ -48,11 +49,19 @@ class Look:
 
 
 async def first_look(plan: ImportPlan, observer: Observer, *, again: bool = False) -> None:
-    """Read the first records. Raises ConfigError where a column that is named is in none of them."""
+    """Read the first records. Raises ConfigError where a column that is named is in none of them.
+
+    A file whose records need not be alike may have it further down: where --max-invalid allows for the first ones, a
+    note says what is missing, and they are counted as the run comes to them.
+    """
     look = await in_daemon(lambda: _read(plan, AGAIN if again else RECORDS))
     if look.lacking and not look.usable:
         whose = "the first record has no" if look.records == 1 else f"none of the first {look.records:,} records has a"
-        raise ConfigError(_no_column(whose, look.lacking))
+        most = plan.options.max_invalid
+        if most is None or most < look.records:
+            more = f", or --max-invalid N from {look.records:,} up where later records have it"
+            raise ConfigError(_no_column(whose, look.lacking) + more)
+        observer.note(f"{_no_column(whose, look.lacking)}; such records are counted as invalid")
     for note in _not_met(plan, look):
         observer.note(note)
     known = task_fields(plan.options.type)

@@ -87,6 +87,27 @@ async def test_lines_are_judged_by_the_first_records_and_that_is_said(make_sandb
     assert (mixed.exit_code, mixed.invalid, mixed.created) == (1, 3, 1)
 
 
+@pytest.mark.parametrize("dry_run", [False, True])
+async def test_lines_whose_first_records_lack_a_column_go_on_where_max_invalid_allows_for_it(
+    dry_run, make_sandbox, bring, write_records, notebook
+):
+    sandbox = await make_sandbox()
+    source = write_records([*rows(110), *({"txet": f"x{number}"} for number in range(3))])
+    with pytest.raises(ConfigError, match=r"or --max-invalid N from 100 up where later records have it$"):
+        await bring(sandbox, source, template=TEMPLATE, max_invalid=99, dry_run=dry_run)
+    assert requests(sandbox) == 0
+    done = await bring(sandbox, source, template=TEMPLATE, max_invalid=110, dry_run=dry_run)
+    assert (done.exit_code, done.invalid, done.created + done.pending) == (1, 110, 3)
+    (told,) = [note for note in notebook.notes if "none of the first 100 records has a column" in note]
+    assert told.endswith("such records are counted as invalid")
+
+
+async def test_a_table_that_lacks_a_column_is_refused_whatever_max_invalid_says(make_sandbox, bring, tmp_path):
+    sandbox = await make_sandbox()
+    with pytest.raises(ConfigError, match=r"t\.csv has no column"):
+        await bring(sandbox, table(tmp_path / "t.csv"), template=TEMPLATE, max_invalid=1000)
+
+
 async def test_a_column_that_may_be_missing_and_ids_of_their_own_are_no_reason_to_refuse(
     make_sandbox, bring, write_records
 ):

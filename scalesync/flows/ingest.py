@@ -210,6 +210,9 @@ class ImportRun:
                     engine.on_stop = feeding.cancel
                     await self._feed()
                     await engine.drain()
+                    if self._named is not None:
+                        await self._outbox.flush()
+                        await self._look_up_gone(self._named.back)
             except ScalesyncError as error:
                 engine.stop(error)
             if engine.stopped is not None:
@@ -261,7 +264,11 @@ class ImportRun:
             await self._job.update_split(split.number, state=GONE)
         await self._job.drop_stale_asides(among)
         if await self._job.mark_gone(self._reading.homes, self._preparer.seen.__contains__, among):
-            self._reading.unclear = await settle_vanished(GoneStore(self._job), self._connection)
+            await self._look_up_gone()
+
+    async def _look_up_gone(self, back: Set[str] = frozenset()) -> None:
+        """Records that are in no source any more and may have been sent: nobody else asks what became of them."""
+        self._reading.unclear = await settle_vanished(GoneStore(self._job), self._connection, back)
 
     async def _read(self, number: int, source: SourceFile) -> object:
         """Read one source, behind what an earlier run has settled; returns the cursor to keep for the next one."""

@@ -7,7 +7,7 @@ import's, and one that failed for another reason, or whose task is there, stays 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from scalesync.flows.endings import IMPORT_AGAIN
 from scalesync.flows.identity import sources_of
@@ -27,7 +27,8 @@ class Named:
 
     dead: rows in conflict over a task with one of these statuses are taken too. read: the sources stand as a run
     that left nothing to do has read them, so that nothing in them is new. through: read on to the end whatever was met.
-    taken: records met so far that are sent; unknown: records of the input that the ledger does not know.
+    taken: records met so far that are sent; unknown: records of the input that the ledger does not know. back: keys of
+    those taken that were gone.
     """
 
     store: CheckStore
@@ -37,6 +38,7 @@ class Named:
     through: bool = False
     taken: int = 0
     unknown: int = 0
+    back: set[str] = field(default_factory=set)
 
     @classmethod
     async def of(cls, ledger: SqliteLedger, job: StoredJob, plan: ImportPlan) -> Named:
@@ -54,7 +56,9 @@ class Named:
         picked = [
             record for record in records if (row := rows.get(record.key)) is not None and self._takes(row, record)
         ]
-        self.taken += sum(not rows[record.key].gone for record in picked)  # that one was gone is seen by reading
+        back = [record.key for record in picked if rows[record.key].gone]  # that one was gone is seen by reading
+        self.back.update(back)
+        self.taken += len(picked) - len(back)
         self.unknown += len(records) - len(rows)
         return picked
 

@@ -42,7 +42,8 @@ async def run_retry(
 ) -> ImportSummary:
     """Send the failed records of a job again, all or one group of `failures`; those that are pending go along.
 
-    A record that the ledger does not know stays for the import; the summary's message says when there is one.
+    Records that are in no source any more and may have been sent are looked up. One that the ledger does not know stays
+    for the import; the summary's message says when there is one.
     errored: instead of them the records whose tasks turned to `error`. The server is asked which these are, their
     unique_ids are freed, and they are sent again.
     Where the source was standard input nothing is sent: the summary's message says what to do.
@@ -66,11 +67,12 @@ async def run_retry(
         waiting = await _waiting(ledger, found, group, options.reclaim)
         await guard_resending(waiting, settings, yes=yes, confirm=confirm)
         left = 0 if errored else await _reopen(ledger, found, group)
-        if not await ledger.checks(found).waiting(options.reclaim):
+        gone = await ledger.checks(found).gone_in_doubt()
+        if not gone and not await ledger.checks(found).waiting(options.reclaim):
             return _nothing_sent(found, settings, await ledger.counts(found), what)
     finally:
         ledger.close()
-    if not errored:
+    if not errored and (left or not gone):
         observer.note(f"{count(left, 'failed record')} {be(left)} sent again")
     return await run_import(options, settings, observer, limits=limits, stored=found, signals=signals)
 

@@ -5,6 +5,8 @@ There is no record to compare a task with, so its age alone tells whether it was
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from scalesync.flows.conflicts import TOLERANCE_MS
 from scalesync.flows.lookups import Finder
 from scalesync.flows.wiring import Connection
@@ -16,19 +18,21 @@ from scalesync.times import milliseconds
 DEAD = frozenset({"canceled", "error"})
 
 
-async def settle_vanished(store: GoneStore, connection: Connection) -> int:
+async def settle_vanished(store: GoneStore, connection: Connection, back: Container[str] = ()) -> int:
     """Look up each row that is gone and in doubt; returns how many got no answer that can be trusted.
 
-    One with a living task counts as created, or as adopted where that is older than the intent; the others as gone.
+    back: keys whose records this run has met after all, so that the engine has looked them up. One with a living task
+    counts as created, or as adopted where that is older than the intent; the others as gone.
     """
     finder = Finder(connection)
     unclear, after = 0, ""
     while rows := await store.doubtful(after, finder.wave):
         after = rows[-1].key
-        findings = await finder.find([row.key for row in rows])
-        clear = [row for row in rows if findings[row.key].presence is not Presence.UNKNOWN]
+        asked = [row for row in rows if row.key not in back]
+        findings = await finder.find([row.key for row in asked])
+        clear = [row for row in asked if findings[row.key].presence is not Presence.UNKNOWN]
         await store.conclude([_looked_up(row, findings[row.key].task) for row in clear])
-        unclear += len(rows) - len(clear)
+        unclear += len(asked) - len(clear)
     return unclear
 
 

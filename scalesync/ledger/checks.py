@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scalesync.ledger import rows, states, tallies
+from scalesync.ledger.gone import in_doubt
 from scalesync.ledger.jobs import JobStore
 from scalesync.ledger.schema import SHARING, TOLD
 from scalesync.ledger.states import CHANGED, FINAL, batches_apart, covers
@@ -117,6 +118,11 @@ class CheckStore:
         Without those that are gone.
         """
         found: int = await self._read(lambda db: _waiting(db, self._job, dead))
+        return found
+
+    async def gone_in_doubt(self) -> int:
+        """How many of those that are gone may have been sent, and are to be looked up."""
+        found: int = await self._read(lambda db: in_doubt(db, _target(db, self._job), self._job))
         return found
 
     async def rebuilding(self) -> bool:

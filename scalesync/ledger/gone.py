@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -24,6 +25,12 @@ class LookedUp(NamedTuple):
     ref: str | None = None
 
 
+def in_doubt(db: sqlite3.Connection, target: int, job: int) -> int:
+    """How many rows of a job are gone and in doubt."""
+    query = "SELECT count(*) FROM rows WHERE target=? AND job=? AND state='sending' AND gone=?"
+    return int(db.execute(query, (target, job, Gone.GONE)).fetchone()[0])
+
+
 class GoneStore:
     """One job's rows that are gone and in doubt."""
 
@@ -42,10 +49,9 @@ class GoneStore:
 
     async def waiting(self) -> int:
         """How many there are."""
-        query = "SELECT count(*) FROM rows WHERE target=? AND job=? AND state='sending' AND gone=?"
-        values = (self._store.target, self._store.number, Gone.GONE)
-        found = await self._store.read(lambda db: db.execute(query, values).fetchone())
-        return int(found[0])
+        target, job = self._store.target, self._store.number
+        found: int = await self._store.read(lambda db: in_doubt(db, target, job))
+        return found
 
     async def conclude(self, told: Sequence[LookedUp]) -> None:
         """Write what the look-ups said; a row that moved on meanwhile is left alone."""

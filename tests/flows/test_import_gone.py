@@ -191,23 +191,42 @@ async def test_without_an_answer_the_run_says_so_and_the_next_one_asks_again(
     assert "in no source any more" in summary.message
     assert summary.pending == 4
     sandbox.faults.replace([])
-    retried = await run_retry(settings_for(sandbox), JOB, None, notebook, limits=FAST, signals=False)
-    assert (retried.exit_code, retried.pending) == (1, 4)
-    assert retried.message.endswith("4 records are pending: run the import again")
     assert told(await bring(sandbox, source, job=JOB)) == (held + 1, held + 1, 0, 0, 0, 4, 0)
 
 
-async def test_a_retry_of_others_names_the_import_for_what_is_gone_and_in_doubt(
+@pytest.mark.parametrize("refused", [False, True], ids=["alone", "beside a refused one"])
+@pytest.mark.parametrize("after_write", [True, False], ids=["made", "not made"])
+async def test_a_retry_looks_up_what_is_gone_and_in_doubt(
+    after_write, refused, make_sandbox, bring, write_records, settings_for, notebook, ask_ledger
+):
+    sandbox = await in_doubt(make_sandbox, bring, write_records, after_write=after_write)
+    held = sandbox.store.world("live").count()
+    sandbox.faults.replace([FaultRule(kind="error", on="list", status=400)])
+    rows = [letter(9), *([letter(10, **BAD)] if refused else [])]
+    await bring(sandbox, write_records(rows), job=JOB)
+    settings = settings_for(sandbox)
+    still = await run_retry(settings, JOB, None, notebook, limits=FAST, signals=False)
+    assert (still.exit_code, still.pending) == (3, 4)
+    assert "in no source any more" in still.message
+    sandbox.faults.replace([])
+    seen, calls = creates(sandbox), int(refused)
+    retried = await run_retry(settings, JOB, None, notebook, limits=FAST, signals=False)
+    assert told(retried) == (held + 1 + calls, held + 1, 0, calls, 0, 4, calls)
+    assert creates(sandbox) == seen + calls
+    assert ask_ledger("SELECT count(*) FROM rows WHERE gone=1") == [(0,)]
+
+
+async def test_a_retry_leaves_to_the_engine_what_is_gone_and_came_back(
     make_sandbox, bring, write_records, settings_for, notebook
 ):
-    sandbox = await in_doubt(make_sandbox, bring, write_records, after_write=True)
+    sandbox = await in_doubt(make_sandbox, bring, write_records, after_write=False)
     sandbox.faults.replace([FaultRule(kind="error", on="list", status=400)])
-    await bring(sandbox, write_records([letter(9), letter(10, **BAD)]), job=JOB)
+    await bring(sandbox, write_records([letter(9)]), job=JOB)
     sandbox.faults.replace([])
+    write_records([letter(9), letter(2)])
     retried = await run_retry(settings_for(sandbox), JOB, None, notebook, limits=FAST, signals=False)
-    assert (retried.exit_code, retried.pending, retried.failed) == (1, 4, 1)
-    told = "4 records in no source any more may have become tasks: run the import again, which looks them up"
-    assert retried.message == told
+    assert (retried.created, retried.pending) == (2, 0)
+    assert sandbox.store.world("live").by_unique_id("letter-00002") is not None
 
 
 async def test_a_dry_run_predicts_what_is_gone(make_sandbox, bring, write_records):

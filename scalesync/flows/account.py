@@ -6,10 +6,11 @@ about before anything is written.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 
-from scalesync.errors import ConfigError, NoSuchProject, RemoteError
+from scalesync.errors import ConfigError, NoSuchProject, Refused, RemoteError
 from scalesync.flows.options import ExportOptions
 from scalesync.flows.wiring import Connection
 from scalesync.model import JsonObject
@@ -17,6 +18,14 @@ from scalesync.records.fields import FieldPicker, members_of
 from scalesync.words import count, did_you_mean, nearest
 
 LISTED = 20  # names that a sentence shows
+
+
+def v1_root(error: Refused, connection: Connection) -> str | None:
+    """What is said of an address under which nothing is found and that is not the API's root; None for others."""
+    address = connection.transport.base_url
+    if error.status != 404 or address.endswith("/v1"):
+        return None
+    return f"the API address is the v1 root: did you mean {re.sub('/v[0-9]+$', '', address)}/v1?"
 
 
 async def check_names(connection: Connection, options: ExportOptions, *, found: bool) -> None:

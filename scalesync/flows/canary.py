@@ -14,8 +14,8 @@ import anyio
 
 from scalesync.engine.dispatch import Tally
 from scalesync.errors import BudgetUsed
+from scalesync.flows.deaths import DEAD, turn_of
 from scalesync.flows.lookups import Finder
-from scalesync.flows.refresh import DEAD, turn_of
 from scalesync.flows.wiring import Connection
 from scalesync.ledger.checks import CheckStore
 from scalesync.model import Finding, Outgoing, Presence

@@ -19,6 +19,7 @@ from dataclasses import replace
 
 from scalesync.errors import SourceError
 from scalesync.events import Observer
+from scalesync.flows.deaths import DEAD, turn_of
 from scalesync.flows.findings import Case, Remark, compare, superseded
 from scalesync.flows.findings_file import FindingsFile
 from scalesync.flows.lookups import Finder
@@ -26,7 +27,6 @@ from scalesync.flows.meter import Meter
 from scalesync.flows.options import ImportOptions
 from scalesync.flows.plan import ImportPlan, read_options
 from scalesync.flows.prepare import Preparer, read_blocks
-from scalesync.flows.refresh import DEAD, turn_of
 from scalesync.flows.strangers import Scope, Strangers
 from scalesync.flows.threads import in_daemon
 from scalesync.flows.wiring import Connection

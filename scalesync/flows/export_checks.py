@@ -8,10 +8,9 @@ from typing import Any
 
 from scalesync.errors import ConfigError, Refused
 from scalesync.flows import filters
-from scalesync.flows.account import check_fields, check_names
+from scalesync.flows.account import check_fields, check_names, v1_root
 from scalesync.flows.exporting import shape_of
 from scalesync.flows.options import ExportOptions
-from scalesync.flows.preflight import v1_root
 from scalesync.flows.wiring import Connection
 from scalesync.records.fields import FieldPicker
 from scalesync.records.manifest import Manifest

@@ -11,10 +11,10 @@ import anyio
 
 from scalesync.config import Settings
 from scalesync.errors import ConfigError, ScalesyncError
-from scalesync.flows.inspect import only_job
 from scalesync.flows.run import beat, plain_errors
 from scalesync.ledger.jobs import JobStore
 from scalesync.ledger.store import SqliteLedger, StoredJob
+from scalesync.model import Target
 from scalesync.ports import JobSpec
 
 
@@ -35,6 +35,18 @@ async def import_job_of(ledger: SqliteLedger, settings: Settings, job: str | Non
     if found is None or found.command != "import":
         raise ConfigError(f"there is no import job {name} for {settings.target}; see scalesync status")
     return found
+
+
+async def only_job(ledger: SqliteLedger, target: Target, job: str | None) -> str:
+    """The job named, or the only import job of the target. Raises ConfigError when that is not clear."""
+    if job is not None:
+        return job
+    names = [row.name for row in await ledger.jobs() if row.command == "import" and row.target == target]
+    if len(names) == 1:
+        return names[0]
+    if not names:
+        raise ConfigError(f"the ledger {ledger.path} has no import job for {target}")
+    raise ConfigError(f"name the job with --job; the ledger has {', '.join(names)}")
 
 
 @asynccontextmanager

@@ -83,18 +83,6 @@ async def stopped_jobs(settings: Settings, job: str | None) -> list[StoppedJob]:
     ]
 
 
-async def only_job(ledger: SqliteLedger, target: Target, job: str | None) -> str:
-    """The job named, or the only import job of the target. Raises ConfigError when that is not clear."""
-    if job is not None:
-        return job
-    names = [row.name for row in await ledger.jobs() if row.command == "import" and row.target == target]
-    if len(names) == 1:
-        return names[0]
-    if not names:
-        raise ConfigError(f"the ledger {ledger.path} has no import job for {target}")
-    raise ConfigError(f"name the job with --job; the ledger has {', '.join(names)}")
-
-
 def group_of(state: str, status: int | None, reason: str, key: str | None) -> str:
     """The short name of a kind of failure: state, status, six hex digits of the normalised message."""
     digest = hashlib.blake2b(normalise_message(reason, key).encode(), digest_size=3).hexdigest()

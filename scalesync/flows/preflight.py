@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 
 from scalesync.errors import ConfigError, NoSuchProject, Refused
 from scalesync.events import Observer
-from scalesync.flows.account import no_such_project, note_unknown_type
+from scalesync.flows.account import no_such_project, note_unknown_type, v1_root
 from scalesync.flows.plan import ImportPlan
 from scalesync.flows.wiring import Connection
 from scalesync.ledger.beside import jobs_beside
@@ -35,14 +34,6 @@ def refused_first(error: Refused, connection: Connection) -> ConfigError:
     """What to say where the first request of a run is refused: the address or a name is wrong."""
     way_out = v1_root(error, connection) or "check the API address and the names"
     return ConfigError(f"the platform answered {error.status} to the first request: {error}; {way_out}")
-
-
-def v1_root(error: Refused, connection: Connection) -> str | None:
-    """What is said of an address under which nothing is found and that is not the API's root; None for others."""
-    address = connection.transport.base_url
-    if error.status != 404 or address.endswith("/v1"):
-        return None
-    return f"the API address is the v1 root: did you mean {re.sub('/v[0-9]+$', '', address)}/v1?"
 
 
 async def _look(plan: ImportPlan, connection: Connection, observer: Observer) -> None:

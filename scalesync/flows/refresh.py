@@ -15,17 +15,17 @@ from scalesync.config import Settings
 from scalesync.engine.dispatch import EngineLimits
 from scalesync.errors import ConfigError, JobRunning
 from scalesync.events import Observer, Progress
+from scalesync.flows.deaths import DEAD, turn_of
 from scalesync.flows.holding import holding
 from scalesync.flows.inspect import job_status
 from scalesync.flows.lookups import Finder
 from scalesync.flows.meter import Meter
 from scalesync.flows.options import JobStatus
 from scalesync.flows.wiring import Connection, connect
-from scalesync.ledger.checks import CheckStore, Held, Turn
+from scalesync.ledger.checks import CheckStore
 from scalesync.ledger.store import SqliteLedger, StoredJob
-from scalesync.model import Finding, JsonObject, Presence, RequestClass
+from scalesync.model import Finding, Presence, RequestClass
 
-DEAD = frozenset({"canceled", "error"})
 MISSING, UNCLEAR = "missing", "unclear"
 
 
@@ -102,25 +102,6 @@ def _status(finding: Finding) -> str:
     if finding.task is None:
         return MISSING if finding.presence is Presence.ABSENT else UNCLEAR
     return str(finding.task.get("status", UNCLEAR))
-
-
-def turn_of(row: Held, finding: Finding, connection: Connection) -> Turn | None:
-    """What to write of a row whose own task died, or lives again; None when that is known already."""
-    task = finding.task
-    if task is None or not row.ours or str(task.get("task_id")) != row.ref:
-        return None
-    status = str(task.get("status", ""))
-    if status not in DEAD:
-        return Turn(row, None) if row.turned is not None else None
-    return None if row.turned == status else death_of(row, task, connection)
-
-
-def death_of(row: Held, task: JsonObject, connection: Connection) -> Turn:
-    """How the death of a row's task is told: by the server's own words where it was an error."""
-    if task.get("status") != "error":
-        return Turn(row, "canceled", "the task was canceled")
-    told = connection.platform.mishap(task)
-    return Turn(row, "error", f"the task turned to error: {told.words}", told.status)
 
 
 def _progress(counts: Counter[str], meter: Meter, connection: Connection) -> Progress:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from scalesync.errors import OutcomeUnknown, Refused
+from scalesync.flows.deaths import DEAD
 from scalesync.flows.findings import Remark
 from scalesync.flows.findings_file import FindingsFile
-from scalesync.flows.refresh import DEAD
 from scalesync.flows.trust import ForeignPages, Listed, believed
 from scalesync.flows.wiring import Connection
 from scalesync.ledger.checks import CheckStore

@@ -113,6 +113,20 @@ async def test_a_total_that_is_always_too_high_keeps_no_look_up_going():
     assert asked == 2
 
 
+@pytest.mark.parametrize(("more", "short"), [(-1, False), (0, False), (1, True), (40, True), (41, False)])
+async def test_what_a_list_counts_and_does_not_show_is_told_where_the_count_can_be_of_the_keys(more, short):
+    honest = paged(KEYS[:60], 100)
+
+    def counts_more(keys: list[str], token: str | None) -> dict[str, Any]:
+        page = honest(keys, token)
+        return {**page, "total": page["total"] + more}
+
+    server = Server(counts_more)
+    found = await ScalePlatform(cast(Transport, server), "categorization").settle(KEYS)
+    assert {finding.short for key, finding in found.items() if key in KEYS[60:]} == {short}
+    assert not any(finding.short for key, finding in found.items() if key in KEYS[:60])
+
+
 async def test_a_list_of_something_else_proves_nothing_and_is_not_read_on():
     def answer(keys: list[str], token: str | None) -> dict[str, Any]:
         return {"docs": docs([*keys[:3], "stranger"]), "total": 9000, "has_more": True, "next_token": "on"}

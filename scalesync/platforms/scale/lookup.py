@@ -49,8 +49,11 @@ class Gathering:
 
     @property
     def short(self) -> bool:
-        """Whether the list ended before it had shown as many tasks as it says there are."""
-        return self._ended and self._trusted and self._total > len(self._found)
+        """Whether the list ended before it had shown as many tasks as it says there are.
+
+        More than were asked for is no count of these: a key has one task.
+        """
+        return self._ended and self._trusted and len(self._found) < self._total <= len(self._wanted)
 
     def findings(self) -> Mapping[str, Finding]:
         """One finding for each key."""

@@ -26,6 +26,7 @@ FAULTS: tuple[Mapping[str, Any], ...] = (
     {"kind": "cut", "on": "list|get"},
     {"kind": "error", "on": "any", "status": 429},
 )
+DOUBTS: Mapping[str, Any] = {"kind": "reset", "on": "create", "after_write": True, "share": 0.5, "times": 6}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,4 +83,6 @@ def _command(rng: random.Random, own: int, lying: bool) -> Step:
     if lying and mine.random() < 2 / 3:
         what = mine.choice(LISTING) if what == "compact" or mine.random() < 0.5 else what
         told = draw_lies(mine, ends=what not in READING)
+        if what not in READING and mine.random() < 0.5:
+            faults = (*faults, DOUBTS)  # without a doubt an import looks nothing up, and nobody can lie to it
     return Step("command", what, own, job, kill, phase, faults, told)

@@ -19,7 +19,7 @@ from scalesync.flows.options import ExportOptions, ImportOptions
 from scalesync.ledger.connection import open_ledger
 from scalesync.sandbox import FaultRule, Sandbox
 from scalesync.sandbox.wire import Call, Reply
-from tests.conftest import FAST, KIND, PROJECT
+from tests.conftest import FAST, KIND, PROJECT, letter
 from tests.faults.killer import VIDEO, VIDEOS
 
 
@@ -160,6 +160,25 @@ async def test_files_and_their_names_are_durable_before_the_manifest_names_them(
     for entry in index:
         listed |= {out / json.loads(line)["path"] for line in (out / entry["path"]).read_bytes().splitlines()}
     assert len(listed) == 32
+    assert_durable_before_the_commit(trace, out, listed)
+
+
+async def test_the_folder_of_the_data_files_is_durable_before_the_manifest_names_what_is_in_it(
+    trace, make_sandbox, settings_for, notebook, tmp_path
+):
+    """Without result files nothing else brings the name of the folder to the disk."""
+    sandbox = await make_sandbox()
+    body = json.dumps(letter(1) | {"project": PROJECT}).encode()
+    assert sandbox.engine.api(Call("POST", f"/task/{KIND}", body), "create", "Bearer test_k").status == 200
+    out = tmp_path / "out"
+    await run_export(ExportOptions(out=out), settings_for(sandbox, key="test_k"), notebook, signals=False)
+    listed = {out / entry["path"] for entry in json.loads((out / "manifest.json").read_bytes())["files"]}
+    assert {path.parent for path in listed} == {out / "tasks"}
+    assert_durable_before_the_commit(trace, out, listed)
+
+
+def assert_durable_before_the_commit(trace: Trace, out: Path, listed: set[Path]) -> None:
+    """Each of the files was durable before it was named, and its name before the manifest's."""
     commit = trace.renamed(out / "manifest.json")
     for path in listed:
         facts, named = path.stat(), trace.renamed(path)

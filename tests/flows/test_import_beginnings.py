@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from scalesync.flows import beginnings
+from scalesync.flows.retry import run_retry
 from scalesync.records import bytestream, jsonlines
-from tests.conftest import letter
+from scalesync.sandbox import FaultRule
+from tests.conftest import FAST, KIND, letter
 from tests.flows.conftest import COUNTED, creates
 
 JOB = "j"
@@ -111,6 +113,23 @@ async def test_lines_of_an_older_file_do_not_pass_for_lines_of_this_one(make_san
     moved.append(rows[55])
     again = await bring(sandbox, write_records(moved), job=JOB)
     assert (again.created, again.duplicates, again.gone) == (400, 0, 9)
+
+
+async def test_a_line_whose_record_waits_again_is_read(make_sandbox, bring, write_records, settings_for, notebook):
+    """A retry that was stopped leaves a record pending before the last mark of its source."""
+    sandbox = await make_sandbox()
+    rows = [letter(number) for number in range(300)]
+    rows[17] = letter(17, project="later")
+    source = write_records(rows)
+    first = await bring(sandbox, source, job=JOB)
+    assert (first.created, first.failed) == (299, 1)
+    sandbox.faults.replace([FaultRule(kind="error", on="create", status=401)])
+    stopped = await run_retry(settings_for(sandbox), JOB, None, notebook, limits=FAST, signals=False)
+    assert (stopped.exit_code, stopped.pending) == (3, 1)
+    sandbox.faults.replace([])
+    sandbox.store.world("live").add_project("later", KIND)
+    again = await bring(sandbox, source, job=JOB)
+    assert (again.exit_code, again.created) == (0, 300)
 
 
 def kept(ledger: Path) -> tuple[object, ...]:

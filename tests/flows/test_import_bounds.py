@@ -9,6 +9,7 @@ from scalesync.errors import ConfigError
 from scalesync.sandbox import FaultRule
 from tests.conftest import letter
 from tests.flows.conftest import creates
+from tests.flows.test_import_conflicts import call, make_task
 
 SLOW = FaultRule(kind="latency", on="create", seconds=0.02)
 BAD = {"attachment_type": "nonsense"}
@@ -147,4 +148,25 @@ async def test_a_canary_that_is_refused_stops_before_the_rest(make_sandbox, brin
     rows = [letter(n, **(BAD if n == 4 else {})) for n in range(300)]
     summary = await bring(sandbox, write_records(rows), canary=10)
     assert (summary.exit_code, summary.failed, creates(sandbox)) == (3, 1, 10)
-    assert "--canary" in summary.message
+    assert "stopped by --canary: 1 of the first records was not accepted" in summary.message
+
+
+async def test_a_canary_that_meets_another_task_stops_before_the_rest(make_sandbox, bring, write_records):
+    sandbox = await make_sandbox()
+    await make_task(sandbox, letter(4, attachment="something else"))
+    sandbox.journal.clear()
+    summary = await bring(sandbox, write_records(300), canary=10)
+    assert (summary.exit_code, summary.conflicts, creates(sandbox)) == (3, 1, 10)
+    assert "stopped by --canary: 1 of the first records was not accepted" in summary.message
+
+
+async def test_a_canary_is_about_records_that_have_no_task_yet(make_sandbox, bring, write_records, ask_ledger):
+    sandbox = await make_sandbox()
+    await bring(sandbox, write_records(5), job="j")
+    ((task_id,),) = ask_ledger("SELECT task_id FROM rows WHERE unique_id='letter-00003'")
+    await call(sandbox, "POST", f"/task/{task_id}/cancel")
+    sandbox.journal.clear()
+    summary = await bring(sandbox, write_records(300), job="j", canary=10)
+    assert (summary.exit_code, summary.created) == (0, 300)
+    kinds = [seen.kind for seen in sandbox.journal if seen.kind in {"create", "list"}]
+    assert kinds[:11] == ["create"] * 10 + ["list"]

@@ -342,6 +342,13 @@ async def test_a_canary_that_was_completed_waits_for_nothing(make_sandbox, bring
     assert (summary.exit_code, summary.created) == (0, 40)
 
 
+async def test_a_canary_that_no_list_shows_stops_the_run(make_sandbox, bring, write_records):
+    sandbox = await make_sandbox([FaultRule(kind="lag", on="create", seconds=600.0)])
+    summary = await bring(sandbox, write_records(40), canary=5, canary_wait=0.3)
+    assert (summary.exit_code, creates(sandbox)) == (3, 5)
+    assert "5 of the first records are not listed by the platform although it took them" in summary.message
+
+
 async def test_a_canary_larger_than_a_block_is_watched_whole(make_sandbox, bring, write_records):
     sandbox = await make_sandbox(bad_attachments=r"gone\.test", attachment_check_s=0.1)
     summary = await bring(sandbox, write_records(pictures(900, {3})), canary=600, canary_wait=20.0)

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from scalesync.errors import ConfigError
+from scalesync.errors import ConfigError, Interrupted
+from scalesync.flows import spending
 from scalesync.flows.failed import write_failures
 from scalesync.flows.inspect import job_status, list_failures
 from scalesync.flows.retry import run_retry
@@ -295,3 +296,31 @@ async def test_places_are_told_as_typed_after_a_retry_too(
     seen = creates(sandbox)
     assert (await bring(sandbox, typed.format(here=tmp_path), job="j")).failed == 3
     assert creates(sandbox) == seen
+
+
+async def test_many_records_with_a_live_key_are_sent_again_when_somebody_says_so(
+    make_sandbox, bring, write_records, settings_for, notebook, monkeypatch
+):
+    monkeypatch.setattr(spending, "FREE_NEW_TASKS", 5)
+    sandbox = await make_sandbox()
+    rows = [letter(n, **({"attachment_type": "nonsense"} if n % 2 else {})) for n in range(14)]
+    assert (await bring(sandbox, write_records(rows), yes=True)).failed == 7
+    asked: list[str] = []
+
+    async def retry(*, answer):
+        def confirm(question):
+            asked.append(question)
+            return answer
+
+        settings = settings_for(sandbox)
+        await run_retry(settings, None, None, notebook, limits=FAST, signals=False, confirm=confirm)
+
+    with pytest.raises(Interrupted, match="nothing was sent"):
+        await retry(answer=False)
+    assert creates(sandbox) == 14
+    await retry(answer=True)
+    assert creates(sandbox) == 21
+    assert asked == [f"send 7 records again at {settings_for(sandbox).target}?"] * 2
+    monkeypatch.setattr(spending, "FREE_NEW_TASKS", 7)
+    await retry(answer=False)
+    assert (len(asked), creates(sandbox)) == (2, 28)

@@ -272,13 +272,16 @@ async def test_files_of_a_folder_that_came_since_wait_for_the_import(make_sandbo
     assert (await bring(sandbox, folder, job="j")).created == 4
 
 
+@pytest.mark.parametrize("told", [True, False], ids=["the ledger knows the template", "an older ledger does not"])
 async def test_a_retry_after_an_import_with_another_template_was_stopped_does_not_finish_the_job(
-    make_sandbox, bring, again, write_records
+    told, make_sandbox, bring, again, write_records, tmp_path
 ):
     """What was read to its end was read for other tasks: the import has yet to compare the rest."""
     sandbox = await make_sandbox([FaultRule(kind="error", on="create", status=422, at=(2,))])
     source = write_records(1200)
     await bring(sandbox, source, job="j", yes=True)
+    if not told:
+        change_ledger(tmp_path, "UPDATE splits SET cursor=NULL")
     changed = {"task": {"priority": 20}, "keep": ["unique_id", "attachment", "attachment_type", "categories"]}
     await bring(sandbox, source, job="j", yes=True, template=changed, limit=10)
     assert (await again(sandbox)).created == 1200

@@ -1,9 +1,10 @@
 """Apply each mutant to a copy of the tree and see that the suite notices.
 
-    python -m tests.mutants [--only WORD] [--workers 2] [--out build/mutants.json]
+    python -m tests.mutants [--only WORD]... [--part 2/5] [--first] [--workers 2] [--out build/mutants.json]
 
-For each mutant the tests that know its promise run first, the whole suite only when they stay green. Ends with 1 when a
-mutant survives, when the text it replaces is not there any more, or when the tests fail without any mutant.
+For each mutant the tests that know its promise run first, the whole suite only when they stay green; with --first those
+tests have to notice it themselves. Ends with 1 when a mutant survives, when the text it replaces is not there any more,
+or when the tests fail without any mutant.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
+from tests.mutants.commands import COMMAND_MUTANTS
 from tests.mutants.exports import EXPORT_MUTANTS
 from tests.mutants.formats import FORMAT_MUTANTS
 from tests.mutants.imports import IMPORT_MUTANTS
@@ -29,7 +32,7 @@ from tests.mutants.model import Edit, Mutant
 from tests.mutants.reading import READING_MUTANTS
 from tests.mutants.waits import WAIT_MUTANTS
 
-MUTANTS = (*IMPORT_MUTANTS, *EXPORT_MUTANTS, *FORMAT_MUTANTS, *WAIT_MUTANTS, *READING_MUTANTS)
+MUTANTS = (*IMPORT_MUTANTS, *EXPORT_MUTANTS, *FORMAT_MUTANTS, *WAIT_MUTANTS, *READING_MUTANTS, *COMMAND_MUTANTS)
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ("scalesync", "tests", "benchmarks", "docs", "config", "pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE")
 LEFT_OUT = shutil.ignore_patterns("__pycache__", ".*", "build")
@@ -98,7 +101,7 @@ def first_failure(folder: Path, tests: Sequence[str], *more: str) -> str | None:
     return found[1] if found else f"pytest ended with {done.returncode}: {(done.stdout + done.stderr)[-300:]}"
 
 
-def judge(mutant: Mutant) -> Result:
+def judge(mutant: Mutant, *, first_only: bool = False) -> Result:
     """Try one mutant. A test of the whole suite that fails without the mutant as well has noticed nothing."""
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mutant-") as name:
@@ -107,7 +110,7 @@ def judge(mutant: Mutant) -> Result:
         for edit in mutant.edits:
             (folder / edit.file).write_text(replaced(edit, folder), encoding="utf-8")
         caught = first_failure(folder, mutant.first)
-        if caught is None:
+        if caught is None and not first_only:
             caught = first_failure(folder, EVERYTHING, "-n", "2")
             if caught is not None and (red := unpatched((caught,))) is not None:
                 raise Red(red)
@@ -133,17 +136,33 @@ def check_first(mutants: Sequence[Mutant]) -> None:
         raise Red(red)
 
 
+def part(text: str) -> tuple[int, int]:
+    """`2/5` as numbers. Raises ValueError, which argparse turns into its own words."""
+    number, parts = map(int, text.split("/"))
+    if not 1 <= number <= parts:
+        raise ValueError(text)
+    return number, parts
+
+
+def chosen(words: Sequence[str], number: int = 1, parts: int = 1) -> Sequence[Mutant]:
+    """Of the mutants whose names hold one of the words, all for none, a part: neighbours, who share their tests."""
+    named = [one for one in MUTANTS if not words or any(word in one.name for word in words)]
+    return named[len(named) * (number - 1) // parts : len(named) * number // parts]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants")
-    parser.add_argument("--only", default="", help="mutants whose name holds this word")
+    parser.add_argument("--only", action="append", default=[], help="mutants whose name holds this word, or another")
+    parser.add_argument("--part", type=part, default=(1, 1), help="2/5: the second of five parts of them")
+    parser.add_argument("--first", action="store_true", help="run no tests but those that know the promise")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--out", type=Path, default=Path("build/mutants.json"))
     typed = parser.parse_args()
-    mutants = [mutant for mutant in MUTANTS if typed.only in mutant.name]
+    mutants = chosen(typed.only, *typed.part)
     try:
         check_first(mutants)
         with ThreadPoolExecutor(typed.workers) as pool:
-            results = list(pool.map(judge, mutants))
+            results = list(pool.map(partial(judge, first_only=typed.first), mutants))
     except Rotten as error:
         sys.stderr.write(f"a mutant has to be brought up to date: {error}\n")
         return 1

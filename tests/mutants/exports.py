@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from tests.mutants.model import FAULTS, FLOWS, Edit, Mutant
 
+LAYOUT = "a folder that other programs read as a whole"
+LAID_OUT = (f"{FLOWS}/test_export_layout.py",)
+
+
+def _layout(name: str, file: str, old: str, new: str, first: tuple[str, ...] = LAID_OUT) -> Mutant:
+    return Mutant(name, LAYOUT, (Edit(f"scalesync/{file}", old, new),), first)
+
+
 EXPORT_MUTANTS = (
     Mutant(
         "the rest of a file that is called the whole is stored as the whole",
@@ -80,7 +88,7 @@ EXPORT_MUTANTS = (
                 "        await self._commit()\n        finished = await anyio.to_thread.run_sync(self._finish_files)\n",
             ),
         ),
-        (f"{FAULTS}/test_kills.py",),
+        (f"{FAULTS}/test_kills.py::test_an_export_killed_at_a_file_operation_ends_as_if_it_had_not_been",),
     ),
     Mutant(
         "a result file that was cut is kept",
@@ -193,5 +201,78 @@ EXPORT_MUTANTS = (
             ),
         ),
         (f"{FLOWS}/test_increments_memory.py",),
+    ),
+    # --- the folder tasks/
+    _layout(
+        "data files lie beside the manifest",
+        "records/manifest.py",
+        '    return TASKS if manifest is None or manifest.extra.get(LAYOUT) else ""\n',
+        '    return TASKS if manifest is not None and manifest.extra.get(LAYOUT) else ""\n',
+    ),
+    _layout(
+        "a folder that an older version began gets a second place for data files",
+        "records/manifest.py",
+        '    return TASKS if manifest is None or manifest.extra.get(LAYOUT) else ""\n',
+        "    return TASKS\n",
+    ),
+    _layout(
+        "an increment forgets where the folder's data files lie",
+        "flows/exporting.py",
+        "            manifest.extra[LAYOUT] = 1\n",
+        "            pass\n",
+    ),
+    _layout(
+        "lists of tasks that left lie among the tasks",
+        "flows/exporting.py",
+        'writers["left"] = SegmentWriter(folder.path, "left", number=first["left"])',
+        'writers["left"] = SegmentWriter(folder.path, "left", number=first["left"], under=TASKS if layout else "")',
+    ),
+    _layout(
+        "times and tags in Parquet are text",
+        "flows/exporting.py",
+        "        typed=layout,\n",
+        "        typed=False,\n",
+    ),
+    _layout(
+        "a compacted folder has no folder for its tasks",
+        "flows/compact.py",
+        "        under = under_of(manifest)\n",
+        '        under = ""\n',
+        (f"{FLOWS}/test_compact.py",),
+    ),
+    _layout(
+        "result files of a new folder have no ending",
+        "flows/export.py",
+        "        suffix = bool(under_of(folder.manifest))\n",
+        "        suffix = folder.manifest is not None\n",
+        (f"{FLOWS}/test_results.py",),
+    ),
+    _layout(
+        "names in tasks/ are not made durable",
+        "records/segments.py",
+        "            os.rename(self._part, final)\n            sync_folder(final.parent)\n",
+        "            os.rename(self._part, final)\n            sync_folder(self._folder)\n",
+        (f"{FAULTS}/test_order.py",),
+    ),
+    _layout(
+        "the name tasks/ is not made durable",
+        "records/segments.py",
+        "                final.parent.mkdir()\n                sync_folder(self._folder)\n",
+        "                final.parent.mkdir()\n",
+        (f"{FAULTS}/test_order.py",),
+    ),
+    _layout(
+        "data files in tasks/ that nobody recorded stay",
+        "records/manifest.py",
+        "    for name in (*_names_in(folder), *inside):\n",
+        "    for name in _names_in(folder):\n",
+        ("tests/unit/test_output_manifest.py",),
+    ),
+    _layout(
+        "foreign files in tasks/ are taken for part of the export",
+        "records/manifest.py",
+        "    if TASKS in names and (begun or manifest is not None):\n",
+        "    if TASKS in names and begun and manifest is None:\n",
+        ("tests/unit/test_output_manifest.py",),
     ),
 )

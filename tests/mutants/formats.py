@@ -91,6 +91,13 @@ FORMAT_MUTANTS = (
         "    base = Dialect(newline=newline)\n",
         READERS,
     ),
+    _mutant(
+        "a .tsv is cut at commas",
+        "readers.py",
+        'default="\\t" if kind == "tsv" else None',
+        'default="," if kind == "tsv" else None',
+        READERS + DIALECT,
+    ),
     # Parquet
     _mutant(
         "INT96 is read as nanoseconds alone",

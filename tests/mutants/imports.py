@@ -359,7 +359,7 @@ IMPORT_MUTANTS = (
                 "TRUE",
             ),
         ),
-        ("tests/unit/test_ledger_runs.py",),
+        ("tests/unit/test_ledger_runs.py::test_whatever_two_or_three_jobs_do_at_once_each_record_ends_as_it_deserves",),
     ),
     Mutant(
         "a lost lease does not stop the writer",

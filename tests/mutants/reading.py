@@ -5,6 +5,9 @@ from __future__ import annotations
 from tests.mutants.model import Edit, Mutant
 
 READING = ("tests/reading/test_matrix.py",)
+FOLDERS = ("tests/unit/test_records_containers.py", "tests/hostile/test_sources.py")
+WRAPPED = ("tests/unit/test_records_readers.py",)
+JSON = ("tests/unit/test_records_jsonarray.py",)
 PROMISE = "nothing is lost from the first byte on"
 RECORDS = "scalesync/records"
 
@@ -63,6 +66,50 @@ READING_MUTANTS = (
         "    byte = split.peek()\n    if not array or byte in (-1, 0x5D):\n        split.pos = len(split.buffer)\n"
         "        return\n    if byte == 0x2C:\n",
     ),
+    _mutant(
+        "what follows the array's end is no finding",
+        f"{RECORDS}/jsonarray.py",
+        "    elif split.peek() != -1:\n",
+        "    elif split.peek() == 0x2C:\n",
+        JSON,
+    ),
+    _mutant(
+        "an array that is cut off is whole",
+        f"{RECORDS}/jsonarray.py",
+        "    elif not closed:\n",
+        "    elif not closed and not array:\n",
+        JSON,
+    ),
+    _mutant(
+        "a missing comma loses the element behind it",
+        f"{RECORDS}/jsonarray.py",
+        '        yield BadRecord(split.here(), "a comma is missing between two elements", "")\n',
+        '        yield BadRecord(split.here(), "a comma is missing between two elements", "")\n'
+        "        split.element()\n        split.text()\n",
+        JSON,
+    ),
+    # --- a list in an object
+    _mutant(
+        "the list of the first object only is read",
+        f"{RECORDS}/jsonwrapped.py",
+        "        while (byte := split.peek()) != -1:\n",
+        "        while split.pos == 0 and (byte := split.peek()) != -1:\n",
+        WRAPPED,
+    ),
+    _mutant(
+        "a list that is cut off is whole",
+        f"{RECORDS}/jsonwrapped.py",
+        '                raise _Unusable("the list has no end (file cut off?)")\n',
+        "                return True\n",
+        WRAPPED,
+    ),
+    _mutant(
+        "an object without the list is passed over",
+        f"{RECORDS}/jsonwrapped.py",
+        """                yield BadRecord(line, f'holds no list "{".".join(path)}"', "")\n""",
+        "                continue\n",
+        WRAPPED,
+    ),
     # --- folders and globs
     _mutant(
         "a file of a folder is begun where the one before it ended",
@@ -83,6 +130,27 @@ READING_MUTANTS = (
         "elif entry.is_symlink():",
     ),
     _mutant(
+        "hidden files of a folder are read",
+        f"{RECORDS}/folders.py",
+        "        if is_hidden(name):\n",
+        "        if not name:\n",
+        ("tests/unit/test_records_passed.py",),
+    ),
+    _mutant(
+        "an empty JSON file of a folder is passed over",
+        f"{RECORDS}/folders.py",
+        '        yield BadRecord(0, f"file {shown}: is empty", "")\n',
+        "",
+        FOLDERS,
+    ),
+    _mutant(
+        "a broken JSON file of a folder ends the folder",
+        f"{RECORDS}/folders.py",
+        '        yield BadRecord(0, f"file {error}", "")\n',
+        "        raise\n",
+        FOLDERS,
+    ),
+    _mutant(
         "a file that is reached by two names is read twice",
         f"{RECORDS}/sources.py",
         "        if passed.meets((info.st_dev, info.st_ino), name):\n            return\n        carries",
@@ -100,6 +168,12 @@ READING_MUTANTS = (
         f"{RECORDS}/jsonlines.py",
         "        batch = found[max(0, read.line - number) :]\n",
         "        batch = found[max(0, read.line - number + (number < read.line)) :]\n",
+    ),
+    _resumed(
+        "lines that want something stay unread",
+        "scalesync/flows/beginnings.py",
+        "if unsettled is None or mark[0].line < unsettled]",
+        "if unsettled is None or mark[0].line < unsettled + 1_000_000]",
     ),
     _resumed(
         "the keys of lines that stay unread are forgotten",

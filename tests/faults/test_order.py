@@ -17,6 +17,7 @@ from scalesync.flows.export import run_export
 from scalesync.flows.ingest import run_import
 from scalesync.flows.options import ExportOptions, ImportOptions
 from scalesync.ledger.connection import open_ledger
+from scalesync.ledger.exports import Commit, ExportStore
 from scalesync.sandbox import FaultRule, Sandbox
 from scalesync.sandbox.wire import Call, Reply
 from tests.conftest import FAST, KIND, PROJECT, letter
@@ -108,6 +109,12 @@ class Trace:
             for what, of, length, _ in self.events[since:until]
         )
 
+    def durable_lines(self, path: Path) -> int:
+        """How many lines of a file a power cut would leave."""
+        inode = path.stat().st_ino
+        lengths = [length for what, of, length, _ in self.events if (what, of) == ("sync", inode)]
+        return path.read_bytes()[: max(lengths, default=0)].count(b"\n")
+
     def renamed(self, path: Path) -> int:
         """Where a file got its name."""
         named = ("rename", str(path))
@@ -161,6 +168,29 @@ async def test_files_and_their_names_are_durable_before_the_manifest_names_them(
         listed |= {out / json.loads(line)["path"] for line in (out / entry["path"]).read_bytes().splitlines()}
     assert len(listed) == 32
     assert_durable_before_the_commit(trace, out, listed)
+
+
+async def test_the_lines_of_a_page_are_durable_before_the_cursor_behind_it(
+    trace, make_sandbox, settings_for, notebook, tmp_path, monkeypatch
+):
+    sandbox = await make_sandbox()
+    for number in range(45):
+        body = json.dumps(letter(number) | {"project": PROJECT}).encode()
+        assert sandbox.engine.api(Call("POST", f"/task/{KIND}", body), "create", "Bearer test_k").status == 200
+    out, taken, seen = tmp_path / "out", dict[int, int](), list[tuple[int, int]]()
+    plain = ExportStore.commit
+
+    async def commit(store: ExportStore, step: Commit) -> None:
+        taken.update({number: state["inside"] for number, state in step.slices.items()})
+        files = [*out.glob(".part-*"), *out.glob("tasks/*")]
+        seen.append((sum(taken.values()), sum(map(trace.durable_lines, files))))
+        await plain(store, step)
+
+    monkeypatch.setattr(ExportStore, "commit", commit)
+    options = ExportOptions(out=out, page_size=10)
+    await run_export(options, settings_for(sandbox, key="test_k"), notebook, signals=False)
+    assert (len(seen) > 2, seen[-1]) == (True, (45, 45))
+    assert all(cursor <= lines for cursor, lines in seen), seen
 
 
 async def test_the_folder_of_the_data_files_is_durable_before_the_manifest_names_what_is_in_it(

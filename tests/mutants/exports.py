@@ -88,7 +88,7 @@ EXPORT_MUTANTS = (
                 "        await self._commit()\n        finished = await anyio.to_thread.run_sync(self._finish_files)\n",
             ),
         ),
-        (f"{FAULTS}/test_kills.py::test_an_export_killed_at_a_file_operation_ends_as_if_it_had_not_been",),
+        (f"{FAULTS}/test_order.py",),
     ),
     Mutant(
         "a result file that was cut is kept",

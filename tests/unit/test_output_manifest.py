@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -188,3 +189,34 @@ def test_orphans_are_removed_and_nothing_else(tmp_path: Path) -> None:
     left = {"manifest.json", "notes.txt", "responses", "tasks-00001.jsonl", "tasks-00002.jsonl"}
     assert set(os.listdir(tmp_path)) == left
     assert os.listdir(tmp_path / "responses") == ["ab"]
+
+
+def test_orphans_in_the_folder_of_the_data_files_are_removed_and_an_empty_folder_with_them(tmp_path: Path) -> None:
+    manifest().commit(tmp_path)
+    (tmp_path / "tasks").mkdir()
+    for number in (1, 2, 3):
+        (tmp_path / "tasks" / f"tasks-0000{number}.jsonl").touch()
+    assert remove_orphans(tmp_path, {"tasks/tasks-00002.jsonl"}) == [
+        "tasks/tasks-00001.jsonl",
+        "tasks/tasks-00003.jsonl",
+    ]
+    assert os.listdir(tmp_path / "tasks") == ["tasks-00002.jsonl"]
+    assert remove_orphans(tmp_path, set()) == ["tasks/tasks-00002.jsonl"]
+    assert not (tmp_path / "tasks").exists()
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "tasks.jsonl", "deeper/tasks-00001.jsonl", "tasks/tasks-00001.jsonl"])
+@pytest.mark.parametrize("listed", [True, False], ids=["beside a listed file", "alone"])
+def test_a_foreign_file_in_the_folder_of_the_data_files_is_named(listed: bool, name: str, tmp_path: Path) -> None:
+    place = tmp_path / "tasks" / name
+    place.parent.mkdir(parents=True)
+    place.touch()
+    made = manifest()
+    if listed:
+        made.files = [replace(ENTRY, path=f"tasks/{ENTRY.path}")]
+        (tmp_path / "tasks" / ENTRY.path).touch()
+    made.commit(tmp_path)
+    with pytest.raises(ConfigError, match="is not from this export; move it away") as caught:
+        check_folder(tmp_path, "nightly")
+    assert str(tmp_path / "tasks" / name.partition("/")[0]) in str(caught.value)
+    assert place.exists()

@@ -262,8 +262,8 @@ IMPORT_MUTANTS = (
         (
             Edit(
                 "scalesync/ledger/rows.py",
-                'FROM rows WHERE target=? AND unique_id IN ({marks})"',
-                'FROM rows WHERE ?>0 AND unique_id IN ({marks})"',
+                'f" WHERE target=? AND r.unique_id IN ({marks})",',
+                'f" WHERE ?>0 AND r.unique_id IN ({marks})",',
             ),
             Edit(
                 "scalesync/ledger/rows.py",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -56,10 +56,15 @@ class Common:
 
 @dataclass(slots=True)
 class Invocation:
-    """One run of the program: the common options and what must not be printed."""
+    """One run of the program: the common options and what must not be printed.
+
+    args: as typed. summary: what the command did, for the log.
+    """
 
     common: Common = field(default_factory=Common)
     mask: Mask = field(default_factory=Mask)
+    args: Sequence[str] = ()
+    summary: Mapping[str, Any] | None = None
 
     def settings(self, *, need_key: bool = True) -> Settings:
         """Resolve the settings; from here on the key is masked in everything printed."""
@@ -81,8 +86,13 @@ class Invocation:
         if not asked.quiet:
             for note in settings.notes:
                 tell(self.mask(note))
+        about = f"target {settings.target}, ledger {settings.ledger}"
         if asked.verbose and not asked.quiet:
-            tell(self.mask(f"target {settings.target}, ledger {settings.ledger}"))
+            tell(self.mask(about))
+        elif asked.log_file is not None:
+            from scalesync.cli.logs import log_line
+
+            log_line(about)
         return settings
 
     def command(self, *words: str, paced: bool = False) -> str:
@@ -113,7 +123,7 @@ class Invocation:
 
         Without them nothing is shown but what libraries report.
         """
-        from scalesync.cli.logs import forget_handlers, log_to_file, log_to_stderr, mask_stray_logs
+        from scalesync.cli.logs import forget_handlers, log_begin, log_to_file, log_to_stderr, mask_stray_logs
 
         asked = self.common
         mask_stray_logs(self.mask)
@@ -122,8 +132,16 @@ class Invocation:
             log_to_stderr(asked.verbose, self.mask)
         if asked.log_file is not None:
             log_to_file(asked.log_file, asked.log_format or "text", asked.verbose, self.mask)
+            log_begin(self.args)
         elif asked.log_format is not None:
             raise ConfigError("--log-format goes with --log-file")
+
+    def end_logging(self, code: int) -> None:
+        """Write into --log-file how the command ended."""
+        if self.common.log_file is not None:
+            from scalesync.cli.logs import log_end
+
+            log_end(code, self.summary)
 
 
 def run_async(flow: Callable[..., Awaitable[T]], *args: Any) -> T:

@@ -60,10 +60,11 @@ def compact_command(invocation: Invocation, /, **typed: Any) -> int:
 
 
 def _show(summary: CompactSummary, to: Path, invocation: Invocation) -> None:
+    left_out = {"exit_code"} if summary.message else {"exit_code", "message"}
+    fields = {name: value for name, value in asdict(summary).items() if name not in left_out}
+    invocation.summary = {"from" if name == "source" else name: value for name, value in fields.items()}
     if invocation.common.json:
-        left_out = {"exit_code"} if summary.message else {"exit_code", "message"}
-        fields = {name: value for name, value in asdict(summary).items() if name not in left_out}
-        say_json({"from" if name == "source" else name: value for name, value in fields.items()})
+        say_json(invocation.summary)
         if summary.exit_code:
             tell_outcome(summary.message, invocation)
         return

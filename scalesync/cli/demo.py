@@ -44,9 +44,10 @@ def demo_command(invocation: Invocation, /, folder: Path | None, records: int | 
 
     with invocation.display() as display:
         report = run_async(run_demo, folder, display, records)
+    left_out = {"exit_code"} if report.message else {"exit_code", "message"}
+    invocation.summary = {name: value for name, value in asdict(report).items() if name not in left_out}
     if invocation.common.json:
-        fields = {name: value for name, value in asdict(report).items() if name != "exit_code"}
-        say_json({name: value for name, value in fields.items() if name != "message" or value})
+        say_json(invocation.summary)
         if report.exit_code:
             tell_outcome(report.message, invocation)
     else:

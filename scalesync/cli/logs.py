@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from scalesync.cli import output
 from scalesync.cli.masking import Mask
@@ -71,6 +73,27 @@ def log_to_file(path: Path, form: str, verbosity: int, mask: Mask) -> None:
     TOLD.setLevel(logging.INFO)
     TOLD.propagate = False
     output.also_tell(_teller())
+
+
+def log_line(text: str) -> None:
+    """A line for the file alone, where there is one; what may not be shown is masked there."""
+    if TOLD.handlers:
+        TOLD.info("%s", text)
+
+
+def log_begin(args: Sequence[str]) -> None:
+    """What is run, as typed, URLs without credentials and queries."""
+    from importlib.metadata import version
+
+    from scalesync.records.remote import public_name
+
+    log_line(f"begin: scalesync {version('scalesync')}: {shlex.join(public_name(arg) for arg in args)}")
+
+
+def log_end(code: int, summary: Mapping[str, Any] | None) -> None:
+    """How it ended; a summary's figures as JSON."""
+    figures = "" if summary is None else f", {json.dumps(summary, ensure_ascii=False, default=str)}"
+    log_line(f"end: exit code {code}{figures}")
 
 
 def _teller() -> Callable[[str], None]:

@@ -132,13 +132,15 @@ def run(args: Sequence[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    invocation = Invocation()
+    invocation = Invocation(args=args)
     invocation.mask.add(os.environ.get("SCALE_API_KEY", ""))
     try:
-        return _dispatch(list(args), invocation)
+        code = _dispatch(list(args), invocation)
     except (Exception, KeyboardInterrupt) as error:
         quiet = "--quiet" in args or "-q" in args
-        return report(error, invocation, as_json="--json" in args, quiet=quiet)
+        code = report(error, invocation, as_json="--json" in args, quiet=quiet)
+    invocation.end_logging(code)
+    return code
 
 
 def _dispatch(args: list[str], invocation: Invocation) -> int:

@@ -36,6 +36,7 @@ def show_import(
 
     advice: in place of an import's. piped: it read standard input.
     """
+    invocation.summary = summary_json(summary)
     told = list(import_advice(summary, invocation, piped=piped) if advice is None else advice)
     if invocation.common.json:
         return say_summary(summary, told, invocation)
@@ -66,6 +67,7 @@ def show_export(
     more: further lines. advice: in place of an export's. listed: whether a manifest lists the files that are counted;
     that of an export is written at its end only.
     """
+    invocation.summary = summary_json(summary)
     told = list(export_advice(summary) if advice is None else advice)
     if invocation.common.json:
         return say_summary(summary, told, invocation)

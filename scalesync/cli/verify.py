@@ -119,7 +119,8 @@ def _confirmed(invocation: Invocation, planned: Mapping[str, int], *, yes: bool)
 def _show(invocation: Invocation, summary: VerifySummary, repaired: Repaired | None) -> int:
     code = summary.exit_code if repaired is None else repaired.exit_code
     if invocation.common.json:
-        say_json(invocation.mask.deep(_as_json(summary, repaired)))
+        invocation.summary = _as_json(summary, repaired)
+        say_json(invocation.mask.deep(invocation.summary))
         if code:
             from scalesync.cli.results import tell_outcome
 
@@ -135,6 +136,7 @@ def _show(invocation: Invocation, summary: VerifySummary, repaired: Repaired | N
         from scalesync.cli.results import show_import
 
         show_import(repaired.sent, invocation)
+    invocation.summary = _as_json(summary, repaired)
     return code
 
 

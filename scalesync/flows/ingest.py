@@ -280,7 +280,8 @@ class ImportRun:
             reading.homes += known.homes
             reading.invalid += known.invalid
         size = self._plan.block_records(self._connection.pace)
-        async with aclosing(read_blocks(source.blocks(size, known.lines if known else None))) as blocks:
+        rest = source.blocks(size, known.lines if known else None)
+        async with aclosing(read_blocks(rest, reading.ended)) as blocks:
             async for block in blocks:
                 await self._take(number, block)
                 mark = block.mark
@@ -303,6 +304,11 @@ class ImportRun:
         named, whole = self._named, self._reading.whole
         return not whole if named is None else named.rest(whole=whole)
 
+    def _is_in(self) -> bool:
+        """Whether all of the input stands in the ledger although the run was stopped while it read."""
+        preparer = self._preparer
+        return self._reading.is_in(len(self._plan.sources)) and not preparer.full and not preparer.spoiled
+
     def _expect(self) -> None:
         expected = self._reading.expected(self._plan.total_bytes, self._preparer.taken)
         if expected is not None:
@@ -311,6 +317,7 @@ class ImportRun:
     async def _take(self, number: int, block: Block) -> None:
         """Prepare a block and hand it to the engine, in pieces where --canary or --max-new cut it."""
         options = self._plan.options
+        self._reading.open = True
         prepared = await self._preparer.prepare(number, block)
         self._reading.count_invalid(prepared.invalid)
         if self._named is not None:
@@ -321,13 +328,14 @@ class ImportRun:
         self._reading.count_invalid(prepared.asides[known:])
         while rest or asides:
             records, rest = await self._bounds.cut(rest)
-            await self._admit(records, asides)
+            await self._admit(records, asides, last=not rest)
             asides = ()
             if self._bounds.canary_is_out():
                 await self._watch_canary()
             if rest and self._bounds.used_up:
                 await self._dispatcher.drain()
                 raise BudgetUsed(self._bounds.stopped)
+        self._reading.open = False
         await self._remember()
         if self._named is None and options.max_invalid is not None and self._reading.invalid > options.max_invalid:
             raise BudgetUsed(f"stopped by --max-invalid: {count(self._reading.invalid, 'record')} cannot be used")
@@ -341,8 +349,11 @@ class ImportRun:
         await canary.judge(self._bounds.watched, settled, wait_s=self._plan.options.canary_wait)
         self._bounds.watched.clear()
 
-    async def _admit(self, records: Sequence[Outgoing], asides: Sequence[Aside]) -> None:
-        """Make the intent durable, then let the engine have the records; a stop in between loses none."""
+    async def _admit(self, records: Sequence[Outgoing], asides: Sequence[Aside], *, last: bool) -> None:
+        """Make the intent durable, then let the engine have the records; a stop in between loses none.
+
+        last: nothing is left of the block behind them.
+        """
         now_ms = self._connection.platform.server_now_ms
         with anyio.CancelScope(shield=True):
             admissions = await self._job.admit(
@@ -351,6 +362,7 @@ class ImportRun:
         self._adopted += sum(admission.adopts for admission in admissions)
         pairs = list(zip(records, admissions, strict=True))
         homes = [record.line for record, admission in pairs if admission.home]
+        self._reading.open = not last
         self._reading.homes += len(homes)
         self._beside += len(pairs) - len(homes)
         self._beginnings.met(homes)
@@ -422,7 +434,7 @@ class ImportRun:
         vanished = await GoneStore(self._job).waiting() if counts["gone"] and counts["pending"] else 0
         ending = endings.judge(
             *(counts, tally, reason, open_batches),
-            whole=not self._rest(),
+            whole=not self._rest() or (reason is not None and self._is_in()),
             rest=rest,
             unclear=self._reading.unclear,
             vanished=vanished,

@@ -154,10 +154,11 @@ def _invalid(source: int, line: int, reason: str, raw: str, batch: str | None = 
     return Aside(source, line, RecordState.INVALID, reason=reason, raw=raw[:RAW_LIMIT], batch=batch)
 
 
-async def read_blocks(blocks: Blocks) -> AsyncGenerator[Block, None]:
+async def read_blocks(blocks: Blocks, at_end: Callable[[], None] = lambda: None) -> AsyncGenerator[Block, None]:
     """The blocks of a source, each read in a thread, for a source may be slow, and one ahead of its use.
 
-    Records that have come do not wait for the rest of their block for long: a pipe may fall silent for hours.
+    Records that have come do not wait for the rest of their block for long: a pipe may fall silent for hours. at_end:
+    called once no block is left to give, also where the last one is still in use when the reading is broken off.
     """
     ahead = asyncio.ensure_future(in_daemon(lambda: next(blocks, None)))
     try:
@@ -174,5 +175,6 @@ async def read_blocks(blocks: Blocks) -> AsyncGenerator[Block, None]:
                 yield block
     finally:
         ahead.cancel()
-        if ahead.done() and not ahead.cancelled():
-            ahead.exception()  # nobody will ask for it any more
+        # An exception is asked for here, or never.
+        if ahead.done() and not ahead.cancelled() and ahead.exception() is None and ahead.result() is None:
+            at_end()

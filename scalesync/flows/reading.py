@@ -15,7 +15,8 @@ class Reading:
 
     nothing was left out. homes: records whose row is this job's; invalid: places that cannot be used; invalid_in: those
     of them that were read, by batch, under None where it is not known. unclear: records that are in no source any more,
-    may have been sent, and got no clear answer.
+    may have been sent, and got no clear answer. ends: sources that gave all their blocks; open: whether the present
+    block is in the ledger in part only.
     """
 
     bytes_before: int = 0
@@ -24,10 +25,20 @@ class Reading:
     homes: int = 0
     invalid: int = 0
     unclear: int = 0
+    ends: int = 0
+    open: bool = False
     invalid_in: Counter[str | None] = field(default_factory=Counter)
     _known: tuple[int, int] = (0, 0)  # bytes, and the records that they held
     _read: int = 0
     _taken: int = 0
+
+    def ended(self) -> None:
+        """A source has no block left to give."""
+        self.ends += 1
+
+    def is_in(self, sources: int) -> bool:
+        """Whether all that the sources hold stands in the ledger, wherever the run was broken off."""
+        return self.whole or (self.ends == sources and not self.open)
 
     def count_invalid(self, places: Sequence[Aside]) -> None:
         """Count places that cannot be used."""

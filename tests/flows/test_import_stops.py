@@ -96,6 +96,26 @@ def closed_port() -> int:
         return int(free.getsockname()[1])
 
 
+@pytest.mark.parametrize(("records", "unread"), [(1200, False), (2200, True)])
+async def test_a_stop_speaks_of_a_rest_only_where_some_of_the_input_is_not_in(
+    records, unread, make_sandbox, bring, write_records, ask_ledger, tmp_path
+):
+    """Of 1,200 records all are in the ledger while the last block waits for room in the engine."""
+    sandbox = await make_sandbox([replace(SLOW, seconds=0.1)])
+
+    async def revoke() -> None:
+        while not (tmp_path / "ledger.db").exists() or ask_ledger("SELECT count(*) FROM rows") < [(1200,)]:
+            await anyio.sleep(0.02)
+        sandbox.revoke("live_k")
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(revoke)
+        summary = await bring(sandbox, write_records(records), yes=True)
+    assert summary.exit_code == 3
+    assert (summary.read < records) == unread
+    assert ("the rest of the input is not read yet" in summary.message) == unread
+
+
 async def test_a_host_that_cannot_be_reached_ends_in_a_sentence(write_records, tmp_path, notebook):
     settings = resolve_settings(
         base_url=f"http://127.0.0.1:{closed_port()}/v1", ledger=tmp_path / "l.db", environ={"SCALE_API_KEY": "live_k"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import signal
 import socket
@@ -199,6 +200,26 @@ def test_a_signal_stops_with_3_and_the_same_command_carries_on(
         served.ask("/_sandbox/faults", {"rule": []})
         ended = run(*words)
         assert (ended.code, ended.json["created"], served.tasks()) == (0, RECORDS, RECORDS), ended.err
+
+
+def test_ctrl_c_in_a_long_input_says_that_the_rest_is_not_read_yet(tmp_path: Path) -> None:
+    """Otherwise the pending ones, which are only those that were read, look like all that is left."""
+    records = 5_000
+    write_records(tmp_path, records)
+    (tmp_path / "slow.toml").write_text(SLOW, "utf-8")
+    with sandbox(tmp_path, "--project", f"{PROJECT}=categorization", "--faults", "slow.toml") as served:
+        process = start(tmp_path, *at(served, *IMPORT, "--job", "nightly", "--concurrency", "2"))
+        while served.tasks() < 5:
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    assert process.returncode == 3, err
+    read, pending = (
+        int(re.search(rf"^{name} +([\d,]+)$", out, re.M)[1].replace(",", "")) for name in ("read", "pending")
+    )
+    assert 0 < pending < read < records
+    assert "stopped by Ctrl-C; the same command carries on; the rest of the input is not read yet\n" in out
+    assert f"{pending:,} records pending: run the same command again to carry on\n" in out
 
 
 def test_an_interrupt_while_starting_is_one_line(tmp_path: Path) -> None:

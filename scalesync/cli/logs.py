@@ -85,9 +85,9 @@ def log_begin(args: Sequence[str]) -> None:
     """What is run, as typed, URLs without credentials and queries."""
     from importlib.metadata import version
 
-    from scalesync.records.remote import public_name
+    from scalesync.addresses import public_text
 
-    log_line(f"begin: scalesync {version('scalesync')}: {shlex.join(public_name(arg) for arg in args)}")
+    log_line(f"begin: scalesync {version('scalesync')}: {shlex.join(public_text(arg) for arg in args)}")
 
 
 def log_end(code: int, summary: Mapping[str, Any] | None) -> None:

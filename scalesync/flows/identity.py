@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from scalesync.addresses import is_url, public_name, without_credentials
 from scalesync.errors import NameBound
 from scalesync.flows.options import ImportOptions
 from scalesync.ledger import binding
@@ -20,7 +21,7 @@ from scalesync.ledger.store import SqliteLedger, StoredJob
 from scalesync.model import Target
 from scalesync.ports import JobSpec
 from scalesync.records.names import readable
-from scalesync.records.remote import address, is_url, public_name, without_credentials
+from scalesync.records.remote import address
 from scalesync.records.template import Template
 
 STANDARD_INPUT = "-"

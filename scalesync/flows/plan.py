@@ -12,6 +12,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import BinaryIO, get_args
 
+from scalesync.addresses import public_name
 from scalesync.engine.pace import Pace
 from scalesync.errors import ConfigError, SourceError
 from scalesync.flows.identity import STANDARD_INPUT, placed_in, sources_of, what_is
@@ -23,7 +24,6 @@ from scalesync.ports import JobSpec
 from scalesync.records.body import BodyBuilder, BodySpec, parse_sets
 from scalesync.records.passed import PassedOver
 from scalesync.records.readers import ReadOptions
-from scalesync.records.remote import public_name
 from scalesync.records.sources import SourceFile, open_sources
 from scalesync.records.template import Template
 from scalesync.words import count

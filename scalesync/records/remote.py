@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import glob
 import importlib
-import re
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from typing import Any, BinaryIO, cast
 
+from scalesync.addresses import is_web, public_name, without_credentials
 from scalesync.errors import ConfigError, SourceError
 from scalesync.records.detect import is_packed, suffix_format
 from scalesync.records.manifest import NAME as MANIFEST
@@ -17,22 +17,10 @@ from scalesync.records.passed import PassedOver, Reason
 from scalesync.records.written import LEVELS, REASONS_END, ExportFolder, is_report_line
 from scalesync.signatures import strip_signatures
 
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
-_WEB = ("http", "https")
 _ABSENT = frozenset({404, 410})
 _DENIED = frozenset({401, 403})
 _BLOCK = 1024 * 1024
 _HEAD = 64 * 1024  # bytes in which the first line of a report of ours ends
-
-
-def is_url(spec: str) -> bool:
-    """True for what begins with a scheme, such as s3://; file:// is a path."""
-    return bool(_SCHEME.match(spec)) and not spec.startswith("file://")
-
-
-def public_name(spec: str) -> str:
-    """A source as it may be shown: a URL without credentials, query and fragment; in a path they are plain letters."""
-    return re.split(r"[?#]", without_credentials(spec), maxsplit=1)[0] if is_url(spec) else spec
 
 
 def address(url: str) -> str:
@@ -43,22 +31,6 @@ def address(url: str) -> str:
     query = strip_signatures(without_credentials(url)).partition("?")[2].partition("#")[0]
     digest = f"?{blake2b(query.encode('utf-8', 'surrogateescape'), digest_size=5).hexdigest()}" if query else ""
     return f"{public_name(url)}{digest}"
-
-
-def without_credentials(spec: str) -> str:
-    """A source as typed, a URL without user and password. A name before @ that has no password may be a container."""
-    if not is_url(spec):
-        return spec
-    scheme, _, rest = spec.partition("://")
-    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    user, _, host = authority.rpartition("@")
-    if not _is_web(spec) and ":" not in user:
-        return spec
-    return f"{scheme}://{host}{rest[len(authority) :]}"
-
-
-def _is_web(url: str) -> bool:
-    return url.partition("://")[0].lower() in _WEB
 
 
 class RemoteFile:
@@ -98,7 +70,7 @@ def expand_url(url: str, passed: PassedOver) -> list[str]:
 
     Hidden names and files that scalesync wrote are passed over, as in local patterns.
     """
-    if _is_web(url) or not any(mark in url for mark in "*["):
+    if is_web(url) or not any(mark in url for mark in "*["):
         return [url]
     name = public_name(url)
     system, path = _system(url)

@@ -12,6 +12,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from functools import partial
 from typing import BinaryIO, cast
 
+from scalesync.addresses import is_url, public_name
 from scalesync.errors import SourceError
 from scalesync.model import JsonObject, Mark, SourceRecord
 from scalesync.records.blocks import Blocks
@@ -24,7 +25,7 @@ from scalesync.records.overlap import is_read_in
 from scalesync.records.passed import PassedOver, Reason
 from scalesync.records.prefix import Fingerprint
 from scalesync.records.readers import Open, Read, ReadOptions, Seek, object_in, reader_for
-from scalesync.records.remote import address, expand_url, is_url, open_url, public_name
+from scalesync.records.remote import address, expand_url, open_url
 from scalesync.records.written import OwnFiles
 
 STDIN = "-"

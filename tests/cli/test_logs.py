@@ -60,7 +60,10 @@ def test_a_run_without_events_leaves_its_beginning_and_its_end(run: Run, served:
 def test_the_log_ends_with_the_exit_code_of_what_failed_and_holds_no_secret(run: Run, tmp_path: Path) -> None:
     source = "https://me:secret@127.0.0.1:1/a.jsonl?X-Amz-Signature=hidden"
     log = ("--log-file", "run.jsonl", "--log-format", "json")
-    assert run("import", source, "--type", "categorization", *log, "--base-url", "http://127.0.0.1:1/v1").code == 2
+    more = ("--set", f'attachment="{source}"')
+    assert (
+        run("import", source, "--type", "categorization", *more, *log, "--base-url", "http://127.0.0.1:1/v1").code == 2
+    )
     messages = logged(tmp_path / "run.jsonl")
     assert "import https://127.0.0.1:1/a.jsonl --type" in messages[0]
     assert messages[-1] == "end: exit code 2"

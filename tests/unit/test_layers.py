@@ -4,7 +4,7 @@ cli, api
 flows          only flows.wiring knows a concrete platform, only flows.demo knows the sandbox
 engine   ledger   records   platforms          no neighbour imports another
 errors, model, ports, events, config, profiles, credentials,
-times, masking, disk, signatures, words     the bottom
+times, masking, disk, signatures, addresses, words     the bottom
 sandbox        imports nothing of the rest, so that it can catch its mistakes
 """
 
@@ -19,7 +19,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2] / "scalesync"
 BOTTOM = {
     *("errors", "model", "ports", "events", "config", "profiles", "credentials"),
-    *("times", "masking", "disk", "signatures", "words"),
+    *("times", "masking", "disk", "signatures", "addresses", "words"),
 }
 MIDDLE = {"engine", "ledger", "records", "platforms"}
 FOREIGN = {

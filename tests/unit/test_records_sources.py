@@ -18,10 +18,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scalesync.addresses import public_name, without_credentials
 from scalesync.errors import ConfigError, SourceError
 from scalesync.model import BadRecord, SourceRecord
 from scalesync.records.readers import ReadOptions
-from scalesync.records.remote import public_name, without_credentials
 from scalesync.records.sources import SourceFile, open_sources
 
 zstd = importlib.import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")

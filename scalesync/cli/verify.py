@@ -31,6 +31,13 @@ ACTIONS = {
     "reclaim error": "free the ids of tasks in error and send again",
     "reclaim canceled": "free the ids of canceled tasks and send again",
 }
+DONE = {
+    "send": "looked up, and sent where there was no task",
+    "create": "sent for the first time",
+    "record": "taken into the ledger",
+    "task_id": "corrected in the ledger",
+    "reclaim": "freed from dead tasks and sent again",
+}
 
 
 @click.command(
@@ -88,12 +95,14 @@ def verify_command(
     planned = {name: number for name, number in summary.fixes.items() if _asked(name, statuses)}
     if not fix or not planned or summary.file is None:
         return _show(invocation, summary, None)
+    if not invocation.common.json:
+        _say_found(invocation, summary)
     if not _confirmed(invocation, planned, yes=yes):
-        return _show(invocation, summary, None)
+        return _show(invocation, summary, None, found=False)
     with invocation.display() as display:
         flow = partial(run_repair, reclaim=statuses)
         repaired = run_async(flow, settings, summary.job, summary.file, display)
-    return _show(invocation, summary, repaired)
+    return _show(invocation, summary, repaired, found=False)
 
 
 def _asked(fix: str, statuses: frozenset[str]) -> bool:
@@ -104,7 +113,7 @@ def _asked(fix: str, statuses: frozenset[str]) -> bool:
 def _confirmed(invocation: Invocation, planned: Mapping[str, int], *, yes: bool) -> bool:
     text = "\n".join(f"  {number:,}  {ACTIONS[name]}" for name, number in planned.items())
     if not invocation.common.quiet or not yes:
-        tell(invocation.mask(f"to be repaired:\n{text}"))
+        tell(invocation.mask(f"{'this is done now' if yes else 'to be repaired'}:\n{text}"))
     if yes:
         return True
     ask = asker(invocation.mask)
@@ -116,7 +125,17 @@ def _confirmed(invocation: Invocation, planned: Mapping[str, int], *, yes: bool)
     return ask("repair this now?")
 
 
-def _show(invocation: Invocation, summary: VerifySummary, repaired: Repaired | None) -> int:
+def _say_found(invocation: Invocation, summary: VerifySummary) -> None:
+    rows: dict[str, str | int] = {"job": summary.job, "target": f"{summary.target} ({summary.mode})"}
+    rows |= {"read": summary.read, "with task": summary.with_task, "listed": summary.listed}
+    rows |= {"others": summary.others} if summary.others else {}
+    rows |= summary.findings
+    for line in (facts(rows), *_findings(summary)):
+        say(invocation.mask(line))
+
+
+def _show(invocation: Invocation, summary: VerifySummary, repaired: Repaired | None, *, found: bool = True) -> int:
+    """Print what was found, where that is still to be said, and what was or can be done about it."""
     code = summary.exit_code if repaired is None else repaired.exit_code
     if invocation.common.json:
         invocation.summary = _as_json(summary, repaired)
@@ -124,30 +143,33 @@ def _show(invocation: Invocation, summary: VerifySummary, repaired: Repaired | N
         if code:
             from scalesync.cli.results import tell_outcome
 
-            tell_outcome("; ".join(_in_words(summary, repaired, invocation)), invocation)
+            told = [*_findings(summary), *_next(summary, repaired, invocation)]
+            tell_outcome("; ".join(told), invocation)
         return code
-    rows: dict[str, str | int] = {"job": summary.job, "target": f"{summary.target} ({summary.mode})"}
-    rows |= {"read": summary.read, "with task": summary.with_task, "listed": summary.listed}
-    rows |= {"others": summary.others} if summary.others else {}
-    rows |= summary.findings
-    for line in (facts(rows), *_in_words(summary, repaired, invocation)):
-        say(invocation.mask(line))
+    if found:
+        _say_found(invocation, summary)
     if repaired is not None and repaired.sent is not None:
         from scalesync.cli.results import show_import
 
         show_import(repaired.sent, invocation)
+    for line in _next(summary, repaired, invocation):
+        say(invocation.mask(line))
     invocation.summary = _as_json(summary, repaired)
     return code
 
 
-def _in_words(summary: VerifySummary, repaired: Repaired | None, invocation: Invocation) -> list[str]:
-    """What was found and what can be done about it, one line each."""
+def _next(summary: VerifySummary, repaired: Repaired | None, invocation: Invocation) -> list[str]:
+    return _advice(summary, invocation) if repaired is None else _outcome(repaired)
+
+
+def _findings(summary: VerifySummary) -> list[str]:
+    """What was found, one line each."""
     lines = [summary.message] if summary.message else []
     if summary.file is not None:
         lines.append(f"{count(sum(summary.findings.values()), 'finding')}, each with its place, in {summary.file}")
     else:
         lines.append("source, ledger and server agree" if summary.read or not summary.checked else AGREE_WITHOUT_SOURCE)
-    return lines + (_advice(summary, invocation) if repaired is None else _outcome(repaired))
+    return lines
 
 
 def _as_json(summary: VerifySummary, repaired: Repaired | None) -> dict[str, Any]:
@@ -183,8 +205,10 @@ def _advice(summary: VerifySummary, invocation: Invocation) -> list[str]:
 
 
 def _outcome(repaired: Repaired) -> list[str]:
-    done = sum(repaired.done.values())
-    lines = [f"{count(done, 'finding')} repaired"]
+    done = count(sum(repaired.done.values()), "finding")
+    parts = ", ".join(f"{number:,} {DONE[name]}" for name, number in repaired.done.items())
+    whole = repaired.sent is None or repaired.sent.exit_code == 0
+    lines = [f"{done} repaired: {parts}" if whole else f"{done} taken up, of which the import above says what is left"]
     if repaired.left:
         lines.append(f"{count(repaired.left, 'finding')} left as they are: nothing here can be repaired without you")
     return lines

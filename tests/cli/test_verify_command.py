@@ -91,9 +91,19 @@ def test_a_verification_shows_repairs_and_is_clean_afterwards(go: Run, served: S
     assert "--reclaim" in told.out
 
     refused = go("verify", "--fix")
-    assert (refused.code, refused.out) == (2, "")
+    assert refused.code == 2
+    assert "2 findings, each with its place, in verify-first.jsonl" in refused.out
+    assert "repaired: " not in refused.out
     assert "1  send what has no task" in refused.err
     assert "add --yes" in refused.err
+
+    served.ask("/_sandbox/faults", {"rule": [{"kind": "error", "on": "create", "status": 403}]})
+    stopped = go("verify", "--fix", "--yes")
+    assert stopped.code == 3
+    assert "this is done now:\n  1  send what has no task\n" in stopped.err
+    assert "1 finding taken up, of which the import above says what is left" in stopped.out
+    assert "finding repaired" not in stopped.out
+    served.ask("/_sandbox/faults", {"rule": []})
 
     fixed = go("verify", "--fix", "--yes", "--json")
     assert fixed.code == 1  # the dead task was not to be reclaimed
@@ -103,7 +113,8 @@ def test_a_verification_shows_repairs_and_is_clean_afterwards(go: Run, served: S
     source.write_text(source.read_text("utf-8").replace("gone.test", "img.test"), "utf-8")
     reclaimed = go("verify", "--fix", "--reclaim", "error", "--yes")
     assert reclaimed.code == 0, reclaimed.out
-    assert "1 finding repaired" in reclaimed.out
+    assert "1 finding repaired: 1 freed from dead tasks and sent again\n" in reclaimed.out
+    assert reclaimed.out.index("with task") < reclaimed.out.index("created") < reclaimed.out.index("repaired")
     clean = go("verify", "--fix")
     assert clean.code == 0
     assert "source, ledger and server agree" in clean.out

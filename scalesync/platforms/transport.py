@@ -31,6 +31,7 @@ from scalesync.platforms.network import (
     translate,
     transport_wanted,
 )
+from scalesync.platforms.resets import wait_in_words
 from scalesync.platforms.session import SessionExchange
 from scalesync.times import http_date_s
 
@@ -185,7 +186,7 @@ class Transport:
             self._gate.answered(cls, status, latency_s, None)
             self._answered = True
         else:
-            asked_s = self._odd(cls, status, headers, latency_s)
+            asked_s = self._odd(cls, status, headers, data, latency_s)
         self._note_time(headers)
         if status == 407 and self._proxy is not None:
             kind = Unavailable if self._answered else ConfigError
@@ -210,11 +211,16 @@ class Transport:
             return Unavailable(str(said), op=op)
         return said
 
-    def _odd(self, cls: RequestClass, status: int, headers: Mapping[str, str], latency_s: float) -> float | None:
+    def _odd(
+        self, cls: RequestClass, status: int, headers: Mapping[str, str], data: bytes, latency_s: float
+    ) -> float | None:
         """Tell the gate of an answer that is no success, or a web page; returns the wait that it asks for."""
         self.counters.throttled += status == 429
         self.counters.server_errors += status >= 500
         asked_s = asked_wait_s(status, headers, self.server_now_ms / 1000)
+        if asked_s is None:
+            date_s = http_date_s(headers.get(DATE))
+            asked_s = wait_in_words(status, data, self.server_now_ms / 1000 if date_s is None else date_s)
         if status < 300:  # a page where JSON is due: whoever sends it would answer all else with it as well
             self._gate.unanswered(cls, latency_s)
         else:

@@ -27,7 +27,7 @@ from tests.network.test_never_hangs import bounded
 
 PATIENT = replace(QUICK, retry=RetryPolicy(max_attempts=1000, base_s=0.01, cap_s=0.1), stall_s=30.0, patience_s=30.0)
 AGAIN = re.compile(r"requests get through again, after \d+ s")
-QUOTA = {"error": "Daily task quota exceeded. It resets at 00:00 UTC."}
+QUOTA = {"error": "Daily task quota exceeded. Your administrator can raise it."}
 
 
 @pytest.fixture(autouse=True)
@@ -185,6 +185,38 @@ async def test_a_quota_that_is_gone_is_told_in_the_servers_words_without_a_limit
     assert QUOTA["error"] in summary.message
     assert QUOTA["error"] in waits_told(notebook)[0]
     assert not any(AGAIN.fullmatch(note) for note in notebook.notes)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_quota_that_says_in_words_when_it_resets_ends_the_run_early(status, load, write_records):
+    quota = outage(status, 1e9, 10, "is_create")
+    words = "Quota exceeded, resets in 3 hours"
+
+    def script(asked: Asked) -> bytes | None:
+        return answer(status, {"error": words}) if quota(asked) else None
+
+    async with raw_api(script) as api:
+        with bounded(5):
+            summary = await load(api.base_url, write_records(30), limits=PATIENT, concurrency=4)
+    assert summary.exit_code == 3
+    assert re.search(
+        rf"the server asked for (3:00|2:59) h \({words}\), longer than the 30 s that a run waits; run the same command",
+        summary.message,
+    )
+    assert summary.created + summary.pending == 30
+
+
+async def test_a_quota_that_resets_soon_by_its_words_is_waited_for(load, write_records):
+    def script(asked: Asked) -> bytes | None:
+        return (
+            answer(429, {"error": "Limit reached, try again in 1s"}) if asked.is_create and asked.number == 1 else None
+        )
+
+    async with raw_api(script) as api:
+        summary = await load(api.base_url, write_records(5), concurrency=1, limits=PATIENT)
+        assert (summary.exit_code, summary.created) == (0, 5)
+        first, second, *_ = api.creates()
+    assert second.at - first.at >= 1
 
 
 @pytest.mark.parametrize("status", [429, 503])

@@ -16,6 +16,9 @@ _NAMED = re.compile(
     rf"""|(?<=\bparameter\ )["'`](?P<parameter>{_FIELD})["'`]""",
     re.VERBOSE,
 )
+# What is no more than a word, and what comes before one that is an id.
+_WORD = re.compile(r"[A-Za-z][a-z]*(?:_[a-z]+)*")
+_ANNOUNCED = r"(\b(?:unique_id|id|key|task|record)s?\b[\s:=]{1,3})"
 # In this order: what is found first is not looked into again.
 _VARIABLE = (
     (re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://[^\s\"'<>]+", re.IGNORECASE), "<url>"),
@@ -31,7 +34,8 @@ def normalise_message(text: str, key: str | None = None) -> str:
     """The message without what differs from record to record, to tell kinds of failures apart.
 
     URLs become <url>, quoted strings <text> unless they name the field that the message is about, UUIDs and hex ids
-    <id>, numbers <n>. key: the record's unique_id, replaced by <id> where it stands unquoted.
+    <id>, numbers <n>. key: the record's unique_id, replaced by <id> where it stands unquoted. One that is a plain word
+    may be any word of the message, and the one that matters: it is replaced only behind what announces an id.
     Texts are cut to 2,000 characters first.
     """
     text = text[:_LONGEST]
@@ -45,6 +49,8 @@ def normalise_message(text: str, key: str | None = None) -> str:
 
 def _without(key: str, text: str) -> str:
     """The text with <id> where the key stands by itself: a short one may be part of any word."""
+    if _WORD.fullmatch(key):
+        return re.sub(rf"{_ANNOUNCED}{re.escape(key)}(?!\w)", r"\g<1><id>", text)
     first, *rest = text.split(key)
     made = first
     for part in rest:

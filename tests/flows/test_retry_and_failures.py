@@ -73,6 +73,17 @@ async def test_messages_that_name_the_record_are_one_kind(make_sandbox, bring, w
     assert (group.count, len(group.examples)) == (5, 3)
 
 
+async def test_a_unique_id_that_is_a_word_of_the_message_neither_hides_it_nor_makes_a_kind(
+    make_sandbox, bring, write_records, settings_for
+):
+    sandbox = await make_sandbox()
+    rows = [letter(n, unique_id=key, attachment_type="odd") for n, key in enumerate(["text", "video", "letter-3"])]
+    await bring(sandbox, write_records(rows))
+    (group,) = await list_failures(settings_for(sandbox), None, None)
+    assert group.count == 3
+    assert "choose one of these: audio image pdf text video website" in group.message
+
+
 async def test_failures_of_a_job_nobody_knows_are_a_wrong_name(make_sandbox, bring, write_records, settings_for):
     sandbox = await make_sandbox()
     await bring(sandbox, write_records(1))

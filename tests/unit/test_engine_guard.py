@@ -28,7 +28,15 @@ def test_messages_lose_what_differs_from_record_to_record(text: str, kind: str) 
 
 def test_the_records_own_key_is_taken_out() -> None:
     assert normalise_message("unique_id drive-a is in use", "drive-a") == "unique_id <id> is in use"
-    assert normalise_message("b: the website of b, or b", "b") == "<id>: the website of <id>, or <id>"
+    assert normalise_message("b1: the website of b1, or b1", "b1") == "<id>: the website of <id>, or <id>"
+
+
+@pytest.mark.parametrize("key", ["attachment", "an", "include", "Please", "video_website"])
+def test_a_key_that_is_a_word_of_the_message_hides_nothing_of_it(key: str) -> None:
+    text = "Please include an attachment or video_website"
+    assert normalise_message(text, key) == text
+    assert normalise_message(f"task {key} has no attachment", key) == "task <id> has no attachment"
+    assert normalise_message(f"unique_id: {key} is in use", key) == "unique_id: <id> is in use"
 
 
 @given(st.text(max_size=300))

@@ -84,9 +84,9 @@ def _walk(folder: str, inside: str, own: OwnFiles, passed: PassedOver) -> Iterat
             passed.add(Reason.SYSTEM, path)
         elif entry.is_dir(follow_symlinks=False):
             yield from _walk(path, f"{inside}{name}/", own, passed)
-        elif entry.is_symlink() and entry.is_dir():
+        elif entry.is_symlink() and leads_to_folder(entry):
             passed.add(Reason.LINK, path)
-        elif not entry.is_file() and is_special(path):
+        elif not entry.is_file(follow_symlinks=False) and is_special(path):
             passed.add(Reason.SPECIAL, path)
         else:
             own.enter(folder, names)
@@ -94,6 +94,14 @@ def _walk(folder: str, inside: str, own: OwnFiles, passed: PassedOver) -> Iterat
                 passed.add(Reason.OURS, path)
             else:
                 yield Entry(path, f"{inside}{name}", entry.is_symlink())
+
+
+def leads_to_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether a folder is there, be it by a link. A link that leads into itself leads nowhere, as a broken one does."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def is_special(path: str) -> bool:

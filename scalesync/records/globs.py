@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 
 from scalesync.errors import SourceError
+from scalesync.records.folders import leads_to_folder
 from scalesync.records.names import is_hidden, is_of_the_system
 from scalesync.records.passed import PassedOver, Reason
 
@@ -55,13 +56,13 @@ def _names(base: str, part: str, passed: PassedOver, *, folders: bool) -> list[s
     matches = re.compile(fnmatch.translate(part)).match
     try:
         with os.scandir(base or ".") as entries:
-            found = sorted((e.name, e.is_dir()) for e in entries if matches(e.name) and (e.is_dir() or not folders))
+            found = sorted(e.name for e in entries if matches(e.name) and (not folders or leads_to_folder(e)))
     except NotADirectoryError:
         return []
     except OSError as error:
         raise SourceError(f"cannot be listed: {error.strerror}", base) from None
     names = []
-    for name, _ in found:
+    for name in found:
         if is_hidden(name) and part[0] != name[0]:
             passed.add(Reason.HIDDEN, base + name)
         elif is_of_the_system(name) and not is_of_the_system(part):

@@ -16,6 +16,7 @@ import msgspec
 from scalesync.disk import output_error, sync_folder, unusable_folder
 from scalesync.errors import ConfigError
 from scalesync.model import JsonObject
+from scalesync.records.names import is_of_the_system
 
 Format = Literal["jsonl", "jsonl.gz", "jsonl.zst", "parquet"]
 FORMATS: tuple[Format, ...] = ("jsonl", "jsonl.gz", "jsonl.zst", "parquet")
@@ -26,11 +27,6 @@ VERSION = 1
 STEMS = ("tasks", "left")
 LAYOUT = "layout"
 TASKS = "tasks/"  # where data files of tasks go, so that a program that reads whole folders meets nothing else
-# What file managers, network disks and office programs leave in a folder, besides hidden names.
-_LEFTOVERS = {
-    *("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "@eadir", "@tmp", "@recycle", "#recycle", "#snapshot"),
-    *("lost+found", "$recycle.bin", "system volume information", "recycler", "network trash folder", "__macosx"),
-}
 _OWN = ("files", "filters", "watermark", "version", "job", "target", "mode", "started_at", "finished_at", RESPONSES)
 
 
@@ -190,7 +186,7 @@ def check_folder(folder: Path, job: str, *, stems: Collection[str] = STEMS, begu
 
 def is_leftover(name: str) -> bool:
     """Whether a name is of no data: hidden, as are our own files being written, or left there by a system."""
-    return name.startswith((".", "~$")) or name.lower() in _LEFTOVERS
+    return name.startswith(".") or is_of_the_system(name)
 
 
 def _try_to_write(folder: Path) -> None:

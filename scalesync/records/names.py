@@ -5,7 +5,13 @@ from __future__ import annotations
 import os
 import re
 
-_SYSTEM = frozenset({"thumbs.db", "desktop.ini", "$recycle.bin", "system volume information", "lost+found", "@eadir"})
+# What file managers, network disks and file systems leave in folders, besides hidden names.
+_SYSTEM = frozenset(
+    {
+        *("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "@eadir", "@tmp", "@recycle", "#recycle", "#snapshot"),
+        *("lost+found", "$recycle.bin", "system volume information", "recycler", "network trash folder", "__macosx"),
+    }
+)
 # Who has a file open in Office, what an editor kept, where Windows notes a file came from, what is still coming.
 _BESIDE = re.compile(r"~\$.*|.*~|#.*#|.*[:\uf03a]Zone\.Identifier|.*\.crdownload", re.DOTALL)
 

@@ -23,16 +23,24 @@ Open = Callable[[], BinaryIO]
 
 
 class ParquetFacts(NamedTuple):
-    """What the end of a file tells. rows: how many; row_numbers: columns that number them."""
+    """What the end of a file tells. rows: how many; row_numbers: columns that number them, by the file's own word.
+
+    numbers: the other columns of numbers.
+    """
 
     rows: int
     row_numbers: tuple[str, ...]
+    numbers: tuple[str, ...]
 
 
 def check_parquet(opener: Open, name: str) -> ParquetFacts:
     """Open a file for a moment. Raises SourceError when its end cannot be read, ConfigError without pyarrow."""
     with _opened(opener, name, Progress()) as (file, *_):
-        return ParquetFacts(file.metadata.num_rows, tuple(sorted(row_numbers(file.schema_arrow))))
+        schema, types = file.schema_arrow, _arrow().types
+        left_out = row_numbers(schema)
+        numbers = (f.name for f in schema if types.is_integer(f.type) or types.is_floating(f.type))
+        kept = tuple(name for name in numbers if name not in left_out)
+        return ParquetFacts(file.metadata.num_rows, tuple(sorted(left_out)), kept)
 
 
 def read_parquet(opener: Open, name: str, progress: Progress, size: int | None) -> Generator[Item, None, None]:

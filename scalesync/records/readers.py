@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +26,7 @@ from scalesync.records.zstdframe import ORDINARY_WINDOW, repacking, size_words
 _OBJECT_BEGINS = frozenset((b"{", b" ", b"\t", b"\r", b"\n"))
 HEAD = 64 * 1024  # unpacked bytes looked at to tell format and dialect
 NOTHING = "holds no record"
+_NAMELESS = re.compile(r"|Unnamed: \d+(?:\.\d+)*|__index_level_\d+__")  # nothing, and what pandas calls such columns
 Open = Callable[[], BinaryIO]
 Read = Callable[[Progress], Generator[Item, None, None]]
 Seek = Callable[[Sequence[Mark]], Fingerprint | None]
@@ -128,6 +130,7 @@ def _parquet(opener: Open, name: str, size: int | None, pipe: bool) -> Reader:
         if facts.row_numbers:
             named = " and ".join(f'"{column}"' for column in facts.row_numbers)
             notes.append(f"{named} holds the row numbers of pandas and is left out")
+        notes += _unnamed([column for column in facts.numbers if _NAMELESS.fullmatch(column)])
     return Reader(lambda progress: read_parquet(opener, name, progress, size), notes=tuple(notes))
 
 
@@ -172,7 +175,9 @@ def _table(opener: Open, name: str, options: ReadOptions, head: Head, *, default
         column_plan(options.header, name)
     elif head.complete or _holds_a_line([head.data]):  # complains of an unusable header now, before anything is sent
         next(read_table(ByteStream(io.BytesIO(head.data), Progress()), dialect, None, name), None)
-        notes += _unnamed(guessed.header)
+        header = guessed.header if len(guessed.header) > 1 else ()
+        nameless = [name or f"column_{place}" for place, name in enumerate(header, 1) if _NAMELESS.fullmatch(name)]
+        notes += _unnamed(nameless)
     parse = partial(read_table, dialect=dialect, header=options.header, file=name)
     if head.complete and next(parse(ByteStream(io.BytesIO(head.data), Progress())), None) is None:
         notes.append(f"{NOTHING}: {_why_nothing(head, options, guessed.header)}")
@@ -222,11 +227,9 @@ def _holds_a_line(parts: Sequence[bytes]) -> bool:
     return b"\n" in b"".join(parts).lstrip(b" \t\r\n")
 
 
-def _unnamed(header: Sequence[str]) -> Iterator[str]:
-    """What a person should know of a column that numbers the rows, as many programs write it."""
-    names = ["column_1" if not header[0] else header[0]] if header and header[0] in ("", "Unnamed: 0") else []
-    names += [f"column_{place}" for place, name in enumerate(header, 1) if place > 1 and not name]
-    if len(header) > 1 and names:
+def _unnamed(names: Sequence[str]) -> Iterator[str]:
+    """What a person should know of columns that number the rows, as many programs write them."""
+    if names:
         named = f'"{names[0]}"' if len(names) == 1 else f'"{names[0]}" and {len(names) - 1} more'
         yield (
             f"has a column without a name: it goes into tasks and derived ids as {named};"

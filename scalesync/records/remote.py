@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import importlib
+import re
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from typing import Any, BinaryIO, cast
@@ -31,6 +32,11 @@ def address(url: str) -> str:
     query = strip_signatures(without_credentials(url)).partition("?")[2].partition("#")[0]
     digest = f"?{blake2b(query.encode('utf-8', 'surrogateescape'), digest_size=5).hexdigest()}" if query else ""
     return f"{public_name(url)}{digest}"
+
+
+def known_as(url: str) -> str:
+    """What a URL is met as: stores write the slashes of one path in several ways, to web servers they are others."""
+    return url if is_web(url) else re.sub("/+", "/", url)
 
 
 class RemoteFile:
@@ -107,10 +113,12 @@ class _Kept:
     def _reason(self, path: str) -> Reason | None:
         *folders, name = path.split("/")
         for part in (*folders, name):
-            if is_hidden(part) and part not in self._fixed and part[0] not in self._marks:
+            if part in self._fixed:
+                continue
+            if is_hidden(part) and part[0] not in self._marks:
                 return Reason.HIDDEN
-        if is_of_the_system(name):
-            return Reason.SYSTEM
+            if is_of_the_system(part):
+                return Reason.SYSTEM
         return Reason.OURS if self._is_listed(path) or self._tells(path) else None
 
     def _is_listed(self, path: str) -> bool:

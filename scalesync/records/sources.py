@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob
 import io
 import os
-import re
 import stat
 import sys
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -25,7 +24,7 @@ from scalesync.records.overlap import is_read_in
 from scalesync.records.passed import PassedOver, Reason
 from scalesync.records.prefix import Fingerprint
 from scalesync.records.readers import Open, Read, ReadOptions, Seek, object_in, reader_for
-from scalesync.records.remote import address, expand_url, open_url
+from scalesync.records.remote import address, expand_url, known_as, open_url
 from scalesync.records.written import OwnFiles
 
 STDIN = "-"
@@ -132,7 +131,7 @@ def _open_one(spec: str, options: ReadOptions, stdin: BinaryIO | None, passed: P
     if is_url(spec):
         for url in expand_url(spec, passed):
             name = public_name(url)
-            if passed.meets(re.sub("/+", "/", url), name):
+            if passed.meets(known_as(url), name):
                 continue
             facts: JsonObject = {"path": address(url), "size": None, "mtime_ns": None}
             reader = reader_for(partial(open_url, url), name, options, None)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +75,58 @@ async def test_a_file_that_went_from_a_folder_or_a_glob_is_a_change(named, make_
     write("a.jsonl", letters(0, 3))
     assert told(await bring(sandbox, tmp_path / named, job=JOB)) == {"read": 6, "created": 6}
     assert creates(sandbox) == 6
+
+
+@pytest.mark.parametrize("way", ["hidden", "emptied", "down", "a folder now"])
+async def test_a_file_that_is_there_and_no_source_any_more_is_a_change(way, make_sandbox, bring, write, tmp_path):
+    sandbox = await make_sandbox()
+    gone = write("a.jsonl", [*letters(0, 3), "no json\n", letter(1), letter(4, categories=["x"])])
+    write("b.jsonl", letters(3, 6))
+    named = tmp_path / "d" / "*.jsonl"
+    first = await bring(sandbox, named, job=JOB)
+    assert told(first) == {"read": 9, "created": 6, "conflicts": 1, "invalid": 1, "duplicates": 1, "exit_code": 1}
+    match way:
+        case "hidden":
+            gone.rename(gone.with_name("_a.jsonl"))
+        case "emptied":
+            gone.write_text("")
+        case "down":
+            (tmp_path / "d" / "deep").mkdir()
+            gone.rename(tmp_path / "d" / "deep" / "a.jsonl")
+        case _:
+            gone.unlink()
+            gone.mkdir()
+    last = {"read": 6, "created": 5, "conflicts": 1, "gone": 3, "exit_code": 1}
+    assert told(await bring(sandbox, named, job=JOB)) == last
+    assert told(await bring(sandbox, named, job=JOB)) == last
+    assert creates(sandbox) == 6
+
+
+async def test_a_file_that_was_renamed_and_packed_holds_the_same_records(make_sandbox, bring, write, tmp_path):
+    sandbox = await make_sandbox()
+    path = write("a.jsonl", [*letters(0, 3), "no json\n", letter(4)])
+    write("b.jsonl", letters(3, 6))
+    first = await bring(sandbox, tmp_path / "d", job=JOB)
+    (tmp_path / "d" / "z.jsonl.gz").write_bytes(gzip.compress(path.read_bytes()))
+    path.unlink()
+    assert told(await bring(sandbox, tmp_path / "d", job=JOB)) == told(first)
+    assert creates(sandbox) == 6
+
+
+@pytest.mark.skipif(sys.platform in {"win32", "darwin"}, reason="names of files are texts there")
+async def test_names_that_are_written_out_alike_are_files_of_their_own(make_sandbox, bring, write, tmp_path):
+    sandbox = await make_sandbox()
+    names = ["b\udcff", "b\\xff", "b\udcfe"]
+    paths = [write(f"{name}.jsonl", letters(3 * n, 3 * n + 3)) for n, name in enumerate(names)]
+    assert told(await bring(sandbox, tmp_path / "d", job=JOB)) == {"read": 9, "created": 9}
+    assert "nothing to send" in (await bring(sandbox, tmp_path / "d", job=JOB)).message
+    paths[1].unlink()
+    for _ in range(2):
+        assert told(await bring(sandbox, tmp_path / "d", job=JOB)) == {"read": 9, "created": 9, "gone": 3}
+    write("b\\xff.jsonl", letters(3, 5))
+    assert told(await bring(sandbox, tmp_path / "d", job=JOB)) == {"read": 9, "created": 9, "gone": 1}
+    paths[0].unlink()
+    assert told(await bring(sandbox, tmp_path / "d", job=JOB)) == {"read": 9, "created": 9, "gone": 4}
 
 
 async def test_a_file_that_is_named_no_more_stays_as_it_is(make_sandbox, bring, write):
@@ -174,7 +228,7 @@ def served(monkeypatch) -> dict[str, list[dict[str, Any]]]:
     held: dict[str, list[dict[str, Any]]] = {}
 
     def open_url(url: str) -> io.BytesIO:
-        ending = url.partition("dump")[2].partition("&")[0]
+        ending = url.partition("dump")[2].partition("&X-Amz")[0]
         return io.BytesIO("".join(json.dumps(one) + "\n" for one in held[ending]).encode())
 
     monkeypatch.setattr(sources, "open_url", open_url)
@@ -192,6 +246,26 @@ async def test_addresses_that_differ_by_their_query_are_two_sources(make_sandbox
     served["?day=1"] = letters(0, 1)
     turned = await bring(sandbox, [f"http://h.test/dump?day={day}" for day in (2, 1)], job=JOB)
     assert told(turned) == {"read": 3, "created": 3}
+
+
+@pytest.mark.parametrize(
+    "queries",
+    [
+        ("?q=a&q=b", "?q=b&q=a", "?q=a", "?q=a%26q=b"),
+        ("?next=a//b", "?next=a/b", "//?next=a/b"),
+        ("?id=1&sig=x", "?id=2&sig=x", "?id=1"),
+        ("?Signature=a", "?Signature=b"),
+    ],
+)
+async def test_whatever_of_a_query_differs_is_another_source(queries, make_sandbox, bring, served):
+    sandbox = await make_sandbox()
+    for at, query in enumerate(queries):
+        served[query] = letters(2 * at, 2 * at + 2)
+    urls = [f"http://h.test/dump{query}" for query in queries]
+    jobs = {(await bring(sandbox, url)).job for url in urls}
+    assert len(jobs) == len(urls)
+    both = await bring(sandbox, urls, job=JOB)
+    assert told(both) == {"read": 2 * len(urls), "created": 2 * len(urls)}
 
 
 async def test_an_address_that_is_signed_anew_is_the_same_source(make_sandbox, bring, served, ask_ledger):

@@ -133,6 +133,7 @@ def test_a_foreign_file_is_named(tmp_path: Path, name: str) -> None:
     [
         *(".DS_Store", "Thumbs.db", "desktop.ini", ".nfs000000000000abcd000001", "._tasks-00001.jsonl", "Icon\r"),
         *(".ipynb_checkpoints/", "@eaDir/", "lost+found/", ".Trash-1000/", "System Volume Information/", "#recycle/"),
+        *("tasks-00001.jsonl~", "#tasks.csv#", "tasks.jsonl:Zone.Identifier", "tasks.jsonl.crdownload"),
         *(".~lock.tasks.csv#", "~$tasks.xlsx", ".hidden", "__MACOSX/", ".fseventsd/"),
     ],
 )

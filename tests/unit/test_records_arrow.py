@@ -237,6 +237,10 @@ def test_maps_are_objects_and_lists_of_pairs_stay_lists(tmp_path: Path) -> None:
     assert column(tmp_path, pa.array([[{"key": "a", "value": 1}]], pa.list_(pair))) == [[{"key": "a", "value": 1}]]
     days = pa.map_(pa.date32(), pa.bool_())
     assert column(tmp_path, pa.array([[(dt.date(2024, 1, 2), True)]], days)) == [{"2024-01-02": True}]
+    flags = pa.map_(pa.bool_(), pa.map_(pa.int8(), pa.list_(kind)))
+    assert column(tmp_path, pa.array([[(True, [(-1, [[], [("a", 1)]])]), (False, [])]], flags)) == [
+        {"true": {"-1": [{}, {"a": 1}]}, "false": {}}
+    ]
 
 
 def test_nanoseconds_are_kept_wherever_they_stand(tmp_path: Path) -> None:
@@ -246,6 +250,15 @@ def test_nanoseconds_are_kept_wherever_they_stand(tmp_path: Path) -> None:
     assert column(tmp_path, pa.array([{"at": -1}], inner)) == [{"at": "1969-12-31T23:59:59.999999999"}]
     for kind in (pa.large_list(pa.timestamp("ns")), pa.list_(pa.timestamp("ns"), 1)):
         assert column(tmp_path, pa.array([[1_500_000_000]], kind)) == [["1970-01-01T00:00:01.500000"]]
+    moments = pa.map_(pa.timestamp("ns"), pa.timestamp("ns", "UTC"))
+    assert column(tmp_path, pa.array([[(1, 2), (3, None)]], moments)) == [
+        {"1970-01-01T00:00:00.000000001": "1970-01-01T00:00:00.000000002+00:00", "1970-01-01T00:00:00.000000003": None}
+    ]
+    deep = pa.large_list(pa.struct([("spans", pa.list_(pa.duration("ns"))), ("at", pa.large_list(pa.time64("ns")))]))
+    assert column(tmp_path, pa.array([[{"spans": [-1], "at": [1]}], []], deep)) == [
+        [{"spans": [-1e-09], "at": ["00:00:00.000000001"]}],
+        [],
+    ]
     berlin = pa.list_(pa.timestamp("ns", "Europe/Berlin"))
     found = column(tmp_path, pa.array([[1_715_000_000_000_000_001]], berlin))
     assert found == [["2024-05-06T14:53:20.000000001+02:00"]]
@@ -285,14 +298,39 @@ def pandas_table(columns: dict[str, Any], index: list[Any], names: dict[str, str
     return pa.table(columns).replace_schema_metadata({"pandas": orjson.dumps(facts)})
 
 
-def test_row_numbers_of_pandas_are_left_out_and_told(tmp_path: Path) -> None:
-    columns = {"text": ["a", "b"], "__index_level_0__": [4, 9]}
-    pq.write_table(pandas_table(columns, ["__index_level_0__"], {"__index_level_0__": None}), tmp_path / "t.parquet")
+@pytest.mark.parametrize(
+    ("numbers", "kind"),
+    [([[4, 9]], "int64"), ([[0, 0], [7, 8]], "uint8"), ([[-1, None]], "int32"), ([[2, 1]] * 3, "int16")],
+)
+def test_row_numbers_of_pandas_are_left_out_and_told(tmp_path: Path, numbers: list[list[int]], kind: str) -> None:
+    index = {f"__index_level_{level}__": column for level, column in enumerate(numbers)}
+    columns = {"text": ["a", "b"], **{name: pa.array(column, kind) for name, column in index.items()}}
+    pq.write_table(pandas_table(columns, list(index), dict.fromkeys(index)), tmp_path / "t.parquet")
     (source,) = open_sources([str(tmp_path / "t.parquet")], ReadOptions())
-    assert source.notes == ('"__index_level_0__" holds the row numbers of pandas and is left out',)
+    named = " and ".join(f'"{name}"' for name in index)
+    assert source.notes == (f"{named} holds the row numbers of pandas and is left out",)
     items = [item for block in source.blocks() for item in block.records]
     assert [item.value for item in items] == [{"text": "a"}, {"text": "b"}]
-    assert items[0].before == {"text": "a", "__index_level_0__": 4}
+    assert items[0].before == {"text": "a", **{name: column[0] for name, column in index.items()}}
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "told"),
+    [
+        ("Unnamed: 0", [0, 1], True),
+        ("__index_level_0__", [4.0, 9.0], True),
+        ("Unnamed: 0.1", [0, 1], True),
+        ("", [0, 1], True),
+        ("Unnamed: 0", ["a", "b"], False),
+        ("Unnamed: day", [0, 1], False),
+        ("index", [0, 1], False),
+    ],
+)
+def test_what_may_be_row_numbers_stays_and_is_told(tmp_path: Path, name: str, values: list[Any], told: bool) -> None:
+    pq.write_table(pa.table({name: values, "text": ["a", "b"]}), tmp_path / "t.parquet")
+    (source,) = open_sources([str(tmp_path / "t.parquet")], ReadOptions())
+    assert [f'tasks and derived ids as "{name}";' in note for note in source.notes] == [True] * told
+    assert read(tmp_path / "t.parquet")[0].value == {name: values[0], "text": "a"}
 
 
 @pytest.mark.parametrize(

@@ -210,6 +210,9 @@ def test_delimiters_that_no_text_holds_are_taken(tmp_path: Path, delimiter: str)
         ("Unnamed: 0,text\n0,a\n1,b\n", "Unnamed: 0"),
         ("id,,text\n0,a,b\n", "column_2"),
         ("\ttext\n4\ta\n", "column_1"),
+        ("Unnamed: 0.1,Unnamed: 0,text\n1,0,a\n", "Unnamed: 0.1"),
+        ("text;Unnamed: 12\na;0\n", "Unnamed: 12"),
+        ("__index_level_0__,text\n4,a\n", "__index_level_0__"),
     ],
 )
 def test_a_column_without_a_name_is_told(tmp_path: Path, data: str, name: str) -> None:
@@ -220,6 +223,7 @@ def test_a_column_without_a_name_is_told(tmp_path: Path, data: str, name: str) -
 @pytest.mark.parametrize(
     "data",
     [
+        "index,Unnamed: x\n0,a\n1,b\n",
         "url\nhttps://a.example/1\nhttps://a.example/2\nhttps://a.example/3\n",
         "text\nwell, so it is\nno\nyes, yes, yes\n",
         "id,text\n1,a\n2,b\n3,c, d\n",

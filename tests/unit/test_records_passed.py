@@ -88,6 +88,20 @@ def test_what_programs_leave_beside_files_is_no_record(spec: str, here: Path) ->
     assert opened(spec)[1].startswith(f"passed over {len(BESIDE)} files: {len(BESIDE)} left by the system (")
 
 
+SYSTEMS = ("Icon\r", "ehthumbs.db", "lost+found/", "@eaDir/", "#recycle/", "@Recycle/", "#snapshot/", "$RECYCLE.BIN/")
+
+
+@pytest.mark.parametrize("spec", ["d", "d/**", "d/**/*", "d*"])
+def test_what_systems_and_network_disks_leave_is_no_record(spec: str, here: Path) -> None:
+    for name in SYSTEMS:
+        path = here / "d" / (f"{name}x.jsonl" if name.endswith("/") else name)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(line(n=2))
+    assert records(spec) == [{"n": 1}]
+    assert opened(spec)[1].startswith(f"passed over {len(SYSTEMS)} files: {len(SYSTEMS)} left by the system (")
+    assert records("d/#recycle/*.jsonl") == records("d/#recycle") == [{"n": 2}]
+
+
 def test_names_that_only_resemble_them_are_read(here: Path) -> None:
     for at, name in enumerate(("a~b.jsonl", "#a.jsonl", "$a.jsonl", "a (1).jsonl", "Zone.Identifier.jsonl"), 2):
         (here / "d" / name).write_text(line(n=at))
@@ -243,6 +257,34 @@ def test_a_file_is_read_once_however_it_is_reached(here: Path) -> None:
     assert told == "passed over 2 files: 1 link to a folder (d/self), 1 named more than once (d/link.jsonl)"
 
 
+def test_links_that_lead_to_each_other_read_each_file_once(here: Path) -> None:
+    folder_of_letters(here / "e", 2)
+    (here / "e" / "b.jsonl").write_text(line(n=3))
+    (here / "d" / "e").symlink_to("../e")
+    (here / "e" / "d").symlink_to(here / "d")
+    (here / "d" / "up").symlink_to("..")
+    for specs in (("d", "e"), ("d/**/*.json*", "e/**/*.json*"), ("**/*.json*",), ("*/*/*/*.json*",)):
+        assert numbers_of(*specs) == [1, 2, 3], specs
+    assert numbers_of("d/*/*.json*") == [2, 3]
+    assert numbers_of("d/e/d/e/b.jsonl", "e/b.jsonl", "d/up/e") == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("target", "words"), [("x.jsonl", "cannot be read: Too many levels of symbolic links"), ("gone", "no such file")]
+)
+def test_a_link_that_leads_nowhere_is_named_and_stops_nothing_else(target: str, words: str, here: Path) -> None:
+    (here / "d" / "x.jsonl").symlink_to(target)
+    for spec in ("d", "d/*", "d/**/*.jsonl", "d/x.jsonl", "d/x.*"):
+        with pytest.raises(SourceError, match=f"d/x.jsonl: .*{words}"):
+            opened(spec)
+    assert records("d/a*") == [{"n": 1}]
+    (here / "d" / "x.jsonl").unlink()
+    (here / "d" / "x.json").symlink_to("x.json" if target == "x.jsonl" else target)
+    found = [item for source in opened("d")[0] for block in source.blocks() for item in block.records]
+    assert found[0].value == {"n": 1}
+    assert found[1].reason.startswith("file x.json: ")
+
+
 def test_a_folder_named_twice_is_read_once(here: Path) -> None:
     (here / "d" / "x.json").write_text(line(n=2))
     assert records("d", "d/", here / "d") == [{"n": 1}, {"n": 2}]
@@ -330,13 +372,15 @@ def test_patterns_of_a_store_pass_over_what_patterns_of_files_do() -> None:
         "out/manifest.json": json.dumps(MANIFEST),
         "out/tasks/tasks-00003.jsonl": line(task_id="t"),
         "deep/b.jsonl": line(n=2),
+        "deep/@eaDir/b.jsonl": line(n=9),
+        "#recycle/b.jsonl": line(n=9),
     }
     try:
         for name, text in texts.items():
             store.pipe(f"/scalesync-passed/{name}", text.encode())
         place = "memory://scalesync-passed"
         assert records(f"{place}/**/*.jsonl") == [{"n": 1}, {"n": 2}]
-        assert opened(f"{place}/**/*.jsonl")[1].startswith("passed over 7 files: 3 hidden, 4 written by scalesync (")
+        assert opened(f"{place}/**/*.jsonl")[1].startswith("passed over 9 files: 3 hidden, 2 left by the system (")
         assert records(f"{place}/_*/**/*.jsonl", f"{place}/0failed.jsonl") == [{"n": 9}, {"n": 9}]
         assert records(f"{place}/a.jsonl", f"{place}/*.jsonl") == [{"n": 1}]
         with pytest.raises(SourceError, match="matches no file that is read"):

@@ -90,6 +90,28 @@ async def test_files_that_move_swap_or_are_copied_make_no_conflict_and_no_task(r
 
 
 @pytest.mark.parametrize("record", [own, hashed])
+async def test_files_that_are_packed_parted_joined_or_written_anew_are_the_same_records(
+    record, make_sandbox, bring, tmp_path
+):
+    sandbox = await make_sandbox()
+    folder = filled(tmp_path / "in", record)
+    await bring(sandbox, folder, job="j")
+    (folder / "d.json").write_bytes(gzip.decompress((folder / "d.json.gz").read_bytes()))
+    (folder / "d.json.gz").unlink()
+    first, *rest = (folder / "b.json").read_text().splitlines()
+    (folder / "b.json").write_text(first)
+    (folder / "deep" / "b.json").write_text("\n".join(rest))
+    (folder / "c.json").write_text(lines_of([record(7), record(4), record(8)]))
+    (folder / "deep" / "e.json").unlink()
+    (folder / "deep").rename(folder / "below")
+    (folder / "below" / "f.json").rename(folder / "below" / "f.jsonl")
+    summary = await bring(sandbox, folder, job="j")
+    assert (summary.exit_code, summary.read, summary.created, summary.gone) == (0, 12, 12, 0)
+    assert bodies(sandbox) == wanted(12)
+    assert creates(sandbox) == 12
+
+
+@pytest.mark.parametrize("record", [own, hashed])
 async def test_files_that_come_change_and_go_are_each_seen(record, make_sandbox, bring, tmp_path):
     sandbox = await make_sandbox()
     folder = filled(tmp_path / "in", record)

@@ -125,7 +125,15 @@ async def test_a_login_that_runs_out_in_the_middle_loses_nothing(load, write_rec
 
 
 @pytest.mark.usefixtures("each_transport")
-@pytest.mark.parametrize("header", [{"Set-Cookie": "route=" + "x" * 9_000}, {"Content-Security-Policy": "y" * 65_000}])
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"Set-Cookie": "route=" + "x" * 9_000},
+        {"Content-Security-Policy": "y" * 65_000},
+        {f"X-Trace-{number}": "z" * 4_000 for number in range(60)},
+    ],
+    ids=["cookie", "policy", "many"],
+)
 async def test_headers_of_up_to_64_kb_are_read(header, load, save, write_records):
     async with raw_api(always=header) as api:
         assert (await load(api.base_url, write_records(5))).created == 5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from scalesync.model import JsonObject, Outgoing, RowState, SourceRecord
 from scalesync.records.about import describe, taken_in, written_out
 from scalesync.records.body import BodyBuilder, BodySpec
+from scalesync.records.readers import ReadOptions
+from scalesync.records.sources import open_sources
 from scalesync.records.template import Template
 
 ABOUT = {"name": "a.json", "stem": "a", "path": "sub/a.json", "size": 9}
@@ -52,6 +54,19 @@ def test_a_field_of_the_records_own_is_sent_and_counts(own: object) -> None:
         assert build(value, about).content == build(value, MOVED).content
     if isinstance(own, dict):
         assert build({"k": "1", "_file": {**own, "size": 2}}).key != build(value).key
+
+
+@pytest.mark.parametrize("own", ["scan.pdf", None, ["a"], {"name": "a.json"}])
+def test_a_field_of_that_name_in_a_file_of_a_folder_is_the_records_own(tmp_path: Path, own: object) -> None:
+    value = {"k": "1", "_file": own}
+    (tmp_path / "a.json").write_text(json.dumps(value))
+    (tmp_path / "b.jsonl").write_text(json.dumps(value))
+    for source in open_sources([str(tmp_path)], ReadOptions()):
+        (item,) = [item for block in source.blocks() for item in block.records]
+        assert isinstance(item, SourceRecord)
+        assert item.value == value
+        assert sent(build(item.value, item.about)) == value
+        assert build(item.value, item.about).content == build(value).content
 
 
 def test_where_a_record_stood_is_neither_sent_nor_counted() -> None:

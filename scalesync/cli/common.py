@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 SWITCH_S = 0.0005
 GC_OBJECTS = 20_000
+LEAST_FILES = 20  # standard streams, event loop, ledger, a source, a connection and a few that come and go
+MORE_FILES = "ulimit -n 256"
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -145,7 +147,11 @@ class Invocation:
 
 
 def run_async(flow: Callable[..., Awaitable[T]], *args: Any) -> T:
-    """Run a flow to its end, on uvloop where it is installed. Raises Interrupted after SIGINT or SIGTERM."""
+    """Run a flow to its end, on uvloop where it is installed. Raises Interrupted after SIGINT or SIGTERM.
+
+    Raises ConfigError where so few files may be open that not even the event loop and the ledger have theirs.
+    """
+    _check_files()
     import gc
     import importlib.util
     import sys
@@ -162,6 +168,18 @@ def run_async(flow: Callable[..., Awaitable[T]], *args: Any) -> T:
     gc.set_threshold(GC_OBJECTS, 20, 50)
     fast = importlib.util.find_spec("uvloop") is not None
     return anyio.run(until_signal, flow, args, backend_options={"use_uvloop": fast})
+
+
+def _check_files() -> None:
+    import sys
+
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < LEAST_FILES:
+        raise ConfigError(f"only {soft} files may be open at once, which is too few; raise that, such as {MORE_FILES}")
 
 
 class SyncCommand(click.Command):

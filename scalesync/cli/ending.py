@@ -8,12 +8,13 @@ from collections.abc import Iterator
 
 import click
 
-from scalesync.cli.common import Invocation
+from scalesync.cli.common import MORE_FILES, Invocation
 from scalesync.cli.output import output_is_broken, paint, say_json, tell
 from scalesync.errors import ConfigError, ScalesyncError, StopRun
 
 INTERRUPTED = "stopped; run the same command again"
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+_NO_FILES = {errno.EMFILE, errno.ENFILE}
 
 
 def report(error: BaseException, invocation: Invocation, *, as_json: bool, quiet: bool = False) -> int:
@@ -56,6 +57,8 @@ def describe(error: BaseException) -> tuple[str, int]:
         return error.format_message(), 2
     if isinstance(error, KeyboardInterrupt | click.Abort):
         return INTERRUPTED, 3
+    if isinstance(error, OSError) and error.errno in _NO_FILES:
+        return f"too many files are open at once; raise that, such as {MORE_FILES}, and run the same command again", 3
     if isinstance(error, OSError) and (error.errno in _FULL or error.filename is not None):
         return _describe_file(error), 3
     if isinstance(error, UnicodeEncodeError):

@@ -293,6 +293,11 @@ def test_on_a_terminal_the_line_changes_in_place(
         (Unavailable("no connection"), 1, "no connection"),
         (KeyboardInterrupt(), 3, "same command"),
         (OSError(errno.ENOSPC, "No space left on device", "x.db"), 3, "x.db: no space left"),
+        (
+            OSError(errno.EMFILE, "Too many open files"),
+            3,
+            "too many files are open at once; raise that",
+        ),
         (PermissionError(errno.EACCES, "Permission denied", "x.db"), 3, "x.db: Permission denied"),
         (ZeroDivisionError("division by zero"), 1, "ZeroDivisionError: division by zero - this is a bug"),
         (ExceptionGroup("several", [ValueError("a"), ExceptionGroup("x", [DiskFull("full")])]), 3, "full"),

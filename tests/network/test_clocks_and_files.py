@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from multidict import CIMultiDict
 
+from scalesync.cli.common import LEAST_FILES
 from scalesync.errors import Unavailable
 from scalesync.flows import ingest
 from scalesync.flows.wiring import make_gate
@@ -178,6 +179,20 @@ async def test_an_import_under_a_low_limit_of_open_files_creates_everything(
 ):
     summary = await import_under(limit, records, make_sandbox, write_records, tmp_path)
     assert summary["peak_in_flight"] <= limit - SPARE_FILES + 4  # look-ups beside the creates
+
+
+@pytest.mark.parametrize("limit", [8, 12, LEAST_FILES - 1])
+def test_with_too_few_open_files_for_anything_there_is_one_sentence(limit, tmp_path):
+    environment = {**os.environ, "SCALE_API_KEY": "test_k", "SCALE_API_URL": "http://127.0.0.1:1/v1"}
+    command = [sys.executable, "-c", RUN.format(limit=limit), "export", "--out", str(tmp_path / "out")]
+    command += ["--ledger", str(tmp_path / "files.db")]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=50)
+    told = f"scalesync: only {limit} files may be open at once, which is too few; raise that, such as ulimit -n 256\n"
+    assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", told)
+
+
+async def test_the_fewest_open_files_suffice(make_sandbox, write_records, tmp_path):
+    await import_under(LEAST_FILES, 5, make_sandbox, write_records, tmp_path)
 
 
 @pytest.mark.soak

@@ -25,12 +25,12 @@ class _Unusable(ValueError):
     """The text stops being JSON here, or ends."""
 
 
-def read_wrapped(stream: ByteStream, key: str, limit: int = SIZE_LIMIT) -> Iterator[Item]:
-    """Records of the list under `key` in an object, or in each of several that follow each other.
+def read_wrapped(stream: ByteStream, path: Sequence[str], limit: int = SIZE_LIMIT) -> Iterator[Item]:
+    """Records of the list at `path` in an object, or in each of several that follow each other.
 
-    key: dots step into objects. `line` is the record's number, from 1; complaints name the physical line as well.
+    path: as `path_of` tells. `line` is the record's number, from 1; complaints name the physical line as well.
     """
-    for number, item in enumerate(_items(stream, key.split("."), limit), start=1):
+    for number, item in enumerate(_items(stream, path, limit), start=1):
         if isinstance(item, BadRecord):
             yield replace(item, line=number, reason=f"{item.reason} (line {item.line})")
         else:
@@ -103,15 +103,48 @@ def _pass(split: Splitter) -> None:
     split.text()
 
 
-def missing_list(text: bytes, key: str) -> str | None:
-    """What to say of a whole file that is one object without a list under `key`; None where nothing is to be said."""
+def path_of(head: bytes, key: str) -> tuple[list[str], str | None]:
+    """The names that lead to the list that --records means, and what to say where it might mean another.
+
+    Dots step into objects, unless the first object of the file has the key as it is typed and no list where they lead.
+    """
+    path = key.split(".")
+    if len(path) == 1 or not _has_list(head, [key]):
+        return path, None
+    inner = f'under "{path[-1]}" inside "{".".join(path[:-1])}"'
+    if _has_list(head, path):
+        return path, f'holds a list under the key "{key}" too: --records {key} takes the one {inner}'
+    return [key], f'holds a list under the key "{key}": --records {key} takes that, for there is none {inner}'
+
+
+def _has_list(head: bytes, path: Sequence[str]) -> bool:
+    split = Splitter(ByteStream(io.BytesIO(head), Progress()), SIZE_LIMIT)
+    try:
+        return split.peek() == 0x7B and _leads(split, path)
+    except _Unusable:  # of a long file this is the beginning only
+        return False
+
+
+def _leads(split: Splitter, path: Sequence[str]) -> bool:
+    """Move over one object, to its end or to the list at `path` in it."""
+    for name in members(split):
+        if name != path[0] or split.peek() != (0x5B if len(path) == 1 else 0x7B):
+            _pass(split)
+        elif len(path) == 1 or _leads(split, path[1:]):
+            return True
+    return False
+
+
+def missing_list(text: bytes, path: Sequence[str]) -> str | None:
+    """What to say of a whole file that is one object without a list at `path`; None where nothing is to be said."""
+    key = ".".join(path)
     try:
         value: Any = loads(text)
     except ValueError:
         return None
     if type(value) is not dict:
         return f"is {kind(value)}, not an object that holds a list of records; leave --records out"
-    for part in key.split("."):
+    for part in path:
         inner = value.get(part) if type(value) is dict else None
         if inner is None:
             names = list(value) if type(value) is dict else []

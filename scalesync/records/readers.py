@@ -17,7 +17,7 @@ from scalesync.records.dialect import Sample, guess_widely
 from scalesync.records.jsonarray import read_array
 from scalesync.records.jsonlines import Item, Lines, read_jsonl
 from scalesync.records.jsonvalue import ENCODING_ADVICE, loads
-from scalesync.records.jsonwrapped import long_lists, missing_list, read_wrapped
+from scalesync.records.jsonwrapped import long_lists, missing_list, path_of, read_wrapped
 from scalesync.records.parquet import check_parquet, read_parquet
 from scalesync.records.prefix import Fingerprint, longest_known
 from scalesync.records.tables import column_plan, read_table
@@ -140,10 +140,12 @@ def _json(kind: str, opener: Open, name: str, options: ReadOptions, head: Head) 
     if head.complete and (not text or (kind == "json" and not text.strip(b"[ \t\r\n]"))):
         notes = [NOTHING if text else f"{NOTHING}: it is empty"]
     if options.records is not None:
-        trouble = missing_list(text, options.records) if head.complete and text else None
+        path, told = path_of(head.data, options.records)
+        trouble = missing_list(text, path) if head.complete and text else None
         if trouble is not None:
             raise SourceError(trouble, name)
-        parse = partial(read_wrapped, key=options.records)
+        notes += [told] if told else []
+        parse = partial(read_wrapped, path=path)
         return Reader(partial(_read_text, opener, options.encoding, parse), notes=tuple(notes))
     # Of a pipe only the first line may have come: whether it is the only one cannot be told.
     alone = kind == "json" or (b"\n" not in text and (head.complete or b"\n" not in head.data))

@@ -16,7 +16,7 @@ import json
 import os
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Any, TextIO, cast
@@ -256,11 +256,20 @@ def _count_values(path: str, text: _Json, options: ReadOptions, counting: _Count
 def _count_wrapped(path: str, text: _Json, key: str, counting: _Counting) -> None:
     if os.path.getsize(path) > WRAPPED_LIMIT:
         raise ValueError("too long to be decoded whole")
+    names: list[str] | None = None
     while text.peek():
-        value = text.value()
-        for part in key.split("."):
-            value = value.get(part) if isinstance(value, dict) else None
+        page = text.value()
+        if names is None:  # as typed where that is the name of a list, and the dots lead to none
+            literal = isinstance(_at(page, [key]), list) and not isinstance(_at(page, key.split(".")), list)
+            names = [key] if literal else key.split(".")
+        value = _at(page, names)
         counting.records += len(value) if isinstance(value, list) else 1  # told as one place that cannot be used
+
+
+def _at(value: Any, path: Sequence[str]) -> Any:
+    for part in path:
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
 
 
 class _Json:

@@ -21,6 +21,7 @@ from scalesync.model import BadRecord, SourceRecord
 from scalesync.records.bytestream import ByteStream, Progress
 from scalesync.records.jsonwrapped import read_wrapped
 from scalesync.records.readers import ReadOptions
+from scalesync.records.recount import recount_file
 from scalesync.records.sources import SourceFile, open_sources
 from scalesync.records.zstdframe import FrameHeader, is_zstd, read_header, repacking, size_words
 
@@ -114,6 +115,31 @@ def test_a_key_that_is_not_there_ends_the_command_before_anything_is_sent(
         opened(tmp_path, data, "t.json", records="items")
 
 
+LITERAL, NESTED = {"a.b": [{"n": 1}]}, {"a": {"x": [], "b": [{"n": 2}, {"n": 3}]}}
+DOTTED: list[tuple[list[Any], int, str]] = [
+    ([LITERAL], 1, 'the key "a.b": --records a.b takes that, for there is none under "b" inside "a"'),
+    ([{**LITERAL, "a": {"c": []}}], 1, "takes that"),
+    ([{**LITERAL, "a": 1}, LITERAL], 2, "takes that"),
+    ([LITERAL | NESTED], 2, 'the key "a.b" too: --records a.b takes the one under "b" inside "a"'),
+    ([NESTED | LITERAL], 2, "takes the one"),
+    ([NESTED], 2, ""),
+    ([NESTED, LITERAL], 3, ""),
+    ([{"a.b": 7} | NESTED], 2, ""),
+]
+
+
+@pytest.mark.parametrize(("pages", "count", "told"), DOTTED)
+def test_a_key_with_dots_that_could_be_two_lists_says_which_it_is(
+    tmp_path: Path, pages: list[Any], count: int, told: str
+) -> None:
+    source = opened(tmp_path, "\n".join(json.dumps(page, indent=1) for page in pages), "t.json", records="a.b")
+    assert len(items(source)) == count
+    assert told in " ".join(source.notes)
+    assert bool(source.notes) == bool(told)
+    counted = recount_file(str(tmp_path / "t.json"), ReadOptions(records="a.b"))
+    assert counted.records == count
+
+
 def test_what_is_wrong_inside_a_wrapped_list_costs_only_itself(tmp_path: Path) -> None:
     found = items(opened(tmp_path, '{"items": [{"a": 1}, 7,\n{"a": }, {"a": 2}]}\n{"other": []}\n', records="items"))
     assert [(type(item).__name__, item.line) for item in found] == [
@@ -171,7 +197,7 @@ def test_wrapped_lists_read_as_the_json_module_reads_them(
         def read(self, size: int | None = -1) -> bytes:
             return super().read(piece)
 
-    found = list(read_wrapped(ByteStream(Dripping(data), Progress()), "items"))
+    found = list(read_wrapped(ByteStream(Dripping(data), Progress()), ["items"]))
     assert [getattr(item, "value", item) for item in found] == wanted
 
 

@@ -126,7 +126,7 @@ READING_MUTANTS = (
     _mutant(
         "links to files are passed over in a folder",
         f"{RECORDS}/folders.py",
-        "elif entry.is_symlink() and entry.is_dir():",
+        "elif entry.is_symlink() and leads_to_folder(entry):",
         "elif entry.is_symlink():",
     ),
     _mutant(

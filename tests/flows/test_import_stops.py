@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import signal
 import socket
 import sqlite3
 import time
@@ -17,16 +18,25 @@ import anyio
 import pytest
 
 from scalesync.config import resolve_settings
+from scalesync.engine import work
 from scalesync.engine.dispatch import Dispatcher
 from scalesync.errors import BudgetUsed, ConfigError, Interrupted, JobRunning, KeyRefused, LeaseLost, SourceError
+from scalesync.flows import ingest, plan
+from scalesync.flows.backfill import run_backfill
+from scalesync.flows.backfill_plan import BackfillOptions, BackfillSummary
 from scalesync.flows.export import run_export
 from scalesync.flows.ingest import run_import
 from scalesync.flows.options import ExportOptions, ImportOptions
+from scalesync.flows.reading import Reading
+from scalesync.flows.run import DESK, SignalDesk
 from scalesync.ledger.store import SqliteLedger
+from scalesync.model import ExportSummary
 from scalesync.ports import JobSpec
 from scalesync.sandbox import FaultRule
+from scalesync.times import iso
 from tests.conftest import FAST, KIND, PROJECT, letter
 from tests.flows.conftest import HASTY, creates, requests
+from tests.flows.test_increments import MINUTE, START_MS, World
 
 SLOW = FaultRule(kind="latency", on="create", seconds=0.02)
 
@@ -290,6 +300,100 @@ async def test_a_stop_returns_unsent_records_to_pending_and_waits_for_answers(
     assert summary.created == sandbox.store.world("live").count()
     resumed = await bring(sandbox, source, settings={"rate": "500"})
     assert (resumed.created, sandbox.journal.count("create", 409)) == (700, 0)
+
+
+def revoked(sandbox, desk):
+    sandbox.faults.replace([FaultRule(kind="error", on="create", status=401)])
+
+
+STOPS = {
+    "Ctrl-C": lambda sandbox, desk: desk.ring(signal.SIGINT),
+    "SIGTERM": lambda sandbox, desk: desk.ring(signal.SIGTERM),
+    "SIGHUP": lambda sandbox, desk: desk.ring(signal.SIGHUP),
+    "a key that is refused": revoked,
+}
+REST = "; the rest of the input is not read yet"
+
+
+@pytest.mark.parametrize(
+    ("files", "at", "read", "stop"),
+    [
+        ((600,), 20, False, "Ctrl-C"),
+        ((20, 600), 14, False, "SIGTERM"),  # in the last block of the first file
+        ((40,), 33, True, "SIGHUP"),
+        ((9, 2, 8), 13, True, "Ctrl-C"),
+        ((32,), 24, True, "a key that is refused"),
+    ],
+)
+async def test_a_stopped_run_says_whether_pending_is_all_that_is_left(
+    files, at, read, stop, make_sandbox, settings_for, notebook, write_records, monkeypatch
+):
+    """It is stopped while the engine has yet to take the rest of a block in, which the ledger holds."""
+    monkeypatch.setattr(plan, "BLOCK_RECORDS", 16)
+    monkeypatch.setattr(work, "HIGH_WATER", 2)
+    readings: list[Reading] = []
+    monkeypatch.setattr(ingest, "Reading", lambda: readings.append(Reading()) or readings[0])
+    sandbox = await make_sandbox([SLOW])
+    sources, first = [], 0
+    for number, many in enumerate(files):
+        sources.append(str(write_records([letter(n) for n in range(first, first + many)], f"{number}.jsonl")))
+        first += many
+    desk = SignalDesk()
+    DESK.set(desk)
+
+    async def when_some_are_there() -> None:
+        while sandbox.store.world("live").count() < at or (read and readings[0].ends < len(files)):
+            await anyio.sleep(0.002)
+        STOPS[stop](sandbox, desk)
+
+    options = ImportOptions(sources=tuple(sources), type=KIND, project=PROJECT)
+    settings = settings_for(sandbox, concurrency=2)
+    async with anyio.create_task_group() as group:
+        group.start_soon(when_some_are_there)
+        summary = await run_import(options, settings, notebook, limits=FAST, signals=True)
+    assert (summary.exit_code, summary.pending > 0) == (3, True)
+    assert summary.message.endswith(REST) == (not read), summary
+    assert (summary.read == first) == read
+
+
+@pytest.mark.parametrize("way", ["plain", "incremental", "backfill"])
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+async def test_exports_whose_terminal_is_closed_end_in_order(
+    number, way, make_sandbox, settings_for, notebook, tmp_path
+):
+    now = [START_MS]
+    sandbox = await make_sandbox(clock=lambda: now[0])
+    World(sandbox, now).create(60)
+    now[0] += MINUTE
+    sandbox.faults.replace([FaultRule(kind="latency", on="list", seconds=0.02)])
+    asked = ExportOptions(out=tmp_path / "out", incremental=way == "incremental", page_size=3)
+    desk = SignalDesk()
+    DESK.set(desk)
+
+    async def run(*, signals: bool) -> ExportSummary | BackfillSummary:
+        if way == "backfill":
+            return await run_backfill(
+                BackfillOptions(asked, iso(START_MS - 1000), window="1d"),
+                settings_for(sandbox),
+                notebook,
+                signals=signals,
+            )
+        return await run_export(asked, settings_for(sandbox), notebook, signals=signals)
+
+    async def when_some_are_listed() -> None:
+        while sandbox.journal.count("list") < 4:
+            await anyio.sleep(0.002)
+        assert desk.ring(number)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(when_some_are_listed)
+        stopped = await run(signals=True)
+        group.cancel_scope.cancel()
+    name = "SIGHUP (the terminal was closed)" if number == signal.SIGHUP else "SIGTERM"
+    assert (stopped.exit_code, stopped.message.partition(";")[0]) == (3, f"stopped by {name}")
+    sandbox.faults.replace([])
+    done = await run(signals=False)
+    assert (done.exit_code, done.tasks) == (0, 60)
 
 
 async def test_a_stop_does_not_wait_for_a_source_that_is_silent(make_sandbox, settings_for, notebook, tmp_path):

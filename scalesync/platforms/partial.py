@@ -28,6 +28,8 @@ NO_FILES = frozenset({errno.EMFILE, errno.ENFILE})
 PLAIN = frozenset({"", "identity", "aws-chunked"})  # S3 keeps the last one from uploads; the bytes are plain
 ZIPPED = frozenset({"gzip", "x-gzip"})
 STRONG_AFTER_S = 60
+# An object or a list, and what may come first in it: rich text begins with a brace, subtitles with a bracket.
+_JSON = re.compile(rb'(?:\xef\xbb\xbf)?\s*(?:\{\s*(?:["}]|\Z)|\[\s*(?:[\[\]{"\d-]|true|false|null|\Z))')
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 _zstd = import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 
@@ -202,7 +204,7 @@ class Partial:
 def _is_json(path: Path) -> bool:
     """By its first bytes: the name follows from the content alone, so that one content has one name."""
     with open(path, "rb") as file:
-        return file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[")
+        return _JSON.match(file.read(64)) is not None
 
 
 def _holds(path: Path, size: int) -> bool:

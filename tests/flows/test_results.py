@@ -284,6 +284,33 @@ async def test_another_rest_that_is_called_the_whole_is_thrown_away(said, tmp_pa
     part.drop()
 
 
+@pytest.mark.parametrize(
+    ("body", "coding", "json"),
+    [
+        (b'{"annotations": []}', "", True),
+        (b'\xef\xbb\xbf\r\n [\n  {"a": 1}]', "", True),
+        (b"[null, 1]", "", True),
+        (b"[-1.5]", "", True),
+        (b"{" + b" " * 100 + b"}", "", True),
+        (gzip.compress(b"{}"), "gzip", True),
+        (gzip.compress(b"{}"), "", False),
+        (b"\x89PNG\r\n\x1a\n{", "", False),
+        (b"{\\rtf1\\ansi text}", "", False),
+        (b"[Script Info]\nTitle: a", "", False),
+        (b"label,text\n", "", False),
+        (b"", "", False),
+    ],
+)
+async def test_what_begins_as_json_has_its_extension(body, coding, json, tmp_path):
+    for suffix in (True, False):
+        part = Partial(tmp_path, suffix=suffix)
+        part.begin(200, {"Content-Encoding": coding}, "http://x/file")
+        part.append(body)
+        stored = part.keep()
+        assert Path(stored.path).name == stored.sha256 + (".json" if json and suffix else "")
+        part.drop()
+
+
 async def test_a_part_that_nobody_asked_for_is_no_file(tmp_path):
     part = Partial(tmp_path)
     with pytest.raises(OutcomeUnknown, match="not asked for"):

@@ -72,7 +72,7 @@ def write_folder(folder: Path, runs: Sequence[Sequence[Line]], format: Any = "js
     return manifest
 
 
-@pytest.mark.parametrize("harm", ["removed", "cut short", "renamed"])
+@pytest.mark.parametrize("harm", ["removed", "cut short", "renamed", "emptied", "grown"])
 async def test_a_file_of_the_result_that_is_lost_is_made_again_and_told(harm, compact, tmp_path):
     write_folder(tmp_path / "inc", [[task(number, START_MS + number) for number in range(20)]])
     first = await compact()
@@ -80,8 +80,10 @@ async def test_a_file_of_the_result_that_is_lost_is_made_again_and_told(harm, co
     whole = path.read_bytes()
     if harm == "removed":
         path.unlink()
-    elif harm == "cut short":
-        path.write_bytes(whole[:-10])
+    elif harm in ("cut short", "emptied"):
+        path.write_bytes(whole[:-10] if harm == "cut short" else b"")
+    elif harm == "grown":
+        path.write_bytes(whole + whole[:100])
     else:
         path.rename(path.with_name("tasks-00007.jsonl"))
     again = await compact()

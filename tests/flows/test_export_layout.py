@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 import pyarrow as pa
+import pyarrow.json as pj
 import pyarrow.parquet as pq
 import pytest
 
@@ -54,17 +55,27 @@ def made_flat(out: Path) -> None:
     (out / "manifest.json").write_text(json.dumps(manifest))
 
 
-async def test_data_files_have_a_folder_of_their_own(there, export, tmp_path):
-    await export(there.sandbox, incremental=True, status=("pending",))
+def rows_as_arrow_reads_them(folder: Path) -> list[dict[str, Any]]:
+    """Each file by its extension alone, as pandas, polars, DuckDB and datasets choose their readers."""
+    rows = []
+    for path in sorted(folder.rglob("*")):
+        table = pq.read_table(path) if path.suffix == ".parquet" else pj.read_json(str(path))
+        rows += table.select(["task_id", "status"]).to_pylist()
+    return rows
+
+
+@pytest.mark.parametrize("format", ["jsonl", "jsonl.gz", "jsonl.zst", "parquet"])
+async def test_data_files_have_a_folder_of_their_own(format, there, export, tmp_path):
+    await export(there.sandbox, incremental=True, status=("pending",), format=format)
     await there.act(0, "cancel")
     there.create(1)
     there.now[0] += MINUTE
-    await export(there.sandbox, incremental=True, status=("pending",))
+    await export(there.sandbox, incremental=True, status=("pending",), format=format)
     out = tmp_path / "out"
-    assert files_of(out) == {"manifest.json", "tasks/tasks-00001.jsonl", "tasks/tasks-00002.jsonl", "left-00001.jsonl"}
-    assert all(
-        "task_id" in json.loads(line) for path in (out / "tasks").iterdir() for line in path.read_text().splitlines()
-    )
+    names = {f"tasks/tasks-0000{number}.{format}" for number in (1, 2)}
+    assert files_of(out) == {"manifest.json", *names, "left-00001.jsonl"}
+    rows = rows_as_arrow_reads_them(out / "tasks")
+    assert ({row["status"] for row in rows}, len({row["task_id"] for row in rows}), len(rows)) == ({"pending"}, 21, 21)
 
 
 @pytest.mark.parametrize("again", [False, True])

@@ -59,7 +59,7 @@ MAKERS: dict[str, Any] = {"t.csv": table, "t.parquet": parquet, "t.csv.gz": pack
     ],
 )
 async def test_a_column_that_a_table_does_not_have_is_refused_with_the_nearest(
-    name, dry_run, shape, make_sandbox, bring, tmp_path
+    name, dry_run, shape, make_sandbox, bring, ask_ledger, tmp_path
 ):
     sandbox = await make_sandbox()
     with pytest.raises(ConfigError, match=r'has no column "txet".*did you mean \'text\'\?.*"\{txet\?\}"') as told:
@@ -67,6 +67,7 @@ async def test_a_column_that_a_table_does_not_have_is_refused_with_the_nearest(
     assert name in str(told.value)
     assert told.value.exit_code == 2
     assert requests(sandbox) == 0
+    assert dry_run or ask_ledger("SELECT count(*) FROM jobs") == [(0,)]
 
 
 async def test_one_table_of_several_that_lacks_a_column_is_named(make_sandbox, bring, tmp_path):
@@ -143,6 +144,29 @@ async def test_fields_that_a_type_needs_or_does_not_know_are_noted(make_sandbox,
     assert not [note for note in notebook.notes if "needs" in note or "not known" in note]
 
 
+@pytest.mark.parametrize(
+    ("type", "record", "said"),
+    [
+        ("namedentityrecognition", {"text": "a", "labels": []}, "no labels, which namedentityrecognition needs"),
+        ("textcollection", {"attachments": ["a"], "fields": None}, "no fields, which textcollection needs"),
+        ("categorization", {"attachment_type": "text", "categories": ["a"]}, "no attachment or attachments, which"),
+        ("comparison", {"attachments": ["a"], "attachment_type": "text", "choice": 1}, "no choices or fields, which"),
+        ("imageannotation", {"attachment": "a", "geometries": {"box": {}}, "prioritty": 1}, "did you mean 'priority'?"),
+        ("audiotranscription", {"attachment": "a", "verbatm": True}, "did you mean 'verbatim'?"),
+    ],
+)
+async def test_each_type_is_checked_by_its_own_fields(type, record, said, make_sandbox, bring, write_records, notebook):
+    sandbox = await make_sandbox()
+    await bring(sandbox, write_records([record]), type=type, project=None, dry_run=True)
+    (told,) = [note for note in notebook.notes if said in note]
+    assert ("the first record has no" in told) == ("needs" in told)
+    notebook.notes.clear()
+    whole = record | {"labels": ["x"], "fields": [{}], "attachment": "a", "choices": ["x"]}
+    fine = {name: value for name, value in whole.items() if name in TYPES[type].names}
+    await bring(sandbox, write_records([fine], "fine.jsonl"), type=type, project=None, dry_run=True)
+    assert not [note for note in notebook.notes if "needs" in note or "no known" in note]
+
+
 @pytest.mark.parametrize("dry_run", [False, True])
 async def test_a_column_that_is_kept_or_parsed_and_is_nowhere_is_noted(
     dry_run, make_sandbox, bring, write_records, notebook, tmp_path
@@ -187,17 +211,29 @@ def test_the_table_of_types_needs_what_the_sandbox_needs() -> None:
         assert {"attachment", "unique_id", "batch"} <= COMMON <= ours.names
 
 
-async def test_a_changed_template_over_tasks_that_are_there_is_told(make_sandbox, bring, write_records, notebook):
+@pytest.mark.parametrize(
+    ("before", "after", "what"),
+    [
+        ({}, {"template": {"task": {"priority": 30}}, "sets": ('urgency="day"',)}, "the template and --set"),
+        ({"sets": ("priority=10",)}, {"sets": ("priority=20",)}, "--set"),
+        ({"sets": ("priority=10",)}, {}, "--set"),
+        ({"template": {"task": {"priority": 10}}}, {}, "the template"),
+        ({}, {"template": {"keep": [name for name in letter(0) if name != "metadata"]}}, "the template"),
+    ],
+)
+async def test_a_changed_template_over_tasks_that_are_there_is_told(
+    before, after, what, make_sandbox, bring, write_records, notebook
+):
     sandbox = await make_sandbox()
     source = write_records(20)
-    await bring(sandbox, source)
-    again = await bring(sandbox, source, template={"task": {"priority": 30}}, sets=('urgency="day"',))
+    await bring(sandbox, source, **before)
+    again = await bring(sandbox, source, **after)
     assert (again.exit_code, again.created, again.conflicts) == (0, 20, 0)
     (told,) = [note for note in notebook.notes if "changed since the last run" in note]
-    assert told.startswith("the template and --set changed since the last run: 20 tasks that are there keep the body")
+    assert told.startswith(f"{what} changed since the last run: 20 tasks that are there keep the body")
     assert "--reclaim canceled" in told
     notebook.notes.clear()
-    await bring(sandbox, source, template={"task": {"priority": 30}}, sets=('urgency="day"',), rescan=True)
+    await bring(sandbox, source, **after, rescan=True)
     assert not [note for note in notebook.notes if "changed since" in note]
 
 

@@ -279,6 +279,8 @@ LOST = {
     "504": FaultRule(kind="error", on="batch", at=(4,), status=504, after_write=True),
     "reset": FaultRule(kind="reset", on="batch", at=(4,), after_write=True),
     "HTML": FaultRule(kind="html502", on="batch", at=(4,), after_write=True),
+    "408": FaultRule(kind="error", on="batch", at=(4,), status=408, after_write=True),
+    "cut": FaultRule(kind="cut", on="batch", at=(4,)),
 }
 
 

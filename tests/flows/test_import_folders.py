@@ -127,12 +127,28 @@ async def test_files_that_come_change_and_go_are_each_seen(record, make_sandbox,
         assert (summary.exit_code, summary.created, summary.conflicts) == (0, 14, 0)
 
 
-async def test_the_same_files_as_a_folder_and_as_a_glob_are_the_same_records(make_sandbox, bring, tmp_path):
+WAYS: dict[str, Any] = {
+    "folder": lambda folder: folder,
+    "glob": lambda folder: f"{folder}/**/*.json*",
+    "files": lambda folder: sorted(path for path in folder.rglob("*") if path.is_file()),
+    "parts": lambda folder: [folder / "deep", f"{folder}/*.json.gz", f"{folder}/*.json"],
+    "roundabout": lambda folder: folder / "deep" / "..",
+}
+
+
+@pytest.mark.parametrize("record", [own, hashed])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("folder", "glob"), ("glob", "folder"), ("files", "folder"), ("folder", "parts"), ("roundabout", "files")],
+)
+async def test_the_same_files_as_a_folder_and_as_a_glob_are_the_same_records(
+    before, after, record, make_sandbox, bring, tmp_path
+):
     sandbox = await make_sandbox()
-    folder = filled(tmp_path / "in", hashed)
-    await bring(sandbox, folder)
+    folder = filled(tmp_path / "in", record)
+    await bring(sandbox, WAYS[before](folder))
     sent = creates(sandbox)
-    summary = await bring(sandbox, f"{folder}/**/*.json*")
+    summary = await bring(sandbox, WAYS[after](folder))
     assert (summary.exit_code, summary.read, summary.created, summary.conflicts) == (0, 12, 12, 0)
     assert creates(sandbox) == sent
 

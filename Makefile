@@ -15,7 +15,7 @@ SOAK_OUT ?= build/soak.json
 	$(PYTHON) -c 'import sys; sys.exit("scalesync needs CPython 3.11 or newer; set PYTHON=") if sys.version_info < (3, 11) else 0'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable ".[parquet,cloud]" --group dev
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable ".[parquet,keyring,cloud]" --group dev
 	touch $@
 
 demo: .venv/ready
@@ -32,7 +32,7 @@ proof-floors: .venv/ready
 	$(PYTHON) -m venv build/floors
 	build/floors/bin/python -m pip install --quiet uv
 	build/floors/bin/uv pip install --quiet --python build/floors/bin/python --resolution lowest-direct \
-	  --requirements pyproject.toml --extra parquet --extra cloud
+	  --requirements pyproject.toml --extra parquet --extra keyring --extra cloud
 	build/floors/bin/uv pip install --quiet --python build/floors/bin/python --group dev
 	PYTHONPATH=. build/floors/bin/python -m pytest -n $(WORKERS) $(DIST) -p no:cacheprovider
 

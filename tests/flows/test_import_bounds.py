@@ -166,7 +166,7 @@ async def test_a_canary_is_about_records_that_have_no_task_yet(make_sandbox, bri
     ((task_id,),) = ask_ledger("SELECT task_id FROM rows WHERE unique_id='letter-00003'")
     await call(sandbox, "POST", f"/task/{task_id}/cancel")
     sandbox.journal.clear()
-    summary = await bring(sandbox, write_records(300), job="j", canary=10)
+    summary = await bring(sandbox, write_records(300), job="j", canary=10, rescan=True)
     assert (summary.exit_code, summary.created) == (0, 300)
     kinds = [seen.kind for seen in sandbox.journal if seen.kind in {"create", "list"}]
     assert kinds[:11] == ["create"] * 10 + ["list"]

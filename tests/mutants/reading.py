@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.mutants.model import Edit, Mutant
 
 READING = ("tests/reading/test_matrix.py",)
-FOLDERS = ("tests/unit/test_records_containers.py", "tests/hostile/test_sources.py")
+FOLDERS = ("tests/unit/test_records_containers.py",)
 WRAPPED = ("tests/unit/test_records_readers.py",)
 JSON = ("tests/unit/test_records_jsonarray.py",)
 PROMISE = "nothing is lost from the first byte on"

@@ -116,3 +116,27 @@ def test_every_record_of_every_file_is_read(
     assert all(isinstance(item, SourceRecord) for item in found)
     assert [item.value for item in found if isinstance(item, SourceRecord)] == expected
     assert len(expected) == sum(SIZES)
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 9\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "file b.json: is empty"),
+        (POINTER, "file b.json: is a pointer of Git LFS"),
+        (b"\x00" * 900, "file b.json: holds nothing but zero bytes"),
+    ],
+    ids=["empty", "pointer", "zeros"],
+)
+def test_a_json_file_that_cannot_be_read_is_told_and_those_behind_it_are_read(
+    data: bytes, reason: str, tmp_path: Path
+) -> None:
+    for name, text in (("a.json", b'{"n": 1}'), ("b.json", data), ("c.json", b'[{"n": 2}, {"n": 3}]')):
+        (tmp_path / name).write_bytes(text)
+    (source,) = open_sources([str(tmp_path)], ReadOptions())
+    items = [item for block in source.blocks() for item in block.records]
+    assert [item.value for item in items if isinstance(item, SourceRecord)] == [{"n": 1}, {"n": 2}, {"n": 3}]
+    (bad,) = (item for item in items if not isinstance(item, SourceRecord))
+    assert (bad.line, bad.reason.startswith(reason)) == (2, True), bad

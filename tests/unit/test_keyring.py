@@ -1,4 +1,4 @@
-"""The keyring library as it is, with a backend of our own in place of the desktop's: the lowest version must do it too."""
+"""The keyring library as it is, with a backend of our own in place of the desktop's; its lowest version does it too."""
 
 from __future__ import annotations
 

@@ -61,9 +61,11 @@ def test_failures_are_listed_and_written_out_as_they_were(left: Left):
     assert Counter(group["state"] for group in groups for _ in range(group["count"])) == Counter(
         failed=2, invalid=1, conflict=1
     )
-    before = (left.root / "failed.jsonl").read_bytes()
+    # That version wrote what is no record among the records.
+    *records, broken = (left.root / "failed.jsonl").read_bytes().splitlines(keepends=True)
     assert left.run("failures", "--job", name, "--out", "failed.jsonl").code == 0
-    assert (left.root / "failed.jsonl").read_bytes() == before
+    assert (left.root / "failed.jsonl").read_bytes() == b"".join(records)
+    assert (left.root / "failed.jsonl.bad.txt").read_bytes() == broken
 
 
 # --- imports ---------------------------------------------------------------------------------------

@@ -15,7 +15,8 @@ from scalesync.events import Silent
 from scalesync.flows.endings import FINDINGS
 from scalesync.flows.options import FailureGroup, JobStatus, StoppedJob
 from scalesync.ledger import report
-from scalesync.ledger.store import SqliteLedger, describe_owner, owner_alive
+from scalesync.ledger.owners import describe_owner, owner_alive
+from scalesync.ledger.store import SqliteLedger
 from scalesync.model import Target
 from scalesync.records.about import told_place
 

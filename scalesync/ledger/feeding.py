@@ -13,9 +13,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from scalesync.ledger.jobs import JobStore
+from scalesync.ledger.owners import owner_alive
 from scalesync.ledger.schema import SHARING, TOLD
 from scalesync.ledger.states import HASH_BYTES
-from scalesync.ledger.store import owner_alive
 
 # A row whose record is gone never becomes a task, unless a request for it may be under way.
 _ROWS = f"""

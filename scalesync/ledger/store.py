@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -17,6 +15,7 @@ from scalesync.ledger import binding, paces, report, rows, splits, tallies
 from scalesync.ledger.checks import CheckStore
 from scalesync.ledger.connection import open_ledger
 from scalesync.ledger.jobs import JobStore
+from scalesync.ledger.owners import Owner, describe_owner, owner_alive
 from scalesync.ledger.states import Known
 from scalesync.ledger.writer import Writer
 from scalesync.model import JsonObject, RequestClass, RowState, Target
@@ -50,6 +49,7 @@ class SqliteLedger:
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self.path = path
         self._writer = Writer(connection, path)
+        self._owner = Owner()
 
     @classmethod
     def open(
@@ -63,7 +63,10 @@ class SqliteLedger:
 
     def close(self) -> None:
         """Finish what is queued and close the file."""
-        self._writer.close()
+        try:
+            self._writer.close()
+        finally:
+            self._owner.end()
 
     async def jobs(self) -> list[report.JobRow]:
         """Every job with its counts and newest run, oldest first."""
@@ -147,7 +150,7 @@ class SqliteLedger:
 
         Raises NameBound when the name means something else, JobRunning when another run holds the lease.
         """
-        owner = _owner()
+        owner = self._owner.to_json()
         begun = await self._writer.write(lambda db: _begin(db, spec, owner, beside=beside))
         job, run, epoch, target, complete = begun
 
@@ -161,45 +164,6 @@ class SqliteLedger:
 
         self._writer.set_fence(fence)
         return JobStore(self._writer, job=job, run=run, target=target, name=spec.name, was_complete=complete)
-
-
-def _owner() -> str:
-    return json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "start": start_of(os.getpid())})
-
-
-def start_of(pid: int) -> str:
-    """When the process began, in ticks since boot, so that a reused pid is not taken for it; "" if unknown.
-
-    "ended" for one that only waits for its parent to take note, which takes a supervisor a while, and some for ever.
-    """
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-    fields = stat.rpartition(")")[2].split()
-    if fields[:1] in (["Z"], ["X"]):
-        return "ended"
-    return fields[19] if len(fields) > 19 else ""
-
-
-def owner_alive(owner: str) -> bool:
-    """Whether the run may still be alive: certain on this machine, assumed for others."""
-    who = json.loads(owner)
-    if who["host"] != socket.gethostname():
-        return True
-    try:
-        os.kill(who["pid"], 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return not who["start"] or start_of(who["pid"]) == who["start"]
-
-
-def describe_owner(owner: str) -> str:
-    """The run in words: process and machine."""
-    who = json.loads(owner)
-    return f"process {who['pid']} on {who['host']}"
 
 
 _STORED = (

@@ -22,7 +22,8 @@ from sqlite_utils import Database
 from scalesync.errors import LedgerBusy, LedgerUnusable
 from scalesync.ledger import rows
 from scalesync.ledger.connection import open_ledger
-from scalesync.ledger.store import SqliteLedger, owner_alive, start_of
+from scalesync.ledger.owners import Owner, owner_alive, start_of
+from scalesync.ledger.store import SqliteLedger
 from scalesync.ledger.writer import MAX_GROUP, Writer
 from scalesync.model import RowState, Settled
 from scalesync.ports import JobLedger, JobSpec
@@ -192,6 +193,10 @@ def test_an_owner_is_alive_dead_or_on_another_machine():
     assert not owner_alive(json.dumps({**here, "pid": dead_pid()}))
     assert not owner_alive(json.dumps({**here, "start": "1"})), "a reused pid is another program"
     assert owner_alive(json.dumps({**here, "host": "another-machine", "pid": dead_pid()}))
+    owner = Owner()
+    assert owner_alive(owner.to_json())
+    owner.end()
+    assert not owner_alive(owner.to_json()), "its ledger was closed without giving the lease back"
 
 
 def test_an_owner_that_ended_is_dead_although_its_parent_has_not_noticed():

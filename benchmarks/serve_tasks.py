@@ -16,7 +16,7 @@ import random
 import time
 
 from scalesync.sandbox import FaultRule, Sandbox, SandboxConfig
-from scalesync.sandbox.create import make_task
+from scalesync.sandbox.scale.tasks.create import make_task
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scalesync.sandbox import tasktypes
+from scalesync.sandbox.scale.tasks import tasktypes
 
 from .conftest import Run
 

@@ -23,10 +23,10 @@ from contextlib import suppress
 from typing import Any
 
 from scalesync.sandbox import FaultRule, Sandbox, SandboxConfig
-from scalesync.sandbox.documents import render
-from scalesync.sandbox.journal import Journal, Seen
-from scalesync.sandbox.timefmt import system_ms
-from scalesync.sandbox.wire import Call, Reply
+from scalesync.sandbox.core.journal import Journal, Seen
+from scalesync.sandbox.core.wire.messages import Call, Reply
+from scalesync.sandbox.core.wire.times import system_ms
+from scalesync.sandbox.scale.tasks.documents import render
 
 LETTERS, VIDEOS = "letters", "videos"
 VIDEO = {

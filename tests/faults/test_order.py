@@ -19,7 +19,7 @@ from scalesync.flows.options import ExportOptions, ImportOptions
 from scalesync.ledger.connection import open_ledger
 from scalesync.ledger.exports import Commit, ExportStore
 from scalesync.sandbox import FaultRule, Sandbox
-from scalesync.sandbox.wire import Call, Reply
+from scalesync.sandbox.core.wire.messages import Call, Reply
 from tests.conftest import FAST, KIND, PROJECT, letter
 from tests.faults.killer import VIDEO, VIDEOS
 

@@ -13,7 +13,7 @@ from scalesync.errors import LeaseLost
 from scalesync.flows.ingest import run_import
 from scalesync.flows.options import ImportOptions
 from scalesync.sandbox import FaultRule, Sandbox
-from scalesync.sandbox.wire import Call, Reply
+from scalesync.sandbox.core.wire.messages import Call, Reply
 from tests.conftest import FAST, KIND, PROJECT, letter
 
 Answer = Callable[[Call], Reply]

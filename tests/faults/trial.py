@@ -21,7 +21,7 @@ from scalesync.flows.options import ImportOptions
 from scalesync.model import ImportSummary
 from scalesync.platforms.exchange import Deadlines
 from scalesync.sandbox import Sandbox, SandboxConfig
-from scalesync.sandbox.world import World
+from scalesync.sandbox.scale.state.world import World
 from tests.conftest import FAST, KIND, PROJECT, Notebook, letter
 from tests.faults.schedules import Schedule
 

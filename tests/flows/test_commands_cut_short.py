@@ -13,7 +13,8 @@ from scalesync.flows.repair import run_repair
 from scalesync.flows.retry import run_retry
 from scalesync.flows.verify import run_verify
 from scalesync.ledger.writer import Writer
-from scalesync.sandbox import FaultRule, Sandbox, lifecycle
+from scalesync.sandbox import FaultRule, Sandbox
+from scalesync.sandbox.scale.tasks import lifecycle
 from tests.conftest import FAST, letter
 from tests.flows.test_import_conflicts import call
 from tests.flows.test_verify import change_ledger

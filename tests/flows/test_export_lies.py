@@ -17,7 +17,7 @@ from scalesync.flows.export import run_export
 from scalesync.flows.options import ExportOptions
 from scalesync.records.exported import lines_of
 from scalesync.sandbox import FaultRule, Sandbox
-from scalesync.sandbox.create import make_task
+from scalesync.sandbox.scale.tasks.create import make_task
 from tests.conftest import KIND, PROJECT, letter
 
 TASKS = 120

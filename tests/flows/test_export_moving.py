@@ -14,7 +14,7 @@ import pytest
 from scalesync.flows.export import run_export
 from scalesync.flows.options import ExportOptions
 from scalesync.sandbox import FaultRule, Sandbox
-from scalesync.sandbox.create import make_task
+from scalesync.sandbox.scale.tasks.create import make_task
 from tests.conftest import KIND, PROJECT, letter
 
 KEY = "live_k"

@@ -15,7 +15,7 @@ from scalesync.flows.backfill_plan import BackfillOptions
 from scalesync.flows.export import run_export
 from scalesync.flows.options import ExportOptions
 from scalesync.sandbox import Sandbox
-from scalesync.sandbox.create import make_task
+from scalesync.sandbox.scale.tasks.create import make_task
 from tests.conftest import KIND, PROJECT, letter
 
 

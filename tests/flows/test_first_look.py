@@ -13,7 +13,7 @@ import pytest
 from scalesync.errors import ConfigError
 from scalesync.flows.rehearsal import shown_body
 from scalesync.platforms.scale.task_types import COMMON, TYPES
-from scalesync.sandbox import tasktypes
+from scalesync.sandbox.scale.tasks import tasktypes
 from tests.conftest import letter
 from tests.flows.conftest import creates, requests
 

@@ -15,7 +15,7 @@ from scalesync.errors import ConfigError
 from scalesync.flows.export import run_export
 from scalesync.flows.options import ExportOptions
 from scalesync.sandbox import FaultRule, Sandbox
-from scalesync.sandbox.create import make_task
+from scalesync.sandbox.scale.tasks.create import make_task
 from scalesync.times import iso, milliseconds
 from tests.conftest import KIND, PROJECT, letter
 

@@ -12,7 +12,8 @@ from scalesync.errors import ConfigError
 from scalesync.flows.inspect import list_failures
 from scalesync.flows.prepare import Preparer
 from scalesync.flows.retry import run_retry
-from scalesync.sandbox import FaultRule, lifecycle
+from scalesync.sandbox import FaultRule
+from scalesync.sandbox.scale.tasks import lifecycle
 from tests.conftest import FAST, letter
 from tests.flows.conftest import adds_up, creates
 from tests.flows.test_import_batches import batch_states, rapid

@@ -8,11 +8,11 @@ from typing import Any
 from urllib.parse import quote
 
 from scalesync.sandbox import SandboxConfig
-from scalesync.sandbox.engine import Engine
-from scalesync.sandbox.faults import FaultPlan
-from scalesync.sandbox.routes import kind_of
-from scalesync.sandbox.store import Store
-from scalesync.sandbox.wire import Call, Reply
+from scalesync.sandbox.core.engine import Engine
+from scalesync.sandbox.core.faults import FaultPlan
+from scalesync.sandbox.core.wire.messages import Call, Reply
+from scalesync.sandbox.scale.routes import kind_of
+from scalesync.sandbox.scale.store import Store
 
 START_MS = 1_700_000_000_000
 CREATE = {"attachment": "hello", "attachment_type": "text", "categories": ["a", "b"]}

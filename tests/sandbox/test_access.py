@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from scalesync.sandbox.wire import Call
+from scalesync.sandbox.core.wire.messages import Call
 
 from .support import CREATE, Api
 

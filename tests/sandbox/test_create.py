@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scaleapi.tasks import TaskType
 
-from scalesync.sandbox.lifecycle import annotate
-from scalesync.sandbox.tasktypes import ARRAYS, OBJECT_FIELDS, TYPES
-from scalesync.sandbox.timefmt import system_ms
+from scalesync.sandbox.core.wire.times import system_ms
+from scalesync.sandbox.scale.tasks.lifecycle import annotate
+from scalesync.sandbox.scale.tasks.tasktypes import ARRAYS, OBJECT_FIELDS, TYPES
 
 from .support import CREATE, Api
 

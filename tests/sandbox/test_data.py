@@ -14,7 +14,10 @@ from typing import Any
 
 import pytest
 
-from scalesync.sandbox import Sandbox, SandboxConfig, datalog, lifecycle, store
+from scalesync.sandbox import Sandbox, SandboxConfig
+from scalesync.sandbox.core import datalog
+from scalesync.sandbox.scale import store
+from scalesync.sandbox.scale.tasks import lifecycle
 
 from .support import CREATE, Api, basic
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from scalesync.sandbox import FaultRule
-from scalesync.sandbox.faults import load_faults, rules_from
+from scalesync.sandbox.core.faults import load_faults, rules_from
 
 from .support import Api
 

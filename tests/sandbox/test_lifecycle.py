@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from scalesync.sandbox import lifecycle
-from scalesync.sandbox.results import png
-from scalesync.sandbox.tasktypes import TYPES
-from scalesync.sandbox.wire import Call, Reply
+from scalesync.sandbox.core.wire.messages import Call, Reply
+from scalesync.sandbox.scale.answers.results import png
+from scalesync.sandbox.scale.tasks import lifecycle
+from scalesync.sandbox.scale.tasks.tasktypes import TYPES
 
 from .support import Api
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scalesync.sandbox import index
-from scalesync.sandbox.index import Index, TouchLog, View
-from scalesync.sandbox.lifecycle import annotate
+from scalesync.sandbox.core.lists import index
+from scalesync.sandbox.core.lists.index import Index, TouchLog, View
+from scalesync.sandbox.scale.tasks.lifecycle import annotate
 
 from .support import Api
 

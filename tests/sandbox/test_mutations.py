@@ -1,7 +1,7 @@
 import pytest
 
-from scalesync.sandbox.lifecycle import annotate
-from scalesync.sandbox.model import Extra
+from scalesync.sandbox.scale.state.model import Extra
+from scalesync.sandbox.scale.tasks.lifecycle import annotate
 
 from .support import CREATE, Api
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from scalesync.sandbox.lifecycle import annotate
+from scalesync.sandbox.scale.tasks.lifecycle import annotate
 
 from .support import CREATE, Api
 

@@ -14,8 +14,8 @@ import pytest
 from yarl import URL
 
 from scalesync.sandbox import FaultRule, Sandbox, SandboxConfig, load_faults
-from scalesync.sandbox.faults import FaultPlan
-from scalesync.sandbox.server import is_loopback
+from scalesync.sandbox.core.faults import FaultPlan
+from scalesync.sandbox.core.server import is_loopback
 
 from .conftest import Start
 from .support import CREATE, START_MS, Clock, basic

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scalesync.sandbox import FaultRule
-from scalesync.sandbox.faults import LIES
+from scalesync.sandbox.core.faults import LIES
 from tests.walks.lies import HIDING, draw_lies
 from tests.walks.oracle import Row, Task, expected, forgotten, repeated
 from tests.walks.sources import Files, Letter

@@ -1,0 +1,1 @@
+"""What every emulated platform needs, whichever it is."""

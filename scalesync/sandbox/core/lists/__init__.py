@@ -1,0 +1,1 @@
+"""What lists are read from, and what they say that is not so."""

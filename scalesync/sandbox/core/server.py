@@ -1,0 +1,245 @@
+"""The HTTP server: reads requests, lets faults strike, writes replies."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import ipaddress
+import socket
+import ssl
+import struct
+from dataclasses import replace
+
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http_parser import RawRequestMessage
+from aiohttp.streams import StreamReader
+from aiohttp.web_protocol import RequestHandler
+
+from scalesync.sandbox.core.engine import Engine, not_found
+from scalesync.sandbox.core.faults import Decision, FaultRule
+from scalesync.sandbox.core.journal import Seen
+from scalesync.sandbox.core.ratelimit import retry_after
+from scalesync.sandbox.core.wire.messages import Call, Reply
+from scalesync.sandbox.core.wire.times import http_date
+from scalesync.sandbox.scale.errors import error_body
+from scalesync.sandbox.scale.routes import kind_of
+
+BROKEN = ("reset", "hang")  # nothing reaches the client
+POLL_S = 0.1  # how often a hanging request looks whether its client is still there
+GZIP_FROM = 1024
+BAD_GATEWAY = (
+    b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n"
+    b"<center><h1>502 Bad Gateway</h1></center>\r\n<hr><center>cloudflare</center>\r\n</body>\r\n</html>\r\n"
+)
+
+
+class Gone(Exception):
+    """The connection was dropped on purpose."""
+
+
+class Server:
+    """Serves one engine on one address."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._closing = asyncio.Event()
+        self._runner: web.ServerRunner | None = None
+
+    async def start(self, host: str, port: int, ssl_context: ssl.SSLContext | None) -> int:
+        """Listen; returns the port. Raises OSError when the address is taken."""
+        server = web.Server(
+            self._handle,
+            request_factory=self._request,
+            access_log=None,
+            keepalive_timeout=self.engine.config.keepalive_s,
+        )
+        self._runner = web.ServerRunner(server, shutdown_timeout=1.0)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, host, port, ssl_context=ssl_context, backlog=1024)
+        await site.start()
+        address = self._runner.addresses[0]
+        return int(address[1])
+
+    async def stop(self) -> None:
+        """Stop listening; requests under way get a second."""
+        self._closing.set()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    def _request(
+        self,
+        message: RawRequestMessage,
+        payload: StreamReader,
+        protocol: RequestHandler,
+        writer: AbstractStreamWriter,
+        task: asyncio.Task[None],
+    ) -> web.BaseRequest:
+        loop = asyncio.get_running_loop()
+        limit = self.engine.config.max_body_bytes
+        return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=limit)
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        raw = request.raw_path
+        journal = self.engine.journal
+        journal.enter()
+        at_s = self.engine.config.monotonic()
+        place, kind, call = _classify(request.method, raw)
+        status, decision = 0, Decision()
+        try:
+            if place != "control":
+                decision = self.engine.faults.decide(kind)
+            response = await self._serve(request, call, (place, kind), decision)
+            status = response.status
+        except Gone:
+            return web.Response(status=499)
+        else:
+            return response
+        finally:
+            cut = decision.rule is not None and decision.rule.kind == "cut"
+            path, _, query = raw.partition("?")
+            journal.leave(Seen(request.method, path, query, kind, 0 if cut else status, decision.name, at_s))
+
+    async def _serve(
+        self, request: web.BaseRequest, call: Call, where: tuple[str, str], decision: Decision
+    ) -> web.StreamResponse:
+        try:
+            body = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            return await self._respond(request, Reply(413, error_body(413, "Payload Too Large")), None)
+        if decision.latency_s:
+            await self._pause(decision.latency_s)
+        rule = decision.rule
+        if rule is not None and not _later(rule):
+            return await self._strike(request, rule)
+        call = replace(
+            call,
+            body=body,
+            idempotency_key=request.headers.get("Idempotency-Key"),
+            visible_after_s=decision.lag_s,
+            lies=decision.lies,
+            draw=decision.draw,
+        )
+        reply = self._answer(request, call, *where)
+        if rule is not None and rule.kind != "cut":
+            return await self._strike(request, rule)
+        return await self._respond(request, reply, rule)
+
+    def _answer(self, request: web.BaseRequest, call: Call, place: str, kind: str) -> Reply:
+        engine = self.engine
+        if place == "control" and is_loopback(request.remote):
+            return engine.control(call)
+        if place == "result":
+            return engine.result(call)
+        if place != "api":
+            return not_found(call)
+        reply = engine.api(call, kind, request.headers.get("Authorization"))
+        if engine.config.data_sync:
+            engine.store.flush()
+        return reply
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._closing.wait(), seconds)
+
+    async def _strike(self, request: web.BaseRequest, rule: FaultRule) -> web.StreamResponse:
+        if rule.kind == "hang":
+            await self._hang(request, rule.seconds)
+        if rule.kind in BROKEN or (rule.kind == "outage" and rule.status == 0):
+            drop(request)
+            raise Gone
+        if rule.kind == "html502":
+            return await self._respond(request, Reply(502, BAD_GATEWAY, "text/html"), None)
+        status = rule.status or (503 if rule.kind == "outage" else 500)
+        reply = Reply(status, error_body(status, TEXTS.get(status, "Internal Server Error")))
+        if rule.retry_after is not None:
+            reply.headers["Retry-After"] = retry_after(self.engine.config, rule.retry_after)
+        return await self._respond(request, reply, None)
+
+    async def _hang(self, request: web.BaseRequest, seconds: float | None) -> None:
+        loop = asyncio.get_running_loop()
+        until = None if seconds is None else loop.time() + seconds
+        while not self._closing.is_set():
+            transport = request.transport
+            if transport is None or transport.is_closing() or (until is not None and loop.time() >= until):
+                return
+            await self._pause(POLL_S)
+
+    async def _respond(self, request: web.BaseRequest, reply: Reply, rule: FaultRule | None) -> web.StreamResponse:
+        headers = {
+            "Content-Type": reply.kind,
+            "Date": http_date(self.engine.config.clock() // 1000),
+            "Server": "scalesync-sandbox",
+            **reply.headers,
+        }
+        body = reply.body
+        if self.engine.config.page_gzip and reply.stream is None and len(body) >= GZIP_FROM:
+            headers["Vary"] = "Accept-Encoding"
+            if "gzip" in request.headers.get("Accept-Encoding", ""):
+                body = gzip.compress(body, 1)
+                headers["Content-Encoding"] = "gzip"
+        if reply.stream is None and rule is None:
+            return web.Response(status=reply.status, body=body, headers=headers)
+        return await _stream(request, reply, body, headers, cut=rule is not None)
+
+
+async def _stream(
+    request: web.BaseRequest, reply: Reply, body: bytes, headers: dict[str, str], *, cut: bool
+) -> web.StreamResponse:
+    response = web.StreamResponse(status=reply.status, headers=headers)
+    if reply.stream is None:
+        response.content_length = len(body)
+        await response.prepare(request)
+        await response.write(body[: len(body) // 2] or b" ")
+        drop(request)
+        raise Gone
+    await response.prepare(request)
+    for number, piece in enumerate(reply.stream):
+        if cut and number:
+            drop(request)
+            raise Gone
+        if piece:
+            await response.write(piece)
+    await response.write_eof()
+    return response
+
+
+def _classify(method: str, raw: str) -> tuple[str, str, Call]:
+    """Which part answers (api, result, control, none), the class of the request, and the request."""
+    if raw.startswith("/v1/"):
+        call = Call(method, raw[3:])
+        return "api", kind_of(method, call.path), call
+    call = Call(method, raw)
+    if raw.startswith("/results/"):
+        return "result", "result", call
+    return "control" if raw.startswith("/_sandbox/") else "none", "other", call
+
+
+def is_loopback(address: str | None) -> bool:
+    """Whether a peer is this machine; only then may it use the control plane."""
+    return address is not None and ipaddress.ip_address(address).is_loopback
+
+
+def _later(rule: FaultRule) -> bool:
+    """Whether the rule strikes when the request has been carried out."""
+    return rule.kind == "cut" or rule.after_write
+
+
+def drop(request: web.BaseRequest) -> None:
+    """Close the connection with a reset, not a polite end."""
+    transport = request.transport
+    if transport is None:
+        return
+    sock = transport.get_extra_info("socket")
+    if sock is not None:
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+
+
+TEXTS = {
+    429: "Too many requests",
+    503: "Server Timeout From Request Queueing",
+    504: "Server Timeout Error",
+}

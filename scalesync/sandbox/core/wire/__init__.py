@@ -1,0 +1,1 @@
+"""What travels: requests and replies, errors, raw JSON, times."""

@@ -1,0 +1,86 @@
+"""One request and one reply, free of any HTTP library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from urllib.parse import parse_qsl, unquote
+
+from scalesync.sandbox.core.faults import FaultRule
+from scalesync.sandbox.core.wire.rawjson import dumps
+from scalesync.sandbox.scale.errors import ApiError
+
+JSON = "application/json; charset=utf-8"
+
+
+@dataclass(frozen=True)
+class Call:
+    """What the client asked for. `path` is split at raw slashes, each part then decoded."""
+
+    method: str
+    target: str  # path and query as they came
+    body: bytes = b""
+    idempotency_key: str | None = None
+    visible_after_s: float = 0.0  # set by the fault `lag`
+    lies: tuple[FaultRule, ...] = ()  # what a list is to say that is not so
+    draw: float = 0.0  # for them
+
+    @cached_property
+    def path(self) -> tuple[str, ...]:
+        """Decoded segments, without /v1."""
+        raw = self.target.partition("?")[0].split("/")
+        return tuple(unquote(part) for part in raw if part)
+
+    @cached_property
+    def query(self) -> dict[str, list[str]]:
+        """Values by name; empty values count as absent (recorded 2019: `?status&type`)."""
+        found: dict[str, list[str]] = {}
+        for name, value in parse_qsl(self.target.partition("?")[2]):
+            found.setdefault(name, []).append(value)
+        return found
+
+    def first(self, name: str) -> str | None:
+        """The value of a query name, the last one when repeated."""
+        values = self.query.get(name)
+        return values[-1] if values else None
+
+    def flag(self, name: str) -> bool | None:
+        """A boolean: True/False (Python SDK) or true/false (Node SDK). Raises ApiError 400."""
+        value = self.first(name)
+        if value is None:
+            return None
+        if value.lower() not in ("true", "false"):
+            raise ApiError(400, f"Invalid {name}: must be true or false")
+        return value.lower() == "true"
+
+
+@dataclass
+class Reply:
+    """What goes back; a stream has neither length nor body."""
+
+    status: int = 200
+    body: bytes = b""
+    kind: str = JSON
+    headers: dict[str, str] = field(default_factory=dict)
+    stream: Iterator[bytes] | None = None
+
+
+def ok(value: object) -> Reply:
+    """A 200 with a JSON value."""
+    return Reply(body=dumps(value))
+
+
+def integer(call: Call, name: str, default: int, low: int, high: int | None, *, clamp: bool = False) -> int:
+    """A whole number of the query within low..high. Raises ApiError 400."""
+    text = call.first(name)
+    if text is None:
+        return default
+    try:
+        value = int(text)
+    except ValueError:
+        raise ApiError(400, f"Invalid {name}: must be an integer") from None
+    inside = max(low, value) if high is None else min(max(low, value), high)
+    if inside != value and not clamp:
+        raise ApiError(400, f"Invalid {name}: must be between {low} and {high if high is not None else 'any'}")
+    return inside

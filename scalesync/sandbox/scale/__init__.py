@@ -1,0 +1,1 @@
+"""Scale's v1 API: tasks, batches and projects."""

@@ -1,0 +1,1 @@
+"""What the emulator of Scale holds in memory."""

@@ -1,0 +1,163 @@
+"""The two worlds, and their file if there is one."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from typing import Literal
+
+import msgspec
+
+from scalesync.sandbox.core.datalog import COMPACT_BYTES, DataLog, Record
+from scalesync.sandbox.scale.config import SandboxConfig
+from scalesync.sandbox.scale.state.model import PENDING, STATUSES, Batch, Project, Task
+from scalesync.sandbox.scale.state.world import World
+from scalesync.sandbox.scale.tasks.lifecycle import SEQ_BITS
+
+WorldName = Literal["live", "test"]
+_tasks = msgspec.msgpack.Decoder(Task)
+_projects = msgspec.msgpack.Decoder(Project)
+_batches = msgspec.msgpack.Decoder(Batch)
+_numbers = msgspec.msgpack.Decoder(int)
+_texts = msgspec.msgpack.Decoder(str)
+_heads = msgspec.msgpack.Decoder(dict[str, int])
+
+
+class Store:
+    """All state of one sandbox. Raises ValueError when the data file cannot be used."""
+
+    def __init__(self, config: SandboxConfig) -> None:
+        self.config = config
+        self._log: DataLog | None = None
+        self._loading = True
+        self._worlds = {name: World(name, config, self._save) for name in ("live", "test")}
+        if config.data is not None:
+            self._open(config)
+        self._loading = False
+
+    def world(self, name: WorldName) -> World:
+        """`live` or `test`."""
+        return self._worlds[name]
+
+    def __iter__(self) -> Iterator[World]:
+        return iter(self._worlds.values())
+
+    def set_base_url(self, url: str) -> None:
+        """Where result links point to, without a slash at the end."""
+        for world in self:
+            world.base_url = url
+
+    def flush(self) -> None:
+        """Write what is buffered."""
+        if self._log is not None:
+            self._log.flush()
+
+    def close(self) -> None:
+        """Write everything and close the file."""
+        if self._log is not None:
+            self._log.close()
+
+    def _save(self, world: str, kind: str, value: object) -> None:
+        if self._log is not None and not self._loading:
+            self._log.save(world, kind, value)
+
+    def _open(self, config: SandboxConfig) -> None:
+        log = DataLog(config.data or "", sync=config.data_sync)
+        try:
+            total = self._load(log)
+        except (ValueError, KeyError, IndexError) as error:
+            log.file.close()
+            raise ValueError(f"{log.path}: {error}") from error
+        for world in self:
+            _rebuild(world)
+            log.known(world.name, len(world.by_seq))
+        self._log = log
+        alive = sum(len(w.by_seq) + len(w.batches) + len(w.projects) + len(w.idempotency) for w in self)
+        if not total:
+            log.save("", "head", self._head())
+            log.flush()
+        elif total > 2 * alive and log.path.stat().st_size > COMPACT_BYTES:
+            log.rewrite(self._dump)
+
+    def _head(self) -> dict[str, int]:
+        return {"seed": self.config.seed}
+
+    def _load(self, log: DataLog) -> int:
+        total = 0
+        for record in log.records():
+            if total == 0:
+                self._check_head(record)
+            else:
+                _apply(self._worlds[record.world], record)
+            total += 1
+        return total
+
+    def _check_head(self, record: Record) -> None:
+        head = _heads.decode(record.value)
+        if head["seed"] != self.config.seed:
+            raise ValueError(f"the file was made with seed {head['seed']}, not {self.config.seed}")
+
+    def _dump(self, log: DataLog) -> None:
+        log.save("", "head", self._head())
+        for world in self:
+            for project in world.projects:
+                log.save(world.name, "project", project)
+            for batch in world.batches:
+                log.save(world.name, "batch", batch)
+            for key in world.idempotency:
+                log.save(world.name, "key", key)
+            for seq, task in enumerate(world.by_seq):
+                log.save(world.name, "gone" if task is None else "task", seq if task is None else task)
+            log.known(world.name, len(world.by_seq))
+
+
+def _apply(world: World, record: Record) -> None:
+    if record.kind == "task":
+        task = _tasks.decode(record.value)
+        if task.seq < len(world.by_seq):
+            old = world.by_seq[task.seq]
+            if old is not None:
+                task.body, task.created_ms, task.type = old.body, old.created_ms, old.type
+            world.by_seq[task.seq] = task
+        else:
+            world.by_seq.append(task)
+    elif record.kind == "gone":
+        seq = _numbers.decode(record.value)
+        if seq < len(world.by_seq):
+            world.by_seq[seq] = None
+        else:
+            world.by_seq.append(None)
+    elif record.kind == "project":
+        project = _projects.decode(record.value)
+        if project.number < len(world.projects):
+            world.projects[project.number] = project
+        world.put_project(project)
+    elif record.kind == "batch":
+        batch = _batches.decode(record.value)
+        if batch.number < len(world.batches):
+            world.batches[batch.number] = batch
+        world.put_batch(batch)
+    elif record.kind == "key":
+        world.idempotency.add(_texts.decode(record.value))
+
+
+def _rebuild(world: World) -> None:
+    """Indexes, counters and timers from the tasks."""
+    for batch in world.batches:
+        batch.counts = dict.fromkeys(STATUSES, 0)
+    tasks, world.by_seq = world.by_seq, []
+    finished = {batch.number: batch.completed_ms for batch in world.batches}
+    for task in tasks:
+        if task is None:
+            world.by_seq.append(None)
+            continue
+        world.insert(task)
+        world.catch_up(max(task.created_ms, task.updated_ms))
+        if task.batch >= 0:
+            finished[task.batch] = max(finished[task.batch], task.updated_ms)
+        if task.due_ms and task.status == PENDING:
+            world.timers.append(task.due_ms << SEQ_BITS | task.seq)
+    heapq.heapify(world.timers)
+    for batch in world.batches:
+        done = not batch.staging and any(batch.counts.values()) and not batch.counts[PENDING]
+        batch.completed_ms = finished[batch.number] if done else 0

@@ -1,0 +1,1 @@
+"""Tasks: creating, changing, ending and listing them."""

@@ -1,0 +1,146 @@
+"""How tasks end: annotated, failed on their attachments, recalled, corrected; and the timers for it.
+
+Timers fire when the next request looks, stamped with the time they were due, so a reader cannot
+tell them from a clock that ticks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+
+from scalesync.sandbox.core.wire.rawjson import dumps, loads, members
+from scalesync.sandbox.scale.state.model import COMPLETED, ERROR, PENDING, Batch, Extra, Task
+from scalesync.sandbox.scale.state.world import World
+from scalesync.sandbox.scale.tasks import attachments
+
+SEQ_BITS = 32
+_SEQ_MASK = (1 << SEQ_BITS) - 1
+
+
+def start(world: World, task: Task) -> None:
+    """Set what happens to a new, recalled or released pending task."""
+    if task.batch >= 0 and world.batches[task.batch].staging:
+        return
+    if world.is_test:
+        if world.config.test_completion != "never":
+            complete(world, task, world.now())
+        return
+    delay_s = world.config.attachment_check_s if task.bad else _annotation_s(world, task)
+    if delay_s is not None:
+        task.due_ms = max(1, world.now() + int(delay_s * 1000))
+        heapq.heappush(world.timers, task.due_ms << SEQ_BITS | task.seq)
+
+
+def _annotation_s(world: World, task: Task) -> float | None:
+    after, spread = world.config.annotate_after_s, world.config.annotate_spread_s
+    if after is None or not spread:
+        return after
+    label = f"{world.config.seed}:spread:{task.seq}:{task.revision}".encode()
+    share = int.from_bytes(hashlib.blake2b(label, digest_size=4).digest(), "big") / 2**32
+    return after + spread * share
+
+
+def release(world: World, batch: Batch) -> None:
+    """Start the tasks of a batch that just left staging."""
+    for seq in world.of_batch[batch.number].seqs:
+        task = world.by_seq[seq]
+        if task is not None and task.status == PENDING:
+            world.log.add(seq)
+            start(world, task)
+
+
+def sweep(world: World) -> None:
+    """Do all that is due by now. Cheap when nothing is."""
+    timers, unlisted = world.timers, world.unlisted
+    if not timers and not unlisted:
+        return
+    limit = (world.now() + 1) << SEQ_BITS
+    while unlisted and unlisted[0] < limit:
+        task = world.by_seq[heapq.heappop(unlisted) & _SEQ_MASK]
+        if task is not None:
+            world.show(task)
+    while timers and timers[0] < limit:
+        due = heapq.heappop(timers)
+        task = world.by_seq[due & _SEQ_MASK]
+        if task is None or task.status != PENDING or task.due_ms != due >> SEQ_BITS:
+            continue
+        if task.bad:
+            fail(world, task, task.due_ms)
+        else:
+            complete(world, task, task.due_ms)
+
+
+def complete(world: World, task: Task, now_ms: int) -> None:
+    """Pending to completed, with the synthetic answer."""
+    task.due_ms = 0
+    task.completed_ms = now_ms
+    world.move(task, COMPLETED, now_ms)
+    world.changed(task, now_ms)
+
+
+def fail(world: World, task: Task, now_ms: int, response: bytes | None = None) -> None:
+    """To `error`, with a response; frees the unique_id if the create asked for that."""
+    task.due_ms = 0
+    extra = task.extra = task.extra or Extra()
+    params = members(members(b"{" + task.body + b"}")["params"])
+    extra.response = response or attachments.failure(world.config, params)
+    if extra.clear_on_error:
+        world.rename(task, None)
+    world.move(task, ERROR, now_ms)
+    world.changed(task, now_ms)
+
+
+def annotate(world: World, count: int | None = None) -> int:
+    """Complete up to `count` pending tasks (None: all), oldest first; those with bad attachments fail.
+
+    Returns how many ended. Tasks of batches in staging wait.
+    """
+    sweep(world)
+    now = world.now()
+    view = world.view("pending", lambda seq: _ready(world, seq), world.listed)
+    chosen = view.seqs if count is None else view.seqs[:count]
+    for seq in list(chosen):
+        task = world.by_seq[seq]
+        if task is not None and task.status == PENDING:
+            if task.bad:
+                fail(world, task, now)
+            else:
+                complete(world, task, now)
+    return len(chosen)
+
+
+def _ready(world: World, seq: int) -> bool:
+    task = world.by_seq[seq]
+    if task is None or task.status != PENDING:
+        return False
+    return task.batch < 0 or not world.batches[task.batch].staging
+
+
+def recall(world: World, task: Task) -> None:
+    """Completed back to pending; the next answer will be another. Source: Scale docs: Callbacks."""
+    now = world.now()
+    task.revision += 1
+    task.completed_ms = 0
+    if task.extra is not None:
+        task.extra.response = None
+        task.extra.review = None
+    world.move(task, PENDING, now)
+    start(world, task)
+    if task.status == PENDING:
+        world.changed(task, now)
+
+
+def correct(world: World, task: Task, response: bytes | None = None) -> None:
+    """Rewrite the answer of a completed task, as an audit fix does; `completed_at` stays."""
+    extra = task.extra = task.extra or Extra()
+    if response is None:
+        task.revision += 1
+        extra.response = None
+        fixed = loads(world.answer(task) or b"null")
+        if isinstance(fixed, dict) and "is_customer_fix" in fixed:
+            extra.response = dumps({**fixed, "is_customer_fix": True})
+    else:
+        extra.response = response
+    extra.review = "fixed"
+    world.changed(task, world.now())

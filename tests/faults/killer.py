@@ -23,6 +23,7 @@ from contextlib import suppress
 from typing import Any
 
 from scalesync.sandbox import FaultRule, Sandbox, SandboxConfig
+from scalesync.sandbox.core import control
 from scalesync.sandbox.core.journal import Journal, Seen
 from scalesync.sandbox.core.wire.messages import Call, Reply
 from scalesync.sandbox.core.wire.times import system_ms
@@ -145,7 +146,7 @@ def act(sandbox: Sandbox, task_id: str, action: str, number: int) -> Reply:
         call = Call("POST", f"/task/{task_id}/{action}", json.dumps({"changed": number}).encode())
         return sandbox.engine.api(call, "mutate", LIVE)
     call = Call("POST", f"/_sandbox/tasks/{task_id}", json.dumps({"action": action}).encode())
-    return sandbox.engine.control(call)
+    return control.answer(sandbox.engine, call)
 
 
 def report(sandbox: Sandbox, journal: KillingJournal) -> dict[str, Any]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 from scalesync.sandbox import SandboxConfig
 from scalesync.sandbox.core.engine import Engine
 from scalesync.sandbox.core.faults import FaultPlan
-from scalesync.sandbox.core.wire.messages import Call, Reply
-from scalesync.sandbox.scale.routes import kind_of
-from scalesync.sandbox.scale.store import Store
+from scalesync.sandbox.core.wire.messages import Reply
+from scalesync.sandbox.scale.app import ScaleApp
 
 START_MS = 1_700_000_000_000
 CREATE = {"attachment": "hello", "attachment_type": "text", "categories": ["a", "b"]}
@@ -46,9 +46,10 @@ class Api:
         settings.setdefault("clock", self.clock)
         settings.setdefault("monotonic", self.clock.seconds)
         self.config = SandboxConfig(**settings)
-        self.store = Store(self.config)
-        self.store.set_base_url("http://sandbox")
-        self.engine = Engine(self.config, FaultPlan((), 0, self.config.monotonic), self.store)
+        self.app = ScaleApp(self.config)
+        self.app.listening("http://sandbox")
+        self.store = self.app.store
+        self.engine = Engine(self.config, FaultPlan((), 0, self.config.monotonic), self.app)
         self.key = key
 
     @property
@@ -57,8 +58,8 @@ class Api:
 
     def reply(self, method: str, target: str, body: bytes = b"", **rest: Any) -> Reply:
         key = rest.pop("key", self.key)
-        call = Call(method, target, body, **rest)
-        return self.engine.api(call, kind_of(method, call.path), basic(key))
+        kind, call = self.app.classify(method, f"{self.app.root}{target}")
+        return self.engine.api(replace(call, body=body, **rest), kind, basic(key))
 
     def call(self, method: str, target: str, body: Any = None, **rest: Any) -> tuple[int, Any]:
         raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from scalesync.sandbox.core.wire.messages import Call, Reply
+from scalesync.sandbox.core.wire.messages import Reply
 from scalesync.sandbox.scale.answers.results import png
 from scalesync.sandbox.scale.tasks import lifecycle
 from scalesync.sandbox.scale.tasks.tasktypes import TYPES
@@ -73,7 +73,9 @@ def links(value: Any) -> list[str]:
 
 
 def fetch(api: Api, url: str) -> Reply:
-    return api.engine.result(Call("GET", url.removeprefix("http://sandbox")))
+    kind, call = api.app.classify("GET", url.removeprefix("http://sandbox"))
+    assert kind == "result"
+    return api.engine.api(call, kind, None)
 
 
 @pytest.mark.parametrize("kind", sorted(TYPES))

@@ -5,13 +5,14 @@ flows          only flows.wiring knows a concrete platform, only flows.demo know
 engine   ledger   records   platforms          no neighbour imports another
 errors, model, ports, events, config, profiles, credentials,
 times, masking, disk, signatures, addresses, words     the bottom
-sandbox        imports nothing of the rest, so that it can catch its mistakes
+sandbox        imports nothing of the rest, so that it can catch its mistakes; in it no cycle, core under scale
 """
 
 from __future__ import annotations
 
 import ast
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,8 @@ def is_module(name: str) -> bool:
 def allowed(importer: str, imported: str) -> bool:
     """Whether an arrow between two modules of the package belongs to the picture."""
     here, there = importer.split(".", maxsplit=1)[0], imported.split(".", maxsplit=1)[0]
+    if here == there == "sandbox":
+        return allowed_in_sandbox(importer.split(".")[1:], imported.split(".")[1:])
     if here == there and here != "":
         return not (here == "platforms" and not importer.startswith("platforms.scale") and is_concrete(imported))
     if here in BOTTOM:
@@ -86,6 +89,25 @@ def allowed(importer: str, imported: str) -> bool:
     if here == "cli":
         return there in BOTTOM | {"flows", "sandbox", "api"}
     return here in {"", "api", "__main__"} and there in BOTTOM | {"flows", "api", "cli"}
+
+
+def allowed_in_sandbox(importer: list[str], imported: list[str]) -> bool:
+    """core knows no platform, a platform knows core and itself; what stands beside them puts them together."""
+    here, there = (path[0] if path else "" for path in (importer, imported))
+    together = {"", "sandbox"}
+    return here in together or here == there or (there == "core" and here != "core")
+
+
+def cycle_of(pairs: list[tuple[str, str]]) -> list[str]:
+    """The modules of one import cycle, [] when there is none."""
+    graph: dict[str, set[str]] = {}
+    for importer, imported in pairs:
+        graph.setdefault(importer, set()).add(imported)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
 
 
 def is_concrete(name: str) -> bool:
@@ -115,11 +137,29 @@ def test_a_library_is_known_in_its_layer_only(library):
     assert users, f"{library} is imported nowhere: take it out of this test"
 
 
+def test_the_sandbox_has_no_import_cycle():
+    """Over all imports: those under TYPE_CHECKING and inside functions count as well."""
+    inside = [pair for pair in arrows() if all(name.split(".")[0] == "sandbox" for name in pair)]
+    assert len(inside) > 100
+    assert cycle_of(inside) == []
+
+
+def test_a_cycle_would_be_noticed():
+    assert set(cycle_of([("a", "b"), ("b", "c"), ("c", "a"), ("c", "d")])) == {"a", "b", "c"}
+    assert cycle_of([("a", "b"), ("a", "c"), ("b", "c")]) == []
+
+
 def test_the_picture_would_notice_a_wrong_arrow():
     assert not allowed("engine.dispatch", "ledger.rows")
     assert not allowed("platforms.download", "records.manifest")
     assert not allowed("flows.ingest", "platforms.scale.platform")
-    assert not allowed("sandbox.create", "errors")
+    assert not allowed("sandbox.scale.tasks.create", "errors")
+    assert not allowed("sandbox.core.server", "sandbox.scale.errors")
+    assert not allowed("sandbox.core.server", "sandbox.sandbox")
+    assert not allowed("sandbox.scale.app", "sandbox.other.app")
+    assert not allowed("sandbox.scale.app", "sandbox.sandbox")
+    assert allowed("sandbox.scale.app", "sandbox.core.app")
+    assert allowed("sandbox.sandbox", "sandbox.scale.app")
     assert not allowed("config", "engine.limiter")
     assert not allowed("platforms.transport", "platforms.scale.wire")
     assert allowed("flows.wiring", "platforms.scale.platform")

@@ -1,26 +1,26 @@
-"""Who asks: the key of a request, whether it may come in, and into which world."""
+"""Who asks: the key of a request, and whether it may come in."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Mapping
 
-from scalesync.sandbox.scale.config import SandboxConfig
-from scalesync.sandbox.scale.errors import NO_SUCH_KEY, ApiError
+from scalesync.sandbox.core.config import EmulatorConfig
+from scalesync.sandbox.core.wire.errors import ApiError
 
 MAX_CACHED = 1024
-TEXTS = {
-    401: NO_SUCH_KEY,
-    402: "Please contact sales@scaleapi.com before creating this type of task.",
-    403: "You do not have access to this resource.",
-}
 
 
 class Access:
-    """Keys accepted and refused; `refused` may change while the server runs."""
+    """Keys accepted and refused; `refused` may change while the server runs.
 
-    def __init__(self, config: SandboxConfig) -> None:
+    texts: status -> what the platform says with it; 401 is there.
+    """
+
+    def __init__(self, config: EmulatorConfig, texts: Mapping[int, str]) -> None:
         self._allowed = config.keys
+        self._texts = texts
         self.refused: dict[str, int] = dict(config.refuse)
         self._cache: dict[str, str] = {}
 
@@ -35,36 +35,37 @@ class Access:
     def key(self, header: str | None) -> str:
         """The key of an Authorization header, Basic (key as user) or Bearer. Raises ApiError 401."""
         if header is None:
-            raise ApiError(401, NO_SUCH_KEY)
+            raise self._refusal(401)
         key = self._cache.get(header)
         if key is None:
             key = _parse(header)
+            if key is None:
+                raise self._refusal(401)
             if len(self._cache) >= MAX_CACHED:
                 self._cache.clear()
             self._cache[header] = key
         return key
 
-    def world(self, key: str, kind: str) -> str:
-        """`live` or `test`. Raises ApiError 401, 402 (creates only) or 403."""
+    def check(self, key: str, kind: str) -> None:
+        """Raise the ApiError that a refused (402: of creates only) or an unknown key gets for a request of a class."""
         status = self.refused.get(key)
         if status is not None and (status != 402 or kind == "create"):
-            raise ApiError(status, TEXTS.get(status, "The request was refused."))
+            raise self._refusal(status)
         if self._allowed is not None and key not in self._allowed:
-            raise ApiError(401, NO_SUCH_KEY)
-        if key.startswith("test_") or key.endswith("|test"):
-            return "test"
-        if key.startswith("live_"):
-            return "live"
-        raise ApiError(401, NO_SUCH_KEY)
+            raise self._refusal(401)
+
+    def _refusal(self, status: int) -> ApiError:
+        return ApiError(status, self._texts.get(status, "The request was refused."))
 
 
-def _parse(header: str) -> str:
+def _parse(header: str) -> str | None:
+    """The key, or None when the header holds none."""
     scheme, _, value = header.partition(" ")
     if scheme.lower() == "bearer":
         return value.strip()
     if scheme.lower() != "basic":
-        raise ApiError(401, NO_SUCH_KEY)
+        return None
     try:
         return base64.b64decode(value.strip()).decode().partition(":")[0]
     except (binascii.Error, UnicodeDecodeError):
-        raise ApiError(401, NO_SUCH_KEY) from None
+        return None

@@ -16,8 +16,6 @@ from typing import BinaryIO
 
 import msgspec
 
-from scalesync.sandbox.scale.state.model import Task
-
 try:
     import fcntl
 except ImportError:  # Windows has no flock; there the caller must see to one server per file
@@ -49,7 +47,6 @@ class DataLog:
         self.sync = sync
         self.file: BinaryIO = self.path.open("a+b", buffering=0)
         self._buffer = bytearray()
-        self._written: dict[str, int] = {}
         if fcntl is not None:
             try:
                 fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -76,21 +73,12 @@ class DataLog:
             self.file.write(MAGIC)
 
     def save(self, world: str, kind: str, value: object) -> None:
-        """Append one record; a task that is known already goes without its unchanging body."""
-        if isinstance(value, Task):
-            known = self._written.get(world, 0)
-            if value.seq < known:
-                value = msgspec.structs.replace(value, body=b"")
-            self._written[world] = max(known, value.seq + 1)
+        """Append one record."""
         data = _encode((world, kind, value))
         self._buffer += HEAD.pack(len(data), zlib.crc32(data))
         self._buffer += data
         if len(self._buffer) > FLUSH_BYTES:
             self.flush()
-
-    def known(self, world: str, tasks: int) -> None:
-        """Tell how many tasks the file holds already."""
-        self._written[world] = tasks
 
     def flush(self) -> None:
         """Hand everything to the operating system; with `sync`, to the disk."""
@@ -113,7 +101,7 @@ class DataLog:
         os.fsync(fresh.file.fileno())
         os.replace(new, self.path)
         self.file.close()
-        self.file, self._written = fresh.file, fresh._written
+        self.file = fresh.file
 
     def close(self) -> None:
         """Flush, sync and let go of the file."""

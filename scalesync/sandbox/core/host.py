@@ -1,4 +1,4 @@
-"""The sandbox in a running loop, and as a blocking server."""
+"""An emulated platform in a running loop, and as a blocking server."""
 
 from __future__ import annotations
 
@@ -9,39 +9,26 @@ import logging
 import signal
 import ssl
 import sys
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable
 from types import TracebackType
+from typing import Self
 
 from scalesync.sandbox.core.engine import Engine
-from scalesync.sandbox.core.faults import FaultPlan, FaultRule
+from scalesync.sandbox.core.faults import FaultPlan
 from scalesync.sandbox.core.journal import Journal
 from scalesync.sandbox.core.server import Server
-from scalesync.sandbox.scale.config import SandboxConfig
-from scalesync.sandbox.scale.store import Store
-from scalesync.sandbox.scale.tasks.lifecycle import annotate
 
 logger = logging.getLogger("scalesync.sandbox")
 
 
-class Sandbox:
-    """An emulated API on a port of this machine, for `async with`.
+class Host:
+    """One app on a port of this machine, for `async with`.
 
-    Entering raises OSError when the address is taken and ValueError when the data file cannot be used.
+    Entering raises OSError when the address is taken; the app is closed then.
     """
 
-    def __init__(
-        self,
-        config: SandboxConfig | None = None,
-        faults: Iterable[FaultRule] = (),
-        host: str = "127.0.0.1",
-        port: int = 0,
-        ssl_context: ssl.SSLContext | None = None,
-    ) -> None:
-        self.config = config or SandboxConfig()
-        self.faults = FaultPlan(faults, self.config.seed, self.config.monotonic)
-        self.store = Store(self.config)
-        self.engine = Engine(self.config, self.faults, self.store)
+    def __init__(self, engine: Engine, host: str, port: int, ssl_context: ssl.SSLContext | None) -> None:
+        self.engine = engine
         self.host = host
         self.port = port
         self._ssl = ssl_context
@@ -56,17 +43,18 @@ class Sandbox:
 
     @property
     def base_url(self) -> str:
-        """The v1 root, as a client wants it."""
-        return f"{self.origin}/v1"
+        """The root of the API, as a client wants it."""
+        return f"{self.origin}{self.engine.app.root}"
+
+    @property
+    def faults(self) -> FaultPlan:
+        """The schedule in force."""
+        return self.engine.faults
 
     @property
     def journal(self) -> Journal:
         """The requests seen."""
         return self.engine.journal
-
-    def annotate(self, count: int | None = None) -> int:
-        """Complete up to `count` pending live tasks now (None: all), oldest first; returns how many."""
-        return annotate(self.store.world("live"), count)
 
     def revoke(self, key: str) -> None:
         """Answer 401 to this key from now on."""
@@ -76,16 +64,17 @@ class Sandbox:
         """Let a revoked or refused key in again."""
         self.engine.access.restore(key)
 
-    async def __aenter__(self) -> Sandbox:
+    async def __aenter__(self) -> Self:
+        app = self.engine.app
         self._server = Server(self.engine)
         try:
             self.port = await self._server.start(self.host, self.port, self._ssl)
         except BaseException:
             await self._server.stop()
-            self.store.close()
+            app.close()
             raise
-        self.store.set_base_url((self.config.result_base_url or self.origin).rstrip("/"))
-        if self.config.data is not None:
+        app.listening(self.origin)
+        if self.engine.config.data is not None:
             self._flusher = asyncio.create_task(self._flush())
         return self
 
@@ -98,30 +87,21 @@ class Sandbox:
                 await self._flusher
         if self._server is not None:
             await self._server.stop()
-        self.store.close()
+        self.engine.app.close()
 
     async def _flush(self) -> None:
         while True:
-            await asyncio.sleep(self.config.data_flush_s)
+            await asyncio.sleep(self.engine.config.data_flush_s)
             try:
-                self.store.flush()
+                self.engine.app.flush()
             except OSError:  # a full disk may be emptied; nothing is dropped meanwhile
                 logger.exception("The data file cannot be written")
 
 
-def serve(
-    config: SandboxConfig,
-    faults: Iterable[FaultRule],
-    host: str,
-    port: int,
-    announce: Callable[[str], None],
-    *,
-    ssl_context: ssl.SSLContext | None = None,
-) -> None:
-    """Serve until SIGINT or SIGTERM; `announce` gets the v1 root as soon as it listens.
+def serve_until_signal(make: Callable[[], Host], announce: Callable[[str], None]) -> None:
+    """Serve what `make` makes until SIGINT or SIGTERM; `announce` gets its base URL as soon as it listens.
 
-    Blocks; must run in the main thread. Raises OSError when the address is taken and ValueError when
-    the data file cannot be used.
+    Blocks; must run in the main thread. Raises OSError when the address is taken, and what `make` raises.
     """
 
     async def run() -> None:
@@ -132,11 +112,10 @@ def serve(
                 loop.add_signal_handler(number, stopped.set)
             except NotImplementedError:  # Windows: only Python's own handlers
                 signal.signal(number, lambda *_: loop.call_soon_threadsafe(stopped.set))
-        settings = config if config.journal_size is not None else replace(config, journal_size=0)
-        sandbox = Sandbox(settings, faults, host, port, ssl_context)
+        host = make()
         gc.freeze()  # what was loaded stays; looking through it again and again costs pauses
-        async with sandbox:
-            announce(sandbox.base_url)
+        async with host:
+            announce(host.base_url)
             await stopped.wait()
 
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:

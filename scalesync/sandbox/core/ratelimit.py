@@ -6,9 +6,7 @@ import math
 from dataclasses import dataclass
 from email.utils import formatdate
 
-from scalesync.sandbox.core.wire.messages import Reply
-from scalesync.sandbox.scale.config import SandboxConfig
-from scalesync.sandbox.scale.errors import error_body
+from scalesync.sandbox.core.config import EmulatorConfig
 
 
 @dataclass(slots=True)
@@ -34,7 +32,7 @@ class Bucket:
 class RateLimit:
     """Per-key limits on creates and on everything."""
 
-    def __init__(self, config: SandboxConfig) -> None:
+    def __init__(self, config: EmulatorConfig) -> None:
         self.config = config
         self._buckets: dict[tuple[str, str], Bucket] = {}
 
@@ -55,16 +53,7 @@ class RateLimit:
         return bucket.take(now_s)
 
 
-def too_many(config: SandboxConfig, retry_after_s: float | None = None) -> Reply:
-    """The 429, with Retry-After when the switch or the fault asks for it. The body is a guess."""
-    wait_s = config.retry_after if retry_after_s is None else retry_after_s
-    reply = Reply(429, error_body(429, config.rate_text))
-    if wait_s is not None:
-        reply.headers["Retry-After"] = retry_after(config, wait_s)
-    return reply
-
-
-def retry_after(config: SandboxConfig, wait_s: float) -> str:
+def retry_after(config: EmulatorConfig, wait_s: float) -> str:
     """The header's value: whole seconds, rounded up, or an HTTP date."""
     if config.retry_after_date:
         return formatdate(math.ceil(config.clock() / 1000 + wait_s), usegmt=True)

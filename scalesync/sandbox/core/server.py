@@ -9,7 +9,6 @@ import ipaddress
 import socket
 import ssl
 import struct
-from dataclasses import replace
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
@@ -17,14 +16,13 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
-from scalesync.sandbox.core.engine import Engine, not_found
+from scalesync.sandbox.core import control
+from scalesync.sandbox.core.engine import Engine
 from scalesync.sandbox.core.faults import Decision, FaultRule
 from scalesync.sandbox.core.journal import Seen
 from scalesync.sandbox.core.ratelimit import retry_after
 from scalesync.sandbox.core.wire.messages import Call, Reply
 from scalesync.sandbox.core.wire.times import http_date
-from scalesync.sandbox.scale.errors import error_body
-from scalesync.sandbox.scale.routes import kind_of
 
 BROKEN = ("reset", "hang")  # nothing reaches the client
 POLL_S = 0.1  # how often a hanging request looks whether its client is still there
@@ -85,12 +83,16 @@ class Server:
         journal = self.engine.journal
         journal.enter()
         at_s = self.engine.config.monotonic()
-        place, kind, call = _classify(request.method, raw)
+        controls = raw.startswith(control.ROOT)
+        if controls:
+            kind, call = "other", Call(request.method, raw, outside=True)
+        else:
+            kind, call = self.engine.app.classify(request.method, raw)
         status, decision = 0, Decision()
         try:
-            if place != "control":
+            if not controls:
                 decision = self.engine.faults.decide(kind)
-            response = await self._serve(request, call, (place, kind), decision)
+            response = await self._serve(request, call, kind, decision)
             status = response.status
         except Gone:
             return web.Response(status=499)
@@ -101,42 +103,31 @@ class Server:
             path, _, query = raw.partition("?")
             journal.leave(Seen(request.method, path, query, kind, 0 if cut else status, decision.name, at_s))
 
-    async def _serve(
-        self, request: web.BaseRequest, call: Call, where: tuple[str, str], decision: Decision
-    ) -> web.StreamResponse:
+    async def _serve(self, request: web.BaseRequest, call: Call, kind: str, decision: Decision) -> web.StreamResponse:
         try:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
-            return await self._respond(request, Reply(413, error_body(413, "Payload Too Large")), None)
+            return await self._respond(request, self.engine.app.refusal(413, "Payload Too Large"), None)
         if decision.latency_s:
             await self._pause(decision.latency_s)
         rule = decision.rule
         if rule is not None and not _later(rule):
             return await self._strike(request, rule)
-        call = replace(
-            call,
-            body=body,
-            idempotency_key=request.headers.get("Idempotency-Key"),
-            visible_after_s=decision.lag_s,
-            lies=decision.lies,
-            draw=decision.draw,
-        )
-        reply = self._answer(request, call, *where)
+        call.body = body
+        call.idempotency_key = request.headers.get("Idempotency-Key")
+        call.visible_after_s, call.lies, call.draw = decision.lag_s, decision.lies, decision.draw
+        reply = self._answer(request, call, kind)
         if rule is not None and rule.kind != "cut":
             return await self._strike(request, rule)
         return await self._respond(request, reply, rule)
 
-    def _answer(self, request: web.BaseRequest, call: Call, place: str, kind: str) -> Reply:
+    def _answer(self, request: web.BaseRequest, call: Call, kind: str) -> Reply:
         engine = self.engine
-        if place == "control" and is_loopback(request.remote):
-            return engine.control(call)
-        if place == "result":
-            return engine.result(call)
-        if place != "api":
-            return not_found(call)
-        reply = engine.api(call, kind, request.headers.get("Authorization"))
+        if call.outside and call.target.startswith(control.ROOT) and is_loopback(request.remote):
+            return control.answer(engine, call)
+        reply = engine.api(call, kind, request.headers.get(engine.app.key_header))
         if engine.config.data_sync:
-            engine.store.flush()
+            engine.app.flush()
         return reply
 
     async def _pause(self, seconds: float) -> None:
@@ -152,7 +143,7 @@ class Server:
         if rule.kind == "html502":
             return await self._respond(request, Reply(502, BAD_GATEWAY, "text/html"), None)
         status = rule.status or (503 if rule.kind == "outage" else 500)
-        reply = Reply(status, error_body(status, TEXTS.get(status, "Internal Server Error")))
+        reply = self.engine.app.refusal(status)
         if rule.retry_after is not None:
             reply.headers["Retry-After"] = retry_after(self.engine.config, rule.retry_after)
         return await self._respond(request, reply, None)
@@ -205,17 +196,6 @@ async def _stream(
     return response
 
 
-def _classify(method: str, raw: str) -> tuple[str, str, Call]:
-    """Which part answers (api, result, control, none), the class of the request, and the request."""
-    if raw.startswith("/v1/"):
-        call = Call(method, raw[3:])
-        return "api", kind_of(method, call.path), call
-    call = Call(method, raw)
-    if raw.startswith("/results/"):
-        return "result", "result", call
-    return "control" if raw.startswith("/_sandbox/") else "none", "other", call
-
-
 def is_loopback(address: str | None) -> bool:
     """Whether a peer is this machine; only then may it use the control plane."""
     return address is not None and ipaddress.ip_address(address).is_loopback
@@ -236,10 +216,3 @@ def drop(request: web.BaseRequest) -> None:
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
-
-
-TEXTS = {
-    429: "Too many requests",
-    503: "Server Timeout From Request Queueing",
-    504: "Server Timeout Error",
-}

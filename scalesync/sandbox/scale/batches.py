@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from scalesync.sandbox.core.wire.errors import ApiError
 from scalesync.sandbox.core.wire.messages import Call, Reply, integer, ok
 from scalesync.sandbox.core.wire.rawjson import dumps, loads, members, text
 from scalesync.sandbox.core.wire.times import iso
-from scalesync.sandbox.scale.errors import ApiError, bad
+from scalesync.sandbox.scale.errors import bad
 from scalesync.sandbox.scale.state.model import PENDING, Batch
 from scalesync.sandbox.scale.state.world import World
 from scalesync.sandbox.scale.tasks import create, lifecycle

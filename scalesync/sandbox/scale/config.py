@@ -3,45 +3,19 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Literal
 
-from scalesync.sandbox.core.wire.times import system_ms
+from scalesync.sandbox.core.config import EmulatorConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class SandboxConfig:
-    """Settings of one sandbox. Durations are seconds, sizes bytes, unless the name says otherwise.
+class SandboxConfig(EmulatorConfig):
+    """Settings of one emulator of Scale, beside those of every platform.
 
     Each field marked "guess" stands for something Scale does not document; docs/sandbox.md lists them.
     Raises ValueError for a value out of its range.
     """
-
-    seed: int = 0  # ids, synthetic answers, fault draws
-
-    # Where the state lives. None keeps it in memory; a file survives restart and kill -9.
-    data: str | Path | None = None
-    data_sync: bool = False  # True: every write is fsynced before its reply
-    data_flush_s: float = 0.5  # else at most this much is lost by a kill
-
-    clock: Callable[[], int] = system_ms  # milliseconds since the epoch
-    monotonic: Callable[[], float] = time.monotonic  # seconds; rate limit and fault windows
-
-    # Who may come in.
-    keys: frozenset[str] | None = None  # None: any live_*, test_* or *|test
-    refuse: Mapping[str, int] = field(default_factory=dict)  # key -> 401, 402 or 403
-
-    # Rate limit: `rate` creates per `rate_period_s` for each key; None means no limit.
-    rate: float | None = None
-    rate_period_s: float = 1.0
-    rate_burst: float | None = None  # bucket size; None: as many as `rate`
-    rate_all: float | None = None  # the same for all requests together
-    rate_text: str = "Too many requests"  # guess
-    retry_after: float | None = None  # guess: seconds told with a 429; None sends no header
-    retry_after_date: bool = False  # the header as an HTTP date
 
     # Completion.
     test_completion: Literal["after", "reply", "never"] = "after"  # 2021, 2019, or not at all
@@ -59,7 +33,6 @@ class SandboxConfig:
     instruction_separator: str = "\n\n"  # between the task's and the project's instruction
     batch_project_conflict: Literal["error", "batch"] = "error"  # a create names a batch of another project
     idempotency_text: str = "The provided idempotency key is already in use for a different request."
-    max_body_bytes: int = 100 * 1024 * 1024
 
     # Guesses about listing.
     time_bounds: Literal["inclusive", "exclusive", "half_open"] = "inclusive"
@@ -90,18 +63,9 @@ class SandboxConfig:
     result_base_url: str | None = None  # None: the address the sandbox listens on
     multistage_stages: bool = True
 
-    # The server itself.
-    page_gzip: bool = False  # compress replies for clients that accept it
-    keepalive_s: float = 75.0
-    journal_size: int | None = None  # requests remembered, 0 keeps counters only; None: 10,000, or 0 in `serve`
-
     def __post_init__(self) -> None:
-        for name in ("rate", "rate_burst", "rate_all", "annotate_after_s", "result_ttl_s"):
-            value = getattr(self, name)
-            if value is not None and value < 0:
-                raise ValueError(f"{name} must not be negative, got {value}")
-        if self.rate_period_s <= 0:
-            raise ValueError(f"rate_period_s must be above 0, got {self.rate_period_s}")
+        super().__post_init__()
+        self._not_negative("annotate_after_s", "result_ttl_s")
         if isinstance(self.bad_attachments, str):
             try:
                 re.compile(self.bad_attachments)
@@ -109,6 +73,3 @@ class SandboxConfig:
                 raise ValueError(f"bad_attachments is no regular expression: {error}") from error
         elif self.bad_attachments is not None and not 0 <= self.bad_attachments <= 1:
             raise ValueError(f"bad_attachments as a share lies in 0..1, got {self.bad_attachments}")
-        wrong = {status for status in self.refuse.values() if not 400 <= status < 600}
-        if wrong:
-            raise ValueError(f"refuse wants statuses of errors, got {sorted(wrong)}")

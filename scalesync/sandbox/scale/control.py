@@ -1,132 +1,62 @@
-"""The control plane under /_sandbox: apart from the imitated API, needs no key, answers JSON."""
+"""The part of the control plane that is Scale's: annotate, and what is done to single tasks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from scalesync.sandbox.core.faults import rules_from
+from scalesync.sandbox.core.control import body_of
+from scalesync.sandbox.core.wire.errors import ApiError
 from scalesync.sandbox.core.wire.messages import Call, Reply, ok
-from scalesync.sandbox.core.wire.rawjson import dumps, loads
-from scalesync.sandbox.scale.errors import NO_SUCH_TASK, ApiError
+from scalesync.sandbox.core.wire.rawjson import dumps
+from scalesync.sandbox.scale.errors import NO_SUCH_TASK
 from scalesync.sandbox.scale.state.model import CANCELED, COMPLETED, PENDING, REVIEWS, STATUSES, Extra, Task
 from scalesync.sandbox.scale.state.world import World
+from scalesync.sandbox.scale.store import Store
 from scalesync.sandbox.scale.tasks import lifecycle
 from scalesync.sandbox.scale.tasks.documents import render
 
-if TYPE_CHECKING:
-    from scalesync.sandbox.core.engine import Engine
 
-
-def answer(engine: Engine, call: Call) -> Reply:
-    """Dispatch. Raises ApiError 400 and 404."""
+def answer(store: Store, call: Call) -> Reply | None:
+    """Dispatch; None for any other path. Raises ApiError 400 and 404."""
     path = call.path[1:]
     if call.method == "POST" and len(path) == 2 and path[0] == "tasks":
-        return change_task(engine, path[1], _body(call))
-    handler = HANDLERS.get((call.method, "/".join(path)))
-    if handler is None:
-        raise ApiError(404, f"Cannot {call.method} /_sandbox/{'/'.join(path)}")
-    return handler(engine, call)
+        return change_task(store, path[1], body_of(call))
+    if (call.method, path) == ("POST", ("annotate",)):
+        return annotate(store, body_of(call))
+    return None
 
 
-def _body(call: Call) -> dict[str, Any]:
-    try:
-        value = loads(call.body) if call.body else {}
-    except ValueError as error:
-        raise ApiError(400, f"The body is no JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise ApiError(400, "The body must be a JSON object.")
-    return value
-
-
-def stats(engine: Engine, _: Call) -> Reply:
-    """GET stats: tasks by world and status, batches, projects, requests, faults, in flight."""
-    worlds = {}
-    for world in engine.store:
+def worlds(store: Store) -> dict[str, Any]:
+    """For GET stats: tasks by world and status, batches, projects."""
+    told = {}
+    for world in store:
         lifecycle.sweep(world)
-        worlds[world.name] = {
+        told[world.name] = {
             "tasks": {status: world.counts[status] for status in STATUSES},
             "total": world.count(),
             "batches": len(world.batches),
             "projects": len(world.projects),
         }
-    journal = engine.journal
-    requests = [{"kind": k, "status": s, "count": n} for (k, s), n in sorted(journal.counts.items())]
-    return ok(
-        {
-            "worlds": worlds,
-            "requests": requests,
-            "faults": dict(journal.faults),
-            "in_flight": journal.in_flight,
-            "peak_in_flight": journal.peak_in_flight,
-        }
-    )
+    return told
 
 
-def annotate(engine: Engine, call: Call) -> Reply:
+def annotate(store: Store, body: dict[str, Any]) -> Reply:
     """POST annotate `{"count": N | "all", "world": "live"}`: complete pending tasks now."""
-    body = _body(call)
     count = body.get("count", "all")
     if count != "all" and (isinstance(count, bool) or not isinstance(count, int) or count < 0):
         raise ApiError(400, 'count must be a number or "all"')
-    world = engine.store.world("test" if body.get("world") == "test" else "live")
+    world = store.world("test" if body.get("world") == "test" else "live")
     return ok({"completed": lifecycle.annotate(world, None if count == "all" else count)})
 
 
-def get_faults(engine: Engine, _: Call) -> Reply:
-    """GET faults: the rules in force."""
-    return ok({"rule": [asdict(rule) for rule in engine.faults.rules]})
-
-
-def post_faults(engine: Engine, call: Call) -> Reply:
-    """POST faults: a list of rules, or `{"rule": [...]}`, replaces the schedule."""
-    try:
-        value = loads(call.body) if call.body else []
-        engine.faults.replace(rules_from(value.get("rule", []) if isinstance(value, dict) else value))
-    except ValueError as error:
-        raise ApiError(400, str(error)) from error
-    return get_faults(engine, call)
-
-
-def post_keys(engine: Engine, call: Call) -> Reply:
-    """POST keys `{"refuse": {key: status}, "restore": [key, ...]}`."""
-    body = _body(call)
-    refuse, restore = body.get("refuse", {}), body.get("restore", [])
-    if not isinstance(refuse, dict) or not all(isinstance(status, int) for status in refuse.values()):
-        raise ApiError(400, "refuse must map keys to statuses")
-    if not isinstance(restore, list):
-        raise ApiError(400, "restore must be a list of keys")
-    engine.access.refused.update(refuse)
-    for key in restore:
-        engine.access.restore(str(key))
-    return ok({"refused": len(engine.access.refused)})
-
-
-def get_journal(engine: Engine, call: Call) -> Reply:
-    """GET journal: the remembered requests, oldest first; `?kind=` picks one class."""
-    kind = call.first("kind")
-    seen = engine.journal.of(kind) if kind is not None else list(engine.journal)
-    return ok([entry._asdict() for entry in seen])
-
-
-HANDLERS: dict[tuple[str, str], Callable[[Engine, Call], Reply]] = {
-    ("GET", "stats"): stats,
-    ("POST", "annotate"): annotate,
-    ("GET", "faults"): get_faults,
-    ("POST", "faults"): post_faults,
-    ("POST", "keys"): post_keys,
-    ("GET", "journal"): get_journal,
-}
-
-
-def change_task(engine: Engine, task_id: str, body: dict[str, Any]) -> Reply:
+def change_task(store: Store, task_id: str, body: dict[str, Any]) -> Reply:
     """POST tasks/{id} `{"action", ...}`: do to a task what no client can; replies with the task.
 
     action: start, complete, recall, correct (`response` optional), error (`response` optional),
     review (`review`), touch, remove.
     """
-    found = next(((w, task) for w in engine.store if (task := w.find(task_id)) is not None), None)
+    found = next(((w, task) for w in store if (task := w.find(task_id)) is not None), None)
     if found is None:
         raise ApiError(404, NO_SUCH_TASK)
     world, task = found

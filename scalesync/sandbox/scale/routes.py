@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from scalesync.sandbox.core.wire.errors import ApiError
 from scalesync.sandbox.core.wire.messages import Call, Reply
 from scalesync.sandbox.scale import batches, projects
-from scalesync.sandbox.scale.errors import ApiError
 from scalesync.sandbox.scale.state.world import World
 from scalesync.sandbox.scale.tasks import lists, mutations
 

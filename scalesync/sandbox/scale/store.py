@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
-from typing import Literal
 
 import msgspec
 
 from scalesync.sandbox.core.datalog import COMPACT_BYTES, DataLog, Record
 from scalesync.sandbox.scale.config import SandboxConfig
+from scalesync.sandbox.scale.hosted import HostedWorld
+from scalesync.sandbox.scale.keys import WorldName
 from scalesync.sandbox.scale.state.model import PENDING, STATUSES, Batch, Project, Task
 from scalesync.sandbox.scale.state.world import World
 from scalesync.sandbox.scale.tasks.lifecycle import SEQ_BITS
 
-WorldName = Literal["live", "test"]
 _tasks = msgspec.msgpack.Decoder(Task)
 _projects = msgspec.msgpack.Decoder(Project)
 _batches = msgspec.msgpack.Decoder(Batch)
@@ -30,16 +30,17 @@ class Store:
         self.config = config
         self._log: DataLog | None = None
         self._loading = True
-        self._worlds = {name: World(name, config, self._save) for name in ("live", "test")}
+        self._written: dict[str, int] = {}  # by world: how many tasks the file holds with their bodies
+        self._worlds = {name: HostedWorld(name, config, self._save) for name in ("live", "test")}
         if config.data is not None:
             self._open(config)
         self._loading = False
 
-    def world(self, name: WorldName) -> World:
+    def world(self, name: WorldName) -> HostedWorld:
         """`live` or `test`."""
         return self._worlds[name]
 
-    def __iter__(self) -> Iterator[World]:
+    def __iter__(self) -> Iterator[HostedWorld]:
         return iter(self._worlds.values())
 
     def set_base_url(self, url: str) -> None:
@@ -58,8 +59,17 @@ class Store:
             self._log.close()
 
     def _save(self, world: str, kind: str, value: object) -> None:
-        if self._log is not None and not self._loading:
-            self._log.save(world, kind, value)
+        if self._log is None or self._loading:
+            return
+        if isinstance(value, Task):
+            value = self._without_known_body(world, value)
+        self._log.save(world, kind, value)
+
+    def _without_known_body(self, world: str, task: Task) -> Task:
+        """The body never changes: once it is in the file, it is not written again."""
+        known = self._written.get(world, 0)
+        self._written[world] = max(known, task.seq + 1)
+        return msgspec.structs.replace(task, body=b"") if task.seq < known else task
 
     def _open(self, config: SandboxConfig) -> None:
         log = DataLog(config.data or "", sync=config.data_sync)
@@ -70,7 +80,7 @@ class Store:
             raise ValueError(f"{log.path}: {error}") from error
         for world in self:
             _rebuild(world)
-            log.known(world.name, len(world.by_seq))
+            self._written[world.name] = len(world.by_seq)
         self._log = log
         alive = sum(len(w.by_seq) + len(w.batches) + len(w.projects) + len(w.idempotency) for w in self)
         if not total:
@@ -108,7 +118,6 @@ class Store:
                 log.save(world.name, "key", key)
             for seq, task in enumerate(world.by_seq):
                 log.save(world.name, "gone" if task is None else "task", seq if task is None else task)
-            log.known(world.name, len(world.by_seq))
 
 
 def _apply(world: World, record: Record) -> None:

@@ -4,33 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
 from scalesync.sandbox.core.faults import FaultRule
 from scalesync.sandbox.core.wire.messages import Call
-from scalesync.sandbox.scale.state.model import Task
-from scalesync.sandbox.scale.state.world import World
 
 NOT_FIRST = ("repeat", "gap", "circle")  # what needs a page before it, unless a rule names its pages
 
 
+class Item(Protocol):
+    """What a list is made of."""
+
+    @property
+    def seq(self) -> int:
+        """Its number, rising with creation."""
+
+    @property
+    def listed(self) -> bool:
+        """Whether lists show it by now."""
+
+
+T = TypeVar("T", bound=Item)
+
+
 @dataclass
-class Page:
+class Page(Generic[T]):
     """One page of a list, before it is written. seqs[low:high] match; seqs[begin:end] are the page, newest last.
 
-    tasks: in the order shown. total, more: as told. after: the task behind which the next page begins, None for the
-    very beginning. nonce: makes its token another one.
+    items: all there are, by number, None where one is gone. shown: those of the page, in that order. total, more: as
+    told. after: the one behind which the next page begins, None for the very beginning. nonce: makes its token another
+    one.
     """
 
+    items: Sequence[T | None]
     seqs: Sequence[int]
     low: int
     high: int
     begin: int
     end: int
     limit: int
-    tasks: list[Task]
+    shown: list[T]
     total: int
     more: bool
-    after: Task | None
+    after: T | None
     nonce: float | None = None
 
     @property
@@ -39,54 +55,54 @@ class Page:
         return (self.high - self.end) // self.limit + 1
 
 
-def lie(world: World, call: Call, page: Page) -> None:
+def lie(call: Call, page: Page[Any]) -> None:
     """Let the rules that strike this request change the page."""
     for rule in call.lies:
         default = page.number > 1 or rule.kind not in NOT_FIRST
         if page.number in rule.pages if rule.pages is not None else default:
-            LIARS[rule.kind](world, page, rule, call.draw)
+            LIARS[rule.kind](page, rule, call.draw)
 
 
-def _repeat(world: World, page: Page, rule: FaultRule, _: float) -> None:
+def _repeat(page: Page[Any], rule: FaultRule, _: float) -> None:
     if rule.back == 0:
-        page.tasks += page.tasks[: rule.count]
+        page.shown += page.shown[: rule.count]
         return
     first = page.end + (rule.back - 1) * page.limit
-    page.tasks[:0] = _known(world, reversed(page.seqs[first : min(first + rule.count, page.high)]))
+    page.shown[:0] = _known(page, reversed(page.seqs[first : min(first + rule.count, page.high)]))
 
 
-def _gap(world: World, page: Page, rule: FaultRule, _: float) -> None:
-    own = {task.seq for task in _known(world, page.seqs[page.begin : page.begin + rule.count])}
-    page.tasks = [task for task in page.tasks if task.seq not in own]
+def _gap(page: Page[Any], rule: FaultRule, _: float) -> None:
+    own = {item.seq for item in _known(page, page.seqs[page.begin : page.begin + rule.count])}
+    page.shown = [item for item in page.shown if item.seq not in own]
 
 
-def _circle(world: World, page: Page, rule: FaultRule, draw: float) -> None:
+def _circle(page: Page[Any], rule: FaultRule, draw: float) -> None:
     first_page = page.seqs[max(page.low, page.high - page.limit) : page.high]
-    page.after = next(iter(_known(world, first_page)), None)
+    page.after = next(iter(_known(page, first_page)), None)
     page.more, page.nonce = True, draw if rule.fresh else None
 
 
-def _empty(world: World, page: Page, rule: FaultRule, draw: float) -> None:
-    page.after = next(iter(_known(world, page.seqs[page.end : page.high])), None)
-    page.tasks, page.more, page.nonce = [], True, draw if rule.fresh else None
+def _empty(page: Page[Any], rule: FaultRule, draw: float) -> None:
+    page.after = next(iter(_known(page, page.seqs[page.end : page.high])), None)
+    page.shown, page.more, page.nonce = [], True, draw if rule.fresh else None
 
 
-def _total(_: World, page: Page, rule: FaultRule, draw: float) -> None:
+def _total(page: Page[Any], rule: FaultRule, draw: float) -> None:
     page.total = max(0, page.total + (round((2 * draw - 1) * rule.by) if rule.moving else rule.by))
 
 
-def _foreign(world: World, page: Page, _: FaultRule, __: float) -> None:
+def _foreign(page: Page[Any], _: FaultRule, __: float) -> None:
     ours = set(page.seqs[page.low : page.high])
-    others = (task for task in reversed(world.by_seq) if task is not None and task.listed and task.seq not in ours)
-    found = [task for task, _ in zip(others, range(page.limit), strict=False)]
-    page.tasks = found or page.tasks
+    others = (item for item in reversed(page.items) if item is not None and item.listed and item.seq not in ours)
+    found = [item for item, _ in zip(others, range(page.limit), strict=False)]
+    page.shown = found or page.shown
 
 
-def _known(world: World, seqs: Iterable[int]) -> list[Task]:
-    return [task for seq in seqs if (task := world.by_seq[seq]) is not None]
+def _known(page: Page[T], seqs: Iterable[int]) -> list[T]:
+    return [item for seq in seqs if (item := page.items[seq]) is not None]
 
 
-LIARS: dict[str, Callable[[World, Page, FaultRule, float], None]] = {
+LIARS: dict[str, Callable[[Page[Any], FaultRule, float], None]] = {
     "repeat": _repeat,
     "gap": _gap,
     "circle": _circle,

@@ -8,19 +8,23 @@ from functools import cached_property
 from urllib.parse import parse_qsl, unquote
 
 from scalesync.sandbox.core.faults import FaultRule
+from scalesync.sandbox.core.wire.errors import ApiError
 from scalesync.sandbox.core.wire.rawjson import dumps
-from scalesync.sandbox.scale.errors import ApiError
 
 JSON = "application/json; charset=utf-8"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Call:
-    """What the client asked for. `path` is split at raw slashes, each part then decoded."""
+    """What the client asked for. `path` is split at raw slashes, each part then decoded.
+
+    Not frozen: the server adds the body and what the faults want when they are known, and a copy costs 4 % of a create.
+    """
 
     method: str
     target: str  # path and query as they came
     body: bytes = b""
+    outside: bool = False  # not under the API's root: `target` is whole
     idempotency_key: str | None = None
     visible_after_s: float = 0.0  # set by the fault `lag`
     lies: tuple[FaultRule, ...] = ()  # what a list is to say that is not so
@@ -28,7 +32,7 @@ class Call:
 
     @cached_property
     def path(self) -> tuple[str, ...]:
-        """Decoded segments, without /v1."""
+        """Decoded segments, without the API's root."""
         raw = self.target.partition("?")[0].split("/")
         return tuple(unquote(part) for part in raw if part)
 

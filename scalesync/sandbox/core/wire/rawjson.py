@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from scalesync.sandbox.scale.errors import ApiError
+from scalesync.sandbox.core.wire.errors import ApiError
 
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 

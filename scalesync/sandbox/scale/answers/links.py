@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from scalesync.sandbox.scale.state.model import Task
-
-if TYPE_CHECKING:
-    from scalesync.sandbox.scale.state.world import World
+from scalesync.sandbox.scale.state.world import World
 
 SEAL_BITS = 72
 MASKED_BITS = 56  # seq 32, revision 16, file number 8

@@ -8,16 +8,14 @@ at 0,0,100,100); live tasks get drawn ones.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scalesync.sandbox.core.wire.rawjson import dumps, loads
 from scalesync.sandbox.scale.answers.draws import Draws
 from scalesync.sandbox.scale.answers.links import link
 from scalesync.sandbox.scale.answers.shapes import Maker
 from scalesync.sandbox.scale.state.model import Task
-
-if TYPE_CHECKING:
-    from scalesync.sandbox.scale.state.world import World
+from scalesync.sandbox.scale.state.world import World
 
 Params = dict[str, Any]
 

@@ -8,24 +8,18 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable, Iterator
-from typing import Any
 
 from scalesync.sandbox.core.lists.index import Index, TouchLog, View
-from scalesync.sandbox.core.wire.rawjson import loads, text
-from scalesync.sandbox.scale.answers import synthetic
+from scalesync.sandbox.core.wire.rawjson import text
 from scalesync.sandbox.scale.config import SandboxConfig
-from scalesync.sandbox.scale.state.model import COMPLETED, ERROR, PENDING, Batch, Project, Task
-from scalesync.sandbox.scale.tasks import documents
+from scalesync.sandbox.scale.state.model import PENDING, Batch, Project, Task
 
 MAX_VIEWS = 32
 ID_SPACE = 1 << 64
 
 
 class World:
-    """The live or the test world. Made by Store.
-
-    For tests: `by_unique_id`, `get`, `count`, `counts`, `documents`, `tasks`, `add_project`, `add_batch`.
-    """
+    """The live or the test world. A host sees it as a HostedWorld, made by Store."""
 
     def __init__(self, name: str, config: SandboxConfig, save: Callable[[str, str, object], None]) -> None:
         self.name = name
@@ -152,18 +146,6 @@ class World:
         self.log.add(task.seq)
         self._save(self.name, "gone", task.seq)
 
-    def add_project(self, name: str, type: str, params: dict[str, Any] | None = None, **options: Any) -> Project:
-        """Create a project, as POST /projects does; options: rapid, studio. Raises ApiError."""
-        from scalesync.sandbox.scale.projects import create_project  # noqa: PLC0415 - projects.py works on worlds
-
-        return create_project(self, {"name": name, "type": type, "params": params, **options})
-
-    def add_batch(self, project: str, name: str, **options: Any) -> Batch:
-        """Create a batch, as POST /batches does; options: callback, metadata. Raises ApiError."""
-        from scalesync.sandbox.scale.batches import create_batch  # noqa: PLC0415 - batches.py works on worlds
-
-        return create_batch(self, {"project": project, "name": name, **options})
-
     def put_project(self, project: Project) -> None:
         """Take in or keep a change of a project."""
         if project.number == len(self.projects):
@@ -216,39 +198,11 @@ class World:
         view.refresh(base, self.log)
         return view
 
-    def answer(self, task: Task) -> bytes | None:
-        """The synthetic `response` of a completed task, if any: a function of seed, id and revision."""
-        return synthetic.answer(self, task)
-
     @property
     def tasks(self) -> Iterator[Task]:
         """All tasks, oldest first, also those lists do not show yet."""
         return (task for task in self.by_seq if task is not None)
 
-    def get(self, task_id: str) -> dict[str, Any] | None:
-        """The document of an id, or None."""
-        task = self.find(task_id)
-        return None if task is None else self.document(task)
-
-    def by_unique_id(self, unique_id: str) -> dict[str, Any] | None:
-        """The document of a unique_id, or None."""
-        seq = self.unique.get(unique_id)
-        task = None if seq is None else self.by_seq[seq]
-        return None if task is None else self.document(task)
-
-    def document(self, task: Task) -> dict[str, Any]:
-        """The task as GET /task/{id} would send it."""
-        found: dict[str, Any] = loads(documents.render(self, task))
-        return found
-
-    def documents(self) -> Iterator[dict[str, Any]]:
-        """Every task's document, oldest first."""
-        return (self.document(task) for task in self.tasks)
-
     def count(self, status: str | None = None) -> int:
         """Tasks there are, of one status or all."""
         return self.counts[status] if status is not None else self.counts.total()
-
-    def waiting(self) -> int:
-        """Tasks neither completed, canceled nor in error."""
-        return self.counts.total() - sum(self.counts[s] for s in (COMPLETED, ERROR, "canceled"))

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from scalesync.sandbox.core.wire.errors import ApiError
 from scalesync.sandbox.core.wire.rawjson import join, loads, members, text
 from scalesync.sandbox.scale.config import SandboxConfig
-from scalesync.sandbox.scale.errors import ApiError, bad
+from scalesync.sandbox.scale.errors import bad
 from scalesync.sandbox.scale.state.model import Batch, Extra, Project, Task
 from scalesync.sandbox.scale.state.world import World
 from scalesync.sandbox.scale.tasks import attachments

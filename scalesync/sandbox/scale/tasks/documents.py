@@ -5,14 +5,11 @@ Unchanged tasks render to the same bytes each time, unless result links are sign
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from scalesync.sandbox.core.wire.rawjson import dumps, text
 from scalesync.sandbox.core.wire.times import iso
+from scalesync.sandbox.scale.answers import synthetic
 from scalesync.sandbox.scale.state.model import COMPLETED, ERROR, Task
-
-if TYPE_CHECKING:
-    from scalesync.sandbox.scale.state.world import World
+from scalesync.sandbox.scale.state.world import World
 
 LIMITED = ("task_id", "status", "metadata", "project")  # and `otherVersion`, of unknown meaning: never sent
 
@@ -65,7 +62,7 @@ def response(world: World, task: Task, shown: str) -> bytes | None:
     if shown == ERROR:
         return b'{"error":"The task could not be completed."}'
     if shown == COMPLETED or (shown != "pending" and task.completed_ms):
-        return world.answer(task)
+        return synthetic.answer(world, task)
     return None
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from scalesync.sandbox.core.lists.index import Index
+from scalesync.sandbox.core.wire.errors import ApiError
 from scalesync.sandbox.core.wire.messages import Call
 from scalesync.sandbox.core.wire.times import parse_us
-from scalesync.sandbox.scale.errors import ApiError
 from scalesync.sandbox.scale.state.model import COMPLETED, REVIEWS, STATUSES, Batch, Project, Task
 from scalesync.sandbox.scale.state.world import World
 from scalesync.sandbox.scale.tasks.documents import review

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 import orjson
 
 from scalesync.sandbox.core.lists.lies import Page, lie
+from scalesync.sandbox.core.wire.errors import ApiError
 from scalesync.sandbox.core.wire.messages import Call, Reply, integer
 from scalesync.sandbox.core.wire.rawjson import dumps, loads, text
 from scalesync.sandbox.core.wire.times import iso, parse_us
 from scalesync.sandbox.scale.answers.links import signature
-from scalesync.sandbox.scale.errors import ApiError
 from scalesync.sandbox.scale.state.model import Task
 from scalesync.sandbox.scale.state.world import World
 from scalesync.sandbox.scale.tasks.documents import limited, render
@@ -51,10 +51,10 @@ def list_tasks(world: World, call: Call) -> Reply:
     tasks = [task for seq in reversed(seqs[begin:end]) if (task := world.by_seq[seq]) is not None]
     after = tasks[-1] if tasks else None
     total = high - low if config.total_most is None else min(high - low, config.total_most)
-    page = Page(seqs, low, high, begin, end, limit, tasks, total, more=begin > low, after=after)
+    page = Page(world.by_seq, seqs, low, high, begin, end, limit, tasks, total, more=begin > low, after=after)
     if call.lies:
-        lie(world, call, page)
-    docs = [limited(world, task) if limited_docs else _document(world, task, with_url) for task in page.tasks]
+        lie(call, page)
+    docs = [limited(world, task) if limited_docs else _document(world, task, with_url) for task in page.shown]
     head = {"total": page.total, "limit": limit, "offset": offset, "has_more": page.more}
     body = b'{"docs":[' + b",".join(docs) + b"]," + orjson.dumps(head)[1:-1]
     return Reply(body=body + _next(world, page) + b"}")
@@ -89,7 +89,7 @@ def _document(world: World, task: Task, with_url: bool) -> bytes:
     return document[:-1] + b"," + text(world.config.attachment_url_field) + b":" + dumps(signed) + b"}"
 
 
-def _next(world: World, page: Page) -> bytes:
+def _next(world: World, page: Page[Task]) -> bytes:
     if page.more:
         return b',"next_token":' + text(make_token(world, page.after, page.nonce))
     last = world.config.last_cursor

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import heapq
 
+from scalesync.sandbox.core.wire.errors import ApiError
 from scalesync.sandbox.core.wire.messages import Call, Reply, ok
 from scalesync.sandbox.core.wire.rawjson import dumps, loads, members
 from scalesync.sandbox.core.wire.times import iso
-from scalesync.sandbox.scale.errors import NO_SUCH_TASK, ApiError, bad
+from scalesync.sandbox.scale.errors import NO_SUCH_TASK, bad
 from scalesync.sandbox.scale.state.model import CANCELED, COMPLETED, ERROR, PENDING, Extra, Task
 from scalesync.sandbox.scale.state.world import World
 from scalesync.sandbox.scale.tasks import create, lifecycle

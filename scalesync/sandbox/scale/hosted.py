@@ -1,0 +1,45 @@
+"""A world as the program that hosts it uses it: documents, projects and batches without a request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from scalesync.sandbox.core.wire.rawjson import loads
+from scalesync.sandbox.scale.batches import create_batch
+from scalesync.sandbox.scale.projects import create_project
+from scalesync.sandbox.scale.state.model import Batch, Project, Task
+from scalesync.sandbox.scale.state.world import World
+from scalesync.sandbox.scale.tasks.documents import render
+
+
+class HostedWorld(World):
+    """What tests ask of a world, beside `count`, `counts`, `tasks` and `find`."""
+
+    def add_project(self, name: str, type: str, params: dict[str, Any] | None = None, **options: Any) -> Project:
+        """Create a project, as POST /projects does; options: rapid, studio. Raises ApiError."""
+        return create_project(self, {"name": name, "type": type, "params": params, **options})
+
+    def add_batch(self, project: str, name: str, **options: Any) -> Batch:
+        """Create a batch, as POST /batches does; options: callback, metadata. Raises ApiError."""
+        return create_batch(self, {"project": project, "name": name, **options})
+
+    def get(self, task_id: str) -> dict[str, Any] | None:
+        """The document of an id, or None."""
+        task = self.find(task_id)
+        return None if task is None else self.document(task)
+
+    def by_unique_id(self, unique_id: str) -> dict[str, Any] | None:
+        """The document of a unique_id, or None."""
+        seq = self.unique.get(unique_id)
+        task = None if seq is None else self.by_seq[seq]
+        return None if task is None else self.document(task)
+
+    def document(self, task: Task) -> dict[str, Any]:
+        """The task as GET /task/{id} would send it."""
+        found: dict[str, Any] = loads(render(self, task))
+        return found
+
+    def documents(self) -> Iterator[dict[str, Any]]:
+        """Every task's document, oldest first."""
+        return (self.document(task) for task in self.tasks)

@@ -25,7 +25,7 @@ WAIT_S = 20.0
 
 
 def write(work: Path, count: int) -> dict[str, list[str]]:
-    """The same records, with derived ids, as one file, as a folder of files and as the same folder named by a glob."""
+    """The same records, with derived ids, as one file, and as files that a folder, a glob and a list of them name."""
     folder = work / "files"
     folder.mkdir()
     with (work / "records.jsonl").open("wb") as lines:
@@ -35,7 +35,13 @@ def write(work: Path, count: int) -> dict[str, list[str]]:
             text = json.dumps(value).encode()
             lines.write(text + b"\n")
             (folder / f"{number:07d}.json").write_bytes(text)
-    return {"one .jsonl": ["records.jsonl"], "folder of .json": ["files"], "glob of .json": ["files/*.json"]}
+    every = [f"files/{path.name}" for path in sorted(folder.iterdir())]
+    return {
+        "one .jsonl": ["records.jsonl"],
+        "folder of .json": ["files"],
+        "glob of .json": ["files/*.json"],
+        "list of .json": every,
+    }
 
 
 @contextmanager
@@ -79,7 +85,7 @@ def run(work: Path, url: str, sources: list[str], count: int, *, dry: bool) -> f
     seconds = time.perf_counter() - began
     told = json.loads(ended.stdout or b"{}")
     if ended.returncode or told["pending" if dry else "created"] != count:
-        raise RuntimeError(f"{sources}: exit code {ended.returncode}: {ended.stdout!r} {ended.stderr!r}")
+        raise RuntimeError(f"{sources[:3]}: exit code {ended.returncode}: {ended.stdout!r} {ended.stderr!r}")
     return seconds
 
 

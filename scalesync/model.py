@@ -81,11 +81,18 @@ class Block:
     """Some consecutive records of one source; `consumed` is bytes of the file read so far.
 
     mark: of a line up to which everything stands in this block or an earlier one, where the source has lines.
+    source: its number. last: the source is read to its end; where that shows too late, an empty block says so.
     """
 
     records: Sequence[SourceRecord | BadRecord]
     consumed: int
     mark: Mark | None = None
+    source: int = 1
+    last: bool = False
+
+
+Load = Sequence[Block]
+"""Consecutive blocks, of one source or of many small ones, that are worked on together."""
 
 
 class Former(NamedTuple):

@@ -6,7 +6,7 @@ a record's key is its unique_id, and no row id of a database leaves the ledger.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple, Protocol
@@ -161,7 +161,7 @@ class JobSpec:
 class JobLedger(Protocol):
     """The ledger as one run of one job may use it; every write is fenced by the run's lease."""
 
-    async def register_splits(self, kind: str, splits: Sequence[tuple[str, JsonObject]]) -> Sequence[int]:
+    async def register_splits(self, kind: str, splits: Iterable[tuple[str, JsonObject]]) -> Sequence[int]:
         """Number splits (source files, slices) by name; a split keeps its number from run to run."""
 
     async def peek(self, keys: Sequence[str]) -> Mapping[str, tuple[RowState, bytes]]:

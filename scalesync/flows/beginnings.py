@@ -6,17 +6,19 @@ the keys of those rows from the ledger instead of from the lines.
 
 A duplicate or a clash wants something as soon as the record that it repeats is another or is gone: that stands earlier
 in the input, perhaps in another source, and its own place says nothing of it.
+
+A short source is read again sooner than the ledger is asked about it, and keeps no marks: there may be a million.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 
 from scalesync.flows.threads import in_daemon
 from scalesync.ledger.prefix import PrefixStore
 from scalesync.ledger.states import covers
-from scalesync.model import Mark, RecordState
+from scalesync.model import Block, Mark, RecordState
 from scalesync.records.prefix import Fingerprint
 from scalesync.records.seen import SeenTable, Sight
 from scalesync.records.sources import SourceFile
@@ -24,6 +26,7 @@ from scalesync.records.sources import SourceFile
 # Marks stand further apart in a longer source: a few hundred of them, and at most a 64th of it is read again.
 NEAREST_BYTES = 2 * 1024 * 1024
 SHARE = 64
+LEAST_BYTES = 16 * 1024  # of a source with marks: as much is read while the ledger answers what it knows of one
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,29 @@ class Beginning:
     invalid: int
 
 
+@dataclass(slots=True)
+class _Way:
+    """How far a source is read. marks: with the home rows up to each; marked_at: bytes up to the last one.
+
+    homes: home rows up to the last mark; recent: the lines of those behind it.
+    """
+
+    marks: list[tuple[Mark, int]] = field(default_factory=list)
+    marked_at: int = 0
+    homes: int = 0
+    recent: list[int] = field(default_factory=list)
+
+    def keep(self, mark: Mark | None) -> None:
+        """Add a mark, with the home rows up to its line: a block may reach further than the mark that comes with it."""
+        if mark is None:
+            return
+        later = [line for line in self.recent if line > mark.line]
+        self.homes += len(self.recent) - len(later)
+        self.recent = later
+        if not self.marks or mark.line > self.marks[-1][0].line:
+            self.marks.append((mark, self.homes))
+
+
 class Beginnings:
     """Marks of the sources of one run. settings: a text that is equal while records become the same tasks.
 
@@ -46,66 +72,77 @@ class Beginnings:
         self._store = store
         self._settings = settings
         self._trusted = trusted
-        self._marks: list[tuple[Mark, int]] = []
-        self._marked_at = 0
-        self._homes = 0  # up to the last mark, and the lines of those behind it
-        self._recent: list[int] = []
+        self._sources: Mapping[int, SourceFile] = {}  # those of which marks are kept
+        self._known: Set[int] = frozenset()  # those of them of which an earlier run kept some
+        self._ways: dict[int, _Way] = {}
 
-    async def find(self, number: int, source: SourceFile, seen: SeenTable) -> Beginning | None:
-        """The beginning of a source that needs no reading. seen: takes each of its keys, with the content."""
-        settings, marks = await self._store.load(number)
-        self._marks, self._marked_at, self._homes, self._recent = [], 0, 0, []
-        if not self._trusted or settings != self._settings:
+    async def stretches(self, numbers: Sequence[int], sources: Sequence[SourceFile]) -> Sequence[Sequence[int]]:
+        """The numbers of the sources, divided into what can be read in one go; `find` knows the first of each."""
+        self._sources = {
+            number: source
+            for number, source in zip(numbers, sources, strict=True)
+            if source.has_lines and source.size is not None and source.size >= LEAST_BYTES
+        }
+        if self._trusted and self._sources:
+            self._known = await self._store.marked(self._settings) & self._sources.keys()
+        found: list[list[int]] = []
+        for number in numbers:
+            if not found or number in self._known:
+                found.append([])
+            found[-1].append(number)
+        return found
+
+    async def find(self, number: int, seen: SeenTable) -> Beginning | None:
+        """The beginning of a source that needs no reading, where those before it are read.
+
+        seen: takes each of its keys, with the content.
+        """
+        if number not in self._known:
             return None
+        marks = await self._store.load(number)
         stops = (await self._store.first_unsettled(number), await self._store.first_alone(number, _still(seen)))
         unsettled = min((line for line in stops if line is not None), default=None)
         usable = [mark for mark in marks if unsettled is None or mark[0].line < unsettled]
-        lines = await in_daemon(lambda: source.known([mark for mark, _ in usable]))
+        lines = await in_daemon(lambda: self._sources[number].known([mark for mark, _ in usable]))
         if lines is None:
             return None
-        self._marks = [mark for mark in usable if mark[0].line <= lines.line]
-        homes = self._marks[-1][1]
+        marks = [mark for mark in usable if mark[0].line <= lines.line]
+        homes = marks[-1][1]
         seen.expect(len(seen) + homes)
         if not await self._store.visit(number, lines.line, homes, seen.add):
-            self._marks = []
             return None
-        self._homes = homes
+        self._ways[number] = _Way(marks, homes=homes)
         asides, invalid = await self._store.keep_asides(number, lines.line)
         return Beginning(lines, homes + asides, homes, invalid)
 
-    def met(self, lines: Iterable[int]) -> None:
-        """Home rows of records at these lines, behind all that were met before, stand in the ledger."""
-        self._recent.extend(lines)
+    def met(self, places: Iterable[tuple[int, int]]) -> None:
+        """Home rows of records at these sources and lines, behind all that were met before, stand in the ledger."""
+        for number, line in places:
+            if number in self._sources:
+                self._way(number).recent.append(line)
 
-    def note(self, mark: Mark | None, consumed: int) -> object | None:
-        """A block is in the ledger: what to keep as the source's cursor, None while the last mark is near.
-
-        consumed: bytes of the source read so far.
-        """
-        step = max(NEAREST_BYTES, consumed // SHARE)
-        if mark is None or consumed - self._marked_at < step:
+    def note(self, block: Block) -> object | None:
+        """A block is in the ledger: what to keep as its source's cursor, None while the last mark is near."""
+        if block.source not in self._sources or block.mark is None:
             return None
-        self._marked_at = consumed
-        self._keep(mark)
-        return self.cursor()
+        way = self._way(block.source)
+        if block.consumed - way.marked_at < max(NEAREST_BYTES, block.consumed // SHARE):
+            return None
+        way.marked_at = block.consumed
+        way.keep(block.mark)
+        return PrefixStore.cursor(self._settings, way.marks)
 
-    def end(self, mark: Mark | None) -> object:
-        """The source is read to its end: its cursor."""
-        if mark is not None:
-            self._keep(mark)
-        return self.cursor()
+    def end(self, block: Block) -> object:
+        """The last block of a source is in the ledger: the source's cursor."""
+        if block.source not in self._sources:
+            return PrefixStore.cursor(self._settings, ())
+        way = self._way(block.source)
+        way.keep(block.mark)
+        del self._ways[block.source]
+        return PrefixStore.cursor(self._settings, way.marks)
 
-    def _keep(self, mark: Mark) -> None:
-        """Add a mark, with the home rows up to its line: a block may reach further than the mark that comes with it."""
-        later = [line for line in self._recent if line > mark.line]
-        self._homes += len(self._recent) - len(later)
-        self._recent = later
-        if not self._marks or mark.line > self._marks[-1][0].line:
-            self._marks.append((mark, self._homes))
-
-    def cursor(self) -> object:
-        """The marks of the present source for the ledger."""
-        return PrefixStore.cursor(self._settings, self._marks)
+    def _way(self, number: int) -> _Way:
+        return self._ways.setdefault(number, _Way())
 
 
 def _still(seen: SeenTable) -> Callable[[RecordState, str, bytes, bytes | None], bool]:

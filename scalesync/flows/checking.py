@@ -26,7 +26,7 @@ from scalesync.flows.lookups import Finder
 from scalesync.flows.meter import Meter
 from scalesync.flows.options import ImportOptions
 from scalesync.flows.plan import ImportPlan, read_options
-from scalesync.flows.prepare import Preparer, read_blocks
+from scalesync.flows.prepare import Preparer, read_all
 from scalesync.flows.strangers import Scope, Strangers
 from scalesync.flows.threads import in_daemon
 from scalesync.flows.wiring import Connection
@@ -95,23 +95,27 @@ class Checking:
     async def _read_source(self, plan: ImportPlan) -> None:
         preparer = Preparer(plan.builder, None, look=self._job.peek)
         self._seen = preparer.seen
+        total = plan.total_bytes
         files = {number: source.name for number, source in enumerate(plan.sources, start=1)}
         waiting: list[Outgoing] = []
-        bytes_before = 0
-        for number, source in enumerate(plan.sources, start=1):
-            begun = self.read
-            async for block in read_blocks(source.blocks()):
+        bytes_before = places = 0
+        async for load in read_all(enumerate(plan.sources, start=1)):
+            prepared = await preparer.prepare(load)
+            self._tell_asides(prepared.asides, files)
+            waiting += prepared.records
+            for block in load:
                 self.read += len(block.records)
-                prepared = await preparer.prepare(number, block)
-                self._tell_asides(prepared.asides, files)
-                waiting += prepared.records
-                if plan.total_bytes:
-                    self._share = min(1.0, (bytes_before + block.consumed) / plan.total_bytes)
-                while len(waiting) >= (wave := self._finder.wave):
-                    await self._check_records(waiting[:wave], files, plan.options)
-                    del waiting[:wave]
-            bytes_before += source.size or 0
-            await self._recount(source, self.read - begun, read_options(plan.options))
+                places += len(block.records)
+                here = bytes_before + block.consumed
+                self._share = min(1.0, here / total) if total else None
+                if block.last:
+                    source = plan.sources[block.source - 1]
+                    bytes_before += source.size or 0
+                    await self._recount(source, places, read_options(plan.options))
+                    places = 0
+            while len(waiting) >= (wave := self._finder.wave):
+                await self._check_records(waiting[:wave], files, plan.options)
+                del waiting[:wave]
         await self._check_records(waiting, files, plan.options)
 
     def _tell_asides(self, asides: Sequence[Aside], files: Mapping[int, str]) -> None:

@@ -13,7 +13,7 @@ from scalesync.events import Observer
 from scalesync.flows.batches import BatchKeeper
 from scalesync.flows.identity import STANDARD_INPUT
 from scalesync.flows.plan import ImportPlan
-from scalesync.flows.prepare import Preparer, read_blocks
+from scalesync.flows.prepare import Preparer, read_all
 from scalesync.ledger.feeding import Feeder, Feeding
 from scalesync.ledger.jobs import JobStore
 from scalesync.ledger.states import FINAL, covers
@@ -198,14 +198,13 @@ async def _waiting(plan: ImportPlan, job: JobStore, batches: BatchKeeper, out: i
         return {str(plan.options.batch): out}
     waiting: dict[str, int] = {}
     preparer = Preparer(plan.builder, job.peek)
-    for number, source in enumerate(plan.sources, start=1):
-        async for block in read_blocks(source.blocks()):
-            prepared = await preparer.prepare(number, block)
-            known = await job.peek([record.key for record in prepared.records])
-            not_in = [record for record in prepared.records if not _is_in(record, known)]
-            for record in [*not_in, *prepared.clashes]:
-                if record.batch:
-                    waiting[record.batch] = waiting.get(record.batch, 0) + 1
+    async for load in read_all(enumerate(plan.sources, start=1)):
+        prepared = await preparer.prepare(load)
+        known = await job.peek([record.key for record in prepared.records])
+        not_in = [record for record in prepared.records if not _is_in(record, known)]
+        for record in [*not_in, *prepared.clashes]:
+            if record.batch:
+                waiting[record.batch] = waiting.get(record.batch, 0) + 1
     return waiting
 
 

@@ -54,7 +54,7 @@ def what_is(source: str, folder: str | None, home: Path) -> str:
     if is_url(source):
         return address(source)
     path = os.path.abspath(os.path.join(folder or os.getcwd(), source.removeprefix("file://")))
-    beneath = os.path.join(home.absolute(), "")
+    beneath = os.path.join(home if home.is_absolute() else home.absolute(), "")  # absolute() takes a while
     return readable(path.removeprefix(beneath))
 
 

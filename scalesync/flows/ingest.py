@@ -1,13 +1,13 @@
 """Import: every record of the sources becomes exactly one task, whatever happens on the way.
 
-sources --blocks--> prepare --> batches --> ledger.admit --> dispatcher --> outbox --> ledger.settle
+sources --loads---> prepare --> batches --> ledger.admit --> dispatcher --> outbox --> ledger.settle
                       |                        |  (durable intent)
                       +-- asides --------------+
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import AsyncGenerator, Mapping, Sequence, Set
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from functools import partial
@@ -33,7 +33,7 @@ from scalesync.flows.named import REST, Named
 from scalesync.flows.options import ImportOptions
 from scalesync.flows.plan import ImportPlan, changed_meanwhile, make_plan, nothing_left, vanished
 from scalesync.flows.preflight import check_target, note_changed_bodies, note_other_bodies
-from scalesync.flows.prepare import Preparer, read_blocks
+from scalesync.flows.prepare import Preparer, read_loads
 from scalesync.flows.reading import Reading
 from scalesync.flows.rehearsal import rehearse
 from scalesync.flows.run import beat, guarded, leaves, remember, report, taking_signals
@@ -47,8 +47,9 @@ from scalesync.ledger.jobs import JobStore
 from scalesync.ledger.prefix import PrefixStore
 from scalesync.ledger.splits import GONE, SourceSplit
 from scalesync.ledger.store import SqliteLedger, StoredJob
-from scalesync.model import Aside, Block, ImportSummary, Outgoing, RequestClass, RowState, Settled
+from scalesync.model import Aside, ImportSummary, JsonObject, Load, Outgoing, RequestClass, RowState, Settled
 from scalesync.ports import Verb
+from scalesync.records.blocks import Loads
 from scalesync.records.sources import SourceFile
 from scalesync.words import count
 
@@ -147,6 +148,8 @@ class ImportRun:
         self._preparer = Preparer(plan.builder, job.peek, options.limit, most_invalid=most)
         self._bounds = Bounds(job.known, canary=options.canary, max_new=options.max_new, free=free)
         self._beginnings = Beginnings(PrefixStore(job), plan.shaping, trusted=plan.trusts_ledger)
+        self._places: Mapping[int, int] = {}  # of the sources in the plan, by number
+        self._changed: list[str] = []  # sources that are not as they were when they were opened
         self._learned: frozenset[str] = frozenset()
         self._beside = 0  # records that share the row of another job
         self._adopted = 0  # records that accept a task which was made for another content, since this run
@@ -225,43 +228,38 @@ class ImportRun:
     # --- reading and admitting -----------------------------------------------------------------
 
     async def _feed(self) -> None:
-        splits = self._plan.splits()
-        numbers = await self._job.register_splits("source", splits)
-        gone, among = await self._about(numbers)
+        numbers = await self._job.register_splits("source", self._plan.splits())
+        gone, among = await self._about(frozenset(numbers))
         self._job.reads(among)
-        changed = []
-        for number, source, (_, facts) in zip(numbers, self._plan.sources, splits, strict=True):
-            cursor = await self._read(number, source)
-            if self._full:
-                return
-            if self._named is None:
-                await self._job.update_split(number, state="read", spec=facts, cursor=cursor)
-                if source.has_changed():
-                    changed.append(source.name)
-            self._reading.bytes_before += source.size or 0
-            self._reading.consumed = 0
+        self._places = {number: place for place, number in enumerate(numbers)}
+        stretches = await self._beginnings.stretches(numbers, self._plan.sources)
+        self._reading.stretches = len(stretches)
+        for some in stretches:
+            async with aclosing(await self._open(some)) as loads:
+                async for load in loads:
+                    await self._read(load)
+                    if self._full:
+                        return
         self._reading.whole = True
         if self._named is not None:
             return
-        if changed:
-            self._observer.note(changed_meanwhile(changed))
+        if self._changed:
+            self._observer.note(changed_meanwhile(self._changed))
         await self._take_leave(gone, among)
 
-    async def _about(self, numbers: Sequence[int]) -> tuple[Sequence[SourceSplit], Set[int] | None]:
+    async def _about(self, numbers: Set[int]) -> tuple[Sequence[SourceSplit], Set[int] | None]:
         """The splits that are there no more, and those that the run is about, None for all. numbers: what it reads.
 
         A source that was named another time only stays as it is: nothing is known of what it holds now.
         """
-        splits = await self._job.source_splits()
-        met = {split.name for split in splits if split.number in numbers}
-        gone = vanished(splits, met, self._plan.named, self._bound)
-        about = {*numbers, *(split.number for split in gone)}
-        return gone, None if about >= {split.number for split in splits if split.state != GONE} else about
+        others = await self._job.source_splits(but=numbers)
+        gone = vanished(others, (), self._plan.named, self._bound)
+        left = {split.number for split in others if split.state != GONE} - {split.number for split in gone}
+        return gone, {*numbers, *(split.number for split in gone)} if left else None
 
     async def _take_leave(self, gone: Sequence[SourceSplit], among: Set[int] | None) -> None:
         """Of what was named, all is read: what was not met is in no source any more."""
-        for split in gone:
-            await self._job.update_split(split.number, state=GONE)
+        await self._job.lose_sources([split.number for split in gone])
         await self._job.drop_stale_asides(among)
         if await self._job.mark_gone(self._reading.homes, self._preparer.seen.__contains__, among):
             await self._look_up_gone()
@@ -270,29 +268,47 @@ class ImportRun:
         """Records that are in no source any more and may have been sent: nobody else asks what became of them."""
         self._reading.unclear = await settle_vanished(GoneStore(self._job), self._connection, back)
 
-    async def _read(self, number: int, source: SourceFile) -> object:
-        """Read one source, behind what an earlier run has settled; returns the cursor to keep for the next one."""
-        reading, mark = self._reading, None
-        known = await self._beginnings.find(number, source, self._preparer.seen)
+    async def _open(self, numbers: Sequence[int]) -> AsyncGenerator[Load, None]:
+        """The loads of some sources; the first one is read behind what an earlier run has settled of it."""
+        known = await self._beginnings.find(numbers[0], self._preparer.seen)
         if known is not None:
             self._preparer.taken += known.records
             self._preparer.invalid += known.invalid
-            reading.homes += known.homes
-            reading.invalid += known.invalid
-        size = self._plan.block_records(self._connection.pace)
-        rest = source.blocks(size, known.lines if known else None)
-        async with aclosing(read_blocks(rest, reading.ended)) as blocks:
-            async for block in blocks:
-                await self._take(number, block)
-                mark = block.mark
-                reading.came(block.consumed, self._preparer.taken)
-                self._expect()
-                if self._full:
-                    return None
-                cursor = self._beginnings.note(mark, block.consumed)
-                if cursor is not None and self._named is None:
-                    await self._job.update_split(number, state="open", cursor=cursor)
-        return self._beginnings.end(mark)
+            self._reading.homes += known.homes
+            self._reading.invalid += known.invalid
+        lines = None if known is None else known.lines
+        opened = (self._source(one).opened(one, lines if one == numbers[0] else None) for one in numbers)
+        return read_loads(Loads(opened, self._plan.load_records(self._connection.pace)), self._reading.ended)
+
+    def _source(self, number: int) -> SourceFile:
+        return self._plan.sources[self._places[number]]
+
+    async def _read(self, load: Load) -> None:
+        """Let the engine have a load, then tell the ledger how far the sources are read."""
+        whole = await self._take(load)
+        for block in load:
+            if block.last:
+                self._reading.bytes_before += self._source(block.source).size or 0
+        self._reading.came(0 if load[-1].last else load[-1].consumed, self._preparer.taken)
+        self._expect()
+        if self._named is None:
+            await self._keep(load[:whole])
+
+    async def _keep(self, load: Load) -> None:
+        """What stands in these blocks is in the ledger: keep how far their sources are read, in one commit."""
+        ended: list[tuple[int, JsonObject, object]] = []
+        for block in load:
+            if not block.last:
+                cursor = self._beginnings.note(block)
+                if cursor is not None:
+                    await self._job.update_split(block.source, state="open", cursor=cursor)
+                continue
+            facts = self._plan.facts(self._places[block.source])
+            ended.append((block.source, facts, self._beginnings.end(block)))
+            source = self._source(block.source)
+            if source.has_changed():
+                self._changed.append(source.name)
+        await self._job.close_sources(ended)
 
     @property
     def _full(self) -> bool:
@@ -307,18 +323,21 @@ class ImportRun:
     def _is_in(self) -> bool:
         """Whether all of the input stands in the ledger although the run was stopped while it read."""
         preparer = self._preparer
-        return self._reading.is_in(len(self._plan.sources)) and not preparer.full and not preparer.spoiled
+        return self._reading.is_in and not preparer.full and not preparer.spoiled
 
     def _expect(self) -> None:
         expected = self._reading.expected(self._plan.total_bytes, self._preparer.taken)
         if expected is not None:
             self._preparer.seen.expect(expected)
 
-    async def _take(self, number: int, block: Block) -> None:
-        """Prepare a block and hand it to the engine, in pieces where --canary or --max-new cut it."""
+    async def _take(self, load: Load) -> int:
+        """Prepare a load and hand it to the engine, in pieces where --canary or --max-new cut it.
+
+        Returns how many of its blocks were taken whole.
+        """
         options = self._plan.options
         self._reading.open = True
-        prepared = await self._preparer.prepare(number, block)
+        prepared = await self._preparer.prepare(load)
         self._reading.count_invalid(prepared.invalid)
         if self._named is not None:
             prepared.records, prepared.asides = await self._named.pick(prepared.records), []
@@ -339,6 +358,7 @@ class ImportRun:
         await self._remember()
         if self._named is None and options.max_invalid is not None and self._reading.invalid > options.max_invalid:
             raise BudgetUsed(f"stopped by --max-invalid: {count(self._reading.invalid, 'record')} cannot be used")
+        return prepared.whole
 
     async def _watch_canary(self) -> None:
         async def settled() -> None:
@@ -352,7 +372,7 @@ class ImportRun:
     async def _admit(self, records: Sequence[Outgoing], asides: Sequence[Aside], *, last: bool) -> None:
         """Make the intent durable, then let the engine have the records; a stop in between loses none.
 
-        last: nothing is left of the block behind them.
+        last: nothing is left of the load behind them.
         """
         now_ms = self._connection.platform.server_now_ms
         with anyio.CancelScope(shield=True):
@@ -361,7 +381,7 @@ class ImportRun:
             )
         self._adopted += sum(admission.adopts for admission in admissions)
         pairs = list(zip(records, admissions, strict=True))
-        homes = [record.line for record, admission in pairs if admission.home]
+        homes = [(record.source, record.line) for record, admission in pairs if admission.home]
         self._reading.open = not last
         self._reading.homes += len(homes)
         self._beside += len(pairs) - len(homes)

@@ -28,7 +28,7 @@ from scalesync.records.sources import SourceFile, open_sources
 from scalesync.records.template import Template
 from scalesync.words import count
 
-BLOCK_RECORDS = 512
+LOAD_RECORDS = 512
 RECLAIMABLE = frozenset({"canceled", "error"})
 SHOWN_NAMES = 3  # of sources about which the same is to be said
 MIN_JUDGED = 20  # a percentage of failures says nothing about fewer records
@@ -39,6 +39,7 @@ class ImportPlan:
     """Everything an import needs besides the ledger and the platform.
 
     origins: for each source what was named for it, by what it is; named: all that was. missing: what is gone of it.
+    total_bytes: of all sources, None when one of them does not tell.
     """
 
     options: ImportOptions
@@ -50,6 +51,7 @@ class ImportPlan:
     origins: Sequence[str]
     named: frozenset[str]
     missing: Sequence[str]
+    total_bytes: int | None
 
     @property
     def recheck(self) -> bool:
@@ -76,13 +78,6 @@ class ImportPlan:
                 del kept[name]
         return blake2b(json.dumps(kept, sort_keys=True, default=list).encode(), digest_size=16).hexdigest()
 
-    @property
-    def total_bytes(self) -> int | None:
-        """Bytes of all sources, None when one of them does not tell."""
-        sizes = [source.size for source in self.sources]
-        known = [size for size in sizes if size is not None]
-        return sum(known) if len(known) == len(sizes) else None
-
     def notes(self) -> Iterator[str]:
         """What a person should know about how the sources are read: a sentence each, with the first few names."""
         if self.passed:
@@ -101,21 +96,24 @@ class ImportPlan:
         """What is said of the sources of earlier runs that are gone."""
         return f"{few_names(self.missing)}: not there any more, and left out; the other sources of the job are read"
 
-    def splits(self) -> list[tuple[str, JsonObject]]:
+    def facts(self, place: int) -> JsonObject:
+        """What the ledger keeps of the source at a place among them: how it was, its name, what was named for it."""
+        source = self.sources[place]
+        return source.fingerprint() | {"name": source.name, "under": self.origins[place]}
+
+    def splits(self) -> Iterator[tuple[str, JsonObject]]:
         """One split per source; the same file named twice is read twice and needs two names."""
         times: dict[str, int] = {}
-        splits = []
-        for source, origin in zip(self.sources, self.origins, strict=True):
-            facts = source.fingerprint() | {"name": source.name, "under": origin}
+        for place in range(len(self.sources)):
+            facts = self.facts(place)
             path = str(facts["path"])
             times[path] = times.get(path, 0) + 1
-            splits.append((path if times[path] == 1 else f"{path} ({times[path]})", facts))
-        return splits
+            yield path if times[path] == 1 else f"{path} ({times[path]})", facts
 
-    def block_records(self, pace: Pace) -> int:
-        """Records per block: about a second of work, so that a kill leaves few intents without a request."""
+    def load_records(self, pace: Pace) -> int:
+        """Records per load: about a second of work, so that a kill leaves few intents without a request."""
         rate = pace.rate(RequestClass.CREATE)
-        return BLOCK_RECORDS if rate is None else max(16, min(BLOCK_RECORDS, int(rate)))
+        return LOAD_RECORDS if rate is None else max(16, min(LOAD_RECORDS, int(rate)))
 
 
 def few_names(names: Sequence[str]) -> str:
@@ -153,6 +151,9 @@ def make_plan(options: ImportOptions, home: Path | None = None, given: BinaryIO 
     passed = PassedOver()
     found, missing = _opened(options, read_options(options), passed, given)
     whole = home or Path.cwd()
+    told = {typed: what_is(typed, options.folder, whole) for typed in options.sources}
+    sizes = [source.size for source, _ in found]
+    known = [size for size in sizes if size is not None]
     return ImportPlan(
         options,
         template,
@@ -160,9 +161,10 @@ def make_plan(options: ImportOptions, home: Path | None = None, given: BinaryIO 
         [source for source, _ in found],
         _max_failures(options.max_failures),
         passed,
-        [what_is(typed, options.folder, whole) for _, typed in found],
-        frozenset(what_is(typed, options.folder, whole) for typed in options.sources),
-        missing,
+        origins=[told[typed] for _, typed in found],
+        named=frozenset(told.values()),
+        missing=missing,
+        total_bytes=sum(known) if len(known) == len(sizes) else None,
     )
 
 

@@ -1,33 +1,39 @@
-"""From blocks of a source to records ready for the ledger: bodies built, repeats and bad places set aside."""
+"""From loads of sources to records ready for the ledger: bodies built, repeats and bad places set aside."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from scalesync.errors import RecordError
 from scalesync.flows.threads import in_daemon
-from scalesync.model import Aside, BadRecord, Block, Outgoing, RecordState, RowState
+from scalesync.model import Aside, BadRecord, Block, Load, Outgoing, RecordState, RowState
 from scalesync.records.about import written_out
-from scalesync.records.blocks import Blocks
+from scalesync.records.blocks import Loads
 from scalesync.records.body import BodyBuilder
 from scalesync.records.jsonvalue import as_text
 from scalesync.records.seen import SeenTable, Sight
+from scalesync.records.sources import SourceFile
 
 RAW_LIMIT = 4096
 PATIENCE_S = 0.5
+LOAD_RECORDS = 256  # where nothing is written on the way
 
 Peek = Callable[[Sequence[str]], Awaitable[Mapping[str, tuple[RowState, bytes]]]]
 
 
 @dataclass(slots=True)
 class Prepared:
-    """One block, sorted: records with distinct keys, and asides. clashes: those of the asides that are, as records."""
+    """One load, sorted: records with distinct keys, and asides. clashes: those of the asides that are, as records.
+
+    whole: how many blocks of it were taken before a limit of the reading was met.
+    """
 
     records: list[Outgoing] = field(default_factory=list)
     asides: list[Aside] = field(default_factory=list)
     clashes: list[Outgoing] = field(default_factory=list)
+    whole: int = 0
 
     @property
     def invalid(self) -> Sequence[Aside]:
@@ -36,7 +42,7 @@ class Prepared:
 
 
 class Preparer:
-    """Turns blocks into prepared ones and remembers which keys this reading has met.
+    """Turns loads into prepared ones and remembers which keys this reading has met.
 
     peek: what the ledger knows of keys; asked only about apparent repeats, since the memory holds fingerprints. None
     where nothing is written on the way: then what looks like a repeat counts as one. look: the same, to recognise
@@ -72,11 +78,11 @@ class Preparer:
         """Whether more places than --max-invalid allows cannot be used. invalid: those of earlier runs may be added."""
         return self._most_invalid is not None and self.invalid > self._most_invalid
 
-    async def prepare(self, source: int, block: Block) -> Prepared:
-        """Sort one block of a source."""
+    async def prepare(self, load: Load) -> Prepared:
+        """Sort the next load of the sources."""
         prepared = Prepared()
         repeats: list[tuple[Outgoing, Sight]] = []
-        for record, content in await self._built(source, block, prepared):
+        for record, content in await self._built(load, prepared):
             sighting = self.seen.add(record.key, content)
             if sighting is Sight.OTHER and record.former is not None:
                 sighting = self.seen.add(record.key, record.former.content)
@@ -88,11 +94,26 @@ class Preparer:
             await self._sort_repeats(prepared, repeats)
         return prepared
 
-    async def _built(self, source: int, block: Block, prepared: Prepared) -> list[tuple[Outgoing, bytes]]:
-        """The records of a block with their contents as of now; what cannot be used is put aside in `prepared`."""
-        built: list[tuple[Outgoing, bytes]] = []
-        former = False
+    async def _built(self, load: Load, prepared: Prepared) -> list[tuple[Outgoing, bytes]]:
+        """The records of a load with their contents as of now; what cannot be used is put aside in `prepared`."""
+        built: list[Outgoing] = []
+        for block in load:
+            self._build(block, built, prepared)
+            if self.full or self.spoiled:
+                break
+            prepared.whole += 1
+        contents = [record.content for record in built]
+        old = [record for record in built if record.former is not None]
+        if old and self._look is not None:
+            keys = [key for record in old for key in (record.key, record.former and record.former.key) if key]
+            known = await self._look(keys)
+            for record in old:
+                self._builder.known_as(record, known)
+        return list(zip(built, contents, strict=True))
+
+    def _build(self, block: Block, built: list[Outgoing], prepared: Prepared) -> None:
         bounded = self._limit is not None or self._most_invalid is not None
+        source = block.source
         for place in block.records:
             if bounded and (self.full or self.spoiled):
                 break
@@ -102,23 +123,13 @@ class Preparer:
                 prepared.asides.append(_invalid(source, place.line, place.reason, place.raw))
                 continue
             try:
-                record = self._builder.build(place, source)
+                built.append(self._builder.build(place, source))
             except RecordError as error:
                 batch = self._builder.batch_of(place)
                 self.invalid += 1
                 raw = as_text(written_out(place.value, place.about))
                 told = _told(None if place.about is None else (place.about["path"], place.inner))
                 prepared.asides.append(replace(_invalid(source, place.line, str(error), raw, batch), detail=told))
-                continue
-            former = former or record.former is not None
-            built.append((record, record.content))
-        if former and self._look is not None:
-            old = [record for record, _ in built if record.former is not None]
-            keys = [key for record in old for key in (record.key, record.former and record.former.key) if key]
-            known = await self._look(keys)
-            for record in old:
-                self._builder.known_as(record, known)
-        return built
 
     async def _sort_repeats(self, prepared: Prepared, repeats: Sequence[tuple[Outgoing, Sight]]) -> None:
         here = {record.key for record in prepared.records}
@@ -154,27 +165,33 @@ def _invalid(source: int, line: int, reason: str, raw: str, batch: str | None = 
     return Aside(source, line, RecordState.INVALID, reason=reason, raw=raw[:RAW_LIMIT], batch=batch)
 
 
-async def read_blocks(blocks: Blocks, at_end: Callable[[], None] = lambda: None) -> AsyncGenerator[Block, None]:
-    """The blocks of a source, each read in a thread, for a source may be slow, and one ahead of its use.
+async def read_loads(loads: Loads, at_end: Callable[[], None] = lambda: None) -> AsyncGenerator[Load, None]:
+    """Loads of sources, each read in a thread, for a source may be slow, and one ahead of its use.
 
-    Records that have come do not wait for the rest of their block for long: a pipe may fall silent for hours. at_end:
-    called once no block is left to give, also where the last one is still in use when the reading is broken off.
+    Records that have come do not wait for the rest of their load for long: a pipe may fall silent for hours. at_end:
+    called once no record is left to give, also where the last load is still in use when the reading is broken off.
     """
-    ahead = asyncio.ensure_future(in_daemon(lambda: next(blocks, None)))
+    ahead = asyncio.ensure_future(in_daemon(lambda: next(loads, None)))
     try:
         while True:
             if not ahead.done():
                 await asyncio.wait((ahead,), timeout=PATIENCE_S)
             if not ahead.done():
-                block = blocks.early()
-            elif (block := ahead.result()) is None:
+                load = loads.early()
+            elif (load := ahead.result()) is None:
                 return
             else:
-                ahead = asyncio.ensure_future(in_daemon(lambda: next(blocks, None)))
-            if block is not None:
-                yield block
+                ahead = asyncio.ensure_future(in_daemon(lambda: next(loads, None)))
+            if load:
+                yield load
     finally:
         ahead.cancel()
         # An exception is asked for here, or never.
-        if ahead.done() and not ahead.cancelled() and ahead.exception() is None and ahead.result() is None:
+        unread = not ahead.done() or ahead.cancelled() or ahead.exception() is not None or not loads.done
+        if not unread and not any(block.records for block in ahead.result() or ()):
             at_end()
+
+
+def read_all(sources: Iterable[tuple[int, SourceFile]]) -> AsyncGenerator[Load, None]:
+    """Loads of sources, by number, from their beginnings."""
+    return read_loads(Loads((source.opened(number) for number, source in sources), LOAD_RECORDS))

@@ -15,8 +15,8 @@ class Reading:
 
     nothing was left out. homes: records whose row is this job's; invalid: places that cannot be used; invalid_in: those
     of them that were read, by batch, under None where it is not known. unclear: records that are in no source any more,
-    may have been sent, and got no clear answer. ends: sources that gave all their blocks; open: whether the present
-    block is in the ledger in part only.
+    may have been sent, and got no clear answer. stretches: how many the sources are divided into; ends: those that gave
+    all their loads; open: whether the present load is in the ledger in part only.
     """
 
     bytes_before: int = 0
@@ -25,6 +25,7 @@ class Reading:
     homes: int = 0
     invalid: int = 0
     unclear: int = 0
+    stretches: int = 1
     ends: int = 0
     open: bool = False
     invalid_in: Counter[str | None] = field(default_factory=Counter)
@@ -33,12 +34,13 @@ class Reading:
     _taken: int = 0
 
     def ended(self) -> None:
-        """A source has no block left to give."""
+        """A stretch of sources has no load left to give."""
         self.ends += 1
 
-    def is_in(self, sources: int) -> bool:
+    @property
+    def is_in(self) -> bool:
         """Whether all that the sources hold stands in the ledger, wherever the run was broken off."""
-        return self.whole or (self.ends == sources and not self.open)
+        return self.whole or (self.ends == self.stretches and not self.open)
 
     def count_invalid(self, places: Sequence[Aside]) -> None:
         """Count places that cannot be used."""
@@ -51,7 +53,7 @@ class Reading:
         return taken * max(1.0, total_bytes / read) if total_bytes and read else None
 
     def came(self, consumed: int, taken: int) -> None:
-        """A block was taken: `consumed` bytes of the present source are read, `taken` records of all are taken.
+        """A load was taken: `consumed` bytes of the present source are read, `taken` records of all are taken.
 
         Bytes run ahead of records, for files are read in large pieces. Where a new piece was begun, all records of the
         pieces before it had been taken: that tells how long a record is.

@@ -17,7 +17,7 @@ from scalesync.flows.meter import Meter
 from scalesync.flows.options import ImportOptions
 from scalesync.flows.plan import ImportPlan, make_plan
 from scalesync.flows.preflight import check_target
-from scalesync.flows.prepare import Preparer, read_blocks
+from scalesync.flows.prepare import Preparer, read_all
 from scalesync.flows.threads import in_daemon
 from scalesync.flows.wiring import Connection, connect
 from scalesync.ledger.checks import CheckStore, aside_of
@@ -118,21 +118,21 @@ class Recorder:
     async def go(self, numbers: Sequence[int]) -> None:
         """Read the sources. numbers: their splits."""
         preparer = Preparer(self._plan.builder, None, look=self._job.peek)
-        splits = self._plan.splits()
-        for number, source, (_, facts) in zip(numbers, self._plan.sources, splits, strict=True):
-            waiting: list[Outgoing] = []
-            async for block in read_blocks(source.blocks()):
-                prepared = await preparer.prepare(number, block)
-                waiting += [record for record in prepared.records if self._named is None or record.key in self._named]
-                asides: Sequence[Aside] = prepared.asides if self._named is None else ()
-                while asides or len(waiting) >= self._finder.wave:
-                    wave = self._finder.wave if len(waiting) >= self._finder.wave else 0
-                    await self._take(waiting[:wave], asides)
-                    del waiting[:wave]
-                    asides = ()
-            await self._take(waiting, ())
+        waiting: list[Outgoing] = []
+        places = {number: place for place, number in enumerate(numbers)}
+        async for load in read_all(zip(numbers, self._plan.sources, strict=True)):
+            prepared = await preparer.prepare(load)
+            waiting += [record for record in prepared.records if self._named is None or record.key in self._named]
+            ended = [block.source for block in load if block.last]
+            asides: Sequence[Aside] = prepared.asides if self._named is None else ()
+            while asides or len(waiting) >= self._finder.wave or (ended and waiting):
+                wave = self._finder.wave if ended or len(waiting) >= self._finder.wave else 0
+                await self._take(waiting[:wave], asides)
+                del waiting[:wave]
+                asides = ()
             if self._named is None:
-                await self._job.update_split(number, state="read", spec=facts)
+                await self._job.close_sources([(number, self._plan.facts(places[number]), None) for number in ended])
+        await self._take(waiting, ())
 
     async def _take(self, records: Sequence[Outgoing], asides: Sequence[Aside]) -> None:
         rows = await self._store.held([record.key for record in records])

@@ -23,7 +23,7 @@ from scalesync.flows.identity import find_import, sources_of
 from scalesync.flows.options import CHANGED, in_words
 from scalesync.flows.plan import ImportPlan, vanished
 from scalesync.flows.preflight import check_target
-from scalesync.flows.prepare import Prepared, Preparer, read_blocks
+from scalesync.flows.prepare import Prepared, Preparer, read_all
 from scalesync.flows.wiring import Connection, connect
 from scalesync.ledger.connection import check_place
 from scalesync.ledger.states import FINAL, Known, admit, shared_state
@@ -32,7 +32,6 @@ from scalesync.ledger.tallies import Standing
 from scalesync.model import ImportSummary, JsonObject, Outgoing, RecordState, RowState
 from scalesync.ports import JobSpec, Verb
 from scalesync.records.about import told_place
-from scalesync.records.sources import SourceFile
 from scalesync.words import count
 
 SHOWN_PLACES = 3  # of each kind of finding
@@ -149,14 +148,13 @@ class Rehearsal:
         """Read the sources as far as a run would."""
         options = self._plan.options
         preparer = Preparer(self._plan.builder, None, options.limit, look=self._look, most_invalid=options.max_invalid)
-        for number, source in enumerate(self._plan.sources, start=1):
-            async for block in read_blocks(source.blocks()):
-                await self._take(source, await preparer.prepare(number, block))
-                if preparer.full:
-                    return
-                if preparer.spoiled:
-                    self.stopped = f"; a run would stop here by --max-invalid {options.max_invalid}"
-                    return
+        async for load in read_all(enumerate(self._plan.sources, start=1)):
+            await self._take(await preparer.prepare(load))
+            if preparer.full:
+                return
+            if preparer.spoiled:
+                self.stopped = f"; a run would stop here by --max-invalid {options.max_invalid}"
+                return
         for standing, number in self._unmet.items():
             self._add(standing.now, -number)
             self._add(standing.gone, number)
@@ -169,24 +167,24 @@ class Rehearsal:
         if name is not None:
             self.counts[name] += number
 
-    async def _take(self, source: SourceFile, prepared: Prepared) -> None:
+    async def _take(self, prepared: Prepared) -> None:
         records = await self._batches.admit(prepared)
         known = await self._lookup([record.key for record in records])
         for record in records:
             state = self._count(record, known.get(record.key))
             if endings.counted(state) == "conflicts":
                 what = f"{record.key}: {_in_conflict(known[record.key], state)}"
-                self._tell(state, source, record.line, record.inside, what)
+                self._tell(state, record.source, record.line, record.inside, what)
         for aside in prepared.asides:
             self.counts[endings.counted(aside.state)] += 1
             if aside.state in (RecordState.INVALID, RecordState.CLASH):
                 what = f"{aside.key}: {aside.reason}" if aside.state is RecordState.CLASH else f"{aside.reason}"
-                self._tell(aside.state, source, aside.line, (aside.detail or {}).get("inside"), what)
+                self._tell(aside.state, aside.source, aside.line, (aside.detail or {}).get("inside"), what)
 
     def _tell(
         self,
         state: RowState | RecordState | None,
-        source: SourceFile,
+        source: int,
         line: int,
         inside: Sequence[Any] | None,
         what: str,
@@ -194,7 +192,7 @@ class Rehearsal:
         """The place of a finding and what it is, of the first of each kind."""
         self._told[str(state)] += 1
         if self._told[str(state)] <= SHOWN_PLACES:
-            file, number = told_place(source.name, line, inside)
+            file, number = told_place(self._plan.sources[source - 1].name, line, inside)
             self._observer.note(f"{file}:{number}: {what}")
 
     def _count(self, record: Outgoing, known: Known | None) -> RowState | RecordState | None:

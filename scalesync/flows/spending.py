@@ -7,7 +7,7 @@ from collections.abc import Callable
 from scalesync.config import Settings
 from scalesync.errors import ConfigError, Interrupted
 from scalesync.flows.plan import ImportPlan
-from scalesync.flows.prepare import Preparer, read_blocks
+from scalesync.flows.prepare import Preparer, read_all
 from scalesync.flows.threads import in_daemon
 from scalesync.ledger.store import SqliteLedger
 from scalesync.model import Mode
@@ -71,11 +71,10 @@ async def _count_new(plan: ImportPlan, ledger: SqliteLedger, settings: Settings,
     peek = ledger.peeker(settings.target)
     preparer = Preparer(plan.builder, None, plan.options.limit, look=peek)
     new = 0
-    for number, source in enumerate(plan.sources, start=1):
-        async for block in read_blocks(source.blocks()):
-            records = (await preparer.prepare(number, block)).records
-            known = await peek([record.key for record in records])
-            new += len(records) - len(known)
-            if new > most or preparer.full:
-                return new
+    async for load in read_all(enumerate(plan.sources, start=1)):
+        records = (await preparer.prepare(load)).records
+        known = await peek([record.key for record in records])
+        new += len(records) - len(known)
+        if new > most or preparer.full:
+            return new
     return new

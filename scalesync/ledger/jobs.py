@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from scalesync.ledger import paces, rows, splits, tallies, verdicts
@@ -162,29 +162,32 @@ class JobStore:
 
     # --- splits --------------------------------------------------------------------------------
 
-    async def register_splits(self, kind: str, splits: Sequence[tuple[str, JsonObject]]) -> Sequence[int]:
+    async def register_splits(self, kind: str, splits: Iterable[tuple[str, JsonObject]]) -> Sequence[int]:
         """Number splits by name; a split keeps its number from run to run."""
 
         def work(db: sqlite3.Connection) -> Sequence[int]:
+            known = dict(
+                db.execute("SELECT name, number FROM splits WHERE job=? AND kind=?", (self._job, kind)).fetchall()
+            )
+            (highest,) = db.execute("SELECT max(number) FROM splits WHERE job=?", (self._job,)).fetchone()
+            highest = highest or 0
             numbers = []
             for name, spec in splits:
-                db.execute(
-                    "INSERT INTO splits (job, number, kind, name, spec) SELECT ?,"
-                    " 1 + coalesce((SELECT max(number) FROM splits WHERE job=?), 0), ?, ?, ?"
-                    " WHERE NOT EXISTS (SELECT 1 FROM splits WHERE job=? AND kind=? AND name=?)",
-                    (self._job, self._job, kind, name, json.dumps(spec), self._job, kind, name),
-                )
-                row = db.execute(
-                    "SELECT number FROM splits WHERE job=? AND kind=? AND name=?", (self._job, kind, name)
-                ).fetchone()
-                numbers.append(int(row[0]))
+                if name not in known:
+                    highest += 1
+                    known[name] = highest
+                    db.execute(
+                        "INSERT INTO splits (job, number, kind, name, spec) VALUES (?,?,?,?,?)",
+                        (self._job, highest, kind, name, json.dumps(spec)),
+                    )
+                numbers.append(known[name])
             return numbers
 
         return await self._writer.write(work)
 
-    async def source_splits(self) -> Sequence[splits.SourceSplit]:
-        """Every source that the job has met."""
-        return await self._writer.read(lambda db: splits.load(db, self._job))
+    async def source_splits(self, but: Set[int]) -> Sequence[splits.SourceSplit]:
+        """The sources that the job has met, but for some."""
+        return await self._writer.read(lambda db: splits.load(db, self._job, but))
 
     async def splits(self, kind: str) -> Sequence[tuple[int, str, JsonObject, str, Any]]:
         """(number, name, spec, state, cursor) of each split of a kind."""
@@ -209,6 +212,24 @@ class JobStore:
                 (state, json.dumps(cursor), None if spec is None else json.dumps(spec), self._job, number),
             )
         )
+
+    async def close_sources(self, read: Sequence[tuple[int, JsonObject, Any]]) -> None:
+        """These sources are read to their end: number, spec and cursor of each."""
+        if not read:
+            return
+        values = [(json.dumps(spec), json.dumps(cursor), self._job, number) for number, spec, cursor in read]
+        await self._writer.write(
+            lambda db: db.executemany(
+                "UPDATE splits SET state='read', spec=?, cursor=? WHERE job=? AND number=?", values
+            )
+        )
+
+    async def lose_sources(self, gone: Sequence[int]) -> None:
+        """These sources are there no more."""
+        if gone:
+            values = [(splits.GONE, self._job, number) for number in gone]
+            query = "UPDATE splits SET state=?, cursor=NULL WHERE job=? AND number=?"
+            await self._writer.write(lambda db: db.executemany(query, values))
 
     # --- files of an export --------------------------------------------------------------------
 

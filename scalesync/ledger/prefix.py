@@ -24,14 +24,21 @@ class PrefixStore:
         self._store = store
         self._target = store.target
 
-    async def load(self, number: int) -> tuple[str, list[tuple[Mark, int]]]:
-        """(settings under which they were made, [(mark, home rows up to it)]) of a source; "" and none at first."""
+    async def marked(self, settings: str) -> frozenset[int]:
+        """The sources with marks that were made under these settings."""
+        query = (
+            "SELECT number FROM splits WHERE job=? AND kind='source' AND cursor IS NOT NULL"
+            " AND json_extract(cursor, '$.settings')=? AND json_array_length(cursor, '$.marks')>0"
+        )
+        values = (self._store.number, settings)
+        found = await self._store.read(lambda db: db.execute(query, values).fetchall())
+        return frozenset(number for (number,) in found)
+
+    async def load(self, number: int) -> list[tuple[Mark, int]]:
+        """The marks of one of these sources, each with the home rows up to it."""
         query = "SELECT cursor FROM splits WHERE job=? AND number=?"
-        found = await self._store.read(lambda db: db.execute(query, (self._store.number, number)).fetchone())
-        kept = json.loads(found[0]) if found and found[0] else None
-        if not kept:
-            return "", []
-        return kept["settings"], [(Mark(line, digest), homes) for line, digest, homes in kept["marks"]]
+        (kept,) = await self._store.read(lambda db: db.execute(query, (self._store.number, number)).fetchone())
+        return [(Mark(line, digest), homes) for line, digest, homes in json.loads(kept)["marks"]]
 
     @staticmethod
     def cursor(settings: str, marks: Sequence[tuple[Mark, int]]) -> object:

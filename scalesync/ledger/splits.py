@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,14 +26,15 @@ class SourceSplit:
     shaping: str | None
 
 
-def load(db: sqlite3.Connection, job: int) -> list[SourceSplit]:
-    """All sources of a job, by number."""
+def load(db: sqlite3.Connection, job: int, but: Set[int] = frozenset()) -> list[SourceSplit]:
+    """The sources of a job by number, but for some."""
     found = db.execute(
         "SELECT number, name, spec, state, cursor FROM splits WHERE job=? AND kind='source' ORDER BY number", (job,)
     )
     return [
         SourceSplit(number, name, json.loads(spec), state, _shaping(None if cursor is None else json.loads(cursor)))
         for number, name, spec, state, cursor in found
+        if number not in but
     ]
 
 

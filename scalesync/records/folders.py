@@ -8,6 +8,7 @@ import stat
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from scalesync.errors import SourceError
 from scalesync.model import BadRecord, SourceRecord
@@ -24,8 +25,7 @@ from scalesync.words import count
 SHOWN_KINDS = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A file in a folder. path: as to be opened; inside: relative to the folder, with slashes. link: a symbolic one."""
 
     path: str
@@ -106,11 +106,20 @@ def leads_to_folder(entry: os.DirEntry[str]) -> bool:
 
 def is_special(path: str) -> bool:
     """Whether something is there that is neither file nor folder: opening it, or reading it, may never end."""
+    return is_mode_special(mode_of(path))
+
+
+def mode_of(path: str) -> int:
+    """What is there, as `stat` tells it; 0 where that cannot be told."""
     try:
-        mode = os.stat(path).st_mode
+        return os.stat(path).st_mode
     except OSError:
-        return False
-    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+        return 0
+
+
+def is_mode_special(mode: int) -> bool:
+    """`is_special`, where the mode is at hand."""
+    return mode != 0 and not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
 def _by_name(entry: os.DirEntry[str]) -> str:

@@ -154,6 +154,11 @@ def missing_list(text: bytes, path: Sequence[str]) -> str | None:
     return None if type(value) is list else f'"{key}" is {kind(value)}, not a list of records'
 
 
+def is_long_list(value: list[Any]) -> bool:
+    """Whether a list is one that `long_lists` names."""
+    return len(value) >= LONG_LIST and all(type(one) is dict for one in value)
+
+
 def long_lists(head: bytes, complete: bool) -> list[str]:
     """The names in one object under which long lists of objects stand; [] where several objects follow each other."""
     split = Splitter(ByteStream(io.BytesIO(head), Progress()), SIZE_LIMIT)

@@ -17,7 +17,7 @@ from scalesync.records.dialect import Sample, guess_widely
 from scalesync.records.jsonarray import read_array
 from scalesync.records.jsonlines import Item, Lines, read_jsonl
 from scalesync.records.jsonvalue import ENCODING_ADVICE, loads
-from scalesync.records.jsonwrapped import long_lists, missing_list, path_of, read_wrapped
+from scalesync.records.jsonwrapped import is_long_list, long_lists, missing_list, path_of, read_wrapped
 from scalesync.records.parquet import check_parquet, read_parquet
 from scalesync.records.prefix import Fingerprint, longest_known
 from scalesync.records.tables import column_plan, read_table
@@ -93,6 +93,17 @@ def object_in(data: bytes, options: ReadOptions) -> JsonObject | None:
     except ValueError:
         return None
     return value if type(value) is dict else None
+
+
+def is_plain_object(data: bytes, options: ReadOptions) -> bool:
+    """Whether the whole of a file named .json is one object, of which nothing is to be said.
+
+    Then it is one record whatever else could be told of it, and telling that takes a tenth of the look of `reader_for`.
+    """
+    if data[:1] != b"{" or options.format not in (None, "json") or options.skip_rows:
+        return False
+    value = object_in(data, options)
+    return value is not None and not any(type(one) is list and is_long_list(one) for one in value.values())
 
 
 def reader_for(opener: Open, name: str, options: ReadOptions, size: int | None, pipe: bool = False) -> Reader:

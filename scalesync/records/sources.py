@@ -7,23 +7,33 @@ import io
 import os
 import stat
 import sys
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from functools import partial
 from typing import BinaryIO, cast
 
 from scalesync.addresses import is_url, public_name
 from scalesync.errors import SourceError
-from scalesync.model import JsonObject, Mark, SourceRecord
-from scalesync.records.blocks import Blocks
+from scalesync.model import Block, JsonObject, Mark, SourceRecord
+from scalesync.records.blocks import Opened, blocks_of
 from scalesync.records.bytestream import Progress, Replay
-from scalesync.records.folders import Entry, carries_records, is_special, look, read_folder
+from scalesync.records.folders import Entry, carries_records, is_mode_special, look, mode_of, read_folder
 from scalesync.records.globs import expand
 from scalesync.records.jsonlines import Item
 from scalesync.records.names import readable
 from scalesync.records.overlap import is_read_in
 from scalesync.records.passed import PassedOver, Reason
 from scalesync.records.prefix import Fingerprint
-from scalesync.records.readers import Open, Read, ReadOptions, Seek, object_in, reader_for
+from scalesync.records.readers import (
+    HEAD,
+    Open,
+    Read,
+    Reader,
+    ReadOptions,
+    Seek,
+    is_plain_object,
+    object_in,
+    reader_for,
+)
 from scalesync.records.remote import address, expand_url, known_as, open_url
 from scalesync.records.written import OwnFiles
 
@@ -40,15 +50,18 @@ class SourceFile:
     path is a text, in which bytes that are not UTF-8 are written out.
     """
 
-    __slots__ = ("_facts", "_file", "_read", "_seek", "left_out", "mtime_ns", "name", "notes", "place", "size")
+    __slots__ = ("_file", "_more", "_path", "_read", "_seek", "left_out", "mtime_ns", "name", "notes", "place", "size")
 
     def __init__(
         self,
         name: str,
         read: Read,
-        facts: JsonObject,
-        seek: Seek | None = None,
+        path: str,
+        size: int | None = None,
+        mtime_ns: int | None = None,
         *,
+        more: JsonObject | None = None,
+        seek: Seek | None = None,
         notes: Sequence[str] = (),
         left_out: frozenset[str] = frozenset(),
         file: str | None = None,
@@ -56,13 +69,14 @@ class SourceFile:
     ) -> None:
         self.name = readable(name)
         self.place = place
-        self.size: int | None = facts["size"]
-        self.mtime_ns: int | None = facts["mtime_ns"]
+        self.size = size
+        self.mtime_ns = mtime_ns
         self.notes = tuple(notes)
         self.left_out = left_out
         self._read = read
         self._seek = seek
-        self._facts = facts
+        self._path = path
+        self._more = more
         self._file = file
 
     def __repr__(self) -> str:
@@ -70,7 +84,7 @@ class SourceFile:
 
     def fingerprint(self) -> JsonObject:
         """path (absolute), size and mtime_ns, as they were when the source was opened; see docs/sources.md."""
-        return dict(self._facts)
+        return {"path": self._path, "size": self.size, "mtime_ns": self.mtime_ns, **(self._more or {})}
 
     def has_changed(self) -> bool:
         """Whether a file is not as it was when it was opened: what was read may be neither that nor what it is now."""
@@ -81,6 +95,11 @@ class SourceFile:
         except OSError:
             return True
         return (info.st_size, info.st_mtime_ns) != (self.size, self.mtime_ns)
+
+    @property
+    def has_lines(self) -> bool:
+        """Whether its beginning can be told by its lines, without reading records: see `known`."""
+        return self._seek is not None
 
     @property
     def can_repeat(self) -> bool:
@@ -99,10 +118,14 @@ class SourceFile:
         except OSError as error:
             raise SourceError(f"cannot be read: {error.strerror or error}", self.name) from None
 
-    def blocks(self, max_records: int = 256, behind: Fingerprint | None = None) -> Blocks:
-        """Records in order, in blocks of at most `max_records`; see `Blocks`. behind: what `known` gave."""
+    def opened(self, number: int = 1, behind: Fingerprint | None = None) -> Opened:
+        """The source for `Loads` to read, as this number. behind: what `known` gave."""
         progress = Progress(behind)
-        return Blocks(self._read(progress), progress, max_records, self.name)
+        return Opened(number, self.name, self._read(progress), progress)
+
+    def blocks(self, max_records: int = 256, behind: Fingerprint | None = None) -> Generator[Block, None, None]:
+        """Records in order, in blocks of at most `max_records`. behind: what `known` gave. Raises SourceError."""
+        return blocks_of(self.opened(behind=behind), max_records)
 
 
 def open_sources(
@@ -133,23 +156,23 @@ def _open_one(spec: str, options: ReadOptions, stdin: BinaryIO | None, passed: P
             name = public_name(url)
             if passed.meets(known_as(url), name):
                 continue
-            facts: JsonObject = {"path": address(url), "size": None, "mtime_ns": None}
             reader = reader_for(partial(open_url, url), name, options, None)
-            yield SourceFile(name, reader.read, facts, notes=reader.notes)
+            yield SourceFile(name, reader.read, address(url), notes=reader.notes)
         return
     for path in _expand(spec.removeprefix("file://"), passed):
-        if os.path.isdir(path):
+        info = _stat(path, path)
+        if stat.S_ISDIR(info.st_mode):
             yield from _open_folder(path, options, passed)
         else:
-            yield from _open_file(path, path, options, passed)
+            yield from _open_file(path, path, info, options, passed)
 
 
 def _expand(spec: str, passed: PassedOver) -> list[str]:
     """The files that a pattern matches, or the folders when it matches only such; a path that exists is itself."""
     if os.path.lexists(spec) or not glob.has_magic(spec):
         return [spec]
-    found = expand(spec, passed)
-    files = [path for path in found if not os.path.isdir(path)]
+    found = {path: mode_of(path) for path in expand(spec, passed)}
+    files = {path: mode for path, mode in found.items() if not stat.S_ISDIR(mode)}
     kept = list(_foreign(files, passed))
     if not found or (files and not kept):
         left = f" that is read ({passed}; name one exactly to read it)" if passed else ""
@@ -157,13 +180,13 @@ def _expand(spec: str, passed: PassedOver) -> list[str]:
     return kept or [path for path in found if path.strip(os.sep)]
 
 
-def _foreign(files: Iterable[str], passed: PassedOver) -> Iterator[str]:
-    """Those of the files that scalesync did not write."""
+def _foreign(files: Mapping[str, int], passed: PassedOver) -> Iterator[str]:
+    """Those of the files, given with their modes, that scalesync did not write."""
     own = OwnFiles()
-    for path in files:
+    for path, mode in files.items():
         folder, name = os.path.split(path)
         own.enter(folder)
-        if is_special(path):
+        if is_mode_special(mode):
             passed.add(Reason.SPECIAL, path)
         elif own.wrote(name):
             passed.add(Reason.OURS, path)
@@ -171,37 +194,52 @@ def _foreign(files: Iterable[str], passed: PassedOver) -> Iterator[str]:
             yield path
 
 
-def _open_file(path: str, name: str, options: ReadOptions, passed: PassedOver) -> Iterator[SourceFile]:
+def _stat(path: str, name: str) -> os.stat_result:
     try:
-        info = os.stat(path)
+        return os.stat(path)
+    except OSError as error:
+        raise _in_words(error, name) from None
+
+
+def _in_words(error: OSError, name: str) -> SourceError:
+    missing = isinstance(error, FileNotFoundError)
+    told = "there is no such file" if missing else f"cannot be read: {error.strerror or error}"
+    return SourceError(told, readable(name))
+
+
+def _open_file(
+    path: str, name: str, info: os.stat_result, options: ReadOptions, passed: PassedOver
+) -> Iterator[SourceFile]:
+    try:
         if not stat.S_ISREG(info.st_mode):
             yield _open_pipe(Replay(_binary(path), own=True), name, options)
             return
         if passed.meets((info.st_dev, info.st_ino), name):
             return
-        carries = carries_records(Entry(path, name), options.format is not None)
-        if not carries and any(is_read_in(os.path.realpath(path), folder) for folder in passed.folders):
-            passed.add(Reason.MET, name)
-            return
-        place = os.path.abspath(path)
-        facts: JsonObject = {
-            "path": readable(place),
-            "size": info.st_size,
-            "mtime_ns": info.st_mtime_ns,
-        }
-        reader = reader_for(partial(_binary, path), readable(name), options, info.st_size)
-        yield SourceFile(name, reader.read, facts, reader.seek, notes=reader.notes, file=path, place=place)
-    except FileNotFoundError:
-        raise SourceError("there is no such file", readable(name)) from None
+        if passed.folders and not carries_records(Entry(path, name), options.format is not None):
+            real = os.path.realpath(path)
+            if any(is_read_in(real, folder) for folder in passed.folders):
+                passed.add(Reason.MET, name)
+                return
+        place, size = os.path.abspath(path), info.st_size
+        if size <= HEAD and name.endswith(".json") and is_plain_object(_bytes_of(path, size), options):
+            reader = Reader(partial(_read_json, options, Entry(path, readable(name)), size))
+        else:
+            reader = reader_for(partial(_binary, path), readable(name), options, size)
+        told = (readable(place), size, info.st_mtime_ns)
+        yield SourceFile(name, reader.read, *told, seek=reader.seek, notes=reader.notes, file=path, place=place)
     except OSError as error:
-        raise SourceError(f"cannot be read: {error.strerror or error}", readable(name)) from None
+        raise _in_words(error, name) from None
 
 
-def _bytes_of(path: str) -> bytes:
-    """The whole of a small file."""
+def _bytes_of(path: str, size: int) -> bytes:
+    """The whole of a small file that had so many bytes."""
     file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
     try:
-        parts = []
+        data = os.read(file, size + 1)
+        if len(data) == size:
+            return data
+        parts = [data]
         while part := os.read(file, SMALL):
             parts.append(part)
     finally:
@@ -222,27 +260,23 @@ def _open_folder(folder: str, options: ReadOptions, passed: PassedOver) -> Itera
     passed.folders.append(os.path.realpath(folder))
     shown = folder.rstrip("/") or "/"
     for entry in listing.carriers:
-        yield from _open_file(entry.path, f"{shown}/{entry.inside}", options, passed)
+        name = f"{shown}/{entry.inside}"
+        yield from _open_file(entry.path, name, _stat(entry.path, name), options, passed)
     if listing.others:
         place = os.path.abspath(folder)
-        facts: JsonObject = {
-            "path": readable(place),
-            "size": listing.size,
-            "mtime_ns": listing.mtime_ns,
-            "files": listing.others,
-            "digest": listing.digest,
-        }
+        told = (readable(place), listing.size, listing.mtime_ns)
+        more = {"files": listing.others, "digest": listing.digest}
         read = partial(read_folder, folder, every, listing.left_out, partial(_read_json, options))
         notes = tuple(listing.notes())
-        yield SourceFile(shown, read, facts, notes=notes, left_out=listing.left_out, place=place)
+        yield SourceFile(shown, read, *told, more=more, notes=notes, left_out=listing.left_out, place=place)
 
 
-def _read_json(options: ReadOptions, entry: Entry, size: int, progress: Progress) -> Iterator[Item]:
+def _read_json(options: ReadOptions, entry: Entry, size: int, progress: Progress) -> Generator[Item, None, None]:
     opener: Open = partial(_binary, entry.path)
     consumed, weight = progress.consumed, progress.weight
     if size <= SMALL:
         # Opened once, and an object parsed at once: what else opening and telling the format cost is ten times that.
-        data = _bytes_of(entry.path)
+        data = _bytes_of(entry.path, size)
         value = object_in(data, options)
         if value is not None:
             progress.consumed, progress.weight = consumed + len(data), weight + len(data)
@@ -267,4 +301,4 @@ def _open_pipe(replay: Replay, name: str, options: ReadOptions) -> SourceFile:
         spent.append(True)
         yield from reader.read(progress)
 
-    return SourceFile(name, once, {"path": name, "size": None, "mtime_ns": None}, notes=reader.notes)
+    return SourceFile(name, once, name, notes=reader.notes)

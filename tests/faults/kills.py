@@ -149,13 +149,27 @@ def write_letters(path: Path, count: int) -> None:
             file.write(json.dumps(record) + "\n")
 
 
-def killed_imports(folder: Path, seed: int, *, kills: int, records: int) -> Verdict:
-    """One import, killed `kills` times at requests drawn from the seed, then left to end."""
+def write_apart(folder: Path, lines: Path) -> None:
+    """Each line of a file as a file of its own."""
+    folder.mkdir()
+    for number, line in enumerate(lines.read_text(encoding="utf-8").splitlines()):
+        (folder / f"{number:06d}.json").write_text(line, encoding="utf-8")
+
+
+def killed_imports(folder: Path, seed: int, *, kills: int, records: int, apart: bool = False) -> Verdict:
+    """One import, killed `kills` times at requests drawn from the seed, then left to end.
+
+    apart: of a pattern that matches a file for each record.
+    """
     rng = random.Random(f"import {seed}")
     verdict = Verdict("import", records=records)
     with site(folder, seed) as here:
         write_letters(folder / "letters.jsonl", records)
-        command = ["import", "letters.jsonl", "--type", "categorization", "--project", "letters", "--job", "letters"]
+        source = "letters.jsonl"
+        if apart:
+            write_apart(folder / "letters", folder / source)
+            source = "letters/*.json"
+        command = ["import", source, "--type", "categorization", "--project", "letters", "--job", "letters"]
         command += ["--batch", "killed batch", "--concurrency", str(WIDTH), "--yes"]
         ended = None
         before = here.ask("report")["taken"]

@@ -26,6 +26,11 @@ def test_a_killed_import_ends_with_one_task_per_record(seed: int, tmp_path: Path
     told(killed_imports(tmp_path, seed, kills=3, records=900), 3)
 
 
+@pytest.mark.parametrize("seed", [3, pytest.param(4, marks=pytest.mark.soak)])
+def test_a_killed_import_of_many_files_ends_with_one_task_per_record(seed: int, tmp_path: Path) -> None:
+    told(killed_imports(tmp_path, seed, kills=3, records=900, apart=True), 3)
+
+
 def test_an_export_killed_at_a_request_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     told(killed_exports(tmp_path, 1, kills=3, tasks=450, way="requests"), 3)
 

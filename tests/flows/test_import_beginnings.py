@@ -25,6 +25,7 @@ def _near_marks(monkeypatch):
     """A mark after every few lines."""
     monkeypatch.setattr(bytestream, "CHUNK", 300)
     monkeypatch.setattr(beginnings, "NEAREST_BYTES", 1)
+    monkeypatch.setattr(beginnings, "LEAST_BYTES", 0)
     monkeypatch.setattr(beginnings, "SHARE", 10_000)
 
 

@@ -32,10 +32,10 @@ async def test_a_file_that_is_written_to_while_it_is_read_is_named_and_read_agai
     source = write_records(5)
     honest = Preparer.prepare
 
-    async def meanwhile(self, number, block):
+    async def meanwhile(self, load):
         with source.open("a") as more:
             more.write("\n")
-        return await honest(self, number, block)
+        return await honest(self, load)
 
     monkeypatch.setattr(Preparer, "prepare", meanwhile)
     assert (await bring(sandbox, source)).created == 5

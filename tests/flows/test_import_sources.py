@@ -32,6 +32,7 @@ def _near_marks(monkeypatch):
     """A mark after every few lines, so that beginnings are left unread wherever that is possible."""
     monkeypatch.setattr(bytestream, "CHUNK", 300)
     monkeypatch.setattr(beginnings, "NEAREST_BYTES", 1)
+    monkeypatch.setattr(beginnings, "LEAST_BYTES", 0)
     monkeypatch.setattr(beginnings, "SHARE", 10_000)
 
 

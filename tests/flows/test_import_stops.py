@@ -319,7 +319,7 @@ REST = "; the rest of the input is not read yet"
     ("files", "at", "read", "stop"),
     [
         ((600,), 20, False, "Ctrl-C"),
-        ((20, 600), 14, False, "SIGTERM"),  # in the last block of the first file
+        ((20, 600), 14, False, "SIGTERM"),  # in a load of both files
         ((40,), 33, True, "SIGHUP"),
         ((9, 2, 8), 13, True, "Ctrl-C"),
         ((32,), 24, True, "a key that is refused"),
@@ -328,8 +328,8 @@ REST = "; the rest of the input is not read yet"
 async def test_a_stopped_run_says_whether_pending_is_all_that_is_left(
     files, at, read, stop, make_sandbox, settings_for, notebook, write_records, monkeypatch
 ):
-    """It is stopped while the engine has yet to take the rest of a block in, which the ledger holds."""
-    monkeypatch.setattr(plan, "BLOCK_RECORDS", 16)
+    """It is stopped while the engine has yet to take the rest of a load in, which the ledger holds."""
+    monkeypatch.setattr(plan, "LOAD_RECORDS", 16)
     monkeypatch.setattr(work, "HIGH_WATER", 2)
     readings: list[Reading] = []
     monkeypatch.setattr(ingest, "Reading", lambda: readings.append(Reading()) or readings[0])
@@ -342,7 +342,7 @@ async def test_a_stopped_run_says_whether_pending_is_all_that_is_left(
     DESK.set(desk)
 
     async def when_some_are_there() -> None:
-        while sandbox.store.world("live").count() < at or (read and readings[0].ends < len(files)):
+        while sandbox.store.world("live").count() < at or (read and readings[0].ends < readings[0].stretches):
             await anyio.sleep(0.002)
         STOPS[stop](sandbox, desk)
 

@@ -176,16 +176,16 @@ async def test_a_retry_reads_no_further_than_the_last_record_it_names(
     sandbox = await make_sandbox([FaultRule(kind="error", on="create", status=422, at=(4,))])
     source = write_records(5000)
     await bring(sandbox, source, job="j", yes=True)
-    blocks: list[int] = []
+    read: list[int] = []
     prepare = Preparer.prepare
 
-    async def counted(self, number, block):
-        blocks.append(len(block.records))
-        return await prepare(self, number, block)
+    async def counted(self, load):
+        read.extend(len(block.records) for block in load)
+        return await prepare(self, load)
 
     monkeypatch.setattr(Preparer, "prepare", counted)
     assert (await again(sandbox)).created == 5000
-    assert sum(blocks) < 1500
+    assert sum(read) < 1500
 
 
 @pytest.mark.parametrize("bound", [{"limit": 10}, {"max_new": 10}, {}])

@@ -8,18 +8,20 @@ from scalesync.cli.main import run
 from scalesync.flows import beginnings, plan
 from scalesync.records import bytestream
 
-# Bytes that are read at once, bytes between two marks, their share of a source, records in a block.
-COARSE = (bytestream.CHUNK, beginnings.NEAREST_BYTES, beginnings.SHARE, plan.BLOCK_RECORDS)
-FINE = (300, 1, 10_000, 50)
+# Bytes that are read at once, bytes between two marks, their share of a source, bytes of one with marks, records in a
+# load.
+COARSE = (bytestream.CHUNK, beginnings.NEAREST_BYTES, beginnings.SHARE, beginnings.LEAST_BYTES, plan.LOAD_RECORDS)
+FINE = (300, 1, 10_000, 0, 50)
 
 
 def set_grain(grain: str) -> None:
     """Cut the input into small pieces, or as the program does by itself."""
-    size, nearest, share, block = FINE if grain == "fine" else COARSE
+    size, nearest, share, least, load = FINE if grain == "fine" else COARSE
     bytestream.CHUNK = size
     beginnings.NEAREST_BYTES = nearest
     beginnings.SHARE = share
-    plan.BLOCK_RECORDS = block
+    beginnings.LEAST_BYTES = least
+    plan.LOAD_RECORDS = load
 
 
 def main() -> int:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ from hypothesis import strategies as st
 from scalesync.addresses import public_name, without_credentials
 from scalesync.errors import ConfigError, SourceError
 from scalesync.model import BadRecord, SourceRecord
+from scalesync.records import sources
 from scalesync.records.readers import ReadOptions
 from scalesync.records.sources import SourceFile, open_sources
 
@@ -439,3 +441,68 @@ def test_what_a_web_server_answers_is_told_as_what_it_is(status: int | None, wor
             thread.join()
     assert str(caught.value).startswith(f"{address}: {words}")
     assert "SECRET" not in str(caught.value)
+
+
+# --- small .json files, which are told at once where they are one object -------------------------------
+
+LONG = [{"n": number} for number in range(10)]
+SMALL_FILES = {
+    "object": b'{"a": 1}',
+    "line": b'{"a": 1}\n',
+    "dos line": b'{"a": 1}\r\n\r\n',
+    "behind blank lines": b'\n\n{"a": 1}\n',
+    "behind blanks": b'  {"a": 1}',
+    "pretty": b'{\n  "a": 1\n}\n',
+    "lines": b'{"a": 1}\n{"a": 2}\n',
+    "objects on one line": b'{"a": 1} {"a": 2}',
+    "array": b'[{"a": 1}, 2]',
+    "a list that may be the records": orjson.dumps({"items": LONG}),
+    "a short list": orjson.dumps({"items": LONG[:9]}),
+    "a list with others": orjson.dumps({"items": [*LONG, 1]}),
+    "a name twice": b'{"a": 1, "a": 2}',
+    "a long number": b'{"a": 123456789012345678901234567890}',
+    "too long a number": b'{"a": ' + b"9" * 5000 + b"}",
+    "infinity": b'{"a": 1e999}',
+    "NaN": b'{"a": NaN}',
+    "cut off": b'{"a": ',
+    "no UTF-8": b'{"a": "\xe9"}',
+    "a mark": b'\xef\xbb\xbf{"a": 1}',
+    "a DOS end": b'{"a": 1}\x1a',
+    "zeros": b'{"a": 1}' + bytes(40),
+    "deep": b'{"a":' * 300 + b"1" + b"}" * 300,
+    "empty": b"",
+    "blank": b" \n",
+    "a number": b"1",
+    "packed": gzip.compress(b'{"a": 1}'),
+    "large": orjson.dumps({"a": "x" * 70_000}),
+}
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"format": "json"}, {"format": "jsonl"}, {"records": "items"}, {"skip_rows": 2}]
+)
+@pytest.mark.parametrize("data", SMALL_FILES.values(), ids=SMALL_FILES)
+def test_a_small_file_reads_as_any_other(data, options, tmp_path, monkeypatch):
+    path = tmp_path / "one.json"
+    path.write_bytes(data)
+    told = []
+    for head in (sources.HEAD, -1):
+        monkeypatch.setattr(sources, "HEAD", head)
+        try:
+            (source,) = opened(path, **options)
+            blocks = list(source.blocks())
+            found = [item for block in blocks for item in block.records]
+            told.append((found, source.notes, source.fingerprint(), [block.consumed for block in blocks]))
+        except SourceError as error:
+            told.append(str(error))
+    assert told[0] == told[1]
+
+
+def test_a_small_file_that_changed_since_is_read_as_it_is_now(tmp_path):
+    path = tmp_path / "one.json"
+    for data, wanted in ((b'[{"b": 1}, {"b": 2}]', 2), (b'{"b": 1}\n' * 3, 3), (b"", 0), (b'{"b": ', 1)):
+        path.write_bytes(b'{"a": 1}')
+        (source,) = opened(path)
+        path.write_bytes(data)
+        assert len(items(source)) == wanted
+        assert source.has_changed()

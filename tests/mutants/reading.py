@@ -153,8 +153,8 @@ READING_MUTANTS = (
     _mutant(
         "a file that is reached by two names is read twice",
         f"{RECORDS}/sources.py",
-        "        if passed.meets((info.st_dev, info.st_ino), name):\n            return\n        carries",
-        "        carries",
+        "        if passed.meets((info.st_dev, info.st_ino), name):\n            return\n        if passed.folders and",
+        "        if passed.folders and",
     ),
     _mutant(
         "a pattern of any depth takes the first folder only",

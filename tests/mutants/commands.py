@@ -129,8 +129,8 @@ COMMAND_MUTANTS = (
         MONEY,
         "records that have their task are asked for again",
         "flows/spending.py",
-        "            new += len(records) - len(known)\n",
-        "            new += len(records)\n",
+        "        new += len(records) - len(known)\n",
+        "        new += len(records)\n",
         ASKING,
     ),
     _mutant(

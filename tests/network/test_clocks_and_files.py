@@ -77,12 +77,12 @@ async def test_an_hour_that_passes_during_a_run_takes_no_lease_and_adopts_nothin
     sent = 0
     real = ingest.ImportRun._take
 
-    async def take(self, number, block):
+    async def take(self, load):
         nonlocal sent
         sent += 1
         if sent == 2:
             clock.shift_s = shift_s
-        return await real(self, number, block)
+        return await real(self, load)
 
     monkeypatch.setattr(ingest.ImportRun, "_take", take)
     records = [letter(number) for number in range(600)]

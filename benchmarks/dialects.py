@@ -26,9 +26,9 @@ from pathlib import Path
 from typing import Any
 
 from scalesync.errors import ScalesyncError
-from scalesync.model import SourceRecord
-from scalesync.records.readers import ReadOptions
-from scalesync.records.sources import open_sources
+from scalesync.model.records import SourceRecord
+from scalesync.sources.open import open_sources
+from scalesync.sources.readers import ReadOptions
 
 Rows = list[list[str]]
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}

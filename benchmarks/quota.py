@@ -33,11 +33,11 @@ import anyio
 
 from benchmarks.moments import moments_of, most_in_a_window
 from benchmarks.quota_imports import imports
-from scalesync.config import resolve_settings
-from scalesync.engine.limiter import parse_rate
-from scalesync.flows.wiring import make_gate
-from scalesync.ledger.store import SqliteLedger
-from scalesync.model import RequestClass
+from scalesync.config.settings import resolve_settings
+from scalesync.flows.runtime.wiring import make_gate
+from scalesync.ledger.sqlite.store import SqliteLedger
+from scalesync.model.targets import RequestClass
+from scalesync.pacing.limiter import parse_rate
 
 ROOT = Path(__file__).resolve().parents[1]
 URL = "http://127.0.0.1:1/v1"

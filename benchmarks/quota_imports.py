@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 
 from benchmarks.moments import moments_of, most_in_a_window
-from scalesync.engine.limiter import parse_rate
+from scalesync.pacing.limiter import parse_rate
 from scalesync.sandbox import Sandbox, SandboxConfig
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # The program as it is; each hand-over of a create is also written down.
 WATCHED = """
 import array, os, sys, time
-from scalesync.flows.gate import StopGate
+from scalesync.flows.runtime.gate import StopGate
 target = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 handover = StopGate.handover
 async def watched(self, cls):

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from scalesync.api import export_tasks, import_tasks, job_status, list_failures, retry_failed
-    from scalesync.config import Settings, resolve_settings
+    from scalesync.config.settings import Settings, resolve_settings
     from scalesync.errors import ConfigError, ScalesyncError, StopRun
     from scalesync.events import Observer, Progress
-    from scalesync.flows.options import FailureGroup, JobStatus
-    from scalesync.model import ExportSummary, ImportSummary
+    from scalesync.flows.runtime.options import FailureGroup, JobStatus
+    from scalesync.model.summaries import ExportSummary, ImportSummary
 
 __version__ = "0.1.0"
 
@@ -40,11 +40,11 @@ __all__ = [
 
 _HOMES = {
     "scalesync.api": ("export_tasks", "import_tasks", "job_status", "list_failures", "retry_failed"),
-    "scalesync.config": ("Settings", "resolve_settings"),
+    "scalesync.config.settings": ("Settings", "resolve_settings"),
     "scalesync.errors": ("ConfigError", "ScalesyncError", "StopRun"),
     "scalesync.events": ("Observer", "Progress"),
-    "scalesync.flows.options": ("FailureGroup", "JobStatus"),
-    "scalesync.model": ("ExportSummary", "ImportSummary"),
+    "scalesync.flows.runtime.options": ("FailureGroup", "JobStatus"),
+    "scalesync.model.summaries": ("ExportSummary", "ImportSummary"),
 }
 
 

@@ -15,20 +15,20 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypedDict, TypeVar, Unpack
 
-from scalesync.config import Settings, resolve_settings
+from scalesync.config.settings import Settings, resolve_settings
 from scalesync.errors import ScalesyncError
 from scalesync.events import Observer, Progress, Silent
-from scalesync.flows.export import run_export
-from scalesync.flows.given import given_records
-from scalesync.flows.ingest import run_import
-from scalesync.flows.inspect import job_status as read_status
-from scalesync.flows.inspect import list_failures as read_failures
-from scalesync.flows.options import ExportOptions, FailureGroup, ImportOptions, JobStatus
-from scalesync.flows.retry import run_retry
-from scalesync.flows.run import leaves
-from scalesync.flows.spending import FREE_NEW_TASKS
-from scalesync.model import ExportSummary, ImportSummary
-from scalesync.words import did_you_mean
+from scalesync.flows.exports.run import run_export
+from scalesync.flows.imports.run import run_import
+from scalesync.flows.imports.spending import FREE_NEW_TASKS
+from scalesync.flows.jobs.retry import run_retry
+from scalesync.flows.jobs.status import job_status as read_status
+from scalesync.flows.jobs.status import list_failures as read_failures
+from scalesync.flows.runtime.options import ExportOptions, FailureGroup, ImportOptions, JobStatus
+from scalesync.flows.runtime.run import leaves
+from scalesync.model.summaries import ExportSummary, ImportSummary
+from scalesync.sources.given import given_records
+from scalesync.text import did_you_mean
 
 Watching = Observer | Literal["rich"] | None
 S = TypeVar("S", ImportSummary, ExportSummary)

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from hypothesis import settings as hypothesis_settings
 
-from scalesync.config import Settings, resolve_settings
-from scalesync.engine.dispatch import EngineLimits
-from scalesync.engine.retry import RetryPolicy
+from scalesync.config.settings import Settings, resolve_settings
+from scalesync.engine.backoff import RetryPolicy
+from scalesync.engine.dispatcher import EngineLimits
 from scalesync.events import Progress
 from scalesync.sandbox import FaultRule, Sandbox, SandboxConfig
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.pacing.servers import Answer
-from scalesync.engine.pacer import Limits, Pacer
-from scalesync.engine.pacer_flights import Flights
+from scalesync.pacing.controller import Limits, Pacer
+from scalesync.pacing.departures import Flights
 
-GROUP_S = 0.01  # as in scalesync.engine.pace
+GROUP_S = 0.01  # as in scalesync.pacing.pace
 
 
 class Ours:

@@ -21,10 +21,11 @@ from benchmarks.pacing.clients import Ours
 from benchmarks.pacing.scenarios import steps_limit
 from benchmarks.pacing.servers import Answer, Server, TokenBucket
 from benchmarks.pacing.simulate import BIN_S, Series, Simulation
-from scalesync.config import resolve_settings
+from scalesync.config.settings import resolve_settings
 from scalesync.events import Progress
-from scalesync.flows.wiring import Connection, connect
-from scalesync.model import Outgoing, RequestClass
+from scalesync.flows.runtime.wiring import Connection, connect
+from scalesync.model.records import Outgoing
+from scalesync.model.targets import RequestClass
 from scalesync.sandbox import FaultRule, Sandbox, SandboxConfig
 
 KIND = "categorization"

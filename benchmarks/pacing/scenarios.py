@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.pacing.clients import Ours
 from benchmarks.pacing.servers import Draw, FixedWindow, Server, SlidingWindow, TokenBucket
-from scalesync.engine.pacer import Limits
+from scalesync.pacing.controller import Limits
 
 SECONDS = 300.0
 MEAN_S = 0.125  # latency of the usual network and server: 30 to 60 ms there and back, 20 to 140 ms of work

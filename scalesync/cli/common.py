@@ -14,11 +14,11 @@ from scalesync.cli.masking import Mask
 from scalesync.cli.output import tell
 from scalesync.cli.types import Positional
 from scalesync.errors import ConfigError
-from scalesync.words import did_you_mean
+from scalesync.text import did_you_mean
 
 if TYPE_CHECKING:
     from scalesync.cli.progress import ProgressDisplay
-    from scalesync.config import Settings
+    from scalesync.config.settings import Settings
 
 T = TypeVar("T")
 SWITCH_S = 0.0005
@@ -70,7 +70,7 @@ class Invocation:
 
     def settings(self, *, need_key: bool = True) -> Settings:
         """Resolve the settings; from here on the key is masked in everything printed."""
-        from scalesync.config import resolve_settings
+        from scalesync.config.settings import resolve_settings
 
         asked = self.common
         settings = resolve_settings(

@@ -14,21 +14,21 @@ import click
 from scalesync.cli.common import CONTEXT, Common, Invocation, common_options, write_examples, write_options
 from scalesync.cli.ending import report
 from scalesync.errors import ConfigError
-from scalesync.words import did_you_mean
+from scalesync.text import did_you_mean
 
 COMMANDS = {
-    "demo": ("scalesync.cli.demo", "the whole loop on the embedded sandbox: records in, annotations out"),
-    "sandbox": ("scalesync.cli.sandbox", "serve the embedded emulator of the API"),
-    "import": ("scalesync.cli.ingest", "create one task per record, exactly once"),
-    "export": ("scalesync.cli.export", "write tasks and their annotations to files"),
-    "backfill": ("scalesync.cli.backfill", "export a past period, window by window, each done once"),
-    "compact": ("scalesync.cli.compact", "the newest version of each task from a folder of increments"),
-    "status": ("scalesync.cli.inspect", "jobs the ledger knows, and how far they are"),
-    "failures": ("scalesync.cli.inspect", "what failed and why; writes it back out as a source"),
-    "retry": ("scalesync.cli.inspect", "send failed records again"),
-    "verify": ("scalesync.cli.verify", "compare source, ledger and server; repair what can be repaired"),
-    "types": ("scalesync.cli.kinds", "task types that are documented, and the fields they need"),
-    "ledger": ("scalesync.cli.ledger", "restore a lost ledger from source and server"),
+    "demo": ("scalesync.cli.commands.demo", "the whole loop on the embedded sandbox: records in, annotations out"),
+    "sandbox": ("scalesync.cli.commands.sandbox", "serve the embedded emulator of the API"),
+    "import": ("scalesync.cli.commands.ingest", "create one task per record, exactly once"),
+    "export": ("scalesync.cli.commands.export", "write tasks and their annotations to files"),
+    "backfill": ("scalesync.cli.commands.backfill", "export a past period, window by window, each done once"),
+    "compact": ("scalesync.cli.commands.compact", "the newest version of each task from a folder of increments"),
+    "status": ("scalesync.cli.commands.inspect", "jobs the ledger knows, and how far they are"),
+    "failures": ("scalesync.cli.commands.inspect", "what failed and why; writes it back out as a source"),
+    "retry": ("scalesync.cli.commands.inspect", "send failed records again"),
+    "verify": ("scalesync.cli.commands.verify", "compare source, ledger and server; repair what can be repaired"),
+    "types": ("scalesync.cli.commands.kinds", "task types that are documented, and the fields they need"),
+    "ledger": ("scalesync.cli.commands.ledger", "restore a lost ledger from source and server"),
 }
 RESERVED = (
     *("apply", "report"),

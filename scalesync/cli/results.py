@@ -10,9 +10,9 @@ from typing import Any
 from scalesync.cli.common import Invocation
 from scalesync.cli.output import facts, say, say_json, size, tell
 from scalesync.events import duration
-from scalesync.flows.endings import IMPORT_AGAIN
-from scalesync.model import ExportSummary, ImportSummary
-from scalesync.words import count
+from scalesync.flows.imports.finish import IMPORT_AGAIN
+from scalesync.model.summaries import ExportSummary, ImportSummary
+from scalesync.text import count
 
 OPTIONAL = ("gone", "message")  # in the JSON only when they say something
 LEFT_OUT = "exit_code"

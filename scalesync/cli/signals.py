@@ -17,7 +17,7 @@ import anyio
 from anyio.abc import TaskStatus
 
 from scalesync.errors import Interrupted
-from scalesync.flows.run import DESK, SignalDesk
+from scalesync.flows.runtime.run import DESK, SignalDesk
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from scalesync.errors import ConfigError
-from scalesync.words import did_you_mean
+from scalesync.text import did_you_mean
 
 _WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _CODE = ("clock", "monotonic")  # functions, set by programs only

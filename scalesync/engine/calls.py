@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 import anyio
 
-from scalesync.engine.retry import RetryPolicy, backoff_s
+from scalesync.engine.backoff import RetryPolicy, backoff_s
 from scalesync.engine.waits import LATE_S, SOON_S, THROTTLED_S, Waits
 from scalesync.errors import (
     BudgetUsed,

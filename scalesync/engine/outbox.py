@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
 
-from scalesync.model import Settled
+from scalesync.model.rows import Settled
 
 # An outcome waits for so many others, or so long, before the fsync: at a slow rate one fsync each would wear disks out.
 # What is lost with the process is looked up by the next run, a hundred rows a call.

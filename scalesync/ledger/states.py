@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from scalesync.model import RecordState, RowState
-from scalesync.ports import Verb
+from scalesync.model.rows import RecordState, RowState
+from scalesync.ports.ledger import Verb
 
 CHANGED = "changed_after_creation"
 HASH_BYTES = 16  # of a content; behind them stands the name of the record's batch

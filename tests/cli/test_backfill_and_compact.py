@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from scalesync.flows.backfill_plan import BackfillSummary
+from scalesync.flows.exports.backfill.plan import BackfillSummary
 
 from .conftest import Run, sandbox
 

@@ -22,7 +22,7 @@ from scalesync.cli.progress import ProgressDisplay, progress_line
 from scalesync.cli.switches import read_switches
 from scalesync.errors import ConfigError, DiskFull, Interrupted, ScalesyncError, Unavailable
 from scalesync.events import Progress, Waiting, duration
-from scalesync.model import ExportSummary, ImportSummary
+from scalesync.model.summaries import ExportSummary, ImportSummary
 from scalesync.sandbox import SandboxConfig
 
 KEY = "abc|user/ü\\+|test"

@@ -294,7 +294,9 @@ def signalled(home: Path, where: str, number: int, words: tuple[str, ...], *, fi
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("where", ["scalesync.flows.ingest:ImportRun.go", "scalesync.flows.ingest:run_import"])
+@pytest.mark.parametrize(
+    "where", ["scalesync.flows.imports.run:ImportRun.go", "scalesync.flows.imports.run:run_import"]
+)
 def test_a_signal_after_the_work_changes_nothing(served: Served, tmp_path: Path, number: int, where: str) -> None:
     """The ledger says that all is done: so does the summary, and so does the exit code."""
     words = tuple(at(served, *IMPORT, "--job", "nightly", "--json"))
@@ -305,7 +307,7 @@ def test_a_signal_after_the_work_changes_nothing(served: Served, tmp_path: Path,
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_while_batches_are_finalized_stops_in_order(served: Served, tmp_path: Path, number: int) -> None:
     words = tuple(at(served, *IMPORT, "--job", "nightly", "--batch", "b1", "--finalize", "--json"))
-    ended = signalled(tmp_path, "scalesync.flows.endings:finalize", number, words, first=True)
+    ended = signalled(tmp_path, "scalesync.flows.imports.finish:finalize", number, words, first=True)
     assert (ended.code, ended.json["created"]) == (3, RECORDS), ended.err
     with sqlite3.connect(tmp_path / "scalesync.db") as db:
         assert db.execute("SELECT jobs.owner, exit_code FROM jobs JOIN runs ON runs.job = jobs.id").fetchall() == [

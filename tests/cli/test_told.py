@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from scalesync.cli.ledger import SHARED
-from scalesync.flows.plan import SHAPING
+from scalesync.cli.commands.ledger import SHARED
+from scalesync.flows.imports.plan import SHAPING
 
 from .conftest import Ended, Run, Served, sandbox
 

@@ -12,8 +12,10 @@ from typing import Any, Protocol
 import pytest
 
 from scalesync.errors import JobRunning, LeaseLost, NameBound
-from scalesync.model import Aside, Mode, Outgoing, RecordState, RowState, Settled, Target
-from scalesync.ports import JobLedger, JobSpec, Verb
+from scalesync.model.records import Outgoing
+from scalesync.model.rows import Aside, RecordState, RowState, Settled
+from scalesync.model.targets import Mode, Target
+from scalesync.ports.ledger import JobLedger, JobSpec, Verb
 
 LIVE = Target("https://a.test/v1", Mode.LIVE)
 TEST = Target("https://a.test/v1", Mode.TEST)

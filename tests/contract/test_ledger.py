@@ -20,13 +20,13 @@ import pytest
 from sqlite_utils import Database
 
 from scalesync.errors import LedgerBusy, LedgerUnusable
-from scalesync.ledger import rows
-from scalesync.ledger.connection import open_ledger
-from scalesync.ledger.owners import Owner, owner_alive, start_of
-from scalesync.ledger.store import SqliteLedger
-from scalesync.ledger.writer import MAX_GROUP, Writer
-from scalesync.model import RowState, Settled
-from scalesync.ports import JobLedger, JobSpec
+from scalesync.ledger.sqlite.connection import open_ledger
+from scalesync.ledger.sqlite.imports import rows
+from scalesync.ledger.sqlite.owners import Owner, owner_alive, start_of
+from scalesync.ledger.sqlite.store import SqliteLedger
+from scalesync.ledger.sqlite.writer import MAX_GROUP, Writer
+from scalesync.model.rows import RowState, Settled
+from scalesync.ports.ledger import JobLedger, JobSpec
 from tests.contract.ledger_suite import LIVE, LedgerContract, Ledgers, admit, outs, spec
 
 

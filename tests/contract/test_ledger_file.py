@@ -15,13 +15,13 @@ import pytest
 from sqlite_utils import Database
 
 from scalesync.errors import DiskFull, LedgerBusy, LedgerUnusable
-from scalesync.ledger import connection as opening
-from scalesync.ledger.connection import open_ledger, translate
-from scalesync.ledger.report import jobs
-from scalesync.ledger.rows import MOVED
-from scalesync.ledger.schema import migrate, migrations
-from scalesync.ledger.store import SqliteLedger
-from scalesync.ledger.verdicts import LISTED
+from scalesync.ledger.sqlite import connection as opening
+from scalesync.ledger.sqlite.connection import open_ledger, translate
+from scalesync.ledger.sqlite.imports.outcomes import LISTED
+from scalesync.ledger.sqlite.imports.rows import MOVED
+from scalesync.ledger.sqlite.report import jobs
+from scalesync.ledger.sqlite.schema import migrate, migrations
+from scalesync.ledger.sqlite.store import SqliteLedger
 from tests.contract.ledger_suite import admit, outs, spec
 
 
@@ -226,7 +226,7 @@ async def test_a_lock_that_is_held_for_a_moment_is_waited_for(tmp_path):
 OPENER = """
 import sys
 from pathlib import Path
-from scalesync.ledger.connection import open_ledger
+from scalesync.ledger.sqlite.connection import open_ledger
 print("ready", flush=True)
 for line in sys.stdin:
     try:

@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
-from scalesync.config import Settings
+from scalesync.config.settings import Settings
 from scalesync.errors import LedgerUnusable
-from scalesync.flows.inspect import job_status, list_failures, stopped_jobs
-from scalesync.ledger.connection import open_ledger
-from scalesync.ledger.schema import migrations
-from scalesync.ledger.store import SqliteLedger
-from scalesync.model import Mode, RowState, Settled
+from scalesync.flows.jobs.status import job_status, list_failures, stopped_jobs
+from scalesync.ledger.sqlite.connection import open_ledger
+from scalesync.ledger.sqlite.schema import migrations
+from scalesync.ledger.sqlite.store import SqliteLedger
+from scalesync.model.rows import RowState, Settled
+from scalesync.model.targets import Mode
 from tests.contract.ledger_suite import admit, outs, spec
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from scalesync.__main__ import main
-from scalesync.records.segments import SegmentWriter
+from scalesync.outputs.writer import SegmentWriter
 
 OPERATIONS = ("fsync", "fdatasync", "rename", "replace", "link", "unlink", "ftruncate", "truncate")
 MARK = "steps: "

@@ -15,12 +15,13 @@ from unittest.mock import patch
 
 import pytest
 
-from scalesync.config import resolve_settings
+from scalesync.config.settings import resolve_settings
 from scalesync.errors import ConfigError, StopRun
-from scalesync.flows import export, wiring
-from scalesync.flows.export import run_export
-from scalesync.flows.options import ExportOptions
-from scalesync.platforms.exchange import Deadlines
+from scalesync.flows.exports import run as export
+from scalesync.flows.exports.run import run_export
+from scalesync.flows.runtime import wiring
+from scalesync.flows.runtime.options import ExportOptions
+from scalesync.http.exchange import Deadlines
 from scalesync.sandbox import Sandbox, SandboxConfig
 from tests.conftest import FAST, Notebook
 from tests.faults.killer import LETTERS, fill

@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from scalesync.errors import LeaseLost
-from scalesync.flows.ingest import run_import
-from scalesync.flows.options import ImportOptions
+from scalesync.flows.imports.run import run_import
+from scalesync.flows.runtime.options import ImportOptions
 from scalesync.sandbox import FaultRule, Sandbox
 from scalesync.sandbox.core.wire.messages import Call, Reply
 from tests.conftest import FAST, KIND, PROJECT, letter

@@ -22,9 +22,9 @@ from scaleapi.exceptions import ScaleDuplicateResource
 from scaleapi.tasks import TaskType
 from urllib3.connection import HTTPSConnection
 
-from scalesync.flows.ingest import run_import
-from scalesync.flows.options import ImportOptions
-from scalesync.model import ImportSummary
+from scalesync.flows.imports.run import run_import
+from scalesync.flows.runtime.options import ImportOptions
+from scalesync.model.summaries import ImportSummary
 from scalesync.sandbox import FaultRule, Sandbox, SandboxConfig
 from tests.conftest import FAST, KIND
 

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from scalesync.config import resolve_settings
+from scalesync.config.settings import resolve_settings
 from scalesync.errors import ConfigError, StopRun
-from scalesync.flows import ingest, wiring
-from scalesync.flows.ingest import run_import
-from scalesync.flows.options import ImportOptions
-from scalesync.model import ImportSummary
-from scalesync.platforms.exchange import Deadlines
+from scalesync.flows.imports import run as ingest
+from scalesync.flows.imports.run import run_import
+from scalesync.flows.runtime import wiring
+from scalesync.flows.runtime.options import ImportOptions
+from scalesync.http.exchange import Deadlines
+from scalesync.model.summaries import ImportSummary
 from scalesync.sandbox import Sandbox, SandboxConfig
 from scalesync.sandbox.scale.state.world import World
 from tests.conftest import FAST, KIND, PROJECT, Notebook, letter

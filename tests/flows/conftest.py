@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from scalesync.engine.dispatch import EngineLimits
-from scalesync.flows.ingest import run_import
-from scalesync.flows.options import ImportOptions
-from scalesync.flows.repair import Repaired, run_repair
-from scalesync.flows.verify import VerifySummary, run_verify
-from scalesync.model import ImportSummary
+from scalesync.engine.dispatcher import EngineLimits
+from scalesync.flows.imports.run import run_import
+from scalesync.flows.runtime.options import ImportOptions
+from scalesync.flows.verify.fix import Repaired, run_repair
+from scalesync.flows.verify.run import VerifySummary, run_verify
+from scalesync.model.summaries import ImportSummary
 from scalesync.sandbox import Sandbox
 from tests.conftest import FAST, KIND, PROJECT
 

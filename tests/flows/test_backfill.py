@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 
 from scalesync.errors import ConfigError, DiskFull
-from scalesync.flows import backfill as flow
-from scalesync.flows.backfill import run_backfill
-from scalesync.flows.backfill_plan import BackfillOptions, BackfillSummary
-from scalesync.flows.export import run_export
-from scalesync.flows.exporting import Folder
-from scalesync.flows.inspect import job_status
-from scalesync.flows.options import ExportOptions
-from scalesync.flows.windows import Width, Window, cut, missing
-from scalesync.ledger.exports import ExportStore
-from scalesync.records.manifest import Manifest, load
+from scalesync.flows.exports.backfill import run as flow
+from scalesync.flows.exports.backfill.plan import BackfillOptions, BackfillSummary
+from scalesync.flows.exports.backfill.run import run_backfill
+from scalesync.flows.exports.backfill.windows import Width, Window, cut, missing
+from scalesync.flows.exports.folder import Folder
+from scalesync.flows.exports.run import run_export
+from scalesync.flows.jobs.status import job_status
+from scalesync.flows.runtime.options import ExportOptions
+from scalesync.ledger.sqlite.exports.export_store import ExportStore
+from scalesync.outputs.manifest import Manifest, load
 from scalesync.sandbox import FaultRule
 from scalesync.times import iso, milliseconds
 from tests.flows.test_export import lines_of

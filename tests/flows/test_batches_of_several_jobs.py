@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from scalesync.ledger.store import SqliteLedger
+from scalesync.ledger.sqlite.store import SqliteLedger
 from scalesync.sandbox import FaultRule
 from tests.conftest import letter
 from tests.flows.conftest import creates

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from scalesync.flows.repair import run_repair
-from scalesync.flows.retry import run_retry
-from scalesync.flows.verify import run_verify
-from scalesync.ledger.writer import Writer
+from scalesync.flows.jobs.retry import run_retry
+from scalesync.flows.verify.fix import run_repair
+from scalesync.flows.verify.run import run_verify
+from scalesync.ledger.sqlite.writer import Writer
 from scalesync.sandbox import FaultRule, Sandbox
 from scalesync.sandbox.scale.tasks import lifecycle
 from tests.conftest import FAST, letter

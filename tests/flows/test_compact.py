@@ -16,14 +16,14 @@ import anyio
 import pytest
 
 from scalesync.errors import ConfigError, DiskFull, JobRunning
-from scalesync.flows.compact import CompactOptions, CompactSummary, run_compact
-from scalesync.flows.export import run_export
-from scalesync.flows.options import ExportOptions
-from scalesync.ledger.versions_index import Seen, VersionsIndex
-from scalesync.records import segments
-from scalesync.records.exported import lines_of
-from scalesync.records.manifest import FORMATS, Manifest, load
-from scalesync.records.segments import SegmentWriter
+from scalesync.flows.exports.compact import CompactOptions, CompactSummary, run_compact
+from scalesync.flows.exports.run import run_export
+from scalesync.flows.runtime.options import ExportOptions
+from scalesync.ledger.sqlite.exports.versions_index import Seen, VersionsIndex
+from scalesync.outputs import writer as segments
+from scalesync.outputs.manifest import FORMATS, Manifest, load
+from scalesync.outputs.reader import lines_of
+from scalesync.outputs.writer import SegmentWriter
 from scalesync.times import iso
 from tests.flows.test_increments import MINUTE, START_MS, World
 
@@ -293,8 +293,8 @@ import os, sys
 from pathlib import Path
 import anyio
 from scalesync.events import Silent
-from scalesync.flows import compact
-from scalesync.records.segments import SegmentWriter
+from scalesync.flows.exports import compact
+from scalesync.outputs.writer import SegmentWriter
 
 class Small(SegmentWriter):
     full = property(lambda self: self.rows > 2000)
@@ -358,7 +358,7 @@ import json, sys
 from pathlib import Path
 import anyio
 from scalesync.events import Silent
-from scalesync.flows.compact import CompactOptions, run_compact
+from scalesync.flows.exports.compact import CompactOptions, run_compact
 done = anyio.run(run_compact, CompactOptions(Path(sys.argv[1]), Path(sys.argv[2])), Silent())
 (peak,) = [line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")]
 print(json.dumps([done.tasks, done.seconds, int(peak) // 1024]))

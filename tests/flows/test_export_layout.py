@@ -13,9 +13,9 @@ import pyarrow.json as pj
 import pyarrow.parquet as pq
 import pytest
 
-from scalesync.flows.export import run_export
-from scalesync.flows.options import ExportOptions
-from scalesync.records.columns import ParquetEncoder
+from scalesync.flows.exports.run import run_export
+from scalesync.flows.runtime.options import ExportOptions
+from scalesync.outputs.columns import ParquetEncoder
 from scalesync.sandbox import Sandbox
 from tests.conftest import KIND, PROJECT, letter
 from tests.flows.test_increments import MINUTE, START_MS, World, newest

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from scalesync.flows.backfill import run_backfill
-from scalesync.flows.backfill_plan import BackfillOptions
-from scalesync.flows.export import run_export
-from scalesync.flows.options import ExportOptions
-from scalesync.records.exported import lines_of
+from scalesync.flows.exports.backfill.plan import BackfillOptions
+from scalesync.flows.exports.backfill.run import run_backfill
+from scalesync.flows.exports.run import run_export
+from scalesync.flows.runtime.options import ExportOptions
+from scalesync.outputs.reader import lines_of
 from scalesync.sandbox import FaultRule, Sandbox
 from scalesync.sandbox.scale.tasks.create import make_task
 from tests.conftest import KIND, PROJECT, letter

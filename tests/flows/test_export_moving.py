@@ -11,8 +11,8 @@ import aiohttp
 import anyio
 import pytest
 
-from scalesync.flows.export import run_export
-from scalesync.flows.options import ExportOptions
+from scalesync.flows.exports.run import run_export
+from scalesync.flows.runtime.options import ExportOptions
 from scalesync.sandbox import FaultRule, Sandbox
 from scalesync.sandbox.scale.tasks.create import make_task
 from tests.conftest import KIND, PROJECT, letter

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from scalesync.errors import ConfigError, NoSuchProject
-from scalesync.flows.backfill import run_backfill
-from scalesync.flows.backfill_plan import BackfillOptions
-from scalesync.flows.export import run_export
-from scalesync.flows.options import ExportOptions
+from scalesync.flows.exports.backfill.plan import BackfillOptions
+from scalesync.flows.exports.backfill.run import run_backfill
+from scalesync.flows.exports.run import run_export
+from scalesync.flows.runtime.options import ExportOptions
 from scalesync.sandbox import Sandbox
 from scalesync.sandbox.scale.tasks.create import make_task
 from tests.conftest import KIND, PROJECT, letter

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from scalesync.errors import ConfigError, SourceError
-from scalesync.flows.failed import WrittenOut, write_failures
-from scalesync.flows.inspect import job_status, list_failures
-from scalesync.flows.retry import run_retry
+from scalesync.flows.jobs.failures import WrittenOut, write_failures
+from scalesync.flows.jobs.retry import run_retry
+from scalesync.flows.jobs.status import job_status, list_failures
 from scalesync.sandbox import FaultRule
 from tests.conftest import FAST, letter
 from tests.flows.conftest import adds_up, creates

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from scalesync.errors import ConfigError
-from scalesync.flows.rehearsal import shown_body
+from scalesync.flows.imports.dry_run import shown_body
 from scalesync.platforms.scale.task_types import COMMON, TYPES
 from scalesync.sandbox.scale.tasks import tasktypes
 from tests.conftest import letter

@@ -13,16 +13,18 @@ import anyio
 import pytest
 
 from scalesync.errors import ConfigError, NameBound
-from scalesync.flows.holding import holding
-from scalesync.flows.ingest import run_import
-from scalesync.flows.inspect import job_status, list_failures
-from scalesync.flows.options import ImportOptions
-from scalesync.ledger.store import SqliteLedger
-from scalesync.model import ImportSummary, Mode, Outgoing, Target
-from scalesync.ports import JobSpec
-from scalesync.records import sources
-from scalesync.records.identity import content_hash
+from scalesync.flows.imports.run import run_import
+from scalesync.flows.jobs.status import job_status, list_failures
+from scalesync.flows.runtime.lease import holding
+from scalesync.flows.runtime.options import ImportOptions
+from scalesync.ledger.sqlite.store import SqliteLedger
+from scalesync.mapping.identity import content_hash
+from scalesync.model.records import Outgoing
+from scalesync.model.summaries import ImportSummary
+from scalesync.model.targets import Mode, Target
+from scalesync.ports.ledger import JobSpec
 from scalesync.sandbox import FaultRule
+from scalesync.sources import open as sources
 from tests.conftest import FAST, KIND, PROJECT, letter
 from tests.flows.conftest import creates, requests
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from scalesync.flows.inspect import list_failures
-from scalesync.model import ImportSummary
+from scalesync.flows.jobs.status import list_failures
+from scalesync.model.summaries import ImportSummary
 from scalesync.platforms.scale.compare import ABSENT
 from scalesync.sandbox import FaultRule
 from tests.conftest import KIND, PROJECT, letter

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from scalesync.flows import beginnings
-from scalesync.flows.retry import run_retry
-from scalesync.records import bytestream, jsonlines
+from scalesync.flows.imports.reading import checkpoints as beginnings
+from scalesync.flows.jobs.retry import run_retry
 from scalesync.sandbox import FaultRule
+from scalesync.sources import bytestream
+from scalesync.sources.formats import jsonlines
 from tests.conftest import FAST, KIND, letter
 from tests.flows.conftest import COUNTED, creates
 

@@ -11,7 +11,7 @@ from urllib.request import Request, urlopen
 import anyio
 import pytest
 
-from scalesync.flows.inspect import list_failures
+from scalesync.flows.jobs.status import list_failures
 from scalesync.platforms.scale.platform import authorization
 from scalesync.sandbox import FaultRule, Sandbox
 from tests.conftest import KIND, PROJECT, letter

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from scalesync.flows.ingest import run_import
-from scalesync.flows.options import ImportOptions
+from scalesync.flows.imports.run import run_import
+from scalesync.flows.runtime.options import ImportOptions
 from scalesync.sandbox import FaultRule
 from tests.conftest import FAST, KIND, PROJECT
 

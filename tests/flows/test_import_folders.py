@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from scalesync.flows.inspect import list_failures
-from scalesync.flows.options import ImportOptions
-from scalesync.flows.rebuild import run_rebuild
-from scalesync.flows.verify import run_verify
-from scalesync.model import Outgoing, SourceRecord
-from scalesync.records.body import BodyBuilder
+from scalesync.flows.jobs.rebuild import run_rebuild
+from scalesync.flows.jobs.status import list_failures
+from scalesync.flows.runtime.options import ImportOptions
+from scalesync.flows.verify.run import run_verify
+from scalesync.mapping.body import BodyBuilder
+from scalesync.model.records import Outgoing, SourceRecord
 from scalesync.sandbox import Sandbox
 from tests.conftest import FAST, KIND, PROJECT, letter
 from tests.flows.conftest import creates

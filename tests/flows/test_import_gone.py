@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from scalesync.flows.failed import write_failures
-from scalesync.flows.inspect import job_status, list_failures
-from scalesync.flows.refresh import refreshed_status
-from scalesync.flows.retry import run_retry
-from scalesync.model import ImportSummary
+from scalesync.flows.jobs.failures import write_failures
+from scalesync.flows.jobs.refresh import refreshed_status
+from scalesync.flows.jobs.retry import run_retry
+from scalesync.flows.jobs.status import job_status, list_failures
+from scalesync.model.summaries import ImportSummary
 from scalesync.sandbox import FaultRule
 from tests.conftest import FAST, letter
 from tests.flows.conftest import HASTY, creates

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from scalesync.flows import plan as planning
-from scalesync.flows.inspect import list_failures
-from scalesync.flows.retry import run_retry
-from scalesync.ledger.jobs import JobStore
-from scalesync.ledger.writer import Writer
-from scalesync.records.sources import SourceFile
+from scalesync.flows.imports import plan as planning
+from scalesync.flows.jobs.retry import run_retry
+from scalesync.flows.jobs.status import list_failures
+from scalesync.ledger.sqlite.jobs import JobStore
+from scalesync.ledger.sqlite.writer import Writer
 from scalesync.sandbox import FaultRule
+from scalesync.sources.open import SourceFile
 from tests.conftest import FAST, letter
 from tests.flows.conftest import COUNTED, creates
 
@@ -166,7 +166,7 @@ async def test_a_source_that_fails_stops_the_run_behind_the_records_of_those_bef
         raise OSError(5, "Input/output error")
         yield
 
-    monkeypatch.setattr("scalesync.flows.ingest.first_look", nothing)
+    monkeypatch.setattr("scalesync.flows.imports.run.first_look", nothing)
     monkeypatch.setattr(SourceFile, "opened", failing)
     summary = await bring(sandbox, pattern, job=JOB, yes=True)
     assert summary.exit_code == (3 if creates(sandbox) else 2)

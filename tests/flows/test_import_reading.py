@@ -6,11 +6,12 @@ import json
 
 import pytest
 
-from scalesync.flows.inspect import list_failures
-from scalesync.flows.prepare import Preparer
-from scalesync.flows.retry import run_retry
-from scalesync.records import expressions, parquet
+from scalesync.flows.imports.reading.prepare import Preparer
+from scalesync.flows.jobs.retry import run_retry
+from scalesync.flows.jobs.status import list_failures
+from scalesync.mapping import expressions
 from scalesync.sandbox import FaultRule
+from scalesync.sources.formats import parquet
 from tests.conftest import FAST, letter
 from tests.flows.conftest import creates, requests
 

@@ -12,14 +12,15 @@ from typing import Any
 
 import pytest
 
-from scalesync.flows import beginnings
-from scalesync.flows.failed import write_failures
-from scalesync.flows.inspect import job_status
-from scalesync.flows.retry import run_retry
-from scalesync.flows.verify import run_verify
-from scalesync.model import ImportSummary
-from scalesync.records import bytestream, sources
+from scalesync.flows.imports.reading import checkpoints as beginnings
+from scalesync.flows.jobs.failures import write_failures
+from scalesync.flows.jobs.retry import run_retry
+from scalesync.flows.jobs.status import job_status
+from scalesync.flows.verify.run import run_verify
+from scalesync.model.summaries import ImportSummary
 from scalesync.sandbox import FaultRule
+from scalesync.sources import bytestream
+from scalesync.sources import open as sources
 from tests.conftest import FAST, letter
 from tests.flows.conftest import HASTY, creates
 

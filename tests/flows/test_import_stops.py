@@ -17,21 +17,22 @@ from dataclasses import replace
 import anyio
 import pytest
 
-from scalesync.config import resolve_settings
-from scalesync.engine import work
-from scalesync.engine.dispatch import Dispatcher
+from scalesync.config.settings import resolve_settings
+from scalesync.engine import queue
+from scalesync.engine.dispatcher import Dispatcher
 from scalesync.errors import BudgetUsed, ConfigError, Interrupted, JobRunning, KeyRefused, LeaseLost, SourceError
-from scalesync.flows import ingest, plan
-from scalesync.flows.backfill import run_backfill
-from scalesync.flows.backfill_plan import BackfillOptions, BackfillSummary
-from scalesync.flows.export import run_export
-from scalesync.flows.ingest import run_import
-from scalesync.flows.options import ExportOptions, ImportOptions
-from scalesync.flows.reading import Reading
-from scalesync.flows.run import DESK, SignalDesk
-from scalesync.ledger.store import SqliteLedger
-from scalesync.model import ExportSummary
-from scalesync.ports import JobSpec
+from scalesync.flows.exports.backfill.plan import BackfillOptions, BackfillSummary
+from scalesync.flows.exports.backfill.run import run_backfill
+from scalesync.flows.exports.run import run_export
+from scalesync.flows.imports import plan
+from scalesync.flows.imports import run as ingest
+from scalesync.flows.imports.reading.read_progress import Reading
+from scalesync.flows.imports.run import run_import
+from scalesync.flows.runtime.options import ExportOptions, ImportOptions
+from scalesync.flows.runtime.run import DESK, SignalDesk
+from scalesync.ledger.sqlite.store import SqliteLedger
+from scalesync.model.summaries import ExportSummary
+from scalesync.ports.ledger import JobSpec
 from scalesync.sandbox import FaultRule
 from scalesync.times import iso
 from tests.conftest import FAST, KIND, PROJECT, letter
@@ -330,7 +331,7 @@ async def test_a_stopped_run_says_whether_pending_is_all_that_is_left(
 ):
     """It is stopped while the engine has yet to take the rest of a load in, which the ledger holds."""
     monkeypatch.setattr(plan, "LOAD_RECORDS", 16)
-    monkeypatch.setattr(work, "HIGH_WATER", 2)
+    monkeypatch.setattr(queue, "HIGH_WATER", 2)
     readings: list[Reading] = []
     monkeypatch.setattr(ingest, "Reading", lambda: readings.append(Reading()) or readings[0])
     sandbox = await make_sandbox([SLOW])

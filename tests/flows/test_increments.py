@@ -12,8 +12,8 @@ import anyio
 import pytest
 
 from scalesync.errors import ConfigError
-from scalesync.flows.export import run_export
-from scalesync.flows.options import ExportOptions
+from scalesync.flows.exports.run import run_export
+from scalesync.flows.runtime.options import ExportOptions
 from scalesync.sandbox import FaultRule, Sandbox
 from scalesync.sandbox.scale.tasks.create import make_task
 from scalesync.times import iso, milliseconds

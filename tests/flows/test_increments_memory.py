@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from scalesync.flows.compact import CompactOptions, run_compact
-from scalesync.flows.export import run_export
-from scalesync.flows.options import ExportOptions
+from scalesync.flows.exports.compact import CompactOptions, run_compact
+from scalesync.flows.exports.run import run_export
+from scalesync.flows.runtime.options import ExportOptions
 from scalesync.sandbox import FaultRule
 from tests.flows.test_increments import MINUTE, START_MS, World, matching, newest
 

@@ -7,12 +7,12 @@ import sqlite3
 
 from sqlite_utils import Database
 
-from scalesync.flows import wiring
-from scalesync.ledger import schema
-from scalesync.ledger.connection import open_ledger
-from scalesync.ledger.store import SqliteLedger
-from scalesync.model import Mode, RequestClass, Target
-from scalesync.ports import JobSpec
+from scalesync.flows.runtime import wiring
+from scalesync.ledger.sqlite import schema
+from scalesync.ledger.sqlite.connection import open_ledger
+from scalesync.ledger.sqlite.store import SqliteLedger
+from scalesync.model.targets import Mode, RequestClass, Target
+from scalesync.ports.ledger import JobSpec
 
 LEARNED = {"version": 1, "rate": 40.0, "window_s": 0.0, "width": 9}
 

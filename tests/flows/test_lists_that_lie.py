@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from scalesync.flows.export import run_export
-from scalesync.flows.options import ExportOptions, ImportOptions
-from scalesync.flows.rebuild import run_rebuild
-from scalesync.flows.refresh import refreshed_status
+from scalesync.flows.exports.run import run_export
+from scalesync.flows.jobs.rebuild import run_rebuild
+from scalesync.flows.jobs.refresh import refreshed_status
+from scalesync.flows.runtime.options import ExportOptions, ImportOptions
 from scalesync.sandbox import FaultRule, Sandbox
 from tests.conftest import FAST, KIND, PROJECT, letter
 from tests.faults.kill_increments import held_in

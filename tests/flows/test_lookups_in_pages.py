@@ -7,14 +7,14 @@ from typing import Any
 import anyio
 import pytest
 
-from scalesync.flows.inspect import list_failures
-from scalesync.flows.lookups import TRIES
-from scalesync.flows.options import ImportOptions
-from scalesync.flows.rebuild import run_rebuild
-from scalesync.flows.refresh import refreshed_status
-from scalesync.flows.verify import run_verify
+from scalesync.flows.jobs.rebuild import run_rebuild
+from scalesync.flows.jobs.refresh import refreshed_status
+from scalesync.flows.jobs.status import list_failures
+from scalesync.flows.runtime.bulk_lookup import TRIES
+from scalesync.flows.runtime.options import ImportOptions
+from scalesync.flows.verify.run import run_verify
 from scalesync.platforms.scale.platform import ScalePlatform
-from scalesync.ports import ListPage
+from scalesync.ports.platform import ListPage
 from scalesync.sandbox import FaultRule
 from tests.conftest import FAST, KIND, PROJECT
 from tests.flows.conftest import HASTY, creates

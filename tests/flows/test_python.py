@@ -15,7 +15,7 @@ import pytest
 from scalesync import ConfigError, Settings, export_tasks, import_tasks, job_status, list_failures, retry_failed
 from scalesync.api import ExportArguments, ImportArguments, in_python
 from scalesync.errors import SourceError
-from scalesync.flows.options import ExportOptions, ImportOptions
+from scalesync.flows.runtime.options import ExportOptions, ImportOptions
 from tests.conftest import KIND, PROJECT, Notebook, SandboxMaker, letter
 
 RECORDS = [letter(number) for number in range(7)]

@@ -10,11 +10,11 @@ import anyio
 import pytest
 
 from scalesync.errors import ConfigError, NameBound, StopRun
-from scalesync.flows.inspect import list_failures
-from scalesync.flows.options import ImportOptions
-from scalesync.flows.rebuild import run_rebuild
-from scalesync.flows.retry import run_retry
-from scalesync.model import ImportSummary
+from scalesync.flows.jobs.rebuild import run_rebuild
+from scalesync.flows.jobs.retry import run_retry
+from scalesync.flows.jobs.status import list_failures
+from scalesync.flows.runtime.options import ImportOptions
+from scalesync.model.summaries import ImportSummary
 from scalesync.sandbox import FaultRule, Sandbox
 from tests.conftest import FAST, KIND, PROJECT, letter
 from tests.flows.conftest import adds_up, creates

@@ -11,14 +11,14 @@ import anyio
 import pytest
 
 from scalesync.errors import ConfigError
-from scalesync.flows.inspect import job_status, list_failures
-from scalesync.flows.refresh import refreshed_status
-from scalesync.flows.retry import run_retry
+from scalesync.flows.jobs.refresh import refreshed_status
+from scalesync.flows.jobs.retry import run_retry
+from scalesync.flows.jobs.status import job_status, list_failures
+from scalesync.ledger.sqlite.store import SqliteLedger
 from scalesync.ledger.states import turn
-from scalesync.ledger.store import SqliteLedger
-from scalesync.model import RowState
-from scalesync.platforms.scale.mishap import mishap_of
-from scalesync.ports import JobSpec
+from scalesync.model.rows import RowState
+from scalesync.platforms.scale.task_errors import mishap_of
+from scalesync.ports.ledger import JobSpec
 from scalesync.sandbox import FaultRule
 from tests.conftest import FAST, letter
 from tests.flows.conftest import adds_up, creates

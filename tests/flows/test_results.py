@@ -23,21 +23,23 @@ import orjson
 import pytest
 from aiohttp import web
 
-from scalesync.engine.retry import RetryPolicy
+from scalesync.engine.backoff import RetryPolicy
 from scalesync.errors import DiskFull, OutcomeUnknown, Refused, RemoteError, Unavailable
-from scalesync.flows import responses
-from scalesync.flows.backfill import run_backfill
-from scalesync.flows.backfill_plan import BackfillOptions
-from scalesync.flows.export import run_export
-from scalesync.flows.gaps import GONE
-from scalesync.flows.options import ExportOptions
-from scalesync.flows.responses import ResponseStore
-from scalesync.model import ExportSummary, Finding, Presence, RequestClass
-from scalesync.platforms.download import Downloader
-from scalesync.platforms.exchange import Deadlines
-from scalesync.platforms.partial import Partial
+from scalesync.flows.exports import result_files
+from scalesync.flows.exports.backfill.plan import BackfillOptions
+from scalesync.flows.exports.backfill.run import run_backfill
+from scalesync.flows.exports.missing_files import GONE
+from scalesync.flows.exports.result_files import ResponseStore
+from scalesync.flows.exports.run import run_export
+from scalesync.flows.runtime.options import ExportOptions
+from scalesync.http.download import Downloader
+from scalesync.http.exchange import Deadlines
+from scalesync.http.partial_file import Partial
+from scalesync.model.outcomes import Finding, Presence
+from scalesync.model.summaries import ExportSummary
+from scalesync.model.targets import RequestClass
+from scalesync.outputs.manifest import Manifest, load
 from scalesync.platforms.scale.documents import read_document
-from scalesync.records.manifest import Manifest, load
 from scalesync.sandbox import FaultRule, Sandbox
 from tests.flows.test_export import VIDEO, create
 from tests.flows.test_increments import MINUTE, START_MS
@@ -165,7 +167,7 @@ class Reader:
 @pytest.fixture
 async def store(tmp_path, monkeypatch) -> Callable[..., Any]:
     """store(url, ...) fetches as an export does and returns the lines of its index."""
-    monkeypatch.setattr(responses, "RetryPolicy", lambda **more: RetryPolicy(base_s=0.001, cap_s=0.002, **more))
+    monkeypatch.setattr(result_files, "RetryPolicy", lambda **more: RetryPolicy(base_s=0.001, cap_s=0.002, **more))
     gate = Gate()
     folder = tmp_path / "responses"
     folder.mkdir()
@@ -728,7 +730,7 @@ def test_every_error_of_a_file_is_one_of_that_file():
 PEAK = """
 import asyncio, json, sys
 from pathlib import Path
-from scalesync.platforms.download import Downloader
+from scalesync.http.download import Downloader
 from tests.flows.test_results import Gate
 
 async def main():

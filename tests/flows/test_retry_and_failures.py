@@ -7,10 +7,10 @@ import json
 import pytest
 
 from scalesync.errors import ConfigError, Interrupted
-from scalesync.flows import spending
-from scalesync.flows.failed import write_failures
-from scalesync.flows.inspect import job_status, list_failures
-from scalesync.flows.retry import run_retry
+from scalesync.flows.imports import spending
+from scalesync.flows.jobs.failures import write_failures
+from scalesync.flows.jobs.retry import run_retry
+from scalesync.flows.jobs.status import job_status, list_failures
 from scalesync.sandbox import FaultRule
 from tests.conftest import FAST, KIND, letter
 from tests.flows.conftest import adds_up, creates, requests

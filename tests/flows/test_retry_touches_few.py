@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from scalesync.errors import ConfigError
-from scalesync.flows.inspect import list_failures
-from scalesync.flows.prepare import Preparer
-from scalesync.flows.retry import run_retry
+from scalesync.flows.imports.reading.prepare import Preparer
+from scalesync.flows.jobs.retry import run_retry
+from scalesync.flows.jobs.status import list_failures
 from scalesync.sandbox import FaultRule
 from scalesync.sandbox.scale.tasks import lifecycle
 from tests.conftest import FAST, letter

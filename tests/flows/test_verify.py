@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from scalesync.errors import ConfigError, JobRunning, SourceError
-from scalesync.flows.inspect import list_failures
-from scalesync.flows.verify import VerifySummary, default_file
-from scalesync.ledger.store import SqliteLedger
-from scalesync.ports import JobSpec
+from scalesync.flows.jobs.status import list_failures
+from scalesync.flows.verify.run import VerifySummary, default_file
+from scalesync.ledger.sqlite.store import SqliteLedger
+from scalesync.ports.ledger import JobSpec
 from scalesync.sandbox import FaultRule, Sandbox
 from tests.conftest import KIND, PROJECT, letter
 from tests.flows.conftest import creates
@@ -485,7 +485,7 @@ async def test_a_repair_that_is_killed_before_its_import_is_carried_on_by_the_im
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("scalesync.flows.repair.run_import", killed)
+        patch.setattr("scalesync.flows.verify.fix.run_import", killed)
         with pytest.raises(KeyboardInterrupt):
             await repair(sandbox, summary)
     assert (await bring(sandbox, source)).created == 10

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from scalesync.flows.strangers import MAX_IDLE_PAGES
+from scalesync.flows.verify.strangers import MAX_IDLE_PAGES
 from scalesync.platforms.scale.platform import ScalePlatform
-from scalesync.ports import ListPage
-from scalesync.records import sources
-from scalesync.records.readers import reader_for
+from scalesync.ports.platform import ListPage
+from scalesync.sources import open as sources
+from scalesync.sources.readers import reader_for
 from tests.conftest import letter
 from tests.flows.test_import_conflicts import make_task
 from tests.flows.test_verify import change_ledger, lines

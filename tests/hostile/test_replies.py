@@ -17,16 +17,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scalesync.config import resolve_settings
+from scalesync.config.settings import resolve_settings
 from scalesync.errors import OutcomeUnknown, Refused, RemoteError
-from scalesync.flows.ingest import run_import
-from scalesync.flows.options import ImportOptions
-from scalesync.model import Likeness, OutcomeKind, Outgoing, Presence, RequestClass
+from scalesync.flows.imports.run import run_import
+from scalesync.flows.runtime.options import ImportOptions
+from scalesync.http.transport import Reply, Transport
+from scalesync.model.outcomes import Likeness, OutcomeKind, Presence
+from scalesync.model.records import Outgoing
+from scalesync.model.targets import RequestClass
 from scalesync.platforms.scale import wire
 from scalesync.platforms.scale.documents import read_document
-from scalesync.platforms.scale.mishap import mishap_of
 from scalesync.platforms.scale.platform import ScalePlatform
-from scalesync.platforms.transport import Reply, Transport
+from scalesync.platforms.scale.task_errors import mishap_of
 from tests.conftest import FAST, KIND, PROJECT, letter
 from tests.network.relay import length_of, listening
 from tests.network.test_never_hangs import OpenGate

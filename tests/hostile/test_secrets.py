@@ -166,7 +166,7 @@ async def echoing() -> AsyncIterator[str]:
 CRASH = """
 import asyncio, logging, os, sys, warnings
 from scalesync.cli.main import run
-from scalesync.flows import ingest
+from scalesync.flows.imports import run as ingest
 from scalesync.platforms.scale.platform import authorization
 
 async def take(self, *args):

@@ -18,14 +18,14 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from scalesync.errors import ConfigError, RecordError, SourceError
-from scalesync.flows.ingest import run_import
-from scalesync.flows.options import ImportOptions
-from scalesync.model import BadRecord
-from scalesync.records.body import BodyBuilder, BodySpec
-from scalesync.records.jsonvalue import as_text
-from scalesync.records.readers import ReadOptions
-from scalesync.records.sources import open_sources
-from scalesync.records.template import Template
+from scalesync.flows.imports.run import run_import
+from scalesync.flows.runtime.options import ImportOptions
+from scalesync.jsonvalue import as_text
+from scalesync.mapping.body import BodyBuilder, BodySpec
+from scalesync.mapping.template import Template
+from scalesync.model.records import BadRecord
+from scalesync.sources.open import open_sources
+from scalesync.sources.readers import ReadOptions
 from tests.conftest import FAST, KIND, PROJECT
 
 BUILDER = BodyBuilder(BodySpec(KIND, project=PROJECT))

@@ -23,7 +23,7 @@ COMMAND_MUTANTS = (
     _mutant(
         TYPED,
         "the address of the environment beats a named profile",
-        "config.py",
+        "config/settings.py",
         "    if named is not None and profile.typed:\n",
         "    if named is not None and profile.typed and URL_VARIABLE not in environ:\n",
         CONFIG,
@@ -31,7 +31,7 @@ COMMAND_MUTANTS = (
     _mutant(
         TYPED,
         "the key of the environment beats a named profile",
-        "credentials.py",
+        "config/keys.py",
         "    if ambient and not (profile.typed and named):\n",
         "    if ambient:\n",
         CONFIG,
@@ -39,7 +39,7 @@ COMMAND_MUTANTS = (
     _mutant(
         TYPED,
         "a named profile beats an option",
-        "config.py",
+        "config/settings.py",
         "    if typed is not None:\n        return typed, Origin.TYPED\n",
         "    if typed is not None and not profile.typed:\n        return typed, Origin.TYPED\n",
         CONFIG,
@@ -47,7 +47,7 @@ COMMAND_MUTANTS = (
     _mutant(
         TYPED,
         "what a named profile leaves to the environment is not said",
-        "config.py",
+        "config/settings.py",
         "    if not ambient or profile.name is None:\n",
         "    if not ambient or profile.typed or profile.name is None:\n",
         CONFIG,
@@ -55,7 +55,7 @@ COMMAND_MUTANTS = (
     _mutant(
         TYPED,
         "a default profile of the working folder is read unasked",
-        "profiles.py",
+        "config/profiles.py",
         '    path = _user_folder() / f"{DEFAULT_PROFILE}.toml"\n',
         '    path = Path("config") / f"{DEFAULT_PROFILE}.toml"\n',
         CONFIG,
@@ -88,7 +88,7 @@ COMMAND_MUTANTS = (
     _mutant(
         MONEY,
         "thousands of tasks are made with nobody at a terminal",
-        "flows/spending.py",
+        "flows/imports/spending.py",
         '    if confirm is None:\n        raise ConfigError(\n            f"this makes more',
         '    if confirm is None and new > 9999:\n        raise ConfigError(\n            f"this makes more',
         ASKING,
@@ -96,7 +96,7 @@ COMMAND_MUTANTS = (
     _mutant(
         MONEY,
         "nobody is asked at a terminal",
-        "flows/spending.py",
+        "flows/imports/spending.py",
         '    await _ask(f"create {many} in {where} at {settings.target}?", confirm)\n',
         "",
         ASKING,
@@ -120,7 +120,7 @@ COMMAND_MUTANTS = (
     _mutant(
         MONEY,
         "a thousand tasks are asked for as well",
-        "flows/spending.py",
+        "flows/imports/spending.py",
         "    if new <= FREE_NEW_TASKS:\n",
         "    if new < FREE_NEW_TASKS:\n",
         ASKING,
@@ -128,7 +128,7 @@ COMMAND_MUTANTS = (
     _mutant(
         MONEY,
         "records that have their task are asked for again",
-        "flows/spending.py",
+        "flows/imports/spending.py",
         "        new += len(records) - len(known)\n",
         "        new += len(records)\n",
         ASKING,
@@ -136,7 +136,7 @@ COMMAND_MUTANTS = (
     _mutant(
         MONEY,
         "a pipe makes any number of tasks without a word",
-        "flows/spending.py",
+        "flows/imports/spending.py",
         "        return FREE_NEW_TASKS\n",
         "        return None\n",
         ASKING,
@@ -144,7 +144,7 @@ COMMAND_MUTANTS = (
     _mutant(
         MONEY,
         "thousands of records are sent again without a word",
-        "flows/spending.py",
+        "flows/imports/spending.py",
         "    if settings.mode is not Mode.LIVE or yes or number <= FREE_NEW_TASKS:\n",
         "    if settings.mode is not Mode.LIVE or yes or number >= FREE_NEW_TASKS:\n",
         (f"{FLOWS}/test_retry_touches_few.py",),
@@ -152,7 +152,7 @@ COMMAND_MUTANTS = (
     _mutant(
         MONEY,
         "nobody is asked before thousands of records are sent again",
-        "flows/spending.py",
+        "flows/imports/spending.py",
         "    await _ask(f\"send {count(number, 'record')} again at {settings.target}?\", confirm)\n",
         "",
         (f"{FLOWS}/test_retry_and_failures.py",),
@@ -161,7 +161,7 @@ COMMAND_MUTANTS = (
     _mutant(
         READ_ONLY,
         "status wants to write the ledger",
-        "ledger/connection.py",
+        "ledger/sqlite/connection.py",
         "            if to_read:\n",
         "            if to_read and not create and not path:\n",
         SNAPSHOT,
@@ -169,7 +169,7 @@ COMMAND_MUTANTS = (
     _mutant(
         READ_ONLY,
         "the journal beside a ledger is passed over",
-        "ledger/read_only.py",
+        "ledger/sqlite/read_only.py",
         "{'&immutable=1' if whole else ''}",
         "{'&immutable=1' if whole or path else ''}",
         SNAPSHOT,
@@ -177,7 +177,7 @@ COMMAND_MUTANTS = (
     _mutant(
         READ_ONLY,
         "a ledger of an older version is read as it is",
-        "ledger/read_only.py",
+        "ledger/sqlite/read_only.py",
         "        if is_current(Database(_looked_at(connection, path))):\n",
         "        if is_current(Database(_looked_at(connection, path))) or path:\n",
         SNAPSHOT,
@@ -185,7 +185,7 @@ COMMAND_MUTANTS = (
     _mutant(
         READ_ONLY,
         "an import goes on with a ledger that cannot be written",
-        "ledger/connection.py",
+        "ledger/sqlite/connection.py",
         "            if to_read:\n",
         "            if to_read or create:\n",
         SNAPSHOT,
@@ -194,7 +194,7 @@ COMMAND_MUTANTS = (
     _mutant(
         CANARY,
         "the whole block goes out with the canary",
-        "flows/bounds.py",
+        "flows/imports/limits.py",
         "            if self.new == self._canary:\n",
         "            if self._canary is not None and self.new == self._canary + 10_000:\n",
         WATCHED[::-1],
@@ -202,7 +202,7 @@ COMMAND_MUTANTS = (
     _mutant(
         CANARY,
         "nobody looks at the canary",
-        "flows/ingest.py",
+        "flows/imports/run.py",
         "        await canary.judge(self._bounds.watched, settled, wait_s=self._plan.options.canary_wait)\n",
         "        await settled()\n",
         WATCHED[::-1],
@@ -210,7 +210,7 @@ COMMAND_MUTANTS = (
     _mutant(
         CANARY,
         "the canary is judged before its answers are there",
-        "flows/canary.py",
+        "flows/imports/canary.py",
         "        await settled()\n",
         "",
         WATCHED[::-1],
@@ -218,7 +218,7 @@ COMMAND_MUTANTS = (
     _mutant(
         CANARY,
         "a canary that was refused goes on",
-        "flows/canary.py",
+        "flows/imports/canary.py",
         "        refused = self._tally.failed + self._tally.conflicts\n",
         "        refused = self._tally.conflicts\n",
         WATCHED[::-1],
@@ -226,7 +226,7 @@ COMMAND_MUTANTS = (
     _mutant(
         CANARY,
         "a canary in conflict goes on",
-        "flows/canary.py",
+        "flows/imports/canary.py",
         "        refused = self._tally.failed + self._tally.conflicts\n",
         "        refused = self._tally.failed\n",
         WATCHED[::-1],
@@ -234,7 +234,7 @@ COMMAND_MUTANTS = (
     _mutant(
         CANARY,
         "a canary whose task died goes on",
-        "flows/canary.py",
+        "flows/imports/canary.py",
         '            self._stop(f"{len(dead)} of the first tasks died on the server")\n',
         "            return []\n",
         WATCHED,
@@ -242,7 +242,7 @@ COMMAND_MUTANTS = (
     _mutant(
         CANARY,
         "a canary does not wait for attachments",
-        "flows/canary.py",
+        "flows/imports/canary.py",
         '    return one.fetched and _status(finding) == "pending"\n',
         "    return False\n",
         WATCHED,
@@ -250,7 +250,7 @@ COMMAND_MUTANTS = (
     _mutant(
         CANARY,
         "a canary that nobody lists is taken for accepted",
-        "flows/canary.py",
+        "flows/imports/canary.py",
         "        if self._lost:\n",
         "        if self._lost < 0:\n",
         WATCHED,
@@ -258,7 +258,7 @@ COMMAND_MUTANTS = (
     _mutant(
         CANARY,
         "only the last block of a canary is watched",
-        "flows/bounds.py",
+        "flows/imports/limits.py",
         "        known = await self._look([record.key for record in records])\n",
         "        known = await self._look([record.key for record in records])\n        self.watched.clear()\n",
         WATCHED,
@@ -266,7 +266,7 @@ COMMAND_MUTANTS = (
     _mutant(
         CANARY,
         "the canary watches tasks that were there before",
-        "flows/bounds.py",
+        "flows/imports/limits.py",
         "            if not _is_new(known.get(record.key), record):\n",
         "            if not _is_new(known.get(record.key), record):\n"
         "                self.watched.append(Watched.of(record))\n",
@@ -275,7 +275,7 @@ COMMAND_MUTANTS = (
     _mutant(
         CANARY,
         "records that have their task use up the canary",
-        "flows/bounds.py",
+        "flows/imports/limits.py",
         "            if not _is_new(known.get(record.key), record):\n",
         "            if self._canary is None and not _is_new(known.get(record.key), record):\n",
         WATCHED[::-1],
@@ -283,7 +283,7 @@ COMMAND_MUTANTS = (
     _mutant(
         CANARY,
         "what another job left pending needs no canary",
-        "flows/bounds.py",
+        "flows/imports/limits.py",
         "    return waits or (known.state is RowState.FAILED",
         "    return not waits and (known.state is RowState.FAILED",
         WATCHED[::-1],

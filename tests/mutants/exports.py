@@ -18,7 +18,7 @@ EXPORT_MUTANTS = (
         "result files are whole or not there",
         (
             Edit(
-                "scalesync/platforms/partial.py",
+                "scalesync/http/partial_file.py",
                 'rest = match is not None and match[1] != "0"',
                 "rest = False and match is not None",
             ),
@@ -30,7 +30,7 @@ EXPORT_MUTANTS = (
         "exports are complete",
         (
             Edit(
-                "scalesync/records/segments.py",
+                "scalesync/outputs/writer.py",
                 "        self._file.flush()\n        os.fsync(self._file.fileno())\n",
                 "        self._file.flush()\n",
             ),
@@ -42,7 +42,7 @@ EXPORT_MUTANTS = (
         "exports are complete",
         (
             Edit(
-                "scalesync/records/manifest.py",
+                "scalesync/outputs/manifest.py",
                 "                file.flush()\n                os.fsync(file.fileno())\n",
                 "                file.flush()\n",
             ),
@@ -54,7 +54,7 @@ EXPORT_MUTANTS = (
         "exports are complete",
         (
             Edit(
-                "scalesync/platforms/partial.py",
+                "scalesync/http/partial_file.py",
                 "            os.replace(path, final)\n            sync_folder(folder)\n",
                 "            os.replace(path, final)\n",
             ),
@@ -66,7 +66,7 @@ EXPORT_MUTANTS = (
         "exports are complete",
         (
             Edit(
-                "scalesync/flows/export.py",
+                "scalesync/flows/exports/run.py",
                 "                await plan.log.close()\n            except BaseException:\n",
                 "            except BaseException:\n",
             ),
@@ -78,12 +78,12 @@ EXPORT_MUTANTS = (
         "kill -9 is harmless",
         (
             Edit(
-                "scalesync/flows/output.py",
+                "scalesync/flows/exports/commit_log.py",
                 "        parts = await anyio.to_thread.run_sync(self._sync_files)\n",
                 "        await self._commit()\n        parts = await anyio.to_thread.run_sync(self._sync_files)\n",
             ),
             Edit(
-                "scalesync/flows/output.py",
+                "scalesync/flows/exports/commit_log.py",
                 "        finished = await anyio.to_thread.run_sync(self._finish_files)\n",
                 "        await self._commit()\n        finished = await anyio.to_thread.run_sync(self._finish_files)\n",
             ),
@@ -95,7 +95,7 @@ EXPORT_MUTANTS = (
         "exports are complete",
         (
             Edit(
-                "scalesync/platforms/download.py",
+                "scalesync/http/download.py",
                 "        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:\n"
                 "            self._gate.unanswered(FILES",
                 "        except aiohttp.ClientPayloadError:\n            return None\n"
@@ -103,7 +103,7 @@ EXPORT_MUTANTS = (
                 "            self._gate.unanswered(FILES",
             ),
             Edit(
-                "scalesync/platforms/partial.py",
+                "scalesync/http/partial_file.py",
                 "if self._total is not None and self.size != self._total:",
                 "if False:",
             ),
@@ -127,7 +127,7 @@ EXPORT_MUTANTS = (
         "exports are complete",
         (
             Edit(
-                "scalesync/flows/harvest.py",
+                "scalesync/flows/exports/reader.py",
                 "        sights = [met.meet(task_id, slice_.readings) for task_id in task_ids]\n",
                 "        sights = [met.meet(task_id, slice_.readings) for task_id in task_ids]\n"
                 "        self._met[slice_.number] = Sightings()\n"
@@ -141,7 +141,7 @@ EXPORT_MUTANTS = (
         "kill -9 is harmless",
         (
             Edit(
-                "scalesync/flows/harvest.py",
+                "scalesync/flows/exports/reader.py",
                 "await self._remember() if late and slice_.readings == 1 else True",
                 "True",
             ),
@@ -153,7 +153,7 @@ EXPORT_MUTANTS = (
         "exports are complete",
         (
             Edit(
-                "scalesync/flows/trust.py",
+                "scalesync/flows/runtime/trust.py",
                 "        if wanted and told is not None and told != wanted:\n",
                 "        if False:\n",
             ),
@@ -163,7 +163,7 @@ EXPORT_MUTANTS = (
     Mutant(
         "tasks that did not change are an increment's all the same",
         "increments add up",
-        (Edit("scalesync/flows/trust.py", "    if 0 < updated_ms < since - 1:\n", "    if False:\n"),),
+        (Edit("scalesync/flows/runtime/trust.py", "    if 0 < updated_ms < since - 1:\n", "    if False:\n"),),
         (f"{FLOWS}/test_lists_that_lie.py",),
     ),
     Mutant(
@@ -171,7 +171,7 @@ EXPORT_MUTANTS = (
         "increments add up",
         (
             Edit(
-                "scalesync/flows/exporting.py",
+                "scalesync/flows/exports/folder.py",
                 '    if not manifest.extra.get("unsettled"):\n',
                 "    if True:\n",
             ),
@@ -183,7 +183,7 @@ EXPORT_MUTANTS = (
         "increments add up",
         (
             Edit(
-                "scalesync/flows/exporting.py",
+                "scalesync/flows/exports/folder.py",
                 'return bool(plan["form"]["incremental"]) and _is_of(manifest, plan)',
                 "return _is_of(manifest, plan)",
             ),
@@ -195,7 +195,7 @@ EXPORT_MUTANTS = (
         "increments add up",
         (
             Edit(
-                "scalesync/flows/exporting.py",
+                "scalesync/flows/exports/folder.py",
                 'return plan.get("behind", _name_of(manifest)) == _name_of(manifest) or _is_of(manifest, plan)',
                 "return True",
             ),
@@ -205,72 +205,72 @@ EXPORT_MUTANTS = (
     # --- the folder tasks/
     _layout(
         "data files lie beside the manifest",
-        "records/manifest.py",
+        "outputs/manifest.py",
         '    return TASKS if manifest is None or manifest.extra.get(LAYOUT) else ""\n',
         '    return TASKS if manifest is not None and manifest.extra.get(LAYOUT) else ""\n',
     ),
     _layout(
         "a folder that an older version began gets a second place for data files",
-        "records/manifest.py",
+        "outputs/manifest.py",
         '    return TASKS if manifest is None or manifest.extra.get(LAYOUT) else ""\n',
         "    return TASKS\n",
     ),
     _layout(
         "an increment forgets where the folder's data files lie",
-        "flows/exporting.py",
+        "flows/exports/folder.py",
         "            manifest.extra[LAYOUT] = 1\n",
         "            pass\n",
     ),
     _layout(
         "lists of tasks that left lie among the tasks",
-        "flows/exporting.py",
+        "flows/exports/folder.py",
         'writers["left"] = SegmentWriter(folder.path, "left", number=first["left"])',
         'writers["left"] = SegmentWriter(folder.path, "left", number=first["left"], under=TASKS if layout else "")',
     ),
     _layout(
         "times and tags in Parquet are text",
-        "flows/exporting.py",
+        "flows/exports/folder.py",
         "        typed=layout,\n",
         "        typed=False,\n",
     ),
     _layout(
         "a compacted folder has no folder for its tasks",
-        "flows/compact.py",
+        "flows/exports/compact.py",
         "        under = under_of(manifest)\n",
         '        under = ""\n',
         (f"{FLOWS}/test_compact.py",),
     ),
     _layout(
         "result files of a new folder have no ending",
-        "flows/export.py",
+        "flows/exports/run.py",
         "        suffix = bool(under_of(folder.manifest))\n",
         "        suffix = folder.manifest is not None\n",
         (f"{FLOWS}/test_results.py",),
     ),
     _layout(
         "names in tasks/ are not made durable",
-        "records/segments.py",
+        "outputs/writer.py",
         "            os.rename(self._part, final)\n            sync_folder(final.parent)\n",
         "            os.rename(self._part, final)\n            sync_folder(self._folder)\n",
         (f"{FAULTS}/test_order.py",),
     ),
     _layout(
         "the name tasks/ is not made durable",
-        "records/segments.py",
+        "outputs/writer.py",
         "                final.parent.mkdir()\n                sync_folder(self._folder)\n",
         "                final.parent.mkdir()\n",
         (f"{FAULTS}/test_order.py",),
     ),
     _layout(
         "data files in tasks/ that nobody recorded stay",
-        "records/manifest.py",
+        "outputs/manifest.py",
         "    for name in (*_names_in(folder), *inside):\n",
         "    for name in _names_in(folder):\n",
         ("tests/unit/test_output_manifest.py",),
     ),
     _layout(
         "foreign files in tasks/ are taken for part of the export",
-        "records/manifest.py",
+        "outputs/manifest.py",
         "    if TASKS in names and (begun or manifest is not None):\n",
         "    if TASKS in names and begun and manifest is None:\n",
         ("tests/unit/test_output_manifest.py",),

@@ -16,84 +16,88 @@ PACKED = (f"{UNIT}/test_records_sources.py",)
 
 
 def _mutant(name: str, file: str, old: str, new: str, first: tuple[str, ...]) -> Mutant:
-    return Mutant(name, FIRST_BYTE, (Edit(f"scalesync/records/{file}", old, new),), first)
+    return Mutant(name, FIRST_BYTE, (Edit(f"scalesync/{file}", old, new),), first)
 
 
 FORMAT_MUTANTS = (
     # joined files, and what stands in the place of data
     _mutant(
         "a repeated header is a record",
-        "tables.py",
+        "sources/formats/tables.py",
         "        elif row == names and len(row) > 1:\n",
         "        elif False:\n",
         JOINED,
     ),
     _mutant(
         "a word like the name of the one column is no record",
-        "tables.py",
+        "sources/formats/tables.py",
         "elif row == names and len(row) > 1:",
         "elif row == names:",
         JOINED,
     ),
     _mutant(
-        "the mark of a joined table goes into its first cell", "tables.py", "line.removeprefix(_BOM)", "line", JOINED
+        "the mark of a joined table goes into its first cell",
+        "sources/formats/tables.py",
+        "line.removeprefix(_BOM)",
+        "line",
+        JOINED,
     ),
     _mutant(
         "a mark inside a cell is taken off",
-        "tables.py",
+        "sources/formats/tables.py",
         "if line.startswith(_MARKS) and len(self.taken) == 1:",
         "if line.startswith(_MARKS):",
         JOINED,
     ),
-    _mutant("UTF-32 is taken for UTF-16", "bytestream.py", "if first.startswith(_UTF32):", "if False:", JOINED),
-    _mutant("a pointer of Git LFS is read", "detect.py", "if head.startswith(_LFS):", "if False:", JOINED),
-    _mutant("a hole makes a text binary", "detect.py", '    head = _HOLES.sub(b"", head)\n', "", JOINED),
+    _mutant("UTF-32 is taken for UTF-16", "sources/bytestream.py", "if first.startswith(_UTF32):", "if False:", JOINED),
+    _mutant("a pointer of Git LFS is read", "sources/detect.py", "if head.startswith(_LFS):", "if False:", JOINED),
+    _mutant("a hole makes a text binary", "sources/detect.py", '    head = _HOLES.sub(b"", head)\n', "", JOINED),
     # tables
     _mutant(
         "a row that the look cuts counts as broken",
-        "dialect.py",
+        "sources/formats/dialect.py",
         'if "unexpected end" not in str(error) or sample.complete:',
         "if True:",
         DIALECT,
     ),
     _mutant(
         "a table of long rows is judged by its first look",
-        "dialect.py",
+        "sources/formats/dialect.py",
         "if sample.complete or guessed.rows >= WANTED_ROWS or size >= LONGEST_LOOK:",
         "if True:",
         DIALECT,
     ),
     _mutant(
         "lone quotes join rows",
-        "dialect.py",
+        "sources/formats/dialect.py",
         "    if not found.broken and not found.spans:\n",
         "    if not found.broken:\n",
         DIALECT,
     ),
     _mutant(
         "a column beside the name before its dot nests",
-        "tables.py",
+        "sources/formats/tables.py",
         "if all(parts) and not any(before in columns for before in outer) else (name,)",
         "if all(parts) else (name,)",
         TABLES,
     ),
     _mutant(
         "a quote that is never closed takes the lines after it along",
-        "tables.py",
+        "sources/formats/tables.py",
         "            feed.take_back()\n",
         "",
         TABLES,
     ),
     _mutant(
         "skipped lines are read as the header",
-        "dialect.py",
+        "sources/formats/dialect.py",
         "    base = Dialect(newline=newline, skip_lines=skip)\n",
         "    base = Dialect(newline=newline)\n",
         READERS,
     ),
     _mutant(
         "a .tsv is cut at commas",
-        "readers.py",
+        "sources/readers.py",
         'default="\\t" if kind == "tsv" else None',
         'default="," if kind == "tsv" else None',
         READERS + DIALECT,
@@ -101,42 +105,42 @@ FORMAT_MUTANTS = (
     # Parquet
     _mutant(
         "INT96 is read as nanoseconds alone",
-        "arrowvalues.py",
+        "sources/formats/arrowvalues.py",
         'if seconds is not None and self._pa.types.is_timestamp(seconds.type) and seconds.type.unit == "s":',
         "if False:",
         ARROW,
     ),
     _mutant(
         "INT96 inside structs is read as nanoseconds alone",
-        "arrowvalues.py",
+        "sources/formats/arrowvalues.py",
         "others = [None] * len(names) if seconds is None else seconds.flatten()",
         "others = [None] * len(names)",
         ARROW,
     ),
     _mutant(
         "nanoseconds inside lists are cut",
-        "arrowvalues.py",
+        "sources/formats/arrowvalues.py",
         "    if not rest:\n        return local.isoformat()\n",
         "    if rest is not None:\n        return local.isoformat()\n",
         ARROW,
     ),
     _mutant(
         "a slice of a list is read from the beginning of its values",
-        "arrowvalues.py",
+        "sources/formats/arrowvalues.py",
         "    first = min(bounds[0], default=0)\n    return values.slice(first,",
         "    first = 0\n    return values.slice(first,",
         ARROW,
     ),
     _mutant(
         "an index with a name is taken for row numbers",
-        "parquet.py",
+        "sources/formats/parquet.py",
         "if isinstance(name, str) and named.get(name) is None]",
         "if isinstance(name, str)]",
         ARROW,
     ),
     _mutant(
         "a row group behind a damaged one is left out",
-        "parquet.py",
+        "sources/formats/parquet.py",
         "            done += file.metadata.row_group(group).num_rows\n",
         "            done += file.metadata.row_group(group).num_rows\n            if isinstance(item, BadRecord):\n"
         "                break\n",
@@ -145,21 +149,21 @@ FORMAT_MUTANTS = (
     # gzip
     _mutant(
         "members of a .gz behind the first are dropped",
-        "bytestream.py",
+        "sources/bytestream.py",
         "engine = zlib.decompressobj(31) if data[:1] == GZIP[:1] else engine",
         "data = b''",
         PACKED,
     ),
     _mutant(
         "a .gz that ends too early is whole",
-        "bytestream.py",
+        "sources/bytestream.py",
         '            self.damage = "the gzip data ends too early (file cut off?)"\n',
         "            pass\n",
         PACKED,
     ),
     _mutant(
         "what a damaged .gz still gives is dropped",
-        "bytestream.py",
+        "sources/bytestream.py",
         "                    yield _salvage(backup, data)\n",
         "",
         PACKED,
@@ -167,28 +171,28 @@ FORMAT_MUTANTS = (
     # zstd
     _mutant(
         "frames of a .zst behind the first are dropped",
-        "bytestream.py",
+        "sources/bytestream.py",
         "                    data = engine.unused_data\n",
         "                    data = b''\n",
         PACKED,
     ),
     _mutant(
         "a .zst that ends too early is whole",
-        "bytestream.py",
+        "sources/bytestream.py",
         '            self.damage = "the zstd data ends too early (file cut off?)"\n',
         "            pass\n",
         PACKED,
     ),
     _mutant(
         "long windows are damage",
-        "zstdframe.py",
+        "sources/zstdframe.py",
         "WINDOW_LOG_MAX = 31 ",
         "WINDOW_LOG_MAX = 27 ",
         READERS,
     ),
     _mutant(
         "a frame that needs a dictionary is damage",
-        "bytestream.py",
+        "sources/bytestream.py",
         "    if frame.dictionary:\n",
         "    if False:\n",
         READERS,

@@ -10,13 +10,13 @@ IMPORT_MUTANTS = (
         "exactly once",
         (
             Edit(
-                "scalesync/flows/ingest.py",
+                "scalesync/flows/imports/run.py",
                 "        with anyio.CancelScope(shield=True):\n            admissions = await self._job.admit(",
                 "        await self._dispatcher.put(records, [])\n        await anyio.sleep(0.02)\n"
                 "        with anyio.CancelScope(shield=True):\n            admissions = await self._job.admit(",
             ),
             Edit(
-                "scalesync/flows/ingest.py",
+                "scalesync/flows/imports/run.py",
                 "        await self._dispatcher.put(send, settle)\n",
                 "        await self._dispatcher.put([], settle)\n",
             ),
@@ -74,7 +74,7 @@ IMPORT_MUTANTS = (
         "kill -9 is harmless",
         (
             Edit(
-                "scalesync/engine/dispatch.py",
+                "scalesync/engine/dispatcher.py",
                 "self.queue.doubt(Doubt(record, message=outcome.message), self.delay_s(record.unclear))",
                 "self.queue.later(record, self.delay_s(record.unclear))",
             ),
@@ -129,7 +129,7 @@ IMPORT_MUTANTS = (
         "a change whose reply was lost is read back",
         (
             Edit(
-                "scalesync/flows/batches.py",
+                "scalesync/flows/imports/batches.py",
                 "            return str(error) if why == _STAGING else why\n",
                 "            return str(error)\n",
             ),
@@ -141,7 +141,7 @@ IMPORT_MUTANTS = (
         "one job's view is not the world",
         (
             Edit(
-                "scalesync/flows/endings.py",
+                "scalesync/flows/imports/finish.py",
                 'not in" if missing else _owed(owing.get(name, ()), plan)\n',
                 'not in" if missing else None\n',
             ),
@@ -153,7 +153,7 @@ IMPORT_MUTANTS = (
         "a command that names a few records touches no others",
         (
             Edit(
-                "scalesync/flows/ingest.py",
+                "scalesync/flows/imports/run.py",
                 "        named = None if stored is None else await Named.of(ledger, stored, plan)\n",
                 "        named: Named | None = None\n",
             ),
@@ -163,7 +163,7 @@ IMPORT_MUTANTS = (
     Mutant(
         "a retry of one group sends changed records of others",
         "a command that names a few records touches no others",
-        (Edit("scalesync/flows/named.py", "        return row.state in _WAITING\n", "        return True\n"),),
+        (Edit("scalesync/flows/imports/named.py", "        return row.state in _WAITING\n", "        return True\n"),),
         (f"{FLOWS}/test_retry_touches_few.py",),
     ),
     Mutant(
@@ -171,7 +171,7 @@ IMPORT_MUTANTS = (
         "verify is an independent witness",
         (
             Edit(
-                "scalesync/flows/checking.py",
+                "scalesync/flows/verify/passes.py",
                 "        elif counted.contradicts(read):\n",
                 "        elif not counted.contradicts(read) and False:\n",
             ),
@@ -181,19 +181,23 @@ IMPORT_MUTANTS = (
     Mutant(
         "a record that is still to be sent is no finding",
         "what was stopped half way is carried on by the same command",
-        (Edit("scalesync/flows/findings.py", "            yield _not_sent(case, row)\n", "            return\n"),),
+        (
+            Edit(
+                "scalesync/flows/verify/findings.py", "            yield _not_sent(case, row)\n", "            return\n"
+            ),
+        ),
         (f"{FLOWS}/test_verify.py", "tests/cli/test_kill_fix.py"),
     ),
     Mutant(
         "a task that is listed twice is two",
         "verify lists each task once",
-        (Edit("scalesync/flows/strangers.py", "        return sight is Sight.NEW\n", "        return True\n"),),
+        (Edit("scalesync/flows/verify/strangers.py", "        return sight is Sight.NEW\n", "        return True\n"),),
         (f"{FLOWS}/test_verify_witness.py",),
     ),
     Mutant(
         "a list that shows fewer tasks than it counts is believed",
         "verify is an independent witness",
-        (Edit("scalesync/flows/strangers.py", "if not (ended and reading.short):", "if True:"),),
+        (Edit("scalesync/flows/verify/strangers.py", "if not (ended and reading.short):", "if True:"),),
         (f"{FLOWS}/test_lists_that_lie.py",),
     ),
     Mutant(
@@ -201,7 +205,7 @@ IMPORT_MUTANTS = (
         "one page is not the answer",
         (
             Edit(
-                "scalesync/flows/lookups.py",
+                "scalesync/flows/runtime/bulk_lookup.py",
                 "return Finding(Presence.UNKNOWN) if finding.short else finding",
                 "return finding",
             ),
@@ -213,7 +217,7 @@ IMPORT_MUTANTS = (
         "verify is an independent witness",
         (
             Edit(
-                "scalesync/records/recount.py",
+                "scalesync/sources/recount.py",
                 "        return Recount(counting.records, False, how)\n",
                 "        return Recount(counting.records, True, how)\n",
             ),
@@ -225,7 +229,7 @@ IMPORT_MUTANTS = (
         "one memory is not the truth",
         (
             Edit(
-                "scalesync/flows/named.py",
+                "scalesync/flows/imports/named.py",
                 "        read = job.complete and same_sources",
                 "        read = same_sources",
             ),
@@ -249,7 +253,7 @@ IMPORT_MUTANTS = (
         "nothing is lost",
         (
             Edit(
-                "scalesync/flows/ingest.py",
+                "scalesync/flows/imports/run.py",
                 "            await self._outbox.flush()\n        return await self._end(",
                 "            pass\n        return await self._end(",
             ),
@@ -261,12 +265,12 @@ IMPORT_MUTANTS = (
         "everything in the ledger belongs to a target",
         (
             Edit(
-                "scalesync/ledger/rows.py",
+                "scalesync/ledger/sqlite/imports/rows.py",
                 'f" WHERE target=? AND r.unique_id IN ({marks})",',
                 'f" WHERE ?>0 AND r.unique_id IN ({marks})",',
             ),
             Edit(
-                "scalesync/ledger/rows.py",
+                "scalesync/ledger/sqlite/imports/rows.py",
                 "if fresh and records and _insert(db, place, records, now_ms) == len(records):",
                 "if False:",
             ),
@@ -278,7 +282,9 @@ IMPORT_MUTANTS = (
         "nothing is lost",
         (
             Edit(
-                "scalesync/ledger/tallies.py", 'RecordState.DUPLICATE: "duplicates"', 'RecordState.DUPLICATE: "created"'
+                "scalesync/ledger/sqlite/imports/row_counts.py",
+                'RecordState.DUPLICATE: "duplicates"',
+                'RecordState.DUPLICATE: "created"',
             ),
         ),
         (f"{FLOWS}/test_import_again.py",),
@@ -288,7 +294,7 @@ IMPORT_MUTANTS = (
         "nothing is lost",
         (
             Edit(
-                "scalesync/ledger/tallies.py",
+                "scalesync/ledger/sqlite/imports/row_counts.py",
                 'f"UPDATE rows SET gone={Gone.GONE} WHERE target=? AND unique_id=?", gone',
                 '"DELETE FROM rows WHERE target=? AND unique_id=?", gone',
             ),
@@ -300,7 +306,7 @@ IMPORT_MUTANTS = (
         "nothing is lost",
         (
             Edit(
-                "scalesync/flows/plan.py",
+                "scalesync/flows/imports/plan.py",
                 "    if vanished(splits, met, plan.named, bound):\n        return False\n",
                 "",
             ),
@@ -312,7 +318,7 @@ IMPORT_MUTANTS = (
         "nothing is lost",
         (
             Edit(
-                "scalesync/flows/beginnings.py",
+                "scalesync/flows/imports/reading/checkpoints.py",
                 "return sight is (Sight.SAME if state is RecordState.DUPLICATE else Sight.OTHER)",
                 "return True",
             ),
@@ -322,13 +328,17 @@ IMPORT_MUTANTS = (
     Mutant(
         "what another run named is gone when it is not named",
         "nothing is lost",
-        (Edit("scalesync/flows/plan.py", "else under in named", "else True"),),
+        (Edit("scalesync/flows/imports/plan.py", "else under in named", "else True"),),
         (f"{FLOWS}/test_import_sources.py",),
     ),
     Mutant(
         "a record leaves no copy where it was named before",
         "nothing is lost",
-        (Edit("scalesync/ledger/rows.py", "if before.content != record.content:", "if before.content:"),),
+        (
+            Edit(
+                "scalesync/ledger/sqlite/imports/rows.py", "if before.content != record.content:", "if before.content:"
+            ),
+        ),
         (f"{FLOWS}/test_import_sources.py",),
     ),
     Mutant(
@@ -346,7 +356,7 @@ IMPORT_MUTANTS = (
     Mutant(
         "a failed record that is gone becomes pending by retry",
         "nothing is lost",
-        (Edit("scalesync/ledger/tallies.py", "((job=? AND gone IS NULL) OR", "(job=? OR"),),
+        (Edit("scalesync/ledger/sqlite/imports/row_counts.py", "((job=? AND gone IS NULL) OR", "(job=? OR"),),
         (f"{FLOWS}/test_import_gone.py", "tests/unit/test_ledger_states.py"),
     ),
     Mutant(
@@ -354,7 +364,7 @@ IMPORT_MUTANTS = (
         "exactly once",
         (
             Edit(
-                "scalesync/ledger/verdicts.py",
+                "scalesync/ledger/sqlite/imports/outcomes.py",
                 "(content=excluded.content OR excluded.content=x'')",
                 "TRUE",
             ),
@@ -364,13 +374,13 @@ IMPORT_MUTANTS = (
     Mutant(
         "a lost lease does not stop the writer",
         "exactly once",
-        (Edit("scalesync/ledger/writer.py", "if self._fence is not None:", "if False:"),),
+        (Edit("scalesync/ledger/sqlite/writer.py", "if self._fence is not None:", "if False:"),),
         (f"{FAULTS}/test_promises.py",),
     ),
     Mutant(
         "commits do not wait for the disk",
         "exactly once",
-        (Edit("scalesync/ledger/connection.py", "PRAGMA synchronous=FULL", "PRAGMA synchronous=OFF"),),
+        (Edit("scalesync/ledger/sqlite/connection.py", "PRAGMA synchronous=FULL", "PRAGMA synchronous=OFF"),),
         (f"{FAULTS}/test_order.py",),
     ),
     Mutant(
@@ -378,19 +388,19 @@ IMPORT_MUTANTS = (
         "limits are kept",
         (
             Edit(
-                "scalesync/flows/gate.py",
+                "scalesync/flows/runtime/gate.py",
                 "        if quota is None or not quota.counts(cls):\n",
                 '        if getattr(self, "_owed", 0) > 0:\n            self._owed -= 1\n'
                 "        elif quota is None or not quota.counts(cls):\n",
             ),
             Edit(
-                "scalesync/flows/gate.py",
+                "scalesync/flows/runtime/gate.py",
                 "        if quota is not None and quota.counts(cls) and await quota.handover(cls):\n",
                 '        if hasattr(self, "_owed"):\n            pass\n'
                 "        elif quota is not None and quota.counts(cls) and await quota.handover(cls):\n",
             ),
             Edit(
-                "scalesync/flows/gate.py",
+                "scalesync/flows/runtime/gate.py",
                 "            self._pace.report(cls, Signal.TROUBLE, latency_s)\n        else:\n",
                 '            self._owed = getattr(self, "_owed", 0) + 1\n'
                 "            self._pace.report(cls, Signal.TROUBLE, latency_s)\n        else:\n",
@@ -401,7 +411,7 @@ IMPORT_MUTANTS = (
     Mutant(
         "a beginning that changed stays unread",
         "nothing is lost",
-        (Edit("scalesync/records/prefix.py", "if here.mark() != mark:", "if False:"),),
+        (Edit("scalesync/sources/checkpoints.py", "if here.mark() != mark:", "if False:"),),
         (f"{FLOWS}/test_import_beginnings.py",),
     ),
     Mutant(
@@ -409,7 +419,7 @@ IMPORT_MUTANTS = (
         "kill -9 is harmless",
         (
             Edit(
-                "scalesync/ledger/rows.py",
+                "scalesync/ledger/sqlite/imports/rows.py",
                 "if fresh and records and _insert(db, place, records, now_ms) == len(records):",
                 "if fresh and records and _insert(db, place, records, now_ms) >= 0:",
             ),
@@ -419,13 +429,13 @@ IMPORT_MUTANTS = (
     Mutant(
         "files of a folder share how far one of them was read",
         "nothing is lost",
-        (Edit("scalesync/records/sources.py", "    inner = Progress()  #", "    inner = progress  #"),),
+        (Edit("scalesync/sources/open.py", "    inner = Progress()  #", "    inner = progress  #"),),
         ("tests/unit/test_records_containers.py",),
     ),
     Mutant(
         "a row of an older version is not recognised",
         "exactly once",
-        (Edit("scalesync/records/body.py", "if former.key is not None and former.key in known:", "if False:"),),
+        (Edit("scalesync/mapping/body.py", "if former.key is not None and former.key in known:", "if False:"),),
         ("tests/unit/test_records_about.py", f"{FLOWS}/test_import_folders.py"),
     ),
     Mutant(
@@ -433,7 +443,7 @@ IMPORT_MUTANTS = (
         "nothing is lost",
         (
             Edit(
-                "scalesync/records/written.py",
+                "scalesync/sources/places/written.py",
                 "    return isinstance(value, dict) and all(key in",
                 "    return all(key not in",
             ),
@@ -445,7 +455,7 @@ IMPORT_MUTANTS = (
         "each file is read once",
         (
             Edit(
-                "scalesync/records/passed.py",
+                "scalesync/sources/places/passed_over.py",
                 "        self._met.add(here)\n        return False\n",
                 "        return False\n",
             ),

@@ -12,7 +12,7 @@ WAIT_MUTANTS = (
         "a wait that the server asks for is kept",
         (
             Edit(
-                "scalesync/platforms/exchange.py",
+                "scalesync/http/exchange.py",
                 "    if status not in MAY_ASK and status < 500:\n",
                 "    if status != 429:\n",
             ),
@@ -24,7 +24,7 @@ WAIT_MUTANTS = (
         "a wait that the server asks for is kept",
         (
             Edit(
-                "scalesync/platforms/exchange.py",
+                "scalesync/http/exchange.py",
                 '    sent_s = http_date_s(headers.get("Date"))\n',
                 '    sent_s = __import__("time").time()\n',
             ),
@@ -34,7 +34,13 @@ WAIT_MUTANTS = (
     Mutant(
         "a wait that came with a 503 holds nothing",
         "a wait that the server asks for is kept",
-        (Edit("scalesync/flows/gate.py", "        if retry_after_s is not None:\n", "        if status == 429:\n"),),
+        (
+            Edit(
+                "scalesync/flows/runtime/gate.py",
+                "        if retry_after_s is not None:\n",
+                "        if status == 429:\n",
+            ),
+        ),
         (f"{NETWORK}/test_asked_waits.py",),
     ),
     Mutant(
@@ -42,7 +48,7 @@ WAIT_MUTANTS = (
         "an address that is wrong is told at once",
         (
             Edit(
-                "scalesync/engine/dispatch.py",
+                "scalesync/engine/dispatcher.py",
                 "        if self._strays >= STRAYS and ",
                 "        if self._strays < 0 and ",
             ),
@@ -66,7 +72,7 @@ WAIT_MUTANTS = (
         "a run that waits says so",
         (
             Edit(
-                "scalesync/engine/dispatch.py",
+                "scalesync/engine/dispatcher.py",
                 "            if stuck.beyond and ",
                 "            if stuck.since < 0 and ",
             ),
@@ -76,7 +82,7 @@ WAIT_MUTANTS = (
     Mutant(
         "an engine that waits says nothing",
         "a run that waits says so",
-        (Edit("scalesync/engine/dispatch.py", "        self._waits.met(\n", "        Waits().met(\n"),),
+        (Edit("scalesync/engine/dispatcher.py", "        self._waits.met(\n", "        Waits().met(\n"),),
         (f"{NETWORK}/test_waiting.py",),
     ),
     Mutant(
@@ -88,7 +94,7 @@ WAIT_MUTANTS = (
     Mutant(
         "requests without an answer are no wait",
         "a run that waits says so",
-        (Edit("scalesync/flows/watch.py", "now - self._answered_at < UNANSWERED_S:", "now >= 0:"),),
+        (Edit("scalesync/flows/runtime/watch.py", "now - self._answered_at < UNANSWERED_S:", "now >= 0:"),),
         (f"{NETWORK}/test_waiting.py",),
     ),
     Mutant(
@@ -96,7 +102,7 @@ WAIT_MUTANTS = (
         "the share that is done is that of the settled",
         (
             Edit(
-                "scalesync/flows/reading.py",
+                "scalesync/flows/imports/reading/read_progress.py",
                 "max(0.0, taken - outstanding) / total",
                 "max(0.0, taken) / total",
             ),
@@ -106,7 +112,7 @@ WAIT_MUTANTS = (
     Mutant(
         "an answer that tells nothing of any record ends the wait",
         "a list that makes no progress ends the run",
-        (Edit("scalesync/engine/settler.py", "        if any(clear):", "        if clear:"),),
+        (Edit("scalesync/engine/resolver.py", "        if any(clear):", "        if clear:"),),
         ("tests/flows/test_lookups_in_pages.py",),
     ),
 )

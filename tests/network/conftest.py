@@ -10,15 +10,17 @@ from typing import Any
 
 import pytest
 
-from scalesync.config import resolve_settings
-from scalesync.engine.dispatch import EngineLimits
-from scalesync.engine.retry import RetryPolicy
-from scalesync.flows import export, ingest, wiring
-from scalesync.flows.export import run_export
-from scalesync.flows.ingest import run_import
-from scalesync.flows.options import ExportOptions, ImportOptions
-from scalesync.model import ExportSummary, ImportSummary
-from scalesync.platforms.exchange import Deadlines
+from scalesync.config.settings import resolve_settings
+from scalesync.engine.backoff import RetryPolicy
+from scalesync.engine.dispatcher import EngineLimits
+from scalesync.flows.exports import run as export
+from scalesync.flows.exports.run import run_export
+from scalesync.flows.imports import run as ingest
+from scalesync.flows.imports.run import run_import
+from scalesync.flows.runtime import wiring
+from scalesync.flows.runtime.options import ExportOptions, ImportOptions
+from scalesync.http.exchange import Deadlines
+from scalesync.model.summaries import ExportSummary, ImportSummary
 from tests.conftest import KIND, PROJECT, Notebook
 
 KEY = "live_k"

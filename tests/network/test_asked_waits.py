@@ -8,15 +8,17 @@ from email.utils import formatdate
 
 import pytest
 
-from scalesync.engine.handover import Handovers
-from scalesync.engine.pace import Pace
 from scalesync.errors import OutcomeUnknown, RemoteError, Throttled
-from scalesync.flows.gate import StopGate
-from scalesync.model import OutcomeKind, Outgoing, RequestClass
-from scalesync.platforms.download import Downloader
-from scalesync.platforms.exchange import asked_wait_s
+from scalesync.flows.runtime.gate import StopGate
+from scalesync.http.download import Downloader
+from scalesync.http.exchange import asked_wait_s
+from scalesync.http.transport import Transport
+from scalesync.model.outcomes import OutcomeKind
+from scalesync.model.records import Outgoing
+from scalesync.model.targets import RequestClass
+from scalesync.pacing.handover import Handovers
+from scalesync.pacing.pace import Pace
 from scalesync.platforms.scale.platform import ScalePlatform
-from scalesync.platforms.transport import Transport
 from tests.conftest import KIND
 from tests.network.conftest import QUICK
 from tests.network.raw import Asked, answer, raw_api

@@ -17,13 +17,13 @@ from multidict import CIMultiDict
 
 from scalesync.cli.common import LEAST_FILES
 from scalesync.errors import Unavailable
-from scalesync.flows import ingest
-from scalesync.flows.wiring import make_gate
-from scalesync.ledger.store import SqliteLedger
-from scalesync.model import Mode, RequestClass, Target
-from scalesync.platforms.network import SPARE_FILES, connections_allowed
-from scalesync.platforms.transport import Transport
-from scalesync.ports import JobSpec
+from scalesync.flows.imports import run as ingest
+from scalesync.flows.runtime.wiring import make_gate
+from scalesync.http.network import SPARE_FILES, connections_allowed
+from scalesync.http.transport import Transport
+from scalesync.ledger.sqlite.store import SqliteLedger
+from scalesync.model.targets import Mode, RequestClass, Target
+from scalesync.ports.ledger import JobSpec
 from scalesync.sandbox import FaultRule
 from tests.conftest import KIND, PROJECT, letter
 from tests.network.test_never_hangs import OpenGate, one_task_each
@@ -110,9 +110,9 @@ def test_a_lease_from_before_the_clock_went_back_binds_nobody_when_its_owner_is_
     program = f"""
 import asyncio, os, sys
 from pathlib import Path
-from scalesync.ledger.store import SqliteLedger
-from scalesync.model import Mode, Target
-from scalesync.ports import JobSpec
+from scalesync.ledger.sqlite.store import SqliteLedger
+from scalesync.model.targets import Mode, Target
+from scalesync.ports.ledger import JobSpec
 async def main():
     ledger = SqliteLedger.open(Path({str(tmp_path / "ledger.db")!r}), note=print)
     await ledger.open_job(JobSpec("job", "import", Target("http://x/v1", Mode.TEST), {{}}, {{}}))

@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 
 from scalesync.errors import DiskFull, StopRun
-from scalesync.platforms.download import Downloader
+from scalesync.http.download import Downloader
 from tests.conftest import letter
 from tests.network.test_never_hangs import OpenGate
 

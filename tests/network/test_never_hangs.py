@@ -12,12 +12,13 @@ from contextlib import contextmanager
 import aiohttp
 import pytest
 
-from scalesync.engine.dispatch import EngineLimits
+from scalesync.engine.dispatcher import EngineLimits
 from scalesync.errors import OutcomeUnknown, RemoteError, StopRun, Unavailable
-from scalesync.model import ExportSummary, RequestClass
-from scalesync.platforms.download import Downloader
-from scalesync.platforms.exchange import Deadlines
-from scalesync.platforms.transport import Transport
+from scalesync.http.download import Downloader
+from scalesync.http.exchange import Deadlines
+from scalesync.http.transport import Transport
+from scalesync.model.summaries import ExportSummary
+from scalesync.model.targets import RequestClass
 from tests.conftest import PROJECT
 from tests.network.conftest import QUICK, SHORT
 from tests.network.relay import MANNERS, listening, relaying

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from scalesync.engine.handover import Handovers
-from scalesync.engine.pace import Pace
 from scalesync.errors import ConfigError, OutcomeUnknown
-from scalesync.flows.gate import StopGate
-from scalesync.model import RequestClass
-from scalesync.platforms.download import Downloader
+from scalesync.flows.runtime.gate import StopGate
+from scalesync.http.download import Downloader
+from scalesync.http.transport import Reply, Transport
+from scalesync.model.targets import RequestClass
+from scalesync.pacing.handover import Handovers
+from scalesync.pacing.pace import Pace
 from scalesync.platforms.scale import wire
 from scalesync.platforms.scale.strays import stray
-from scalesync.platforms.transport import Reply, Transport
 from tests.network.raw import Asked, answer, raw_api
 
 HERE = "http://127.0.0.1:8990/v1"

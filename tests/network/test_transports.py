@@ -12,12 +12,12 @@ import aiohttp
 import pytest
 
 from scalesync.errors import ConfigError, OutcomeUnknown, Unavailable
-from scalesync.model import RequestClass
-from scalesync.platforms import transport as transports
-from scalesync.platforms.exchange import Deadlines
-from scalesync.platforms.lean import MOST_BODY, LeanExchange, is_proven
-from scalesync.platforms.session import SessionExchange
-from scalesync.platforms.transport import Reply, Transport
+from scalesync.http import transport as transports
+from scalesync.http.client_session import SessionExchange
+from scalesync.http.exchange import Deadlines
+from scalesync.http.fast_post import MOST_BODY, LeanExchange, is_proven
+from scalesync.http.transport import Reply, Transport
+from scalesync.model.targets import RequestClass
 from tests.network.conftest import SHORT
 from tests.network.relay import length_of, listening
 from tests.network.test_never_hangs import OpenGate, bounded

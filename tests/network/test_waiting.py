@@ -11,15 +11,15 @@ from dataclasses import replace
 import anyio
 import pytest
 
-from scalesync.config import resolve_settings
-from scalesync.engine import calls, dispatch, waits
-from scalesync.engine.retry import RetryPolicy
+from scalesync.config.settings import resolve_settings
+from scalesync.engine import calls, dispatcher, waits
+from scalesync.engine.backoff import RetryPolicy
 from scalesync.errors import BudgetUsed
 from scalesync.events import Waiting
-from scalesync.flows import watch
-from scalesync.flows.refresh import refreshed_status
-from scalesync.flows.verify import run_verify
-from scalesync.platforms.exchange import Deadlines
+from scalesync.flows.jobs.refresh import refreshed_status
+from scalesync.flows.runtime import watch
+from scalesync.flows.verify.run import run_verify
+from scalesync.http.exchange import Deadlines
 from tests.network.conftest import KEY, QUICK
 from tests.network.raw import Asked, RawApi, answer, one_task, raw_api
 from tests.network.relay import listening
@@ -34,9 +34,9 @@ QUOTA = {"error": "Daily task quota exceeded. Your administrator can raise it."}
 def _seconds_are_hundredths(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is told after seconds is told after hundredths of them."""
     for module, name, seconds in (
-        (dispatch, "LATE_S", 0.1),
-        (dispatch, "THROTTLED_S", 0.2),
-        (dispatch, "SURE_S", 0.1),
+        (dispatcher, "LATE_S", 0.1),
+        (dispatcher, "THROTTLED_S", 0.2),
+        (dispatcher, "SURE_S", 0.1),
         (calls, "LATE_S", 0.1),
         (calls, "SOON_S", 0.1),
         (calls, "THROTTLED_S", 0.2),

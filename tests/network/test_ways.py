@@ -12,9 +12,9 @@ import pytest
 import trustme
 from cryptography import x509
 
-from scalesync.config import resolve_settings
+from scalesync.config.settings import resolve_settings
 from scalesync.errors import ConfigError
-from scalesync.platforms.network import proxy_for
+from scalesync.http.network import proxy_for
 from scalesync.sandbox import Sandbox
 from tests.conftest import KIND, PROJECT
 from tests.network.proxy import Proxy

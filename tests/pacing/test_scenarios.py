@@ -15,7 +15,7 @@ from benchmarks.pacing.score import Score, score
 from benchmarks.pacing.servers import Answer, FixedWindow, Server, SlidingWindow, TokenBucket
 from benchmarks.pacing.simulate import BIN_S, Simulation
 from benchmarks.pacing.sweep import drawn
-from scalesync.engine.pacer import Limits
+from scalesync.pacing.controller import Limits
 
 BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
 # What a scenario falls short of, as docs/pacing.md says; the bound here keeps it from getting worse.

@@ -7,14 +7,14 @@ import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from scalesync.engine.handover import Handovers
-from scalesync.engine.limiter import Rate
-from scalesync.engine.pace import Pace
-from scalesync.engine.quota import Grant, Report, Slot
-from scalesync.engine.quota_pool import QuotaPool
-from scalesync.engine.quota_shared import Change, SharedLessor, T, asker_of
-from scalesync.flows.gate import StopGate
-from scalesync.model import RequestClass
+from scalesync.flows.runtime.gate import StopGate
+from scalesync.model.targets import RequestClass
+from scalesync.pacing.handover import Handovers
+from scalesync.pacing.limiter import Rate
+from scalesync.pacing.pace import Pace
+from scalesync.pacing.shared_slots import Change, SharedLessor, T, asker_of
+from scalesync.pacing.slot_pool import QuotaPool
+from scalesync.pacing.slots import Grant, Report, Slot
 from tests.unit.test_engine_limiter import JumpingLoop
 
 CREATE, LIST = RequestClass.CREATE, RequestClass.LIST

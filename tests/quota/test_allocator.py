@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from scalesync.engine.limiter import Rate
-from scalesync.engine.quota import LATE_S, MOST, Limit
-from scalesync.model import RequestClass
+from scalesync.model.targets import RequestClass
+from scalesync.pacing.limiter import Rate
+from scalesync.pacing.slots import LATE_S, MOST, Limit
 
 from .town import CREATE, LIST, START, Town, asker
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from scalesync.engine.limiter import Rate
-from scalesync.engine.quota import Book, Lane, Report
-from scalesync.engine.quota_shared import SharedLessor, asker_of
-from scalesync.flows.wiring import make_gate
-from scalesync.ledger import quota
-from scalesync.ledger.quota import QuotaFile, quota_path
-from scalesync.ledger.store import SqliteLedger
-from scalesync.model import RequestClass
+from scalesync.flows.runtime.wiring import make_gate
+from scalesync.ledger.sqlite import quota
+from scalesync.ledger.sqlite.quota import QuotaFile, quota_path
+from scalesync.ledger.sqlite.store import SqliteLedger
+from scalesync.model.targets import RequestClass
+from scalesync.pacing.limiter import Rate
+from scalesync.pacing.shared_slots import SharedLessor, asker_of
+from scalesync.pacing.slots import Book, Lane, Report
 
 CREATE = RequestClass.CREATE
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scalesync.engine.limiter import Rate
-from scalesync.model import RequestClass
+from scalesync.model.targets import RequestClass
+from scalesync.pacing.limiter import Rate
 from tests.unit.test_engine_limiter import JumpingLoop, most_in_a_window, run
 
 from .street import Memory, Process, process, together

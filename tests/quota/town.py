@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from scalesync.engine.limiter import Rate
-from scalesync.engine.quota import Asker, Book, Grant, Limit, Report, Slot, Wish, allocate
-from scalesync.model import RequestClass
+from scalesync.model.targets import RequestClass
+from scalesync.pacing.limiter import Rate
+from scalesync.pacing.slots import Asker, Book, Grant, Limit, Report, Slot, Wish, allocate
 
 CREATE, LIST = RequestClass.CREATE, RequestClass.LIST
 START = 1000.0

@@ -16,11 +16,11 @@ from typing import Any
 
 import anyio
 
-from scalesync.config import Settings, resolve_settings
-from scalesync.flows.ingest import run_import
-from scalesync.flows.inspect import list_failures
-from scalesync.flows.options import ImportOptions
-from scalesync.model import ImportSummary
+from scalesync.config.settings import Settings, resolve_settings
+from scalesync.flows.imports.run import run_import
+from scalesync.flows.jobs.status import list_failures
+from scalesync.flows.runtime.options import ImportOptions
+from scalesync.model.summaries import ImportSummary
 from scalesync.sandbox import FaultRule, Sandbox
 from tests.cli.conftest import environment
 from tests.conftest import FAST, KIND, PROJECT, Notebook

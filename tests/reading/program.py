@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 
 from scalesync.cli.main import run
-from scalesync.flows import beginnings, plan
-from scalesync.records import bytestream
+from scalesync.flows.imports import plan
+from scalesync.flows.imports.reading import checkpoints as beginnings
+from scalesync.sources import bytestream
 
 # Bytes that are read at once, bytes between two marks, their share of a source, bytes of one with marks, records in a
 # load.

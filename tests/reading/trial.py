@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scalesync.model import ImportSummary
+from scalesync.model.summaries import ImportSummary
 from scalesync.sandbox import Sandbox, SandboxConfig
 from tests.conftest import KIND, PROJECT
 from tests.reading.bench import Bench, Complaint

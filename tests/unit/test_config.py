@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from scalesync import credentials, profiles
-from scalesync.config import Settings, check_base_url, default_rate, is_loopback, mode_of, resolve_settings
+from scalesync.config import keys as credentials
+from scalesync.config import profiles
+from scalesync.config.settings import Settings, check_base_url, default_rate, is_loopback, mode_of, resolve_settings
 from scalesync.errors import ConfigError
-from scalesync.model import Mode, Target
+from scalesync.model.targets import Mode, Target
 
 KEY = "live_0123456789abcdef"
 ENV = {"SCALE_API_KEY": KEY}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scalesync.engine.guard import FirstRefusals, normalise_message
+from scalesync.engine.first_refusals import FirstRefusals, normalise_message
 
 
 @pytest.mark.parametrize(

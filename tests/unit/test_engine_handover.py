@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scalesync.engine.handover import Handovers
-from scalesync.engine.limiter import Rate
-from scalesync.engine.pace import Pace
-from scalesync.flows.gate import StopGate
-from scalesync.model import RequestClass
+from scalesync.flows.runtime.gate import StopGate
+from scalesync.model.targets import RequestClass
+from scalesync.pacing.handover import Handovers
+from scalesync.pacing.limiter import Rate
+from scalesync.pacing.pace import Pace
 from tests.unit.test_engine_limiter import JumpingLoop, most_in_a_window, run
 
 CREATE, LIST, MUTATE = RequestClass.CREATE, RequestClass.LIST, RequestClass.MUTATE

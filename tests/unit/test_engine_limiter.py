@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scalesync.engine.limiter import Rate, WindowLimiter, parse_rate
 from scalesync.errors import ConfigError
+from scalesync.pacing.limiter import Rate, WindowLimiter, parse_rate
 
 T = TypeVar("T")
 

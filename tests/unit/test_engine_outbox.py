@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from scalesync.engine.outbox import GROUP, GROUP_S, Outbox
-from scalesync.model import RowState, Settled
+from scalesync.model.rows import RowState, Settled
 from tests.unit.test_engine_limiter import JumpingLoop, run
 
 

@@ -7,12 +7,13 @@ import random
 
 import pytest
 
-from scalesync.engine.handover import Handovers
-from scalesync.engine.limiter import Rate
-from scalesync.engine.pace import Pace, Signal, signal_of
 from scalesync.errors import Unavailable
-from scalesync.flows.gate import StopGate
-from scalesync.model import OutcomeKind, RequestClass
+from scalesync.flows.runtime.gate import StopGate
+from scalesync.model.outcomes import OutcomeKind
+from scalesync.model.targets import RequestClass
+from scalesync.pacing.handover import Handovers
+from scalesync.pacing.limiter import Rate
+from scalesync.pacing.pace import Pace, Signal, signal_of
 from tests.unit.test_engine_limiter import JumpingLoop, most_in_a_window, run
 
 CREATE, LIST, MUTATE = RequestClass.CREATE, RequestClass.LIST, RequestClass.MUTATE

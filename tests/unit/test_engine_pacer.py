@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scalesync.engine.pacer import Limits, Pacer
-from scalesync.engine.pacer_flights import SENDS, Flights
+from scalesync.pacing.controller import Limits, Pacer
+from scalesync.pacing.departures import SENDS, Flights
 
 EVENTS = st.lists(
     st.tuples(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scalesync.engine.retry import RetryPolicy, backoff_s
+from scalesync.engine.backoff import RetryPolicy, backoff_s
 from scalesync.times import parse_retry_after
 
 

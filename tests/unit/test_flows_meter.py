@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from scalesync.flows.meter import Meter
+from scalesync.flows.runtime.rate_meter import Meter
 
 
 def run(counts: Callable[[float], float], seconds: float) -> Meter:

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from scalesync.flows.reading import Reading
+from scalesync.flows.imports.reading.read_progress import Reading
 
 TOTAL = 6_000_000  # bytes, of records of 100 each
 PIECE = 1_000_000  # a file is read in pieces, and each holds 10,000 records

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scalesync.credentials import KEY_VARIABLE
+from scalesync.config.keys import KEY_VARIABLE
 
 pytestmark = pytest.mark.skipif(find_spec("keyring") is None, reason="needs scalesync[keyring]")
 
@@ -31,8 +31,8 @@ class Own(KeyringBackend):
 ASK = """
 import sys
 from pathlib import Path
-from scalesync import profiles
-from scalesync.config import resolve_settings
+from scalesync.config import profiles
+from scalesync.config.settings import resolve_settings
 from scalesync.errors import ConfigError
 
 profiles._user_folder = lambda: Path("user")

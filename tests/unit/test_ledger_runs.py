@@ -17,11 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlite_utils import Database
 
-from scalesync.ledger import rows, tallies, verdicts
-from scalesync.ledger.schema import migrate
+from scalesync.ledger.sqlite.imports import outcomes as verdicts
+from scalesync.ledger.sqlite.imports import row_counts, rows
+from scalesync.ledger.sqlite.schema import migrate
 from scalesync.ledger.states import Gone
-from scalesync.model import Outgoing, RowState, Settled
-from scalesync.ports import Verb
+from scalesync.model.records import Outgoing
+from scalesync.model.rows import RowState, Settled
+from scalesync.ports.ledger import Verb
 
 OLD, NEW = b"old-content-16by", b"new-content-16by"
 S = RowState
@@ -159,7 +161,7 @@ class Ledger:
     def leave(self, job: int, run: Run) -> Run:
         """A run that reads all and does not meet the record."""
         self.db.execute("DELETE FROM other_records WHERE job=?", (job,))
-        tallies.mark_gone(self.db, job, 0, lambda key: False, None)
+        row_counts.mark_gone(self.db, job, 0, lambda key: False, None)
         doubtful = self.db.execute("SELECT 1 FROM rows WHERE job=? AND state='sending' AND gone=1", (job,)).fetchall()
         way = ("look", "conclude") if doubtful else ()
         return Run(run.content, way, None, None, run.begun + 1, ended=not way, away=True, accepted=run.accepted)
@@ -197,7 +199,7 @@ class Ledger:
                 return self.settle(job, run, S.CREATED if fits(run.found, run.content) else differs), task
 
     def told(self, job: int) -> str:
-        counts = tallies.count(self.db, 1, job)
+        counts = row_counts.count(self.db, 1, job)
         names = [name for name, number in counts.items() if number and name != "gone"]
         assert len(names) < 2
         assert names or counts["gone"] or not self.db.execute("SELECT 1 FROM rows WHERE job=?", (job,)).fetchall()

@@ -12,12 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlite_utils import Database
 
-from scalesync.ledger import rows, tallies, verdicts
-from scalesync.ledger.report import failures
-from scalesync.ledger.schema import migrate
+from scalesync.ledger.sqlite.imports import outcomes as verdicts
+from scalesync.ledger.sqlite.imports import row_counts, rows
+from scalesync.ledger.sqlite.report import failures
+from scalesync.ledger.sqlite.schema import migrate
 from scalesync.ledger.states import CHANGED, Gone, Known, Move, admit, shared_state, stands
-from scalesync.model import Aside, Outgoing, RecordState, RowState, Settled
-from scalesync.ports import Verb
+from scalesync.model.records import Outgoing
+from scalesync.model.rows import Aside, RecordState, RowState, Settled
+from scalesync.ports.ledger import Verb
 
 OLD, NEW = b"old-content-16by", b"new-content-16by"
 THEN, NOW = 1_000, 2_000
@@ -182,8 +184,8 @@ def test_the_ledger_tells_a_shared_record_as_the_move_would(accepted, ref):
             known = rows.load(db, 1, 2, ["k"])["k"]
             assert (known.state, known.content, known.reason, known.ref) == (state, held, reason, ref)
             told = shared_state(known, asked)
-            ((name, number),) = ((name, n) for name, n in tallies.count(db, 1, 2).items() if n)
-            assert (name, number) == (tallies.COUNTED[told], 1)
+            ((name, number),) = ((name, n) for name, n in row_counts.count(db, 1, 2).items() if n)
+            assert (name, number) == (row_counts.COUNTED[told], 1)
             listed = db.execute("SELECT state FROM job_records WHERE job='j2'").fetchall()
             assert listed == [(told.value,)]
             failing = [failure.state for failure in failures(db, "j2")]
@@ -202,17 +204,17 @@ def test_the_ledger_tells_a_row_that_is_gone_as_the_rule_does():
             (state.value, OLD, reason, detail, gone),
         )
         told = stands(state, reason, was, gone)
-        counts = {name: number for name, number in tallies.count(db, 1, 1).items() if number}
-        counted = {} if told is None else {tallies.COUNTED[told]: 1}
+        counts = {name: number for name, number in row_counts.count(db, 1, 1).items() if number}
+        counted = {} if told is None else {row_counts.COUNTED[told]: 1}
         assert counts == counted | ({} if gone is None else {"gone": 1})
         listed = db.execute("SELECT state, gone FROM job_records WHERE job='j1'").fetchall()
         assert listed == [("gone" if told is None else told.value, gone is not None)]
-        (standing,) = tallies.count_homes(db, 1)
-        assert standing == tallies.Standing.of(state, reason, was, gone)
+        (standing,) = row_counts.count_homes(db, 1)
+        assert standing == row_counts.Standing.of(state, reason, was, gone)
         assert standing.now == next(iter(counted), None)
         failing = [failure.state for failure in failures(db, "j1")]
         assert bool(failing) == (gone is None and state in {S.FAILED, S.CONFLICT})
-        assert tallies.reopen(db, 1, 1, lambda *_: True) == (state is S.FAILED and gone is None)
+        assert row_counts.reopen(db, 1, 1, lambda *_: True) == (state is S.FAILED and gone is None)
     db.close()
 
 
@@ -301,7 +303,7 @@ def test_no_life_makes_two_tasks_or_forgets_the_one_it_made(steps):
                 life.step(1, life.tasks["k"], "done")
                 assert life.row()[:2] == (S.CREATED, "task") or life.row()[0] in {S.CONFLICT, S.FAILED}
             for job in (1, 2):
-                counts = tallies.count(life.db, 1, job)
+                counts = row_counts.count(life.db, 1, job)
                 assert sum(counts.values()) - counts["gone"] in {0, 1}
     finally:
         life.db.close()

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scalesync.errors import ConfigError, RecordError
-from scalesync.records.fields import FieldPicker, members_of
+from scalesync.outputs.fields import FieldPicker, members_of
 
 DOCUMENT = (
     rb'{"z": 1.0, "task_id" : "a\u00e9\ud83d\ude00", "big": 123456789012345678901234567890, '

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from scalesync.errors import ConfigError, DiskFull
-from scalesync.records.manifest import Manifest, check_folder, load, remove_orphans
-from scalesync.records.segments import FileEntry
+from scalesync.outputs.manifest import Manifest, check_folder, load, remove_orphans
+from scalesync.outputs.writer import FileEntry
 
 ENTRY = FileEntry("tasks-00001.jsonl", 2, 10, "ab" * 32)
 

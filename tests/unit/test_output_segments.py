@@ -18,10 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scalesync.errors import ConfigError, DiskFull, StopRun
-from scalesync.records import columns, segments
-from scalesync.records.fields import FieldPicker
-from scalesync.records.manifest import Format
-from scalesync.records.segments import FORMATS, FileEntry, SegmentWriter, clean_parts
+from scalesync.outputs import columns
+from scalesync.outputs import writer as segments
+from scalesync.outputs.fields import FieldPicker
+from scalesync.outputs.manifest import Format
+from scalesync.outputs.writer import FORMATS, FileEntry, SegmentWriter, clean_parts
 
 ODD = [
     b'{"b":1,"a":340282366920938463463374607431768211456}',

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scalesync.model import JsonObject, Outgoing, RowState, SourceRecord
-from scalesync.records.about import describe, taken_in, written_out
-from scalesync.records.body import BodyBuilder, BodySpec
-from scalesync.records.readers import ReadOptions
-from scalesync.records.sources import open_sources
-from scalesync.records.template import Template
+from scalesync.mapping.body import BodyBuilder, BodySpec
+from scalesync.mapping.template import Template
+from scalesync.model.records import JsonObject, Outgoing, SourceRecord
+from scalesync.model.rows import RowState
+from scalesync.sources.about import describe, taken_in, written_out
+from scalesync.sources.open import open_sources
+from scalesync.sources.readers import ReadOptions
 
 ABOUT = {"name": "a.json", "stem": "a", "path": "sub/a.json", "size": 9}
 MOVED = {"name": "b.json", "stem": "b", "path": "b.json", "size": 10}

@@ -15,14 +15,14 @@ import pytest
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
-from scalesync.model import SourceRecord
-from scalesync.records.readers import ReadOptions
-from scalesync.records.sources import open_sources
+from scalesync.model.records import SourceRecord
+from scalesync.sources.open import open_sources
+from scalesync.sources.readers import ReadOptions
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 
-from scalesync.records.arrowvalues import json_values, trouble_in  # noqa: E402
+from scalesync.sources.formats.arrowvalues import json_values, trouble_in  # noqa: E402
 
 BILLION = 1_000_000_000
 RELAXED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]

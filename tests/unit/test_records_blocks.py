@@ -13,13 +13,13 @@ import anyio
 import pytest
 
 from scalesync.errors import SourceError
-from scalesync.flows.prepare import read_loads
-from scalesync.model import Load, Mark, SourceRecord
-from scalesync.records import blocks
-from scalesync.records.blocks import Loads, Opened
-from scalesync.records.bytestream import Progress
-from scalesync.records.readers import ReadOptions
-from scalesync.records.sources import open_sources
+from scalesync.flows.imports.reading.prepare import read_loads
+from scalesync.model.records import Load, Mark, SourceRecord
+from scalesync.sources import blocks
+from scalesync.sources.blocks import Loads, Opened
+from scalesync.sources.bytestream import Progress
+from scalesync.sources.open import open_sources
+from scalesync.sources.readers import ReadOptions
 
 
 class Spoken:

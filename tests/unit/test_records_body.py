@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scalesync.errors import ConfigError, RecordError
-from scalesync.model import Outgoing, SourceRecord
-from scalesync.records.body import BodyBuilder, BodySpec, merge, parse_set, parse_sets
-from scalesync.records.identity import content_hash, derived_unique_id
-from scalesync.records.template import Template
+from scalesync.mapping.body import BodyBuilder, BodySpec, merge, parse_set, parse_sets
+from scalesync.mapping.identity import content_hash, derived_unique_id
+from scalesync.mapping.template import Template
+from scalesync.model.records import Outgoing, SourceRecord
 
 
 def build(record: dict[str, Any], template: dict[str, Any] | None = None, **spec: Any) -> Outgoing:

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from scalesync.model import SourceRecord
-from scalesync.records.sources import ReadOptions, open_sources
+from scalesync.model.records import SourceRecord
+from scalesync.sources.open import ReadOptions, open_sources
 
 Rows = list[dict[str, Any]]
 SIZES = (1, 3, 700, 1, 2)  # records of each file

@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmarks import dialects
-from scalesync.model import BadRecord, SourceRecord
-from scalesync.records.dialect import Sample, fit, guess
-from scalesync.records.readers import ReadOptions
-from scalesync.records.recount import recount_file
-from scalesync.records.sources import SourceFile, open_sources
+from scalesync.model.records import BadRecord, SourceRecord
+from scalesync.sources.formats.dialect import Sample, fit, guess
+from scalesync.sources.open import SourceFile, open_sources
+from scalesync.sources.readers import ReadOptions
+from scalesync.sources.recount import recount_file
 
 DELIMITERS = [",", ";", "\t", "|"]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scalesync.records.identity import canonical, content_hash, derived_unique_id
+from scalesync.mapping.identity import canonical, content_hash, derived_unique_id
 from scalesync.signatures import strip_signatures
 
 NUMBERS = (

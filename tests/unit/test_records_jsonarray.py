@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scalesync.model import BadRecord, SourceRecord
-from scalesync.records import bytestream
-from scalesync.records.bytestream import ByteStream, Progress
-from scalesync.records.jsonarray import read_array
+from scalesync.model.records import BadRecord, SourceRecord
+from scalesync.sources import bytestream
+from scalesync.sources.bytestream import ByteStream, Progress
+from scalesync.sources.formats.jsonarray import read_array
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

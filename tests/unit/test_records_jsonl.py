@@ -12,11 +12,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from scalesync.model import BadRecord, SourceRecord
-from scalesync.records.bytestream import ByteStream, Progress
-from scalesync.records.jsonlines import read_jsonl
-from scalesync.records.readers import ReadOptions
-from scalesync.records.sources import open_sources
+from scalesync.model.records import BadRecord, SourceRecord
+from scalesync.sources.bytestream import ByteStream, Progress
+from scalesync.sources.formats.jsonlines import read_jsonl
+from scalesync.sources.open import open_sources
+from scalesync.sources.readers import ReadOptions
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

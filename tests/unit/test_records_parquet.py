@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scalesync.errors import ConfigError, SourceError
-from scalesync.model import BadRecord, SourceRecord
-from scalesync.records.readers import ReadOptions
-from scalesync.records.sources import open_sources
+from scalesync.model.records import BadRecord, SourceRecord
+from scalesync.sources.open import open_sources
+from scalesync.sources.readers import ReadOptions
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")

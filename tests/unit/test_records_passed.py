@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 
 from scalesync.errors import SourceError
-from scalesync.flows import findings
-from scalesync.ledger.quota import QuotaFile
-from scalesync.ledger.store import SqliteLedger
-from scalesync.records import written
-from scalesync.records.globs import expand
-from scalesync.records.passed import PassedOver
-from scalesync.records.readers import ReadOptions
-from scalesync.records.sources import SourceFile, open_sources
+from scalesync.flows.verify import findings
+from scalesync.ledger.sqlite.quota import QuotaFile
+from scalesync.ledger.sqlite.store import SqliteLedger
+from scalesync.sources.open import SourceFile, open_sources
+from scalesync.sources.places import written
+from scalesync.sources.places.globs import expand
+from scalesync.sources.places.passed_over import PassedOver
+from scalesync.sources.readers import ReadOptions
 
 
 def opened(*specs: object) -> tuple[list[SourceFile], str]:

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scalesync.model import Mark
-from scalesync.records import bytestream
-from scalesync.records.prefix import Fingerprint, longest_known
-from scalesync.records.readers import ReadOptions
-from scalesync.records.sources import open_sources
+from scalesync.model.records import Mark
+from scalesync.sources import bytestream
+from scalesync.sources.checkpoints import Fingerprint, longest_known
+from scalesync.sources.open import open_sources
+from scalesync.sources.readers import ReadOptions
 
 LINES = st.lists(st.binary(max_size=6).filter(lambda line: b"\n" not in line), min_size=1, max_size=30)
 

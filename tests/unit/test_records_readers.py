@@ -17,13 +17,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scalesync.errors import ConfigError, SourceError
-from scalesync.model import BadRecord, SourceRecord
-from scalesync.records.bytestream import ByteStream, Progress
-from scalesync.records.jsonwrapped import read_wrapped
-from scalesync.records.readers import ReadOptions
-from scalesync.records.recount import recount_file
-from scalesync.records.sources import SourceFile, open_sources
-from scalesync.records.zstdframe import FrameHeader, is_zstd, read_header, repacking, size_words
+from scalesync.model.records import BadRecord, SourceRecord
+from scalesync.sources.bytestream import ByteStream, Progress
+from scalesync.sources.formats.jsonwrapped import read_wrapped
+from scalesync.sources.open import SourceFile, open_sources
+from scalesync.sources.readers import ReadOptions
+from scalesync.sources.recount import recount_file
+from scalesync.sources.zstdframe import FrameHeader, is_zstd, read_header, repacking, size_words
 
 zstd = importlib.import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 

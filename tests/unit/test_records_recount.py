@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from scalesync.model import BadRecord
-from scalesync.records.readers import ReadOptions
-from scalesync.records.recount import Recount, recount_file, recount_folder
-from scalesync.records.sources import open_sources
+from scalesync.model.records import BadRecord
+from scalesync.sources.open import open_sources
+from scalesync.sources.readers import ReadOptions
+from scalesync.sources.recount import Recount, recount_file, recount_folder
 
 zstd = importlib.import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 COUNTS = (0, 1, 3, 511, 1500)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scalesync.records.seen import SHARDS, SeenTable, Sight
+from scalesync.mapping.seen import SHARDS, SeenTable, Sight
 
 
 @given(st.lists(st.tuples(st.text(max_size=3), st.binary(max_size=2)), max_size=300))

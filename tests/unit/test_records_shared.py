@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from scalesync.model import SourceRecord
-from scalesync.records.body import BodyBuilder, BodySpec
-from scalesync.records.readers import ReadOptions
-from scalesync.records.seen import SeenTable, Sight
-from scalesync.records.sources import open_sources
-from scalesync.records.template import Template
+from scalesync.mapping.body import BodyBuilder, BodySpec
+from scalesync.mapping.seen import SeenTable, Sight
+from scalesync.mapping.template import Template
+from scalesync.model.records import SourceRecord
+from scalesync.sources.open import open_sources
+from scalesync.sources.readers import ReadOptions
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("SCALESYNC_SHARED", ROOT.parent / "shared")) / "data"

@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 
 from scalesync.addresses import public_name, without_credentials
 from scalesync.errors import ConfigError, SourceError
-from scalesync.model import BadRecord, SourceRecord
-from scalesync.records import sources
-from scalesync.records.readers import ReadOptions
-from scalesync.records.sources import SourceFile, open_sources
+from scalesync.model.records import BadRecord, SourceRecord
+from scalesync.sources import open as sources
+from scalesync.sources.open import SourceFile, open_sources
+from scalesync.sources.readers import ReadOptions
 
 zstd = importlib.import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 20
@@ -212,7 +212,7 @@ def test_damage_gives_what_came_before_it(tmp_path: Path) -> None:
 @given(st.binary(min_size=1, max_size=2000), st.integers(0, 2000))
 @settings(max_examples=80, deadline=None)
 def test_unpacking_gives_back_any_bytes_up_to_any_cut(data: bytes, cut: int) -> None:
-    from scalesync.records.bytestream import ByteStream, Progress  # noqa: PLC0415
+    from scalesync.sources.bytestream import ByteStream, Progress  # noqa: PLC0415
 
     for pack in (gzip.compress, zstd.compress):
         packed = pack(data)

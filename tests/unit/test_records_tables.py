@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scalesync.errors import ConfigError, SourceError
-from scalesync.model import BadRecord, SourceRecord
-from scalesync.records.readers import ReadOptions
-from scalesync.records.sources import open_sources
-from scalesync.records.tables import column_plan
+from scalesync.model.records import BadRecord, SourceRecord
+from scalesync.sources.formats.tables import column_plan
+from scalesync.sources.open import open_sources
+from scalesync.sources.readers import ReadOptions
 
 FACES = "\U0001f600"
 

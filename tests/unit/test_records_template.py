@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scalesync.errors import ConfigError, RecordError
-from scalesync.records.expressions import MISSING, Expression
-from scalesync.records.template import Template
+from scalesync.mapping.expressions import MISSING, Expression
+from scalesync.mapping.template import Template
 
 EXAMPLES = Path(__file__).parents[2] / "config" / "examples"
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from scalesync.errors import RecordError
-from scalesync.model import Outgoing, SourceRecord
-from scalesync.records.body import BodyBuilder, BodySpec
-from scalesync.records.template import Template
+from scalesync.mapping.body import BodyBuilder, BodySpec
+from scalesync.mapping.template import Template
+from scalesync.model.records import Outgoing, SourceRecord
 
 
 def build(record: dict[str, Any], template: dict[str, Any] | None = None, **spec: Any) -> Outgoing:

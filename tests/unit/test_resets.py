@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from scalesync.platforms.resets import wait_in_words
+from scalesync.http.resets import wait_in_words
 
 NOW = datetime(2026, 11, 30, 21, 30, tzinfo=UTC).timestamp()
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scalesync.model import Likeness
+from scalesync.model.outcomes import Likeness
 from scalesync.platforms.scale.compare import ABSENT, differences, echoes, is_appended, judge
 
 HUGE = 2**64 + 1

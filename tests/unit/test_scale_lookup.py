@@ -9,10 +9,11 @@ from typing import Any, cast
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from scalesync.model import Presence, RequestClass
+from scalesync.http.transport import Reply, Transport
+from scalesync.model.outcomes import Presence
+from scalesync.model.targets import RequestClass
 from scalesync.platforms.scale.lookup import MAX_IDLE_PAGES
 from scalesync.platforms.scale.platform import ScalePlatform
-from scalesync.platforms.transport import Reply, Transport
 
 Answer = Callable[[list[str], str | None], dict[str, Any]]
 

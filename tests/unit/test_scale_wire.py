@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from scalesync.errors import NotAllowed, OutcomeUnknown, Refused, Throttled
-from scalesync.model import OutcomeKind
+from scalesync.http.transport import Reply
+from scalesync.model.outcomes import OutcomeKind
 from scalesync.platforms.scale import wire
-from scalesync.platforms.transport import Reply
 
 REF = "0123456789abcdef01234567"
 K = OutcomeKind

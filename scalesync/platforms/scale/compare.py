@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from scalesync.model import JsonObject, Likeness, Verdict
+from scalesync.model.outcomes import Likeness, Verdict
+from scalesync.model.records import JsonObject
 from scalesync.signatures import unsigned
 from scalesync.times import milliseconds
 

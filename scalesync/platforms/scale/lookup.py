@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from scalesync.model import Finding, Presence
+from scalesync.model.outcomes import Finding, Presence
 from scalesync.platforms.scale import wire
-from scalesync.ports import ListPage
+from scalesync.ports.platform import ListPage
 
 MAX_IDLE_PAGES = 10  # in a row without a task that was not shown before: empty for ever, or in a circle
 

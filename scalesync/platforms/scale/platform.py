@@ -8,36 +8,20 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-from scalesync.errors import (
-    ConfigError,
-    NoSuchProject,
-    NotTheApi,
-    OutcomeUnknown,
-    Refused,
-    RemoteError,
-    Unavailable,
-)
-from scalesync.model import (
-    Finding,
-    JsonObject,
-    Mishap,
-    Outcome,
-    OutcomeKind,
-    Outgoing,
-    Presence,
-    RequestClass,
-    Selection,
-    Verdict,
-)
+from scalesync.errors import ConfigError, NoSuchProject, NotTheApi, OutcomeUnknown, Refused, RemoteError, Unavailable
+from scalesync.http.transport import Reply, Transport
+from scalesync.model.outcomes import Finding, Mishap, Outcome, OutcomeKind, Presence, Verdict
+from scalesync.model.records import JsonObject, Outgoing
+from scalesync.model.selection import Selection
+from scalesync.model.targets import RequestClass
 from scalesync.platforms.scale import wire
 from scalesync.platforms.scale.compare import differences, is_appended, judge
 from scalesync.platforms.scale.documents import Document, read_document
 from scalesync.platforms.scale.lookup import Gathering
-from scalesync.platforms.scale.mishap import mishap_of
 from scalesync.platforms.scale.query import list_query
+from scalesync.platforms.scale.task_errors import mishap_of
 from scalesync.platforms.scale.vocabulary import TASK_FIELDS, TASK_TYPES
-from scalesync.platforms.transport import Reply, Transport
-from scalesync.ports import KeyStrength, ListPage
+from scalesync.ports.platform import KeyStrength, ListPage
 
 LOOKUP_KEYS = 100  # one page holds at most 100 tasks (official SDK)
 LOOKUP_QUERY_BYTES = 6_000  # the server's limit is not published; 8 KB is common among proxies

@@ -6,7 +6,8 @@ The server's reading of its own filters is not documented to the last bit (inclu
 
 from __future__ import annotations
 
-from scalesync.model import JsonObject, Selection
+from scalesync.model.records import JsonObject
+from scalesync.model.selection import Selection
 from scalesync.times import iso
 
 ASKED_STATUSES = frozenset({"pending", "completed", "canceled"})  # documented; `error` is not

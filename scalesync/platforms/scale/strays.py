@@ -11,7 +11,7 @@ import json
 import re
 from urllib.parse import urljoin, urlsplit
 
-from scalesync.platforms.transport import Reply
+from scalesync.http.transport import Reply
 
 TITLE = re.compile(rb"<title[^>]*>([^<]{0,400})", re.IGNORECASE)
 TITLE_CHARS = 80

@@ -6,7 +6,7 @@ calls. The type is an open string: new ones appear, and fields too, so what is n
 
 from __future__ import annotations
 
-from scalesync.model import TaskFields
+from scalesync.model.selection import TaskFields
 
 _COMMON = """
     project batch project_version instruction callback_url attachment attachments attachment_type metadata priority

@@ -11,9 +11,10 @@ import msgspec
 import orjson
 
 from scalesync.errors import NotAllowed, NotTheApi, OutcomeUnknown, Refused, RemoteError, Throttled
-from scalesync.model import Finding, JsonObject, Outcome, OutcomeKind, Presence
+from scalesync.http.transport import Reply
+from scalesync.model.outcomes import Finding, Outcome, OutcomeKind, Presence
+from scalesync.model.records import JsonObject
 from scalesync.platforms.scale.strays import is_redirect, stray
-from scalesync.platforms.transport import Reply
 
 ERROR_BYTES = 64 * 1024  # of an error's body are read for its text
 TEXT_LIMIT = 500  # characters of it are kept

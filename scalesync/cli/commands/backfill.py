@@ -1,0 +1,96 @@
+"""`scalesync backfill`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scalesync.cli.commands.export import export_command
+from scalesync.cli.common import Invocation, SyncCommand, common_options, filter_values, run_async
+from scalesync.cli.types import Positional
+from scalesync.errors import ConfigError
+
+if TYPE_CHECKING:
+    from scalesync.flows.exports.backfill.plan import BackfillSummary
+
+EXAMPLES = (
+    "scalesync backfill export --out history --from 2025-01-01 --to 2026-01-01 --window 1mo --project reviews",
+    "scalesync backfill export --out history --from 2026-11-01 --window 1d --by completed --order newest",
+    "scalesync backfill export --out hours --from 2d --window 6h --status completed --format jsonl.zst --json",
+)
+NOT_HERE = ("again", "incremental", "overlap", "full_every")
+
+
+class BackfillCommand(SyncCommand):
+    """Says of `backfill apply` that it is not built, whatever follows."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if "apply" in args[:1]:
+            raise ConfigError("`scalesync backfill apply` is not built yet; the name is reserved")
+        return super().parse_args(ctx, args)
+
+
+def _shared() -> list[click.Parameter]:
+    """Folder, filters and form: the options of `scalesync export` that belong here too."""
+    commons = {option.name for option in common_options()}
+    return [item for item in export_command.params if item.name not in {*NOT_HERE, *commons}]
+
+
+@click.command(
+    "backfill",
+    cls=BackfillCommand,
+    examples=EXAMPLES,
+    short_help="export a past period, window by window, each done once",
+)
+@click.argument("operation", cls=Positional, metavar="export", help="the only operation so far")
+@click.option("--from", "first", required=True, metavar="T", help="start: ISO 8601, or an age such as 30d")
+@click.option("--to", "last", metavar="T", help="end, exclusive  [the server's time]")
+@click.option(
+    "--window", metavar="W", default="1d", show_default=True, help="hours, days, weeks, months: 6h, 1d, 1w, 1mo"
+)
+@click.option(
+    "--by",
+    type=click.Choice(["created", "completed", "updated"]),
+    default="created",
+    show_default=True,
+    help="the time of a task that says which window it belongs to",
+)
+@click.option(
+    "--order", type=click.Choice(["oldest", "newest"]), default="oldest", show_default=True, help="which window first"
+)
+@click.pass_obj
+def backfill_command(invocation: Invocation, /, operation: str, **typed: Any) -> int:
+    """Export the tasks of a past period, cut into windows that are each done once.
+
+    Run again with a later --to, it reads the new windows only. `scalesync status` shows them. It never moves the
+    watermark of an incremental export. Times and windows are UTC.
+    """
+    if operation != "export":
+        raise ConfigError(f"there is no backfill {operation!r}; write scalesync backfill export")
+    from scalesync.flows.exports.backfill.plan import BackfillOptions
+    from scalesync.flows.runtime.options import ExportOptions
+
+    own = {name: typed.pop(name) for name in ("first", "last", "window", "by", "order")}
+    typed |= {name: filter_values(typed.pop(name)) for name in ("status", "review_status", "tags", "fields")}
+    options = BackfillOptions(ExportOptions(**typed), **own)
+    settings = invocation.settings()
+
+    from scalesync.flows.exports.backfill.run import run_backfill
+
+    with invocation.display() as display:
+        summary = run_async(run_backfill, options, settings, display)
+    return _show(summary, options.export.out, invocation)
+
+
+def _show(summary: BackfillSummary, out: Path, invocation: Invocation) -> int:
+    from scalesync.cli.results import show_export
+
+    more = {"windows": f"{summary.windows:,}, {summary.windows_read:,} read by this run"}
+    wrong = {"unsettled": summary.unsettled, "without all response files": summary.responses_failed}
+    advice = [f"windows {name} are read again by the same command" for name, number in wrong.items() if number]
+    return show_export(summary, out, invocation, more=more, advice=advice, listed=summary.windows > 0)
+
+
+backfill_command.params[1:1] = _shared()

@@ -1,0 +1,69 @@
+"""`scalesync export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from scalesync.cli.common import Invocation, SyncCommand, filter_values, run_async
+
+EXAMPLES = (
+    "scalesync export --out annotations --project reviews --status completed",
+    "scalesync export --out week --completed-after 7d --format jsonl.zst",
+    "scalesync export --out annotations --project reviews --incremental --full-every 7d",
+    "scalesync export --out lidar --type lidarannotation --download-responses",
+    "scalesync export --out audit --tag gold,checked --review-status accepted --again",
+)
+
+
+@click.command("export", cls=SyncCommand, examples=EXAMPLES, short_help="write tasks and annotations to files")
+@click.option(
+    "--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="folder, new or of this same job"
+)
+@click.option("--job", metavar="NAME", help="name of this job  [derived from target and --out]")
+@click.option("--project", metavar="P", help="only tasks of this project")
+@click.option("--batch", metavar="B", help="only tasks of this batch")
+@click.option("--type", metavar="T", help="only tasks of this type")
+@click.option("--status", multiple=True, metavar="S", help="pending, completed, canceled or error  [every one]")
+@click.option("--review-status", multiple=True, metavar="S", help="pending, accepted, fixed, rejected or commented")
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="only tasks with one of these tags")
+@click.option("--created-after", metavar="TIME", help="this time or later: ISO 8601, or an age such as 7d")
+@click.option("--created-before", metavar="TIME", help="earlier than this time")
+@click.option("--updated-after", metavar="TIME", help="this time or later")
+@click.option("--updated-before", metavar="TIME", help="earlier than this time")
+@click.option("--completed-after", metavar="TIME", help="this time or later")
+@click.option("--completed-before", metavar="TIME", help="earlier than this time")
+@click.option(
+    "--format",
+    type=click.Choice(["jsonl", "jsonl.gz", "jsonl.zst", "parquet"]),
+    default="jsonl",
+    show_default=True,
+    help="of the data files; jsonl holds each task byte for byte",
+)
+@click.option("--download-responses", is_flag=True, help="also store what response.*.url points at")
+@click.option("--fields", multiple=True, metavar="LIST", help="only these fields of a task, comma separated")
+@click.option("--again", is_flag=True, help="export everything again although this export is finished")
+@click.option("--incremental", is_flag=True, help="add what is new or changed since the last run to the folder")
+@click.option("--overlap", metavar="T", default="10m", show_default=True, help="how far an increment looks back again")
+@click.option("--full-every", metavar="T", help="with --incremental: compare all counts with the server's every T")
+@click.pass_obj
+def export_command(invocation: Invocation, /, **typed: Any) -> int:
+    """Write every matching task to data files and a manifest.json in DIR.
+
+    Filters that may be repeated also take a comma separated list. Times without a zone are UTC; after is
+    inclusive, before exclusive. What the manifest lists is complete; anything else in the folder is not yet data.
+    """
+    from scalesync.flows.runtime.options import ExportOptions
+
+    typed |= {name: filter_values(typed.pop(name)) for name in ("status", "review_status", "tags", "fields")}
+    options = ExportOptions(**typed)
+    settings = invocation.settings()
+
+    from scalesync.cli.results import show_export
+    from scalesync.flows.exports.run import run_export
+
+    with invocation.display() as display:
+        summary = run_async(run_export, options, settings, display)
+    return show_export(summary, options.out, invocation)

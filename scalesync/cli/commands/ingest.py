@@ -1,0 +1,113 @@
+"""`scalesync import`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from scalesync.cli.common import Invocation, SyncCommand, one_of, run_async
+from scalesync.cli.types import CountOrPercent, Encoding, OneCharacter, Positional
+
+EXAMPLES = (
+    "scalesync import reviews.jsonl --type categorization --project reviews",
+    "scalesync import 'drives/*.csv.gz' --type imageannotation --batch '{drive_id}' --template task.toml",
+    "scalesync import frames.parquet --type lidarannotation --unique-id '{drive}/{frame}' --dry-run",
+    "scalesync import reviews.jsonl --type categorization --canary 50 --max-failures 1%",
+    "zcat dump.gz | scalesync import - --type transcription --job nightly --json",
+)
+DEAD = ("canceled", "error")
+
+
+@click.command(
+    "import",
+    cls=SyncCommand,
+    examples=EXAMPLES,
+    short_help="create one task per record, exactly once",
+)
+@click.argument(
+    "sources",
+    cls=Positional,
+    nargs=-1,
+    required=True,
+    metavar="SOURCE...",
+    help="paths, globs, URLs, folders of files, or -",
+)
+@click.option("--type", required=True, metavar="T", help="task type, such as categorization or imageannotation")
+@click.option("--project", metavar="P", help="project of records that name none")
+@click.option("--batch", metavar="B", help="batch of records that name none; may be a template such as {drive_id}")
+@click.option("--unique-id", metavar="EXPR", help="template for records without unique_id, such as {drive}/{frame}")
+@click.option("--template", metavar="FILE", help="TOML or JSON file that makes a record into the body of a task")
+@click.option("--set", "sets", multiple=True, metavar="KEY=JSON", help="put a value into every task; repeatable")
+@click.option("--job", metavar="NAME", help="name of this job; needed for standard input, else derived")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="take only the first N records")
+@click.option("--dry-run", is_flag=True, help="check and count; writes neither the server nor the ledger")
+@click.option(
+    "--on-conflict",
+    type=click.Choice(["report", "adopt", "stop"]),
+    default="report",
+    show_default=True,
+    help="what to do when a different task holds the unique_id",
+)
+@click.option(
+    "--reclaim", multiple=True, metavar="LIST", help="canceled,error: free the id of such a task and create again"
+)
+@click.option("--finalize", is_flag=True, help="finalize batches in which nothing is left open")
+@click.option("--finalize-anyway", is_flag=True, help="finalize although some lines could not be parsed")
+@click.option("--canary", type=click.IntRange(min=1), metavar="N", help="send N records first; go on if they hold")
+@click.option(
+    "--canary-wait",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="at most so long for the canary's attachments",
+)
+@click.option("--max-new", type=click.IntRange(min=1), metavar="N", help="stop after N new records")
+@click.option("--max-failures", type=CountOrPercent(), metavar="N|P%", help="stop when more records failed")
+@click.option("--max-invalid", type=click.IntRange(min=0), metavar="N", help="stop when more records are invalid")
+@click.option("--force", is_flag=True, help="--project and --batch win over what a record says")
+@click.option("--yes", is_flag=True, help="create more than 1,000 tasks with a live key without a question")
+@click.option("--rescan", is_flag=True, help="read sources again although they look unchanged")
+@click.option(
+    "--input-format",
+    "format",
+    type=click.Choice(["jsonl", "json", "csv", "tsv", "parquet"]),
+    help="of the sources  [told by name and content]",
+)
+@click.option("--delimiter", type=OneCharacter(), metavar="C", help="between CSV cells: a character, or tab")
+@click.option("--quotechar", type=OneCharacter(), metavar="C", help="around CSV cells that hold a delimiter")
+@click.option("--header", metavar="A,B,C", help="column names of a CSV file that has no line of names")
+@click.option("--records", metavar="KEY", help="of a JSON object: the list under KEY holds the records")
+@click.option(
+    "--skip-rows", type=click.IntRange(min=0), default=0, metavar="N", help="lines of a CSV file before its header"
+)
+@click.option("--encoding", type=Encoding(), default="utf-8", show_default=True, help="of text sources")
+@click.pass_obj
+def import_command(invocation: Invocation, /, **typed: Any) -> int:
+    """Create one task per record of the sources.
+
+    A source is a path, a glob, a URL, a folder of files, or - for standard input; JSONL, JSON, CSV, TSV or
+    Parquet, plain, .gz or .zst. Run the same command again and it carries on where it stopped: no record
+    becomes two tasks.
+    """
+    from scalesync.flows.runtime.options import ImportOptions
+
+    header = typed.pop("header")
+    options = ImportOptions(
+        reclaim=frozenset(one_of("--reclaim", typed.pop("reclaim"), DEAD)),
+        header=None if header is None else tuple(name.strip() for name in header.split(",")),
+        **typed,
+    )
+    settings = invocation.settings()
+
+    from functools import partial
+
+    from scalesync.cli.asking import asker
+    from scalesync.cli.results import rehearsal_advice, show_import
+    from scalesync.flows.imports.run import run_import
+
+    with invocation.display() as display:
+        summary = run_async(partial(run_import, confirm=asker(invocation.mask)), options, settings, display)
+    advice = rehearsal_advice(summary) if options.dry_run else None
+    return show_import(summary, invocation, advice, piped="-" in options.sources)

@@ -1,0 +1,69 @@
+"""`scalesync ledger rebuild`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from scalesync.cli.commands.ingest import import_command
+from scalesync.cli.common import Invocation, SyncCommand, run_async
+from scalesync.cli.types import Positional, TextType
+
+# What an import's options and a rebuild's have in common: what a record becomes, and under which job.
+SHARED = (
+    *("sources", "type", "project", "batch", "unique_id", "template", "sets", "job", "on_conflict", "force"),
+    *("format", "delimiter", "quotechar", "header", "records", "skip_rows", "encoding"),
+)
+
+
+class Action(TextType):
+    """The word after `ledger`."""
+
+    name = "action"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value != "rebuild":
+            self.fail(f"{value!r} is nothing that can be done with a ledger; use rebuild", param, ctx)
+        return str(value)
+
+
+@click.pass_obj
+def _rebuild(invocation: Invocation, /, action: str, **typed: Any) -> int:
+    """Restore a lost ledger: `scalesync ledger rebuild SOURCE...` with the options of the import.
+
+    It looks each record up on the server by its unique_id, a hundred in a list call. It sends nothing and changes
+    no task. Equal tasks are written down as created or adopted, different ones as conflicts, and records without
+    a task as pending: the next import sends those and nothing else.
+    """
+    from scalesync.flows.runtime.options import ImportOptions
+
+    header = typed.pop("header")
+    options = ImportOptions(
+        header=None if header is None else tuple(name.strip() for name in header.split(",")), **typed
+    )
+    settings = invocation.settings()
+
+    from scalesync.cli.results import import_advice, show_import
+    from scalesync.flows.jobs.rebuild import run_rebuild
+
+    with invocation.display() as display:
+        summary = run_async(run_rebuild, options, settings, display)
+    advice = import_advice(summary, invocation, "the import with the same options sends them")
+    return show_import(summary, invocation, advice)
+
+
+ledger_command = SyncCommand(
+    "ledger",
+    callback=_rebuild,
+    params=[
+        Positional(["action"], type=Action(), metavar="rebuild", help="the only thing to do so far"),
+        *(parameter for parameter in import_command.params if parameter.name in SHARED),
+    ],
+    help=_rebuild.__doc__,
+    short_help="restore a lost ledger from source and server",
+    examples=(
+        "scalesync ledger rebuild reviews.jsonl --type categorization --project reviews",
+        "scalesync ledger rebuild 'drives/*.csv.gz' --type imageannotation --template task.toml --job drives --json",
+    ),
+)

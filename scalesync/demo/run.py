@@ -1,0 +1,301 @@
+"""The whole loop on the embedded sandbox, with real records and a real SIGKILL; every figure is counted, not told.
+
+This flow alone imports the sandbox: it is both ends of the wire in one process.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import IO, Any
+
+import anyio
+import orjson
+
+from scalesync.config.settings import Settings
+from scalesync.demo.docstrings import standard_library_docstrings
+from scalesync.errors import ConfigError, Interrupted, ScalesyncError
+from scalesync.events import Observer, Progress
+from scalesync.flows.exports.run import run_export
+from scalesync.flows.imports.run import run_import
+from scalesync.flows.runtime.options import ExportOptions, ImportOptions
+from scalesync.model.summaries import ExportSummary, ImportSummary
+from scalesync.model.targets import Mode
+from scalesync.sandbox import Sandbox, SandboxConfig
+
+DEMO_KEY = "live_demo"
+DEFAULT_FOLDER = "scalesync-demo"
+FIRST, SECOND = "docstrings", "docstrings-again"
+TASK_TYPE = "categorization"
+POLL_S = 0.01
+TEMPLATE = """\
+# A record of docstrings.jsonl becomes a task: "{column}" stands for a value of the record.
+keep = []
+
+[task]
+instruction = "What does this docstring mainly do?"
+attachment_type = "text"
+attachment = "{docstring}"
+categories = ["tells how to use it", "tells how it works", "names a warning or a limit", "repeats the name"]
+
+[task.metadata]
+module = "{module}"
+qualname = "{qualname}"
+file = "{file}"
+line = "{line}"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoReport:
+    """What the demo counted. killed_at: tasks the server held when the second import was killed.
+
+    on_server: tasks of the second project at the end; repeated and missing: records with more than one task, and
+    with none; sent_again: creates the server received beyond one for each record. answers: exported, by category.
+    """
+
+    folder: str
+    records: int
+    created: int
+    exported: int
+    answers: Mapping[str, int] = field(default_factory=dict)
+    killed_at: int = 0
+    resumed: int = 0
+    on_server: int = 0
+    repeated: int = 0
+    missing: int = 0
+    sent_again: int = 0
+    tasks_per_second: float = 0.0
+    seconds: float = 0.0
+    exit_code: int = 0
+    message: str = ""
+
+
+async def run_demo(folder: Path | None, observer: Observer, records: int | None = None) -> DemoReport:
+    """Import, annotate, export; then import again in a process that is killed half way, resume it, and count.
+
+    folder: new or empty; None takes ./scalesync-demo or the next free number. records: only the first so many.
+    Raises ConfigError when the folder cannot be used, and ScalesyncError when a step fails.
+    """
+    started = time.monotonic()
+    home = await anyio.to_thread.run_sync(_make_folder, folder)
+    count = await anyio.to_thread.run_sync(_write_inputs, home, records)
+    observer.note(f"{count:,} docstrings of this Python's standard library written to {home / 'docstrings.jsonl'}")
+    async with Sandbox(SandboxConfig()) as sandbox:
+        world = sandbox.store.world("live")
+        for project in (FIRST, SECOND):
+            world.add_project(project, TASK_TYPE)
+        observer.note(f"the sandbox listens on {sandbox.base_url}; importing")
+        created = await _import_first(home, sandbox, observer)
+        sandbox.annotate()
+        observer.note("every task annotated by simulation; exporting")
+        exported, answers = await _export(home, sandbox, observer)
+        observer.note("importing once more under another project, in a process of its own; it will be killed")
+        before = sandbox.journal.count("create")
+        killed_at = await _import_and_kill(home, sandbox, count, observer)
+        observer.note(f"killed with {killed_at:,} tasks on the server; the same command again")
+        resumed = await _resume(home, sandbox)
+        seen = _tasks_of(sandbox, SECOND)
+        report = DemoReport(
+            folder=str(home),
+            records=count,
+            created=created.created,
+            exported=exported.tasks,
+            answers=answers,
+            killed_at=killed_at,
+            resumed=resumed["created"],
+            on_server=seen.total(),
+            repeated=sum(1 for times in seen.values() if times > 1),
+            missing=count - len(seen),
+            sent_again=sandbox.journal.count("create") - before - count,
+            tasks_per_second=created.tasks_per_second,
+            seconds=round(time.monotonic() - started, 1),
+        )
+    return _judged(report)
+
+
+def _judged(report: DemoReport) -> DemoReport:
+    """The report with exit code 1 when a figure is not what it must be."""
+    wrong = [
+        f"{name} is {number:,}, not {wanted:,}"
+        for name, number, wanted in (
+            ("created", report.created, report.records),
+            ("exported", report.exported, report.records),
+            ("answers", sum(report.answers.values()), report.records),
+            ("tasks on the server", report.on_server, report.records),
+            ("repeated", report.repeated, 0),
+            ("missing", report.missing, 0),
+        )
+        if number != wanted
+    ]
+    if not wrong:
+        return report
+    return replace(report, exit_code=1, message="the counts do not add up: " + ", ".join(wrong))
+
+
+def _make_folder(folder: Path | None) -> Path:
+    if folder is not None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            taken = any(folder.iterdir())
+        except OSError as error:
+            raise ConfigError(f"{folder}: cannot be the demo's folder: {error.strerror}") from error
+        if taken:
+            raise ConfigError(f"{folder} is not empty; give the demo a folder of its own")
+        return folder
+    for number in range(1, 10_000):
+        home = Path(DEFAULT_FOLDER if number == 1 else f"{DEFAULT_FOLDER}-{number}")
+        try:
+            home.mkdir()
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise ConfigError(f"{home}: cannot be made: {error.strerror}; use --folder") from error
+        return home
+    raise ConfigError(f"{DEFAULT_FOLDER} and thousands after it exist; use --folder")
+
+
+def _write_inputs(home: Path, limit: int | None) -> int:
+    (home / "template.toml").write_text(TEMPLATE, "utf-8")
+    count = 0
+    with (home / "docstrings.jsonl").open("wb") as file:
+        for record in standard_library_docstrings(limit):
+            file.write(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
+            count += 1
+    return count
+
+
+def _settings(home: Path, sandbox: Sandbox) -> Settings:
+    return Settings(
+        base_url=sandbox.base_url, api_key=DEMO_KEY, mode=Mode.LIVE, ledger=home / "scalesync.db", rate="auto"
+    )
+
+
+async def _import_first(home: Path, sandbox: Sandbox, observer: Observer) -> ImportSummary:
+    options = ImportOptions(
+        sources=(str(home / "docstrings.jsonl"),),
+        type=TASK_TYPE,
+        project=FIRST,
+        template=home / "template.toml",
+        job="first",
+        yes=True,
+    )
+    summary = await run_import(options, _settings(home, sandbox), observer, signals=False)
+    _check_end("import", summary)
+    return summary
+
+
+async def _export(home: Path, sandbox: Sandbox, observer: Observer) -> tuple[ExportSummary, dict[str, int]]:
+    out = home / "annotations"
+    options = ExportOptions(out=out, job="annotations", project=FIRST, status=("completed",))
+    summary = await run_export(options, _settings(home, sandbox), observer, signals=False)
+    _check_end("export", summary)
+    return summary, await anyio.to_thread.run_sync(_count_answers, out)
+
+
+def _check_end(step: str, summary: ImportSummary | ExportSummary) -> None:
+    if summary.exit_code == Interrupted.exit_code:
+        raise Interrupted(f"the demo was stopped during its {step}; run it again to start anew")
+    if summary.exit_code:
+        raise ScalesyncError(f"the demo's {step} ended with findings: {summary.message or summary}")
+
+
+def _count_answers(out: Path) -> dict[str, int]:
+    """Read back what the manifest lists and count the answers by category."""
+    answers: Counter[str] = Counter()
+    for listed in orjson.loads((out / "manifest.json").read_bytes())["files"]:
+        with (out / listed["path"]).open("rb") as lines:
+            answers.update(orjson.loads(line)["response"]["category"] for line in lines)
+    return dict(answers.most_common())
+
+
+def _command(home: Path) -> list[str]:
+    return [
+        *(sys.executable, "-m", "scalesync", "import", str(home / "docstrings.jsonl"), "--type", TASK_TYPE),
+        *("--project", SECOND, "--template", str(home / "template.toml"), "--job", "second", "--yes"),
+        *("--ledger", str(home / "scalesync.db"), "--rate", "auto", "--json", "--quiet"),
+    ]
+
+
+def _environment(sandbox: Sandbox) -> dict[str, str]:
+    return {**os.environ, "SCALE_API_KEY": DEMO_KEY, "SCALE_API_URL": sandbox.base_url}
+
+
+@contextmanager
+def _importing(home: Path, sandbox: Sandbox) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
+    """The second import as a process, and what it prints; killed on the way out unless it has ended.
+
+    Not the loop's own kind of process: a Ctrl-C ends the loop before that kind has closed its pipes, which it tells
+    with a traceback.
+    """
+    with (
+        tempfile.TemporaryFile() as said,
+        subprocess.Popen(  # noqa: S603 - this program itself, without a shell
+            _command(home), env=_environment(sandbox), stdin=subprocess.DEVNULL, stdout=said, stderr=said
+        ) as process,
+    ):
+        try:
+            yield process, said
+        finally:
+            process.kill()
+
+
+async def _import_and_kill(home: Path, sandbox: Sandbox, records: int, observer: Observer) -> int:
+    """Start the second import, kill it when half of its tasks exist; returns how many do."""
+    world = sandbox.store.world("live")
+    before, started = world.count(), time.monotonic()
+    with _importing(home, sandbox) as (process, _):
+        while process.poll() is None and world.count() - before < records // 2:
+            await anyio.sleep(POLL_S)
+            observer.progress(_progress(world.count() - before, records, time.monotonic() - started, sandbox))
+        if process.returncode is not None:
+            raise ScalesyncError(f"the demo's second import ended by itself with exit code {process.returncode}")
+    while True:  # what the server had received is still carried out
+        if not sandbox.journal.in_flight:
+            return world.count() - before
+        await anyio.sleep(POLL_S)
+
+
+def _progress(done: int, total: int, seconds: float, sandbox: Sandbox) -> Progress:
+    return Progress(
+        phase="second import",
+        done=done,
+        total=total,
+        share=None,
+        failed=0,
+        throttled=0,
+        rate=done / seconds if seconds else 0.0,
+        in_flight=sandbox.journal.in_flight,
+        seconds=seconds,
+    )
+
+
+async def _resume(home: Path, sandbox: Sandbox) -> dict[str, Any]:
+    """Run the killed command again, to its end; returns its summary."""
+    with _importing(home, sandbox) as (process, said):
+        while process.poll() is None:
+            await anyio.sleep(POLL_S)
+        said.seek(0)
+        text = said.read()
+    if process.returncode:
+        reason = text.decode("utf-8", "replace").strip().removeprefix("scalesync: ")
+        raise ScalesyncError(f"the demo's resumed import ended with exit code {process.returncode}: {reason}")
+    summary: dict[str, Any] = orjson.loads(text.splitlines()[-1])
+    return summary
+
+
+def _tasks_of(sandbox: Sandbox, project: str) -> Counter[tuple[str, int, str]]:
+    """How many tasks of a project the server holds for each docstring, told by its place in the library."""
+    return Counter(
+        (task["metadata"]["file"], task["metadata"]["line"], task["metadata"]["qualname"])
+        for task in sandbox.store.world("live").documents()
+        if task["project"] == project
+    )

@@ -1,0 +1,180 @@
+"""WorkQueue: what waits to be sent, to be looked up, or for its delay to pass. Bounded by its producer's wait."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import anyio
+
+from scalesync.model.records import Outgoing
+
+HIGH_WATER = 1024  # records ready to go: they keep the widest run busy while the next block is made durable
+MAX_OUTSTANDING = 2560  # with those in flight, delayed and in doubt: an outage must not pile records up
+
+
+@dataclass(slots=True)
+class Doubt:
+    """A record whose outcome is not known. message: why it is in doubt.
+
+    taken: the platform says that the key is in use. ref: id of the task that has it, when it was named.
+    looks: look-ups that failed. refused: those of them that the platform will not answer.
+    """
+
+    record: Outgoing
+    ref: str | None = None
+    message: str = ""
+    looks: int = 0
+    refused: int = 0
+    taken: bool = False
+
+
+@dataclass(slots=True)
+class WorkQueue:
+    """Records inside the engine. `outstanding` counts every record that was put in and has not ended."""
+
+    clock: Callable[[], float] = time.monotonic
+    ready: deque[Outgoing] = field(default_factory=deque)
+    doubts: deque[Doubt] = field(default_factory=deque)
+    outstanding: int = 0
+    closed: bool = False
+    _parked: deque[asyncio.Future[None]] = field(default_factory=deque)
+    _full: bool = False
+    _delayed: list[tuple[float, int, Outgoing | Doubt]] = field(default_factory=list)
+    _order: itertools.count[int] = field(default_factory=itertools.count)
+    _changed: anyio.Event = field(default_factory=anyio.Event)
+    _room: anyio.Event = field(default_factory=anyio.Event)
+    _alarm: anyio.Event = field(default_factory=anyio.Event)
+
+    async def put(self, records: Sequence[Outgoing], doubts: Sequence[Doubt]) -> None:
+        """Add records and wait until there is room for the next block.
+
+        They are in when the waiting begins: a cancelled call loses none.
+        """
+        self.outstanding += len(records) + len(doubts)
+        self.ready.extend(records)
+        self.doubts.extend(doubts)
+        self._wake(len(records))
+        self.signal()
+        while not self.closed and (len(self.ready) > HIGH_WATER or self.outstanding > MAX_OUTSTANDING):
+            self._room, self._full = anyio.Event(), True
+            await self._room.wait()
+
+    def close(self) -> None:
+        """Nobody waits for room any more: the run is stopping."""
+        self.closed = True
+        self._make_room()
+        self._wake(len(self._parked))
+        self.signal()
+
+    def again(self, record: Outgoing) -> None:
+        """Back to the front: it was here first."""
+        self.ready.appendleft(record)
+        self._wake(1)
+        self.signal()
+
+    def doubt(self, doubt: Doubt, delay_s: float = 0.0) -> None:
+        """Have it looked up, after a delay."""
+        if delay_s > 0:
+            self._delay(doubt, delay_s)
+        else:
+            self.doubts.append(doubt)
+            self.signal()
+
+    def later(self, record: Outgoing, delay_s: float) -> None:
+        """Have it sent again after a delay."""
+        self._delay(record, delay_s)
+
+    def _delay(self, item: Outgoing | Doubt, delay_s: float) -> None:
+        heapq.heappush(self._delayed, (self.clock() + delay_s, next(self._order), item))
+        if self._delayed[0][2] is item:
+            self._alarm.set()
+
+    def take(self) -> Outgoing | None:
+        """The next record to send, None when none is ready."""
+        if not self.ready:
+            return None
+        record = self.ready.popleft()
+        if self._full and len(self.ready) <= HIGH_WATER // 2:
+            self._make_room()
+        return record
+
+    async def park(self) -> None:
+        """Wait until a record may be ready; whoever is woken and takes none calls `pass_on`."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._parked.append(future)
+        try:
+            await future
+        except BaseException:
+            if future.done() and not future.cancelled():
+                self.pass_on()
+            raise
+
+    @property
+    def parked(self) -> int:
+        """How many wait in `park`."""
+        return len(self._parked)
+
+    def pass_on(self) -> None:
+        """Wake another one for what is ready."""
+        if self.ready:
+            self._wake(1)
+
+    def _wake(self, count: int) -> None:
+        while count > 0 and self._parked:
+            future = self._parked.popleft()
+            if not future.done():
+                future.set_result(None)
+                count -= 1
+
+    def _make_room(self) -> None:
+        self._full = False
+        self._room.set()
+
+    def take_doubts(self, limit: int) -> list[Doubt]:
+        """Up to `limit` doubts that are due, oldest first."""
+        return [self.doubts.popleft() for _ in range(min(limit, len(self.doubts)))]
+
+    def ended(self, count: int = 1) -> None:
+        """Records left the engine."""
+        self.outstanding -= count
+        if self._full and self.outstanding <= MAX_OUTSTANDING:
+            self._make_room()
+        if self.outstanding == 0:
+            self.signal()
+
+    def signal(self) -> None:
+        """Wake everyone who waits for a change."""
+        changed, self._changed = self._changed, anyio.Event()
+        changed.set()
+
+    async def change(self) -> None:
+        """Wait for the next change."""
+        await self._changed.wait()
+
+    async def run_alarm(self) -> None:
+        """Move delayed items to their queues when they are due; runs for as long as the engine."""
+        while True:
+            self._alarm = anyio.Event()
+            wait_s = self._delayed[0][0] - self.clock() if self._delayed else None
+            if wait_s is None or wait_s > 0:
+                with anyio.move_on_after(wait_s):
+                    await self._alarm.wait()
+                continue
+            _, _, item = heapq.heappop(self._delayed)
+            if isinstance(item, Doubt):
+                self.doubts.append(item)
+            else:
+                self.ready.append(item)
+                self._wake(1)
+            self.signal()
+
+    def unsent(self) -> list[Outgoing]:
+        """The waiting records that certainly became no task: never sent, or each time certainly not processed."""
+        waiting = [*self.ready, *(item for _, _, item in self._delayed if isinstance(item, Outgoing))]
+        return [record for record in waiting if record.unclear == 0]

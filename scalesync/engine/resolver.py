@@ -1,0 +1,151 @@
+"""Settler: finds out what became of records whose outcome is not known, by look-up and never by hope."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from scalesync.engine.backoff import RetryPolicy
+from scalesync.engine.queue import Doubt, WorkQueue
+from scalesync.errors import KeyRefused, NotAllowed, Refused, RemoteError, ScalesyncError
+from scalesync.model.outcomes import Finding, Presence, Verdict
+from scalesync.model.records import Outgoing
+from scalesync.model.rows import RowState, Settled
+from scalesync.model.targets import RequestClass
+from scalesync.ports.platform import Platform
+
+# What to do with a task found under our key: how the row ends, or None to send the record again.
+Resolve = Callable[[Outgoing, Verdict], Awaitable[Settled | None]]
+
+
+class Engine(Protocol):
+    """The part of the dispatcher that the settler needs."""
+
+    queue: WorkQueue
+    stopped: ScalesyncError | None
+
+    def end(self, settled: Settled) -> None: ...
+    def stop(self, reason: ScalesyncError) -> None: ...
+    def trouble(self, message: str, cls: RequestClass, *, asked_s: float | None = None) -> None: ...
+    def answered(self, cls: RequestClass) -> None: ...
+    def delay_s(self, attempt: int) -> float: ...
+
+
+class Settler:
+    """Takes doubts in groups of one look-up each. Several `run`s may serve one queue."""
+
+    def __init__(self, platform: Platform, engine: Engine, resolve: Resolve, retry: RetryPolicy) -> None:
+        self._platform = platform
+        self._engine = engine
+        self._resolve = resolve
+        self._retry = retry
+        self._denied = False
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        queue = self._engine.queue
+        while True:
+            group = queue.take_doubts(self._platform.settle_batch) if self._engine.stopped is None else []
+            if not group:
+                await queue.change()
+                continue
+            try:
+                await self._settle(group)
+            except ScalesyncError as reason:
+                self._engine.stop(reason)
+
+    async def _settle(self, group: Sequence[Doubt]) -> None:
+        try:
+            findings = await self._platform.settle([doubt.record.key for doubt in group])
+        except NotAllowed as error:
+            self._put_back(group, str(error))
+            if self._denied:
+                raise KeyRefused(f"the platform refused the API key: {error}") from error
+            self._denied = True
+            return
+        except Refused as error:
+            await self._not_answered(group, error)
+            return
+        except RemoteError as error:
+            self._put_back(group, str(error), error.retry_after_s)
+            return
+        self._denied = False
+        clear = [await self._conclude(doubt, findings[doubt.record.key]) for doubt in group]
+        if any(clear):  # an answer that tells nothing of any record is as good as none: patience goes on counting
+            self._engine.answered(RequestClass.LIST)
+
+    async def _not_answered(self, group: Sequence[Doubt], error: Refused) -> None:
+        """The platform will not answer this look-up: ask for each key alone, and give up on those it refuses still."""
+        if len(group) > 1:
+            for doubt in group:
+                await self._settle([doubt])
+            return
+        (doubt,) = group
+        doubt.refused += 1
+        if doubt.refused < self._retry.max_attempts:
+            self._put_back(group, str(error))
+        else:
+            self._give_up(doubt, f"the platform refused to look the unique_id up: {error}")
+
+    def _put_back(self, group: Sequence[Doubt], message: str, asked_s: float | None = None) -> None:
+        self._engine.trouble(message, RequestClass.LIST, asked_s=asked_s)
+        for doubt in group:
+            doubt.looks += 1
+            self._engine.queue.doubt(doubt, self._engine.delay_s(min(doubt.looks, 5)))
+
+    async def _conclude(self, doubt: Doubt, finding: Finding) -> bool:
+        """Whether it is clear what became of the record."""
+        if finding.presence is Presence.ABSENT and doubt.ref is not None:
+            finding = await self._read_other(doubt)
+        if finding.presence is Presence.FOUND and finding.task is not None:
+            verdict = self._platform.judge(doubt.record, finding.task)
+            settled = await self._resolve(doubt.record, verdict)
+            if settled is None:
+                self._engine.queue.again(doubt.record)
+            else:
+                self._engine.end(settled)
+        elif finding.presence is Presence.ABSENT:
+            self._send_again(doubt)
+        else:
+            self._put_back([doubt], "the look-up gave no trustworthy answer")
+            return False
+        return True
+
+    async def _read_other(self, doubt: Doubt) -> Finding:
+        """The list may lag behind a 409; the task that the 409 named is read by its id."""
+        assert doubt.ref is not None
+        try:
+            finding = await self._platform.read(doubt.ref)
+        except RemoteError as error:
+            self._engine.trouble(str(error), RequestClass.LIST, asked_s=error.retry_after_s)
+            return Finding(Presence.UNKNOWN)
+        if finding.task is not None and finding.task.get("unique_id") != doubt.record.key:
+            return Finding(Presence.ABSENT)
+        return finding
+
+    def _send_again(self, doubt: Doubt) -> None:
+        record = doubt.record
+        if doubt.taken:
+            # In use, says the platform, and shows no task that uses it: it needs time, not another request at once.
+            record.unclear += 1
+            self._engine.trouble(doubt.message, RequestClass.CREATE)
+        if record.unclear >= self._retry.max_attempts:
+            self._give_up(doubt, f"no clear answer in {record.unclear} attempts (last: {doubt.message or 'unknown'})")
+        elif doubt.taken:
+            self._engine.queue.later(record, self._engine.delay_s(record.unclear))
+        else:
+            self._engine.queue.again(record)
+
+    def _give_up(self, doubt: Doubt, reason: str) -> None:
+        """For this run: the row stays in doubt, the next run looks it up first."""
+        self._engine.trouble(reason, RequestClass.CREATE)
+        self._engine.end(
+            Settled(
+                doubt.record.key,
+                RowState.SENDING,
+                reason=reason,
+                attempts=doubt.record.attempts,
+                event="gave up for now",
+                content=doubt.record.content,
+            )
+        )

@@ -1,0 +1,1 @@
+"""Export, increments and compaction."""

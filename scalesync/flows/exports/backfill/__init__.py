@@ -1,0 +1,1 @@
+"""An export over a past period, window by window."""

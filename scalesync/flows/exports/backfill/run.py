@@ -1,0 +1,249 @@
+"""Backfill: an export over a past period, in windows that are each done once.
+
+    period --> windows, less those in the manifest --> one at a time: slices --> files --> manifest.json with the window
+
+Each window is an export run of its own and is committed by the manifest's rename. No watermark is read or written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+import anyio
+
+from scalesync.config.settings import Settings
+from scalesync.disk import holding_folder
+from scalesync.events import Observer, Progress
+from scalesync.flows.exports import filters
+from scalesync.flows.exports.backfill.plan import (
+    WITH_FINDINGS,
+    Asked,
+    BackfillOptions,
+    BackfillSummary,
+    check_backfill,
+    done_windows,
+    may_be_missing,
+    row_of,
+    same_backfill,
+    totals,
+)
+from scalesync.flows.exports.backfill.windows import Window
+from scalesync.flows.exports.checks import as_typed, first_look
+from scalesync.flows.exports.finished import NO_REQUESTS, loss, lost_files
+from scalesync.flows.exports.folder import ExportPlan, Folder, Section, begin, form_of, shape_of
+from scalesync.flows.exports.run import ExportRun
+from scalesync.flows.exports.select import TakeMatching
+from scalesync.flows.runtime.identity import derived_name
+from scalesync.flows.runtime.wiring import Connection, connect
+from scalesync.http.download import Downloader
+from scalesync.ledger.sqlite.exports.windows import WindowRow, WindowStore
+from scalesync.ledger.sqlite.jobs import JobStore
+from scalesync.ledger.sqlite.store import SqliteLedger
+from scalesync.model.records import JsonObject
+from scalesync.model.summaries import ExportSummary
+from scalesync.model.targets import RequestClass, Target
+from scalesync.outputs.manifest import FileEntry, Manifest
+from scalesync.ports.ledger import JobSpec
+from scalesync.times import iso
+
+
+async def run_backfill(
+    options: BackfillOptions, settings: Settings, observer: Observer, *, signals: bool = True
+) -> BackfillSummary:
+    """Read every window that is not done yet.
+
+    Raises ConfigError before anything is written; a run stopped later returns its summary with exit_code 3.
+    """
+    check_backfill(options)
+    ledger = SqliteLedger.open(settings.ledger, note=observer.note)
+    try:
+        with holding_folder(options.export.out):
+            return await _backfill(options, settings, observer, ledger, signals=signals)
+    finally:
+        ledger.close()
+
+
+async def _backfill(
+    options: BackfillOptions, settings: Settings, observer: Observer, ledger: SqliteLedger, *, signals: bool
+) -> BackfillSummary:
+    spec = backfill_job(options, settings.target)
+    found = await ledger.find_job(settings.target, spec.name)
+    begun = found is not None and dict(found.identity) == dict(spec.identity)
+    folder = Folder(options.export.out)
+    manifest = folder.check(spec.name, settings, begun=begun)
+    lost: Mapping[str, str] = {}
+    if manifest is not None:
+        same_backfill(manifest, options)
+        lost = lost_files(folder.path, manifest)
+        if not may_be_missing(options, manifest, lost):
+            return _finished_already(manifest, settings)
+    memory = await ledger.paces(settings.target)
+    async with connect(settings, observer, paced=RequestClass.LIST, memory=memory) as connection:
+        await first_look(connection, options.export, observer.note)
+        asked = Asked(options, manifest, connection.platform.server_now_ms, lost)
+        job = await ledger.open_job(spec)
+        run = BackfillRun(options, settings, connection, job, observer, asked=asked)
+        return run.told(await run.go(folder, manifest, signals=signals))
+
+
+def backfill_job(options: BackfillOptions, target: Target) -> JobSpec:
+    """The job of a backfill: its identity is the target and the folder; the period may grow."""
+    export = options.export
+    identity = {"out": str(export.out.absolute())}
+    name = export.job or derived_name("backfill", target, identity, export.out.name)
+    settings = {"filters": filters.typed(export), "by": options.by, **shape_of(export)}
+    return JobSpec(name=name, command="backfill", target=target, identity=identity, settings=settings)
+
+
+def _finished_already(manifest: Manifest, settings: Settings) -> BackfillSummary:
+    return BackfillSummary(
+        **totals(manifest),
+        job=manifest.job,
+        target=settings.base_url,
+        mode=settings.mode.value,
+        **NO_REQUESTS,
+        watermark=None,
+        message=f"nothing to send: every window of this period was read, the last one at {manifest.finished_at}",
+        windows=len(manifest.extra["windows"]),
+    )
+
+
+class BackfillRun(ExportRun):
+    """One run: window after window, each with a plan, slices and a commit of its own."""
+
+    def __init__(
+        self,
+        options: BackfillOptions,
+        settings: Settings,
+        connection: Connection,
+        job: JobStore,
+        observer: Observer,
+        *,
+        asked: Asked,
+    ) -> None:
+        super().__init__(options.export, settings, connection, job, observer)
+        self._backfill = options
+        self._asked = asked
+        self._windows = WindowStore(job)
+        self._manifest: Manifest | None = None
+        self._finished = 0
+
+    def told(self, summary: ExportSummary) -> BackfillSummary:
+        """The summary with the windows."""
+        values = {item.name: getattr(summary, item.name) for item in fields(ExportSummary)}
+        return BackfillSummary(**values, windows=len(done_windows(self._manifest)), windows_read=self._finished)
+
+    async def _work(self, folder: Folder, manifest: Manifest | None) -> ExportSummary:
+        self._manifest = manifest
+        if self._asked.cut_short:
+            self._observer.note(f"--to lies in the future; reading up to {iso(self._asked.now_ms)}, the server's time")
+        todo = await self._open_one_first()
+        await self._windows.replace(self._table(todo))
+        async with self._downloader(folder) as downloader:
+            for window in todo:
+                await self._one(window, folder, downloader)
+        findings = any(totals(self._manifest)[name] for name in WITH_FINDINGS)
+        message = "" if todo else "nothing to do: every window of this period was read"
+        if todo and not totals(self._manifest)["tasks"]:
+            told = filters.typed(self._options)
+            message = f"0 tasks of this period match {as_typed(told)}" if told else "0 tasks lie in this period"
+        elsewhere = self._asked.elsewhere
+        if elsewhere:
+            message = loss(folder.path, elsewhere, "bring its window within --from and --to to read it again")
+        return await self._summary(0, int(findings or bool(elsewhere)), message)
+
+    async def _open_one_first(self) -> list[Window]:
+        """A window that a stopped run was reading goes on before the others begin."""
+        stored = await self._store.load()
+        forms = [form_of(self._options, self._section(window)) for window in self._asked.todo]
+        begun = stored is not None and not stored.done and stored.plan["form"] in forms
+        first = forms.index(stored.plan["form"]) if stored is not None and begun else 0
+        todo = list(self._asked.todo)
+        return [*todo[first : first + 1], *todo[:first], *todo[first + 1 :]]
+
+    def _section(self, window: Window) -> Section:
+        by = self._backfill.by
+        return Section(window.name, {f"{by}_after": window.lo, f"{by}_before": window.hi})
+
+    def _table(self, todo: Sequence[Window]) -> list[WindowRow]:
+        done = {entry["start"]: row_of(entry) for entry in done_windows(self._manifest)}
+        pending = {window.name: WindowRow(window.name, iso(window.hi), "pending") for window in todo}
+        return sorted((pending | done).values(), key=lambda row: row.start)
+
+    # --- one window ----------------------------------------------------------------------------
+
+    async def _one(self, window: Window, folder: Folder, downloader: Downloader) -> None:
+        await self._windows.update(WindowRow(window.name, iso(window.hi), "open"))
+        plan = self._plan = await begin(
+            self._options, self._store, folder, self._manifest, self._asked.now_ms, section=self._section(window)
+        )
+        self._keep_responses(downloader, plan, folder)
+        await self._read(plan, folder, None, TakeMatching(plan.selection, self._responses))
+        made = await self._with(window, plan)
+        await anyio.to_thread.run_sync(folder.commit, made)
+        self._manifest = made
+        self._finished += 1
+        self._plan = self._harvest = self._responses = None
+        await self._store.end()
+        (entry,) = [entry for entry in made.extra["windows"] if entry["start"] == window.name]
+        await self._windows.update(row_of(entry))
+
+    async def _with(self, window: Window, plan: ExportPlan) -> Manifest:
+        """The manifest with this window, in place of an earlier reading of it."""
+        assert self._harvest is not None
+        before = self._manifest
+        files = [FileEntry.from_json(entry) for entry in await self._store.files("tasks")]
+        entry: JsonObject = {
+            "start": window.name,
+            "end": iso(window.hi),
+            "tasks": sum(file.rows for file in files),
+            "files": len(files),
+            "bytes": sum(file.bytes for file in files),
+            "unsettled": self._harvest.figures.unsettled,
+            "responses_downloaded": self._responses.stored if self._responses else 0,
+            "responses_failed": self._responses.failed if self._responses else 0,
+            **self._uncounted(),
+        }
+        windows = [other for other in done_windows(before) if other["start"] != window.name]
+        windows = sorted([*windows, entry], key=lambda other: str(other["start"]))
+        kept = [file for file in before.files if file.route != window.name] if before else []
+        responses = [file for file in before.responses["files"] if file.get("route") != window.name] if before else []
+        sums = ("unsettled", "responses_downloaded", "responses_failed")
+        return Manifest(
+            job=self._job.name,
+            target=self._settings.base_url,
+            mode=self._settings.mode.value,
+            filters=filters.typed(self._options),
+            watermark=None,
+            started_at=before.started_at if before else iso(plan.started_ms),
+            finished_at=iso(self._connection.platform.server_now_ms),
+            files=[*kept, *files],
+            responses={"files": [*responses, *await self._store.files("responses")]},
+            extra={
+                "by": self._backfill.by,
+                "windows": windows,
+                "form": shape_of(self._options),
+                **{name: sum(other[name] for other in windows) for name in sums},
+            },
+        )
+
+    # --- figures -------------------------------------------------------------------------------
+
+    async def _summary(self, unsettled: int, exit_code: int, message: str) -> ExportSummary:
+        summary = await super()._summary(unsettled, exit_code, message)
+        sums: dict[str, Any] = totals(self._manifest)
+        return replace(summary, **sums)
+
+    def _progress(self) -> Progress:
+        inner = super()._progress()
+        windows = max(1, len(self._asked.todo))
+        done = totals(self._manifest)["tasks"] + inner.done
+        return replace(
+            inner,
+            phase="backfill",
+            done=done,
+            total=None,
+            share=min(1.0, (self._finished + (inner.share or 0)) / windows),
+        )

@@ -1,0 +1,142 @@
+"""What is found out about an export before anything of it is bound or written: wrong usage, a folder of another."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from scalesync.errors import ConfigError, Refused
+from scalesync.flows.exports import filters
+from scalesync.flows.exports.folder import shape_of
+from scalesync.flows.runtime.account import check_fields, check_names, v1_root
+from scalesync.flows.runtime.options import ExportOptions
+from scalesync.flows.runtime.wiring import Connection
+from scalesync.outputs.fields import FieldPicker
+from scalesync.outputs.manifest import Manifest
+from scalesync.outputs.writer import SegmentWriter
+from scalesync.text import count
+from scalesync.times import local_ms
+
+# The API documents these; it is not documented what it makes of others, and a misspelt one would match nothing.
+KNOWN = {
+    "status": ("pending", "completed", "canceled", "error"),
+    "review_status": ("pending", "accepted", "fixed", "rejected", "commented"),
+}
+
+
+def check_options(options: ExportOptions) -> None:
+    """Raises ConfigError for options that are wrong, or do not go together."""
+    if not 1 <= options.page_size <= 100:
+        raise ConfigError(f"a page holds 1 to 100 tasks, not {options.page_size}")
+    _check_filters(options)
+    _check_form(options)
+    if options.full_every is not None:
+        filters.duration_ms(options.full_every, "--full-every")
+        if not options.incremental:
+            raise ConfigError("--full-every goes with --incremental")
+    filters.duration_ms(options.overlap, "--overlap")
+    if options.incremental:
+        _check_incremental(options)
+
+
+def _check_filters(options: ExportOptions) -> None:
+    for name in ("project", "batch", "type", "status", "review_status", "tags", *filters.BOUNDS):
+        value = getattr(options, name)
+        if value == "" or (isinstance(value, tuple) and "" in value):
+            raise ConfigError(f"{option_of(name)} is empty; give it a value, or leave it out for tasks of any")
+    for name, known in KNOWN.items():
+        for value in getattr(options, name):
+            if value not in known:
+                raise ConfigError(f"{option_of(name)} {value!r} is unknown; use {', '.join(known)}")
+    filters.selection(options, local_ms())
+
+
+def _check_form(options: ExportOptions) -> None:
+    if options.fields and options.format == "parquet":
+        raise ConfigError("--fields cuts lines; with --format parquet choose columns when you read the files")
+    if options.fields:
+        FieldPicker(",".join(options.fields))
+    SegmentWriter(options.out, "tasks", options.format)  # tells when Parquet is not installed; touches no disk
+
+
+def _check_incremental(options: ExportOptions) -> None:
+    if options.again:
+        raise ConfigError("--again exports everything again, --incremental adds what is new; choose one of them")
+    if options.updated_after or options.updated_before:
+        raise ConfigError("--incremental keeps its own range of updates; leave --updated-after and -before out")
+    if options.fields and not {"task_id", "updated_at"} <= set(options.fields):
+        raise ConfigError("--incremental must know each line's version; add task_id and updated_at to --fields")
+
+
+async def first_look(connection: Connection, options: ExportOptions, note: Callable[[str], None]) -> None:
+    """Ask for one task: tells that the key works, what time it is over there, and that the filters are understood.
+
+    Raises ConfigError where the server does not take the filters, or the account has nothing of a name in them.
+    """
+    platform = connection.platform
+    now_ms = platform.server_now_ms
+    window = (0, now_ms) if options.incremental else None
+    selection = filters.selection(options, now_ms)
+    query = platform.query(filters.asked(selection, window=window), options.page_size if options.fields else 1)
+    try:
+        page = await connection.call(lambda: platform.page(query, None))
+        await check_names(connection, options, found=bool(page.documents))
+    except Refused as error:
+        way_out = v1_root(error, connection) or "correct the filters or --base-url and run the command again"
+        raise ConfigError(f"the server refused the first page ({error.status}): {error}; {way_out}") from error
+    check_fields(options.fields, page.documents, platform.task_fields, note)
+
+
+def left_behind(number: int) -> str:
+    """What is said of tasks that an increment found changed, and that match no more; empty for none."""
+    if not number:
+        return ""
+    match, them = ("matches", "it") if number == 1 else ("match", "them")
+    return f"{count(number, 'task')} exported before no longer {match}: left-*.jsonl lists {them} with the reason"
+
+
+def nothing_matched(made: Manifest, before: Manifest | None) -> str:
+    """What is said of a run that wrote no task. before: of an increment, the manifest that it stands behind."""
+    if before is not None:
+        return f"nothing that matches is new or changed from {before.watermark} to {made.watermark}"
+    match = f"0 tasks match {as_typed(made.filters)}" if made.filters else "0 tasks are there"
+    return f"{match}, up to {made.watermark}"
+
+
+def same_filters(manifest: Manifest, options: ExportOptions, hint: str) -> None:
+    """Raises ConfigError when the folder holds other tasks, or the same ones in another form."""
+    asked = filters.typed(options)
+    if asked != manifest.filters:
+        raise ConfigError(
+            f"{options.out} holds an export with other filters: it has {as_typed(manifest.filters)}, this command has"
+            f" {as_typed(asked)}; {hint}"
+        )
+    form = shape_of(options)
+    before = manifest.extra.get("form", form)
+    if before != form:
+        raise ConfigError(
+            f"{options.out} holds an export in another form: it has {_form(before)}, this command has"
+            f" {_form(form)}; {hint}"
+        )
+
+
+def as_typed(values: Mapping[str, Any]) -> str:
+    """Options by field name, as they are typed."""
+    words: list[str] = []
+    for name, value in values.items():
+        words.append(option_of(name))
+        if value is not True:
+            several = isinstance(value, Sequence) and not isinstance(value, str)
+            words.append(shlex.quote(",".join(map(str, value)) if several else str(value)))
+    return " ".join(words) or "none"
+
+
+def option_of(name: str) -> str:
+    """The option that sets a field."""
+    singular = {"tags": "tag", "responses": "download-responses"}
+    return "--" + singular.get(name, name.replace("_", "-"))
+
+
+def _form(form: Mapping[str, Any]) -> str:
+    return as_typed({name: value for name, value in form.items() if value})

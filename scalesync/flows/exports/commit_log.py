@@ -1,0 +1,166 @@
+"""OutputLog: what an export read on its way to disk and ledger, in groups.
+
+    put --> group --> lines into the open files --> fsync --> ledger: file lengths, slices, versions --> put returns
+
+A page counts once its group is durable. A reader waits for that before it asks for the next page, so a kill costs
+each slice at most the page it was about to get. Files are finished (renamed) by size and age.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+
+import anyio
+
+from scalesync.ledger.sqlite.exports.export_store import Commit, ExportStore, Version
+from scalesync.model.records import JsonObject
+from scalesync.outputs.manifest import FileEntry
+from scalesync.outputs.writer import OpenPart, SegmentWriter
+
+SEGMENT_S = 600.0
+BACKLOG = 64  # pages that may wait for a file that cannot be gone on with (Parquet)
+
+
+@dataclass(slots=True)
+class Entry:
+    """What one page brings: states of the slices it touches, lines by kind of file, versions of its tasks."""
+
+    slices: list[JsonObject] = field(default_factory=list)
+    lines: dict[str, Sequence[bytes]] = field(default_factory=dict)
+    versions: dict[str, Version] = field(default_factory=dict)
+
+
+class OutputLog:
+    """Writes entries in the order of `put`. `run` serves until cancelled; `close` finishes every file."""
+
+    def __init__(self, writers: Mapping[str, SegmentWriter], store: ExportStore) -> None:
+        self.written: dict[str, int] = dict.fromkeys(writers, 0)
+        self.progress: Callable[[], JsonObject] = dict
+        self._writers = writers
+        self._store = store
+        self._resumable = all(writer.resumable for writer in writers.values())
+        self._waiting: list[Entry] = []
+        self._held = Commit()
+        self._held_pages = 0
+        self._ready = anyio.Event()
+        self._durable = anyio.Event()
+        self._since = time.monotonic()
+        self._busy = anyio.Lock()  # a stop must not close files under a group that is being written
+        self._error: Exception | None = None
+
+    async def put(self, entry: Entry) -> None:
+        """Queue an entry and wait until it is durable (or, for Parquet, written and not too far from it)."""
+        durable = self._durable
+        self._waiting.append(entry)
+        self._ready.set()
+        await durable.wait()
+        if self._error is not None:
+            raise self._error
+
+    async def run(self) -> None:
+        """Serve groups; an error goes to everyone who waits."""
+        while True:
+            await self._ready.wait()
+            try:
+                await self._group()
+            except Exception as error:
+                self._error = error
+                self._durable.set()
+                raise
+
+    async def _group(self) -> None:
+        with anyio.CancelScope(shield=True):
+            async with self._busy:
+                await self._take_group()
+
+    async def _take_group(self) -> None:
+        group, self._waiting = self._waiting, []
+        self._ready = anyio.Event()
+        durable, self._durable = self._durable, anyio.Event()
+        await anyio.to_thread.run_sync(self._write, group)
+        for entry in group:
+            for state in entry.slices:
+                self._held.slices[state["number"]] = state
+            self._held.versions.update(entry.versions)
+        self._held_pages += len(group)
+        full = any(writer.full for writer in self._writers.values())
+        if full or time.monotonic() - self._since > SEGMENT_S:
+            await self._finish()
+        elif self._resumable:
+            await self._sync()
+        elif self._held_pages > BACKLOG * 100:
+            await self._finish()
+        durable.set()
+
+    def _write(self, group: Sequence[Entry]) -> None:
+        for kind, writer in self._writers.items():
+            lines = [line for entry in group for line in entry.lines.get(kind, ())]
+            writer.write(lines)
+            self.written[kind] += len(lines)
+
+    async def _sync(self) -> None:
+        """Make the open files and everything that goes with them durable."""
+        parts = await anyio.to_thread.run_sync(self._sync_files)
+        for kind, part in parts.items():
+            self._held.files[part.name] = (f"{kind}:open", asdict(part))
+        await self._commit()
+
+    def _sync_files(self) -> dict[str, OpenPart]:
+        parts = {kind: writer.sync() for kind, writer in self._writers.items()}
+        return {kind: part for kind, part in parts.items() if part is not None}
+
+    async def _finish(self) -> None:
+        """Finish the open files: durable and renamed first, then the ledger learns of it."""
+        finished = await anyio.to_thread.run_sync(self._finish_files)
+        for kind, entry in finished.items():
+            self._held.files[entry.path] = (kind, entry.to_json())
+        self._since = time.monotonic()
+        await self._commit()
+
+    def _finish_files(self) -> dict[str, FileEntry]:
+        finished = {kind: writer.finish() for kind, writer in self._writers.items()}
+        return {kind: entry for kind, entry in finished.items() if entry is not None}
+
+    async def _commit(self) -> None:
+        step, self._held = self._held, Commit()
+        self._held_pages = 0
+        step.plan = self.progress()
+        await self._store.commit(step)
+
+    async def close(self) -> None:
+        """Write what waits and finish every file."""
+        with anyio.CancelScope(shield=True):
+            async with self._busy:
+                if self._waiting:
+                    await self._take_group()
+                await self._finish()
+
+    async def put_down(self) -> None:
+        """Stop in order: what was read stays, in files that can be gone on with."""
+        with anyio.CancelScope(shield=True):
+            async with self._busy:
+                try:
+                    if self._error is None and self._waiting:
+                        await self._take_group()
+                    if self._error is None and not self._resumable:
+                        await self._finish()
+                finally:
+                    for writer in self._writers.values():
+                        writer.leave()
+
+    async def take_up(self) -> None:
+        """Go on with the open files of the run before, cut to what was durable.
+
+        Raises nothing when one is gone; then `complete` says False and the run must begin anew.
+        """
+        for kind, writer in self._writers.items():
+            for entry in await self._store.files(f"{kind}:open"):
+                part = OpenPart(**entry)
+                resumed = await anyio.to_thread.run_sync(writer.resume, part)
+                self.complete = self.complete and resumed
+                self.written[kind] += part.rows
+            self.written[kind] += sum(entry["rows"] for entry in await self._store.files(kind))
+
+    complete = True

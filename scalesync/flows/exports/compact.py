@@ -1,0 +1,330 @@
+"""Compact: the newest version of each task in a folder of increments, written into another folder.
+
+    manifest --> check every sha256 --> first reading: task_id -> newest line, on disk
+                                        second reading: those lines, byte for byte --> manifest.json, the commit point
+
+Lines stand in the order in which the newest versions were written, so the same folder gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+import anyio
+
+from scalesync.disk import holding_folder
+from scalesync.errors import ConfigError
+from scalesync.events import Observer, Progress
+from scalesync.flows.exports import filters
+from scalesync.flows.exports.finished import loss, lost_files
+from scalesync.flows.exports.run_plan import NUMBERS, highest
+from scalesync.flows.runtime.identity import derived_name
+from scalesync.flows.runtime.rate_meter import Meter
+from scalesync.ledger.sqlite.exports.versions_index import Seen, VersionsIndex
+from scalesync.model.records import JsonObject
+from scalesync.model.targets import Mode, Target
+from scalesync.outputs.manifest import (
+    LAYOUT,
+    NAME,
+    PART,
+    FileEntry,
+    Manifest,
+    check_folder,
+    load,
+    remove_orphans,
+    under_of,
+)
+from scalesync.outputs.reader import Head, heads_of, lines_of
+from scalesync.outputs.writer import SegmentWriter, clean_parts
+from scalesync.text import count
+from scalesync.times import iso, local_ms, milliseconds, now_iso
+
+STEMS = ("tasks",)
+STEP = 2_000  # lines between two looks at the clock and at a stop
+LINES_BYTES = 4 * 1024 * 1024  # of lines held before they are written
+CARRIED = ("unsettled", "responses_failed")
+
+
+@dataclass(frozen=True, slots=True)
+class CompactOptions:
+    """One compaction as asked for. as_of: ISO 8601 or an age such as "7d"; without a zone it is UTC."""
+
+    source: Path
+    to: Path
+    as_of: str | None = None
+    format: Literal["jsonl", "jsonl.gz", "jsonl.zst", "parquet"] = "jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class CompactSummary:
+    """What was read and written. left: tasks that no longer belonged to the export. read: lines of the source."""
+
+    job: str
+    source: str
+    as_of: str | None
+    read: int
+    tasks: int
+    left: int
+    files: int
+    bytes: int
+    watermark: str | None
+    seconds: float
+    message: str = ""
+    exit_code: int = 0
+
+
+async def run_compact(options: CompactOptions, observer: Observer) -> CompactSummary:
+    """Compact as asked. Raises ConfigError before anything is written; cancelled, it leaves nothing that counts."""
+    as_of_ms = None if options.as_of is None else filters.moment(options.as_of, local_ms(), "--as-of")
+    with holding_folder(options.to):
+        return await _compact(options, as_of_ms, observer)
+
+
+async def _compact(options: CompactOptions, as_of_ms: int | None, observer: Observer) -> CompactSummary:
+    work = await anyio.to_thread.run_sync(lambda: _Compaction(options, as_of_ms))
+    done = await anyio.to_thread.run_sync(work.prepare)
+    if done is not None:
+        return done
+    meter = Meter()
+    try:
+        steps = work.steps()
+        while (progress := await anyio.to_thread.run_sync(next, steps, None)) is not None:
+            rate, share = meter.rate(progress.done), progress.share
+            left_s = meter.left_s(progress.done * (1 - share) / share) if share else None
+            observer.progress(replace(progress, seconds=meter.seconds, rate=rate, left_s=left_s))
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(work.give_up)
+        raise
+    await anyio.to_thread.run_sync(work.finish)
+    return work.summary(meter.seconds)
+
+
+def _source(folder: Path) -> tuple[Manifest, str]:
+    """The manifest of a folder, and a hash that stands for this state of it or an older one."""
+    with _option("--from"):
+        try:
+            digest = hashlib.sha256((folder / NAME).read_bytes()).hexdigest()
+        except OSError:
+            digest = ""
+        manifest = load(folder)
+    if manifest is None:
+        raise ConfigError(f"{folder}: holds no {NAME}; --from takes the folder of an export")
+    return manifest, digest
+
+
+@contextmanager
+def _option(name: str) -> Iterator[None]:
+    """What is said of an export's --out is meant of another option here."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(str(error).replace("--out", name)) from error
+
+
+class _Compaction:
+    """One run, in blocking steps for a thread."""
+
+    def __init__(self, options: CompactOptions, as_of_ms: int | None) -> None:
+        self._options = options
+        self._as_of_ms = as_of_ms
+        self._as_of = None if as_of_ms is None else iso(as_of_ms)
+        source, self._digest = _source(options.source)
+        self._source = source
+        self._folder = options.to
+        target = Target(source.target, Mode(source.mode))
+        identity = {"from": str(options.source.absolute()), "as_of": options.as_of}
+        self._job = derived_name("compact", target, identity, options.source.name)
+        self._marker = self._folder / f"{PART}{self._job}.db"
+        self._writer = SegmentWriter(self._folder, "tasks", options.format)
+        self._before: Manifest | None = None
+        self._lost = ""
+        self._index: VersionsIndex | None = None
+        self._entries: list[FileEntry] = []
+        self._read = 0
+        self._left = 0
+        self._written = 0
+        self._all_rows = max(1, sum(entry.rows for entry in source.files))
+
+    def prepare(self) -> CompactSummary | None:
+        """See that the folders can be used, and take the lock; the summary of the run before if nothing changed."""
+        if self._folder.resolve().is_relative_to(self._options.source.resolve()):
+            raise ConfigError("--to must be another folder than --from, and lie outside of it")
+        if {entry.kind for entry in self._source.files} - {None, "left"}:
+            raise ConfigError(f"{self._options.source}: holds files of a kind that this program does not know")
+        with _option("--to"):
+            manifest = self._before = check_folder(self._folder, self._job, stems=STEMS, begun=self._marker.exists())
+        if manifest is not None and manifest.extra.get("source") == self._origin():
+            lost = lost_files(self._folder, manifest)
+            if not lost:
+                return self._unchanged(manifest)
+            self._lost = loss(self._folder, lost, "made again from --from")
+        number = 1 + highest(manifest).get("tasks", 0)
+        under = under_of(manifest)
+        self._writer = SegmentWriter(
+            self._folder, "tasks", self._options.format, number=number, under=under, typed=bool(under)
+        )
+        self._index = VersionsIndex.open(self._marker)
+        self._clean()
+        return None
+
+    def _clean(self) -> None:
+        clean_parts(self._folder, keep={self._marker.name.removeprefix(PART)})
+        remove_orphans(self._folder, set(), stems=STEMS)
+
+    def _origin(self) -> JsonObject:
+        """What the result is made from: equal where the result would be equal."""
+        return {
+            "job": self._source.job,
+            "manifest_sha256": self._digest,
+            "format": self._options.format,
+            "as_of": self._as_of,
+        }
+
+    def _unchanged(self, manifest: Manifest) -> CompactSummary:
+        self._entries = manifest.files
+        self._read = sum(entry.rows for entry in self._source.files)
+        self._written = sum(entry.rows for entry in manifest.files)
+        self._left = manifest.extra.get("left", 0)
+        done = self.summary(0.0)
+        told = f"nothing to do: made at {manifest.finished_at}, --from has not changed since"
+        return replace(done, message="; ".join(filter(None, (told, done.message))))
+
+    def steps(self) -> Iterator[Progress]:
+        """Check, read, and write, a step at a time."""
+        for entry in self._source.files:
+            self._check(entry)
+            yield self._progress(0.0)
+        yield from self._index_lines()
+        yield from self._write_lines()
+
+    def _check(self, entry: FileEntry) -> None:
+        """Raises ConfigError for a file that is not the one listed."""
+        path = self._options.source / entry.path
+        try:
+            with open(path, "rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be read ({error.strerror}); the manifest lists it") from error
+        if digest != entry.sha256:
+            raise ConfigError(f"{path}: is not what the manifest lists (its sha256 differs); restore it first")
+
+    def _index_lines(self) -> Iterator[Progress]:
+        assert self._index is not None
+        lines = self._seen()
+        while batch := list(islice(lines, STEP)):
+            self._index.add(batch)
+            yield self._progress(self._read / self._all_rows / 2)
+
+    def _seen(self) -> Iterator[Seen]:
+        """What counts of the lines, in the manifest's order."""
+        for entry in self._source.files:
+            path = self._options.source / entry.path
+            try:
+                for head in heads_of(path):
+                    position, self._read = self._read, self._read + 1
+                    updated_ms = self._version(head, path)
+                    if self._as_of_ms is None or updated_ms <= self._as_of_ms:
+                        yield Seen(head.task_id, updated_ms, position, entry.kind == "left")
+            except (OSError, EOFError, ValueError) as error:
+                raise ConfigError(f"{path}: cannot be read ({error}); restore it first") from error
+
+    def _version(self, head: Head, path: Path) -> int:
+        updated_ms = milliseconds(head.updated_at) or milliseconds(head.created_at)
+        if not updated_ms and self._as_of_ms is not None:
+            raise ConfigError(f"{path}: holds lines without updated_at; --as-of cannot tell their time")
+        return updated_ms
+
+    def _write_lines(self) -> Iterator[Progress]:
+        assert self._index is not None
+        wanted = bytearray(self._read // 8 + 1)  # a bit a line: 125 kB per million
+        for position in self._index.positions():
+            wanted[position >> 3] |= 1 << (position & 7)
+        self._left = self._index.gone()
+        position = 0
+        held: list[bytes] = []
+        size = 0
+        for entry in self._source.files:
+            for line in lines_of(self._options.source / entry.path):
+                if wanted[position >> 3] >> (position & 7) & 1:
+                    held.append(line)
+                    size += len(line)
+                position += 1
+                if size >= LINES_BYTES or position % STEP == 0:
+                    self._put(held)
+                    held, size = [], 0
+                    yield self._progress((1 + position / self._all_rows) / 2)
+        self._put(held)
+        self._end_file()
+
+    def _put(self, lines: list[bytes]) -> None:
+        self._writer.write(lines)
+        self._written += len(lines)
+        if self._writer.full:
+            self._end_file()
+
+    def _end_file(self) -> None:
+        entry = self._writer.finish()
+        if entry is not None:
+            self._entries.append(entry)
+
+    def finish(self) -> None:
+        """Publish the manifest, then remove what it does not list."""
+        assert self._index is not None
+        extra: JsonObject = {"source": self._origin(), "as_of": self._as_of, "left": self._left}
+        extra |= {LAYOUT: 1} if under_of(self._before) else {}
+        extra[NUMBERS] = highest(self._before, [entry.path for entry in self._entries])
+        extra |= {name: self._source.extra[name] for name in CARRIED if self._source.extra.get(name)}
+        manifest = Manifest(
+            job=self._job,
+            target=self._source.target,
+            mode=self._source.mode,
+            filters=self._source.filters,
+            watermark=self._watermark(),
+            started_at=self._source.started_at,
+            finished_at=now_iso(),
+            files=self._entries,
+            extra=extra,
+        )
+        manifest.commit(self._folder)
+        remove_orphans(self._folder, set(), stems=STEMS)
+        self._index.close(remove=True)
+
+    def give_up(self) -> None:
+        """Take away all that this run wrote."""
+        self._writer.abort()
+        if self._index is not None:
+            self._clean()
+            self._index.close(remove=True)
+
+    def _watermark(self) -> str | None:
+        """The source's, but never later than what --as-of let in."""
+        watermark = self._source.watermark
+        return min(watermark, self._as_of, key=milliseconds) if watermark and self._as_of else watermark
+
+    def summary(self, seconds: float) -> CompactSummary:
+        """The figures so far."""
+        unsettled = self._source.extra.get("unsettled", 0)
+        found = f"{count(unsettled, 'unsettled slice')} in the export it was made from" if unsettled else ""
+        return CompactSummary(
+            job=self._job,
+            source=str(self._options.source),
+            as_of=self._as_of,
+            read=self._read,
+            tasks=self._written,
+            left=self._left,
+            files=len(self._entries),
+            bytes=sum(entry.bytes for entry in self._entries),
+            watermark=self._watermark(),
+            seconds=round(seconds, 3),
+            message="; ".join(filter(None, (self._lost, found))),
+        )
+
+    def _progress(self, share: float) -> Progress:
+        return Progress("compact", self._written, None, share, 0, 0, 0.0, 0, 0.0)

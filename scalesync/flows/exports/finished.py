@@ -1,0 +1,94 @@
+"""A folder whose export is finished: what it holds, told without a request, once its files were looked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from scalesync.config.settings import Settings
+from scalesync.model.records import JsonObject
+from scalesync.model.summaries import ExportSummary
+from scalesync.outputs.manifest import NAME, Manifest
+from scalesync.outputs.reader import lines_of
+
+NO_REQUESTS: Mapping[str, Any] = {
+    "requests": 0,
+    "retries": 0,
+    "throttled": 0,
+    "seconds": 0.0,
+    "server_errors": 0,
+    "retry_after_seconds": 0.0,
+    "waited_seconds": 0.0,
+    "limit_per_second": None,
+}
+AGAIN = "restore it from a copy, or export everything again with --again"
+
+
+def lacks_files(manifest: Manifest) -> bool:
+    """Whether result files are missing that could not be fetched."""
+    return bool(manifest.extra.get("responses_failed"))
+
+
+def lost_files(folder: Path, manifest: Manifest) -> dict[str, str]:
+    """Files that the manifest lists and that are not there as listed: path -> what is wrong. Sizes are compared."""
+    listed = {entry.path: entry.bytes for entry in manifest.files}
+    listed |= {entry["path"]: entry["bytes"] for entry in manifest.responses["files"]}
+    found = {path: _wrong(folder / path, size) for path, size in listed.items()}
+    return {path: wrong for path, wrong in found.items() if wrong}
+
+
+def lost_results(folder: Path, manifest: Manifest) -> bool:
+    """Whether an index of the folder lists a result file that is not there as listed. Sizes are compared."""
+    paths = (folder / entry["path"] for entry in manifest.responses["files"])
+    return any(is_lost(folder, orjson.loads(line)) for path in paths for line in lines_of(path))
+
+
+def is_lost(folder: Path, line: JsonObject) -> bool:
+    """Whether the result file that a line of an index names is not there as listed."""
+    return line["path"] is not None and bool(_wrong(folder / line["path"], line["bytes"]))
+
+
+def _wrong(path: Path, size: int) -> str:
+    try:
+        there = path.stat().st_size
+    except OSError:
+        return "is missing"
+    return "" if there == size else f"has {there:,} bytes, not {size:,}"
+
+
+def loss(folder: Path, lost: Mapping[str, str], advice: str) -> str:
+    """One sentence on lost files."""
+    first, *more = lost
+    others = f", and {len(more):,} more listed there are damaged or missing" if more else ""
+    return f"{folder / first}: {lost[first]}, and {NAME} lists it{others}; {advice}"
+
+
+def finished_already(
+    manifest: Manifest, settings: Settings, message: str | None = None, *, exit_code: int | None = None
+) -> ExportSummary:
+    """The summary of a finished export: nothing is sent. message, exit_code: where there is more to say."""
+    tasks = [entry for entry in manifest.files if entry.kind is None]
+    extra = manifest.extra
+    nothing = (
+        f"nothing to do: this export was finished at {manifest.finished_at};"
+        " --again repeats it, --incremental adds what is new"
+    )
+    findings = int(bool(extra.get("unsettled") or extra.get("responses_failed")))
+    return ExportSummary(
+        job=manifest.job,
+        target=settings.base_url,
+        mode=settings.mode.value,
+        tasks=sum(entry.rows for entry in tasks),
+        files=len(tasks),
+        bytes=sum(entry.bytes for entry in tasks),
+        responses_downloaded=extra.get("responses_downloaded", 0),
+        responses_failed=extra.get("responses_failed", 0),
+        unsettled=extra.get("unsettled", 0),
+        **NO_REQUESTS,
+        watermark=manifest.watermark,
+        message=message or nothing,
+        exit_code=findings if exit_code is None else exit_code,
+    )

@@ -1,0 +1,345 @@
+"""The parts of an export run: its folder, its plan, and the manifest it ends with."""
+
+from __future__ import annotations
+
+import secrets
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+
+import anyio
+
+from scalesync.config.settings import Settings
+from scalesync.engine.slices import Slice
+from scalesync.errors import ConfigError
+from scalesync.flows.exports import filters
+from scalesync.flows.exports.commit_log import OutputLog
+from scalesync.flows.exports.reader import Already, Ranges
+from scalesync.flows.exports.run_plan import NUMBERS, highest, larger
+from scalesync.flows.runtime.options import ExportOptions
+from scalesync.ledger.sqlite.exports.export_store import ExportStore, StoredRun
+from scalesync.model.records import JsonObject
+from scalesync.model.selection import Selection
+from scalesync.outputs.fields import FieldPicker
+from scalesync.outputs.manifest import (
+    LAYOUT,
+    TASKS,
+    FileEntry,
+    Manifest,
+    check_folder,
+    hidden,
+    remove_orphans,
+    under_of,
+)
+from scalesync.outputs.reader import heads_of
+from scalesync.outputs.writer import SegmentWriter, clean_parts
+from scalesync.times import iso, milliseconds
+
+STEMS = ("tasks", "left", "responses")
+RUN_ID = "run_id"
+UNSETTLED_FROM = "unsettled_from"
+READ_BACK = 5_000  # lines of a file read back at a time
+
+# The Date header is cut to the second, and a task made a moment ago belongs to an export that begins now.
+CLOCK_GRAIN_MS = 2_000
+
+
+class Folder:
+    """The folder of an export. manifest: what stands there, after `check`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.responses = path / "responses"
+        self.manifest: Manifest | None = None
+
+    def check(self, job: str, settings: Settings, *, begun: bool) -> Manifest | None:
+        """See that the folder is this job's. Raises ConfigError naming what is in the way."""
+        manifest = check_folder(self.path, job, stems=STEMS, begun=begun)
+        if manifest is not None and (manifest.target, manifest.mode) != (settings.base_url, settings.mode.value):
+            raise ConfigError(
+                f"{self.path} holds an export from {manifest.target} ({manifest.mode}), not from"
+                f" {settings.base_url} ({settings.mode}); choose another --out"
+            )
+        self.manifest = manifest
+        return manifest
+
+    def clean(self, known: set[str], going_on: set[str]) -> None:
+        """Remove what killed runs left: hidden files but those gone on with, and data files nobody recorded."""
+        clean_parts(self.path, going_on)
+        clean_parts(self.responses)
+        remove_orphans(self.path, known | going_on, stems=STEMS)
+
+    def commit(self, manifest: Manifest) -> None:
+        """Publish the manifest, then remove the files that it no longer lists."""
+        manifest.extra[NUMBERS] = highest(self.manifest, manifest.paths())
+        tasks = [entry.path for entry in manifest.files if entry.kind is None]
+        if under_of(self.manifest) and all(path.startswith(TASKS) for path in tasks):
+            manifest.extra[LAYOUT] = 1
+        manifest.commit(self.path)
+        self.manifest = manifest
+        remove_orphans(self.path, set(), stems=STEMS)
+
+    def already(self, store: ExportStore) -> Already:
+        """Asks for the task_ids that this run's files hold, by time range; a ValueError when the lines do not tell."""
+
+        async def look(ranges: Ranges) -> AsyncIterator[tuple[int, Sequence[str]]]:
+            whole = [(self.path / entry["path"], None) for entry in await store.files("tasks")]
+            parts = [(hidden(self.path, entry["name"]), entry["bytes"]) for entry in await store.files("tasks:open")]
+            batches = _ids_in([*whole, *parts], ranges)
+            while (batch := await anyio.to_thread.run_sync(next, batches, None)) is not None:
+                for place, task_ids in batch.items():
+                    yield place, task_ids
+
+        return look
+
+
+def _ids_in(files: Sequence[tuple[Path, int | None]], ranges: Ranges) -> Iterator[dict[int, list[str]]]:
+    """Batches of task_ids by the place of their range. ranges: none overlaps another."""
+    ordered = sorted((lo, hi, place) for place, (lo, hi) in enumerate(ranges))
+    starts = [lo for lo, _, _ in ordered]
+    for path, limit in files:
+        heads = heads_of(path, limit)
+        while group := list(islice(heads, READ_BACK)):
+            batch: dict[int, list[str]] = {}
+            for head in group:
+                if head.created_at is None:
+                    raise ValueError(f"{path}: holds a line without created_at")
+                ms = milliseconds(head.created_at)
+                lo, hi, place = ordered[max(0, bisect_right(starts, ms) - 1)]
+                if lo <= ms < hi:
+                    batch.setdefault(place, []).append(head.task_id)
+            yield batch
+
+
+@dataclass(slots=True)
+class ExportPlan:
+    """What one run reads: its server time, filters, slices and output.
+
+    window: of updates, for an increment. figures: of result files that the run had fetched before it was stopped.
+    fresh: begun anew. versions_hold: the ledger's versions are those of the manifest's files. run_id: names the run.
+    """
+
+    started_ms: int
+    run_id: str
+    selection: Selection
+    asked: Selection
+    slices: list[Slice]
+    log: OutputLog
+    window: tuple[int, int] | None
+    full_check: bool = False
+    figures: JsonObject = field(default_factory=dict)
+    fresh: bool = False
+    versions_hold: bool = False
+
+    def full_check_due(self, options: ExportOptions, manifest: Manifest | None) -> bool:
+        """Whether --full-every asks for a check of everything in this run."""
+        if options.full_every is None or manifest is None:
+            return False
+        last = milliseconds(manifest.extra.get("full_at") or manifest.started_at)
+        self.full_check = self.started_ms - last >= filters.duration_ms(options.full_every, "--full-every")
+        return self.full_check
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of an export that is a run of its own. route: what its files are listed under. bounds: as of Selection."""
+
+    route: str
+    bounds: Mapping[str, int]
+
+
+WHOLE = Section("", {})
+
+
+async def begin(
+    options: ExportOptions,
+    store: ExportStore,
+    folder: Folder,
+    manifest: Manifest | None,
+    now_ms: int,
+    *,
+    section: Section = WHOLE,
+) -> ExportPlan:
+    """Take up the unfinished run when it asks the same question, else begin anew at the server's time."""
+    form = form_of(options, section)
+    stored = await store.load()
+    # Killed between the manifest's rename and its record: that run is finished all the same.
+    finished = stored is not None and (stored.done or _is_of(manifest, stored.plan))
+    if stored is not None and not finished and stored.plan["form"] == form and _goes_with(folder.manifest, stored.plan):
+        taken_up = await _take_up(options, store, folder, stored)
+        if taken_up is not None:
+            return taken_up
+    first = _window_start(options, manifest)
+    run = _runs(manifest) + 1
+    plan_json = {"form": form, "run": run, "started_ms": now_ms, "first_ms": first, "section": asdict(section)}
+    plan_json[LAYOUT] = int(bool(under_of(folder.manifest)))
+    plan_json |= {RUN_ID: secrets.token_hex(8), "behind": _name_of(folder.manifest)}
+    plan_json["ages_ms"] = _ages_from(options, manifest, now_ms)
+    plan_json[NUMBERS] = await _numbers(store, folder, stored)
+    await store.begin(iso(now_ms), plan_json)
+    await anyio.to_thread.run_sync(folder.clean, set(), set())
+    plan = _plan(options, store, folder, plan_json)
+    plan.fresh = True
+    plan.versions_hold = stored is not None and finished and _keeps_versions(manifest, stored.plan)
+    lo = plan.selection.bounds.get("created_after", 0)
+    plan.slices = [Slice.over(1, lo, plan.selection.bounds.get("created_before", now_ms + CLOCK_GRAIN_MS))]
+    return plan
+
+
+async def _numbers(store: ExportStore, folder: Folder, stored: StoredRun | None) -> dict[str, int]:
+    """The numbers of files that are taken, also where only the ledger still knows of them."""
+    before = stored.plan.get(NUMBERS) if stored is not None else None
+    recorded = [entry["path"] for kind in STEMS for entry in await store.files(kind)]
+    return larger(before or {}, highest(folder.manifest, recorded))
+
+
+def _runs(manifest: Manifest | None) -> int:
+    """How many runs stand behind a manifest."""
+    return 0 if manifest is None else int(manifest.extra.get("runs", 1))
+
+
+def _is_of(manifest: Manifest | None, plan: JsonObject) -> bool:
+    """Whether the manifest is the one that a run committed."""
+    if manifest is None or manifest.watermark is None:
+        return False
+    if RUN_ID in manifest.extra and RUN_ID in plan:
+        return bool(manifest.extra[RUN_ID] == plan[RUN_ID])
+    return manifest.watermark == iso(plan["started_ms"]) and _runs(manifest) == plan.get("run", _runs(manifest))
+
+
+def _keeps_versions(manifest: Manifest | None, plan: JsonObject) -> bool:
+    """Whether the ledger's versions are those of the folder's files.
+
+    Only an increment writes versions, and what it wrote holds for the manifest that it committed: behind a plain
+    export, `--again`, or a run of another ledger the files must be read back.
+    """
+    return bool(plan["form"]["incremental"]) and _is_of(manifest, plan)
+
+
+def _name_of(manifest: Manifest | None) -> str:
+    """What tells the state of a folder from every other one."""
+    if manifest is None:
+        return ""
+    return str(manifest.extra.get(RUN_ID) or f"{manifest.watermark} {_runs(manifest)}")
+
+
+def _goes_with(manifest: Manifest | None, plan: JsonObject) -> bool:
+    """Whether a run that was stopped still stands behind the folder's manifest: another ledger may have gone on."""
+    return plan.get("behind", _name_of(manifest)) == _name_of(manifest) or _is_of(manifest, plan)
+
+
+def form_of(options: ExportOptions, section: Section = WHOLE) -> JsonObject:
+    """What makes two runs the same question."""
+    form = {"typed": filters.typed(options), "incremental": options.incremental, **shape_of(options)}
+    return form | ({"bounds": dict(section.bounds)} if section.bounds else {})
+
+
+def shape_of(options: ExportOptions) -> JsonObject:
+    """What the files look like, whatever they hold."""
+    return {"format": options.format, "fields": list(options.fields), "responses": options.download_responses}
+
+
+def _window_start(options: ExportOptions, manifest: Manifest | None) -> int:
+    """Where an increment's window begins: the last watermark less the overlap; 0 for the first one.
+
+    Where a slice of an earlier run did not settle it begins with that run's window: what was missing then is asked for
+    until the counts agree.
+    """
+    if not options.incremental or manifest is None:
+        return 0
+    start_ms = max(0, milliseconds(manifest.watermark) - filters.duration_ms(options.overlap, "--overlap"))
+    if not manifest.extra.get("unsettled"):
+        return start_ms
+    return min(start_ms, int(manifest.extra.get(UNSETTLED_FROM, 0)))
+
+
+def _ages_from(options: ExportOptions, manifest: Manifest | None, now_ms: int) -> int:
+    """From when ages count: a moment that moved on with each increment would leave tasks behind without a word."""
+    if not options.incremental or manifest is None:
+        return now_ms
+    return milliseconds(manifest.started_at) or now_ms
+
+
+async def _take_up(options: ExportOptions, store: ExportStore, folder: Folder, stored: StoredRun) -> ExportPlan | None:
+    """The run that was stopped, with its open files cut to what was durable; None when a file is gone."""
+    kinds = ("tasks", "left", "responses")
+    known = {entry["path"] for kind in kinds for entry in await store.files(kind)}
+    going_on = {entry["name"] for kind in kinds for entry in await store.files(f"{kind}:open")}
+    if not stored.slices or not all((folder.path / path).exists() for path in known):
+        return None
+    await anyio.to_thread.run_sync(folder.clean, known, going_on)
+    plan = _plan(options, store, folder, stored.plan)
+    await plan.log.take_up()
+    if not plan.log.complete:
+        return None
+    plan.figures = stored.progress
+    plan.slices = [Slice.load(state) for state in stored.slices]
+    return plan
+
+
+def _plan(options: ExportOptions, store: ExportStore, folder: Folder, plan_json: JsonObject) -> ExportPlan:
+    started_ms = plan_json["started_ms"]
+    section = Section(**plan_json.get("section", asdict(WHOLE)))
+    counted_from = plan_json.get("ages_ms") or started_ms
+    selection = filters.narrowed(filters.selection(options, counted_from), section.bounds)
+    route = section.route or None
+    window = (plan_json["first_ms"], started_ms) if options.incremental else None
+    selection = replace(selection, judged_here=window is not None)
+    picker = FieldPicker(",".join(options.fields)) if options.fields else None
+    first = {stem: 1 + (plan_json.get(NUMBERS) or {}).get(stem, 0) for stem in STEMS}
+    layout = bool(plan_json.get(LAYOUT))
+    tasks = SegmentWriter(
+        folder.path,
+        "tasks",
+        options.format,
+        fields=picker,
+        number=first["tasks"],
+        route=route,
+        under=TASKS if layout else "",
+        typed=layout,
+    )
+    writers = {"tasks": tasks}
+    if options.incremental:
+        writers["left"] = SegmentWriter(folder.path, "left", number=first["left"])
+    if options.download_responses:
+        writers["responses"] = SegmentWriter(folder.path, "responses", number=first["responses"], route=route)
+    asked = filters.asked(selection, window=window)
+    run_id = plan_json.get(RUN_ID, "")
+    return ExportPlan(started_ms, run_id, selection, asked, [], OutputLog(writers, store), window)
+
+
+async def finished_run(
+    plan: ExportPlan,
+    store: ExportStore,
+    manifest: Manifest | None,
+    *,
+    job: str,
+    settings: Settings,
+    options: ExportOptions,
+) -> Manifest:
+    """The manifest behind this run: its own files, for an increment behind those of the runs before."""
+    before = manifest if options.incremental else None
+    files = list(before.files) if before else []
+    files += [FileEntry.from_json(entry) for entry in await store.files("tasks")]
+    files += [FileEntry.from_json(entry | {"kind": "left"}) for entry in await store.files("left")]
+    responses = list(before.responses["files"]) if before else []
+    responses += await store.files("responses")
+    full_at = before.extra.get("full_at", before.started_at) if before and not plan.full_check else None
+    return Manifest(
+        job=job,
+        target=settings.base_url,
+        mode=settings.mode.value,
+        filters=filters.typed(options),
+        watermark=iso(plan.started_ms),
+        started_at=before.started_at if before else iso(plan.started_ms),
+        files=files,
+        responses={"files": responses},
+        extra={
+            "form": shape_of(options),
+            "full_at": full_at or iso(plan.started_ms),
+            "runs": _runs(before) + 1,
+            **({RUN_ID: plan.run_id} if plan.run_id else {}),
+        },
+    )

@@ -1,0 +1,351 @@
+"""Export: every task that matches, byte for byte, in files that exist whole or not at all.
+
+    plan (server time, filters) --> slices --> harvest --> take --> output log --> manifest.json, the commit point
+
+A killed run goes on with its slices; nothing counts before the manifest's rename. docs/export.md says what is
+promised and why it holds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import anyio
+
+from scalesync.config.settings import Settings
+from scalesync.disk import holding_folder
+from scalesync.errors import ConfigError, RemoteError, ScalesyncError
+from scalesync.events import Observer, Progress
+from scalesync.flows.exports import filters
+from scalesync.flows.exports.checks import (
+    as_typed,
+    check_options,
+    first_look,
+    left_behind,
+    nothing_matched,
+    same_filters,
+)
+from scalesync.flows.exports.finished import (
+    AGAIN,
+    NO_REQUESTS,
+    finished_already,
+    lacks_files,
+    loss,
+    lost_files,
+    lost_results,
+)
+from scalesync.flows.exports.folder import UNSETTLED_FROM, ExportPlan, Folder, begin, finished_run
+from scalesync.flows.exports.missing_files import Gaps
+from scalesync.flows.exports.reader import Harvest
+from scalesync.flows.exports.result_files import ResponseStore
+from scalesync.flows.exports.select import TakeMatching, TakeNew
+from scalesync.flows.exports.versions import check_everything, recall_versions
+from scalesync.flows.runtime.identity import derived_name
+from scalesync.flows.runtime.options import ExportOptions
+from scalesync.flows.runtime.rate_meter import Meter
+from scalesync.flows.runtime.run import beat, guarded, plain_errors, remember, report, taking_signals
+from scalesync.flows.runtime.wiring import Connection, connect
+from scalesync.http.download import Downloader
+from scalesync.ledger.sqlite.exports.export_store import ExportStore
+from scalesync.ledger.sqlite.jobs import JobStore
+from scalesync.ledger.sqlite.store import SqliteLedger
+from scalesync.model.records import JsonObject
+from scalesync.model.summaries import ExportSummary
+from scalesync.model.targets import RequestClass, Target
+from scalesync.outputs.manifest import Manifest, under_of
+from scalesync.ports.ledger import JobSpec
+from scalesync.times import iso, milliseconds
+
+
+async def run_export(
+    options: ExportOptions, settings: Settings, observer: Observer, *, signals: bool = True
+) -> ExportSummary:
+    """Export as asked.
+
+    Raises ConfigError before anything is written; a run stopped later returns its summary with exit_code 3.
+    """
+    check_options(options)
+    ledger = SqliteLedger.open(settings.ledger, note=observer.note)
+    try:
+        # before the first look at the folder: what it holds must not change until the run is over
+        with holding_folder(options.out):
+            return await _export(options, settings, observer, ledger, signals=signals)
+    finally:
+        ledger.close()
+
+
+async def _export(
+    options: ExportOptions, settings: Settings, observer: Observer, ledger: SqliteLedger, *, signals: bool
+) -> ExportSummary:
+    spec = export_job(options, settings.target)
+    found = await ledger.find_job(settings.target, spec.name)
+    begun = found is not None and dict(found.identity) == dict(spec.identity)
+    folder = Folder(options.out)
+    manifest = folder.check(spec.name, settings, begun=begun)
+    if manifest is not None and not options.again:
+        hint = "choose another --out" if options.incremental else "choose another --out, or --again to replace it"
+        same_filters(manifest, options, hint)
+        lost = lost_files(folder.path, manifest)
+        if lost:
+            advice = f"{AGAIN}{' in place of --incremental' if options.incremental else ''}"
+            return finished_already(manifest, settings, loss(folder.path, lost, advice), exit_code=1)
+        if not options.incremental and not await _has_gaps(folder, manifest, options):
+            return finished_already(manifest, settings)
+    memory = await ledger.paces(settings.target)
+    async with connect(settings, observer, paced=RequestClass.LIST, memory=memory) as connection:
+        await first_look(connection, options, observer.note)
+        job = await ledger.open_job(spec)
+        run = ExportRun(options, settings, connection, job, observer)
+        return await run.go(folder, None if options.again else manifest, signals=signals)
+
+
+async def _has_gaps(folder: Folder, manifest: Manifest, options: ExportOptions) -> bool:
+    """Whether result files are missing: they could not be fetched, or were taken away since."""
+    if not options.download_responses:
+        return False
+    return lacks_files(manifest) or await anyio.to_thread.run_sync(lost_results, folder.path, manifest)
+
+
+def export_job(options: ExportOptions, target: Target) -> JobSpec:
+    """The job of an export: its identity is the target and the folder."""
+    out = str(options.out.absolute())
+    identity = {"out": out}
+    name = options.job or derived_name("export", target, identity, options.out.name)
+    settings = {"filters": filters.typed(options), "format": options.format, "fields": list(options.fields)}
+    return JobSpec(name=name, command="export", target=target, identity=identity, settings=settings)
+
+
+class ExportRun:
+    """One run of one export job, from the opened job to the manifest."""
+
+    def __init__(
+        self, options: ExportOptions, settings: Settings, connection: Connection, job: JobStore, observer: Observer
+    ) -> None:
+        self._options = options
+        self._settings = settings
+        self._connection = connection
+        self._job = job
+        self._observer = observer
+        self._store = ExportStore(job)
+        self._meter = Meter()
+        self._plan: ExportPlan | None = None
+        self._harvest: Harvest | None = None
+        self._responses: ResponseStore | None = None
+        self._stopped: ScalesyncError | None = None
+        self._scope = anyio.CancelScope()
+
+    def _stop(self, reason: ScalesyncError) -> None:
+        if self._stopped is None:
+            self._stopped = reason
+            self._connection.gate.close()
+            self._scope.cancel()
+
+    async def go(self, folder: Folder, manifest: Manifest | None, *, signals: bool) -> ExportSummary:
+        """Read everything, commit the manifest, end the run in the ledger.
+
+        A manifest that is gone on with without --incremental is finished, but for result files that it lacks.
+
+        Raises ConfigError for a folder that turned out to be no good; any other stop is told by the summary.
+        """
+        summary: ExportSummary | None = None
+        async with anyio.create_task_group() as group:
+            learned = partial(remember, self._job, self._connection.pace)
+            group.start_soon(guarded, lambda: beat(self._job.heartbeat, learned), self._stop)
+            group.start_soon(report, self._observer, self._progress)
+            try:
+                with self._scope, plain_errors(), taking_signals(self._stop, wanted=signals):
+                    summary = await self._work(folder, manifest)
+            except ScalesyncError as error:
+                self._stopped = self._stopped or error
+            group.cancel_scope.cancel()
+        self._observer.progress(self._progress())
+        if summary is None:
+            reason = self._stopped or ScalesyncError("the export was cancelled")
+            summary = await self._summary(0, *_stop_of(reason))
+        complete = summary.exit_code in {0, 1} and self._stopped is None
+        await remember(self._job, self._connection.pace)
+        await self._job.finish(
+            complete=complete, exit_code=summary.exit_code, figures=_figures(summary), message=summary.message
+        )
+        if isinstance(self._stopped, ConfigError):
+            raise self._stopped
+        return summary
+
+    async def _work(self, folder: Folder, manifest: Manifest | None) -> ExportSummary:
+        if manifest is not None and not self._options.incremental:
+            return await self._complete(folder, manifest)
+        # The Date header is cut to the second, so a quick second run may seem to begin before the first one did.
+        before_ms = milliseconds(manifest.watermark) if manifest is not None else 0
+        now_ms = max(self._connection.platform.server_now_ms, before_ms)
+        plan = self._plan = await begin(self._options, self._store, folder, manifest, now_ms)
+        if self._options.incremental:
+            self._tell_ages(manifest)
+            await recall_versions(plan, self._store, folder, manifest, self._observer)
+        async with self._downloader(folder) as downloader:
+            self._keep_responses(downloader, plan, folder)
+            if self._options.incremental:
+                take: TakeNew | TakeMatching = TakeNew(
+                    plan.selection, self._store, self._responses, self._observer.note
+                )
+            else:
+                take = TakeMatching(plan.selection, self._responses)
+            await self._read(plan, folder, manifest, take)
+            made = await self._commit(plan, folder, manifest)
+            if (
+                self._responses is not None
+                and manifest is not None
+                and await _has_gaps(folder, manifest, self._options)
+            ):
+                made = await Gaps(folder, self._responses, self._connection, self._store).fill(made, manifest)
+        return await self._ended(made, manifest)
+
+    async def _complete(self, folder: Folder, manifest: Manifest) -> ExportSummary:
+        """Fetch the result files that a finished export lacks; its tasks stay as they are."""
+        await anyio.to_thread.run_sync(folder.clean, set(), set())
+        async with self._downloader(folder) as downloader:
+            responses = self._store_responses(downloader, folder)
+            responses.count_from({"stored": manifest.extra.get("responses_downloaded", 0)})
+            made = await Gaps(folder, responses, self._connection, self._store).fill(manifest, manifest)
+        now = await self._summary(0, 0, "")
+        told = f"the export was finished at {made.finished_at}; only missing response files were asked for"
+        traffic = {name: getattr(now, name) for name in NO_REQUESTS}
+        return replace(finished_already(made, self._settings, told), **traffic)
+
+    def _downloader(self, folder: Folder) -> Downloader:
+        suffix = bool(under_of(folder.manifest))
+        gate, allow_http = self._connection.gate, self._settings.allow_http
+        return Downloader(folder.responses, gate, allow_http=allow_http, suffix=suffix)
+
+    def _tell_ages(self, manifest: Manifest | None) -> None:
+        aged = filters.ages(self._options)
+        if aged and manifest is not None:
+            self._observer.note(f"{as_typed(aged)} counts from {manifest.started_at}, when this folder was begun")
+
+    def _keep_responses(self, downloader: Downloader, plan: ExportPlan, folder: Folder) -> None:
+        """Begin to store result files, if asked for."""
+        if self._options.download_responses:
+            responses = self._store_responses(downloader, folder)
+            responses.count_from(plan.figures)
+            plan.log.progress = responses.figures
+
+    def _store_responses(self, downloader: Downloader, folder: Folder) -> ResponseStore:
+        folder.responses.mkdir(exist_ok=True)
+        connection = self._connection
+        self._responses = ResponseStore(downloader, connection.platform, connection.gate, connection.waits)
+        return self._responses
+
+    async def _read(
+        self, plan: ExportPlan, folder: Folder, manifest: Manifest | None, take: TakeNew | TakeMatching
+    ) -> None:
+        """Harvest the plan's slices, then, when it is due, all that the ledger and the server tell differently."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(plan.log.run)
+            try:
+                told_before = self._harvest is not None and self._harvest.told_uncounted
+                self._harvest = Harvest(
+                    self._connection,
+                    plan.asked,
+                    plan.log,
+                    take,
+                    already=folder.already(self._store),
+                    width=self._settings.concurrency,
+                    page_size=self._options.page_size,
+                    note=self._observer.note,
+                )
+                self._harvest.told_uncounted = told_before
+                await self._harvest.run(plan.slices)
+                if isinstance(take, TakeNew) and plan.full_check_due(self._options, manifest):
+                    await check_everything(self._harvest, plan, self._store, self._connection, self._observer)
+                await plan.log.close()
+            except BaseException:
+                await plan.log.put_down()
+                raise
+            group.cancel_scope.cancel()
+
+    # --- the end -------------------------------------------------------------------------------
+
+    async def _commit(self, plan: ExportPlan, folder: Folder, manifest: Manifest | None) -> Manifest:
+        assert self._harvest is not None
+        made = await finished_run(
+            plan, self._store, manifest, job=self._job.name, settings=self._settings, options=self._options
+        )
+        made.finished_at = iso(self._connection.platform.server_now_ms)
+        missing_before = manifest.extra.get("responses_failed", 0) if manifest is not None else 0
+        made.extra |= {
+            "unsettled": self._harvest.figures.unsettled,
+            "responses_downloaded": self._responses.stored if self._responses else 0,
+            "responses_failed": missing_before + (self._responses.failed if self._responses else 0),
+            **self._uncounted(),
+        }
+        if self._harvest.figures.unsettled:
+            made.extra[UNSETTLED_FROM] = 0 if plan.window is None or plan.full_check else plan.window[0]
+        await anyio.to_thread.run_sync(folder.commit, made)
+        await self._store.end()
+        return made
+
+    def _uncounted(self) -> dict[str, int]:
+        """For the manifest: slices of which the server lists more than it counts, where there are any."""
+        uncounted = self._harvest.figures.uncounted if self._harvest else 0
+        return {"uncounted": uncounted} if uncounted else {}
+
+    async def _ended(self, made: Manifest, before: Manifest | None) -> ExportSummary:
+        unsettled, failed = made.extra["unsettled"], made.extra["responses_failed"]
+        told = ["" if self._written() else nothing_matched(made, before), left_behind(self._left())]
+        message = "; ".join(filter(None, told))
+        summary = await self._summary(unsettled, int(bool(unsettled or failed)), message)
+        return replace(summary, watermark=made.watermark, responses_failed=failed)
+
+    async def _summary(self, unsettled: int, exit_code: int, message: str) -> ExportSummary:
+        files: list[JsonObject] = await self._store.files("tasks")
+        return ExportSummary(
+            job=self._job.name,
+            target=self._settings.base_url,
+            mode=self._settings.mode.value,
+            tasks=self._written(),
+            files=len(files),
+            bytes=sum(entry["bytes"] for entry in files),
+            responses_downloaded=self._responses.stored if self._responses else 0,
+            responses_failed=self._responses.failed if self._responses else 0,
+            unsettled=unsettled,
+            **self._connection.traffic(),
+            retries=self._connection.call.retries,
+            seconds=round(self._meter.seconds, 3),
+            watermark=None,
+            message=message,
+            exit_code=exit_code,
+        )
+
+    def _written(self) -> int:
+        return self._plan.log.written["tasks"] if self._plan else 0
+
+    def _left(self) -> int:
+        return self._plan.log.written.get("left", 0) if self._plan else 0
+
+    def _progress(self) -> Progress:
+        harvest = self._harvest
+        total = harvest.total if harvest else None
+        listed = harvest.figures.listed if harvest else 0
+        return self._connection.watch.snapshot(
+            "export",
+            self._meter,
+            self._written(),
+            moved=listed,
+            total=total,
+            share=min(1.0, listed / total) if total else None,
+            left=None if total is None else total - listed,
+            failed=self._responses.failed if self._responses else 0,
+        )
+
+
+def _stop_of(reason: ScalesyncError) -> tuple[int, str]:
+    """Exit code and words of a run that was stopped."""
+    if isinstance(reason, RemoteError):
+        return 3, f"{reason}; run the same command again to carry on, or choose another --out if it stops there again"
+    return max(reason.exit_code, 1), str(reason)
+
+
+def _figures(summary: ExportSummary) -> dict[str, Any]:
+    names = ("tasks", "files", "bytes", "requests", "retries", "throttled", "seconds")
+    return {name: getattr(summary, name) for name in names}

@@ -1,0 +1,115 @@
+"""What an export keeps of the tasks that a page lists: all that match, or all whose version is new."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import orjson
+
+from scalesync.flows.exports.commit_log import Entry
+from scalesync.flows.exports.reader import Page
+from scalesync.flows.exports.result_files import ResponseStore
+from scalesync.ledger.sqlite.exports.export_store import ExportStore, Version
+from scalesync.model.selection import Selection
+from scalesync.ports.platform import TaskView
+
+
+class TakeMatching:
+    """A full export: a task that matches is a line."""
+
+    def __init__(self, selection: Selection, responses: ResponseStore | None) -> None:
+        self._selection = selection
+        self._responses = responses
+
+    async def __call__(self, page: Page, entry: Entry) -> None:
+        """Keep what matches."""
+        selection = self._selection
+        timed = bool(selection.bounds)
+        kept = [(raw, head) for raw, head in page if selection.matches(head, head.times() if timed else {})]
+        await keep(kept, entry, self._responses)
+
+
+async def keep(kept: Page, entry: Entry, responses: ResponseStore | None) -> None:
+    """Put lines, and the index of their result files, into the entry."""
+    entry.lines["tasks"] = [raw for raw, _ in kept]
+    if responses is not None:
+        entry.lines["responses"] = await responses.fetch([head for _, head in kept])
+
+
+class TakeNew:
+    """An increment: a line for each task whose version is new, a `left` line for one that matched and does not now.
+
+    A version is (task_id, updated_at): signed URLs differ at each reading and are no change. A version older than
+    the newest one written is never written.
+    """
+
+    def __init__(
+        self,
+        selection: Selection,
+        store: ExportStore,
+        responses: ResponseStore | None,
+        note: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self._selection = selection
+        self._store = store
+        self._responses = responses
+        self._note = note
+        self._told = False
+
+    async def __call__(self, page: Page, entry: Entry) -> None:
+        """Keep what is new."""
+        self._look_for_reviews(page)
+        known = await self._store.known([head.task_id for _, head in page])
+        kept: list[tuple[bytes, TaskView]] = []
+        left: list[bytes] = []
+        for raw, head in page:
+            before = known.get(head.task_id)
+            updated_ms = head.updated_ms()
+            if before is not None and updated_ms <= before.updated_ms:
+                continue
+            why = reason(self._selection, head)
+            entry.versions[head.task_id] = Version(updated_ms, why is None)
+            if why is None:
+                kept.append((raw, head))
+            elif before is not None and before.matched:
+                left.append(orjson.dumps({"task_id": head.task_id, "updated_at": head.updated_at, "reason": why}))
+        await keep(kept, entry, self._responses)
+        entry.lines["left"] = left
+
+    def _look_for_reviews(self, page: Page) -> None:
+        """Where the server does not show what is filtered by, say so once: such tasks cannot match here."""
+        if self._told or not self._selection.review_status:
+            return
+        completed = (head for _, head in page if head.get("status") == "completed")
+        if any(head.get("customer_review_status") is None for head in completed):
+            self._told = True
+            self._note(
+                "completed tasks do not all tell a review status, and those without one count as not matching;"
+                " an export without --incremental leaves the choice to the server"
+            )
+
+
+LOCAL = ("status", "review_status", "tags", "batch")
+
+
+def reason(selection: Selection, head: TaskView) -> str | None:
+    """Why a task does not belong to the selection, None when it does."""
+    times = head.times()
+    if selection.matches(head, times):
+        return None
+    for name in LOCAL:
+        only = replace(NOTHING, **{name: getattr(selection, name)})
+        if not only.matches(head, times):
+            return f"{name} is {_shown(head, name)}"
+    return "it no longer matches the filters"
+
+
+NOTHING = Selection(None, None, None, frozenset(), (), frozenset(), {}, judged_here=True)
+
+
+def _shown(head: TaskView, name: str) -> str:
+    value = head.get("customer_review_status" if name == "review_status" else name)
+    if isinstance(value, list):
+        return ", ".join(value) or "empty"
+    return "not set" if value is None else str(value)

@@ -1,0 +1,56 @@
+"""Sightings: which tasks a slice has met, so that none becomes a line twice and none is counted twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from scalesync.mapping.seen import SeenTable, Sight
+
+FEW = 1_000  # task_ids of a slice that are kept as they are; more go into a table
+
+EARLIER = 0  # the number of a reading that an earlier run did
+
+
+class Sightings:
+    """task_id -> the last reading of the slice in which it was met.
+
+    At most 20 MB per million tasks of the slices that are being read, and 200 kB for each of these slices; a slice
+    that is done forgets. Nothing is taken for granted of the order in which a server lists.
+    """
+
+    def __init__(self) -> None:
+        self._few: dict[str, int] = {}
+        self._table: SeenTable | None = None
+
+    def meet(self, task_id: str, reading: int) -> Sight:
+        """NEW for a task never met, OTHER for one that an earlier reading met, SAME for one met in this reading."""
+        if self._table is not None:
+            return self._table.renew(task_id, _stamp(reading))
+        before = self._few.get(task_id)
+        self._few[task_id] = reading
+        if before is None:
+            if len(self._few) > FEW:
+                self._pack()
+            return Sight.NEW
+        return Sight.SAME if before == reading else Sight.OTHER
+
+    def add(self, task_ids: Iterable[str], reading: int = EARLIER) -> None:
+        """Tasks that were met before; one that is known keeps what is known of it."""
+        for task_id in task_ids:
+            if self._table is not None:
+                self._table.add(task_id, _stamp(reading))
+            else:
+                self._few.setdefault(task_id, reading)
+                if len(self._few) > FEW:
+                    self._pack()
+
+    def _pack(self) -> None:
+        table = SeenTable()
+        for task_id, reading in self._few.items():
+            table.add(task_id, _stamp(reading))
+        self._table = table
+        self._few = {}
+
+
+def _stamp(reading: int) -> bytes:
+    return b"%d" % reading

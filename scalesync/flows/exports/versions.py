@@ -1,0 +1,93 @@
+"""What increments need beside their harvest: the memory of versions, and the check of everything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from itertools import pairwise
+
+import anyio
+import orjson
+
+from scalesync.engine.slices import Slice
+from scalesync.errors import ConfigError
+from scalesync.events import Observer
+from scalesync.flows.exports.folder import CLOCK_GRAIN_MS, ExportPlan, Folder
+from scalesync.flows.exports.reader import Harvest
+from scalesync.flows.runtime.wiring import Connection
+from scalesync.ledger.sqlite.exports.export_store import Commit, ExportStore, Version
+from scalesync.outputs.manifest import Manifest
+from scalesync.outputs.reader import heads_of, lines_of
+from scalesync.times import iso, milliseconds
+
+GROUP = 5_000  # tasks per window of the check of everything: one request each
+
+
+async def recall_versions(
+    plan: ExportPlan, store: ExportStore, folder: Folder, manifest: Manifest | None, observer: Observer
+) -> None:
+    """Make sure that a run begun anew knows just the versions which the folder's files hold.
+
+    The ledger may be new or lost, may stand behind the folder, or may know versions of a run that was given up before
+    its files counted. Then the files are read again: they are the truth.
+    """
+    if not plan.fresh or plan.versions_hold:
+        return
+    await store.forget_versions()
+    if manifest is None:
+        return
+    observer.note("reading back which versions the files of this folder hold")
+    batches = _batches(folder, manifest)
+    while (batch := await anyio.to_thread.run_sync(next, batches, None)) is not None:
+        await store.commit(Commit(versions=batch))
+
+
+def _batches(folder: Folder, manifest: Manifest) -> Iterator[dict[str, Version]]:
+    """Versions in the order in which they were written, so that the newest is written last."""
+    for entry in manifest.files:
+        batch: dict[str, Version] = {}
+        path = folder.path / entry.path
+        try:
+            if entry.kind == "left":
+                heads = [(line["task_id"], line["updated_at"]) for line in map(orjson.loads, lines_of(path))]
+                batch = {key: Version(milliseconds(at), matched=False) for key, at in heads}
+            else:
+                for head in heads_of(path):
+                    updated = milliseconds(head.updated_at) or milliseconds(head.created_at)
+                    batch[head.task_id] = Version(updated, matched=True)
+                    if len(batch) >= GROUP:
+                        yield batch
+                        batch = {}
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{path}: cannot be read back ({error}); choose another --out") from error
+        yield batch
+
+
+async def check_everything(
+    harvest: Harvest, plan: ExportPlan, store: ExportStore, connection: Connection, observer: Observer
+) -> None:
+    """Compare counts per window of updates with the server's, one request each; read again where they differ.
+
+    Finds what breaks the assumption of increments: changes that did not raise `updated_at`, or came to light later
+    than the overlap.
+    """
+    marks = [0, *await store.updated_marks(GROUP), plan.started_ms]
+    windows = [(lo, hi) for lo, hi in pairwise(sorted(set(marks))) if hi > lo]
+    differing = 0
+    for lo, hi in windows:
+        bounds = {name: ms for name, ms in plan.asked.bounds.items() if name.startswith("created")}
+        bounds |= {"updated_before": hi} | ({"updated_after": lo} if lo else {})
+        asked = replace(plan.asked, bounds=bounds)
+        query = connection.platform.query(asked, 1)
+        page = await connection.call(partial(connection.platform.page, query, None))
+        # The server is asked from lo - 1 to hi + 1, and either end may be inclusive or not.
+        counts = {await store.count_updated(first, last) for first in (lo - 1, lo) for last in (hi + 1, hi + 2)}
+        if page.total is None or page.total in counts:
+            continue
+        differing += 1
+        top = plan.selection.bounds.get("created_before", plan.started_ms + CLOCK_GRAIN_MS)
+        start = plan.selection.bounds.get("created_after", 0)
+        await harvest.run_again(asked, Slice.over(harvest.next_number(), start, top))
+    told = f"{differing} of {len(windows)} windows differed and were read again" if differing else "nothing differed"
+    observer.note(f"checked everything up to {iso(plan.started_ms)}: {told}")

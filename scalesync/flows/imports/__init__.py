@@ -1,0 +1,1 @@
+"""Import: from checked options to a summary."""

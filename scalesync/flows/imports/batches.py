@@ -1,0 +1,113 @@
+"""Batches of an import: made when missing, checked when present, finalized when all their records are in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Protocol
+
+from scalesync.engine.calls import Caller, Change
+from scalesync.errors import ConfigError, Refused
+from scalesync.flows.imports.reading.prepare import Prepared
+from scalesync.model.records import JsonObject, Outgoing
+from scalesync.model.rows import Aside, RecordState
+
+
+class BatchApi(Protocol):
+    """The calls of a platform that has batches."""
+
+    async def know_project(self, name: str) -> None: ...
+    async def batch(self, name: str) -> JsonObject | None: ...
+    async def create_batch(self, name: str, project: str) -> bool: ...
+    async def finalize_batch(self, name: str) -> None: ...
+
+
+_STAGING = "staging"
+
+
+class BatchKeeper:
+    """Knows which batches exist. The names stay in memory: batches are few beside tasks."""
+
+    def __init__(self, api: BatchApi, call: Caller) -> None:
+        self.projects: dict[str, str | None] = {}
+        self.created: list[str] = []
+        self._api = api
+        self._call = call
+        self._known: set[str] = set()
+        self._missing: set[str] = set()
+
+    async def ensure(self, name: str, project: str | None) -> None:
+        """Make the batch unless it exists. Raises ConfigError when it cannot be used for this project."""
+        if name not in self.projects:
+            try:
+                found = await self._find(name) or await self._create(name, project)
+            except Refused as error:
+                raise ConfigError(str(error)) from error
+            self.projects[name] = found.get("project")
+        theirs = self.projects[name]
+        if project is not None and theirs is not None and theirs != project:
+            raise ConfigError(f"batch {name!r} belongs to project {theirs!r}, not to {project!r}")
+
+    async def _find(self, name: str) -> JsonObject | None:
+        return None if name in self._missing else await self._call(lambda: self._api.batch(name))
+
+    async def _know(self, project: str) -> None:
+        """Have the platform read a project once: what it says is needed to compare tasks in it."""
+        if project not in self._known:
+            self._known.add(project)
+            with suppress(Refused):
+                await self._call(lambda: self._api.know_project(project))
+
+    async def _create(self, name: str, project: str | None) -> JsonObject:
+        if project is None:
+            self._missing.add(name)
+            raise ConfigError(f"batch {name!r} does not exist, and without a project it cannot be created")
+        creation = Change(lambda: self._api.create_batch(name, project))
+        made = await self._call(creation)
+        if made or creation.unclear:
+            # The name is taken, by our own earlier attempt whose reply was lost.
+            self.created.append(name)
+        if made:
+            return {"project": project}
+        return await self._call(lambda: self._api.batch(name)) or {"project": project}
+
+    async def admit(self, prepared: Prepared) -> Sequence[Outgoing]:
+        """Make the batches of these records; records whose batch cannot be used become invalid."""
+        usable = []
+        for record in prepared.records:
+            try:
+                if record.batch is not None:
+                    await self.ensure(record.batch, record.project)
+                project = record.project or self.projects.get(record.batch or "")
+                if project is not None:
+                    await self._know(project)
+            except ConfigError as error:
+                place = (record.source, record.line, RecordState.INVALID)
+                prepared.asides.append(Aside(*place, key=record.key, reason=str(error), batch=record.batch))
+            else:
+                usable.append(record)
+        return usable
+
+    async def finalize(self, name: str) -> str | None:
+        """Finalize after reading the status; None when done or open anyway, else why not.
+
+        Only a batch in `staging` waits for it; a second call on a Rapid batch is a bad request (Scale's SAIL kit). The
+        first one may have taken effect although its reply was lost, or another process may have been faster: so after
+        a refusal the batch itself says whether it is finalized.
+        """
+        why = await self._closed(name)
+        if why != _STAGING:
+            return why
+        try:
+            await self._call(lambda: self._api.finalize_batch(name))
+        except Refused as error:
+            why = await self._closed(name)
+            return str(error) if why == _STAGING else why
+        return None
+
+    async def _closed(self, name: str) -> str | None:
+        """None for a batch that waits for no finalizing, else what is in the way."""
+        found = await self._call(lambda: self._api.batch(name))
+        if found is None:
+            return "the batch does not exist"
+        return _STAGING if found.get("status") == _STAGING else None

@@ -1,0 +1,101 @@
+"""The canary of an import: its first new records are watched before the rest is sent.
+
+The server answers 200 and fetches attachments afterwards, so an answer alone says little. A task is accepted when it
+was completed, when its record names no URL and the look-up shows the task alive, or when it is still pending at the end
+of the wait: a live task says nothing between "attachments fetched" and "annotated".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import anyio
+
+from scalesync.engine.dispatcher import Tally
+from scalesync.errors import BudgetUsed
+from scalesync.flows.runtime.bulk_lookup import Finder
+from scalesync.flows.runtime.dead_tasks import DEAD, turn_of
+from scalesync.flows.runtime.wiring import Connection
+from scalesync.ledger.sqlite.imports.checks import CheckStore
+from scalesync.model.outcomes import Finding, Presence
+from scalesync.model.records import Outgoing
+from scalesync.text import be, count
+
+FIRST_GAP_S = 0.25
+LONGEST_GAP_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """One record of the canary. fetched: its body names a URL, so the server has something to fetch."""
+
+    key: str
+    fetched: bool
+
+    @classmethod
+    def of(cls, record: Outgoing) -> Watched:
+        """What must be remembered of a record that is sent."""
+        return cls(record.key, b"://" in record.body)
+
+
+class Canary:
+    """Waits for the platform's verdict on the watched records."""
+
+    def __init__(self, connection: Connection, store: CheckStore, tally: Tally, note: Callable[[str], None]) -> None:
+        self._connection = connection
+        self._store = store
+        self._tally = tally
+        self._note = note
+        self._lost = 0
+
+    async def judge(self, watched: Sequence[Watched], settled: Callable[[], Awaitable[None]], *, wait_s: float) -> None:
+        """Raises BudgetUsed when one was refused, is in conflict, died, or cannot be found.
+
+        settled: waits until every record that was sent has its end in the ledger. wait_s: seconds at most afterwards.
+        """
+        await settled()
+        refused = self._tally.failed + self._tally.conflicts
+        if refused:
+            self._stop(f"{refused} of the first records {'was' if refused == 1 else 'were'} not accepted")
+        waiting = await self._look(watched)
+        deadline, gap_s = anyio.current_time() + wait_s, FIRST_GAP_S
+        if waiting and wait_s:
+            sent = count(len(watched), "record")
+            self._note(f"{sent} sent; waiting at most {wait_s:g} s for attachments")
+        while waiting and anyio.current_time() < deadline:
+            await anyio.sleep(max(0.0, min(gap_s, deadline - anyio.current_time())))
+            gap_s = min(2 * gap_s, LONGEST_GAP_S)
+            waiting = await self._look(waiting)
+        if self._lost:
+            lost = f"{self._lost} of the first records {be(self._lost)} not listed by the platform"
+            self._stop(f"{lost} although it took them")
+
+    async def _look(self, watched: Sequence[Watched]) -> list[Watched]:
+        """One look at each; returns those that may still die. Raises BudgetUsed when one has."""
+        finder = Finder(self._connection)
+        found = await finder.find([one.key for one in watched])
+        dead = [one.key for one in watched if _status(found[one.key]) in DEAD]
+        if dead:
+            rows = await self._store.held(dead)
+            turns = [turn_of(row, found[key], self._connection) for key, row in rows.items()]
+            await self._store.turn([turn for turn in turns if turn is not None])
+            self._stop(f"{len(dead)} of the first tasks died on the server")
+        self._lost = sum(found[one.key].presence is not Presence.FOUND for one in watched)
+        return [one for one in watched if _open(one, found[one.key])]
+
+    def _stop(self, what: str) -> None:
+        raise BudgetUsed(
+            f"stopped by --canary: {what}; fix that and run the same command"
+            " (--reclaim error frees the ids of tasks in error)"
+        )
+
+
+def _status(finding: Finding) -> str:
+    return "" if finding.task is None else str(finding.task.get("status", ""))
+
+
+def _open(one: Watched, finding: Finding) -> bool:
+    if finding.presence is not Presence.FOUND:
+        return True  # a list may lag behind the answer to a create
+    return one.fetched and _status(finding) == "pending"

@@ -1,0 +1,101 @@
+"""What becomes of a record whose unique_id is in use: created, adopted, conflict, or freed and sent again."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from scalesync.errors import StopRun
+from scalesync.model.outcomes import Likeness, Outcome, OutcomeKind, Verdict
+from scalesync.model.records import Outgoing
+from scalesync.model.rows import RowState, Settled
+
+RELEASES = 5  # times that a key is freed, or tried to be, before its dead task is told as a conflict
+
+# The server's clock is read to a second from its Date header; a minute covers skew between its own machines.
+TOLERANCE_MS = 60_000
+
+Record = Callable[[str, str, Mapping[str, Any]], Awaitable[None]]
+Release = Callable[[str], Awaitable[Outcome]]
+
+
+class ConflictPolicy:
+    """The settler's `Resolve`. mode: report, adopt or stop; reclaim: statuses whose id may be freed."""
+
+    def __init__(self, mode: str, reclaim: frozenset[str], release: Release, record: Record) -> None:
+        self._mode = mode
+        self._reclaim = reclaim
+        self._release = release
+        self._record = record
+        self._releases: dict[str, int] = {}
+
+    async def __call__(self, record: Outgoing, verdict: Verdict) -> Settled | None:
+        """How the row ends; None when its key was freed and the record is to be sent again."""
+        if verdict.likeness is Likeness.EQUAL:
+            return self._equal(record, verdict)
+        if verdict.likeness is Likeness.DEAD and verdict.status in self._reclaim:
+            return await self._free(record, verdict)
+        if verdict.likeness is Likeness.DIFFERENT and self._mode == "adopt":
+            return self._ending(record, verdict, RowState.ADOPTED, "adopted although it differs")
+        conflict = self._ending(record, verdict, RowState.CONFLICT, "conflict")
+        if self._mode == "stop":
+            raise StopRun(
+                f"stopped at the first conflict: unique_id {record.key} belongs to task {verdict.ref},"
+                f" {conflict.reason}"
+            )
+        return conflict
+
+    def _equal(self, record: Outgoing, verdict: Verdict) -> Settled:
+        ours = verdict.created_ms >= record.intent_ms - TOLERANCE_MS
+        state = RowState.CREATED if ours else RowState.ADOPTED
+        detail = {"not_comparable": sorted(verdict.not_comparable)} if verdict.not_comparable else None
+        return Settled(
+            record.key,
+            state,
+            ref=verdict.ref,
+            detail=detail,
+            attempts=record.attempts,
+            event="found created" if ours else "adopted",
+            content=record.content,
+        )
+
+    def _ending(self, record: Outgoing, verdict: Verdict, state: RowState, event: str) -> Settled:
+        if verdict.likeness is Likeness.DEAD:
+            reason = f"the task under this unique_id is {'in error' if verdict.status == 'error' else verdict.status}"
+            if verdict.mishap is not None:
+                reason += f": {verdict.mishap.words}"
+        else:
+            reason = f"another task has this unique_id and differs in {', '.join(sorted(verdict.differences))}"
+        differences = {name: {"record": ours, "task": theirs} for name, (ours, theirs) in verdict.differences.items()}
+        return Settled(
+            record.key,
+            state,
+            ref=verdict.ref,
+            status=None if verdict.mishap is None else verdict.mishap.status,
+            reason=reason,
+            detail={"differences": differences, "not_comparable": sorted(verdict.not_comparable)},
+            attempts=record.attempts,
+            event=event,
+            content=record.content,
+        )
+
+    async def _free(self, record: Outgoing, verdict: Verdict) -> Settled | None:
+        """Both steps stand in the ledger: the announcement before the call, the result after it.
+
+        When the result is not known, sending again tells: a key still in use comes back here, a few times at most.
+        """
+        step = {"task_id": verdict.ref, "status": verdict.status}
+        tries = self._releases.get(record.key, 0)
+        if tries >= RELEASES:
+            return self._ending(record, verdict, RowState.CONFLICT, "conflict")
+        self._releases[record.key] = tries + 1
+        await self._record(record.key, "reclaiming", step)
+        outcome = await self._release(verdict.ref)
+        event = _EVENTS.get(outcome.kind, "reclaim unclear")
+        await self._record(record.key, event, step if not outcome.message else {**step, "reason": outcome.message})
+        if outcome.kind is OutcomeKind.REFUSED:
+            return self._ending(record, verdict, RowState.CONFLICT, "conflict")
+        return None
+
+
+_EVENTS = {OutcomeKind.CREATED: "reclaimed", OutcomeKind.REFUSED: "not reclaimed"}

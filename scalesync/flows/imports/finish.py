@@ -1,0 +1,216 @@
+"""How an import ends: exit code, sentence, batches, summary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scalesync.config.settings import Settings
+from scalesync.engine.dispatcher import Tally
+from scalesync.errors import ConfigError, ScalesyncError
+from scalesync.events import Observer
+from scalesync.flows.imports.batches import BatchKeeper
+from scalesync.flows.imports.plan import ImportPlan
+from scalesync.flows.imports.reading.prepare import Preparer, read_all
+from scalesync.flows.runtime.identity import STANDARD_INPUT
+from scalesync.ledger.sqlite.imports.feeding import Feeder, Feeding
+from scalesync.ledger.sqlite.imports.row_counts import COUNTED
+from scalesync.ledger.sqlite.jobs import JobStore
+from scalesync.ledger.states import FINAL, covers
+from scalesync.model.records import Outgoing
+from scalesync.model.rows import RecordState, RowState
+from scalesync.model.summaries import ImportSummary
+from scalesync.text import be, count
+
+STATES = ("created", "adopted", "conflicts", "failed", "invalid", "pending", "duplicates")
+REST = "--limit was reached, the rest of the input is still to come"
+IMPORT_AGAIN = "run the import again"
+FINDINGS = ("failed", "invalid", "conflicts")
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Exit code, whether nothing is left to do, and a sentence for people."""
+
+    exit_code: int
+    complete: bool
+    message: str
+
+
+def counted(state: RowState | RecordState | None) -> str:
+    """The name under which a state is counted; a record that nobody knows is pending."""
+    return "pending" if state is None else COUNTED[state]
+
+
+def judge(
+    counts: Mapping[str, int],
+    tally: Tally,
+    reason: ScalesyncError | None,
+    open_batches: Sequence[str],
+    *,
+    whole: bool,
+    rest: str,
+    unclear: int = 0,
+    vanished: int = 0,
+) -> Ending:
+    """Read the ending off the counts, which say themselves what needs attention.
+
+    whole: every source was read; rest: what is said where one was not. unclear: records that are in no source any more,
+    may have been sent, and got no clear answer. vanished: those of the pending that nobody has looked up since they are
+    in no source any more.
+    """
+    if reason is not None:
+        # Whatever ended the run early, the same command carries on; only wrong settings are not cured by that.
+        left = "" if whole or isinstance(reason, ConfigError) else "; the rest of the input is not read yet"
+        return Ending(2 if isinstance(reason, ConfigError) else 3, False, f"{reason}{left}")
+    if tally.exhausted or unclear:
+        return Ending(3, False, _unclear(tally, unclear))
+    findings = sum(counts[name] for name in FINDINGS)
+    pending = counts["pending"]
+    sentences = []
+    if not whole:
+        sentences.append(rest)
+    if vanished:
+        what, them = ("a task", "it") if vanished == 1 else ("tasks", "them")
+        told = f"{count(vanished, 'record')} in no source any more may have become {what}"
+        sentences.append(f"{told}: {IMPORT_AGAIN}, which looks {them} up")
+    if pending > vanished:
+        pending -= vanished
+        told = f"{count(pending, 'record')} {be(pending)} pending"
+        it = "it" if pending == 1 else "them"
+        where = f" that this run did not meet: another job has yet to send {it}, or other sources of the job hold {it}"
+        sentences.append(told + where if whole else told)
+    sentences.extend(f"batch {line}" for line in open_batches)
+    lost = whole and counts["pending"] > 0
+    code = 1 if findings or open_batches or lost else 0
+    return Ending(code, whole and not counts["pending"], "; ".join(sentences))
+
+
+def _unclear(tally: Tally, vanished: int) -> str:
+    told = []
+    if tally.exhausted:
+        told.append(f"{count(tally.exhausted, 'record')} got no clear answer from the platform ({tally.last_trouble})")
+    if vanished:
+        left = "that is in no source any more" if vanished == 1 else "that are in no source any more"
+        told.append(f"whether {count(vanished, 'record')} {left} became tasks, the platform did not say clearly")
+    return f"{'; '.join(told)}; run the same command again"
+
+
+def summary(
+    job: str, settings: Settings, counts: Mapping[str, int], figures: Mapping[str, Any], ending: Ending
+) -> ImportSummary:
+    """Put counts of the job and figures of the run together."""
+    numbers = {name: counts.get(name, 0) for name in STATES}
+    return ImportSummary(
+        job=job,
+        target=settings.base_url,
+        mode=settings.mode.value,
+        read=sum(numbers.values()),
+        **numbers,
+        **figures,
+        gone=counts.get("gone", 0),
+        message=ending.message,
+        exit_code=ending.exit_code,
+    )
+
+
+NOTHING_DONE: Mapping[str, Any] = {
+    "requests": 0,
+    "retries": 0,
+    "throttled": 0,
+    "seconds": 0.0,
+    "tasks_per_second": 0.0,
+    "peak_in_flight": 0,
+}
+
+
+def finished_already(name: str, counts: Mapping[str, int], settings: Settings) -> ImportSummary:
+    """The summary of a finished job whose sources have not changed: nothing is sent."""
+    findings = sum(counts[name] for name in FINDINGS)
+    message = "nothing to send: the job is finished and its sources have not changed (--rescan reads them all)"
+    return summary(name, settings, counts, NOTHING_DONE, Ending(1 if findings else 0, True, message))
+
+
+async def finalize(
+    plan: ImportPlan, job: JobStore, batches: BatchKeeper, observer: Observer, invalid: Mapping[str | None, int]
+) -> list[str]:
+    """Finalize each batch whose records are all in, those of every job; returns a line for each that stays open.
+
+    invalid: records of the input that cannot be used, by batch; those under None may belong to any.
+    """
+    strays = invalid.get(None, 0)
+    if strays and not plan.options.finalize_anyway:
+        held = f"{count(strays, 'record')} of the input {be(strays)} invalid and may belong to it"
+        return [f"{name} stays open: {held} (--finalize-anyway passes over them)" for name in sorted(batches.projects)]
+    counts = await job.counts()
+    out = counts["pending"] + counts["failed"] + counts["conflicts"]
+    if out and STANDARD_INPUT in plan.options.sources and not _one_batch(plan, batches):
+        held = f"{count(out, 'record')} of the input {be(out)} not in, and of standard input it cannot be told whose"
+        return [f"{name} stays open: {held}" for name in sorted(batches.projects)]
+    waiting = await _waiting(plan, job, batches, out)
+    owing = await Feeding(job).of(batches.projects, await _read_now(plan, job))
+    stay_open = []
+    for name in sorted(batches.projects):
+        missing = waiting.get(name, 0) + invalid.get(name, 0)
+        why = f"{missing:,} of its records {be(missing)} not in" if missing else _owed(owing.get(name, ()), plan)
+        why = why or await batches.finalize(name)
+        if why is not None:
+            stay_open.append(f"{name} stays open: {why}")
+        else:
+            await job.finalized(name)
+            observer.note(f"batch {name} is open for work with all its records")
+    return stay_open
+
+
+async def _read_now(plan: ImportPlan, job: JobStore) -> list[int]:
+    """The splits of the sources that this run has read."""
+    names = {name for name, _ in plan.splits()}
+    return [number for number, name, *_ in await job.splits("source") if name in names]
+
+
+def _owed(feeders: Sequence[Feeder], plan: ImportPlan) -> str | None:
+    """What other jobs of the target, or other sources of this one, still owe to a batch; None when all is in."""
+    for feeder in feeders:
+        what = f"job {feeder.job}" + (", which is running now," if feeder.running else "")
+        if feeder.out:
+            return f"{what} has {count(feeder.out, 'record')} for it that {be(feeder.out)} not in; let it finish first"
+        if plan.options.finalize_anyway:
+            continue
+        if feeder.unread:
+            return f"{what} fills it too and may have input that was not read yet; let it finish first, {_ANYWAY}"
+        return (
+            f"{what} fills it too and has {count(feeder.unusable, 'record')} that cannot be used; fix them, {_ANYWAY}"
+        )
+    return None
+
+
+_ANYWAY = "or pass over that with --finalize-anyway"
+
+
+def _one_batch(plan: ImportPlan, batches: BatchKeeper) -> bool:
+    return bool(plan.options.batch) and "{" not in str(plan.options.batch) and len(batches.projects) == 1
+
+
+async def _waiting(plan: ImportPlan, job: JobStore, batches: BatchKeeper, out: int) -> dict[str, int]:
+    """Records per batch that are pending, failed or in conflict, `out` in all; reads the sources again to tell."""
+    if not out:
+        return {}
+    if _one_batch(plan, batches):
+        return {str(plan.options.batch): out}
+    waiting: dict[str, int] = {}
+    preparer = Preparer(plan.builder, job.peek)
+    async for load in read_all(enumerate(plan.sources, start=1)):
+        prepared = await preparer.prepare(load)
+        known = await job.peek([record.key for record in prepared.records])
+        not_in = [record for record in prepared.records if not _is_in(record, known)]
+        for record in [*not_in, *prepared.clashes]:
+            if record.batch:
+                waiting[record.batch] = waiting.get(record.batch, 0) + 1
+    return waiting
+
+
+def _is_in(record: Outgoing, known: Mapping[str, tuple[RowState, bytes]]) -> bool:
+    """Whether the record, as it stands now, has its task."""
+    state, content = known.get(record.key, (RowState.PENDING, b""))
+    return state in FINAL and covers(content, record.content)

@@ -1,0 +1,82 @@
+"""--canary and --max-new: where a block must be cut, given what is new in it.
+
+New is a record that nobody has sent, and one that is to become a task for this job although another job had it first.
+What this job left pending was counted by the run that brought it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from scalesync.flows.imports.canary import Watched
+from scalesync.ledger.states import Known
+from scalesync.model.records import Outgoing
+from scalesync.model.rows import RowState
+from scalesync.text import count
+
+Look = Callable[[Sequence[str]], Awaitable[Mapping[str, Known]]]
+
+
+class Bounds:
+    """Counts new records against the bounds. new: those cut off so far; watched: those of the canary.
+
+    look: what the ledger knows of keys. free: how many tasks may be made without a word from a person, None for any
+    number.
+    """
+
+    def __init__(self, look: Look, *, canary: int | None, max_new: int | None, free: int | None = None) -> None:
+        self.new = 0
+        self.watched: list[Watched] = []
+        self._look = look
+        self._canary = canary
+        self._free = free
+        self._max_new = max_new if free is None else free
+
+    async def cut(self, records: Sequence[Outgoing]) -> tuple[Sequence[Outgoing], Sequence[Outgoing]]:
+        """What may go out now, and the rest: behind the last record of the canary, before one too many."""
+        if not records or (self._canary is None and self._max_new is None):
+            return records, ()
+        known = await self._look([record.key for record in records])
+        for place, record in enumerate(records):
+            if not _is_new(known.get(record.key), record):
+                continue
+            if self.new == self._max_new:
+                return records[:place], records[place:]
+            self.new += 1
+            if self._canary is not None:
+                self.watched.append(Watched.of(record))
+            if self.new == self._canary:
+                return records[: place + 1], records[place + 1 :]
+        return records, ()
+
+    def canary_is_out(self) -> bool:
+        """True once, when the first records of --canary have been handed over."""
+        if self._canary is None or self.new < self._canary:
+            return False
+        self._canary = None
+        return True
+
+    @property
+    def used_up(self) -> bool:
+        """Whether --max-new allows no further record."""
+        return self._max_new is not None and self.new >= self._max_new
+
+    @property
+    def stopped(self) -> str:
+        """Why no further record is sent, and what sends the next."""
+        sent = f"{count(self.new, 'new record')} sent"
+        if self._free is None:
+            return f"stopped by --max-new: {sent}; the same command takes the next"
+        return (
+            f"stopped: {sent} with a live key, and a source that can be read only once cannot be counted beforehand;"
+            " give the same input to the same command with --yes to send the rest"
+        )
+
+
+def _is_new(known: Known | None, record: Outgoing) -> bool:
+    if known is None:
+        return True
+    if known.home:
+        return False
+    waits = known.state in (RowState.PENDING, RowState.SENDING)
+    return waits or (known.state is RowState.FAILED and known.content != record.content)

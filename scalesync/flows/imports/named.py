@@ -1,0 +1,80 @@
+"""The records that a run touches which names a few: `retry` and `verify --fix`.
+
+They are those that the ledger has and whose rows wait to be sent. A record that the ledger does not know is the
+import's, and one that failed for another reason, or whose task is there, stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from scalesync.flows.imports.finish import IMPORT_AGAIN
+from scalesync.flows.imports.plan import ImportPlan, same_sources
+from scalesync.flows.runtime.identity import sources_of
+from scalesync.ledger.sqlite.imports.checks import CheckStore, Held
+from scalesync.ledger.sqlite.store import SqliteLedger, StoredJob
+from scalesync.ledger.states import FINAL, open_batch
+from scalesync.model.records import Outgoing
+from scalesync.model.rows import RowState
+
+REST = f"the rest of the input is still to come: {IMPORT_AGAIN} to send it"
+_WAITING = frozenset({RowState.PENDING, RowState.SENDING})
+
+
+@dataclass(slots=True)
+class Named:
+    """Which records a run sends. store: the job's rows; wanted: how many of them wait to be sent.
+
+    dead: rows in conflict over a task with one of these statuses are taken too. read: the sources stand as a run
+    that left nothing to do has read them, so that nothing in them is new. through: read on to the end whatever was met.
+    taken: records met so far that are sent; unknown: records of the input that the ledger does not know. back: keys of
+    those taken that were gone.
+    """
+
+    store: CheckStore
+    wanted: int
+    read: bool
+    dead: frozenset[str] = frozenset()
+    through: bool = False
+    taken: int = 0
+    unknown: int = 0
+    back: set[str] = field(default_factory=set)
+
+    @classmethod
+    async def of(cls, ledger: SqliteLedger, job: StoredJob, plan: ImportPlan) -> Named:
+        """The waiting records of a stored job, and those that --reclaim names."""
+        dead = plan.options.reclaim
+        store = ledger.checks(job)
+        # Only what an import told as complete: one that was stopped may have begun to read the sources in another way.
+        bound = sources_of(job, ledger.path.parent)
+        read = job.complete and same_sources(await ledger.source_splits(job), plan, bound)
+        return cls(store, await store.waiting(dead), read, dead, through=plan.options.finalize)
+
+    async def pick(self, records: Sequence[Outgoing]) -> list[Outgoing]:
+        """Those of the records that are to be sent, or looked up, now."""
+        rows = await self.store.held([record.key for record in records])
+        picked = [
+            record for record in records if (row := rows.get(record.key)) is not None and self._takes(row, record)
+        ]
+        back = [record.key for record in picked if rows[record.key].gone]  # that one was gone is seen by reading
+        self.back.update(back)
+        self.taken += len(picked) - len(back)
+        self.unknown += len(records) - len(rows)
+        return picked
+
+    def _takes(self, row: Held, record: Outgoing) -> bool:
+        if row.state is RowState.CONFLICT:
+            return row.dead in self.dead
+        if row.state in FINAL:
+            return not row.home and open_batch(row.content, record.content)
+        return row.state in _WAITING
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing further down in the sources matters to this run."""
+        return self.taken >= self.wanted and (self.read or self.unknown > 0) and not self.through
+
+    def rest(self, *, whole: bool) -> bool:
+        """Whether the import has records to send that the ledger does not know. whole: every source was read."""
+        return not self.read and (self.unknown > 0 or not whole)

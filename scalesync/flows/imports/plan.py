@@ -1,0 +1,338 @@
+"""ImportPlan: an import's options checked and opened, before any request."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import BinaryIO, get_args
+
+from scalesync.addresses import public_name
+from scalesync.errors import ConfigError, SourceError
+from scalesync.flows.runtime.identity import STANDARD_INPUT, placed_in, sources_of, what_is
+from scalesync.flows.runtime.options import ImportOptions, OnConflict
+from scalesync.ledger.sqlite.splits import GONE, SourceSplit
+from scalesync.ledger.sqlite.store import SqliteLedger, StoredJob
+from scalesync.mapping.body import BodyBuilder, BodySpec, parse_sets
+from scalesync.mapping.template import Template
+from scalesync.model.records import JsonObject
+from scalesync.model.targets import RequestClass
+from scalesync.pacing.pace import Pace
+from scalesync.ports.ledger import JobSpec
+from scalesync.sources.open import SourceFile, open_sources
+from scalesync.sources.places.passed_over import PassedOver
+from scalesync.sources.readers import ReadOptions
+from scalesync.text import count
+
+LOAD_RECORDS = 512
+RECLAIMABLE = frozenset({"canceled", "error"})
+SHOWN_NAMES = 3  # of sources about which the same is to be said
+MIN_JUDGED = 20  # a percentage of failures says nothing about fewer records
+
+
+@dataclass(frozen=True, slots=True)
+class ImportPlan:
+    """Everything an import needs besides the ledger and the platform.
+
+    origins: for each source what was named for it, by what it is; named: all that was. missing: what is gone of it.
+    total_bytes: of all sources, None when one of them does not tell.
+    """
+
+    options: ImportOptions
+    template: Template
+    builder: BodyBuilder
+    sources: Sequence[SourceFile]
+    max_failures: Callable[[int, int], bool] | None
+    passed: PassedOver
+    origins: Sequence[str]
+    named: frozenset[str]
+    missing: Sequence[str]
+    total_bytes: int | None
+
+    @property
+    def recheck(self) -> bool:
+        """Whether conflicts of earlier runs are looked up again, to be handled in another way."""
+        return self.options.on_conflict != "report" or bool(self.options.reclaim)
+
+    @property
+    def adopts(self) -> bool:
+        """Whether tasks that differ from their record are accepted as they are."""
+        return self.options.on_conflict == "adopt"
+
+    @property
+    def trusts_ledger(self) -> bool:
+        """Whether lines that read as they did may stay unread: not where every record is wanted for something."""
+        options = self.options
+        return not (options.rescan or options.finalize or options.limit is not None or self.recheck)
+
+    @property
+    def shaping(self) -> str:
+        """A text that is equal while the same lines become the same tasks under the same keys."""
+        kept = {name: getattr(self.options, name) for name in SHAPING} | {"template": self.template.as_mapping()}
+        for name, default in LATER.items():
+            if kept[name] == default:
+                del kept[name]
+        return blake2b(json.dumps(kept, sort_keys=True, default=list).encode(), digest_size=16).hexdigest()
+
+    def notes(self) -> Iterator[str]:
+        """What a person should know about how the sources are read: a sentence each, with the first few names."""
+        if self.passed:
+            yield str(self.passed)
+        if self.missing:
+            yield self.left_out
+        names: dict[str, list[str]] = {}
+        for source in self.sources:
+            for note in source.notes:
+                names.setdefault(note, []).append(source.name)
+        for note, told in names.items():
+            yield f"{few_names(told)}: {note}"
+
+    @property
+    def left_out(self) -> str:
+        """What is said of the sources of earlier runs that are gone."""
+        return f"{few_names(self.missing)}: not there any more, and left out; the other sources of the job are read"
+
+    def facts(self, place: int) -> JsonObject:
+        """What the ledger keeps of the source at a place among them: how it was, its name, what was named for it."""
+        source = self.sources[place]
+        return source.fingerprint() | {"name": source.name, "under": self.origins[place]}
+
+    def splits(self) -> Iterator[tuple[str, JsonObject]]:
+        """One split per source; the same file named twice is read twice and needs two names."""
+        times: dict[str, int] = {}
+        for place in range(len(self.sources)):
+            facts = self.facts(place)
+            path = str(facts["path"])
+            times[path] = times.get(path, 0) + 1
+            yield path if times[path] == 1 else f"{path} ({times[path]})", facts
+
+    def load_records(self, pace: Pace) -> int:
+        """Records per load: about a second of work, so that a kill leaves few intents without a request."""
+        rate = pace.rate(RequestClass.CREATE)
+        return LOAD_RECORDS if rate is None else max(16, min(LOAD_RECORDS, int(rate)))
+
+
+def few_names(names: Sequence[str]) -> str:
+    """The first few names of sources, and how many more there are."""
+    rest = len(names) - SHOWN_NAMES
+    more = f" and {count(rest, 'more source')}" if rest > 0 else ""
+    return f"{', '.join(names[:SHOWN_NAMES])}{more}"
+
+
+def changed_meanwhile(names: Sequence[str]) -> str:
+    """What is said of sources that are not as they were when the run opened them."""
+    it, now = ("it", "it is") if len(names) == 1 else ("them", "they are")
+    return f"{few_names(names)}: changed while this run read {it}; run the same command again to read {it} as {now} now"
+
+
+def make_plan(options: ImportOptions, home: Path | None = None, given: BinaryIO | None = None) -> ImportPlan:
+    """Check the options and open the sources. Raises ConfigError or SourceError; nothing was sent.
+
+    home: the ledger's folder, beneath which sources are known by their path in it.
+    given: what is read in place of standard input.
+    """
+    if not options.sources:
+        raise ConfigError("no source was named; give files, globs, folders or - for standard input")
+    _check(options)
+    template = _template(options)
+    spec = BodySpec(
+        type=options.type,
+        project=options.project,
+        batch=options.batch,
+        unique_id=options.unique_id,
+        template=template,
+        sets=parse_sets(options.sets),
+        force=options.force,
+    )
+    passed = PassedOver()
+    found, missing = _opened(options, read_options(options), passed, given)
+    whole = home or Path.cwd()
+    told = {typed: what_is(typed, options.folder, whole) for typed in options.sources}
+    sizes = [source.size for source, _ in found]
+    known = [size for size in sizes if size is not None]
+    return ImportPlan(
+        options,
+        template,
+        BodyBuilder(spec),
+        [source for source, _ in found],
+        _max_failures(options.max_failures),
+        passed,
+        origins=[told[typed] for _, typed in found],
+        named=frozenset(told.values()),
+        missing=missing,
+        total_bytes=sum(known) if len(known) == len(sizes) else None,
+    )
+
+
+def read_options(options: ImportOptions) -> ReadOptions:
+    """How the sources of an import are read."""
+    return ReadOptions(
+        format=options.format,
+        delimiter=options.delimiter,
+        quotechar=options.quotechar,
+        header=options.header,
+        encoding=options.encoding,
+        records=options.records,
+        skip_rows=options.skip_rows,
+    )
+
+
+_NOT_THERE = ("there is no such file", "matches no file")
+
+
+def _opened(
+    options: ImportOptions, reading: ReadOptions, passed: PassedOver, given: BinaryIO | None
+) -> tuple[list[tuple[SourceFile, str]], list[str]]:
+    """The sources as typed, found in the options' folder, each with what was typed for it; and what was not found."""
+    stdin = given
+    if given is None and STANDARD_INPUT in options.sources:
+        if sys.stdin is None:
+            raise SourceError("standard input is closed", STANDARD_INPUT)
+        stdin = _unbuffered_stdin()
+    found: list[tuple[SourceFile, str]] = []
+    missing: list[str] = []
+    for spec in options.sources:
+        placed = spec if options.folder is None else placed_in(options.folder, spec)
+        try:
+            opened = open_sources([placed], reading, stdin=stdin, passed=passed)
+        except SourceError as error:
+            last = len(missing) == len(options.sources) - 1
+            if not options.some or last or not any(words in str(error) for words in _NOT_THERE):
+                raise
+            missing.append(public_name(spec))
+            continue
+        for source in opened:
+            if options.folder is not None and placed != spec:
+                source.name = source.name.removeprefix(os.path.join(options.folder, ""))
+            found.append((source, spec))
+    return found, missing
+
+
+def _unbuffered_stdin() -> BinaryIO | None:
+    """Standard input without Python's buffer, None where it is no file.
+
+    A thread that waits in the buffer holds its lock, and the interpreter dies over that lock when it ends.
+    """
+    try:
+        return open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _template(options: ImportOptions) -> Template:
+    if options.template is None:
+        return Template.EMPTY
+    if isinstance(options.template, str | Path):
+        return Template.load(Path(options.template))
+    return Template.from_mapping(dict(options.template))
+
+
+def _check(options: ImportOptions) -> None:
+    for name in ("limit", "canary", "canary_wait", "max_new", "max_invalid"):
+        value = getattr(options, name)
+        if value is not None and value < 0:
+            raise ConfigError(f"--{name.replace('_', '-')} takes a number of 0 or more, not {value}")
+    if options.job is None and (pipe := next((source for source in options.sources if _is_pipe(source)), None)):
+        what = "standard input" if pipe == STANDARD_INPUT else f"{pipe} is a pipe and"
+        raise ConfigError(f"{what} needs a name for the job: add --job NAME")
+    if options.on_conflict not in get_args(OnConflict):
+        raise ConfigError(f"--on-conflict takes {', '.join(get_args(OnConflict))}, not {options.on_conflict!r}")
+    unknown = options.reclaim - RECLAIMABLE
+    if unknown:
+        raise ConfigError(f"--reclaim takes canceled and error, not {', '.join(sorted(unknown))}")
+
+
+def _is_pipe(source: str) -> bool:
+    """Whether the same name may stand for other records next time: it says nothing of what they are."""
+    return source == STANDARD_INPUT or source.startswith(("/dev/", "/proc/")) or _is_fifo(source)
+
+
+def _is_fifo(source: str) -> bool:
+    try:
+        return stat.S_ISFIFO(os.stat(source).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def _max_failures(text: str | None) -> Callable[[int, int], bool] | None:
+    if text is None:
+        return None
+    number = text.removesuffix("%")
+    try:
+        limit = float(number)
+    except ValueError:
+        limit = -1
+    if limit < 0 or (limit != int(limit) and number == text):
+        raise ConfigError(f"--max-failures takes a number or a percentage such as 5%, not {text!r}")
+    if number == text:
+        return lambda failed, settled: failed > limit
+    return lambda failed, settled: settled >= MIN_JUDGED and failed * 100 > limit * settled
+
+
+async def nothing_left(
+    ledger: SqliteLedger, found: StoredJob, spec: JobSpec, plan: ImportPlan
+) -> Mapping[str, int] | None:
+    """The counts of a job that is complete when nothing that could bring it work has changed since; else None."""
+    options = plan.options
+    if not found.complete or options.rescan or options.finalize:
+        return None
+    now = json.loads(json.dumps(dict(spec.settings)))
+    if any(found.settings.get(name, LATER.get(name)) != now[name] for name in SHAPING):
+        return None
+    if not same_sources(await ledger.source_splits(found), plan, sources_of(found, ledger.path.parent)):
+        return None
+    counts = await ledger.counts(found)
+    # Pending where nothing was: another job took the record's row over and has not ended, or is to send it again.
+    return None if counts["pending"] or (plan.recheck and counts["conflicts"]) else counts
+
+
+# Options that change what a record becomes or which records are read.
+SHAPING = (
+    *("template", "sets", "unique_id", "project", "batch", "force"),
+    *("format", "delimiter", "quotechar", "header", "encoding", "records", "skip_rows"),
+)
+# Those of them that earlier versions did not have, with the values that change nothing.
+LATER = {"records": None, "skip_rows": 0}
+
+
+def same_sources(splits: Sequence[SourceSplit], plan: ImportPlan, bound: frozenset[str]) -> bool:
+    """Whether each source was read whole as it is now, and each that was read for what is named now is still there.
+
+    bound: what the job's name was bound to, by what it is.
+    """
+    met = dict(plan.splits())
+    if vanished(splits, met, plan.named, bound):
+        return False
+    then = {split.name: split for split in splits if split.state == "read"}
+    return all(
+        facts["size"] is not None and name in then and _as_then(then[name], facts, plan.shaping)
+        for name, facts in met.items()
+    )
+
+
+def _as_then(split: SourceSplit, facts: JsonObject, shaping: str) -> bool:
+    if "digest" in facts and "under" not in split.spec:
+        return False  # versions that kept no `under` read too little of a folder whose files hold lines
+    told = {"name": "", "under": ""}
+    return {**split.spec, **told} == {**facts, **told} and split.shaping in {None, shaping}
+
+
+def vanished(
+    splits: Sequence[SourceSplit], met: Collection[str], named: frozenset[str], bound: frozenset[str]
+) -> list[SourceSplit]:
+    """The sources that were read for what is named now, and are not there any more; those of other names stay.
+
+    A split of an older ledger does not say for what it was read: for something that its job's name was bound to.
+    """
+    missed = (split for split in splits if split.name not in met and split.state != GONE)
+    return [split for split in missed if _is_named(split, named, bound)]
+
+
+def _is_named(split: SourceSplit, named: frozenset[str], bound: frozenset[str]) -> bool:
+    under = split.spec.get("under")
+    return bound <= named if under is None else under in named

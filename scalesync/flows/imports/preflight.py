@@ -1,0 +1,86 @@
+"""What is found out around a run: key, project and type before the first record, other bodies after the last."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from scalesync.errors import ConfigError, NoSuchProject, Refused
+from scalesync.events import Observer
+from scalesync.flows.imports.plan import ImportPlan
+from scalesync.flows.runtime.account import no_such_project, note_unknown_type, v1_root
+from scalesync.flows.runtime.wiring import Connection
+from scalesync.ledger.sqlite.imports.beside import jobs_beside
+from scalesync.ledger.sqlite.jobs import JobStore
+from scalesync.ledger.sqlite.store import StoredJob
+from scalesync.ports.ledger import JobSpec
+from scalesync.text import be, count
+
+_SHAPES = {"template": "the template", "sets": "--set"}  # what makes another body of the same content
+
+
+async def check_target(plan: ImportPlan, connection: Connection, observer: Observer) -> None:
+    """One or two calls: does the key work, does the project exist and take this type?
+
+    Raises KeyRefused, ConfigError, or BudgetUsed when the platform cannot be reached.
+    """
+    try:
+        await _look(plan, connection, observer)
+    except Refused as error:
+        raise refused_first(error, connection) from error
+
+
+def refused_first(error: Refused, connection: Connection) -> ConfigError:
+    """What to say where the first request of a run is refused: the address or a name is wrong."""
+    way_out = v1_root(error, connection) or "check the API address and the names"
+    return ConfigError(f"the platform answered {error.status} to the first request: {error}; {way_out}")
+
+
+async def _look(plan: ImportPlan, connection: Connection, observer: Observer) -> None:
+    platform, call = connection.platform, connection.call
+    options = plan.options
+    if options.project:
+        project = options.project
+        try:
+            await call(lambda: platform.check_project(project))
+        except NoSuchProject:
+            # At a wrong address nothing is found: the list, which every account has, tells that from a wrong name.
+            await call(lambda: platform.page({"limit": 1}, None))
+            raise await no_such_project(connection, project) from None
+    else:
+        await call(lambda: platform.page({"limit": 1}, None))
+        await note_unknown_type(connection, options.type, observer.note)
+    if options.batch and "{" not in options.batch:
+        name = options.batch
+        batch = await call(lambda: platform.batch(name))
+        theirs = None if batch is None else batch.get("project")
+        if theirs is not None and options.project is not None and theirs != options.project:
+            raise ConfigError(f"batch {name!r} belongs to project {theirs!r}, not to {options.project!r}")
+
+
+async def note_other_bodies(job: JobStore, plan: ImportPlan, observer: Observer) -> None:
+    """Say that records whose tasks another job made keep that job's body, where its template or --set is another."""
+    kept = {"template": plan.template.as_mapping(), "sets": list(plan.options.sets)}
+    now = json.loads(json.dumps(kept, default=list))
+    for name, settings, number in await jobs_beside(job):
+        if other := [words for field, words in _SHAPES.items() if settings.get(field) != now[field]]:
+            observer.note(
+                f"{count(number, 'task')} that job {name} made {'keeps' if number == 1 else 'keep'} the body of then:"
+                f" {' and '.join(other)} of that job {'are' if len(other) > 1 else 'is'} another; cancel a task and run"
+                " with --reclaim canceled to have it made again"
+            )
+
+
+def note_changed_bodies(found: StoredJob | None, spec: JobSpec, counts: Mapping[str, int], observer: Observer) -> None:
+    """Say that tasks which exist keep the body they were made with, where template or --set changed since."""
+    made = counts.get("created", 0) + counts.get("adopted", 0)
+    if found is None or not made:
+        return
+    now = json.loads(json.dumps(dict(spec.settings)))
+    changed = [words for name, words in _SHAPES.items() if found.settings.get(name) != now[name]]
+    if changed:
+        observer.note(
+            f"{' and '.join(changed)} changed since the last run: {count(made, 'task')} that {be(made)} there"
+            f" {'keeps' if made == 1 else 'keep'} the body of then, new records get the new one; cancel a task and run"
+            " with --reclaim canceled to have it made again"
+        )

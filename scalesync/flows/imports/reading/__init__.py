@@ -1,0 +1,1 @@
+"""Reading sources on behalf of an import."""

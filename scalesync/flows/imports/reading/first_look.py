@@ -1,0 +1,167 @@
+"""The first records of the sources, looked at before anything is sent: would they become tasks that the type takes?
+
+Columns that a template or expression names and that are not there are an error where no record has them, unless that
+many records may be invalid by --max-invalid; fields of a known type that are missing or not known are a note, since
+types are open.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from scalesync.errors import ConfigError, NoColumn, RecordError
+from scalesync.events import Observer
+from scalesync.flows.imports.plan import ImportPlan
+from scalesync.flows.runtime.threads import in_daemon
+from scalesync.flows.runtime.wiring import task_fields
+from scalesync.model.records import JsonObject, SourceRecord
+from scalesync.model.selection import TaskFields
+from scalesync.sources.about import FILE_KEY
+from scalesync.sources.detect import suffix_format
+from scalesync.sources.open import SourceFile
+from scalesync.text import count, did_you_mean, nearest
+
+RECORDS = 100
+AGAIN = 10  # by a job that has run before
+SOURCES = 20
+SHOWN = 5
+_TABLES = frozenset({"csv", "tsv", "parquet"})  # in which all records have the same columns
+
+
+@dataclass(slots=True)
+class Look:
+    """What was met. bodies: of the records that can be sent; lacking: the others, by the column that they lack.
+
+    columns: fields of the records. named: fields that `keep` or `json` of the template names, and that a record has.
+    """
+
+    bodies: list[JsonObject] = field(default_factory=list)
+    columns: set[str] = field(default_factory=set)
+    named: set[str] = field(default_factory=set)
+    lacking: dict[str, NoColumn] = field(default_factory=dict)
+    records: int = 0
+    usable: int = 0
+
+
+async def first_look(plan: ImportPlan, observer: Observer, *, again: bool = False) -> None:
+    """Read the first records. Raises ConfigError where a column that is named is in none of them.
+
+    A file whose records need not be alike may have it further down: where --max-invalid allows for the first ones, a
+    note says what is missing, and they are counted as the run comes to them.
+    """
+    look = await in_daemon(lambda: _read(plan, AGAIN if again else RECORDS))
+    if look.lacking and not look.usable:
+        whose = "the first record has no" if look.records == 1 else f"none of the first {look.records:,} records has a"
+        most = plan.options.max_invalid
+        if most is None or most < look.records:
+            more = f", or --max-invalid N from {look.records:,} up where later records have it"
+            raise ConfigError(_no_column(whose, look.lacking) + more)
+        observer.note(f"{_no_column(whose, look.lacking)}; such records are counted as invalid")
+    for note in _not_met(plan, look):
+        observer.note(note)
+    known = task_fields(plan.options.type)
+    for note in () if known is None else _remarks(look.bodies, plan.options.type, known):
+        observer.note(note)
+
+
+def _read(plan: ImportPlan, most: int) -> Look:
+    look = Look()
+    for source in plan.sources[:SOURCES]:
+        if look.records >= most or not source.can_repeat:
+            break
+        before = look.records, look.usable
+        lacking: dict[str, NoColumn] = {}
+        for record in _records(source, most - look.records):
+            _take(plan, record, look, lacking)
+        if lacking and look.usable == before[1] and suffix_format(source.name) in _TABLES:
+            raise ConfigError(_no_column(f"{source.name} has no", lacking))
+        look.lacking.update(lacking)
+    return look
+
+
+def _records(source: SourceFile, most: int) -> Sequence[SourceRecord]:
+    with closing(source.blocks(most)) as blocks:
+        block = next(blocks, None)
+    return [] if block is None else [place for place in block.records if isinstance(place, SourceRecord)]
+
+
+def _take(plan: ImportPlan, record: SourceRecord, look: Look, lacking: dict[str, NoColumn]) -> None:
+    look.records += 1
+    look.columns.update(record.value)
+    look.named.update(name for name in _named_fields(plan) if name not in look.named and _has(record, name))
+    try:
+        built = plan.builder.build(record, 0)
+    except NoColumn as error:
+        lacking[error.name] = error
+    except RecordError:
+        look.usable += 1  # wrong in another way, which is counted as the run comes to it
+    else:
+        look.usable += 1
+        look.bodies.append(orjson.loads(built.body))
+
+
+def _no_column(who: str, lacking: dict[str, NoColumn]) -> str:
+    name, error = next(iter(lacking.items()))
+    near = did_you_mean(name, error.columns) or f" (there is {', '.join(error.columns[:SHOWN]) or 'none'})"
+    optional = f'write "{{{name}?}}" where it may be missing'
+    return f'{who} column "{name}", which the template, --batch or --unique-id names{near}; {optional}'
+
+
+def _named_fields(plan: ImportPlan) -> tuple[str, ...]:
+    return (*(plan.template.keep or ()), *plan.template.json_columns)
+
+
+def _has(record: SourceRecord, name: str) -> bool:
+    """Whether a record has the field, or one that holds it."""
+    outer = name.partition(".")[0]
+    return name in record.value or outer in record.value or outer == FILE_KEY
+
+
+def _not_met(plan: ImportPlan, look: Look) -> Iterator[str]:
+    """A sentence for each field that the template keeps or parses and that is in no record: tasks would lack it."""
+    for name in dict.fromkeys(_named_fields(plan)) if look.records else ():
+        if name not in look.named:
+            kept = name in (plan.template.keep or ())
+            key, end = ("keep", "; tasks are made without it") if kept else ("json", "")
+            first = "the first record" if look.records == 1 else f"any of the first {look.records:,} records"
+            near = did_you_mean(name, look.columns)
+            yield f'"{name}", which {key} of the template names, is not in {first}{near}{end}'
+
+
+def _remarks(bodies: Sequence[JsonObject], type: str, known: TaskFields) -> Iterator[str]:
+    """A sentence for each group of fields that are missing, and one for fields that are not known."""
+    for group in known.required:
+        missing = sum(not any(_filled(body.get(name)) for name in group) for body in bodies)
+        if missing:
+            whose = f"{_so_many(missing, len(bodies))} {'has' if missing == 1 else 'have'}"
+            wanted = f"no {' or '.join(group)}, which {type} needs"
+            yield f"{whose} {wanted}: such tasks are refused unless the project sets it"
+    strange = Counter(name for body in bodies for name in body if name not in known.names)
+    if strange:
+        told = [_guessed(name, known) for name in list(strange)[:SHOWN]]
+        more = f" and {len(strange) - SHOWN:,} more" if len(strange) > SHOWN else ""
+        which = "field" if len(strange) == 1 else "fields"
+        known_not = f"{type} has no known {which} {', '.join(told)}{more}"
+        yield f"{known_not}: the platform may refuse or ignore {'it' if len(strange) == 1 else 'them'}"
+
+
+def _guessed(name: str, known: TaskFields) -> str:
+    near = nearest(name, known.names)
+    return name if near is None else f"{name} (did you mean {near!r}?)"
+
+
+def _so_many(number: int, of: int) -> str:
+    if of == 1:
+        return "the first record"
+    every = f"all of the first {of:,} records"
+    return every if number == of else f"{number:,} of the first {count(of, 'record')}"
+
+
+def _filled(value: Any) -> bool:
+    return value is not None and value not in ("", [])

@@ -1,0 +1,78 @@
+"""How far an import has read its sources, and what it met on the way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from scalesync.model.rows import Aside
+
+
+@dataclass(slots=True)
+class Reading:
+    """bytes_before: of the sources that are read to their end; consumed: of the present one. whole: all are, and
+
+    nothing was left out. homes: records whose row is this job's; invalid: places that cannot be used; invalid_in: those
+    of them that were read, by batch, under None where it is not known. unclear: records that are in no source any more,
+    may have been sent, and got no clear answer. stretches: how many the sources are divided into; ends: those that gave
+    all their loads; open: whether the present load is in the ledger in part only.
+    """
+
+    bytes_before: int = 0
+    consumed: int = 0
+    whole: bool = False
+    homes: int = 0
+    invalid: int = 0
+    unclear: int = 0
+    stretches: int = 1
+    ends: int = 0
+    open: bool = False
+    invalid_in: Counter[str | None] = field(default_factory=Counter)
+    _known: tuple[int, int] = (0, 0)  # bytes, and the records that they held
+    _read: int = 0
+    _taken: int = 0
+
+    def ended(self) -> None:
+        """A stretch of sources has no load left to give."""
+        self.ends += 1
+
+    @property
+    def is_in(self) -> bool:
+        """Whether all that the sources hold stands in the ledger, wherever the run was broken off."""
+        return self.whole or (self.ends == self.stretches and not self.open)
+
+    def count_invalid(self, places: Sequence[Aside]) -> None:
+        """Count places that cannot be used."""
+        self.invalid += len(places)
+        self.invalid_in.update(place.batch for place in places)
+
+    def expected(self, total_bytes: int | None, taken: int) -> float | None:
+        """How many records there will be, if the rest are as long as those that were taken; None: cannot be told."""
+        read = self.bytes_before + self.consumed
+        return taken * max(1.0, total_bytes / read) if total_bytes and read else None
+
+    def came(self, consumed: int, taken: int) -> None:
+        """A load was taken: `consumed` bytes of the present source are read, `taken` records of all are taken.
+
+        Bytes run ahead of records, for files are read in large pieces. Where a new piece was begun, all records of the
+        pieces before it had been taken: that tells how long a record is.
+        """
+        read = self.bytes_before + consumed
+        if read != self._read:
+            self._known = (self._read, self._taken)
+        self.consumed, self._read, self._taken = consumed, read, taken
+
+    def total(self, total_bytes: int | None, taken: int) -> float | None:
+        """How many records the input holds; None where that cannot be told yet."""
+        if self.whole:
+            return float(taken)
+        read, records = self._known
+        if not total_bytes or not read or not records:
+            return None
+        return max(float(taken), records * total_bytes / read)
+
+    def share(self, total_bytes: int | None, taken: int, outstanding: int) -> float | None:
+        """How much of the input is settled, by records; None where that cannot be told."""
+        total = self.total(total_bytes, taken)
+        return None if not total else max(0.0, taken - outstanding) / total

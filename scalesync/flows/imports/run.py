@@ -1,0 +1,479 @@
+"""Import: every record of the sources becomes exactly one task, whatever happens on the way.
+
+sources --loads---> prepare --> batches --> ledger.admit --> dispatcher --> outbox --> ledger.settle
+                      |                        |  (durable intent)
+                      +-- asides --------------+
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence, Set
+from contextlib import aclosing, suppress
+from dataclasses import replace
+from functools import partial
+from typing import BinaryIO
+
+import anyio
+
+from scalesync.config.settings import Settings
+from scalesync.engine.dispatcher import Dispatcher, EngineLimits
+from scalesync.engine.outbox import Outbox
+from scalesync.errors import BudgetUsed, ConfigError, ScalesyncError, StopRun
+from scalesync.events import Observer, Progress
+from scalesync.flows.imports import finish
+from scalesync.flows.imports.batches import BatchKeeper
+from scalesync.flows.imports.canary import Canary
+from scalesync.flows.imports.conflicts import ConflictPolicy
+from scalesync.flows.imports.dry_run import rehearse
+from scalesync.flows.imports.limits import Bounds
+from scalesync.flows.imports.named import REST, Named
+from scalesync.flows.imports.plan import ImportPlan, changed_meanwhile, make_plan, nothing_left, vanished
+from scalesync.flows.imports.preflight import check_target, note_changed_bodies, note_other_bodies
+from scalesync.flows.imports.reading.checkpoints import Beginnings
+from scalesync.flows.imports.reading.first_look import first_look
+from scalesync.flows.imports.reading.prepare import Preparer, read_loads
+from scalesync.flows.imports.reading.read_progress import Reading
+from scalesync.flows.imports.spending import Confirm, guard_spending
+from scalesync.flows.imports.vanished import settle_vanished
+from scalesync.flows.runtime.identity import find_import, import_job, sources_of
+from scalesync.flows.runtime.options import ImportOptions
+from scalesync.flows.runtime.rate_meter import Meter
+from scalesync.flows.runtime.run import beat, guarded, leaves, remember, report, taking_signals
+from scalesync.flows.runtime.threads import in_daemon
+from scalesync.flows.runtime.wiring import Connection, connect
+from scalesync.ledger.sqlite.imports.checkpoints import PrefixStore
+from scalesync.ledger.sqlite.imports.checks import CheckStore
+from scalesync.ledger.sqlite.imports.gone import GoneStore
+from scalesync.ledger.sqlite.jobs import JobStore
+from scalesync.ledger.sqlite.splits import GONE, SourceSplit
+from scalesync.ledger.sqlite.store import SqliteLedger, StoredJob
+from scalesync.model.records import JsonObject, Load, Outgoing
+from scalesync.model.rows import Aside, RowState, Settled
+from scalesync.model.summaries import ImportSummary
+from scalesync.model.targets import RequestClass
+from scalesync.ports.ledger import Verb
+from scalesync.sources.blocks import Loads
+from scalesync.sources.open import SourceFile
+from scalesync.text import count
+
+
+async def run_import(
+    options: ImportOptions,
+    settings: Settings,
+    observer: Observer,
+    *,
+    limits: EngineLimits | None = None,
+    stored: StoredJob | None = None,
+    signals: bool = True,
+    confirm: Confirm | None = None,
+    given: BinaryIO | None = None,
+) -> ImportSummary:
+    """Import as asked.
+
+    confirm: asks whoever is there to answer. given: what is read in place of standard input.
+
+    stored: send what waits of this job of the ledger, and nothing that the ledger does not know (retry, verify --fix).
+    Raises ConfigError before anything is sent, StopRun when stopped before the job began; a job stopped later
+    returns its summary with exit_code 3 and the reason as message. LeaseLost is raised at any time: such a run may
+    write nothing more, its own end included.
+    """
+    limits = limits or EngineLimits()
+    home = settings.ledger.parent
+    plan = await in_daemon(lambda: make_plan(options, home, given))
+    for note in plan.notes():
+        observer.note(note)
+    spec = import_job(options, settings.target, plan.template, home)
+    if stored is not None:
+        spec = replace(spec, name=stored.name, identity=stored.identity, settings=stored.settings)
+    if options.dry_run:
+        await first_look(plan, observer)
+        return await rehearse(plan, spec, settings, observer, limits=limits)
+    ledger = SqliteLedger.open(settings.ledger, note=observer.note)
+    try:
+        if stored is None:
+            found, spec = await find_import(ledger, spec, options)
+        else:
+            found = await ledger.find_job(settings.target, spec.name)
+        named = None if stored is None else await Named.of(ledger, stored, plan)
+        if (
+            named is None
+            and found is not None
+            and (counts := await nothing_left(ledger, found, spec, plan)) is not None
+        ):
+            return finish.finished_already(found.name, counts, settings)
+        if stored is None:
+            await first_look(plan, observer, again=found is not None)
+            note_changed_bodies(found, spec, {} if found is None else await ledger.counts(found), observer)
+        memory = await ledger.paces(settings.target)
+        async with connect(settings, observer, task_type=options.type, limits=limits, memory=memory) as connection:
+            await check_target(plan, connection, observer)
+            free = await guard_spending(plan, ledger, settings, confirm) if named is None else None
+            job = await ledger.open_job(spec)
+            bound = frozenset() if found is None else sources_of(found, home)
+            run = ImportRun(plan, connection, job, observer, limits, bound=bound, named=named, free=free)
+            return await run.go(settings, signals=signals)
+    finally:
+        ledger.close()
+
+
+class ImportRun:
+    """One run of one import job, from the opened job to its summary."""
+
+    def __init__(
+        self,
+        plan: ImportPlan,
+        connection: Connection,
+        job: JobStore,
+        observer: Observer,
+        limits: EngineLimits,
+        *,
+        bound: frozenset[str],
+        named: Named | None = None,
+        free: int | None = None,
+    ) -> None:
+        self._plan = plan
+        self._bound = bound
+        self._connection = connection
+        self._job = job
+        self._observer = observer
+        self._meter = Meter()
+        self._reading = Reading()
+        options = plan.options
+        policy = ConflictPolicy(options.on_conflict, options.reclaim, connection.platform.release, job.event)
+        self._outbox = Outbox(self._settle)
+        self._inside: dict[str, tuple[str, int]] = {}  # of records of folders that are under way, by key
+        limits = replace(limits, max_failures=plan.max_failures)
+        self._dispatcher = Dispatcher(
+            connection.platform, connection.gate, self._outbox, policy, limits, waits=connection.waits
+        )
+        self._batches = BatchKeeper(connection.platform, connection.call)
+        most = None if named is not None else options.max_invalid
+        self._preparer = Preparer(plan.builder, job.peek, options.limit, most_invalid=most)
+        self._bounds = Bounds(job.known, canary=options.canary, max_new=options.max_new, free=free)
+        self._beginnings = Beginnings(PrefixStore(job), plan.shaping, trusted=plan.trusts_ledger)
+        self._places: Mapping[int, int] = {}  # of the sources in the plan, by number
+        self._changed: list[str] = []  # sources that are not as they were when they were opened
+        self._learned: frozenset[str] = frozenset()
+        self._beside = 0  # records that share the row of another job
+        self._adopted = 0  # records that accept a task which was made for another content, since this run
+        self._finalizing = anyio.CancelScope()
+        self._named = named
+        if named is not None:
+            job.touch_few()
+
+    async def go(self, settings: Settings, *, signals: bool) -> ImportSummary:
+        """Do the work, end the run in the ledger, return the summary."""
+        reason: ScalesyncError | None = None
+        open_batches: list[str] = []
+        try:
+            with taking_signals(self._interrupt, wanted=signals):
+                reason = await self._serve()
+                if reason is None and self._plan.options.finalize:
+                    with self._finalizing:
+                        open_batches = await self._finalize()
+                    reason = self._dispatcher.stopped if self._finalizing.cancelled_caught else None
+        except StopRun as stop:
+            reason = stop
+        except BaseException as error:
+            await self._abandon(error)
+            raise
+        with anyio.CancelScope(shield=True):
+            await self._outbox.flush()
+        return await self._end(settings, reason, open_batches)
+
+    def _interrupt(self, reason: ScalesyncError) -> None:
+        self._dispatcher.stop(reason)
+        self._finalizing.cancel()
+
+    async def _finalize(self) -> list[str]:
+        await self._outbox.flush()
+        if self._rest():
+            return [f"{name} stays open: the rest of the input is still to come" for name in self._batches.projects]
+        invalid = self._reading.invalid_in
+        return await finish.finalize(self._plan, self._job, self._batches, self._observer, invalid)
+
+    async def _abandon(self, error: BaseException) -> None:
+        """Keep what is known and give the lease back, whatever the run is ended by."""
+        # What other errors say may hold anything, secrets too.
+        cause = next(leaves(error)) if isinstance(error, BaseExceptionGroup) else error
+        words = str(error) if isinstance(error, ScalesyncError) else f"ended by {type(cause).__name__}"
+        with anyio.CancelScope(shield=True), suppress(ScalesyncError):
+            await self._outbox.flush()
+            await self._job.finish(complete=False, exit_code=1, figures={}, message=words)
+
+    async def _serve(self) -> ScalesyncError | None:
+        """Run the engine until all is settled or something stops it; returns what stopped it."""
+        engine = self._dispatcher
+        await self._recall()
+        async with anyio.create_task_group() as group:
+            group.start_soon(guarded, engine.run, engine.stop)
+            group.start_soon(guarded, self._outbox.run, engine.stop)
+            learned = partial(remember, self._job, self._connection.pace)
+            group.start_soon(guarded, lambda: beat(self._job.heartbeat, learned), engine.stop)
+            group.start_soon(report, self._observer, self._progress)
+            try:
+                with anyio.CancelScope() as feeding:
+                    engine.on_stop = feeding.cancel
+                    await self._feed()
+                    await engine.drain()
+                    if self._named is not None:
+                        await self._outbox.flush()
+                        await self._look_up_gone(self._named.back)
+            except ScalesyncError as error:
+                engine.stop(error)
+            if engine.stopped is not None:
+                self._connection.gate.close()
+                await engine.shut()
+            group.cancel_scope.cancel()
+        self._observer.progress(self._progress())
+        return engine.stopped
+
+    # --- reading and admitting -----------------------------------------------------------------
+
+    async def _feed(self) -> None:
+        numbers = await self._job.register_splits("source", self._plan.splits())
+        gone, among = await self._about(frozenset(numbers))
+        self._job.reads(among)
+        self._places = {number: place for place, number in enumerate(numbers)}
+        stretches = await self._beginnings.stretches(numbers, self._plan.sources)
+        self._reading.stretches = len(stretches)
+        for some in stretches:
+            async with aclosing(await self._open(some)) as loads:
+                async for load in loads:
+                    await self._read(load)
+                    if self._full:
+                        return
+        self._reading.whole = True
+        if self._named is not None:
+            return
+        if self._changed:
+            self._observer.note(changed_meanwhile(self._changed))
+        await self._take_leave(gone, among)
+
+    async def _about(self, numbers: Set[int]) -> tuple[Sequence[SourceSplit], Set[int] | None]:
+        """The splits that are there no more, and those that the run is about, None for all. numbers: what it reads.
+
+        A source that was named another time only stays as it is: nothing is known of what it holds now.
+        """
+        others = await self._job.source_splits(but=numbers)
+        gone = vanished(others, (), self._plan.named, self._bound)
+        left = {split.number for split in others if split.state != GONE} - {split.number for split in gone}
+        return gone, {*numbers, *(split.number for split in gone)} if left else None
+
+    async def _take_leave(self, gone: Sequence[SourceSplit], among: Set[int] | None) -> None:
+        """Of what was named, all is read: what was not met is in no source any more."""
+        await self._job.lose_sources([split.number for split in gone])
+        await self._job.drop_stale_asides(among)
+        if await self._job.mark_gone(self._reading.homes, self._preparer.seen.__contains__, among):
+            await self._look_up_gone()
+
+    async def _look_up_gone(self, back: Set[str] = frozenset()) -> None:
+        """Records that are in no source any more and may have been sent: nobody else asks what became of them."""
+        self._reading.unclear = await settle_vanished(GoneStore(self._job), self._connection, back)
+
+    async def _open(self, numbers: Sequence[int]) -> AsyncGenerator[Load, None]:
+        """The loads of some sources; the first one is read behind what an earlier run has settled of it."""
+        known = await self._beginnings.find(numbers[0], self._preparer.seen)
+        if known is not None:
+            self._preparer.taken += known.records
+            self._preparer.invalid += known.invalid
+            self._reading.homes += known.homes
+            self._reading.invalid += known.invalid
+        lines = None if known is None else known.lines
+        opened = (self._source(one).opened(one, lines if one == numbers[0] else None) for one in numbers)
+        return read_loads(Loads(opened, self._plan.load_records(self._connection.pace)), self._reading.ended)
+
+    def _source(self, number: int) -> SourceFile:
+        return self._plan.sources[self._places[number]]
+
+    async def _read(self, load: Load) -> None:
+        """Let the engine have a load, then tell the ledger how far the sources are read."""
+        whole = await self._take(load)
+        for block in load:
+            if block.last:
+                self._reading.bytes_before += self._source(block.source).size or 0
+        self._reading.came(0 if load[-1].last else load[-1].consumed, self._preparer.taken)
+        self._expect()
+        if self._named is None:
+            await self._keep(load[:whole])
+
+    async def _keep(self, load: Load) -> None:
+        """What stands in these blocks is in the ledger: keep how far their sources are read, in one commit."""
+        ended: list[tuple[int, JsonObject, object]] = []
+        for block in load:
+            if not block.last:
+                cursor = self._beginnings.note(block)
+                if cursor is not None:
+                    await self._job.update_split(block.source, state="open", cursor=cursor)
+                continue
+            facts = self._plan.facts(self._places[block.source])
+            ended.append((block.source, facts, self._beginnings.end(block)))
+            source = self._source(block.source)
+            if source.has_changed():
+                self._changed.append(source.name)
+        await self._job.close_sources(ended)
+
+    @property
+    def _full(self) -> bool:
+        """Whether the rest of the input is left alone."""
+        return self._preparer.full or (self._named is not None and self._named.done)
+
+    def _rest(self) -> bool:
+        """Whether the input holds more than this run was to take."""
+        named, whole = self._named, self._reading.whole
+        return not whole if named is None else named.rest(whole=whole)
+
+    def _is_in(self) -> bool:
+        """Whether all of the input stands in the ledger although the run was stopped while it read."""
+        preparer = self._preparer
+        return self._reading.is_in and not preparer.full and not preparer.spoiled
+
+    def _expect(self) -> None:
+        expected = self._reading.expected(self._plan.total_bytes, self._preparer.taken)
+        if expected is not None:
+            self._preparer.seen.expect(expected)
+
+    async def _take(self, load: Load) -> int:
+        """Prepare a load and hand it to the engine, in pieces where --canary or --max-new cut it.
+
+        Returns how many of its blocks were taken whole.
+        """
+        options = self._plan.options
+        self._reading.open = True
+        prepared = await self._preparer.prepare(load)
+        self._reading.count_invalid(prepared.invalid)
+        if self._named is not None:
+            prepared.records, prepared.asides = await self._named.pick(prepared.records), []
+        known = len(prepared.asides)
+        rest = await self._batches.admit(prepared)
+        asides: Sequence[Aside] = prepared.asides
+        self._reading.count_invalid(prepared.asides[known:])
+        while rest or asides:
+            records, rest = await self._bounds.cut(rest)
+            await self._admit(records, asides, last=not rest)
+            asides = ()
+            if self._bounds.canary_is_out():
+                await self._watch_canary()
+            if rest and self._bounds.used_up:
+                await self._dispatcher.drain()
+                raise BudgetUsed(self._bounds.stopped)
+        self._reading.open = False
+        await self._remember()
+        if self._named is None and options.max_invalid is not None and self._reading.invalid > options.max_invalid:
+            raise BudgetUsed(f"stopped by --max-invalid: {count(self._reading.invalid, 'record')} cannot be used")
+        return prepared.whole
+
+    async def _watch_canary(self) -> None:
+        async def settled() -> None:
+            await self._dispatcher.drain()
+            await self._outbox.flush()
+
+        canary = Canary(self._connection, CheckStore.of(self._job), self._dispatcher.tally, self._observer.note)
+        await canary.judge(self._bounds.watched, settled, wait_s=self._plan.options.canary_wait)
+        self._bounds.watched.clear()
+
+    async def _admit(self, records: Sequence[Outgoing], asides: Sequence[Aside], *, last: bool) -> None:
+        """Make the intent durable, then let the engine have the records; a stop in between loses none.
+
+        last: nothing is left of the load behind them.
+        """
+        now_ms = self._connection.platform.server_now_ms
+        with anyio.CancelScope(shield=True):
+            admissions = await self._job.admit(
+                records, asides, now_ms=now_ms, recheck=self._plan.recheck, adopt=self._plan.adopts
+            )
+        self._adopted += sum(admission.adopts for admission in admissions)
+        pairs = list(zip(records, admissions, strict=True))
+        homes = [(record.source, record.line) for record, admission in pairs if admission.home]
+        self._reading.open = not last
+        self._reading.homes += len(homes)
+        self._beside += len(pairs) - len(homes)
+        self._beginnings.met(homes)
+        self._inside.update(
+            (record.key, record.inside)
+            for record, admission in pairs
+            if record.inside is not None and admission.verb is not Verb.SKIP
+        )
+        send = [record for record, admission in pairs if admission.verb is Verb.SEND]
+        settle = [record for record, admission in pairs if admission.verb is Verb.SETTLE]
+        await self._dispatcher.put(send, settle)
+
+    async def _settle(self, group: Sequence[Settled]) -> None:
+        await self._job.settle([self._placed(settled) for settled in group] if self._inside else group)
+
+    def _placed(self, settled: Settled) -> Settled:
+        """An outcome that is shown to people, with the file of a folder in which its record stood."""
+        inside = self._inside.pop(settled.key, None)
+        if inside is None or settled.state not in (RowState.FAILED, RowState.CONFLICT):
+            return settled
+        return settled._replace(detail={**(settled.detail or {}), "inside": inside})
+
+    async def _recall(self) -> None:
+        self._learned = await self._job.learned("rewritten")
+        self._connection.platform.learned = self._learned
+        batch, project = self._plan.options.batch, self._plan.options.project
+        if batch and project and "{" not in batch:
+            await self._batches.ensure(batch, project)
+
+    async def _remember(self) -> None:
+        news = self._connection.platform.learned - self._learned
+        if news:
+            self._learned = self._connection.platform.learned
+            await self._job.learn("rewritten", sorted(news))
+        while self._batches.created:
+            name = self._batches.created.pop()
+            await self._job.remember_batch(name, self._batches.projects.get(name), created=True)
+
+    def _progress(self) -> Progress:
+        tally, reading = self._dispatcher.tally, self._reading
+        size, taken, waiting = self._plan.total_bytes, self._preparer.taken, self._dispatcher.queue.outstanding
+        total = reading.total(size, taken)
+        return self._connection.watch.snapshot(
+            "import",
+            self._meter,
+            tally.settled - tally.exhausted,
+            share=reading.share(size, taken, waiting),
+            left=None if total is None else total - taken + waiting,
+            failed=tally.failed + tally.conflicts + reading.invalid,
+        )
+
+    async def _end(self, settings: Settings, reason: ScalesyncError | None, open_batches: list[str]) -> ImportSummary:
+        await self._remember()
+        counts = await self._job.counts()
+        tally = self._dispatcher.tally
+        counters = self._connection.transport.counters
+        if isinstance(reason, ConfigError) and counters.attempts[RequestClass.CREATE]:
+            # A source that broke off, say: what was sent stays, and the same command carries on once it is mended.
+            reason = StopRun(str(reason))
+        if self._adopted:
+            which = "record differs from its task" if self._adopted == 1 else "records differ from their tasks"
+            self._observer.note(
+                f"{self._adopted:,} {which}: --on-conflict adopt accepts that, and changes no task; scalesync verify"
+                " shows the differences"
+            )
+        if self._beside and self._named is None:
+            await note_other_bodies(self._job, self._plan, self._observer)
+        rest = finish.REST if self._named is None else REST
+        vanished = await GoneStore(self._job).waiting() if counts["gone"] and counts["pending"] else 0
+        ending = finish.judge(
+            *(counts, tally, reason, open_batches),
+            whole=not self._rest() or (reason is not None and self._is_in()),
+            rest=rest,
+            unclear=self._reading.unclear,
+            vanished=vanished,
+        )
+        if self._named is not None and not self._named.read:
+            ending = replace(ending, complete=False)  # the import has yet to see what is new in the sources
+        seconds = self._meter.seconds
+        figures = {
+            **self._connection.traffic(),
+            "retries": tally.retries + self._connection.call.retries,
+            "seconds": round(seconds, 3),
+            "tasks_per_second": round(tally.created / seconds, 1) if seconds > 0 else 0.0,
+            "peak_in_flight": self._connection.gate.peak_in_flight,
+        }
+        await remember(self._job, self._connection.pace)
+        await self._job.finish(
+            complete=ending.complete, exit_code=ending.exit_code, figures=figures, message=ending.message
+        )
+        return finish.summary(self._job.name, settings, counts, figures, ending)

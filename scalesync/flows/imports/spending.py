@@ -1,0 +1,80 @@
+"""Money: more than a thousand new tasks with a live key are asked for, where somebody can answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from scalesync.config.settings import Settings
+from scalesync.errors import ConfigError, Interrupted
+from scalesync.flows.imports.plan import ImportPlan
+from scalesync.flows.imports.reading.prepare import Preparer, read_all
+from scalesync.flows.runtime.threads import in_daemon
+from scalesync.ledger.sqlite.store import SqliteLedger
+from scalesync.model.targets import Mode
+from scalesync.text import count
+
+FREE_NEW_TASKS = 1000
+COUNTED_NEW_TASKS = 100_000  # a second or two of reading; the question says "more than" beyond
+
+Confirm = Callable[[str], bool]
+"""Puts a question to whoever sits at the terminal and waits for the answer, in a thread of its own."""
+
+
+async def guard_spending(
+    plan: ImportPlan, ledger: SqliteLedger, settings: Settings, confirm: Confirm | None
+) -> int | None:
+    """Ask before more than 1,000 new tasks are made with a live key. confirm: None where nobody can answer.
+
+    Reads the sources as far as is needed. Returns how many new tasks the run may make, None for any number: a source
+    that can be read only once cannot be counted beforehand. Raises ConfigError or Interrupted; nothing was sent.
+    """
+    options = plan.options
+    if settings.mode is not Mode.LIVE or options.yes:
+        return None
+    if options.max_new is not None and options.max_new <= FREE_NEW_TASKS:
+        return None
+    if any(source.mtime_ns is None and "://" not in source.name for source in plan.sources):
+        return FREE_NEW_TASKS
+    new = await _count_new(plan, ledger, settings, FREE_NEW_TASKS if confirm is None else COUNTED_NEW_TASKS)
+    new = new if options.max_new is None else min(new, options.max_new)
+    if new <= FREE_NEW_TASKS:
+        return None
+    if confirm is None:
+        raise ConfigError(
+            f"this makes more than {FREE_NEW_TASKS:,} new tasks with a live key and nobody at a terminal;"
+            " add --yes to go ahead, or --max-new to bound it"
+        )
+    many = f"more than {COUNTED_NEW_TASKS:,} new tasks" if new > COUNTED_NEW_TASKS else count(new, "new task")
+    where = f"project {options.project}" if options.project else "the projects that the records name"
+    await _ask(f"create {many} in {where} at {settings.target}?", confirm)
+    return None
+
+
+async def guard_resending(number: int, settings: Settings, *, yes: bool, confirm: Confirm | None) -> None:
+    """The same for records that the ledger has: `number` of them may become tasks."""
+    if settings.mode is not Mode.LIVE or yes or number <= FREE_NEW_TASKS:
+        return
+    if confirm is None:
+        raise ConfigError(
+            f"this sends {number:,} records again with a live key and nobody at a terminal; add --yes to go ahead"
+        )
+    await _ask(f"send {count(number, 'record')} again at {settings.target}?", confirm)
+
+
+async def _ask(question: str, confirm: Confirm) -> None:
+    if not await in_daemon(lambda: confirm(question)):
+        raise Interrupted("nothing was sent, as you answered; the same command asks again, --max-new N bounds it")
+
+
+async def _count_new(plan: ImportPlan, ledger: SqliteLedger, settings: Settings, most: int) -> int:
+    """How many records the ledger has no task for; reading ends behind `most`."""
+    peek = ledger.peeker(settings.target)
+    preparer = Preparer(plan.builder, None, plan.options.limit, look=peek)
+    new = 0
+    async for load in read_all(enumerate(plan.sources, start=1)):
+        records = (await preparer.prepare(load)).records
+        known = await peek([record.key for record in records])
+        new += len(records) - len(known)
+        if new > most or preparer.full:
+            return new
+    return new

@@ -1,0 +1,44 @@
+"""Records that are in no source any more although a request for them may have left: what became of them is asked.
+
+There is no record to compare a task with, so its age alone tells whether it was made for this job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+
+from scalesync.flows.imports.conflicts import TOLERANCE_MS
+from scalesync.flows.runtime.bulk_lookup import Finder
+from scalesync.flows.runtime.wiring import Connection
+from scalesync.ledger.sqlite.imports.gone import Doubtful, GoneStore, LookedUp
+from scalesync.ledger.states import Gone
+from scalesync.model.outcomes import Presence
+from scalesync.model.records import JsonObject
+from scalesync.times import milliseconds
+
+DEAD = frozenset({"canceled", "error"})
+
+
+async def settle_vanished(store: GoneStore, connection: Connection, back: Container[str] = ()) -> int:
+    """Look up each row that is gone and in doubt; returns how many got no answer that can be trusted.
+
+    back: keys whose records this run has met after all, so that the engine has looked them up. One with a living task
+    counts as created, or as adopted where that is older than the intent; the others as gone.
+    """
+    finder = Finder(connection)
+    unclear, after = 0, ""
+    while rows := await store.doubtful(after, finder.wave):
+        after = rows[-1].key
+        asked = [row for row in rows if row.key not in back]
+        findings = await finder.find([row.key for row in asked])
+        clear = [row for row in asked if findings[row.key].presence is not Presence.UNKNOWN]
+        await store.conclude([_looked_up(row, findings[row.key].task) for row in clear])
+        unclear += len(asked) - len(clear)
+    return unclear
+
+
+def _looked_up(row: Doubtful, task: JsonObject | None) -> LookedUp:
+    if task is None or task.get("status") in DEAD:
+        return LookedUp(row.key, Gone.ABSENT)
+    ours = milliseconds(task.get("created_at")) >= row.intent_ms - TOLERANCE_MS
+    return LookedUp(row.key, Gone.CREATED if ours else Gone.ADOPTED, str(task.get("task_id")))

@@ -1,0 +1,248 @@
+"""Failing records written back out as a source, each with its reason beside it.
+
+A record is looked for where it stood, then in the rest of its source, then in the others: a record by its unique_id,
+built as the import builds it, a place that could not be used by the text that was kept of it. What is not found, or
+not whole any more, is told.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import anyio
+
+from scalesync.config.settings import Settings
+from scalesync.errors import ConfigError, RecordError
+from scalesync.flows.imports.plan import ImportPlan, make_plan
+from scalesync.flows.imports.reading.prepare import RAW_LIMIT
+from scalesync.flows.jobs.status import example_of, failure_group, group_of, open_ledger
+from scalesync.flows.jobs.write_failures import bad_of, check_places, outputs, writing
+from scalesync.flows.runtime.identity import STANDARD_INPUT, placed_in, stored_options
+from scalesync.flows.runtime.output_guard import same_file
+from scalesync.jsonvalue import as_text, dumps
+from scalesync.ledger.sqlite.report import Failure, JobRow
+from scalesync.ledger.sqlite.store import SqliteLedger
+from scalesync.model.records import BadRecord, SourceRecord
+from scalesync.model.rows import RecordState
+from scalesync.sources.about import written_out
+
+SHOWN_FILES = 3
+Where = Callable[[str, int], Hashable]
+# What of a record's place must still be as it was, from one reading of the sources to the next.
+PLACES: tuple[Where, ...] = (lambda path, line: (path, line), lambda path, line: path, lambda path, line: None)
+
+
+@dataclass(frozen=True, slots=True)
+class NotWritten:
+    """Failing records of a job that could not be written. reason: a sentence."""
+
+    job: str
+    count: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenOut:
+    """What became of the failing records: those written, and the others. bad: places that are none, in `bad_out`."""
+
+    written: int
+    left: tuple[NotWritten, ...] = ()
+    bad: int = 0
+    bad_out: Path | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """1 when a record was left."""
+        return 1 if self.left else 0
+
+
+async def write_failures(settings: Settings, job: str | None, group: str | None, out: Path) -> WrittenOut:
+    """Write failing records back out as a source (JSON lines), with the reasons in `OUT.reasons.jsonl` beside it.
+
+    A place that is no record is written as it stood, into `OUT.bad.txt`. Of several targets, the settings' own is meant
+    where a key tells it. Raises ConfigError when the target is not clear or another file would be lost; nothing is
+    replaced before all is written.
+    """
+    ledger = open_ledger(settings)
+    try:
+        jobs = await _failing(ledger, settings, job, group)
+    finally:
+        ledger.close()
+    return await anyio.to_thread.run_sync(_write, out, settings.ledger, jobs)
+
+
+Failing = Sequence[tuple[JobRow, Sequence[Failure]]]
+
+
+async def _failing(ledger: SqliteLedger, settings: Settings, job: str | None, group: str | None) -> Failing:
+    rows = [row for row in await ledger.jobs() if row.command == "import" and job in {None, row.name}]
+    if not rows:
+        raise ConfigError(f"the ledger {settings.ledger} has no import job{' ' + job if job else ''}")
+    if settings.api_key:
+        rows = [row for row in rows if row.target == settings.target] or rows
+    jobs = [(row, await _failures(ledger, row, group)) for row in rows]
+    targets = list(dict.fromkeys(str(row.target) for row, failures in jobs if failures))
+    if len(targets) > 1:
+        what = f"job {job} has failing records" if job else "there are failing records"
+        raise ConfigError(
+            f"{what} of {' and of '.join(targets)}: set SCALE_API_KEY, and --base-url where the addresses differ, to"
+            " say which are meant"
+        )
+    return jobs
+
+
+async def _failures(ledger: SqliteLedger, row: JobRow, group: str | None) -> list[Failure]:
+    found: list[Failure] = []
+
+    def keep(failure: Failure) -> None:
+        if group is None or failure_group(failure) == group:
+            found.append(failure)
+
+    await ledger.visit_failures(keep, number=row.id)
+    return found
+
+
+def _write(out: Path, ledger: Path, jobs: Failing) -> WrittenOut:
+    check_places(out, ledger, [placed_in(row.settings["folder"], name) for row, _ in jobs for name in row.sources])
+    left: list[NotWritten] = []
+    with writing(out) as written:
+        for row, failures in jobs:
+            search = Search(row, failures, outputs(out))
+            for text, failure in search.found():
+                written.add(text, example_of(failure))
+            left += search.left()
+    return WrittenOut(written.records, tuple(left), written.bad, bad_of(out) if written.bad else None)
+
+
+class Search:
+    """The failing records of one job, looked for in its sources. spared: files that are none of them."""
+
+    def __init__(self, row: JobRow, failures: Sequence[Failure], spared: Sequence[Path]) -> None:
+        self._job = row.name
+        self._options = stored_options(row.settings)
+        self._all = len(failures)
+        ordered = sorted(failures, key=lambda failure: (failure.repeat, failure.path, failure.line))
+        self._piped = [failure for failure in ordered if failure.path == STANDARD_INPUT]
+        self._missing = [failure for failure in ordered if failure.path != STANDARD_INPUT]
+        self._spared = spared
+        self._taken: set[tuple[str, int]] = set()
+        self._unkept = self._cut = self._blank = 0
+
+    def found(self) -> Iterator[tuple[bytes, Failure]]:
+        """Each record that can be written, as text, in the order of the sources; those that moved come later."""
+        yield from self._kept()
+        if not self._missing:
+            return
+        sources = tuple(source for source in self._options.sources if source != STANDARD_INPUT)
+        plan = make_plan(replace(self._options, sources=sources))
+        for where in PLACES:
+            if self._missing:
+                yield from self._read(plan, where)
+
+    def left(self) -> list[NotWritten]:
+        """What could not be written and why, once `found` is through."""
+        every = (
+            (self._gone(), len(self._missing)),
+            (
+                "came from standard input, of which records are not kept: scalesync retry --job"
+                f" {self._job} and the same input piped into the same import send what failed again",
+                self._unkept,
+            ),
+            (f"are too long: only their first {RAW_LIMIT:,} characters are left", self._cut),
+            ("hold no text that could be written", self._blank),
+        )
+        return [
+            NotWritten(self._job, count, f"{count:,} of {self._all:,} failing records of job {self._job} {why}")
+            for why, count in every
+            if count
+        ]
+
+    def _gone(self) -> str:
+        files = list(dict.fromkeys(failure.file for failure in self._missing))
+        more = f" and {len(files) - SHOWN_FILES:,} more" if len(files) > SHOWN_FILES else ""
+        return f"could not be found any more in {', '.join(files[:SHOWN_FILES])}{more}: they changed or were taken out"
+
+    def _kept(self) -> Iterator[tuple[bytes, Failure]]:
+        """Of standard input there is only what the ledger kept of places that could not be used."""
+        for failure in self._piped:
+            raw = failure.raw or ""
+            if failure.state != RecordState.INVALID:
+                self._unkept += 1
+            elif len(raw) >= RAW_LIMIT:
+                self._cut += 1
+            elif not raw.strip():
+                self._blank += 1
+            else:
+                yield raw.encode("utf-8", "replace"), failure
+
+    def _read(self, plan: ImportPlan, where: Where) -> Iterator[tuple[bytes, Failure]]:
+        """Read the sources once; a record counts where its place is as `where` wants it."""
+        queues: dict[Hashable, deque[Failure]] = defaultdict(deque)
+        for failure in self._missing:
+            queues[where(failure.path, failure.line), _handle(failure)].append(failure)
+        wanted = {where(failure.path, failure.line) for failure in self._missing}
+        for path, place in self._places(plan):
+            at = where(path, place.line)
+            if at not in wanted or (path, place.line) in self._taken:
+                continue
+            sights = _sights(plan, place)
+            found = [queue for handle, _ in sights if (queue := queues.get((at, handle)))]
+            if not found or (found[0][0].repeat and any(found[0][0].content == content for _, content in sights)):
+                continue
+            self._taken.add((path, place.line))
+            yield from self._told(place, found[0].popleft())
+        self._missing = [failure for queue in queues.values() for failure in queue]
+
+    def _places(self, plan: ImportPlan) -> Iterator[tuple[str, SourceRecord | BadRecord]]:
+        for (path, _), source in zip(plan.splits(), plan.sources, strict=True):
+            if source.place is not None and any(same_file(spared, source.place) for spared in self._spared):
+                continue  # a pattern takes in what an earlier run wrote
+            for block in source.blocks():
+                for place in block.records:
+                    yield path, place
+
+    def _told(self, place: SourceRecord | BadRecord, failure: Failure) -> Iterator[tuple[bytes, Failure]]:
+        text = _text(place)
+        if text is None:
+            self._cut += 1
+        elif not text.strip():
+            self._blank += 1
+        else:
+            yield text, failure
+
+
+def _handle(failure: Failure) -> Hashable:
+    """By what a failing record is known again, wherever it stands."""
+    return (failure.raw or "", failure_group(failure)) if failure.unique_id is None else failure.unique_id
+
+
+def _sights(plan: ImportPlan, place: SourceRecord | BadRecord) -> list[tuple[Hashable, bytes]]:
+    """The handle of a place as it reads now, and the content where it is a record; then those of an older version."""
+    if isinstance(place, BadRecord):
+        return [((place.raw[:RAW_LIMIT], _invalid(place.reason)), b"")]
+    try:
+        record = plan.builder.build(place, 0)
+    except RecordError as error:
+        raw = as_text(written_out(place.value, place.about))[:RAW_LIMIT]
+        return [((raw, _invalid(str(error))), b"")]
+    former = record.former
+    return [(record.key, record.content), *([(former.key or record.key, former.content)] if former else ())]
+
+
+def _invalid(reason: str) -> str:
+    return group_of(RecordState.INVALID, None, reason, None)
+
+
+def _text(place: SourceRecord | BadRecord) -> bytes | None:
+    """What is written of a place; None where only its beginning is at hand."""
+    if isinstance(place, BadRecord):
+        short = len(place.raw) < RAW_LIMIT
+        return place.raw.encode("utf-8", "replace") if place.whole is None and short else place.whole
+    value = written_out(place.value, place.about)
+    try:
+        return dumps(value)
+    except ValueError:
+        return as_text(value).encode()

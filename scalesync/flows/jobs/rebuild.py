@@ -1,0 +1,178 @@
+"""Rebuild: a lost ledger made anew from source and server, so that the import after it creates nothing twice."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+
+from scalesync.config.settings import Settings
+from scalesync.engine.dispatcher import EngineLimits
+from scalesync.errors import ConfigError
+from scalesync.events import Observer
+from scalesync.flows.imports import finish
+from scalesync.flows.imports.conflicts import ConflictPolicy
+from scalesync.flows.imports.plan import ImportPlan, make_plan
+from scalesync.flows.imports.preflight import check_target
+from scalesync.flows.imports.reading.prepare import Preparer, read_all
+from scalesync.flows.runtime.bulk_lookup import Finder
+from scalesync.flows.runtime.identity import find_import, import_job
+from scalesync.flows.runtime.lease import Hold, holding
+from scalesync.flows.runtime.options import ImportOptions
+from scalesync.flows.runtime.rate_meter import Meter
+from scalesync.flows.runtime.threads import in_daemon
+from scalesync.flows.runtime.wiring import Connection, connect
+from scalesync.ledger.sqlite.imports.checks import CheckStore, aside_of
+from scalesync.ledger.sqlite.jobs import JobStore
+from scalesync.ledger.sqlite.store import SqliteLedger, StoredJob
+from scalesync.model.outcomes import Finding, Presence
+from scalesync.model.records import Outgoing
+from scalesync.model.rows import Aside, RowState, Settled
+from scalesync.model.summaries import ImportSummary
+from scalesync.model.targets import RequestClass
+from scalesync.text import count
+
+
+async def run_rebuild(
+    options: ImportOptions, settings: Settings, observer: Observer, *, limits: EngineLimits | None = None
+) -> ImportSummary:
+    """Look every record of the sources up and write down what is found; sends nothing and changes no task.
+
+    Equal tasks become created or adopted rows, different and dead ones conflicts, records without a task pending.
+    Raises ConfigError when the ledger holds the job already. One that broke off is carried on by the same call.
+    """
+    home = settings.ledger.parent
+    plan = await in_daemon(lambda: make_plan(options, home))
+    spec = import_job(options, settings.target, plan.template, home)
+    ledger = SqliteLedger.open(settings.ledger, note=observer.note)
+    try:
+        found, spec = await find_import(ledger, spec, options)
+        await _check_new(ledger, found)
+        kind = options.type
+        async with connect(settings, observer, task_type=kind, paced=RequestClass.LIST, limits=limits) as connection:
+            await check_target(plan, connection, observer)
+            async with holding(ledger, spec) as hold:
+                return await _rebuild(plan, connection, hold, settings, observer)
+    finally:
+        ledger.close()
+
+
+async def _check_new(ledger: SqliteLedger, found: StoredJob | None) -> None:
+    if found is not None and not await ledger.checks(found).rebuilding():
+        raise ConfigError(
+            f"the ledger {ledger.path} holds job {found.name} already, and rebuild is for a lost one: repair it with"
+            " verify --fix, or name a new file with --ledger"
+        )
+
+
+async def _rebuild(
+    plan: ImportPlan, connection: Connection, hold: Hold, settings: Settings, observer: Observer
+) -> ImportSummary:
+    meter = Meter()
+    mode = plan.options.on_conflict
+    policy = ConflictPolicy(mode, frozenset(), connection.platform.release, hold.job.event)
+    recorder = Recorder(plan, connection, hold.job, policy, observer)
+    (mark,) = await hold.job.register_splits("rebuild", [("rebuild", {})])
+    numbers = await hold.job.register_splits("source", plan.splits())
+    await recorder.go(numbers)
+    await hold.job.update_split(mark, state="done")
+    counts = await hold.job.counts()
+    await hold.job.event(None, "rebuilt", dict(counts))
+    figures = {
+        **connection.traffic(),
+        "retries": connection.call.retries,
+        "seconds": round(meter.seconds, 3),
+        "tasks_per_second": 0.0,
+        "peak_in_flight": connection.gate.peak_in_flight,
+    }
+    findings = sum(counts[name] for name in finish.FINDINGS)
+    pending = counts["pending"]
+    message = f"{count(pending, 'record')} {'has' if pending == 1 else 'have'} no task" if pending else ""
+    ending = finish.Ending(1 if findings else 0, not pending, message)
+    hold.complete, hold.exit_code, hold.figures = ending.complete, ending.exit_code, figures
+    return finish.summary(hold.job.name, settings, counts, figures, ending)
+
+
+class Recorder:
+    """Takes records whose rows are lost into the ledger, in the state that the server tells.
+
+    named: only these, and nothing else of the sources. None: all of them, and each source is noted as read, so that the
+    job can be finished.
+    """
+
+    def __init__(
+        self,
+        plan: ImportPlan,
+        connection: Connection,
+        job: JobStore,
+        policy: ConflictPolicy,
+        observer: Observer,
+        *,
+        named: Container[str] | None = None,
+    ) -> None:
+        self._plan = plan
+        self._connection = connection
+        self._job = job
+        self._policy = policy
+        self._observer = observer
+        self._store = CheckStore.of(job)
+        self._finder = Finder(connection)
+        self._meter = Meter()
+        self._done = 0
+        self._named = named
+
+    async def go(self, numbers: Sequence[int]) -> None:
+        """Read the sources. numbers: their splits."""
+        preparer = Preparer(self._plan.builder, None, look=self._job.peek)
+        waiting: list[Outgoing] = []
+        places = {number: place for place, number in enumerate(numbers)}
+        async for load in read_all(zip(numbers, self._plan.sources, strict=True)):
+            prepared = await preparer.prepare(load)
+            waiting += [record for record in prepared.records if self._named is None or record.key in self._named]
+            ended = [block.source for block in load if block.last]
+            asides: Sequence[Aside] = prepared.asides if self._named is None else ()
+            while asides or len(waiting) >= self._finder.wave or (ended and waiting):
+                wave = self._finder.wave if ended or len(waiting) >= self._finder.wave else 0
+                await self._take(waiting[:wave], asides)
+                del waiting[:wave]
+                asides = ()
+            if self._named is None:
+                await self._job.close_sources([(number, self._plan.facts(places[number]), None) for number in ended])
+        await self._take(waiting, ())
+
+    async def _take(self, records: Sequence[Outgoing], asides: Sequence[Aside]) -> None:
+        rows = await self._store.held([record.key for record in records])
+        lost = [record for record in records if record.key not in rows]
+        shared = [
+            aside_of(row, record) for record in records if (row := rows.get(record.key)) is not None and not row.home
+        ]
+        await self._finder.know_projects(lost)
+        await self._know_again(lost)
+        found = await self._finder.find([record.key for record in lost])
+        pairs = [(record, await self._state(record, found[record.key])) for record in lost]
+        await self._store.record(pairs, [*asides, *shared])
+        self._done += len(records)
+        self._show()
+
+    async def _know_again(self, lost: Sequence[Outgoing]) -> None:
+        """Give records the id under which an older version made their task, where the server has one."""
+        old = {record.former.key: record for record in lost if record.former is not None and record.former.key}
+        if not old:
+            return
+        for key, finding in (await self._finder.find(list(old))).items():
+            if finding.presence is not Presence.ABSENT:
+                self._plan.builder.known_as(old[key], {key: (None, b"")})
+
+    async def _state(self, record: Outgoing, finding: Finding) -> Settled:
+        if finding.presence is Presence.ABSENT:
+            return Settled(record.key, RowState.PENDING)
+        record.intent_ms = self._connection.platform.server_now_ms
+        if finding.task is None:
+            return Settled(record.key, RowState.SENDING)
+        settled = await self._policy(record, self._connection.platform.judge(record, finding.task))
+        if settled is None:
+            return Settled(record.key, RowState.SENDING)
+        if self._named is None and settled.state is not RowState.CONFLICT:
+            return settled._replace(event=None)  # a million rows that are as they should be make no history
+        return settled
+
+    def _show(self) -> None:
+        self._observer.progress(self._connection.watch.snapshot("rebuild", self._meter, self._done))

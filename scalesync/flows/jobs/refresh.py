@@ -1,0 +1,111 @@
+"""Refresh: the present status of a job's tasks, and tasks that died after they were created written to the ledger.
+
+Attachments are fetched after the create call was answered, so a task can turn to `error` minutes later. Such a row
+becomes a conflict whose reason is the server's own; so does the row of a task that somebody canceled. A row whose task
+lives again becomes what it was.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+
+from scalesync.config.settings import Settings
+from scalesync.engine.dispatcher import EngineLimits
+from scalesync.errors import ConfigError, JobRunning
+from scalesync.events import Observer, Progress
+from scalesync.flows.jobs.status import job_status
+from scalesync.flows.runtime.bulk_lookup import Finder
+from scalesync.flows.runtime.dead_tasks import DEAD, turn_of
+from scalesync.flows.runtime.lease import holding
+from scalesync.flows.runtime.options import JobStatus
+from scalesync.flows.runtime.rate_meter import Meter
+from scalesync.flows.runtime.wiring import Connection, connect
+from scalesync.ledger.sqlite.imports.checks import CheckStore
+from scalesync.ledger.sqlite.store import SqliteLedger, StoredJob
+from scalesync.model.outcomes import Finding, Presence
+from scalesync.model.targets import RequestClass
+
+MISSING, UNCLEAR = "missing", "unclear"
+
+
+async def refreshed_status(
+    settings: Settings, job: str | None, observer: Observer, *, limits: EngineLimits | None = None
+) -> list[JobStatus]:
+    """`job_status`, after the server was asked about the tasks of the target's import jobs, or of the one named.
+
+    Raises ConfigError when the ledger has no such job for this target.
+    """
+    ledger = SqliteLedger.open(settings.ledger, note=observer.note, create=False)
+    tasks: dict[str, Mapping[str, int]] = {}
+    try:
+        for found in await _jobs(ledger, settings, job):
+            tasks[found.name] = await refresh_job(ledger, found, settings, observer, limits=limits)
+    finally:
+        ledger.close()
+    here = (settings.base_url, settings.mode.value, "import")
+    return [
+        replace(row, tasks=tasks.get(row.job)) if (row.target, row.mode, row.command) == here else row
+        for row in await job_status(settings, job)
+    ]
+
+
+async def _jobs(ledger: SqliteLedger, settings: Settings, job: str | None) -> list[StoredJob]:
+    names = [job] if job is not None else list(dict.fromkeys(row.name for row in await ledger.jobs()))
+    found = [await ledger.find_job(settings.target, name) for name in names]
+    jobs = [one for one in found if one is not None and one.command == "import"]
+    if not jobs:
+        which = f"import job {job}" if job is not None else "import job"
+        raise ConfigError(f"the ledger {settings.ledger} has no {which} for {settings.target}")
+    return jobs
+
+
+async def refresh_job(
+    ledger: SqliteLedger,
+    found: StoredJob,
+    settings: Settings,
+    observer: Observer,
+    *,
+    limits: EngineLimits | None = None,
+) -> Mapping[str, int]:
+    """Ask for the job's tasks, a hundred in a call; returns how many have which status.
+
+    A job that is running keeps its ledger to itself: then the tasks are only counted.
+    """
+    kind = str(found.settings.get("type", ""))
+    async with connect(settings, observer, task_type=kind, paced=RequestClass.LIST, limits=limits) as connection:
+        try:
+            async with holding(ledger, found) as hold:
+                counts = await _ask(CheckStore.of(hold.job), connection, observer)
+                hold.exit_code = 0
+        except JobRunning as running:
+            observer.note(f"{running}; its tasks are counted, and nothing is written")
+            return await _ask(ledger.checks(found), connection, observer)
+    return counts
+
+
+async def _ask(store: CheckStore, connection: Connection, observer: Observer) -> Mapping[str, int]:
+    finder, meter = Finder(connection), Meter()
+    counts: Counter[str] = Counter()
+    async for page in store.pages(finder.wave):
+        rows = [row for row in page if row.ours]
+        found = await finder.find([row.key for row in rows])
+        counts.update(_status(found[row.key]) for row in rows)
+        turns = [turn for row in rows if (turn := turn_of(row, found[row.key], connection)) is not None]
+        if turns and store.writable:
+            await store.turn(turns)
+        observer.progress(_progress(counts, meter, connection))
+    return dict(sorted(counts.items()))
+
+
+def _status(finding: Finding) -> str:
+    if finding.task is None:
+        return MISSING if finding.presence is Presence.ABSENT else UNCLEAR
+    return str(finding.task.get("status", UNCLEAR))
+
+
+def _progress(counts: Counter[str], meter: Meter, connection: Connection) -> Progress:
+    done = counts.total()
+    failed = sum(counts[name] for name in (*DEAD, MISSING, UNCLEAR))
+    return connection.watch.snapshot("refresh", meter, done, failed=failed)

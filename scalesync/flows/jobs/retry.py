@@ -1,0 +1,148 @@
+"""Retry: failed records become pending, then their job runs again; tasks in error are freed and sent again.
+
+Standard input cannot be read again: its failed records become pending, and the same input must be piped once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import anyio
+
+from scalesync.config.settings import Settings
+from scalesync.engine.dispatcher import EngineLimits
+from scalesync.errors import ConfigError
+from scalesync.events import Observer
+from scalesync.flows.imports import finish
+from scalesync.flows.imports.plan import make_plan
+from scalesync.flows.imports.run import run_import
+from scalesync.flows.imports.spending import Confirm, guard_resending
+from scalesync.flows.jobs.refresh import refresh_job
+from scalesync.flows.jobs.status import group_of
+from scalesync.flows.runtime.identity import STANDARD_INPUT, stored_options
+from scalesync.flows.runtime.lease import holding, import_job_of
+from scalesync.flows.runtime.options import ImportOptions
+from scalesync.ledger.sqlite.store import SqliteLedger, StoredJob
+from scalesync.model.rows import RowState
+from scalesync.model.summaries import ImportSummary
+from scalesync.text import be, count
+
+
+async def run_retry(
+    settings: Settings,
+    job: str | None,
+    group: str | None,
+    observer: Observer,
+    *,
+    errored: bool = False,
+    yes: bool = False,
+    limits: EngineLimits | None = None,
+    signals: bool = True,
+    confirm: Confirm | None = None,
+) -> ImportSummary:
+    """Send the failed records of a job again, all or one group of `failures`; those that are pending go along.
+
+    Records that are in no source any more and may have been sent are looked up. One that the ledger does not know stays
+    for the import; the summary's message says when there is one.
+    errored: instead of them the records whose tasks turned to `error`. The server is asked which these are, their
+    unique_ids are freed, and they are sent again.
+    Where the source was standard input nothing is sent: the summary's message says what to do.
+    Raises ConfigError when there is no such job for this target, or its source cannot be read again.
+    """
+    if errored and group is not None:
+        raise ConfigError("--errored takes every task in error; leave --group out")
+    ledger = SqliteLedger.open(settings.ledger, note=observer.note, create=False)
+    try:
+        found = await import_job_of(ledger, settings, job)
+        if is_piped(found) and not errored:
+            return await _wait_for_input(ledger, found, settings, group)
+        options = await readable_options(found, "--reclaim error" if errored else "")
+        # The bounds of a first run are about records that nobody knows yet: none of them goes along.
+        options = replace(options, canary=None, max_new=None, reclaim=frozenset({"error"} if errored else ()))
+        if errored:
+            await refresh_job(ledger, found, settings, observer, limits=limits)
+            what = "no task in error"
+        else:
+            what = _nothing(group)
+        waiting = await _waiting(ledger, found, group, options.reclaim)
+        await guard_resending(waiting, settings, yes=yes, confirm=confirm)
+        left = 0 if errored else await _reopen(ledger, found, group)
+        gone = await ledger.checks(found).gone_in_doubt()
+        if not gone and not await ledger.checks(found).waiting(options.reclaim):
+            return _nothing_sent(found, settings, await ledger.counts(found), what)
+    finally:
+        ledger.close()
+    if not errored and (left or not gone):
+        observer.note(f"{count(left, 'failed record')} {be(left)} sent again")
+    return await run_import(options, settings, observer, limits=limits, stored=found, signals=signals)
+
+
+async def _waiting(ledger: SqliteLedger, found: StoredJob, group: str | None, dead: frozenset[str]) -> int:
+    """How many tasks a retry may make: of failed records, unless it is about dead ones, and of those that wait."""
+    checks = ledger.checks(found)
+    failed = 0 if dead else await checks.failed(_in_group(group))
+    return failed + await checks.waiting(dead)
+
+
+def _in_group(group: str | None) -> Callable[[str, int | None, str], bool]:
+    return lambda key, status, reason: group is None or group_of(RowState.FAILED, status, reason, key) == group
+
+
+def is_piped(found: StoredJob) -> bool:
+    """Whether a stored job read standard input."""
+    return STANDARD_INPUT in found.settings["sources"]
+
+
+async def _wait_for_input(
+    ledger: SqliteLedger, found: StoredJob, settings: Settings, group: str | None
+) -> ImportSummary:
+    """Mark the failed records pending: the import of the same input sends them."""
+    marked = await _reopen(ledger, found, group, exit_code=1)
+    counts = await ledger.counts(found)
+    if not counts["pending"]:
+        return _nothing_sent(found, settings, counts, _nothing(group))
+    told = (
+        f"{count(marked, 'failed record')} {be(marked)} pending again" if marked else f"the job has {_nothing(group)}"
+    )
+    message = (
+        f"nothing was sent: job {found.name} read standard input, which is gone; {told}; pipe the same input into the"
+        f" same import to send {count(counts['pending'], 'pending record')}"
+    )
+    return finish.summary(found.name, settings, counts, finish.NOTHING_DONE, finish.Ending(1, False, message))
+
+
+def _nothing(group: str | None) -> str:
+    return "no failed records" if group is None else f"no failed records in group {group}"
+
+
+def _nothing_sent(found: StoredJob, settings: Settings, counts: Mapping[str, int], what: str) -> ImportSummary:
+    findings = sum(counts[state] for state in finish.FINDINGS)
+    pending = counts["pending"]
+    more = f"; {count(pending, 'record')} {be(pending)} pending: {finish.IMPORT_AGAIN}" if pending else ""
+    ending = finish.Ending(int(findings > 0 or pending > 0), not pending, f"nothing to send: the job has {what}{more}")
+    return finish.summary(found.name, settings, counts, finish.NOTHING_DONE, ending)
+
+
+async def readable_options(found: StoredJob, switch: str = "") -> ImportOptions:
+    """The options of a stored job whose sources can be read again. Raises ConfigError when they cannot.
+
+    switch: what the import of the same input must be given to do the same.
+    """
+    options = stored_options(found.settings)
+    if is_piped(found):
+        more = f", with {switch}" if switch else ""
+        raise ConfigError(
+            f"job {found.name} read standard input, which is gone: pipe the same input into the same import{more}"
+        )
+    await anyio.to_thread.run_sync(make_plan, options)  # a source that is gone must not cost the failures
+    return options
+
+
+async def _reopen(ledger: SqliteLedger, found: StoredJob, group: str | None, exit_code: int = 0) -> int:
+    async with holding(ledger, found) as hold:
+        whole, hold.complete = hold.complete, False  # whatever happens on the way
+        reopened = await hold.job.reopen(_in_group(group))
+        hold.complete = whole and not reopened
+        hold.exit_code, hold.figures = exit_code, {"reopened": reopened}
+    return reopened

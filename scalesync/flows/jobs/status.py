@@ -1,0 +1,153 @@
+"""What the ledger says, without a request: jobs and their counts, failures by kind."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from scalesync.config.settings import Settings
+from scalesync.engine.first_refusals import normalise_message
+from scalesync.errors import ConfigError
+from scalesync.events import Silent
+from scalesync.flows.imports.finish import FINDINGS
+from scalesync.flows.runtime.options import FailureGroup, JobStatus, StoppedJob
+from scalesync.ledger.sqlite import report
+from scalesync.ledger.sqlite.owners import describe_owner, owner_alive
+from scalesync.ledger.sqlite.store import SqliteLedger
+from scalesync.model.targets import Target
+from scalesync.sources.about import told_place
+
+
+def open_ledger(settings: Settings) -> SqliteLedger:
+    """The settings' ledger, to read; it must be there already."""
+    return SqliteLedger.open(settings.ledger, note=Silent().note, create=False, to_read=True)
+
+
+async def job_status(settings: Settings, job: str | None) -> list[JobStatus]:
+    """Every job of the ledger, or the one of that name in each target, oldest first."""
+    ledger = open_ledger(settings)
+    try:
+        jobs = await ledger.jobs()
+        if job is not None:
+            jobs = [row for row in jobs if row.name == job]
+            if not jobs:
+                raise ConfigError(f"the ledger {settings.ledger} knows no job {job}; see scalesync status")
+        return [_status(row) for row in jobs]
+    finally:
+        ledger.close()
+
+
+def _status(row: report.JobRow) -> JobStatus:
+    running = row.owner if row.owner and owner_alive(row.owner) else None
+    state = "running" if running else "finished" if row.complete else "unfinished"
+    return JobStatus(
+        job=row.name,
+        command=row.command,
+        target=row.base_url,
+        mode=row.mode,
+        state=state,
+        counts=row.counts,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        running=describe_owner(running) if running else None,
+        sources=row.sources,
+        last=None if running else _last(row),
+        windows=row.windows,
+        message="" if running else row.message,
+    )
+
+
+def _last(row: report.JobRow) -> str | None:
+    if row.ended_at is None:
+        return None if row.started_at is None else "the last run was killed or crashed"
+    code = 1 if row.exit_code is None else row.exit_code
+    if code == 0 and any(row.counts.get(name) for name in FINDINGS):
+        code = 1  # a refresh or a check ends well whatever it finds out about the job
+    words = {0: "done", 1: "done, with findings", 3: "stopped early"}
+    return words.get(code, f"exit code {code}")
+
+
+async def stopped_jobs(settings: Settings, job: str | None) -> list[StoppedJob]:
+    """Jobs whose last run stopped before its end, the newest first."""
+    ledger = open_ledger(settings)
+    try:
+        stops = await ledger.stops(job)
+    finally:
+        ledger.close()
+    return [
+        StoppedJob(stop.job, at.base_url, at.mode.value, at.account, stop.exit_code, stop.message)
+        for stop in stops
+        for at in [stop.target]
+    ]
+
+
+def group_of(state: str, status: int | None, reason: str, key: str | None) -> str:
+    """The short name of a kind of failure: state, status, six hex digits of the normalised message."""
+    digest = hashlib.blake2b(normalise_message(reason, key).encode(), digest_size=3).hexdigest()
+    return "-".join(str(part) for part in (state, status, digest) if part is not None)
+
+
+def failure_group(failure: report.Failure) -> str:
+    """The group of one failure."""
+    return group_of(failure.state, failure.status, failure.reason, failure.unique_id)
+
+
+async def list_failures(
+    settings: Settings, job: str | None, group: str | None, examples: int = 3
+) -> list[FailureGroup]:
+    """Failed, invalid and conflicting records by job, status and normalised message, largest first."""
+    ledger = open_ledger(settings)
+    try:
+        if job is not None and all(row.name != job for row in await ledger.jobs()):
+            raise ConfigError(f"the ledger {settings.ledger} knows no job {job}; see scalesync status")
+        groups = _Groups(group, examples)
+        await ledger.visit_failures(groups.add, job=job)
+    finally:
+        ledger.close()
+    return sorted(groups.found.values(), key=lambda found: (-found.count, found.group))
+
+
+class _Groups:
+    """Failures counted by job and kind, with the first few of each."""
+
+    def __init__(self, wanted: str | None, examples: int) -> None:
+        self.found: dict[tuple[Target, str, str], FailureGroup] = {}
+        self._wanted = wanted
+        self._examples = examples
+
+    def add(self, failure: report.Failure) -> None:
+        name = failure_group(failure)
+        if self._wanted is not None and name != self._wanted:
+            return
+        key = (failure.target, failure.job, name)
+        found = self.found.get(key)
+        if found is None:
+            message = normalise_message(failure.reason, failure.unique_id)
+            at = failure.target
+            where = (failure.job, at.base_url, at.mode.value, at.account)
+            found = FailureGroup(*where, name, failure.state, failure.status, message, 0)
+        shown = found.examples
+        if len(shown) < self._examples:
+            shown = (*shown, example_of(failure))
+        self.found[key] = replace(found, count=found.count + 1, examples=shown)
+
+
+def example_of(failure: report.Failure) -> Mapping[str, Any]:
+    """A failing record as it is shown to people and told beside what is written out."""
+    detail = json.loads(failure.detail) if failure.detail else {}
+    file, line = told_place(failure.file, failure.line, detail.get("inside"))
+    example: dict[str, Any] = {
+        "unique_id": failure.unique_id,
+        "file": file,
+        "line": line,
+        "reason": failure.reason,
+        "task_id": failure.task_id,
+    }
+    if detail.get("differences"):
+        example["differences"] = detail["differences"]
+    if failure.earlier is not None:
+        example["earlier"] = failure.earlier
+    return example

@@ -1,0 +1,80 @@
+"""The files of `failures --out OUT`, which `import` reads back, and of what stood in the sources and is no record.
+
+OUT              a record a line, as JSON               OUT.reasons.jsonl            why each of its lines failed
+OUT.bad.txt      a place a line, as it was found        OUT.bad.txt.reasons.jsonl    the same of those lines
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from scalesync.disk import replacing
+from scalesync.errors import ConfigError
+from scalesync.flows.runtime.output_guard import is_report, spare_inputs
+from scalesync.jsonvalue import as_item, as_text
+from scalesync.model.records import SourceRecord
+from scalesync.sources.places.written import REASONS, REASONS_END
+
+
+def bad_of(out: Path) -> Path:
+    """The file of places that are no records."""
+    return Path(f"{out}.bad.txt")
+
+
+def reasons_of(path: Path) -> Path:
+    """The file of reasons that lies beside another one."""
+    return Path(f"{path}{REASONS_END}")
+
+
+def outputs(out: Path) -> tuple[Path, ...]:
+    """All of them. The reasons come first: without them, no later run takes the file beside them for its own."""
+    bad = bad_of(out)
+    return reasons_of(out), out, reasons_of(bad), bad
+
+
+def check_places(out: Path, ledger: Path, sources: Sequence[str]) -> None:
+    """Raise ConfigError where one is not of an earlier run: the job's own source lies near at hand."""
+    for path in outputs(out):
+        spare_inputs(path, ledger, sources)
+    for path in (out, bad_of(out)):
+        reasons = reasons_of(path)
+        if reasons.exists() and not is_report(reasons, REASONS, whole=True):
+            raise ConfigError(f"{reasons} exists and holds no reasons of failures; move it away or choose another file")
+        alone = not reasons.exists() or not reasons.stat().st_size
+        if path.exists() and (not path.is_file() or (alone and path.stat().st_size)):
+            raise ConfigError(f"{path} exists and was not written by scalesync failures; choose another file")
+
+
+class Written:
+    """Takes each failing place, as text. records, bad: lines of either file so far."""
+
+    def __init__(self, files: Sequence[BinaryIO]) -> None:
+        self._reasons, self._lines, self._bad_reasons, self._bad_lines = files
+        self.records = self.bad = 0
+
+    def add(self, text: bytes, reason: Mapping[str, Any]) -> None:
+        """Write one and why it failed."""
+        line = text.replace(b"\n", b" ") + b"\n"
+        if isinstance(as_item(line, 0), SourceRecord):
+            self.records += 1
+            lines, reasons = self._lines, self._reasons
+        else:
+            self.bad += 1
+            lines, reasons = self._bad_lines, self._bad_reasons
+        lines.write(line)
+        reasons.write(as_text(reason).encode() + b"\n")
+
+
+@contextmanager
+def writing(out: Path) -> Iterator[Written]:
+    """New files in place of an earlier run's, once all is written; without bad lines there is no file of them."""
+    with replacing(*outputs(out)) as files:
+        written = Written(files)
+        yield written
+    if not written.bad:
+        bad = bad_of(out)
+        for path in (bad, reasons_of(bad)):
+            path.unlink(missing_ok=True)

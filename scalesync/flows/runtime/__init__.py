@@ -1,0 +1,1 @@
+"""What every run needs beside its work: wiring, pace, watch, options, identity of jobs."""

@@ -1,0 +1,155 @@
+"""Names that a person typed into an export: project, batch, type and fields, compared with what the account has.
+
+A name that is misspelt matches nothing, and an export of nothing is done: so a filter that brings no task is asked
+about before anything is written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
+
+from scalesync.errors import ConfigError, NoSuchProject, Refused, RemoteError
+from scalesync.flows.runtime.options import ExportOptions
+from scalesync.flows.runtime.wiring import Connection
+from scalesync.model.records import JsonObject
+from scalesync.outputs.fields import FieldPicker, members_of
+from scalesync.text import count, did_you_mean, nearest
+
+LISTED = 20  # names that a sentence shows
+
+
+def v1_root(error: Refused, connection: Connection) -> str | None:
+    """What is said of an address under which nothing is found and that is not the API's root; None for others."""
+    address = connection.transport.base_url
+    if error.status != 404 or address.endswith("/v1"):
+        return None
+    return f"the API address is the v1 root: did you mean {re.sub('/v[0-9]+$', '', address)}/v1?"
+
+
+async def check_names(connection: Connection, options: ExportOptions, *, found: bool) -> None:
+    """Whether the account has what the filters name. found: the server lists tasks for them.
+
+    Raises NoSuchProject or ConfigError with the nearest name of the account. Where tasks are listed only the batch of
+    an increment is looked up, for it is the one name that the server was not asked for.
+    """
+    if options.batch and (options.incremental or not found):
+        await _check_batch(connection, options.batch, options.project)
+    if found:
+        return
+    if options.project:
+        await _check_project(connection, options.project, options.type)
+    if options.type:
+        await _check_type(connection, options.type)
+
+
+async def _check_project(connection: Connection, name: str, kind: str | None) -> None:
+    platform = connection.platform
+    project = await connection.call(partial(platform.project, name))
+    if project is None:
+        raise await no_such_project(connection, name)
+    theirs = project.get("type")
+    if kind and theirs not in {kind, None}:
+        raise ConfigError(f"project {name!r} takes tasks of type {theirs}, not {kind}; correct --type or --project")
+
+
+async def no_such_project(connection: Connection, name: str) -> NoSuchProject:
+    """The error for a project that the account does not have, with the nearest name or those that there are."""
+    names = [str(other.get("name")) for other in await _projects(connection)]
+    near = did_you_mean(name, names) or _shown("its projects are", names)
+    return NoSuchProject(f"there is no project {name!r} in this account; correct --project{near}")
+
+
+async def note_unknown_type(connection: Connection, name: str, note: Callable[[str], None]) -> None:
+    """Say that neither the documentation nor a project of the account has a type: the server decides."""
+    documented = connection.platform.task_types
+    if name in documented:
+        return
+    kinds = {str(project["type"]) for project in await _projects(connection) if project.get("type")}
+    if name not in kinds:
+        near = did_you_mean(name, kinds | documented)
+        note(f"no project of this account and no documentation has a type {name!r}{near}; the platform may refuse it")
+
+
+async def _check_batch(connection: Connection, name: str, project: str | None) -> None:
+    platform = connection.platform
+    batch = await connection.call(partial(platform.batch, name))
+    if batch is None:
+        near = did_you_mean(name, await _batch_names(connection, project))
+        raise ConfigError(f"there is no batch {name!r} in this account; correct --batch{near}")
+    theirs = batch.get("project")
+    if project and theirs not in {project, None}:
+        raise ConfigError(f"batch {name!r} belongs to project {theirs!r}, not to {project!r}")
+
+
+async def _check_type(connection: Connection, name: str) -> None:
+    """Types are open: one is unknown only where no task, no project and no documentation has it."""
+    documented = connection.platform.task_types
+    if name in documented:
+        return
+    kinds = {str(project["type"]) for project in await _projects(connection) if project.get("type")}
+    if name not in kinds:
+        near = did_you_mean(name, kinds | documented)
+        raise ConfigError(f"no task and no project of this account is of type {name!r}; correct --type{near}")
+
+
+async def _projects(connection: Connection) -> Sequence[JsonObject]:
+    """What the account has, as far as it tells."""
+    try:
+        return await connection.platform.projects()
+    except RemoteError:
+        return ()
+
+
+async def _batch_names(connection: Connection, project: str | None) -> Sequence[str]:
+    try:
+        return await connection.platform.batch_names(project)
+    except RemoteError:
+        return ()
+
+
+def _shown(introduction: str, names: Collection[str]) -> str:
+    if not names:
+        return ""
+    more = f" and {len(names) - LISTED:,} more" if len(names) > LISTED else ""
+    return f"; {introduction} {', '.join(sorted(names)[:LISTED])}{more}"
+
+
+def check_fields(
+    fields: Sequence[str], documents: Sequence[bytes], documented: Collection[str], note: Callable[[str], None]
+) -> None:
+    """Whether tasks have the fields that --fields names. documents: the first tasks of the export.
+
+    Raises ConfigError for a field that neither these tasks nor the documentation have. A field inside another one,
+    such as params.x, may be there in other tasks: then a note says that these lack it.
+    """
+    if not documents:
+        return
+    tops = set().union(*(members_of(document) for document in documents))
+    known = tops | set(documented)
+    for name in fields:
+        top, _, inside = name.partition(".")
+        if top not in known:
+            near = did_you_mean(top, known) or _shown("they have", tops)
+            raise ConfigError(
+                f"--fields: none of the first {count(len(documents), 'task')} has the field {top!r}; correct it{near}"
+            )
+        if inside and all(FieldPicker(name).pick(document) == b"{}" for document in documents):
+            near = _near(name, documents)
+            note(f"none of the first {count(len(documents), 'task')} has {name}, which --fields names{near}")
+
+
+def _near(name: str, documents: Iterable[bytes]) -> str:
+    """The nearest field beside the one that is missing."""
+    way, _, last = name.rpartition(".")
+    beside: set[str] = set()
+    picker = FieldPicker(way)
+    for document in documents:
+        value: bytes = picker.pick(document)
+        for _ in way.split("."):
+            value = next((bytes(inner) for inner in members_of(value).values()), b"{}")
+        if value.lstrip()[:1] == b"{":
+            beside |= set(members_of(value))
+    found = nearest(last, beside)
+    return "" if found is None else f"; did you mean {way}.{found}?"

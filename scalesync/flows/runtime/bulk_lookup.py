@@ -1,0 +1,107 @@
+"""Finder: the tasks under many unique_ids, a hundred in a list call and several calls at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+
+import anyio
+
+from scalesync.errors import Refused
+from scalesync.flows.runtime.run import plain_errors
+from scalesync.flows.runtime.wiring import Connection
+from scalesync.model.outcomes import Finding, Presence
+from scalesync.model.records import Outgoing
+from scalesync.model.targets import RequestClass
+
+TRIES = 3  # look-ups of a key whose answers cannot be trusted
+GAP_S = 0.2
+MAX_CALLS = 8  # at once: enough to hide latency, and 800 tasks are all that lies in memory
+
+
+class Finder:
+    """Asks one platform. calls: look-ups so far."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.size = connection.platform.settle_batch
+        self._connection = connection
+        self._projects: set[str] = set()
+
+    @property
+    def wave(self) -> int:
+        """Keys worth asking for together: full calls, as many as may be in flight."""
+        return self.size * max(1, min(MAX_CALLS, self._connection.gate.width(RequestClass.LIST)))
+
+    async def find(self, keys: Sequence[str]) -> Mapping[str, Finding]:
+        """What the platform says of each key. UNKNOWN: no answer that can be trusted, after several tries.
+
+        Nor is a list trusted that tells of more tasks than it showed: one of the missing may be left out of it.
+        """
+        found: dict[str, Finding] = {}
+        waiting = list(keys)
+        for tried in range(TRIES):
+            if tried:
+                await anyio.sleep(GAP_S * tried)
+            found.update({key: _trusted(one) for key, one in (await self._ask(waiting)).items()})
+            waiting = [key for key in waiting if found[key].presence is Presence.UNKNOWN]
+            if not waiting:
+                break
+        return found
+
+    async def _ask(self, keys: Sequence[str]) -> Mapping[str, Finding]:
+        found: dict[str, Finding] = {}
+
+        async def call(chunk: Sequence[str]) -> None:
+            found.update(await self._settle(chunk))
+
+        wave = self.wave
+        for begin in range(0, len(keys), wave):
+            with plain_errors():
+                async with anyio.create_task_group() as group:
+                    for start in range(begin, min(begin + wave, len(keys)), self.size):
+                        group.start_soon(call, keys[start : min(start + self.size, begin + wave)])
+        return found
+
+    async def _settle(self, chunk: Sequence[str]) -> Mapping[str, Finding]:
+        platform = self._connection.platform
+        try:
+            return await self._connection.call(lambda: platform.settle(chunk))
+        except Refused:
+            if len(chunk) == 1:
+                return {chunk[0]: Finding(Presence.UNKNOWN)}
+        found: dict[str, Finding] = {}
+        for key in chunk:
+            found.update(await self._settle([key]))
+        return found
+
+    async def know_projects(self, records: Sequence[Outgoing]) -> None:
+        """Have the platform read the records' projects once: what they say is needed to compare tasks in them."""
+        platform = self._connection.platform
+        for name in {record.project for record in records} - self._projects:
+            if name is not None:
+                self._projects.add(name)
+                with suppress(Refused):
+                    await self._connection.call(partial(platform.know_project, name))
+
+    async def read(self, refs: Sequence[str]) -> Mapping[str, Finding]:
+        """Tasks by the platform's own ids, one call each."""
+        found: dict[str, Finding] = {}
+        platform = self._connection.platform
+
+        async def call(ref: str) -> None:
+            try:
+                found[ref] = await self._connection.call(lambda: platform.read(ref))
+            except Refused:
+                found[ref] = Finding(Presence.UNKNOWN)
+
+        for begin in range(0, len(refs), MAX_CALLS):
+            with plain_errors():
+                async with anyio.create_task_group() as group:
+                    for ref in refs[begin : begin + MAX_CALLS]:
+                        group.start_soon(call, ref)
+        return found
+
+
+def _trusted(finding: Finding) -> Finding:
+    return Finding(Presence.UNKNOWN) if finding.short else finding

@@ -1,0 +1,131 @@
+"""StopGate: the pace as transport and engine see it, with a door that a stop closes."""
+
+from __future__ import annotations
+
+from scalesync.errors import Unavailable
+from scalesync.model.targets import RequestClass
+from scalesync.pacing.handover import Handovers
+from scalesync.pacing.pace import Pace, Signal
+from scalesync.pacing.slot_pool import QuotaPool
+
+
+class StopGate:
+    """Lets attempts out at the pace's rate, counts what is in flight, and lets nothing out once closed.
+
+    quota: where the rates that were set are shared with other processes; without it, or once it is lost, this
+    process keeps them by itself.
+    """
+
+    def __init__(
+        self,
+        pace: Pace,
+        handovers: Handovers,
+        shown: RequestClass = RequestClass.CREATE,
+        quota: QuotaPool | None = None,
+    ) -> None:
+        self.closed = False
+        self._pace = pace
+        self._handovers = handovers
+        self._shown = shown
+        self._quota = quota
+
+    def admit_now(self, cls: RequestClass) -> bool:
+        """As `admit`, without a wait, where no rate is in force; no when `admit` has to be called."""
+        if self.closed or (self._quota is not None and self._quota.counts(cls)) or not self._pace.admit_now(cls):
+            return False
+        self._pace.enter()
+        return True
+
+    async def admit(self, cls: RequestClass) -> None:
+        """Wait for the turn of an attempt; `leave` must follow. Raises Unavailable once closed."""
+        quota = self._quota
+        if quota is None or not quota.counts(cls):
+            await self._pace.admit(cls)
+        else:
+            # One at a time, so that a hold of the pace holds back all who are still waiting for a slot.
+            async with quota.turn(cls):
+                await self._pace.admit(cls)
+                await quota.admit(cls)
+        if self.closed:
+            raise Unavailable("the run is stopping")
+        self._pace.enter()
+
+    def leave(self) -> None:
+        """The attempt is over, however it went."""
+        self._pace.leave()
+
+    @property
+    def counts_handovers(self) -> bool:
+        """Whether `handover` has anything to count."""
+        return bool(self._handovers)
+
+    async def handover(self, cls: RequestClass) -> None:
+        """Called when the connection is there and the request is the next thing to go out."""
+        quota = self._quota
+        if quota is not None and quota.counts(cls) and await quota.handover(cls):
+            self._handovers.note(cls)
+        else:
+            await self._handovers.enter(cls)
+        if self.closed:
+            raise Unavailable("the run is stopping")
+
+    def answered(self, cls: RequestClass, status: int, latency_s: float, retry_after_s: float | None) -> None:
+        """Feed the controller: 429 asks to slow down; 5xx, 408 and redirects, which no API gives, tell of trouble.
+
+        A wait that the server asked for is kept, whatever the status.
+        """
+        if status < 300:
+            self._pace.report(cls, Signal.OK, latency_s)
+            return
+        if status == 429:
+            self._pace.report(cls, Signal.THROTTLED, latency_s, retry_after_s)
+        elif status >= 500 or status == 408 or (status < 400 and cls is not RequestClass.FILES):
+            self._pace.report(cls, Signal.TROUBLE, latency_s)
+        else:
+            self._pace.report(cls, Signal.OK, latency_s)
+        if retry_after_s is not None:
+            self._pace.hold(cls, retry_after_s)
+
+    def unanswered(self, cls: RequestClass, latency_s: float) -> None:
+        """No reply came, or no connection."""
+        self._pace.report(cls, Signal.TROUBLE, latency_s)
+
+    def width(self, request: RequestClass) -> int:
+        """Requests of this class that may be in flight now."""
+        return self._pace.width(request)
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that left and were not answered."""
+        return self._pace.in_flight
+
+    @property
+    def peak_in_flight(self) -> int:
+        """The most that were in flight at one time."""
+        return self._pace.peak_in_flight
+
+    def limit(self) -> str | None:
+        """The rate in force in words, None when none is known."""
+        rate = self._pace.rate(self._shown)
+        return None if rate is None else in_words(rate)
+
+    def learned(self) -> float | None:
+        """The limit that was found, requests per second; None before one was met, or where one was set."""
+        found = self._pace.learned(self._shown)
+        return None if found is None else float(found["rate"])
+
+    def close(self) -> None:
+        """Let nothing out any more."""
+        self.closed = True
+
+    def end(self) -> None:
+        """The run is over: what it holds of a common quota goes back."""
+        if self._quota is not None:
+            self._quota.close()
+
+
+def in_words(rate: float) -> str:
+    """Requests per second as people write them: `1,234/s`, `42.3/s`, `0.5/s`, `6/min`."""
+    if rate >= 100:
+        return f"{rate:,.0f}/s"
+    return f"{rate:.3g}/s" if rate >= 0.1 else f"{rate * 60:.3g}/min" if rate >= 0.1 / 60 else f"{rate * 3600:.3g}/h"

@@ -1,0 +1,71 @@
+"""Holding a job that is already in the ledger, for work beside its imports: its lease, heartbeat and orderly end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+
+from scalesync.config.settings import Settings
+from scalesync.errors import ConfigError, ScalesyncError
+from scalesync.flows.runtime.run import beat, plain_errors
+from scalesync.ledger.sqlite.jobs import JobStore
+from scalesync.ledger.sqlite.store import SqliteLedger, StoredJob
+from scalesync.model.targets import Target
+from scalesync.ports.ledger import JobSpec
+
+
+@dataclass(slots=True)
+class Hold:
+    """A job held by this run, and how the run is to be written down. complete: nothing is left for an import."""
+
+    job: JobStore
+    complete: bool
+    exit_code: int = 3
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+
+async def import_job_of(ledger: SqliteLedger, settings: Settings, job: str | None) -> StoredJob:
+    """The import job named, or the only one of the target. Raises ConfigError when there is none."""
+    name = await only_job(ledger, settings.target, job)
+    found = await ledger.find_job(settings.target, name)
+    if found is None or found.command != "import":
+        raise ConfigError(f"there is no import job {name} for {settings.target}; see scalesync status")
+    return found
+
+
+async def only_job(ledger: SqliteLedger, target: Target, job: str | None) -> str:
+    """The job named, or the only import job of the target. Raises ConfigError when that is not clear."""
+    if job is not None:
+        return job
+    names = [row.name for row in await ledger.jobs() if row.command == "import" and row.target == target]
+    if len(names) == 1:
+        return names[0]
+    if not names:
+        raise ConfigError(f"the ledger {ledger.path} has no import job for {target}")
+    raise ConfigError(f"name the job with --job; the ledger has {', '.join(names)}")
+
+
+@asynccontextmanager
+async def holding(ledger: SqliteLedger, job: StoredJob | JobSpec) -> AsyncIterator[Hold]:
+    """Take the job's lease and give it back, whatever happens. Raises JobRunning when another run has it.
+
+    A StoredJob may be an old picture: another run may have been there since. So its settings are not written back, and
+    whether it is complete is read with the lease in hand.
+    """
+    spec = JobSpec(job.name, job.command, job.target, job.identity, job.settings)
+    beside = isinstance(job, StoredJob)
+    store = await ledger.open_job(spec, beside=beside)
+    hold = Hold(store, beside and store.was_complete)
+    with plain_errors():
+        async with anyio.create_task_group() as group:
+            group.start_soon(beat, store.heartbeat)
+            try:
+                yield hold
+            finally:
+                group.cancel_scope.cancel()
+                with anyio.CancelScope(shield=True), suppress(ScalesyncError):
+                    await store.finish(complete=hold.complete, exit_code=hold.exit_code, figures=hold.figures)

@@ -1,0 +1,125 @@
+"""What every run does beside its work: progress, heartbeat of the lease, Ctrl-C, and an orderly end."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Protocol
+
+import anyio
+
+from scalesync.errors import Interrupted, ScalesyncError
+from scalesync.events import Observer, Progress
+from scalesync.model.targets import RequestClass
+from scalesync.pacing.pace import Pace
+
+HEARTBEAT_S = 15.0
+PROGRESS_S = 0.25
+
+
+class SignalDesk:
+    """Where SIGINT, SIGTERM and SIGHUP arrive, and who takes them.
+
+    A loop keeps one handler for a signal, so there is one receiver for the whole program, and what runs registers here.
+    When the last one has ended in order, nothing is left but to close and to tell: signals change nothing then.
+    """
+
+    def __init__(self) -> None:
+        self._stop: Callable[[ScalesyncError], None] | None = None
+        self._ended = False
+
+    def ring(self, number: int) -> bool:
+        """Hand a signal on. False when nobody takes it, and what runs should be cancelled."""
+        if self._stop is not None:
+            name = "Ctrl-C" if number == signal.SIGINT else _named(number)
+            self._stop(Interrupted(f"stopped by {name}; the same command carries on"))
+            return True
+        return self._ended
+
+    @contextmanager
+    def taken(self, stop: Callable[[ScalesyncError], None]) -> Iterator[None]:
+        """Signals stop what runs inside."""
+        self._stop = stop
+        try:
+            yield
+        finally:
+            self._stop = None
+        self._ended = True
+
+
+def _named(number: int) -> str:
+    name = signal.Signals(number).name
+    return f"{name} (the terminal was closed)" if name == "SIGHUP" else name
+
+
+DESK: ContextVar[SignalDesk | None] = ContextVar("DESK", default=None)
+
+
+@contextmanager
+def taking_signals(stop: Callable[[ScalesyncError], None], *, wanted: bool) -> Iterator[None]:
+    """Turn SIGINT, SIGTERM and SIGHUP into a stop while this lasts, if the program that called receives any."""
+    desk = DESK.get()
+    if desk is None or not wanted:
+        yield
+        return
+    with desk.taken(stop):
+        yield
+
+
+async def beat(*steps: Callable[[], Awaitable[None]]) -> None:
+    """Renew the lease, and whatever else wants to be renewed, for as long as the run lives."""
+    while True:
+        await anyio.sleep(HEARTBEAT_S)
+        for step in steps:
+            await step()
+
+
+class Remembering(Protocol):
+    """The ledger of a job, as far as it keeps what was learned of the target."""
+
+    async def remember_paces(self, learned: Mapping[RequestClass, Mapping[str, object]]) -> None: ...
+
+
+async def remember(job: Remembering, pace: Pace) -> None:
+    """Keep what the run has learned of the limits so far."""
+    learned = {cls: found for cls in RequestClass if (found := pace.learned(cls)) is not None}
+    if learned:
+        await job.remember_paces(learned)
+
+
+async def guarded(work: Callable[[], Awaitable[None]], stop: Callable[[ScalesyncError], None]) -> None:
+    """Run a background task; an error on purpose stops the run instead of tearing the task group down."""
+    try:
+        await work()
+    except ScalesyncError as error:
+        stop(error)
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Let one error on purpose come out of task groups as it was raised; anything else stays a group."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        errors = list(leaves(group))
+        if not all(isinstance(error, ScalesyncError) for error in errors):
+            raise
+        raise errors[0] from None
+
+
+def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    """The errors in a group, those of groups within it included."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from leaves(error)
+        else:
+            yield error
+
+
+async def report(observer: Observer, snapshot: Callable[[], Progress]) -> None:
+    """Show progress a few times a second."""
+    while True:
+        observer.progress(snapshot())
+        await anyio.sleep(PROGRESS_S)

@@ -1,0 +1,111 @@
+"""How far a list is believed: its pages must belong to the question, and each must bring the reader on."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any
+
+import anyio
+
+from scalesync.engine.backoff import RetryPolicy
+from scalesync.errors import BudgetUsed
+from scalesync.flows.runtime.wiring import Connection
+from scalesync.model.selection import Selection
+from scalesync.ports.platform import ListPage, TaskView
+from scalesync.times import iso
+
+IDLE_PAGES = 200  # in a row that bring no task: some servers search behind an empty page, none for ever
+FOREIGN_ANSWERS = RetryPolicy(max_attempts=5, cap_s=2.0)
+_AGAIN = "run the same command again to carry on"
+
+Listed = tuple[ListPage, list[TaskView]]
+
+
+class ForeignPages(BudgetUsed):
+    """Pages of another question kept coming."""
+
+
+async def listed_for(
+    asked: Selection,
+    query: Mapping[str, Any],
+    cursor: str | None,
+    connection: Connection,
+    note: Callable[[str], None],
+) -> Listed:
+    """One page that answers this question, and the heads of its tasks. Raises ForeignPages."""
+    return await believed(asked, lambda: connection.call(partial(_listed, connection, query, cursor)), note)
+
+
+async def believed(asked: Selection, read: Callable[[], Awaitable[Listed]], note: Callable[[str], None]) -> Listed:
+    """What `read` gives, once it answers this question.
+
+    A page with tasks that cannot belong to it, as a cache or a wrong replica may send, is asked for again. Raises
+    ForeignPages when such pages keep coming.
+    """
+    rng = random.Random()
+    attempt = 1
+    while True:
+        page, heads = await read()
+        foreign = next((told for head in heads if (told := _foreign(asked, head))), "")
+        if not foreign:
+            return page, heads
+        told = f"the server sent a page that is not of the tasks asked for: {foreign}"
+        if not FOREIGN_ANSWERS.may_retry(attempt):
+            raise ForeignPages(f"{told}, {attempt} times; {_AGAIN}")
+        if attempt == 1:
+            note(f"{told}; asking again")
+        await anyio.sleep(FOREIGN_ANSWERS.wait_s(attempt, rng))
+        attempt += 1
+
+
+async def _listed(connection: Connection, query: Mapping[str, Any], cursor: str | None) -> Listed:
+    page = await connection.platform.page(query, cursor)
+    return page, [connection.platform.head(raw) for raw in page.documents]
+
+
+def _foreign(asked: Selection, head: TaskView) -> str:
+    """Why a task cannot be an answer, "" when it can.
+
+    Only by what never changes, or in one direction: between the server's look at its index and its reply a task may be
+    completed, updated or tagged. Times are asked a millisecond wider, and their bounds may be inclusive.
+    """
+    for name in ("project", "batch", "type"):
+        wanted, told = getattr(asked, name), head.get(name)
+        if wanted and told is not None and told != wanted:
+            return f"a task of {name} {told!r}, not {wanted!r}"
+    created_ms = head.created_ms()
+    after, before = asked.bounds.get("created_after", 0), asked.bounds.get("created_before")
+    if created_ms < after - 1 or (before is not None and created_ms > before + 1):
+        return f"a task created at {iso(created_ms)}, not from {iso(after)} to {iso(before or after)}"
+    since, updated_ms = asked.bounds.get("updated_after", 0), head.times()["updated"]
+    if 0 < updated_ms < since - 1:
+        return f"a task updated last at {iso(updated_ms)}, not since {iso(since)}"
+    return ""
+
+
+class Advance:
+    """Sees that a chain of pages gets on: 8 bytes of each token are kept, 6 MB per million tasks at most."""
+
+    def __init__(self) -> None:
+        self._met: set[int] = set()
+        self._idle = 0
+
+    def look(self, cursor: str | None, following: str | None, *, new: int) -> None:
+        """One page: its own token, the one it names, and how many of its tasks this reading had not met.
+
+        Raises BudgetUsed for a list that leads nowhere.
+        """
+        if cursor is not None:
+            self._met.add(hash(cursor))
+        if following is None:
+            return
+        if hash(following) in self._met:
+            raise BudgetUsed(f"the list goes in a circle: the server sent the next_token of an earlier page; {_AGAIN}")
+        self._idle = 0 if new else self._idle + 1
+        if self._idle >= IDLE_PAGES:
+            raise BudgetUsed(
+                f"the list leads nowhere: {IDLE_PAGES} pages in a row brought no new task, and the server says that"
+                f" there are more; {_AGAIN}"
+            )

@@ -1,0 +1,134 @@
+"""The one place that builds concrete objects: ledger, pace, transport, platform."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from scalesync.config.settings import Settings, default_rate
+from scalesync.engine.calls import Caller
+from scalesync.engine.dispatcher import EngineLimits
+from scalesync.engine.waits import Waits
+from scalesync.events import Observer
+from scalesync.flows.runtime.gate import StopGate
+from scalesync.flows.runtime.watch import Watch
+from scalesync.http.exchange import Deadlines
+from scalesync.http.network import connections_allowed
+from scalesync.http.transport import Transport
+from scalesync.ledger.sqlite.quota import QuotaFile, quota_path
+from scalesync.model.records import JsonObject
+from scalesync.model.selection import TaskFields
+from scalesync.model.targets import RequestClass
+from scalesync.pacing.controller import MAX_WIDTH
+from scalesync.pacing.handover import Handovers
+from scalesync.pacing.limiter import parse_rate
+from scalesync.pacing.pace import Pace
+from scalesync.pacing.shared_slots import SharedLessor, asker_of
+from scalesync.pacing.slot_pool import QuotaPool
+from scalesync.platforms.scale import task_types
+from scalesync.platforms.scale.platform import ScalePlatform, authorization
+
+
+def task_fields(type: str) -> TaskFields | None:
+    """What is known of a task type; None where nothing is, for types are open."""
+    return task_types.TYPES.get(type)
+
+
+def documented_types() -> Mapping[str, TaskFields]:
+    """What is known of all task types, by name."""
+    return task_types.TYPES
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One run's way to the platform."""
+
+    platform: ScalePlatform
+    transport: Transport
+    gate: StopGate
+    pace: Pace
+    call: Caller
+    waits: Waits
+    watch: Watch
+
+    def traffic(self) -> JsonObject:
+        """How the calls of this run went: counts, and seconds of silence.
+
+        throttled: answers of 429. server_errors: of 500 and above. retry_after_seconds: that the server asked to wait.
+        waited_seconds: in which nothing got through, and the run said so. limit_per_second: as it was found, None
+        before a limit was met.
+        """
+        counters = self.transport.counters
+        return {
+            "requests": counters.requests,
+            "throttled": counters.throttled,
+            "server_errors": counters.server_errors,
+            "retry_after_seconds": round(self.pace.held_s, 1),
+            "waited_seconds": round(self.watch.waited_s, 1),
+            "limit_per_second": self.gate.learned(),
+        }
+
+
+def make_gate(
+    settings: Settings,
+    paced: RequestClass,
+    note: Callable[[str], None] = lambda text: None,
+    memory: Mapping[RequestClass, JsonObject] | None = None,
+) -> tuple[Pace, StopGate]:
+    """The pace of a run. --rate limits the class that the job is about, --rate-all everything together.
+
+    Without --rate, creates at api.scale.com keep the published rate and all else follows the server, beginning with
+    what earlier runs learned (memory). Rates that are
+    set are shared with all runs on this ledger and target; `note` is told when that is not possible. `end` must be
+    called on the gate.
+    """
+    if settings.rate is not None:
+        rates = {paced: parse_rate(settings.rate)}
+    else:
+        rates = {RequestClass.CREATE: parse_rate(default_rate(settings.base_url))}
+    rate_all = parse_rate(settings.rate_all) if settings.rate_all else None
+    width = settings.concurrency and connections_allowed(settings.concurrency)
+    pace = Pace(rates, rate_all, width=width, max_width=connections_allowed(MAX_WIDTH), memory=memory)
+    handovers = Handovers(rates, rate_all)
+    quota = None
+    if handovers and settings.ledger.exists():  # a dry run without a ledger makes no file
+        asker = asker_of(rates, rate_all)
+        lessor = SharedLessor(QuotaFile(quota_path(settings.ledger)), str(settings.target), asker)
+        quota = QuotaPool(lessor, asker, lambda reason: note(f"other runs do not share this run's rate: {reason}"))
+    return pace, StopGate(pace, handovers, paced, quota=quota)
+
+
+@asynccontextmanager
+async def connect(
+    settings: Settings,
+    observer: Observer,
+    *,
+    task_type: str = "",
+    paced: RequestClass = RequestClass.CREATE,
+    limits: EngineLimits | None = None,
+    deadlines: Deadlines | None = None,
+    ssl_context: ssl.SSLContext | None = None,
+    memory: Mapping[RequestClass, JsonObject] | None = None,
+) -> AsyncIterator[Connection]:
+    """Open the way to the platform; nothing is sent yet.
+
+    limits: patience and back-off of single calls. memory: what earlier runs learned of the platform's limits.
+    """
+    bounds = limits or EngineLimits()
+    pace, gate = make_gate(settings, paced, observer.note, memory)
+    transport = Transport(
+        settings.base_url, authorization(settings.api_key), gate, deadlines=deadlines, ssl_context=ssl_context
+    )
+    waits = Waits()
+    watch = Watch(waits, observer, transport.counters, gate, where=settings.base_url)
+    try:
+        async with transport:
+            platform = ScalePlatform(transport, task_type)
+            caller = Caller(bounds.retry, waits, patience_s=bounds.patience_s)
+            watch.start()
+            yield Connection(platform, transport, gate, pace, caller, waits, watch)
+    finally:
+        watch.stop()
+        gate.end()

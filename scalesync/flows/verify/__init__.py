@@ -1,0 +1,1 @@
+"""Verification of source, ledger and server, and its repair."""

@@ -1,0 +1,170 @@
+"""What a verification finds: one record in the source, in the ledger and on the server, compared. Pure.
+
+kind            what is wrong                                                      what --fix does
+missing         the ledger has a task, the server has none under the unique_id     send
+pending         the ledger says that the record is still to be sent                send
+failed          the server refused the record; retry sends it again                -
+invalid, clash  the record cannot be used, or contradicts an earlier one           -
+miscounted      counting a source another way gives another number of records      -
+detached        the task is there, but its unique_id was taken away                -
+unrecorded      the server has the task, the ledger does not say so                record
+not_in_ledger   the source has the record, the ledger does not know it             record or create
+task_id         the ledger names another task                                      task_id
+canceled, error nobody works on the task                                           reclaim, where that is asked for
+changed         the task differs from the record                                   -
+moved           the task is in another project or batch                            -
+gone            the ledger has the record, the source does not                     -
+unexpected      a task of the project or batch that belongs to no record           -, only with --unexpected
+unclear         the server gave no answer that can be trusted                      -
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from scalesync.ledger.sqlite.imports.checks import Held, is_changed
+from scalesync.ledger.states import FINAL, HASH_BYTES
+from scalesync.model.outcomes import Finding, Likeness, Presence, Verdict
+from scalesync.model.records import JsonObject, Outgoing
+from scalesync.model.rows import RowState
+
+SEND, CREATE, RECORD, TASK_ID, RECLAIM = "send", "create", "record", "task_id", "reclaim"
+PLACES = frozenset({"project", "batch"})
+ALWAYS = frozenset({"kind", "unique_id", "task_id", "file", "line", "detail"})  # what no finding goes without
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """One finding. fix: what --fix does about it. state, was: the row as it was seen, for the repair."""
+
+    kind: str
+    detail: str
+    unique_id: str | None = None
+    task_id: str | None = None
+    file: str | None = None
+    line: int | None = None
+    fix: str | None = None
+    state: str | None = None
+    was: str | None = None
+    differences: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> JsonObject:
+        """The finding as a line of the file; what it does not have is left out."""
+        named = ("kind", "unique_id", "task_id", "file", "line", "detail", "fix", "state", "was", "differences")
+        return {name: value for name in named if (value := getattr(self, name)) or name in ALWAYS}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One record everywhere. record None: the source does not hold it, or was not read. verdict: of record and task."""
+
+    row: Held | None
+    record: Outgoing | None
+    finding: Finding
+    verdict: Verdict | None
+    file: str | None
+    line: int | None
+
+    def remark(self, kind: str, detail: str, fix: str | None = None, **more: Any) -> Remark:
+        """A finding about this record."""
+        key = self.record.key if self.record is not None else self.row.key if self.row is not None else None
+        row = self.row
+        ref = None if self.finding.task is None else str(self.finding.task.get("task_id"))
+        return Remark(
+            kind=kind,
+            detail=detail,
+            unique_id=key,
+            task_id=ref or (None if row is None else row.ref),
+            file=self.file,
+            line=self.line,
+            fix=fix,
+            state=None if row is None else row.state.value,
+            was=None if row is None else row.ref,
+            **more,
+        )
+
+
+def compare(case: Case) -> Iterator[Remark]:
+    """What is wrong with one record, nothing when source, ledger and server agree."""
+    row = case.row
+    if case.finding.presence is Presence.UNKNOWN:
+        yield case.remark("unclear", "the server gave no answer about this unique_id that can be trusted")
+    elif row is None:
+        yield from _unknown(case)
+    elif case.finding.task is None:
+        if row.ours or row.state is RowState.CONFLICT:
+            sent = SEND if case.record is not None else None
+            yield case.remark("missing", f"the ledger says {row.state.value}, the server has no such task", sent)
+        else:
+            yield _not_sent(case, row)
+    elif case.verdict is None:
+        yield from _without_record(case, row)
+    else:
+        yield from _with_record(case, row, case.verdict)
+
+
+def _not_sent(case: Case, row: Held) -> Remark:
+    if row.state is RowState.FAILED:
+        return case.remark("failed", row.reason or "the server refused the record")
+    sent = SEND if case.record is not None else None
+    return case.remark("pending", f"the ledger says {row.state.value}, and there is no task for it", sent)
+
+
+def superseded(case: Case) -> bool:
+    """Whether the row of a record that the source no longer holds never became a task, and never will."""
+    return case.row is not None and case.finding.presence is Presence.ABSENT and not case.row.ours
+
+
+def _unknown(case: Case) -> Iterator[Remark]:
+    if case.finding.task is None:
+        yield case.remark("not_in_ledger", "the ledger does not know this record, and there is no task for it", CREATE)
+        return
+    yield case.remark("not_in_ledger", "the ledger does not know this record, and there is a task for it", RECORD)
+    if case.verdict is not None:
+        yield from _differing(case, case.verdict)
+
+
+def _without_record(case: Case, row: Held) -> Iterator[Remark]:
+    task = case.finding.task or {}
+    status, ref = str(task.get("status")), str(task.get("task_id"))
+    if status in {"canceled", "error"}:
+        yield case.remark(status, f"the task is {'in error' if status == 'error' else status}")
+    if row.ours and row.ref != ref:
+        yield case.remark("task_id", f"the ledger names task {row.ref}, the server {ref}")
+
+
+def _with_record(case: Case, row: Held, verdict: Verdict) -> Iterator[Remark]:
+    yield from _differing(case, verdict)
+    if verdict.likeness is Likeness.EQUAL and (row.state not in FINAL):
+        if is_changed(row) and _is_another(row, case.record):
+            yield case.remark("changed", "the record changed after its task was created")
+        elif row.home or not is_changed(row):
+            yield case.remark("unrecorded", f"the ledger says {row.state.value}, the server has the task", RECORD)
+        return
+    if row.state not in FINAL:
+        return
+    if row.ref != verdict.ref:
+        fix = TASK_ID if verdict.likeness is Likeness.EQUAL else None
+        yield case.remark("task_id", f"the ledger names task {row.ref}, the server {verdict.ref}", fix)
+    if verdict.likeness is Likeness.EQUAL and _is_another(row, case.record):
+        yield case.remark("changed", "the record changed after its task was created")
+
+
+def _is_another(row: Held, record: Outgoing | None) -> bool:
+    """Whether the record has changed since; its batch is compared with the task's own."""
+    return record is not None and row.content[:HASH_BYTES] != record.content[:HASH_BYTES]
+
+
+def _differing(case: Case, verdict: Verdict) -> Iterator[Remark]:
+    told = {name: {"record": ours, "task": theirs} for name, (ours, theirs) in verdict.differences.items()}
+    if verdict.likeness is Likeness.DEAD:
+        why = "" if verdict.mishap is None else f": {verdict.mishap.words}"
+        detail = f"the task is {'in error' if verdict.status == 'error' else verdict.status}{why}"
+        yield case.remark(verdict.status, detail, RECLAIM, differences=told)
+        return
+    for kind, names in (("moved", told.keys() & PLACES), ("changed", told.keys() - PLACES)):
+        if names:
+            detail = f"the task differs from the record in {', '.join(sorted(names))}"
+            yield case.remark(kind, detail, differences={name: told[name] for name in sorted(names)})

@@ -1,0 +1,158 @@
+"""Repair: what `verify --fix` does with the findings of a verification.
+
+Rows whose task is missing, or whose task the ledger does not know, go back to `sending`, as if a run had been
+interrupted: the import that follows looks each of them up before it sends anything. Records unknown to the ledger are
+taken in as the server tells. Each change names what the verification saw; a row that has moved on since is left alone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+from scalesync.config.settings import Settings
+from scalesync.engine.dispatcher import EngineLimits
+from scalesync.events import Observer
+from scalesync.flows.imports.conflicts import ConflictPolicy
+from scalesync.flows.imports.plan import make_plan
+from scalesync.flows.imports.run import run_import
+from scalesync.flows.jobs.rebuild import Recorder
+from scalesync.flows.jobs.retry import readable_options
+from scalesync.flows.runtime.lease import Hold, holding, import_job_of
+from scalesync.flows.runtime.options import ImportOptions
+from scalesync.flows.runtime.threads import in_daemon
+from scalesync.flows.runtime.wiring import connect
+from scalesync.flows.verify.findings import RECLAIM, TASK_ID
+from scalesync.flows.verify.findings_file import read_findings
+from scalesync.ledger.sqlite.imports.checks import CheckStore
+from scalesync.ledger.sqlite.store import SqliteLedger, StoredJob
+from scalesync.mapping.seen import SeenTable
+from scalesync.model.records import JsonObject
+from scalesync.model.summaries import ImportSummary
+from scalesync.model.targets import RequestClass
+
+GROUP = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """What was repaired, by action, and what was left. sent: the import that followed, None when none was needed."""
+
+    done: Mapping[str, int]
+    left: int
+    sent: ImportSummary | None
+
+    @property
+    def exit_code(self) -> int:
+        """1 when findings are left."""
+        code = 0 if self.sent is None else self.sent.exit_code
+        return code or (1 if self.left else 0)
+
+
+async def run_repair(
+    settings: Settings,
+    job: str,
+    findings: Path,
+    observer: Observer,
+    *,
+    reclaim: frozenset[str] = frozenset(),
+    limits: EngineLimits | None = None,
+    signals: bool = True,
+) -> Repaired:
+    """Repair what a findings file lists. reclaim: statuses of dead tasks whose unique_id may be freed."""
+    ledger = SqliteLedger.open(settings.ledger, note=observer.note, create=False)
+    try:
+        found = await import_job_of(ledger, settings, job)
+        plan = Plan(reclaim)
+        async with holding(ledger, found) as hold:
+            whole, hold.complete = hold.complete, False  # until the import that follows, whatever happens on the way
+            store = CheckStore.of(hold.job)
+            for group in _groups(read_findings(findings)):
+                await plan.apply(store, group)
+            if len(plan.lost):
+                await _record(found, hold, plan.lost, settings=settings, observer=observer, limits=limits)
+            hold.complete, hold.exit_code = whole and not plan.imports, 0
+            hold.figures = {"repaired": dict(plan.done)}
+        options = await readable_options(found) if plan.imports else None
+    finally:
+        ledger.close()
+    sent = None
+    if options is not None:
+        asked = repairing(options, reclaim)
+        sent = await run_import(asked, settings, observer, limits=limits, stored=found, signals=signals)
+    return Repaired(dict(sorted(plan.done.items())), plan.left, sent)
+
+
+def repairing(options: ImportOptions, reclaim: frozenset[str]) -> ImportOptions:
+    """A stored job's options for a repair: ids are freed only as asked now, and bounds of a first run do not count."""
+    return replace(
+        options,
+        reclaim=reclaim,
+        on_conflict="adopt" if options.on_conflict == "adopt" else "report",
+        rescan=True,
+        yes=True,
+        canary=None,
+        max_new=None,
+        finalize=False,
+    )
+
+
+class Plan:
+    """Applies findings. imports: an import must follow; lost: records that are to be taken into the ledger first."""
+
+    def __init__(self, reclaim: frozenset[str]) -> None:
+        self.done: Counter[str] = Counter()
+        self.left = 0
+        self.imports = False
+        self.lost = SeenTable()
+        self._reclaim = reclaim
+
+    async def apply(self, store: CheckStore, group: Sequence[JsonObject]) -> None:
+        """Repair the rows of some findings."""
+        corrections: list[tuple[str, str | None, str]] = []
+        doubts: list[tuple[str, str, str | None]] = []
+        for finding in group:
+            fix, key, state = finding.get("fix"), finding["unique_id"], finding.get("state")
+            if fix is None or (fix == RECLAIM and finding["kind"] not in self._reclaim):
+                self.left += 1
+                continue
+            self.done[fix] += 1
+            if fix == TASK_ID:
+                corrections.append((key, finding.get("was"), finding["task_id"]))
+                continue
+            self.imports = True
+            if state is None:
+                self.lost.add(key, b"")
+            else:
+                doubts.append((key, state, finding.get("was")))
+        await store.correct(corrections)
+        await store.doubt(doubts)
+
+
+async def _record(
+    found: StoredJob,
+    hold: Hold,
+    lost: Container[str],
+    *,
+    settings: Settings,
+    observer: Observer,
+    limits: EngineLimits | None,
+) -> None:
+    """Take records whose rows are lost into the ledger, those that have no task as pending: the import sends them."""
+    options = await readable_options(found)
+    plan = await in_daemon(lambda: make_plan(options, settings.ledger.parent))
+    async with connect(
+        settings, observer, task_type=options.type, paced=RequestClass.LIST, limits=limits
+    ) as connection:
+        connection.platform.learned = await hold.job.learned("rewritten")
+        policy = ConflictPolicy("report", frozenset(), connection.platform.release, hold.job.event)
+        numbers = await hold.job.register_splits("source", plan.splits())
+        await Recorder(plan, connection, hold.job, policy, observer, named=lost).go(numbers)
+
+
+def _groups(findings: Iterator[JsonObject]) -> Iterator[list[JsonObject]]:
+    while group := list(islice(findings, GROUP)):
+        yield group

@@ -1,0 +1,281 @@
+"""The three passes of a verification.
+
+    1  the source, block by block:  record --- row of the ledger --- task under its unique_id, a hundred per list call
+    2  rows that the source no longer holds (all of them, where it cannot be read again): the same without the record
+    3  the job's projects or batches, page by page: tasks that belong to no record (strangers.py)
+
+Nothing that an import remembers of its sources is used: every line is read, and counted a second time by code that the
+readers have no part in (sources/recount.py). Findings go to a file as they come. In memory stay one wave of look-ups,
+the table of keys that were met and that of listed tasks. Tasks that died after they were created are written to the
+ledger; everything else is left to --fix.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from scalesync.errors import SourceError
+from scalesync.events import Observer
+from scalesync.flows.imports.plan import ImportPlan, read_options
+from scalesync.flows.imports.reading.prepare import Preparer, read_all
+from scalesync.flows.runtime.bulk_lookup import Finder
+from scalesync.flows.runtime.dead_tasks import DEAD, turn_of
+from scalesync.flows.runtime.options import ImportOptions
+from scalesync.flows.runtime.rate_meter import Meter
+from scalesync.flows.runtime.threads import in_daemon
+from scalesync.flows.runtime.wiring import Connection
+from scalesync.flows.verify.findings import Case, Remark, compare, superseded
+from scalesync.flows.verify.findings_file import FindingsFile
+from scalesync.flows.verify.strangers import Scope, Strangers
+from scalesync.ledger.sqlite.imports.checks import CheckStore, Held, Turn
+from scalesync.ledger.sqlite.jobs import JobStore
+from scalesync.mapping.seen import SeenTable
+from scalesync.model.outcomes import Finding, Presence
+from scalesync.model.records import Outgoing
+from scalesync.model.rows import Aside, RecordState, RowState
+from scalesync.sources.about import told_place
+from scalesync.sources.open import SourceFile
+from scalesync.sources.readers import ReadOptions
+from scalesync.sources.recount import Recount, recount_file, recount_folder
+
+
+class Checking:
+    """One verification at work. left_out: sentences about what it could not do.
+
+    read: places of the sources, each either with_task, one of the duplicates of an earlier record, or counted in
+    without, by what stands in the way. checked: records and rows looked up.
+    """
+
+    def __init__(
+        self, job: JobStore, connection: Connection, report: FindingsFile, observer: Observer, *, unexpected: bool
+    ) -> None:
+        self.read = 0
+        self.with_task = 0
+        self.duplicates = 0
+        self.without: Counter[str] = Counter()
+        self.checked = 0
+        self.left_out: list[str] = []
+        self._job = job
+        self._store = CheckStore.of(job)
+        self._connection = connection
+        self._finder = Finder(connection)
+        self._report = report
+        self._observer = observer
+        self._meter = Meter()
+        self._seen = SeenTable()
+        self._scopes: set[Scope] = set()
+        self._detached: set[str] = set()
+        self._share: float | None = None
+        self.strangers = Strangers(connection, self._store, report, self._show_lists, observer.note, told=unexpected)
+
+    async def go(self, options: ImportOptions, plan: ImportPlan | None) -> None:
+        """All three passes. plan None: the source was standard input and cannot be read again."""
+        learned = await self._job.learned("rewritten")
+        self._connection.platform.learned = learned
+        if learned:
+            rewrote = "the server rewrote in its replies to this job"
+            self.left_out.append(f"not compared, since {rewrote}: {', '.join(sorted(learned))}")
+        if plan is None:
+            self.left_out.append("the source was standard input: only ledger and server were compared")
+            if options.project or options.batch:
+                self._scopes.add(("project", options.project) if options.project else ("batch", options.batch or ""))
+        else:
+            await self._read_source(plan)
+            if plan.missing:
+                self.left_out.append(plan.left_out)
+        await self._read_rows(whole=plan is not None and not plan.missing)
+        if not self._scopes:
+            self.left_out.append("the job names no project or batch, so tasks of others were not looked for")
+        self._meter = Meter()
+        await self.strangers.read(self._scopes, self._seen, self._detached)
+
+    # --- 1: records ----------------------------------------------------------------------------
+
+    async def _read_source(self, plan: ImportPlan) -> None:
+        preparer = Preparer(plan.builder, None, look=self._job.peek)
+        self._seen = preparer.seen
+        total = plan.total_bytes
+        files = {number: source.name for number, source in enumerate(plan.sources, start=1)}
+        waiting: list[Outgoing] = []
+        bytes_before = places = 0
+        async for load in read_all(enumerate(plan.sources, start=1)):
+            prepared = await preparer.prepare(load)
+            self._tell_asides(prepared.asides, files)
+            waiting += prepared.records
+            for block in load:
+                self.read += len(block.records)
+                places += len(block.records)
+                here = bytes_before + block.consumed
+                self._share = min(1.0, here / total) if total else None
+                if block.last:
+                    source = plan.sources[block.source - 1]
+                    bytes_before += source.size or 0
+                    await self._recount(source, places, read_options(plan.options))
+                    places = 0
+            while len(waiting) >= (wave := self._finder.wave):
+                await self._check_records(waiting[:wave], files, plan.options)
+                del waiting[:wave]
+        await self._check_records(waiting, files, plan.options)
+
+    def _tell_asides(self, asides: Sequence[Aside], files: Mapping[int, str]) -> None:
+        """Count what has no row of its own: a repeat has its task through the record that it repeats."""
+        for aside in asides:
+            if aside.state is RecordState.DUPLICATE:
+                self.duplicates += 1
+                continue
+            kind = aside.state.value
+            self.without[kind] += 1
+            place = (aside.key, None, files.get(aside.source), aside.line)
+            self._report.add(Remark(kind, aside.reason or "the record cannot be used", *place))
+
+    async def _recount(self, source: SourceFile, read: int, options: ReadOptions) -> None:
+        """Count a source another way, and tell when its reading cannot have met every record."""
+        facts = source.fingerprint()
+        place = source.place
+        if facts["size"] is None or place is None:
+            self.left_out.append(f"{source.name} was counted once: it can be read from beginning to end only")
+            return
+
+        def count() -> Recount | None:
+            if "files" in facts:
+                return recount_folder(place, options, source.left_out)
+            counted = recount_file(place, options)
+            info = os.stat(place)
+            return counted if (info.st_size, info.st_mtime_ns) == (source.size, source.mtime_ns) else None
+
+        try:
+            counted = await in_daemon(count)
+        except (OSError, SourceError) as error:
+            self._report.add(
+                Remark("unclear", f"the source could not be counted a second time: {error}", file=str(facts["path"]))
+            )
+            return
+        if counted is None:
+            self.left_out.append(f"{source.name} changed while it was read, so it was not counted a second time")
+        elif counted.contradicts(read):
+            least = "" if counted.exact else "at least "
+            detail = f"reading gave {read:,} records, counting {counted.how} gives {least}{counted.records:,}"
+            advice = "please report this as a fault of scalesync"
+            self._report.add(Remark("miscounted", f"{detail}; {advice}", file=source.name))
+
+    async def _check_records(
+        self, records: Sequence[Outgoing], files: Mapping[int, str], options: ImportOptions
+    ) -> None:
+        self._scopes.update(scope for record in records if (scope := scope_of(record, options)) is not None)
+        await self._finder.know_projects(records)
+        keys = [record.key for record in records]
+        rows = await self._store.held(keys)
+        found = dict(await self._finder.find(keys))
+        await self._confirm(rows, found)
+        turns: list[Turn] = []
+        for record in records:
+            finding = found[record.key]
+            row = self._turned(rows.get(record.key), finding, turns)
+            verdict = None if finding.task is None else self._connection.platform.judge(record, finding.task)
+            place = told_place(files.get(record.source, ""), record.line, record.inside)
+            kinds = self._tell(Case(row, record, finding, verdict, *place))
+            if finding.task is not None and finding.task.get("status") not in DEAD:
+                self.with_task += 1
+            else:
+                self.without[kinds[0]] += 1
+        await self._end_wave(len(records), turns)
+
+    # --- 2: rows -------------------------------------------------------------------------------
+
+    async def _read_rows(self, *, whole: bool) -> None:
+        names = {number: str(spec.get("name", "")) for number, _, spec, _, _ in await self._job.splits("source")}
+        waiting: list[Held] = []
+        async for page in self._store.pages(self._finder.wave):
+            waiting += [row for row in page if row.key not in self._seen]
+            while len(waiting) >= (wave := self._finder.wave):
+                await self._check_rows(waiting[:wave], names, whole=whole)
+                del waiting[:wave]
+        await self._check_rows(waiting, names, whole=whole)
+
+    async def _check_rows(self, rows: Sequence[Held], names: Mapping[int, str], *, whole: bool) -> None:
+        held = {row.key: row for row in rows}
+        found = dict(await self._finder.find(list(held)))
+        await self._confirm(held, found)
+        turns: list[Turn] = []
+        for key, row in held.items():
+            now = self._turned(row, found[key], turns)
+            case = Case(now, None, found[key], None, names.get(row.source), row.line)
+            if whole and superseded(case):
+                continue
+            if whole and (row.ours or found[key].presence is Presence.FOUND):
+                self._report.add(case.remark("gone", "the source no longer holds this record"))
+            self._tell(case)
+        await self._end_wave(len(rows), turns)
+
+    # --- what both share -----------------------------------------------------------------------
+
+    async def _confirm(self, rows: Mapping[str, Held], found: dict[str, Finding]) -> None:
+        """A task that the list does not show is read by its id: lists lag and lie, ids are taken away."""
+        unseen = {
+            row.ref: key
+            for key, row in rows.items()
+            if found[key].presence is not Presence.FOUND and row.ref is not None and row.state is not RowState.FAILED
+        }
+        for ref, finding in (await self._finder.read(list(unseen))).items():
+            task = finding.task
+            if task is None:
+                continue
+            if task.get("unique_id") == unseen[ref]:
+                found[unseen[ref]] = finding
+            elif task.get("status") not in DEAD:
+                self._detached.add(ref)
+
+    def _turned(self, row: Held | None, finding: Finding, turns: list[Turn]) -> Held | None:
+        """Note what must be written of a row whose task died; one whose task lives again is compared as what it was."""
+        if row is None or (turn := turn_of(row, finding, self._connection)) is None:
+            return row
+        turns.append(turn)
+        return row if turn.turned is not None else replace(row, state=RowState(row.was or row.state), turned=None)
+
+    def _tell(self, case: Case) -> list[str]:
+        """Report what is wrong with one record; the kinds of that."""
+        if case.finding.task is None and case.row is not None and case.row.ref in self._detached:
+            remarks = [case.remark("detached", "the task lives, but no longer has the record's unique_id")]
+        else:
+            remarks = list(compare(case))
+        for remark in remarks:
+            self._report.add(remark)
+        return [remark.kind for remark in remarks]
+
+    async def _end_wave(self, count: int, turns: Sequence[Turn]) -> None:
+        if turns:
+            await self._store.turn(turns)
+        self.checked += count
+        self._show()
+
+    # --- how far it is -------------------------------------------------------------------------
+
+    def _show(self) -> None:
+        share = self._share
+        self._progress("verify", self.checked, share=share, left=self.checked * (1 - share) / share if share else None)
+
+    def _show_lists(self) -> None:
+        listed, total = self.strangers.listed, self.strangers.total
+        known = None if total is None or total < listed else total
+        left = None if known is None else known - listed
+        self._progress("verify, tasks of the project:", listed, total=known, left=left)
+
+    def _progress(
+        self, phase: str, done: int, *, total: int | None = None, share: float | None = None, left: float | None
+    ) -> None:
+        watch, failed = self._connection.watch, self._report.kinds.total()
+        self._observer.progress(
+            watch.snapshot(phase, self._meter, done, total=total, share=share, left=left, failed=failed)
+        )
+
+
+def scope_of(record: Outgoing, options: ImportOptions) -> Scope | None:
+    """Where to look for tasks that belong to no record: the batch where one was named for all, else the project."""
+    if record.batch is not None and record.batch == options.batch:
+        return "batch", record.batch
+    if record.project is not None:
+        return "project", record.project
+    return None if record.batch is None else ("batch", record.batch)

@@ -1,0 +1,140 @@
+"""Verify: does what the source asks for stand in the ledger and on the server?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from scalesync.config.settings import Settings
+from scalesync.engine.dispatcher import EngineLimits
+from scalesync.events import Observer
+from scalesync.flows.imports.plan import make_plan
+from scalesync.flows.runtime.identity import STANDARD_INPUT, stored_options
+from scalesync.flows.runtime.lease import holding, import_job_of
+from scalesync.flows.runtime.rate_meter import Meter
+from scalesync.flows.runtime.threads import in_daemon
+from scalesync.flows.runtime.wiring import connect
+from scalesync.flows.verify.findings_file import FindingsFile, check_place
+from scalesync.flows.verify.passes import Checking
+from scalesync.ledger.sqlite.store import SqliteLedger
+from scalesync.model.targets import RequestClass
+from scalesync.text import count
+
+
+@dataclass(frozen=True, slots=True)
+class VerifySummary:
+    """What a verification found. findings: number by kind; fixes: what --fix can do, number by action.
+
+    read: records of the sources, as read now: with_task, duplicates of an earlier one, or without, by kind of finding.
+    checked: records and rows looked up. listed: tasks read in search of those that belong to no record; others: how
+    many do. file: where the findings are.
+    """
+
+    job: str
+    target: str
+    mode: str
+    read: int
+    with_task: int
+    duplicates: int
+    without: Mapping[str, int]
+    checked: int
+    listed: int
+    others: int
+    findings: Mapping[str, int]
+    fixes: Mapping[str, int]
+    file: Path | None
+    requests: int
+    throttled: int
+    seconds: float
+    server_errors: int
+    retry_after_seconds: float
+    waited_seconds: float
+    limit_per_second: float | None
+    message: str = ""
+    exit_code: int = 0
+
+
+async def run_verify(
+    settings: Settings,
+    job: str | None,
+    out: Path | None,
+    observer: Observer,
+    *,
+    unexpected: bool = False,
+    limits: EngineLimits | None = None,
+) -> VerifySummary:
+    """Compare a job's source, ledger and tasks. out: the file of findings; by default `verify-JOB.jsonl`, here.
+
+    unexpected: tasks of the project or batch that belong to no record are findings, too, and not counted only.
+    Raises ConfigError when there is no such job, its source cannot be read, or `out` is no file of findings, JobRunning
+    while an import runs.
+    """
+    ledger = SqliteLedger.open(settings.ledger, note=observer.note, create=False)
+    meter = Meter()
+    try:
+        found = await import_job_of(ledger, settings, job)
+        options = stored_options(found.settings)
+        plan = None if STANDARD_INPUT in options.sources else await in_daemon(lambda: make_plan(options))
+        path = out if out is not None else default_file(found.name)
+        sources = [source.place for source in plan.sources if source.place is not None] if plan is not None else []
+        await in_daemon(lambda: check_place(path, settings.ledger, sources))
+        kind = options.type
+        async with connect(settings, observer, task_type=kind, paced=RequestClass.LIST, limits=limits) as connection:
+            with FindingsFile(path, keep_empty=out is not None) as report:
+                async with holding(ledger, found) as hold:
+                    check = Checking(hold.job, connection, report, observer, unexpected=unexpected)
+                    await check.go(options, plan)
+                    hold.exit_code = 1 if report.kinds else 0
+                    hold.figures = {"findings": dict(report.kinds), "requests": connection.transport.counters.requests}
+                summary = VerifySummary(
+                    job=found.name,
+                    target=settings.base_url,
+                    mode=settings.mode.value,
+                    read=check.read,
+                    with_task=check.with_task,
+                    duplicates=check.duplicates,
+                    without=dict(sorted(check.without.items())),
+                    checked=check.checked,
+                    listed=check.strangers.listed,
+                    others=check.strangers.others,
+                    findings=dict(sorted(report.kinds.items())),
+                    fixes=dict(sorted(report.fixes.items())),
+                    file=None,
+                    **connection.traffic(),
+                    seconds=round(meter.seconds, 3),
+                    message=_message(check, counted=plan is not None, told=unexpected),
+                    exit_code=hold.exit_code,
+                )
+                return replace(summary, file=report.keep())
+    finally:
+        ledger.close()
+
+
+def default_file(job: str) -> Path:
+    """`verify-JOB.jsonl` in the working folder."""
+    return Path(f"verify-{re.sub(r'[^A-Za-z0-9._-]+', '-', job)}.jsonl")
+
+
+def _message(check: Checking, *, counted: bool, told: bool) -> str:
+    sentences = [_counted(check)] if counted else []
+    if check.strangers.others and not told:
+        others = count(check.strangers.others, "listed task")
+        sentences.append(
+            f"{others} belong{'s' if check.strangers.others == 1 else ''} to no record (--unexpected says which)"
+        )
+    return "; ".join([*sentences, *check.left_out])
+
+
+def _counted(check: Checking) -> str:
+    """`200 records read, 190 have their task, 4 repeat an earlier one, 6 do not: 5 pending, 1 failed`."""
+    without = sum(check.without.values())
+    have = "has its" if check.with_task == 1 else "have their"
+    parts = [f"{count(check.read, 'record')} read, {check.with_task:,} {have} task"]
+    if check.duplicates:
+        parts.append(f"{check.duplicates:,} {'repeats' if check.duplicates == 1 else 'repeat'} an earlier one")
+    if without:
+        kinds = ", ".join(f"{number:,} {kind}" for kind, number in sorted(check.without.items()))
+        parts.append(f"{without:,} {'does' if without == 1 else 'do'} not: {kinds}")
+    return ", ".join(parts)

@@ -1,0 +1,159 @@
+"""Tasks of a job's projects and batches that belong to no record, found by reading the lists.
+
+A list that shows fewer tasks than it counts may leave out one of them: it is read again, and told as unclear when it
+stays so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from scalesync.errors import OutcomeUnknown, Refused
+from scalesync.flows.runtime.dead_tasks import DEAD
+from scalesync.flows.runtime.trust import ForeignPages, Listed, believed
+from scalesync.flows.runtime.wiring import Connection
+from scalesync.flows.verify.findings import Remark
+from scalesync.flows.verify.findings_file import FindingsFile
+from scalesync.ledger.sqlite.imports.checks import CheckStore
+from scalesync.mapping.seen import SeenTable, Sight
+from scalesync.model.selection import Selection
+from scalesync.ports.platform import TaskView
+from scalesync.text import count
+
+PAGE = 100
+MAX_IDLE_PAGES = 20  # in a row without a task that was not listed before: a list that has no end
+READINGS = 3  # of a list that shows fewer tasks than it counts
+EVERY: frozenset[str] = frozenset()
+Scope = tuple[str, str]  # ("project" or "batch", its name)
+
+
+@dataclass(slots=True)
+class Reading:
+    """One reading of a list. shown: different tasks so far; least: what it counted, at its first or its last page."""
+
+    number: int
+    shown: int = 0
+    least: int | None = None
+
+    def counted(self, total: int | None) -> None:
+        """A page tells how many there are. Tasks that are made meanwhile raise that, and none ever leaves."""
+        told = total or 0
+        self.least = told if self.least is None else min(self.least, told)
+
+    @property
+    def short(self) -> bool:
+        """Whether a list that came to its end left something out."""
+        return self.shown < (self.least or 0)
+
+
+class Strangers:
+    """Reads lists, each task once. listed: distinct tasks; others: those that belong to no record of the ledger.
+
+    told: whether these are findings. In memory stay 12 bytes for each listed task, in a table like that of the keys.
+    total: how many tasks the lists say there are.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        store: CheckStore,
+        report: FindingsFile,
+        show: Callable[[], None],
+        note: Callable[[str], None],
+        *,
+        told: bool,
+    ) -> None:
+        self.listed = 0
+        self.others = 0
+        self.total: int | None = 0
+        self._connection = connection
+        self._store = store
+        self._report = report
+        self._show = show
+        self._note = note
+        self._told = told
+        self._met = SeenTable()
+        self._reading = Reading(0)
+
+    async def read(self, scopes: Collection[Scope], keys: SeenTable, detached: Collection[str]) -> None:
+        """Read the list of each scope. keys: of the job's records; detached: tasks whose unique_id was taken away."""
+        for kind, name in sorted(scopes):
+            place = f"{kind} {name!r}"
+            try:
+                await self._read_whole(kind, name, keys, detached)
+            except Refused as error:
+                self._report.add(Remark("unclear", f"the tasks of {place} cannot be listed: {error}"))
+            except ForeignPages as error:
+                self._report.add(Remark("unclear", f"the list of {place} was not read to its end: {error}"))
+
+    async def _read_whole(self, kind: str, name: str, keys: SeenTable, detached: Collection[str]) -> None:
+        """Read a list until it shows what it counts, three times at most."""
+        before = self.total
+        for _ in range(READINGS):
+            reading = self._reading = Reading(self._reading.number + 1)
+            self.total = before
+            ended = await self._read_list((kind, name), keys, detached)
+            if not (ended and reading.short):
+                return
+        what = f"the list of {kind} {name!r} shows {count(reading.shown, 'task')} and counts {reading.least:,}"
+        self._report.add(Remark("unclear", f"{what}, also when it was asked {count(READINGS, 'time')}"))
+
+    async def _read_list(self, scope: Scope, keys: SeenTable, detached: Collection[str]) -> bool:
+        """One reading; False when the list has no end, which is told."""
+        kind, name = scope
+        project, batch = (name, None) if kind == "project" else (None, name)
+        asked = Selection(project, batch, None, EVERY, (), EVERY, {})
+        place = f"{kind} {name!r}"
+        before, idle, cursor = self.total, 0, None
+        while True:
+            shown = self._reading.shown
+            page, heads = await believed(asked, partial(self._page, asked, cursor, place), self._note)
+            self.total = None if before is None or page.total is None else before + page.total
+            self._reading.counted(page.total)
+            await self._take([head for head in heads if self._meet(head.task_id)], place, keys, detached)
+            self._show()
+            idle, cursor = 0 if self._reading.shown > shown else idle + 1, page.cursor
+            if cursor is None:
+                return True
+            if idle >= MAX_IDLE_PAGES:
+                what = f"the list of {place} has no end: {idle} pages brought no further task, and what may follow"
+                self._report.add(Remark("unclear", f"{what} was not looked at"))
+                return False
+
+    async def _page(self, asked: Selection, cursor: str | None, place: str) -> Listed:
+        platform = self._connection.platform
+        page = await self._connection.call(partial(platform.page, platform.query(asked, PAGE), cursor))
+        heads = (self._head(document, place) for document in page.documents)
+        return page, [head for head in heads if head is not None]
+
+    def _meet(self, task_id: str) -> bool:
+        """Whether a task is listed for the first time, in whatever reading."""
+        sight = self._met.renew(task_id, b"%d" % self._reading.number)
+        self._reading.shown += sight is not Sight.SAME
+        return sight is Sight.NEW
+
+    async def _take(self, new: Sequence[TaskView], place: str, keys: SeenTable, detached: Collection[str]) -> None:
+        """Look at tasks that were not listed before."""
+        self.listed += len(new)
+        strangers = [head for head in new if head.get("unique_id") not in keys]
+        known = await self._store.held([key for head in strangers if (key := head.get("unique_id"))])
+        for stranger in strangers:
+            key = stranger.get("unique_id")
+            # A dead task without a unique_id is what reclaiming leaves behind.
+            left_behind = key is None and (stranger.get("status") in DEAD or stranger.task_id in detached)
+            if key in known or left_behind:
+                continue
+            self.others += 1
+            if self._told:
+                detail = f"a task of {place} that is {stranger.get('status')} and belongs to no record"
+                self._report.add(Remark("unexpected", detail, unique_id=key, task_id=stranger.task_id))
+
+    def _head(self, document: bytes, place: str) -> TaskView | None:
+        try:
+            return self._connection.platform.head(document)
+        except OutcomeUnknown as error:
+            if self._meet(f"unreadable: {hash(document)}"):
+                self._report.add(Remark("unclear", f"a task of {place} cannot be read: {error}"))
+            return None

@@ -1,0 +1,1 @@
+"""HTTP for every platform: transports, networks, downloads."""

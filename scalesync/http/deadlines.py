@@ -1,0 +1,43 @@
+"""Deadlines of many exchanges, looked after by one timer: a timer for each would cost more than the rest of a call."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from scalesync.http.exchange import Deadlines
+
+SHORTEST_S, LONGEST_S = 0.02, 1.0
+
+
+class Watched(Protocol):
+    """Something with a deadline."""
+
+    def look(self, now: float) -> bool:
+        """Whether it is still in time at `now` (the loop's clock); what is late breaks itself off and answers no."""
+
+
+class Sweep:
+    """Looks at everything in `watched` a few times within the shortest deadline, at most every 20 ms."""
+
+    def __init__(self, deadlines: Deadlines) -> None:
+        self.watched: set[Watched] = set()
+        shortest = min(deadlines.connect, deadlines.first_byte, deadlines.attempt)
+        self._every_s = min(LONGEST_S, max(SHORTEST_S, shortest / 8))
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Begin; in the loop that the exchanges run in."""
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._every_s, self._sweep, loop)
+
+    def stop(self) -> None:
+        """End; nothing is broken off."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
+        for item in [item for item in self.watched if not item.look(now)]:
+            self.watched.discard(item)
+        self._timer = loop.call_later(self._every_s, self._sweep, loop)

@@ -1,0 +1,241 @@
+"""LeanExchange: small POSTs on aiohttp's connector and parser, without ClientSession.
+
+ClientSession builds a request, a response, a writer and several timers for each call, which is two thirds of what a
+create costs. Here the head of a request is prepared once, connections carry one exchange after the other, and one
+sweep a while looks after all deadlines.
+
+It leans on parts of aiohttp that are not documented: `ClientRequest` as the key of a connection, the protocol's
+`set_response_params`, `read` and `should_close`, the pieces that a body is kept in. So it is used with the releases
+that the tests were run on, and ClientSession does the work with all others, through proxies, and for whatever is not a
+small POST.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+from aiohttp.client_reqrep import ClientRequest
+from aiohttp.http_exceptions import HttpProcessingError
+from yarl import URL
+
+from scalesync.http.deadlines import Sweep
+from scalesync.http.exchange import HEADER_BYTES, Answer, Deadlines, Gate, too_large
+from scalesync.model.targets import RequestClass
+
+# From the first to below the last: the releases that the contract and fault suites were run on.
+PROVEN = ((3, 14, 5), (3, 15))
+MOST_BODY = 64 * 1024  # what is longer may be slow to send, and its time to the first byte starts when it is sent
+IDLE_S = 30.0
+
+
+def is_proven(version: str = aiohttp.__version__) -> bool:
+    """Whether this release of aiohttp is one of those that the lean way was proven on."""
+    numbers = []
+    for part in version.split("."):
+        if not part.isdigit():
+            return False
+        numbers.append(int(part))
+    return PROVEN[0] <= tuple(numbers) < PROVEN[1]
+
+
+class _Line:
+    """One connection and the exchange it carries. began: when the request was written; times of the loop."""
+
+    __slots__ = ("began", "connection", "idle_since", "limits", "moved_at", "payload", "protocol", "received")
+
+    def __init__(self, connection: Any, limits: Deadlines) -> None:
+        self.connection = connection
+        self.limits = limits
+        self.protocol = connection.protocol
+        self.payload: Any = None
+        self.began = self.moved_at = self.idle_since = 0.0
+        self.received = 0
+
+    def look(self, now: float) -> bool:
+        """Break the exchange off when a gap in the answer, or the whole of it, has become too long."""
+        if self.payload is not None and self.payload.total_bytes != self.received:
+            self.received = self.payload.total_bytes
+            self.moved_at = now
+        if now - self.moved_at <= self.limits.first_byte and now - self.began <= self.limits.attempt:
+            return True
+        error = aiohttp.SocketTimeoutError("no answer in time")
+        self.protocol.set_exception(error)
+        if self.payload is not None:
+            self.payload.set_exception(error)
+        return False
+
+
+class LeanExchange:
+    """Small POSTs to one origin. connector: shared with the session, which closes it; enter this one inside of that.
+
+    headers: of every request, as the session sends them.
+    """
+
+    def __init__(
+        self,
+        connector: aiohttp.TCPConnector,
+        headers: Mapping[str, str],
+        gate: Gate,
+        deadlines: Deadlines,
+        *,
+        most: int,
+    ) -> None:
+        self._connector = connector
+        self._headers = headers
+        self._gate = gate
+        self._counts = gate.counts_handovers
+        self._deadlines = deadlines
+        self._most = most
+        self._timeout = aiohttp.ClientTimeout(total=None, connect=deadlines.connect, sock_connect=deadlines.connect)
+        self._heads: dict[URL, tuple[ClientRequest, bytes]] = {}
+        self._url: URL | None = None  # the last one, and its head: to look a URL up takes longer than all else here
+        self._prepared: tuple[ClientRequest, bytes]
+        self._idle: deque[_Line] = deque()
+        self._unwritten: list[tuple[Any, bytes]] = []
+        self._sweep = Sweep(deadlines)
+        self._busy = self._sweep.watched
+
+    async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        self._sweep.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._sweep.stop()
+        for line in self._idle:
+            line.connection.release()  # into the connector's pool, which ends TLS in good order
+        self._idle.clear()
+
+    @staticmethod
+    def takes(method: str, body: bytes | None) -> bool:
+        """Whether this call is one of those that the lean way is for."""
+        return method == "POST" and body is not None and len(body) <= MOST_BODY
+
+    async def __call__(self, cls: RequestClass, method: str, url: URL, body: bytes | None) -> Answer:
+        """One attempt; see `Exchange`."""
+        assert body is not None, "the lean way is for small POSTs"
+        if url is not self._url:
+            self._url, self._prepared = url, self._head(url)
+        request, head = self._prepared
+        line = await self._line(request)
+        try:
+            if self._counts:
+                await self._gate.handover(cls)
+                while not line.protocol.is_connected():  # it went while we waited; nothing was written to it
+                    line.connection.close()
+                    line = await self._line(request)
+                    await self._gate.handover(cls)
+            answer = await self._converse(line, cls, b"%b%d\r\n\r\n%b" % (head, len(body), body))
+        except HttpProcessingError as error:
+            line.connection.close()
+            raise aiohttp.ClientPayloadError(f"the answer is no HTTP: {error.message}") from error
+        except BaseException:
+            line.connection.close()
+            raise
+        finally:
+            self._busy.discard(line)
+        if line.protocol.should_close:
+            line.connection.close()
+        else:
+            line.idle_since = self._loop.time()
+            self._idle.append(line)
+        return answer
+
+    async def _converse(self, line: _Line, cls: RequestClass, request: bytes) -> Answer:
+        """Write the request and read the answer."""
+        protocol = line.protocol
+        line.payload, line.received = None, 0
+        line.began = line.moved_at = self._loop.time()
+        self._busy.add(line)
+        if not self._unwritten:
+            self._loop.call_soon(self._write)
+        self._unwritten.append((protocol, request))
+        message, payload = await protocol.read()
+        while message.code < 200 and message.code != 101:
+            message, payload = await protocol.read()
+        if payload.is_eof():
+            data = _whole(protocol, payload)
+        else:
+            line.payload = payload
+            data = await self._read(payload, cls, message.code)
+        if len(data) > self._most:
+            raise too_large(cls, message.code, self._most)
+        return Answer(message.code, message.headers, data)
+
+    async def _read(self, payload: aiohttp.StreamReader, cls: RequestClass, status: int) -> bytes:
+        """The rest of a body that did not come in one piece with its head."""
+        parts: list[bytes] = []
+        size = 0
+        async for part in payload.iter_any():
+            size += len(part)
+            if size > self._most:
+                raise too_large(cls, status, self._most)
+            parts.append(part)
+        return b"".join(parts)
+
+    def _write(self) -> None:
+        """Write what this turn of the loop has gathered: in one go the server is woken once, not once a request."""
+        waiting, self._unwritten = self._unwritten, []
+        for protocol, request in waiting:
+            if protocol.is_connected():
+                protocol.transport.write(request)
+
+    # --- connections ---------------------------------------------------------------------------
+
+    async def _line(self, request: ClientRequest) -> _Line:
+        """A connection that is not in use, the one used last first; a new one when there is none."""
+        oldest = self._loop.time() - IDLE_S
+        while self._idle:
+            line = self._idle.pop()
+            if line.protocol.is_connected() and not line.protocol.should_close and line.idle_since > oldest:
+                return line
+            line.connection.close()
+        try:
+            async with asyncio.timeout(self._deadlines.connect):
+                connection = await self._connector.connect(request, [], self._timeout)
+        except TimeoutError:
+            raise aiohttp.ConnectionTimeoutError from None
+        line = _Line(connection, self._deadlines)
+        line.protocol.set_response_params(
+            read_until_eof=True, auto_decompress=True, max_line_size=HEADER_BYTES, max_field_size=HEADER_BYTES
+        )
+        return line
+
+    def _head(self, url: URL) -> tuple[ClientRequest, bytes]:
+        prepared = self._heads.get(url)
+        if prepared is None:
+            prepared = self._heads[url] = self._prepare(url)
+        return prepared
+
+    def _prepare(self, url: URL) -> tuple[ClientRequest, bytes]:
+        """What names the connection, and the head of a request up to the value of Content-Length."""
+        request = ClientRequest("POST", url, headers=self._headers, loop=self._loop)
+        fields = {
+            "Host": request.headers["Host"],
+            **self._headers,
+            "Content-Type": "application/json",
+        }
+        lines = [f"POST {url.raw_path_qs} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
+        if any("\r" in line or "\n" in line for line in lines):
+            raise ValueError("a header holds a line break")
+        return request, ("\r\n".join(lines) + "\r\nContent-Length: ").encode("ascii")
+
+
+def _whole(protocol: Any, payload: Any) -> bytes:
+    """The body, which has come to its end.
+
+    `read_nowait` also has the protocol go on reading, and the parser look at no bytes. That is for where a long body
+    made it pause.
+    """
+    if not protocol._reading_paused and payload.total_bytes and payload.exception() is None:
+        pieces = payload._buffer
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    data: bytes = payload.read_nowait()
+    return data

@@ -1,0 +1,228 @@
+"""The one narrow seam to the network: a call goes out, a reply comes back, foreign errors are mapped here.
+
+Nothing is retried here and nothing is judged: every answered request is a `Reply`, whatever its status. Two ways lead
+out (`Exchange`): the lean one takes small POSTs where it is proven, ClientSession all else.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import aiohttp
+from multidict import istr
+from yarl import URL
+
+from scalesync.errors import ConfigError, Unavailable
+from scalesync.http.client_session import SessionExchange
+from scalesync.http.exchange import USER_AGENT, Deadlines, Gate, asked_wait_s
+from scalesync.http.fast_post import LeanExchange, is_proven
+from scalesync.http.network import is_setting, proxy_for, proxy_refusal, tls_context, translate, transport_wanted
+from scalesync.http.resets import wait_in_words
+from scalesync.masking import mask_of
+from scalesync.model.targets import RequestClass
+from scalesync.times import http_date_s
+
+DATE = istr("Date")  # folded once: it is looked up in every reply
+MAX_REPLY_BYTES = 1024**3  # after decompression: a bomb ends in words, a page of the largest tasks fits
+
+Query = Sequence[tuple[str, str]]
+
+
+class Reply(NamedTuple):
+    """An answered request. body: the whole of it, decompressed.
+
+    hide: takes our credentials out of a text of it. An error may repeat what was sent, and errors are kept.
+    where: the API root that was asked. retry_after_s: seconds that it asks to wait, None when it names none.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    hide: Callable[[str], str] = str
+    where: str = ""
+    retry_after_s: float | None = None
+
+
+@dataclass(slots=True)
+class Counters:
+    """Attempts handed to the network by this process, by class, and how they went.
+
+    ended: those that are over, however they went. throttled: answers of 429. server_errors: of 500 and above.
+    """
+
+    attempts: dict[RequestClass, int] = field(default_factory=lambda: dict.fromkeys(RequestClass, 0))
+    ended: int = 0
+    throttled: int = 0
+    server_errors: int = 0
+
+    @property
+    def requests(self) -> int:
+        """All attempts together."""
+        return sum(self.attempts.values())
+
+
+class Transport:
+    """Calls below one API root. Use as an async context manager."""
+
+    def __init__(
+        self,
+        base_url: str,
+        authorization: str,
+        gate: Gate,
+        *,
+        deadlines: Deadlines | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        max_reply_bytes: int = MAX_REPLY_BYTES,
+    ) -> None:
+        self.counters = Counters()
+        self._base = base_url.rstrip("/")
+        self._headers = {"Authorization": authorization, "Accept": "application/json", "User-Agent": USER_AGENT}
+        self._mask = mask_of(authorization)
+        self._gate = gate
+        self._deadlines = deadlines or Deadlines()
+        self._ssl = ssl_context
+        self._proxy = proxy_for(base_url)
+        self._most = max_reply_bytes
+        self._stack = AsyncExitStack()
+        self._session: SessionExchange | None = None
+        self._lean: LeanExchange | None = None
+        self._urls: dict[str, URL] = {}
+        self._answered = False
+        self._date = ""
+        self._server_ms = 0
+        self._server_at: float | None = None
+
+    @property
+    def base_url(self) -> str:
+        """The API address, without a slash at its end."""
+        return self._base
+
+    async def __aenter__(self) -> Self:
+        lean_way = self._is_lean()
+        limits = self._deadlines
+        secure = self._base.startswith("https:")
+        connector = aiohttp.TCPConnector(
+            limit=0,  # the engine bounds what is in flight; a second bound would only park waiters in the pool
+            ttl_dns_cache=60,
+            keepalive_timeout=30,
+            ssl=self._ssl or (tls_context() if secure else True),
+        )
+        session = SessionExchange(connector, self._headers, self._gate, limits, proxy=self._proxy, most=self._most)
+        self._session = await self._stack.enter_async_context(session)
+        if lean_way:
+            lean = LeanExchange(connector, self._headers, self._gate, limits, most=self._most)
+            self._lean = await self._stack.enter_async_context(lean)
+        return self
+
+    def _is_lean(self) -> bool:
+        wanted = transport_wanted()
+        if wanted == "lean" and self._proxy is not None:
+            raise ConfigError("SCALESYNC_TRANSPORT=lean does not go through a proxy; unset it")
+        return wanted == "lean" or (wanted == "auto" and self._proxy is None and is_proven())
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    def hide(self, text: str) -> str:
+        """The text without our credentials."""
+        return self._mask(text)
+
+    @property
+    def server_now_ms(self) -> int:
+        """The server's clock as its Date headers tell it, to about a second; the local clock before any reply.
+
+        Between replies it runs on with the monotonic clock: somebody may set the local one meanwhile.
+        """
+        if self._server_at is None:
+            return time.time_ns() // 1_000_000
+        return self._server_ms + int((time.monotonic() - self._server_at) * 1000)
+
+    async def call(
+        self, cls: RequestClass, method: str, path: str, *, query: Query = (), body: bytes | None = None
+    ) -> Reply:
+        """Make one attempt. path: below the API root, already percent-encoded.
+
+        Raises Unavailable when no connection was made, OutcomeUnknown when the reply did not come or was cut short,
+        Refused (413) for a list that is too large to hold, and ConfigError when, before anything ever got through,
+        the settings are at fault.
+        """
+        url = self._url(path, query)
+        if not self._gate.admit_now(cls):
+            await self._gate.admit(cls)
+        self.counters.attempts[cls] += 1
+        started = time.monotonic()
+        try:
+            lean = self._lean
+            if lean is not None and lean.takes(method, body):
+                answer = await lean(cls, method, url, body)
+            else:
+                assert self._session is not None, "the transport is used as a context manager"
+                answer = await self._session(cls, method, url, body)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            self._gate.unanswered(cls, time.monotonic() - started)
+            raise self._in_words(error, f"{method} {path}") from error
+        finally:
+            self.counters.ended += 1
+            self._gate.leave()
+        status, headers, data = answer
+        latency_s = time.monotonic() - started
+        asked_s = None
+        if status < 300 and data[:1] != b"<":
+            self._gate.answered(cls, status, latency_s, None)
+            self._answered = True
+        else:
+            asked_s = self._odd(cls, status, headers, data, latency_s)
+        self._note_time(headers)
+        if status == 407 and self._proxy is not None:
+            kind = Unavailable if self._answered else ConfigError
+            raise kind(proxy_refusal(407, self._proxy))
+        self._answered = self._answered or status >= 400
+        return Reply(status, headers, data, self._mask, self._base, asked_s)
+
+    def _url(self, path: str, query: Query) -> URL:
+        """The address below the API root; those without a query are few and kept."""
+        url = self._urls.get(path)
+        if url is None:
+            url = URL(self._base + path, encoded=True)
+            if len(self._urls) < 64:
+                self._urls[path] = url
+        return url.extend_query(list(query)) if query else url
+
+    def _in_words(self, error: Exception, op: str) -> Exception:
+        said = translate(error, op, self._base, self._proxy)
+        if isinstance(said, Unavailable) and is_setting(error) and not self._answered:
+            return ConfigError(str(said))
+        if isinstance(said, ConfigError) and self._answered:
+            return Unavailable(str(said), op=op)
+        return said
+
+    def _odd(
+        self, cls: RequestClass, status: int, headers: Mapping[str, str], data: bytes, latency_s: float
+    ) -> float | None:
+        """Tell the gate of an answer that is no success, or a web page; returns the wait that it asks for."""
+        self.counters.throttled += status == 429
+        self.counters.server_errors += status >= 500
+        asked_s = asked_wait_s(status, headers, self.server_now_ms / 1000)
+        if asked_s is None:
+            date_s = http_date_s(headers.get(DATE))
+            asked_s = wait_in_words(status, data, self.server_now_ms / 1000 if date_s is None else date_s)
+        if status < 300:  # a page where JSON is due: whoever sends it would answer all else with it as well
+            self._gate.unanswered(cls, latency_s)
+        else:
+            self._gate.answered(cls, status, latency_s, asked_s)
+        return asked_s
+
+    def _note_time(self, headers: Mapping[str, str]) -> None:
+        date = headers.get(DATE, "")
+        if date and date != self._date:
+            self._date = date
+            if (told := http_date_s(date)) is not None:
+                self._server_ms, self._server_at = int(told * 1000), time.monotonic()

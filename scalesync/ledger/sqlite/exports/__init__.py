@@ -1,0 +1,1 @@
+"""What the ledger holds of exports: partitions, files, versions, windows."""

@@ -1,0 +1,126 @@
+"""What the ledger holds of the beginning of a source: enough to leave lines unread that an earlier run has settled."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Sequence
+
+from scalesync.ledger.sqlite.jobs import JobStore
+from scalesync.ledger.states import CHANGED
+from scalesync.model.records import Mark
+from scalesync.model.rows import RecordState
+
+# Rows with these states want nothing from a line that reads as it did; a conflict over a changed record does.
+_QUIET = "state IN ('created', 'adopted', 'failed') OR (state='conflict' AND coalesce(reason, '')<>?)"
+_REPEATS = "('duplicate', 'clash')"
+# A repeat whose content was not kept, as older ledgers have it, is compared anew.
+_STILL = f"state='invalid' OR (state IN {_REPEATS} AND content IS NOT NULL)"
+
+
+class PrefixStore:
+    """Marks of a job's sources and the rows before them."""
+
+    def __init__(self, store: JobStore) -> None:
+        self._store = store
+        self._target = store.target
+
+    async def marked(self, settings: str) -> frozenset[int]:
+        """The sources with marks that were made under these settings."""
+        query = (
+            "SELECT number FROM splits WHERE job=? AND kind='source' AND cursor IS NOT NULL"
+            " AND json_extract(cursor, '$.settings')=? AND json_array_length(cursor, '$.marks')>0"
+        )
+        values = (self._store.number, settings)
+        found = await self._store.read(lambda db: db.execute(query, values).fetchall())
+        return frozenset(number for (number,) in found)
+
+    async def load(self, number: int) -> list[tuple[Mark, int]]:
+        """The marks of one of these sources, each with the home rows up to it."""
+        query = "SELECT cursor FROM splits WHERE job=? AND number=?"
+        (kept,) = await self._store.read(lambda db: db.execute(query, (self._store.number, number)).fetchone())
+        return [(Mark(line, digest), homes) for line, digest, homes in json.loads(kept)["marks"]]
+
+    @staticmethod
+    def cursor(settings: str, marks: Sequence[tuple[Mark, int]]) -> object:
+        """What `load` reads, as JSON."""
+        return {"settings": settings, "marks": [[mark.line, mark.digest, homes] for mark, homes in marks]}
+
+    async def first_unsettled(self, number: int) -> int | None:
+        """The first line of a source that has to be read again, as far as the ledger tells; None when none has."""
+        job = self._store.number
+
+        def work(db: sqlite3.Connection) -> int | None:
+            row = db.execute(
+                f"SELECT min(line) FROM rows WHERE target=? AND job=? AND source=? AND gone IS NULL AND NOT ({_QUIET})",
+                (self._target, job, number, CHANGED),
+            ).fetchone()
+            other = db.execute(
+                f"SELECT min(line) FROM other_records WHERE job=? AND source=? AND NOT ({_STILL})", (job, number)
+            ).fetchone()
+            return min((line for (line,) in (row, other) if line is not None), default=None)
+
+        found: int | None = await self._store.read(work)
+        return found
+
+    async def first_alone(
+        self, number: int, repeats: Callable[[RecordState, str, bytes, bytes | None], bool]
+    ) -> int | None:
+        """The first line of a source that was a repeat and is none any more; None when all of them still are.
+
+        repeats(state, unique_id, content, first), asked in the ledger's thread: whether a duplicate or a clash still is
+        one. first: content of the record above it in the same source, None where that stands in another source.
+        """
+        query = (
+            "SELECT o.line, o.state, o.unique_id, o.content, r.content FROM other_records o"
+            " LEFT JOIN rows r ON r.target=? AND r.unique_id=o.unique_id AND r.job=o.job AND r.source=o.source"
+            " AND r.line<o.line AND r.gone IS NULL"
+            f" WHERE o.job=? AND o.source=? AND o.state IN {_REPEATS} AND o.content IS NOT NULL ORDER BY o.line"
+        )
+
+        def work(db: sqlite3.Connection) -> int | None:
+            for line, state, *repeat in db.execute(query, (self._target, self._store.number, number)):
+                if not repeats(RecordState(state), *repeat):
+                    return int(line)
+            return None
+
+        found: int | None = await self._store.read(work)
+        return found
+
+    async def visit(self, number: int, line: int, homes: int, add: Callable[[str, bytes], object]) -> bool:
+        """Call `add`, in the ledger's thread, with key and content of each home row up to a line.
+
+        False, and nothing was added, when their number is not `homes`: then some belong to lines that are no more.
+        """
+        where = "FROM rows WHERE target=? AND job=? AND source=? AND line<=? AND gone IS NULL"
+        place = (self._target, self._store.number, number, line)
+
+        def work(db: sqlite3.Connection) -> bool:
+            if db.execute(f"SELECT count(*) {where}", place).fetchone()[0] != homes:
+                return False
+            for key, content in db.execute(f"SELECT unique_id, content {where}", place):
+                add(key, content)
+            return True
+
+        fits: bool = await self._store.read(work)
+        return fits
+
+    async def keep_asides(self, number: int, line: int) -> tuple[int, int]:
+        """Records set aside up to a line count as met by this run; returns how many there are, and how many invalid."""
+        job = self._store.number
+
+        def work(db: sqlite3.Connection) -> tuple[int, int]:
+            db.execute(
+                "UPDATE other_records SET run=(SELECT max(id) FROM runs WHERE job=?)"
+                " WHERE job=? AND source=? AND line<=?",
+                (job, job, number, line),
+            )
+            row = db.execute(
+                "SELECT count(*), count(CASE WHEN state='invalid' THEN 1 END) FROM other_records"
+                " WHERE job=? AND source=? AND line<=?",
+                (job, number, line),
+            ).fetchone()
+            return int(row[0]), int(row[1])
+
+        found: tuple[int, int] = await self._store.write(work)
+        return found

@@ -1,0 +1,309 @@
+"""What checking a job against its server reads and writes: rows in order, tasks that died, rows taken up again.
+
+Every change names the state and the task that the check saw; a row that has moved on since is left alone.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scalesync.ledger import states
+from scalesync.ledger.sqlite.imports import row_counts, rows
+from scalesync.ledger.sqlite.imports.gone import in_doubt
+from scalesync.ledger.sqlite.jobs import JobStore
+from scalesync.ledger.sqlite.schema import SHARING, TOLD
+from scalesync.ledger.states import CHANGED, FINAL, batches_apart, covers
+from scalesync.model.records import Outgoing
+from scalesync.model.rows import Aside, RecordState, RowState, Settled
+from scalesync.times import now_iso
+
+CHUNK = 500
+_COLUMNS = (
+    "r.unique_id, r.state, r.task_id, r.content, r.intent_ms, r.reason, r.detail, r.gone, r.job, r.source, r.line"
+)
+_HOME = f"SELECT {_COLUMNS} FROM rows r WHERE r.target=? AND r.unique_id>? AND r.job=? ORDER BY r.unique_id LIMIT ?"
+_SHARED = (
+    f"SELECT {_COLUMNS}, o.source, o.line FROM other_records o"
+    " JOIN rows r ON r.target=? AND r.unique_id=o.unique_id"
+    " WHERE o.job=? AND o.state IN ('shared', 'changed_after_creation') AND (o.source, o.line) > (?, ?)"
+    " ORDER BY o.source, o.line LIMIT ?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A row as a check sees it. turned: the dead status of its task, when an earlier check found it so.
+
+    was: the state before that, or before its record changed. home: whether the row is the job's own. dead: the status
+    of the dead task that a conflict is about, turned or found so. gone: no source held its record any more.
+    """
+
+    key: str
+    state: RowState
+    ref: str | None
+    content: bytes
+    intent_ms: int
+    reason: str | None
+    was: str | None
+    turned: str | None
+    home: bool
+    source: int
+    line: int
+    dead: str | None = None
+    gone: bool = False
+
+    @property
+    def ours(self) -> bool:
+        """Whether the row once came to have a task of its own."""
+        return self.state in FINAL or self.was is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A row whose task died, or came back to life. status: of the mishap. turned None: it lives."""
+
+    row: Held
+    turned: str | None
+    reason: str | None = None
+    status: int | None = None
+
+
+Read = Callable[[Callable[[sqlite3.Connection], Any]], Awaitable[Any]]
+
+
+class CheckStore:
+    """One job's rows for a check. store: the job under its lease; without one nothing can be written."""
+
+    def __init__(self, job: int, read: Read, store: JobStore | None = None) -> None:
+        self._job = job
+        self._read = read
+        self._store = store
+
+    @classmethod
+    def of(cls, store: JobStore) -> CheckStore:
+        """The checks of a job that this run holds."""
+        return cls(store.number, store.read, store)
+
+    @property
+    def writable(self) -> bool:
+        """Whether this run holds the job."""
+        return self._store is not None
+
+    async def held(self, keys: Sequence[str]) -> dict[str, Held]:
+        """What the target's rows say of these keys, whichever job brought them."""
+        found: dict[str, Held] = await self._read(lambda db: _load(db, self._job, keys))
+        return found
+
+    async def pages(self, size: int) -> AsyncIterator[list[Held]]:
+        """Every row of the job, its own and shared ones, `size` at a time."""
+        after = ""
+        while page := await self._page(_home, after, size):
+            yield page
+            after = page[-1].key
+        place = (0, -1)
+        while page := await self._page(_shared, place, size):
+            yield page
+            place = (page[-1].source, page[-1].line)
+
+    async def failed(self, wanted: Callable[[str, int | None, str], bool]) -> int:
+        """How many failed rows of the job `reopen` would make pending."""
+        found: int = await self._read(lambda db: len(row_counts.failed(db, _target(db, self._job), self._job, wanted)))
+        return found
+
+    async def waiting(self, dead: Collection[str]) -> int:
+        """How many records of the job wait to be sent, or to be looked up; with conflicts over tasks that are `dead`.
+
+        Without those that are gone.
+        """
+        found: int = await self._read(lambda db: _waiting(db, self._job, dead))
+        return found
+
+    async def gone_in_doubt(self) -> int:
+        """How many of those that are gone may have been sent, and are to be looked up."""
+        found: int = await self._read(lambda db: in_doubt(db, _target(db, self._job), self._job))
+        return found
+
+    async def rebuilding(self) -> bool:
+        """Whether a rebuild of this job was begun and not ended, or nothing at all was done for it yet."""
+        query = "SELECT count(*), count(CASE WHEN kind='rebuild' AND state='open' THEN 1 END) FROM splits WHERE job=?"
+        splits, begun = await self._read(lambda db: db.execute(query, (self._job,)).fetchone())
+        return bool(begun) or not splits
+
+    async def _page(
+        self, query: Callable[[sqlite3.Connection, int, Any, int], list[Held]], after: Any, size: int
+    ) -> list[Held]:
+        page: list[Held] = await self._read(lambda db: query(db, self._job, after, size))
+        return page
+
+    async def _write(self, work: Callable[[sqlite3.Connection, rows.Place], Any]) -> Any:
+        assert self._store is not None, "a check without the job's lease writes nothing"
+        return await self._store.write(lambda db: work(db, _place(db, self._job)))
+
+    async def turn(self, turns: Sequence[Turn]) -> int:
+        """Rows whose task died become conflicts, those whose task lives again what they were; returns how many."""
+        changed: int = await self._write(lambda db, place: sum(_turn(db, place, turn) for turn in turns))
+        return changed
+
+    async def correct(self, pairs: Sequence[tuple[str, str | None, str]]) -> int:
+        """Give created and adopted rows the task_id that the server tells: (key, as it stands, as it is)."""
+        changed: int = await self._write(lambda db, place: sum(_correct(db, place, *pair) for pair in pairs))
+        return changed
+
+    async def doubt(self, seen: Sequence[tuple[str, str, str | None]]) -> int:
+        """Put rows back to `sending`: (key, state, task_id) as seen. The next import looks them up, then sends."""
+        changed: int = await self._write(lambda db, place: sum(_doubt(db, place, *one) for one in seen))
+        return changed
+
+    async def record(self, found: Sequence[tuple[Outgoing, Settled]], asides: Sequence[Aside]) -> None:
+        """Take records in whose rows are lost, each in the state that a look-up gave it."""
+
+        def work(db: sqlite3.Connection, place: rows.Place) -> None:
+            for record, settled in found:
+                _record(db, place, record, settled)
+            rows.write_asides(db, place, asides)
+
+        await self._write(work)
+
+
+def _place(db: sqlite3.Connection, job: int) -> rows.Place:
+    target, run = db.execute(
+        "SELECT j.target, (SELECT max(id) FROM runs WHERE job=j.id) FROM jobs j WHERE j.id=?", (job,)
+    ).fetchone()
+    return rows.Place(target, job, run)
+
+
+def _target(db: sqlite3.Connection, job: int) -> int:
+    return int(db.execute("SELECT target FROM jobs WHERE id=?", (job,)).fetchone()[0])
+
+
+def _load(db: sqlite3.Connection, job: int, keys: Sequence[str]) -> dict[str, Held]:
+    found: dict[str, Held] = {}
+    target = _target(db, job)
+    for start in range(0, len(keys), CHUNK):
+        chunk = keys[start : start + CHUNK]
+        marks = ",".join("?" * len(chunk))
+        query = f"SELECT {_COLUMNS} FROM rows r WHERE r.target=? AND r.unique_id IN ({marks})"
+        found.update((row.key, row) for row in _held(db.execute(query, (target, *chunk)), job))
+    return found
+
+
+def _waiting(db: sqlite3.Connection, job: int, dead: Collection[str]) -> int:
+    marks = ",".join("?" * len(dead))
+    died = "coalesce(json_extract(r.detail, '$.turned'), json_extract(r.detail, '$.differences.status.task'))"
+    wanted = f"(r.state IN ('pending', 'sending') OR (r.state='conflict' AND {died} IN ({marks})))"
+    homes = db.execute(
+        f"SELECT count(*) FROM rows r WHERE r.target=? AND r.job=? AND r.gone IS NULL AND {wanted}",
+        (_target(db, job), job, *dead),
+    ).fetchone()
+    asked = f"r.state IN ('created', 'adopted') AND {TOLD}='sending'"
+    shared = db.execute(
+        f"SELECT count(*) FROM other_records o JOIN rows r ON r.target=? AND r.unique_id=o.unique_id"
+        f" WHERE o.job=? AND o.{SHARING} AND ({wanted} OR ({asked}))",
+        (_target(db, job), job, *dead),
+    ).fetchone()
+    return int(homes[0] + shared[0])
+
+
+def _home(db: sqlite3.Connection, job: int, after: str, size: int) -> list[Held]:
+    return list(_held(db.execute(_HOME, (_target(db, job), after, job, size)), job))
+
+
+def _shared(db: sqlite3.Connection, job: int, place: tuple[int, int], size: int) -> list[Held]:
+    return list(_held(db.execute(_SHARED, (_target(db, job), job, *place, size)), job))
+
+
+def _held(found: sqlite3.Cursor, job: int) -> Iterator[Held]:
+    for key, state, ref, content, intent_ms, reason, detail, gone, home, *places in found:
+        told = json.loads(detail) if detail else {}
+        source, line = places[-2:]
+        yield Held(
+            key, RowState(state), ref, content, intent_ms, reason, told.get("was"), told.get("turned"), home == job,
+            source, line, told.get("turned") or _task_status(told), gone is not None,
+        )  # fmt: skip
+
+
+def _task_status(detail: dict[str, Any]) -> str | None:
+    """The status over which a conflict arose, as `differences` keeps it."""
+    status = (detail.get("differences") or {}).get("status")
+    return status.get("task") if isinstance(status, dict) else None
+
+
+def _event(db: sqlite3.Connection, place: rows.Place, key: str, event: str, detail: dict[str, Any]) -> None:
+    db.execute(
+        "INSERT INTO events (at, run, target, unique_id, event, detail) VALUES (?,?,?,?,?,?)",
+        (now_iso(), place.run, place.target, key, event, json.dumps(detail)),
+    )
+
+
+def _turn(db: sqlite3.Connection, place: rows.Place, turn: Turn) -> int:
+    row = turn.row
+    if not row.ours or turn.turned == row.turned:
+        return 0
+    state, was = states.turn(row.state, row.was, dead=turn.turned is not None)
+    detail = None if was is None else json.dumps({"was": was.value, "turned": turn.turned})
+    changed = db.execute(
+        "UPDATE rows SET state=?, status=?, reason=?, detail=?"
+        " WHERE target=? AND unique_id=? AND state=? AND task_id IS ? AND reason IS ?",
+        (
+            *(state.value, turn.status, turn.reason, detail),
+            *(place.target, row.key, row.state.value, row.ref, row.reason),
+        ),
+    ).rowcount
+    if changed:
+        event = {None: "task lives again", "error": "task turned to error"}.get(turn.turned, "task was canceled")
+        _event(db, place, row.key, event, {"task_id": row.ref, "status": turn.status, "reason": turn.reason})
+    return changed
+
+
+def _correct(db: sqlite3.Connection, place: rows.Place, key: str, was: str | None, ref: str) -> int:
+    changed = db.execute(
+        "UPDATE rows SET task_id=? WHERE target=? AND unique_id=? AND task_id IS ? AND state IN ('created', 'adopted')",
+        (ref, place.target, key, was),
+    ).rowcount
+    if changed:
+        _event(db, place, key, "task_id corrected", {"task_id": ref, "was": was})
+    return changed
+
+
+def _doubt(db: sqlite3.Connection, place: rows.Place, key: str, state: str, ref: str | None) -> int:
+    changed = db.execute(
+        "UPDATE rows SET state='sending', task_id=NULL, status=NULL, reason=NULL, detail=NULL"
+        " WHERE target=? AND unique_id=? AND state=? AND task_id IS ?",
+        (place.target, key, state, ref),
+    ).rowcount
+    if changed:
+        _event(db, place, key, "taken up again", {"task_id": ref, "was": state})
+    return changed
+
+
+def _record(db: sqlite3.Connection, place: rows.Place, record: Outgoing, settled: Settled) -> None:
+    detail = None if settled.detail is None else json.dumps(settled.detail)
+    added = db.execute(
+        "INSERT OR IGNORE INTO rows (target, unique_id, state, task_id, job, source, line, content, intent_ms, status,"
+        " reason, detail) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+        (
+            *(place.target, record.key, settled.state.value, settled.ref, place.job, record.source, record.line),
+            *(record.content, record.intent_ms, settled.status, settled.reason, detail),
+        ),
+    ).rowcount
+    if added and settled.event is not None:
+        _event(db, place, record.key, settled.event, {"status": settled.status, "reason": settled.reason})
+
+
+def aside_of(row: Held, record: Outgoing) -> Aside:
+    """How a record is listed in a job that is not its row's home."""
+    if row.state not in FINAL or covers(row.content, record.content):
+        return Aside(record.source, record.line, RecordState.SHARED, key=record.key, content=record.content)
+    apart = batches_apart(row.content, record.content)
+    detail = {"differences": apart} if apart else None
+    changed = RecordState.CHANGED
+    return Aside(record.source, record.line, changed, key=record.key, detail=detail, content=record.content)
+
+
+def is_changed(row: Held) -> bool:
+    """Whether the row is a conflict because its record changed after its task was made."""
+    return row.state is RowState.CONFLICT and row.reason == CHANGED

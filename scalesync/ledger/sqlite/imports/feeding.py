@@ -1,0 +1,98 @@
+"""Which jobs of a target bring records to a batch, and what of them is not in yet.
+
+A batch can be closed once, for every job that fills it. So the question whether all of its records are in is asked of
+the whole target: of rows by the batch that stands behind their content, and of the jobs that have not read their input
+to its end.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from scalesync.ledger.sqlite.jobs import JobStore
+from scalesync.ledger.sqlite.owners import owner_alive
+from scalesync.ledger.sqlite.schema import SHARING, TOLD
+from scalesync.ledger.states import HASH_BYTES
+
+# A row whose record is gone never becomes a task, unless a request for it may be under way.
+_ROWS = f"""
+SELECT r.job, r.source, CAST(substr(r.content, {HASH_BYTES + 1}) AS TEXT),
+       sum(r.state NOT IN ('created', 'adopted') AND (r.gone IS NULL OR (r.state='sending' AND r.gone=1)))
+  FROM rows r WHERE r.target=? AND length(r.content) > {HASH_BYTES} GROUP BY 1, 2, 3
+"""
+_OTHERS = f"""
+SELECT o.job, o.source, CAST(substr(o.content, {HASH_BYTES + 1}) AS TEXT),
+       sum({TOLD} NOT IN ('created', 'adopted'))
+  FROM other_records o JOIN jobs j ON j.id=o.job
+  LEFT JOIN rows r ON r.target=j.target AND r.unique_id=o.unique_id
+ WHERE j.target=? AND o.{SHARING} AND length(o.content) > {HASH_BYTES} GROUP BY 1, 2, 3
+"""
+_JOBS = """
+SELECT j.id, j.name, j.identity, j.owner,
+       (SELECT count(*) FROM splits s WHERE s.job=j.id AND s.kind='source'),
+       (SELECT count(*) FROM splits s WHERE s.job=j.id AND s.kind='source' AND s.state='open'),
+       (SELECT count(*) FROM other_records o WHERE o.job=j.id AND o.state IN ('invalid', 'clash'))
+  FROM jobs j WHERE j.target=? AND j.command='import'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Feeder:
+    """A job as far as it fills one batch.
+
+    out: records for it that have no task in it yet. unusable: places of its input that cannot be used, where all of
+    them are for this batch. running: a process is at it now. unread: that, or some input was never read to its end.
+    """
+
+    job: str
+    out: int
+    unusable: int
+    unread: bool
+    running: bool
+
+
+class Feeding:
+    """The batches of a target, as the whole ledger sees them."""
+
+    def __init__(self, store: JobStore) -> None:
+        self._store = store
+
+    async def of(self, batches: Collection[str], read: Collection[int]) -> Mapping[str, Sequence[Feeder]]:
+        """Who still owes records to each of these batches. read: the splits that this job has just read to their end.
+
+        Of this job only the other splits count: what stands in those that were read is known better by reading.
+        """
+        found: Mapping[str, Sequence[Feeder]] = await self._store.read(
+            lambda db: _owing(db, self._store.target, self._store.number, batches, read)
+        )
+        return found
+
+
+def _owing(
+    db: sqlite3.Connection, target: int, own: int, batches: Collection[str], read: Collection[int]
+) -> Mapping[str, Sequence[Feeder]]:
+    out: dict[tuple[int, str], int] = {}
+    for query in (_ROWS, _OTHERS):
+        for job, source, batch, number in db.execute(query, (target,)):
+            if batch in batches and not (job == own and source in read):
+                out[job, batch] = out.get((job, batch), 0) + number
+    owing: dict[str, list[Feeder]] = {}
+    for job, name, identity, owner, splits, unread, unusable in db.execute(_JOBS, (target,)).fetchall():
+        one_batch = json.loads(identity).get("batch")
+        for batch in batches:
+            if (job, batch) not in out and (batch != one_batch or job == own):
+                continue
+            running = job != own and bool(owner) and owner_alive(owner)
+            feeder = Feeder(
+                name,
+                out=out.get((job, batch), 0),
+                unusable=unusable if batch == one_batch and job != own else 0,
+                unread=running or (job != own and (not splits or unread > 0)),
+                running=running,
+            )
+            if feeder.out or feeder.unusable or feeder.unread:
+                owing.setdefault(batch, []).append(feeder)
+    return owing

@@ -1,0 +1,63 @@
+"""Rows that are gone, as `tallies.mark_gone` flags them, and for whose record a request may have left."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from scalesync.ledger.sqlite.jobs import JobStore
+from scalesync.ledger.states import Gone
+
+
+class Doubtful(NamedTuple):
+    """A row that is gone, and for whose record a request may have left. intent_ms: server time."""
+
+    key: str
+    intent_ms: int
+
+
+class LookedUp(NamedTuple):
+    """What the server said of one. ref: its living task."""
+
+    key: str
+    gone: Gone
+    ref: str | None = None
+
+
+def in_doubt(db: sqlite3.Connection, target: int, job: int) -> int:
+    """How many rows of a job are gone and in doubt."""
+    query = "SELECT count(*) FROM rows WHERE target=? AND job=? AND state='sending' AND gone=?"
+    return int(db.execute(query, (target, job, Gone.GONE)).fetchone()[0])
+
+
+class GoneStore:
+    """One job's rows that are gone and in doubt."""
+
+    def __init__(self, store: JobStore) -> None:
+        self._store = store
+
+    async def doubtful(self, after: str, size: int) -> list[Doubtful]:
+        """Up to `size` of them behind a key, in order."""
+        query = (
+            "SELECT unique_id, intent_ms FROM rows WHERE target=? AND job=? AND state='sending' AND gone=?"
+            " AND unique_id>? ORDER BY unique_id LIMIT ?"
+        )
+        values = (self._store.target, self._store.number, Gone.GONE, after, size)
+        found = await self._store.read(lambda db: db.execute(query, values).fetchall())
+        return [Doubtful(*row) for row in found]
+
+    async def waiting(self) -> int:
+        """How many there are."""
+        target, job = self._store.target, self._store.number
+        found: int = await self._store.read(lambda db: in_doubt(db, target, job))
+        return found
+
+    async def conclude(self, told: Sequence[LookedUp]) -> None:
+        """Write what the look-ups said; a row that moved on meanwhile is left alone."""
+        rows = [(one.gone, one.ref, self._store.target, one.key, Gone.GONE) for one in told]
+        await self._store.write(
+            lambda db: db.executemany(
+                "UPDATE rows SET gone=?, task_id=? WHERE target=? AND unique_id=? AND state='sending' AND gone=?", rows
+            )
+        )

@@ -1,0 +1,152 @@
+"""The records of a whole job: counted, failed ones reopened, vanished ones marked."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from scalesync.ledger.sqlite.schema import STANDS, TOLD
+from scalesync.ledger.states import CHANGED, Gone, stands
+from scalesync.model.rows import RecordState, RowState
+
+
+def count(db: sqlite3.Connection, target: int, job: int) -> dict[str, int]:
+    """Records by counted state: created adopted conflicts failed invalid pending duplicates, and gone.
+
+    gone: all rows whose record is gone; those of them whose task lives are counted by it, too.
+    """
+    counts = dict.fromkeys(("created", "adopted", "conflicts", "failed", "invalid", "pending", "duplicates", "gone"), 0)
+    for state, gone, number in db.execute(
+        f"SELECT {STANDS}, r.gone IS NOT NULL, count(*) FROM rows r WHERE r.target=? AND r.job=? GROUP BY 1, 2",
+        (target, job),
+    ):
+        if state != "gone":
+            counts[counted_state(state)] += number
+        counts["gone"] += number if gone else 0
+    for state, number in db.execute(
+        f"SELECT {TOLD}, count(*) FROM other_records o"
+        " LEFT JOIN rows r ON o.state='shared' AND r.target=? AND r.unique_id=o.unique_id"
+        " WHERE o.job=? GROUP BY 1",
+        (target, job),
+    ):
+        counts[counted_state(state)] += number
+    return counts
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a home row counts: with its record as it was last met, and if this reading does not meet it. None: not."""
+
+    now: str | None
+    gone: str | None
+
+    @classmethod
+    def of(cls, state: RowState, reason: str | None, was: str | None, gone: int | None) -> Standing:
+        """Of a row with these columns."""
+        told = (stands(state, reason, was, gone), stands(state, reason, was, gone or Gone.GONE))
+        return cls(*(None if one is None else COUNTED[one] for one in told))
+
+
+def count_homes(db: sqlite3.Connection, job: int, sources: Collection[int] | None = None) -> Counter[Standing]:
+    """The job's own rows by how they count. sources: the splits whose rows are meant, None for all of the job."""
+    counts: Counter[Standing] = Counter()
+    of_job = "WHERE target=(SELECT target FROM jobs WHERE id=?) AND job=?" + _among(sources)
+    for state, reason, was, gone, number in db.execute(
+        f"SELECT state, CASE reason WHEN '{CHANGED}' THEN reason END,"
+        f" CASE state WHEN 'conflict' THEN json_extract(detail, '$.was') END, gone, count(*) FROM rows {of_job}"
+        " GROUP BY 1, 2, 3, 4",
+        (job, job),
+    ):
+        counts[Standing.of(RowState(state), reason, was, gone)] += number
+    return counts
+
+
+COUNTED = {
+    RowState.PENDING: "pending",
+    RowState.SENDING: "pending",
+    RowState.CREATED: "created",
+    RowState.ADOPTED: "adopted",
+    RowState.CONFLICT: "conflicts",
+    RowState.FAILED: "failed",
+    RecordState.CLASH: "conflicts",
+    RecordState.CHANGED: "conflicts",
+    RecordState.INVALID: "invalid",
+    RecordState.DUPLICATE: "duplicates",
+}
+
+
+def counted_state(state: str) -> str:
+    """The name under which the summary counts a state."""
+    return {key.value: name for key, name in COUNTED.items()}[state]
+
+
+def failed(db: sqlite3.Connection, target: int, job: int, wanted: Callable[[str, int | None, str], bool]) -> list[str]:
+    """Keys of failed rows of the job, shared ones included, where wanted(key, status, reason) says so.
+
+    One whose record is gone is none of them: nothing could be sent for it.
+    """
+    found = db.execute(
+        "SELECT unique_id, status, coalesce(reason, '') FROM rows WHERE target=? AND state='failed' AND"
+        " ((job=? AND gone IS NULL) OR"
+        " unique_id IN (SELECT unique_id FROM other_records WHERE job=? AND state='shared'))",
+        (target, job, job),
+    ).fetchall()
+    return [key for key, status, reason in found if wanted(key, status, reason)]
+
+
+def reopen(db: sqlite3.Connection, target: int, job: int, wanted: Callable[[str, int | None, str], bool]) -> int:
+    """The rows that `failed` finds become pending; returns how many."""
+    keys = [(target, key) for key in failed(db, target, job, wanted)]
+    db.executemany("UPDATE rows SET state='pending' WHERE target=? AND unique_id=?", keys)
+    return len(keys)
+
+
+def _among(sources: Collection[int] | None) -> str:
+    return "" if sources is None else f" AND source IN ({','.join(map(str, sources))})"
+
+
+def _go_to_copies(
+    db: sqlite3.Connection, target: int, job: int, is_present: Callable[[str], bool], sources: Collection[int]
+) -> None:
+    """Rows whose record is gone from these sources, and stands in another one of the job, go there."""
+    numbers = ",".join(map(str, sources))
+    copies = db.execute(
+        "SELECT o.source, o.line, o.unique_id FROM other_records o JOIN rows r ON r.target=? AND"
+        f" r.unique_id=o.unique_id AND r.job=o.job AND r.source IN ({numbers}) AND r.content=o.content"
+        f" WHERE o.job=? AND o.state='duplicate' AND o.source NOT IN ({numbers})",
+        (target, job),
+    )
+    moves = {key: (source, line) for source, line, key in copies if not is_present(key)}
+    for key, (source, line) in moves.items():
+        db.execute(
+            "UPDATE rows SET source=?, line=?, gone=NULL WHERE target=? AND unique_id=?", (source, line, target, key)
+        )
+        db.execute("DELETE FROM other_records WHERE job=? AND source=? AND line=?", (job, source, line))
+
+
+def mark_gone(
+    db: sqlite3.Connection, job: int, present: int, is_present: Callable[[str], bool], sources: Collection[int] | None
+) -> int:
+    """Flag home rows whose record is not present, clear the flag of the others; returns how many are flagged.
+
+    present: home rows that were met. sources: the splits whose rows are meant, None for all of the job.
+    """
+    (target,) = db.execute("SELECT target FROM jobs WHERE id=?", (job,)).fetchone()
+    if sources is not None:
+        _go_to_copies(db, target, job, is_present, sources)
+    whose = f"target=? AND job=?{_among(sources)}"
+    total, flagged = db.execute(f"SELECT count(*), count(gone) FROM rows WHERE {whose}", (target, job)).fetchone()
+    if total != present or flagged:
+        gone, back = [], []
+        for key, flag in db.execute(f"SELECT unique_id, gone FROM rows WHERE {whose}", (target, job)):
+            here = is_present(key)
+            if not here and flag is None:
+                gone.append((target, key))
+            elif here and flag is not None:
+                back.append((target, key))
+        db.executemany(f"UPDATE rows SET gone={Gone.GONE} WHERE target=? AND unique_id=?", gone)
+        db.executemany("UPDATE rows SET gone=NULL WHERE target=? AND unique_id=?", back)
+    row = db.execute("SELECT count(gone) FROM rows WHERE target=? AND job=?", (target, job)).fetchone()
+    return int(row[0])

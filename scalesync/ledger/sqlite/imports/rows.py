@@ -1,0 +1,300 @@
+"""The SQL of rows: admitting records, counting them. Runs inside the writer's transactions."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from scalesync.ledger.sqlite.schema import SHARING
+from scalesync.ledger.states import Gone, Known, Move, covers, has_task
+from scalesync.ledger.states import admit as decide
+from scalesync.model.records import Outgoing
+from scalesync.model.rows import Aside, RecordState, RowState
+from scalesync.ports.ledger import Admission, Verb
+
+T = TypeVar("T")
+_LISTED = frozenset({RowState.FAILED, RowState.CONFLICT})  # whose place is shown to people
+_BESIDE = frozenset({RecordState.SHARED, RecordState.CHANGED})
+MOVED = f"DELETE FROM other_records WHERE job=? AND unique_id=? AND (source, line) <> (?, ?) AND {SHARING}"
+CHUNK = 500
+
+# Many rows in one statement: the thread keeps to SQLite for all of them, and does not ask for the interpreter's lock
+# again after each, which the loop beside it would make it wait for.
+SIZES = (128, 32, 8, 1)
+_INSERT = {
+    size: "INSERT INTO rows (target, unique_id, state, job, source, line, content, intent_ms) VALUES "
+    + ",".join(["(?,?,?,?,?,?,?,?)"] * size)
+    + " ON CONFLICT (target, unique_id) DO NOTHING"
+    for size in SIZES
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """A record that was admitted while another one under its key may have been under way.
+
+    place: its source and line. moved: no intent stood in the row, so it can be taken back.
+    """
+
+    place: tuple[int, int]
+    moved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a run writes: the ids of its target, job and run. reads: the splits that it reads, None for all of them."""
+
+    target: int
+    job: int
+    run: int
+    reads: Set[int] | None = None
+
+
+def load(db: sqlite3.Connection, target: int, job: int, keys: Sequence[str]) -> dict[str, Known]:
+    """What is known of these keys."""
+    known: dict[str, Known] = {}
+    for start in range(0, len(keys), CHUNK):
+        chunk = keys[start : start + CHUNK]
+        marks = ",".join("?" * len(chunk))
+        for key, state, content, intent_ms, reason, detail, home, source, line, gone, ref, accepted in db.execute(
+            "SELECT r.unique_id, state, r.content, intent_ms, reason, CASE WHEN state<>'created' THEN detail END,"
+            " r.job, source, line, gone, r.task_id, a.content FROM rows r"
+            " LEFT JOIN acceptances a ON a.job=? AND a.unique_id=r.unique_id AND a.task_id IS r.task_id"
+            f" WHERE target=? AND r.unique_id IN ({marks})",
+            (job, target, *chunk),
+        ):
+            told = json.loads(detail) if detail else {}
+            now, was = RowState(state), told.get("was")
+            dead = not has_task(now, reason) and is_dead(told)
+            known[key] = Known(
+                *(now, content, intent_ms, reason, was, home == job, (source, line), gone),
+                *(is_loose(now, told), ref, None if dead else accepted),
+            )
+    return known
+
+
+def admit(
+    db: sqlite3.Connection,
+    place: Place,
+    records: Sequence[Outgoing],
+    *,
+    now_ms: int,
+    recheck: bool,
+    fresh: bool,
+    rivals: dict[str, Rival],
+    adopt: bool = False,
+) -> list[Admission]:
+    """Decide and write each record's move; keys within `records` are distinct. Rivals are put into `rivals`.
+
+    fresh: expect that none of them is known. Right, it saves the look-ups; wrong, it costs the attempt.
+    """
+    if fresh and records and _insert(db, place, records, now_ms) == len(records):
+        for record in records:
+            record.intent_ms = now_ms
+        return [_new(now_ms)] * len(records)
+    known = load(db, place.target, place.job, [record.key for record in records])
+    admissions: list[Admission] = []
+    news: list[Outgoing] = []
+    moves: list[tuple[Outgoing, Move]] = []
+    moved: list[Outgoing] = []
+    asides: list[Aside] = []
+    for record in records:
+        before = known.get(record.key)
+        if before is None:
+            record.intent_ms = now_ms
+            admissions.append(_new(now_ms))
+            news.append(record)
+            continue
+        move = decide(before, record.content, now_ms, recheck=recheck, adopt=adopt)
+        record.intent_ms = move.intent_ms
+        state = move.state or before.state
+        home = before.home or move.takes_over
+        adopts = move.accepts and not (before.accepted is not None and covers(before.accepted, record.content))
+        admissions.append(Admission(move.verb, state, move.intent_ms, new=False, home=home, adopts=adopts))
+        if adopts:
+            accept(db, place, record.key, record.content, before.ref)
+        if move.takes_over:
+            take_over(db, place, record.key, record.content, (record.source, record.line))
+        if move.state is not None:
+            moves.append((record, move))
+        elif before.home and (before.place != (record.source, record.line) or (record.inside and state in _LISTED)):
+            moved.append(record)
+        if place.reads is not None and before.home and (left := _left_behind(place.reads, before, record)):
+            asides.append(left)
+        if move.rival:
+            rivals[record.key] = Rival((record.source, record.line), moved=move.verb is Verb.SEND)
+        if move.aside is not None:
+            asides.append(
+                Aside(
+                    *(record.source, record.line, move.aside, record.key),
+                    detail=_differing(move),
+                    content=record.content,
+                )
+            )
+    _insert(db, place, news, now_ms)
+    _write_moves(db, place, moves)
+    if moved:
+        db.executemany(
+            "UPDATE rows SET source=?, line=? WHERE target=? AND unique_id=?",
+            [(record.source, record.line, place.target, record.key) for record in moved],
+        )
+        db.executemany(
+            "UPDATE rows SET detail=json_set(coalesce(detail, '{}'), '$.inside', json(?))"
+            " WHERE target=? AND unique_id=? AND state IN ('failed', 'conflict')",
+            [(json.dumps(record.inside), place.target, record.key) for record in moved if record.inside],
+        )
+    write_asides(db, place, asides)
+    return admissions
+
+
+def _left_behind(reads: Set[int], before: Known, record: Outgoing) -> Aside | None:
+    """The same record in a source that this run does not read: the row goes with the record that is met, it stays."""
+    if before.place[0] in reads or before.gone is not None:
+        return None
+    if before.content != record.content:
+        return None  # an older form of the record, which the one named later takes the place of
+    return Aside(*before.place, RecordState.DUPLICATE, record.key, content=before.content)
+
+
+def _new(now_ms: int) -> Admission:
+    """What becomes of a record whose key nobody knew."""
+    move = decide(None, b"", now_ms, recheck=False)
+    assert move.state is not None
+    return Admission(move.verb, move.state, move.intent_ms, new=True, home=True)
+
+
+def _insert(db: sqlite3.Connection, place: Place, records: Sequence[Outgoing], now_ms: int) -> int:
+    """Make rows for records; returns how many were made. When a key was known after all, none is."""
+    state = _new(now_ms).state.value
+    db.execute("SAVEPOINT fresh")
+    made = 0
+    for some in pieces(records):
+        values: list[object] = []
+        for record in some:
+            content = bytearray(record.content)  # for bytes, sqlite3 asks its adapters first, each time
+            values += (place.target, record.key, state, place.job, record.source, record.line, content, now_ms)
+        if db.execute(_INSERT[len(some)], values).rowcount != len(some):
+            break
+        made += len(some)
+    if made != len(records):
+        db.execute("ROLLBACK TO fresh")
+        made = 0
+    db.execute("RELEASE fresh")
+    return made
+
+
+def pieces(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Pieces of a few fixed sizes: each size is one prepared statement."""
+    start = 0
+    for size in SIZES:
+        while len(items) - start >= size:
+            yield items[start : start + size]
+            start += size
+
+
+def _write_moves(db: sqlite3.Connection, place: Place, moves: Sequence[tuple[Outgoing, Move]]) -> None:
+    for record, move in moves:
+        assert move.state is not None
+        told = {"was": move.was} | (_differing(move) or {}) | ({"inside": record.inside} if record.inside else {})
+        detail = to_json(told if move.was else None)
+        db.execute(
+            "UPDATE rows SET state=?, intent_ms=?, status=NULL, reason=?, detail=?,"
+            # Another job's record does not bring the home's back, and its end is not for the home to wait for.
+            f" gone=CASE WHEN job<>? AND gone IS NOT NULL THEN {Gone.ABSENT} END,"
+            " content=CASE WHEN ? THEN ? ELSE content END,"
+            " source=CASE WHEN job=? THEN ? ELSE source END, line=CASE WHEN job=? THEN ? ELSE line END"
+            " WHERE target=? AND unique_id=?",
+            (
+                *(move.state.value, move.intent_ms, move.reason, detail, place.job),
+                *(move.take_content, record.content),
+                *(place.job, record.source, place.job, record.line),
+                *(place.target, record.key),
+            ),
+        )
+
+
+def _differing(move: Move) -> dict[str, object] | None:
+    return {"differences": move.differences} if move.differences else None
+
+
+def drop_asides(db: sqlite3.Connection, place: Place, read: Sequence[tuple[int, int, int]]) -> None:
+    """Forget what earlier runs set aside in these stretches (source, first line, last line): they are read anew."""
+    db.executemany(
+        "DELETE FROM other_records WHERE job=? AND source=? AND line BETWEEN ? AND ? AND run<?",
+        [(place.job, source, first, last, place.run) for source, first, last in read],
+    )
+
+
+def write_asides(db: sqlite3.Connection, place: Place, asides: Sequence[Aside]) -> None:
+    """Put down records without a home row; the same place again replaces what it was.
+
+    Beside a row a job has one record: where it stood before the source's lines moved, it stands no more.
+    """
+    beside = [(place.job, a.key, a.source, a.line) for a in asides if a.state in _BESIDE]
+    if beside:
+        db.executemany(MOVED, beside)
+    if asides:
+        db.executemany(
+            "INSERT OR REPLACE INTO other_records"
+            " (job, source, line, state, unique_id, reason, raw, detail, content, run) VALUES (?,?,?,?,?,?,?,?,?,?)",
+            [
+                (place.job, a.source, a.line, a.state, a.key, a.reason, a.raw, to_json(a.detail), a.content, place.run)
+                for a in asides
+            ],
+        )
+
+
+def is_loose(state: RowState, detail: Mapping[str, Any] | None) -> bool:
+    """Whether a task was adopted that is another one than the record asks for."""
+    return state is RowState.ADOPTED and bool((detail or {}).get("differences"))
+
+
+def is_dead(detail: Mapping[str, Any] | None) -> bool:
+    """Whether a conflict is about a task that nobody works on."""
+    told = detail or {}
+    return told.get("turned") is not None or "status" in (told.get("differences") or {})
+
+
+def accept(db: sqlite3.Connection, place: Place, key: str, content: bytes, ref: str | None) -> None:
+    """Remember that a record of this job accepts a task which was made for another content."""
+    db.execute(
+        "INSERT OR REPLACE INTO acceptances (job, unique_id, content, task_id) VALUES (?,?,?,?)",
+        (place.job, key, content, ref),
+    )
+
+
+def has_accepted(db: sqlite3.Connection, place: Place, key: str, content: bytes, ref: str | None) -> bool:
+    """Whether a record of this job accepted that task before."""
+    found = db.execute(
+        "SELECT content FROM acceptances WHERE job=? AND unique_id=? AND task_id IS ?", (place.job, key, ref)
+    ).fetchone()
+    return found is not None and covers(found[0], content)
+
+
+def to_json(detail: Mapping[str, Any] | None) -> str | None:
+    return None if detail is None else json.dumps(detail)
+
+
+def take_over(db: sqlite3.Connection, place: Place, key: str, content: bytes, at: tuple[int, int]) -> None:
+    """Give the row to a record of this job, at a source and line; the record that had it in another job shares it."""
+    job, source, line, old, state, reason, detail, gone = db.execute(
+        "SELECT job, source, line, content, state, reason, detail, gone FROM rows WHERE target=? AND unique_id=?",
+        (place.target, key),
+    ).fetchone()
+    db.execute(
+        "UPDATE rows SET content=?, job=?, source=?, line=?, gone=NULL WHERE target=? AND unique_id=?",
+        (content, place.job, *at, place.target, key),
+    )
+    if job != place.job:
+        db.execute("DELETE FROM other_records WHERE job=? AND source=? AND line=?", (place.job, *at))
+        if gone:
+            return  # its place is no longer its own: what stands there now may be listed under it
+        (run,) = db.execute("SELECT max(id) FROM runs WHERE job=?", (job,)).fetchone()
+        aside = Aside(source, line, RecordState.SHARED, key, content=old)
+        if state == RowState.CONFLICT and not covers(content, old):
+            told = {} if detail is None else json.loads(detail)
+            aside = replace(aside, state=RecordState.CHANGED, reason=reason, detail=told)
+        write_asides(db, Place(place.target, job, run), [aside])

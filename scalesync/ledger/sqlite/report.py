@@ -1,0 +1,215 @@
+"""Reading the ledger for people: jobs with their counts, failing records with their places."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scalesync.ledger.sqlite.exports.windows import windows_of
+from scalesync.ledger.sqlite.imports import row_counts
+from scalesync.ledger.sqlite.schema import SHARING, TOLD
+from scalesync.model.targets import Mode, Target
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    """One job with the facts of its newest run. owner: the lease holder, None when nobody runs it.
+
+    message: the sentence that the last run of the job's own work ended with.
+    """
+
+    id: int
+    name: str
+    command: str
+    base_url: str
+    mode: str
+    account: str
+    settings: Mapping[str, Any]
+    complete: bool
+    owner: str | None
+    counts: Mapping[str, int]
+    started_at: str | None
+    ended_at: str | None
+    exit_code: int | None
+    sources: tuple[str, ...]
+    windows: tuple[Mapping[str, Any], ...] = ()
+    message: str = ""
+
+    @property
+    def target(self) -> Target:
+        """Where the job belongs."""
+        return Target(self.base_url, Mode(self.mode), self.account)
+
+
+def jobs(db: sqlite3.Connection) -> list[JobRow]:
+    """Every job, oldest first."""
+    found = db.execute(
+        "SELECT j.id, j.name, j.command, t.base_url, t.mode, t.account, j.settings, j.complete, j.owner, j.target"
+        " FROM jobs j JOIN targets t ON t.id = j.target ORDER BY j.id"
+    ).fetchall()
+    return [_job(db, row) for row in found]
+
+
+def _job(db: sqlite3.Connection, row: tuple[Any, ...]) -> JobRow:
+    number, name, command, base_url, mode, account, settings, complete, owner, target = row
+    run = db.execute(
+        "SELECT started_at, ended_at, exit_code FROM runs WHERE job=? ORDER BY id DESC LIMIT 1", (number,)
+    ).fetchone() or (None, None, None)
+    windows = windows_of(db, number)
+    if command == "import":
+        counts: Mapping[str, int] = row_counts.count(db, target, number)
+        specs = db.execute(
+            "SELECT spec FROM splits WHERE job=? AND kind='source' AND state<>'gone' ORDER BY number", (number,)
+        )
+        sources = tuple(str(json.loads(spec).get("name", "")) for (spec,) in specs)
+    else:
+        counts = _window_counts(windows) if command == "backfill" else _export_counts(db, number)
+        sources = ()
+    return JobRow(
+        id=number,
+        name=name,
+        command=command,
+        base_url=base_url,
+        mode=mode,
+        account=account,
+        settings=json.loads(settings),
+        complete=bool(complete),
+        owner=owner,
+        counts=counts,
+        started_at=run[0],
+        ended_at=run[1],
+        exit_code=run[2],
+        sources=sources,
+        windows=tuple(windows),
+        message=_message(db, number),
+    )
+
+
+def _message(db: sqlite3.Connection, job: int) -> str:
+    """The sentence of the newest run; work beside the job's own has none and is passed over, a run that died is not."""
+    told = "SELECT message FROM runs WHERE job=? AND (message IS NOT NULL OR ended_at IS NULL) ORDER BY id DESC LIMIT 1"
+    return next((message or "" for (message,) in db.execute(told, (job,))), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A job whose last run stopped before its end, and the sentence that it ended with."""
+
+    job: str
+    target: Target
+    exit_code: int
+    message: str
+
+
+def stops(db: sqlite3.Connection, job: str | None) -> list[Stop]:
+    """Every job that is not complete and that nobody runs, with how its last run ended; newest first."""
+    found = db.execute(
+        "SELECT j.id, j.name, t.base_url, t.mode, t.account, r.exit_code"
+        " FROM jobs j JOIN targets t ON t.id = j.target"
+        " JOIN runs r ON r.id ="
+        "  (SELECT max(id) FROM runs WHERE job = j.id AND (message IS NOT NULL OR ended_at IS NULL))"
+        " WHERE j.complete = 0 AND j.owner IS NULL AND r.exit_code <> 0 AND (:job IS NULL OR j.name = :job)"
+        " ORDER BY r.id DESC",
+        {"job": job},
+    ).fetchall()
+    return [
+        Stop(name, Target(base_url, Mode(mode), account), code, message)
+        for number, name, base_url, mode, account, code in found
+        if (message := _message(db, number))
+    ]
+
+
+def _window_counts(windows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    return {name: sum(window.get(name, 0) for window in windows) for name in ("tasks", "files", "bytes")}
+
+
+def _export_counts(db: sqlite3.Connection, job: int) -> dict[str, int]:
+    entries = [
+        json.loads(entry) for (entry,) in db.execute("SELECT entry FROM files WHERE job=? AND kind='tasks'", (job,))
+    ]
+    known = db.execute("SELECT count(*) FROM versions WHERE job=? AND matched", (job,)).fetchone()[0]
+    counts = {
+        "tasks": sum(entry["rows"] for entry in entries),
+        "files": len(entries),
+        "bytes": sum(entry["bytes"] for entry in entries),
+    }
+    return counts | ({"tasks over all increments": known} if known else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A record that is failed, invalid or in conflict. path: the source's absolute path; file: as it was named.
+
+    earlier: for a clash, file and line where the same unique_id stands first. raw: an invalid place as found, cut.
+    content: hash of the row's record. repeat: a clash, which is another record than the row's.
+    """
+
+    job: str
+    target: Target
+    state: str
+    unique_id: str | None
+    path: str
+    file: str
+    line: int
+    status: int | None
+    reason: str
+    task_id: str | None
+    detail: str | None
+    raw: str | None
+    earlier: str | None
+    content: bytes | None
+    repeat: bool
+
+
+_ROWS = """
+SELECT t.base_url, t.mode, t.account, j.name, r.state, r.unique_id, s.name, s.spec, r.line, r.status, r.reason,
+       r.task_id, r.detail, NULL, NULL, r.content, 0
+  FROM rows r JOIN jobs j ON j.id = r.job JOIN targets t ON t.id = j.target
+  LEFT JOIN splits s ON s.job = r.job AND s.number = r.source
+ WHERE r.state IN ('failed', 'conflict') AND r.gone IS NULL
+   AND (:job IS NULL OR j.name = :job) AND (:number IS NULL OR j.id = :number)
+"""
+_OTHERS = f"""
+SELECT t.base_url, t.mode, t.account, j.name,
+       CASE {TOLD} WHEN 'failed' THEN 'failed' WHEN 'invalid' THEN 'invalid' ELSE 'conflict' END,
+       o.unique_id, s.name, s.spec, o.line, CASE {TOLD} WHEN r.state THEN r.status END,
+       CASE {TOLD} WHEN 'changed_after_creation' THEN {TOLD} WHEN r.state THEN r.reason ELSE o.reason END,
+       r.task_id, CASE {TOLD} WHEN r.state THEN r.detail ELSE o.detail END, o.raw,
+       CASE o.state WHEN 'clash' THEN json_extract(h.spec, '$.name') || ':' || coalesce(e.line, r.line) END,
+       coalesce(e.content, r.content), o.state = 'clash'
+  FROM other_records o JOIN jobs j ON j.id = o.job JOIN targets t ON t.id = j.target
+  LEFT JOIN rows r ON r.target = j.target AND r.unique_id = o.unique_id
+  LEFT JOIN other_records e ON o.state = 'clash' AND e.job = o.job AND e.unique_id = o.unique_id AND e.{SHARING}
+  LEFT JOIN splits h ON h.job = coalesce(e.job, r.job) AND h.number = coalesce(e.source, r.source)
+  LEFT JOIN splits s ON s.job = o.job AND s.number = o.source
+ WHERE {TOLD} IN ('invalid', 'clash', 'changed_after_creation', 'failed', 'conflict')
+   AND (:job IS NULL OR j.name = :job) AND (:number IS NULL OR j.id = :number)
+"""
+
+
+def failures(db: sqlite3.Connection, job: str | None, number: int | None = None) -> Iterator[Failure]:
+    """Failing records of all jobs, of those with a name, or of the one with a number; in no promised order."""
+    for query in (_ROWS, _OTHERS):
+        for row in db.execute(query, {"job": job, "number": number}):
+            base_url, mode, account, name, state, key, path, spec, line, status, reason, *more = row
+            task_id, detail, raw, earlier, content, repeat = more
+            yield Failure(
+                job=name,
+                target=Target(base_url, Mode(mode), account),
+                state=state,
+                unique_id=key,
+                path=path or "",
+                file=json.loads(spec).get("name", path) if spec else "",
+                line=line,
+                status=status,
+                reason=reason or state,
+                task_id=task_id,
+                detail=detail,
+                raw=raw,
+                earlier=earlier,
+                content=content,
+                repeat=bool(repeat),
+            )

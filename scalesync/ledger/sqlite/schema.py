@@ -1,0 +1,304 @@
+"""Tables, views and migrations of the ledger, applied through sqlite-utils.
+
+    targets 1--n jobs 1--n runs          a job is leased by one run at a time (owner, lease_until_ms, epoch)
+       |          +--1--n splits         parts of a job's work: source files, export slices; leased the same way
+       |          +--1--n other_records  records without a home row: duplicate, clash, invalid, shared, changed
+       +--1--n rows                      one per unique_id; home job, place in its source, state, task_id
+       +--1--n events                    history of everything out of the ordinary
+       +--1--n batches, learned          batches seen; fields the server rewrites
+       +--1--n acceptances               records that differ from the row's task, and accept it
+       +--1--n paces                     limits that were found, by class of requests
+       +--1--n files, versions           an export's files; the newest version of each task that it met
+
+docs/ledger.md describes every column.
+"""
+
+from __future__ import annotations
+
+from scalesync.errors import LedgerUnusable
+from scalesync.ledger.sqlite.tools import Database, Migrations
+
+migrations = Migrations("scalesync")
+
+# The state of a record `o` without a row of its own beside the row `r` of its key. A shared one stands as its row does,
+# as long as the row's content is its own, or it accepted the row's task (`states.shared_state`).
+_ACCEPTED = """EXISTS (SELECT 1 FROM acceptances a WHERE a.job = o.job AND a.unique_id = o.unique_id
+    AND a.task_id IS r.task_id
+    AND (a.content = o.content OR (length(o.content) = 16 AND substr(a.content, 1, 16) = o.content)))"""
+TOLD = f"""CASE
+  WHEN o.state <> 'shared' OR o.content IS NULL THEN coalesce(nullif(o.state, 'shared'), r.state)
+  WHEN r.state NOT IN ('created', 'adopted') AND (r.state <> 'conflict' OR r.reason IS NOT 'changed_after_creation')
+    THEN CASE WHEN r.task_id IS NOT NULL AND json_extract(r.detail, '$.turned') IS NULL
+      AND json_extract(r.detail, '$.differences.status') IS NULL AND {_ACCEPTED} THEN 'adopted' ELSE r.state END
+  WHEN r.content = o.content OR (length(o.content) = 16 AND substr(r.content, 1, 16) = o.content)
+    THEN CASE r.state WHEN 'conflict' THEN coalesce(json_extract(r.detail, '$.was'), 'created') ELSE r.state END
+  WHEN {_ACCEPTED} THEN 'adopted'
+  WHEN r.state = 'conflict' THEN r.state
+  WHEN length(r.content) = 16 AND substr(o.content, 1, 16) = r.content THEN 'sending'
+  WHEN r.state = 'adopted' AND json_extract(r.detail, '$.differences') IS NOT NULL THEN 'sending'
+  ELSE 'changed_after_creation' END"""
+
+# The state that a home row `r` counts as: `gone` alone for one that never became a living task and never will
+# (`states.stands`).
+STANDS = """CASE
+  WHEN r.gone IS NULL OR r.state IN ('created', 'adopted') THEN r.state
+  WHEN r.state = 'sending'
+    THEN CASE r.gone WHEN 1 THEN r.state WHEN 3 THEN 'created' WHEN 4 THEN 'adopted' ELSE 'gone' END
+  WHEN r.state = 'conflict' AND r.reason = 'changed_after_creation'
+    THEN coalesce(json_extract(r.detail, '$.was'), 'created')
+  ELSE 'gone' END"""
+
+# The other records that stand beside a row. Their index serves what repeats these words.
+SHARING = "state IN ('shared', 'changed_after_creation')"
+
+
+@migrations()
+def m001_first(db: Database) -> None:
+    """Everything the first release needs."""
+    for statement in _FIRST.split(";\n"):
+        if statement.strip():
+            db.execute(statement)
+
+
+@migrations()
+def m002_paces(db: Database) -> None:
+    """What was learned of a target's limits."""
+    db.execute(_PACES)
+
+
+@migrations()
+def m003_other_contents(db: Database) -> None:
+    """What a record without a row of its own holds, and in what it differs from the task."""
+    db.execute("ALTER TABLE other_records ADD COLUMN detail TEXT")
+    db.execute("ALTER TABLE other_records ADD COLUMN content BLOB")
+    db.execute(f"CREATE INDEX shared_records ON other_records (unique_id) WHERE {SHARING}")
+
+
+@migrations()
+def m004_superseded(db: Database) -> None:
+    """Records that are gone and never became a task are told as gone."""
+    db.execute("DROP VIEW job_records")
+    db.execute(_JOB_RECORDS)
+
+
+@migrations()
+def m005_run_messages(db: Database) -> None:
+    """The sentence that a run ended with."""
+    db.execute("ALTER TABLE runs ADD COLUMN message TEXT")
+
+
+@migrations()
+def m006_acceptances(db: Database) -> None:
+    """Records that accept the task of their row although it was made for another content."""
+    db.execute(_ACCEPTANCES)
+    db.execute("DROP VIEW job_records")
+    db.execute(_JOB_RECORDS)
+
+
+# task_id: of the row when its task was accepted; another task is another question.
+_ACCEPTANCES = """
+CREATE TABLE acceptances (
+  job INTEGER NOT NULL REFERENCES jobs(id),
+  unique_id TEXT NOT NULL,
+  content BLOB NOT NULL,
+  task_id TEXT,
+  PRIMARY KEY (job, unique_id)
+) WITHOUT ROWID
+"""
+
+_PACES = """
+CREATE TABLE paces (
+  target INTEGER NOT NULL REFERENCES targets(id),
+  class TEXT NOT NULL,
+  learned TEXT NOT NULL,
+  at TEXT NOT NULL,
+  PRIMARY KEY (target, class)
+)
+"""
+
+_JOB_RECORDS = f"""
+CREATE VIEW job_records AS
+  SELECT j.name AS job, t.mode, {STANDS} AS state, r.unique_id, r.task_id, s.name AS file, r.line, r.status, r.reason,
+         r.gone IS NOT NULL AS gone
+    FROM rows r JOIN jobs j ON j.id = r.job JOIN targets t ON t.id = j.target
+    LEFT JOIN splits s ON s.job = r.job AND s.number = r.source
+  UNION ALL
+  SELECT j.name, t.mode, {TOLD}, o.unique_id, r.task_id, s.name, o.line,
+         CASE {TOLD} WHEN r.state THEN r.status END,
+         CASE WHEN o.state <> 'shared' THEN o.reason WHEN r.state = {TOLD} THEN r.reason END, NULL
+    FROM other_records o JOIN jobs j ON j.id = o.job JOIN targets t ON t.id = j.target
+    LEFT JOIN rows r ON r.target = j.target AND r.unique_id = o.unique_id
+    LEFT JOIN splits s ON s.job = o.job AND s.number = o.source
+"""
+
+_FIRST = """
+CREATE TABLE targets (
+  id INTEGER PRIMARY KEY,
+  base_url TEXT NOT NULL,
+  mode TEXT NOT NULL,
+  account TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  UNIQUE (base_url, mode, account)
+);
+CREATE TABLE jobs (
+  id INTEGER PRIMARY KEY,
+  target INTEGER NOT NULL REFERENCES targets(id),
+  name TEXT NOT NULL,
+  command TEXT NOT NULL,
+  identity TEXT NOT NULL,
+  settings TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  complete INTEGER NOT NULL DEFAULT 0,
+  owner TEXT,
+  lease_until_ms INTEGER,
+  epoch INTEGER NOT NULL DEFAULT 0,
+  UNIQUE (target, name)
+);
+CREATE TABLE runs (
+  id INTEGER PRIMARY KEY,
+  job INTEGER NOT NULL REFERENCES jobs(id),
+  epoch INTEGER NOT NULL,
+  owner TEXT NOT NULL,
+  started_at TEXT NOT NULL,
+  ended_at TEXT,
+  exit_code INTEGER,
+  figures TEXT
+);
+CREATE TABLE splits (
+  job INTEGER NOT NULL REFERENCES jobs(id),
+  number INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  name TEXT NOT NULL,
+  spec TEXT NOT NULL,
+  state TEXT NOT NULL DEFAULT 'open',
+  owner TEXT,
+  lease_until_ms INTEGER,
+  epoch INTEGER NOT NULL DEFAULT 0,
+  cursor TEXT,
+  PRIMARY KEY (job, number),
+  UNIQUE (job, kind, name)
+);
+CREATE TABLE rows (
+  target INTEGER NOT NULL REFERENCES targets(id),
+  unique_id TEXT NOT NULL,
+  state TEXT NOT NULL,
+  task_id TEXT,
+  job INTEGER NOT NULL REFERENCES jobs(id),
+  source INTEGER NOT NULL,
+  line INTEGER NOT NULL,
+  content BLOB NOT NULL,
+  intent_ms INTEGER NOT NULL,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  status INTEGER,
+  reason TEXT,
+  detail TEXT,
+  gone INTEGER,
+  PRIMARY KEY (target, unique_id)
+) WITHOUT ROWID;
+CREATE TABLE other_records (
+  job INTEGER NOT NULL REFERENCES jobs(id),
+  source INTEGER NOT NULL,
+  line INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  unique_id TEXT,
+  reason TEXT,
+  raw TEXT,
+  run INTEGER NOT NULL,
+  PRIMARY KEY (job, source, line)
+) WITHOUT ROWID;
+CREATE TABLE events (
+  id INTEGER PRIMARY KEY,
+  at TEXT NOT NULL,
+  run INTEGER NOT NULL REFERENCES runs(id),
+  target INTEGER NOT NULL REFERENCES targets(id),
+  unique_id TEXT,
+  event TEXT NOT NULL,
+  detail TEXT
+);
+CREATE TABLE batches (
+  target INTEGER NOT NULL REFERENCES targets(id),
+  name TEXT NOT NULL,
+  project TEXT,
+  created_by INTEGER REFERENCES jobs(id),
+  finalized_at TEXT,
+  PRIMARY KEY (target, name)
+);
+CREATE TABLE learned (
+  job INTEGER NOT NULL REFERENCES jobs(id),
+  topic TEXT NOT NULL,
+  value TEXT NOT NULL,
+  PRIMARY KEY (job, topic, value)
+);
+CREATE TABLE files (
+  job INTEGER NOT NULL REFERENCES jobs(id),
+  path TEXT NOT NULL,
+  split INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  entry TEXT NOT NULL,
+  PRIMARY KEY (job, path)
+);
+CREATE TABLE versions (
+  job INTEGER NOT NULL REFERENCES jobs(id),
+  task_id TEXT NOT NULL,
+  updated_ms INTEGER NOT NULL,
+  matched INTEGER NOT NULL,
+  PRIMARY KEY (job, task_id)
+) WITHOUT ROWID;
+CREATE VIEW job_records AS
+  SELECT j.name AS job, t.mode, r.state, r.unique_id, r.task_id, s.name AS file, r.line, r.status, r.reason, r.gone
+    FROM rows r JOIN jobs j ON j.id = r.job JOIN targets t ON t.id = j.target
+    LEFT JOIN splits s ON s.job = r.job AND s.number = r.source
+  UNION ALL
+  SELECT j.name, t.mode, CASE o.state WHEN 'shared' THEN r.state ELSE o.state END, o.unique_id, r.task_id, s.name,
+         o.line, CASE o.state WHEN 'shared' THEN r.status END,
+         CASE o.state WHEN 'shared' THEN r.reason ELSE o.reason END, NULL
+    FROM other_records o JOIN jobs j ON j.id = o.job JOIN targets t ON t.id = j.target
+    LEFT JOIN rows r ON r.target = j.target AND r.unique_id = o.unique_id
+    LEFT JOIN splits s ON s.job = o.job AND s.number = o.source;
+CREATE VIEW job_summary AS
+  SELECT job, mode, state, count(*) AS records FROM job_records GROUP BY job, mode, state
+"""
+
+
+def migrate(db: Database) -> None:
+    """Bring a ledger up to date. Raises LedgerUnusable when a newer or another program wrote it."""
+    if _pending(db):
+        # Two runs may find a new file at the same moment: the lock lets one make the tables, the other finds them.
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            migrations.apply(db)
+            db.execute("COMMIT")
+        except BaseException:
+            if db.conn.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+
+
+def _pending(db: Database) -> bool:
+    return bool(_ours() - _applied(db))
+
+
+_STEPS = (m001_first, m002_paces, m003_other_contents, m004_superseded, m005_run_messages, m006_acceptances)
+
+
+def is_current(db: Database) -> bool:
+    """Whether no migration is missing; nothing is written. Raises LedgerUnusable as `migrate` does."""
+    return not _pending(db)
+
+
+def _ours() -> set[str]:
+    return {step.__name__ for step in _STEPS}
+
+
+def _applied(db: Database) -> set[str]:
+    # One look at the file: between two, another run may make the tables, and they would look like another program's.
+    db.execute("BEGIN")
+    applied = {migration.name for migration in migrations.applied(db)}
+    tables = set(db.table_names()) - {migrations.migrations_table}
+    db.execute("COMMIT")
+    if applied - _ours():
+        newer = ", ".join(sorted(applied - _ours()))
+        raise LedgerUnusable(f"was written by a newer scalesync ({newer}); upgrade scalesync to use it")
+    if not applied and tables:
+        raise LedgerUnusable("is a database of another program; name another file with --ledger")
+    return applied

@@ -1,0 +1,250 @@
+"""SqliteLedger: one ledger file, its targets and jobs, and who runs which job."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scalesync.errors import JobRunning, LeaseLost, NameBound
+from scalesync.ledger.sqlite import binding, learned_limits, report, splits
+from scalesync.ledger.sqlite.connection import open_ledger
+from scalesync.ledger.sqlite.imports import row_counts, rows
+from scalesync.ledger.sqlite.imports.checks import CheckStore
+from scalesync.ledger.sqlite.jobs import JobStore
+from scalesync.ledger.sqlite.owners import Owner, describe_owner, owner_alive
+from scalesync.ledger.sqlite.writer import Writer
+from scalesync.ledger.states import Known
+from scalesync.model.records import JsonObject
+from scalesync.model.rows import RowState
+from scalesync.model.targets import RequestClass, Target
+from scalesync.ports.ledger import JobSpec
+from scalesync.times import now_iso
+
+LEASE_MS = 60_000
+
+
+def now_ms() -> int:
+    """Local wall clock in ms since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class StoredJob:
+    """A job as the ledger holds it before a run begins."""
+
+    id: int
+    name: str
+    command: str
+    target: Target
+    identity: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    complete: bool
+
+
+class SqliteLedger:
+    """One open ledger. Use `open` and `close`; calls from one event loop at a time."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self.path = path
+        self._writer = Writer(connection, path)
+        self._owner = Owner()
+
+    @classmethod
+    def open(
+        cls, path: Path, *, note: Callable[[str], None], create: bool = True, to_read: bool = False
+    ) -> SqliteLedger:
+        """Open or create the file. Raises LedgerUnusable, LedgerBusy or DiskFull with one sentence.
+
+        to_read: nothing will be written, so a ledger that cannot be written will do.
+        """
+        return cls(open_ledger(path, create=create, note=note, to_read=to_read), path)
+
+    def close(self) -> None:
+        """Finish what is queued and close the file."""
+        try:
+            self._writer.close()
+        finally:
+            self._owner.end()
+
+    async def jobs(self) -> list[report.JobRow]:
+        """Every job with its counts and newest run, oldest first."""
+        return await self._writer.read(report.jobs)
+
+    async def stops(self, job: str | None) -> list[report.Stop]:
+        """How the last run of each job ended that did not come to its end, newest first. job: None for every job."""
+        return await self._writer.read(lambda db: report.stops(db, job))
+
+    async def visit_failures(
+        self, visit: Callable[[report.Failure], None], *, job: str | None = None, number: int | None = None
+    ) -> None:
+        """Call `visit`, in the ledger's thread, with each failing record of the jobs of a name, or of one by number."""
+
+        def work(db: sqlite3.Connection) -> None:
+            for failure in report.failures(db, job, number):
+                visit(failure)
+
+        await self._writer.read(work)
+
+    async def source_splits(self, job: StoredJob) -> Sequence[splits.SourceSplit]:
+        """Every source that the job has met."""
+        return await self._writer.read(lambda db: splits.load(db, job.id))
+
+    async def jobs_of(self, target: Target, command: str) -> list[StoredJob]:
+        """Every job of a target that does this, oldest first."""
+        return await self._writer.read(lambda db: _jobs_of(db, target, command))
+
+    async def find_job(self, target: Target, name: str) -> StoredJob | None:
+        """The job of that name and target, if there is one."""
+        return await self._writer.read(lambda db: _find_job(db, target, name))
+
+    async def counts(self, job: StoredJob) -> Mapping[str, int]:
+        """Records of a job by counted state."""
+        return await self._writer.read(lambda db: row_counts.count(db, _known_target(db, job.target) or 0, job.id))
+
+    async def paces(self, target: Target) -> Mapping[RequestClass, JsonObject]:
+        """What earlier runs learned of a target's limits, by class of requests."""
+        return await self._writer.read(lambda db: learned_limits.load(db, _known_target(db, target) or 0))
+
+    def checks(self, job: StoredJob) -> CheckStore:
+        """The rows of a job for a check that only reads: nobody needs to hold the job for that."""
+        return CheckStore(job.id, self._writer.read)
+
+    def peeker(self, target: Target) -> Callable[[Sequence[str]], Awaitable[Mapping[str, tuple[RowState, bytes]]]]:
+        """A `peek` for a target, without a job: what is known of keys, nothing written."""
+
+        def work(db: sqlite3.Connection, keys: Sequence[str]) -> Mapping[str, tuple[RowState, bytes]]:
+            number = _known_target(db, target)
+            if number is None:
+                return {}
+            return {key: (row.state, row.content) for key, row in rows.load(db, number, 0, keys).items()}
+
+        async def peek(keys: Sequence[str]) -> Mapping[str, tuple[RowState, bytes]]:
+            return await self._writer.read(lambda db: work(db, keys))
+
+        return peek
+
+    def lookup(
+        self, target: Target, job: StoredJob | None
+    ) -> Callable[[Sequence[str]], Awaitable[Mapping[str, Known]]]:
+        """What admitting records to a job would find of their keys; None for a job that is not there yet."""
+
+        def work(db: sqlite3.Connection, keys: Sequence[str]) -> Mapping[str, Known]:
+            number = _known_target(db, target)
+            return {} if number is None else rows.load(db, number, 0 if job is None else job.id, keys)
+
+        async def look(keys: Sequence[str]) -> Mapping[str, Known]:
+            return await self._writer.read(lambda db: work(db, keys))
+
+        return look
+
+    async def homes(self, job: StoredJob, sources: Collection[int] | None = None) -> Mapping[row_counts.Standing, int]:
+        """The rows of a job by how they count, all of them or those of some sources."""
+        return await self._writer.read(lambda db: row_counts.count_homes(db, job.id, sources))
+
+    async def open_job(self, spec: JobSpec, *, beside: bool = False) -> JobStore:
+        """Bind the name at first use, take the lease, begin a run.
+
+        beside: the run does other work than the job's own, whose settings stay as they are.
+
+        Raises NameBound when the name means something else, JobRunning when another run holds the lease.
+        """
+        owner = self._owner.to_json()
+        begun = await self._writer.write(lambda db: _begin(db, spec, owner, beside=beside))
+        job, run, epoch, target, complete = begun
+
+        def fence(db: sqlite3.Connection) -> None:
+            changed = db.execute(
+                "UPDATE jobs SET lease_until_ms=? WHERE id=? AND epoch=? AND owner=?",
+                (now_ms() + LEASE_MS, job, epoch, owner),
+            )
+            if changed.rowcount == 0:
+                raise LeaseLost(f"another run of job {spec.name} took over; this one stops")
+
+        self._writer.set_fence(fence)
+        return JobStore(self._writer, job=job, run=run, target=target, name=spec.name, was_complete=complete)
+
+
+_STORED = (
+    "SELECT j.id, j.name, j.command, j.identity, j.settings, j.complete FROM jobs j JOIN targets t ON t.id=j.target"
+    " WHERE t.base_url=? AND t.mode=? AND t.account=?"
+)
+
+
+def _find_job(db: sqlite3.Connection, target: Target, name: str) -> StoredJob | None:
+    key = (target.base_url, target.mode.value, target.account)
+    row = db.execute(f"{_STORED} AND j.name=?", (*key, name)).fetchone()
+    return None if row is None else _stored(row, target)
+
+
+def _jobs_of(db: sqlite3.Connection, target: Target, command: str) -> list[StoredJob]:
+    key = (target.base_url, target.mode.value, target.account)
+    found = db.execute(f"{_STORED} AND j.command=? ORDER BY j.id", (*key, command)).fetchall()
+    return [_stored(row, target) for row in found]
+
+
+def _stored(row: tuple[Any, ...], target: Target) -> StoredJob:
+    number, name, command, identity, settings, complete = row
+    return StoredJob(number, name, command, target, json.loads(identity), json.loads(settings), bool(complete))
+
+
+def _known_target(db: sqlite3.Connection, target: Target) -> int | None:
+    row = db.execute(
+        "SELECT id FROM targets WHERE base_url=? AND mode=? AND account=?",
+        (target.base_url, target.mode.value, target.account),
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
+def _target_id(db: sqlite3.Connection, target: Target) -> int:
+    key = (target.base_url, target.mode.value, target.account)
+    db.execute(
+        "INSERT OR IGNORE INTO targets (base_url, mode, account, created_at) VALUES (?,?,?,?)",
+        (*key, now_iso()),
+    )
+    row = db.execute("SELECT id FROM targets WHERE base_url=? AND mode=? AND account=?", key).fetchone()
+    return int(row[0])
+
+
+def _begin(db: sqlite3.Connection, spec: JobSpec, owner: str, *, beside: bool) -> tuple[int, int, int, int, bool]:
+    target = _target_id(db, spec.target)
+    identity = json.dumps(spec.identity, sort_keys=True)
+    row = db.execute(
+        "SELECT id, command, identity, owner, lease_until_ms, epoch, complete, settings FROM jobs"
+        " WHERE target=? AND name=?",
+        (target, spec.name),
+    ).fetchone()
+    if row is None:
+        job = db.execute(
+            "INSERT INTO jobs (target, name, command, identity, settings, created_at) VALUES (?,?,?,?,'{}',?)",
+            (target, spec.name, spec.command, identity, now_iso()),
+        ).lastrowid
+        epoch, complete, settings = 0, 0, None
+    else:
+        job, command, bound, holder, until, epoch, complete, settings = row
+        held = json.loads(bound)
+        if not binding.same(command, held, spec.command, spec.identity):
+            raise NameBound(binding.sentence(spec.name, command, held, spec.command, spec.identity))
+        if holder and owner_alive(holder) and (until or 0) > now_ms():
+            raise JobRunning(
+                f"job {spec.name} is already running ({describe_owner(holder)}); wait for it or stop it,"
+                " then run the same command"
+            )
+    assert job is not None
+    epoch += 1
+    db.execute(
+        "UPDATE jobs SET settings=?, complete=0, owner=?, lease_until_ms=?, epoch=? WHERE id=?",
+        (
+            settings if beside and settings is not None else json.dumps(spec.settings, sort_keys=True),
+            *(owner, now_ms() + LEASE_MS, epoch, job),
+        ),
+    )
+    run = db.execute(
+        "INSERT INTO runs (job, epoch, owner, started_at) VALUES (?,?,?,?)", (job, epoch, owner, now_iso())
+    ).lastrowid
+    assert run is not None
+    return job, run, epoch, target, bool(complete)

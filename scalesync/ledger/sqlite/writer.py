@@ -1,0 +1,151 @@
+"""One thread, one connection: calls are queued, run in groups, and each group is one transaction.
+
+Commits cost an fsync each, so whatever has queued up while one group was being made durable goes into the next one
+together. The caller's await ends after the commit. A group is fenced: when the run's lease has gone to another run,
+nothing of the group is written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from scalesync.errors import LedgerBusy, LedgerUnusable
+from scalesync.ledger.sqlite.connection import translate
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], Any]
+
+MAX_GROUP = 64
+PARTING_MS = 1000
+
+
+class Writer:
+    """Runs calls on the ledger's connection in one daemon thread.
+
+    A daemon, because a thread that is waited for would hang the process whenever the loop dies first.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+        self._calls: queue.SimpleQueue[tuple[Work, bool, asyncio.Future[Any]] | None] = queue.SimpleQueue()
+        self._fence: Work | None = None
+        self._closed = False
+        self._thread = threading.Thread(target=self._serve, name="scalesync-ledger", daemon=True)
+        self._thread.start()
+
+    def set_fence(self, fence: Work | None) -> None:
+        """`fence` runs at the start of every write group and raises when the lease is gone."""
+        self._fence = fence
+
+    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` inside a transaction; returns its result after the commit."""
+        return await self._submit(work, write=True)
+
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work`, which only reads, between two groups."""
+        return await self._submit(work, write=False)
+
+    async def _submit(self, work: Callable[[sqlite3.Connection], T], *, write: bool) -> T:
+        if self._closed:
+            raise LedgerUnusable(f"the ledger {self._path} is closed")
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._calls.put((work, write, future))
+        return await future
+
+    def close(self) -> None:
+        """Run what is queued, close the connection, end the thread. Safe to call twice."""
+        if not self._closed:
+            self._closed = True
+            self._calls.put(None)
+            self._thread.join()
+            self._connection.close()
+
+    def _serve(self) -> None:
+        ending = False
+        while not ending:
+            call = self._calls.get()
+            group: list[tuple[Work, asyncio.Future[Any]]] = []
+            while call is not None:
+                work, write, future = call
+                if write:
+                    group.append((work, future))
+                else:
+                    self._run_group(group)
+                    group = []
+                    self._run_read(work, future)
+                if len(group) >= MAX_GROUP or self._calls.empty():
+                    break
+                call = self._calls.get()
+            else:
+                ending = True
+            self._run_group(group)
+
+    def _run_read(self, work: Work, future: asyncio.Future[Any]) -> None:
+        """In one transaction, so that several queries see the ledger at one moment."""
+        try:
+            self._connection.execute("BEGIN")
+            result = work(self._connection)
+        except BaseException as error:
+            self._roll_back()
+            _settle(future, None, self._in_words(error))
+        else:
+            self._roll_back()
+            _settle(future, result, None)
+
+    def _run_group(self, group: list[tuple[Work, asyncio.Future[Any]]]) -> None:
+        if not group:
+            return
+        results: list[Any] = []
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            if self._fence is not None:
+                self._fence(self._connection)
+            results.extend(work(self._connection) for work, _ in group)
+            self._connection.execute("COMMIT")
+        except BaseException as error:
+            self._roll_back()
+            for _, future in group:
+                _settle(future, None, self._in_words(error))
+            return
+        for (_, future), result in zip(group, results, strict=True):
+            _settle(future, result, None)
+
+    def _roll_back(self) -> None:
+        # Whatever goes wrong here must not end the thread: callers would wait for ever.
+        with suppress(sqlite3.Error):
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+
+    def _in_words(self, error: BaseException) -> BaseException:
+        if not isinstance(error, sqlite3.Error):
+            return error
+        told = translate(error, self._path)
+        if isinstance(told, LedgerBusy):
+            # The run ends now: what it still has to write should not wait for as long once more, a call at a time.
+            with suppress(sqlite3.Error):
+                self._connection.execute(f"PRAGMA busy_timeout={PARTING_MS}")
+        return told
+
+
+def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+    def apply() -> None:
+        if future.done():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+
+    try:
+        future.get_loop().call_soon_threadsafe(apply)
+    except RuntimeError:
+        # The loop has ended; nobody waits for this any more.
+        return

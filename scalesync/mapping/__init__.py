@@ -1,0 +1,1 @@
+"""From a record to the body of a create call: template, expressions, identity."""

@@ -1,0 +1,306 @@
+"""A record as the body of a create call: template, over it the record, over that what was set."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from scalesync.errors import ConfigError, RecordError
+from scalesync.jsonvalue import as_text, dumps, kind, strict_loads
+from scalesync.mapping.expressions import MISSING, Expression, Field, number_text
+from scalesync.mapping.identity import CONTENT_BYTES, content_hash, derived_unique_id
+from scalesync.mapping.template import Template
+from scalesync.model.records import Former, JsonObject, Outgoing, SourceRecord
+from scalesync.sources.about import FILE_KEY, of_file, picked, taken_in
+
+_PLACES = ("project", "batch")
+_LENT = frozenset({"type", *_PLACES})  # what an expression may name although the record has no such column
+MOST_SHAPES = 1024  # records whose columns all differ must not fill the memory
+
+
+@dataclass(frozen=True, slots=True)
+class BodySpec:
+    """What an import makes of its records. batch and unique_id may hold placeholders; project is as it is.
+
+    sets: --set values, nested; a key with dots nests too. force: project and batch win over a record's own.
+    """
+
+    type: str
+    project: str | None = None
+    batch: str | None = None
+    unique_id: str | None = None
+    template: Template = Template.EMPTY
+    sets: JsonObject = field(default_factory=dict)
+    force: bool = False
+
+
+class BodyBuilder:
+    """Builds bodies. Raises ConfigError at once for settings that cannot work for any record."""
+
+    def __init__(self, spec: BodySpec) -> None:
+        self.spec = spec
+        self._template = spec.template
+        self._keep = None if spec.template.keep is None else [Field(name, False) for name in spec.template.keep]
+        sets: JsonObject = {}
+        for name, value in spec.sets.items():
+            sets = merge(sets, nest(name, value))
+        if "unique_id" in sets:
+            raise ConfigError("unique_id cannot be set for all records alike; use --unique-id with a column")
+        self._project = spec.project if spec.project is not None else sets.pop("project", None)
+        batch = spec.batch if spec.batch is not None else sets.pop("batch", None)
+        for place in _PLACES:
+            sets.pop(place, None)
+        self._batch = None if batch is None else _expression(batch, "--set batch" if spec.batch is None else "--batch")
+        self._sets = sets
+        expression = spec.unique_id if spec.unique_id is not None else spec.template.unique_id
+        where = "--unique-id" if spec.unique_id is not None else "unique_id of the template"
+        self._unique_id = None if expression is None else _expression(expression, where)
+        if self._unique_id is not None and not self._unique_id.names:
+            raise ConfigError(f'{where} "{expression}" names no column: all records would have the same id')
+        names = {*(self._unique_id.names if self._unique_id else ()), *(self._batch.names if self._batch else ())}
+        self._of_file = of_file(names | spec.template.names | set(spec.template.keep or ()))
+        self._lends = bool(names & _LENT)
+        self._borrows = self._unique_id is not None and not any(map(self._moves, self._unique_id.names))
+        self._shapes: dict[tuple[str, ...], int] = {}
+
+    def _moves(self, name: str) -> bool:
+        """Whether what an expression names can differ from record to record, even if no record has such a column."""
+        if name not in _LENT:
+            return True
+        own = self._template.as_mapping()["task"].get(name)
+        named = [*(Expression(own).names if type(own) is str else ())]
+        if name == "batch" and self._batch is not None:
+            named += self._batch.names
+        return not _LENT.issuperset(named)
+
+    def build(self, record: SourceRecord, source: int) -> Outgoing:
+        """The create call for one record. Raises RecordError with the reason in one sentence, ConfigError for all."""
+        template = self._template
+        own, about = record.value, record.about
+        if FILE_KEY in own:  # the record's own field, which may be what a folder knew of it
+            own, about = taken_in(own)
+        decoded = template.decode(own) if template.json_columns else own
+        value = decoded if about is None else self._seen(decoded, about)
+        filled = template.fill(value)
+        kept = self._kept(decoded, value)
+        body = merge(filled, kept) if filled else kept
+        if self._sets:
+            body = merge(body, self._sets)
+        project = self._project_of(body, filled, kept)
+        batch = self._batch_of(body, filled, kept, self._lend(value, project, None))
+        former = None
+        try:
+            alone = own if own or about is None else {FILE_KEY: about}  # nothing of its own: its file's description
+            derived = content = content_hash(project, self.spec.type, alone)
+            if about is not None and own and self._of_file:
+                told = {**own, FILE_KEY: picked(about, self._of_file)}
+                content = content_hash(project, self.spec.type, told)
+            key = self._key(self._lend(value, project, batch), value, derived)
+            body["unique_id"] = key
+            data = dumps(body)
+            name = b"" if batch is None else batch.encode()
+            old = None if self._unique_id is None else self._old_key(self._lend(value, project, batch), value)
+            if about is not None or FILE_KEY in own or record.before is not None:
+                former = self._former(record, project, content, key == derived_unique_id(derived), name)
+        except ValueError as error:
+            raise RecordError(str(error)) from None
+        content += name
+        if old is not None:
+            former = Former(content if former is None else former.content, old)
+        outgoing = Outgoing(
+            key, content, data, source, record.line, project, batch, self._shape_of(body), former=former
+        )
+        if record.about is not None:
+            outgoing.inside = record.about["path"], record.inner
+        return outgoing
+
+    def known_as(self, record: Outgoing, known: Mapping[str, tuple[Any, bytes]]) -> None:
+        """Let a record be what the ledger knows it as since an older version. known: content of keys, of `former` too.
+
+        An older version counted where the file of a record stood as part of its content, and so of its derived id, and
+        wrote 7.0 into the ids of expressions for what is 7.
+        """
+        former = record.former
+        if former is None:
+            return
+        if former.key is not None and former.key in known:
+            end = as_text(record.key).encode() + b"}"
+            assert record.body.endswith(end)  # an id that is not the record's own is the body's last field
+            record.body = record.body.removesuffix(end) + as_text(former.key).encode() + b"}"
+            record.key = former.key
+        if record.key in known and known[record.key][1][:CONTENT_BYTES] == former.content[:CONTENT_BYTES]:
+            record.content = former.content
+
+    def batch_of(self, record: SourceRecord) -> str | None:
+        """The batch of a record of which `build` makes nothing; None where that cannot be told either."""
+        template = self._template
+        own, about = record.value, record.about
+        if FILE_KEY in own:
+            own, about = taken_in(own)
+        own = template.salvage(own)
+        value = self._seen(own, about)
+        body: JsonObject = {}
+        try:
+            places = {place: template.fill_one(place, value) for place in _PLACES}
+            filled = {place: found for place, found in places.items() if found is not MISSING}
+            kept = self._kept(own, value)
+            project = self._project_of(body, filled, kept)
+            return self._batch_of(body, filled, kept, self._lend(value, project, None))
+        except RecordError:
+            return None
+
+    def _shape_of(self, body: JsonObject) -> int:
+        """A number for the body's fields; -1 once there are more kinds of bodies than anybody compares."""
+        fields = tuple(body)
+        shape = self._shapes.get(fields, -1)
+        if shape < 0 and len(self._shapes) < MOST_SHAPES:
+            shape = self._shapes[fields] = len(self._shapes)
+        return shape
+
+    def _seen(self, record: JsonObject, about: JsonObject | None) -> JsonObject:
+        """The record as expressions see it: with what is known of its file, where one of them names it."""
+        return {**record, FILE_KEY: about} if about is not None and self._of_file else record
+
+    def _former(
+        self, record: SourceRecord, project: str | None, content: bytes, derived: bool, batch: bytes
+    ) -> Former | None:
+        """What an older version made of the record: `_file` was in its content, its size only where it was all."""
+        whole = record.value if record.before is None else record.before
+        told = record.about or whole.get(FILE_KEY)
+        if type(told) is dict:
+            whole = {**whole, FILE_KEY: told}
+            if len(whole) > 1:
+                whole[FILE_KEY] = {part: value for part, value in told.items() if part != "size"}
+        former = content_hash(project, self.spec.type, whole)
+        if former == content:
+            return None
+        return Former(former + batch, derived_unique_id(former) if derived else None)
+
+    def _kept(self, own: JsonObject, record: JsonObject) -> JsonObject:
+        """The record's own fields for the body, in a new object. record: as expressions see it."""
+        if self._keep is None:
+            return own.copy()
+        kept: JsonObject = {}
+        for wanted in self._keep:
+            found = wanted.find(record)
+            if found is not MISSING:
+                flat = wanted.name in record
+                kept = merge(kept, {wanted.name: found} if flat else nest(wanted.name, found))
+        return kept
+
+    def _project_of(self, body: JsonObject, filled: JsonObject, kept: JsonObject) -> str | None:
+        own = kept.get("project") or None
+        given = self._project
+        if given is None or (own is not None and not self.spec.force):
+            given = own if own is not None else filled.get("project")
+        return _settle(body, "project", given)
+
+    def _batch_of(self, body: JsonObject, filled: JsonObject, kept: JsonObject, lent: JsonObject) -> str | None:
+        own = kept.get("batch") or None
+        given = None
+        if self._batch is not None and (own is None or self.spec.force):
+            given = self._batch.fill(lent)
+            if given is MISSING:
+                given = None
+        if given is None:
+            given = own if own is not None else filled.get("batch")
+        return _settle(body, "batch", given)
+
+    def _key(self, record: JsonObject, own: JsonObject, content: bytes) -> str:
+        """The unique_id: the record's own, else from the expression, else derived from the content.
+
+        own: the record without what is lent to it. Raises ConfigError where all records would have the same.
+        """
+        if "unique_id" in record:
+            return _name(record["unique_id"], "unique_id")
+        if self._unique_id is not None:
+            if self._borrows and not any(name in own for name in self._unique_id.names):
+                text = self._unique_id.text
+                raise ConfigError(f'--unique-id "{text}" names no column of this record: all such would have one id')
+            return _name(self._unique_id.fill(record), "unique_id")
+        return derived_unique_id(content)
+
+    def _old_key(self, record: JsonObject, own: JsonObject) -> str | None:
+        """What the expression gave in an older version, where whole floats were written as 7.0."""
+        if self._unique_id is None or "unique_id" in own:
+            return None
+        return self._unique_id.formerly(record)
+
+    def _lend(self, record: JsonObject, project: str | None, batch: str | None) -> JsonObject:
+        """The record with type, project and batch where expressions name them and it has none itself."""
+        if not self._lends:
+            return record
+        lent = {"type": self.spec.type, "project": project, "batch": batch}
+        return {**{key: value for key, value in lent.items() if value is not None}, **record}
+
+
+def _settle(body: JsonObject, place: str, value: Any) -> str | None:
+    """Write the settled name into the body, or take an empty one out."""
+    if value is None:
+        body.pop(place, None)
+        return None
+    name = body[place] = _name(value, place)
+    return name
+
+
+def _name(value: Any, what: str) -> str:
+    if type(value) is str and value:
+        return value
+    if type(value) is int or (type(value) is float and value.is_integer()):
+        return number_text(value)
+    if value is MISSING or value is None or value == "":
+        raise RecordError(f"{what} is empty")
+    raise RecordError(f"{what} is {kind(value)}, not a text")
+
+
+def _expression(text: Any, what: str) -> Expression:
+    if type(text) is not str:
+        raise ConfigError(f"{what} is {kind(text)}; give a text")
+    if not text:
+        raise ConfigError(f"{what} is empty; give a text or leave it out")
+    try:
+        return Expression(text)
+    except ConfigError as error:
+        raise ConfigError(f"{what}: {error}") from None
+
+
+def merge(base: JsonObject, over: JsonObject) -> JsonObject:
+    """A new object: fields of `over` win, objects merge, arrays replace. Neither argument is changed."""
+    merged = base.copy()
+    for key, value in over.items():
+        if type(value) is dict and type(below := merged.get(key)) is dict:
+            merged[key] = merge(below, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def nest(name: str, value: Any) -> JsonObject:
+    """{"a": {"b": value}} for "a.b"."""
+    for part in reversed(name.split(".")):
+        value = {part: value}
+    nested: JsonObject = value
+    return nested
+
+
+def parse_set(text: str) -> JsonObject:
+    """The object that `KEY=JSON` stands for, nested at the dots of KEY. Raises ConfigError when it is none."""
+    name, equals, right = text.partition("=")
+    if not equals or not name or not all(name.split(".")):
+        raise ConfigError(f'--set wants KEY=JSON, such as priority=10; got "{text}"')
+    try:
+        value = strict_loads(right)
+    except ValueError:
+        quoted = json.dumps(right, ensure_ascii=False)
+        raise ConfigError(f"--set {name}: the value is no JSON; a text needs quotes: --set '{name}={quoted}'") from None
+    return nest(name, value)
+
+
+def parse_sets(texts: Iterable[str]) -> JsonObject:
+    """Several `KEY=JSON` as one object, later ones over earlier ones."""
+    merged: JsonObject = {}
+    for text in texts:
+        merged = merge(merged, parse_set(text))
+    return merged

@@ -1,0 +1,88 @@
+"""What a platform answers: to a send, to a look-up, and how a task compares with its record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, NamedTuple
+
+from scalesync.model.records import JsonObject
+
+
+class OutcomeKind(Enum):
+    """What one send came to; each kind has one disposition."""
+
+    CREATED = "created"
+    TAKEN = "taken"  # the key is in use: read and compare
+    REFUSED = "refused"  # definite no for this record
+    THROTTLED = "throttled"  # not processed, wait
+    UNAVAILABLE = "unavailable"  # not processed, no connection
+    UNKNOWN = "unknown"  # may have been processed: settle by look-up
+    NOT_ALLOWED = "not_allowed"  # the key or account: stop the job
+
+
+class Outcome(NamedTuple):
+    """The answer for one record. ref: the platform's id, of the other task when TAKEN.
+
+    retry_after_s: seconds that the platform asked to wait. astray: something else than the platform answered.
+    A platform that answers with a command to poll reports UNKNOWN with `ticket` set; settling finds it.
+    """
+
+    kind: OutcomeKind
+    ref: str | None = None
+    status: int | None = None
+    message: str = ""
+    retry_after_s: float | None = None
+    ticket: str | None = None
+    astray: bool = False
+
+
+class Presence(Enum):
+    """What a look-up says of a key."""
+
+    FOUND = "found"
+    ABSENT = "absent"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One key looked up. task: the platform's document when FOUND.
+
+    short: ABSENT, but the list told of more tasks than it showed. A platform that refuses a key in use may be sent the
+    record all the same; nothing else may rest on it.
+    """
+
+    presence: Presence
+    task: JsonObject | None = None
+    short: bool = False
+
+
+class Likeness(Enum):
+    """How a task found under our key compares with the record."""
+
+    EQUAL = "equal"
+    DIFFERENT = "different"
+    DEAD = "dead"  # canceled or in error: nobody works on it
+
+
+@dataclass(frozen=True, slots=True)
+class Mishap:
+    """Why a task is in error, as the platform tells it. status: of what it could not fetch, None when not told."""
+
+    words: str
+    status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Comparison of a record with a task. differences: field -> (ours, theirs). mishap: of a task in error."""
+
+    likeness: Likeness
+    ref: str
+    created_ms: int
+    status: str
+    differences: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+    not_comparable: frozenset[str] = frozenset()
+    mishap: Mishap | None = None

@@ -1,0 +1,60 @@
+"""Which tasks an export asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFields:
+    """What is known of a task type. required: groups of fields, one of each is needed. names: all that are known."""
+
+    required: tuple[tuple[str, ...], ...]
+    names: frozenset[str]
+
+
+class Members(Protocol):
+    """Anything whose members can be asked for by name."""
+
+    def get(self, name: str, /) -> Any:
+        """A member, None when there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which tasks belong to an export. bounds: name such as created_after -> ms since the epoch.
+
+    after is inclusive, before exclusive; several values of one filter mean any of them. judged_here: the server was
+    not asked for what can change, so a task that does not tell its review status does not match.
+    """
+
+    project: str | None
+    batch: str | None
+    type: str | None
+    status: frozenset[str]
+    review_status: tuple[str, ...]
+    tags: frozenset[str]
+    bounds: Mapping[str, int]
+    judged_here: bool = False
+
+    def matches(self, task: Members, times: Mapping[str, int]) -> bool:
+        """Whether a task belongs here. times: created, updated, completed in ms, 0 when the task has none."""
+        for name in ("project", "batch", "type"):
+            wanted = getattr(self, name)
+            if wanted and task.get(name) != wanted:
+                return False
+        if self.status and task.get("status") not in self.status:
+            return False
+        if self.tags and not self.tags & set(task.get("tags") or ()):
+            return False
+        review = task.get("customer_review_status")
+        if self.review_status and review not in self.review_status and (review is not None or self.judged_here):
+            return False
+        for name, ms in self.bounds.items():
+            what, _, side = name.partition("_")
+            at = times[what]
+            if not at or (at < ms if side == "after" else at >= ms):
+                return False
+        return True

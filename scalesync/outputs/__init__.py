@@ -1,0 +1,1 @@
+"""Files that an export writes and reads: manifest, segments, columns."""

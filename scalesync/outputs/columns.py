@@ -1,0 +1,112 @@
+"""The columns of an export in Parquet: main fields typed, nested ones as JSON text, the document itself in `task`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib import import_module
+from typing import Any
+
+import msgspec
+
+from scalesync.errors import ConfigError, RecordError
+from scalesync.model.records import JsonObject
+from scalesync.outputs.fields import members_of
+
+GROUP_BYTES = 16 * 1024 * 1024  # of a row group, uncompressed; held in memory
+TIMES = ("created_at", "updated_at", "completed_at")
+_TEXTS = ("task_id", "unique_id", "type", "status", "project", "batch")
+_JSONS = ("metadata", "params", "response")
+
+
+class ParquetEncoder:
+    """Turns lines into a Parquet file. typed: times and tags are such; a folder begun without them keeps texts."""
+
+    def __init__(self, file: Any, *, typed: bool = True) -> None:
+        pa, pq = arrow()
+        self._pa = pa
+        self._typed = typed
+        time = pa.timestamp("us", tz="UTC") if typed else pa.string()
+        columns = [(name, pa.string()) for name in _TEXTS] + [(name, time) for name in TIMES]
+        columns += [("tags", pa.list_(pa.string()))] if typed else []
+        columns += [("is_test", pa.bool_()), *((name, pa.string()) for name in (*_JSONS, "task"))]
+        self._schema = pa.schema(columns)
+        self._writer = pq.ParquetWriter(pa.PythonFile(file, mode="w"), self._schema, compression="zstd")
+        self._lines: list[bytes] = []
+        self._held = 0
+
+    def add(self, lines: Sequence[bytes]) -> None:
+        """Hold lines until they fill a row group."""
+        for line in lines:
+            self._lines.append(line)
+            self._held += len(line)
+            if self._held >= GROUP_BYTES:
+                self._flush()
+
+    def pause(self) -> None:
+        """Nothing of a Parquet file counts before its footer."""
+
+    def close(self) -> None:
+        """Write what is held, and the footer."""
+        self._flush()
+        self._writer.close()
+
+    def _flush(self) -> None:
+        if self._lines:
+            rows = [_row(line, typed=self._typed) for line in self._lines]
+            self._writer.write_table(self._pa.Table.from_pylist(rows, schema=self._schema))
+        self._lines, self._held = [], 0
+
+
+def _row(line: bytes, *, typed: bool) -> JsonObject:
+    row: JsonObject = {"task": line.decode("utf-8", "replace")}
+    try:
+        members = members_of(line)
+    except RecordError:
+        return row
+    for name, value in members.items():
+        raw = bytes(value)
+        if name in TIMES:
+            row[name] = _time(raw) if typed else _text(raw)
+        elif name in _TEXTS:
+            row[name] = _text(raw)
+        elif name in _JSONS:
+            row[name] = raw.decode("utf-8", "replace")
+        elif name == "tags" and typed:
+            row[name] = _texts(raw)
+        elif name == "is_test" and raw in (b"true", b"false"):
+            row[name] = raw == b"true"
+    return row
+
+
+def _text(raw: bytes) -> str | None:
+    """A JSON string's text; of anything else, and of text that UTF-8 cannot hold, the JSON as it stands."""
+    try:
+        return msgspec.json.decode(raw, type=str | None)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return raw.decode("utf-8", "replace")
+
+
+def _time(raw: bytes) -> datetime | None:
+    """A time in UTC, None for what is none: the document in `task` has it as it came."""
+    try:
+        at = datetime.fromisoformat(_text(raw) or "")
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _texts(raw: bytes) -> list[str] | None:
+    """A list of texts, None for anything else."""
+    try:
+        return msgspec.json.decode(raw, type=list[str] | None)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def arrow() -> tuple[Any, Any]:
+    """pyarrow and its Parquet module. Raises ConfigError where they are not installed."""
+    try:
+        return import_module("pyarrow"), import_module("pyarrow.parquet")
+    except ImportError as error:
+        raise ConfigError('Parquet needs pyarrow; install it with: pip install "scalesync[parquet]"') from error

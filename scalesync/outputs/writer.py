@@ -1,0 +1,315 @@
+"""Data files of an export: written under a hidden name, hashed on the way, renamed when they are durable.
+
+    write -> .part-tasks-00001.jsonl     sync -> fsync: so far it can be gone on with after a kill
+                                         finish -> fsync file -> rename -> fsync folder -> FileEntry
+
+A file that is not in the manifest is not yet data, so a killed run leaves nothing that counts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import sys
+import zlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from scalesync.disk import output_error, sync_folder
+from scalesync.errors import ConfigError
+from scalesync.outputs.columns import ParquetEncoder, arrow
+from scalesync.outputs.fields import FieldPicker
+from scalesync.outputs.manifest import FORMATS, PART, FileEntry, Format, hidden
+
+__all__ = ["FORMATS", "FileEntry", "Format", "SegmentWriter", "clean_parts"]
+
+MAX_BYTES = 256 * 1024 * 1024
+HASH_CHUNK = 1024 * 1024
+
+
+class _Encoder(Protocol):
+    """Turns lines into the bytes of one file."""
+
+    def add(self, lines: Sequence[bytes]) -> None: ...
+
+    def pause(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPart:
+    """A hidden file that is durable up to `bytes`. name: its final name. size: documents' bytes, uncompressed."""
+
+    name: str
+    rows: int
+    bytes: int
+    size: int
+
+
+class SegmentWriter:
+    """Writes documents into numbered files `{stem}-{number:05d}.{format}` of one folder, one at a time.
+
+    format: one of FORMATS; gzip and zstd give the same bytes for the same documents. max_bytes: uncompressed;
+    when `full`, call `finish()` and go on writing into the next file. fields: cuts each document. number: of
+    the first file; names already taken are passed over. under: the sub-folder that finished files go to, such as
+    `tasks/`; files being written stay outside of it. typed: Parquet with times, tags and flags as such, not as text.
+    Blocking: call it in a thread.
+    Every method raises DiskFull when the disk or quota is full, after removing its own hidden file.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        stem: str,
+        format: Format = "jsonl",
+        max_bytes: int = MAX_BYTES,
+        fields: FieldPicker | None = None,
+        *,
+        number: int = 1,
+        route: str | None = None,
+        under: str = "",
+        typed: bool = True,
+    ) -> None:
+        if format not in FORMATS:
+            raise ConfigError(f'"{format}" is not an output format; write one of {", ".join(FORMATS)}')
+        self._folder = folder
+        self._stem = stem
+        self._format = format
+        self._max_bytes = max_bytes
+        self._fields = fields
+        self._number = number
+        self._route = route
+        self._under = under
+        self._typed = typed
+        self._file: _HashedFile | None = None
+        self._encoder: _Encoder | None = None
+        self._rows = 0
+        self._size = 0
+        self._name = ""
+        if format == "parquet":
+            arrow()  # say before the first request that it is missing
+
+    @property
+    def resumable(self) -> bool:
+        """Whether `sync` can make the open file one to go on with; a Parquet file is whole or nothing."""
+        return self._format != "parquet"
+
+    @property
+    def full(self) -> bool:
+        """Whether the open file has reached max_bytes."""
+        return self._size >= self._max_bytes
+
+    @property
+    def rows(self) -> int:
+        """Documents in the open file."""
+        return self._rows
+
+    def write(self, lines: Sequence[bytes]) -> None:
+        """Append documents, each the raw bytes of one JSON value as the server sent it.
+
+        Raw line breaks are whitespace between tokens there and are taken out; all else stays byte for byte.
+        """
+        if not lines:
+            return
+        if self._fields is not None:
+            lines = [self._fields.pick(line) for line in lines]
+        lines = [_on_one_line(line) if b"\n" in line or b"\r" in line else line for line in lines]
+        try:
+            encoder = self._encoder or self._open()
+            encoder.add(lines)
+        except OSError as error:
+            self.abort()
+            raise output_error(self._folder, error) from error
+        self._rows += len(lines)
+        self._size += sum(map(len, lines)) + len(lines)
+
+    def sync(self) -> OpenPart | None:
+        """Make what was written so far durable under the hidden name; None when no file is open."""
+        if self._file is None or self._encoder is None:
+            return None
+        try:
+            self._encoder.pause()
+            self._file.sync()
+        except OSError as error:
+            self.abort()
+            raise output_error(self._folder, error) from error
+        return OpenPart(self._name, self._rows, self._file.size, self._size)
+
+    def resume(self, part: OpenPart) -> bool:
+        """Go on with a hidden file of a killed run, cut to what was durable; False when it is not there whole."""
+        path = hidden(self._folder, part.name)
+        renamed = self._folder / part.name
+        try:
+            if not path.exists() and renamed.exists():
+                os.rename(renamed, path)  # killed between the rename and its record
+            if not path.exists() or path.stat().st_size < part.bytes:
+                return False
+            self._part, self._name = path, part.name
+            self._file = _HashedFile(path, part.bytes)
+        except OSError as error:
+            raise output_error(self._folder, error) from error
+        self._encoder = _LineEncoder(self._file, self._format)
+        self._rows, self._size = part.rows, part.size
+        return True
+
+    def finish(self) -> FileEntry | None:
+        """Make the open file durable under its final name; None when nothing was written since the last."""
+        if self._file is None or self._encoder is None:
+            return None
+        try:
+            self._encoder.close()
+            self._file.sync()
+            self._file.close_file()
+            name = self._name
+            final = self._folder / name
+            if not final.parent.is_dir():
+                final.parent.mkdir()
+                sync_folder(self._folder)
+            os.rename(self._part, final)
+            sync_folder(final.parent)
+        except OSError as error:
+            self.abort()
+            raise output_error(self._folder, error) from error
+        entry = FileEntry(name, self._rows, self._file.size, self._file.sha256.hexdigest(), self._route)
+        self._reset()
+        return entry
+
+    def leave(self) -> None:
+        """Let go of the open file but leave it there, for `resume` in a later run."""
+        if self._file is not None:
+            self._file.drop()
+        self._reset()
+
+    def abort(self) -> None:
+        """Drop the open file; finished ones stay."""
+        if self._file is not None:
+            self._file.drop()
+            self._part.unlink(missing_ok=True)
+        self._reset()
+
+    def _open(self) -> _Encoder:
+        self._name = self._free_name()
+        self._part = hidden(self._folder, self._name)
+        self._file = _HashedFile(self._part)
+        if self._format == "parquet":
+            self._encoder = ParquetEncoder(self._file, typed=self._typed)
+        else:
+            self._encoder = _LineEncoder(self._file, self._format)
+        return self._encoder
+
+    def _reset(self) -> None:
+        self._file = self._encoder = None
+        self._rows = self._size = 0
+
+    def _free_name(self) -> str:
+        while True:
+            name = f"{self._under}{self._stem}-{self._number:05d}.{self._format}"
+            if not (self._folder / name).exists():
+                return name
+            self._number += 1
+
+
+class _HashedFile:
+    """A file that is only appended to, hashed as written; enough of a file for pyarrow."""
+
+    def __init__(self, path: Path, keep: int = 0) -> None:
+        """keep: bytes of an existing file to go on behind; they are hashed again, the rest is cut off."""
+        self._file: BinaryIO = open(path, "r+b" if keep else "wb")  # noqa: SIM115  closed by close_file or drop
+        self.sha256 = hashlib.sha256()
+        self.size = keep
+        while self._file.tell() < keep:
+            self.sha256.update(self._file.read(min(HASH_CHUNK, keep - self._file.tell())))
+        if keep:
+            self._file.truncate()
+        self.closed = False
+        self._dropped = False
+
+    def write(self, data: bytes) -> int:
+        if self._dropped:  # pyarrow writes its footer when it is thrown away
+            return len(data)
+        self._file.write(data)
+        self.sha256.update(data)
+        self.size += len(data)
+        return len(data)
+
+    def tell(self) -> int:
+        return self.size
+
+    def flush(self) -> None:
+        if not self._dropped:
+            self._file.flush()
+
+    def close(self) -> None:
+        """Called by pyarrow, which does not know that `sync` is still to come."""
+
+    def sync(self) -> None:
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close_file(self) -> None:
+        self._file.close()
+
+    def drop(self) -> None:
+        self._dropped = True
+        with contextlib.suppress(OSError):  # the disk is full; what was buffered is not wanted any more
+            self._file.close()
+
+
+class _Compressor(Protocol):
+    def compress(self, data: bytes, /) -> bytes: ...
+
+    def flush(self) -> bytes: ...
+
+
+class _LineEncoder:
+    """One document a line, compressed or not."""
+
+    def __init__(self, file: _HashedFile, format: Format) -> None:
+        self._file = file
+        self._format = format
+        self._compressor: _Compressor | None = None
+
+    def add(self, lines: Sequence[bytes]) -> None:
+        data = b"\n".join(lines) + b"\n"
+        if self._format != "jsonl":
+            self._compressor = self._compressor or _compressor(self._format)
+            data = self._compressor.compress(data)
+        self._file.write(data)
+
+    def pause(self) -> None:
+        """End the gzip member or zstd frame: both formats are a sequence of them, and a whole one can be kept."""
+        if self._compressor is not None:
+            self._file.write(self._compressor.flush())
+            self._compressor = None
+
+    def close(self) -> None:
+        self.pause()
+
+
+def _compressor(format: Format) -> _Compressor:
+    if format == "jsonl.gz":
+        return zlib.compressobj(6, zlib.DEFLATED, 31)  # 31: gzip header, without name and time
+    zstd = import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
+    compressor: _Compressor = zstd.ZstdCompressor(options={zstd.CompressionParameter.checksum_flag: 1})
+    return compressor
+
+
+def _on_one_line(line: bytes) -> bytes:
+    return line.translate(None, b"\r\n")
+
+
+def clean_parts(folder: Path, keep: Collection[str] = ()) -> int:
+    """Remove the hidden files that killed runs left; returns how many. A missing folder has none.
+
+    keep: final names of hidden files that are gone on with.
+    """
+    kept = {hidden(folder, name).name for name in keep}
+    left = [path for path in folder.glob(f"{PART}*") if path.is_file() and path.name not in kept]
+    for path in left:
+        path.unlink(missing_ok=True)
+    return len(left)

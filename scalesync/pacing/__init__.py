@@ -1,0 +1,1 @@
+"""When a request may leave: limits, learned rates and widths, slots that processes share."""

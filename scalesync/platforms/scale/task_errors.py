@@ -1,0 +1,75 @@
+"""Why a task is in error, in the server's own words, without what its URLs carry.
+
+`response` of such a task is {"error": text, "attachments": [{"statusCode", "url"}]} or, for sequences of frames,
+{"error": text, "frames": [{"frame", "message", "attachment": {"statusCode", "url"}}]} (Scale docs: Errors).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from scalesync.model.outcomes import Mishap
+from scalesync.model.records import JsonObject
+
+SHOWN_PLACES = 3
+TEXT_LIMIT = 500
+_URL = re.compile(r"[a-z][a-z0-9+.-]{0,20}://[^\s\"'<>]+", re.IGNORECASE)
+
+
+def mishap_of(task: JsonObject) -> Mishap:
+    """What the server says went wrong, each place that failed as host and status; the status of the first one."""
+    response = task.get("response")
+    told: dict[str, Any] = response if isinstance(response, dict) else {}
+    error = told.get("error")
+    words = [_plain(error) if isinstance(error, str) and error.strip() else "the server gives no reason"]
+    places = list(dict.fromkeys(_places(told)))
+    shown = [text for text, _ in places[:SHOWN_PLACES] if text]
+    if len(places) > SHOWN_PLACES:
+        shown.append(f"and {len(places) - SHOWN_PLACES} more")
+    if shown:
+        words.append(f"({', '.join(shown)})")
+    status = next((status for _, status in places if status is not None), None)
+    return Mishap(" ".join(words)[:TEXT_LIMIT], status)
+
+
+def _places(told: dict[str, Any]) -> Iterator[tuple[str, int | None]]:
+    for item in _objects(told.get("attachments")):
+        yield _attachment(item)
+    for frame in _objects(told.get("frames")):
+        attachment = frame.get("attachment")
+        text, status = _attachment(attachment) if isinstance(attachment, dict) else ("", None)
+        message = frame.get("message")
+        said = _plain(message) if isinstance(message, str) else ""
+        parts = [part for part in (f"frame {frame.get('frame', '?')}", said, text) if part]
+        yield ": ".join(parts), status
+
+
+def _objects(value: Any) -> Iterator[dict[str, Any]]:
+    for item in value if isinstance(value, list) else ():
+        if isinstance(item, dict):
+            yield item
+
+
+def _attachment(item: dict[str, Any]) -> tuple[str, int | None]:
+    status = item.get("statusCode")
+    code = status if isinstance(status, int) and 100 <= status < 1000 else None
+    url = item.get("url")
+    host = _host(url) if isinstance(url, str) else ""
+    answered = "" if code is None else f"answered {code}"
+    return " ".join(part for part in (host, answered) if part), code
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _plain(text: str) -> str:
+    """One line; of a URL in it only scheme and host, for its path names the record and its query may be a secret."""
+    without = _URL.sub(lambda found: f"{found[0].partition('://')[0]}://{_host(found[0])}/...", text)
+    return " ".join(without.encode("utf-8", "replace").decode().split())

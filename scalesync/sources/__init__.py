@@ -1,0 +1,1 @@
+"""From files, folders, pipes and URLs to records."""

@@ -1,0 +1,197 @@
+"""Sources behind URLs (http, https, s3, gs and what else fsspec knows); nothing secret of one is shown."""
+
+from __future__ import annotations
+
+import glob
+import importlib
+import re
+from collections.abc import Iterator, Sequence
+from hashlib import blake2b
+from typing import Any, BinaryIO, cast
+
+from scalesync.addresses import is_web, public_name, without_credentials
+from scalesync.errors import ConfigError, SourceError
+from scalesync.file_names import is_hidden, is_of_the_system
+from scalesync.outputs.manifest import NAME as MANIFEST
+from scalesync.signatures import strip_signatures
+from scalesync.sources.detect import is_packed, suffix_format
+from scalesync.sources.places.passed_over import PassedOver, Reason
+from scalesync.sources.places.written import LEVELS, REASONS_END, ExportFolder, is_report_line
+
+_ABSENT = frozenset({404, 410})
+_DENIED = frozenset({401, 403})
+_BLOCK = 1024 * 1024
+_HEAD = 64 * 1024  # bytes in which the first line of a report of ours ends
+
+
+def address(url: str) -> str:
+    """What a URL is: its public name, and a digest of its query where that holds more than a signature.
+
+    A query may hold what nobody should read, and it may be all in which two sources differ.
+    """
+    query = strip_signatures(without_credentials(url)).partition("?")[2].partition("#")[0]
+    digest = f"?{blake2b(query.encode('utf-8', 'surrogateescape'), digest_size=5).hexdigest()}" if query else ""
+    return f"{public_name(url)}{digest}"
+
+
+def known_as(url: str) -> str:
+    """What a URL is met as: stores write the slashes of one path in several ways, to web servers they are others."""
+    return url if is_web(url) else re.sub("/+", "/", url)
+
+
+class RemoteFile:
+    """A file object whose errors are SourceErrors that do not repeat the URL."""
+
+    def __init__(self, inner: Any, name: str) -> None:
+        self._inner = inner
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(self._inner, attribute)
+
+    def read(self, size: int = -1) -> bytes:
+        """Bytes as the inner file gives them."""
+        try:
+            return cast(bytes, self._inner.read(size))
+        except Exception as error:  # every fsspec backend has errors of its own
+            raise _trouble(error, self._name) from None
+
+    def close(self) -> None:
+        """Close the inner file."""
+        self._inner.close()
+
+
+def open_url(url: str) -> BinaryIO:
+    """The URL's bytes. Raises SourceError, or ConfigError when the backend is not installed."""
+    name = public_name(url)
+    system, path = _system(url)
+    try:
+        return cast(BinaryIO, RemoteFile(system.open(path, "rb", block_size=_BLOCK), name))
+    except Exception as error:
+        raise _trouble(error, name) from None
+
+
+def expand_url(url: str, passed: PassedOver) -> list[str]:
+    """The URLs of files that a pattern with * or [ names, sorted; a plain URL names itself.
+
+    Hidden names and files that scalesync wrote are passed over, as in local patterns.
+    """
+    if is_web(url) or not any(mark in url for mark in "*["):
+        return [url]
+    name = public_name(url)
+    system, path = _system(url)
+    try:
+        found = sorted(entry for entry, info in system.glob(path, detail=True).items() if info["type"] == "file")
+        kept = [system.unstrip_protocol(entry) for entry in _Kept(system, path, found, passed)]
+    except Exception as error:
+        raise _trouble(error, name) from None
+    if not kept:
+        left = f" that is read ({passed}; name one exactly to read it)" if passed else ""
+        raise SourceError(f"matches no file{left}", name)
+    return kept
+
+
+class _Kept:
+    """Iterates over those of the paths in a store that are read. pattern: what they matched."""
+
+    def __init__(self, system: Any, pattern: str, found: Sequence[str], passed: PassedOver) -> None:
+        self._system = system
+        self._fixed = [part for part in pattern.split("/") if not glob.has_magic(part)]
+        self._marks = {part[0] for part in pattern.split("/") if part and glob.has_magic(part)}
+        self._found = frozenset(found)
+        self._passed = passed
+        self._exports: dict[str, ExportFolder | None] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        for path in sorted(self._found):
+            reason = self._reason(path)
+            if reason is None:
+                yield path
+            else:
+                self._passed.add(reason, path)
+
+    def _reason(self, path: str) -> Reason | None:
+        *folders, name = path.split("/")
+        for part in (*folders, name):
+            if part in self._fixed:
+                continue
+            if is_hidden(part) and part[0] not in self._marks:
+                return Reason.HIDDEN
+            if is_of_the_system(part):
+                return Reason.SYSTEM
+        return Reason.OURS if self._is_listed(path) or self._tells(path) else None
+
+    def _is_listed(self, path: str) -> bool:
+        """Whether a manifest of ours, in the file's folder or the next three above, lists it."""
+        folder, _, inside = path.rpartition("/")
+        for _ in range(LEVELS):
+            if not folder:
+                break
+            if folder not in self._exports:
+                self._exports[folder] = self._export(f"{folder}/{MANIFEST}")
+            export = self._exports[folder]
+            if export is not None and export.holds(inside):
+                return True
+            folder, _, last = folder.rpartition("/")
+            inside = f"{last}/{inside}"
+        return False
+
+    def _export(self, path: str) -> ExportFolder | None:
+        try:
+            return ExportFolder.of(self._system.cat_file(path))
+        except FileNotFoundError:
+            return None
+
+    def _tells(self, path: str) -> bool:
+        """Whether a file of lines is a report of ours, or lies beside one that tells of its lines."""
+        if suffix_format(path) != "jsonl" or is_packed(path):
+            return False
+        reasons = f"{path}{REASONS_END}"
+        if reasons in self._found and is_report_line(self._head(reasons)):
+            return True
+        return is_report_line(self._head(path))
+
+    def _head(self, path: str) -> bytes:
+        head: bytes = self._system.cat_file(path, start=0, end=_HEAD)
+        return head
+
+
+def _system(url: str) -> tuple[Any, str]:
+    try:
+        core = importlib.import_module("fsspec.core")
+    except ImportError:
+        raise ConfigError(f'{public_name(url)}: reading URLs needs fsspec: pip install "scalesync[cloud]"') from None
+    scheme = url.partition("://")[0]
+    try:
+        system, path = core.url_to_fs(url)
+    except ImportError as error:
+        raise ConfigError(f"{public_name(url)}: reading {scheme}:// needs another package ({error})") from None
+    except ValueError:
+        raise ConfigError(f"{public_name(url)}: {scheme}:// is no known kind of source") from None
+    except Exception as error:
+        raise _trouble(error, public_name(url)) from None
+    return system, path
+
+
+def _trouble(error: Exception, name: str) -> SourceError:
+    if isinstance(error, SourceError):
+        return error
+    if isinstance(error, FileNotFoundError):
+        cause = error.__cause__ or error.__context__  # fsspec calls whatever the web answers "not found"
+        if not isinstance(cause, Exception) or getattr(cause, "status", None) in _ABSENT:
+            return SourceError("there is no such file", name)
+        return _trouble(cause, name)
+    if isinstance(error, PermissionError):
+        return SourceError("access is denied (credentials?)", name)
+    status = getattr(error, "status", None)
+    if status in _DENIED:
+        return SourceError(
+            f"access is denied (status {status}): a signed link may have expired; name it with credentials that hold",
+            name,
+        )
+    words = f"status {status}" if isinstance(status, int) and status else type(error).__name__
+    if status == 400:
+        words += "; some stores answer so when a signed link has expired"
+    if words.startswith("ClientConnector"):
+        words = "its host cannot be reached"
+    return SourceError(f"cannot be read ({words})", name)

@@ -1,0 +1,184 @@
+"""Files that scalesync wrote, told by what is in them: they are no sources of records, unless one is named exactly.
+
+failures --out X        X beside X.reasons.jsonl, whose lines tell file, line and reason of each of X; X.bad.txt alike
+verify                  lines that are findings
+export, compact, ...    what the manifest.json of a folder lists, and names of that kind that a killed run left
+ledgers, quota files    SQLite files with tables of ours, and SQLite's own files beside them
+sandbox --data          a file that begins with its name
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Collection
+from pathlib import Path
+
+from scalesync.errors import ConfigError
+from scalesync.outputs import manifest
+from scalesync.sources.detect import suffix_format
+
+REASONS = frozenset({"unique_id", "file", "line", "reason", "task_id"})  # in each line of a file of reasons
+FINDINGS = frozenset({"kind", "unique_id", "task_id", "file", "line", "detail"})  # in each line of verify's file
+REASONS_END = ".reasons.jsonl"
+_LONGEST_LINE = 1024 * 1024
+LEVELS = 4  # folders from a file up, itself included, in which its manifest may stand
+_SQLITE = b"SQLite format 3\0"
+_SQLITE_ENDS = ("-wal", "-shm", "-journal")
+_SCHEMA_BYTES = 256 * 1024  # in which the first tables of a file are described
+_TABLES = (
+    (b"CREATE TABLE targets (", b"CREATE TABLE splits (", b"CREATE TABLE other_records ("),
+    (b"CREATE TABLE shelf (name TEXT PRIMARY KEY, data BLOB NOT NULL)",),
+)
+_SANDBOX = b"scalesync-sandbox "
+_DATA = re.compile(rf"(?:{'|'.join(manifest.STEMS)})(?:-[\w.+-]+)?-\d{{5,}}\.(?:{'|'.join(manifest.FORMATS)})")
+_NOT_OURS = (".json", ".png", ".jpg")  # what a folder may hold a million of, told without a look at its kind
+# Not looked into for tables: a folder may hold a million of these.
+_MEDIA = re.compile(
+    r"\.(?:png|jpe?g|gif|webp|bmp|tiff?|heic|svg|dcm|pcd|ply|bin|las|laz|npy|npz|wav|mp3|flac|ogg|m4a|mp4|mov|avi|mkv"
+    r"|webm|txt|md|html?|xml|pdf|ya?ml|json)$",
+    re.IGNORECASE,
+)
+
+
+class ExportFolder:
+    """What belongs to the export in a folder that has a manifest of ours."""
+
+    def __init__(self, listed: Collection[str]) -> None:
+        self._listed = listed
+
+    @classmethod
+    def at(cls, folder: str) -> ExportFolder | None:
+        """The export in a folder, None where there is none, or where its manifest is no manifest of ours."""
+        try:
+            found = manifest.load(Path(folder))
+        except ConfigError:
+            return None
+        return None if found is None else cls(found.paths())
+
+    @classmethod
+    def of(cls, text: bytes) -> ExportFolder | None:
+        """The same from the text of a manifest that lies elsewhere."""
+        try:
+            value = json.loads(text)
+            if not all(name in value for name in ("version", "job", "target", "mode", "watermark")):
+                return None
+            listed = [*value["files"], *value.get(manifest.RESPONSES, {}).get("files", ())]
+            return cls({str(entry["path"]) for entry in listed})
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return None
+
+    def holds(self, inside: str) -> bool:
+        """Whether a file belongs to the export. inside: its path in the folder, with slashes."""
+        top, _, rest = inside.partition("/")
+        return (
+            inside in self._listed
+            or inside == manifest.NAME
+            or top == manifest.RESPONSES
+            or (not rest and _DATA.fullmatch(top) is not None)
+            or (top in manifest.STEMS and _DATA.fullmatch(rest) is not None)
+        )
+
+
+class OwnFiles:
+    """Tells files that scalesync wrote; what it found of a folder it keeps for the next file."""
+
+    def __init__(self) -> None:
+        self._folder: str | None = None
+        self._beside: Collection[str] = ()
+        self._exports: list[tuple[ExportFolder, str]] = []
+
+    def enter(self, folder: str, names: Collection[str] | None = None) -> None:
+        """Files of this folder are asked about next. names: all that it holds, where they are at hand."""
+        if folder == self._folder:
+            return
+        self._folder = folder
+        try:
+            self._beside = frozenset(os.listdir(folder or ".")) if names is None else names
+        except OSError:
+            self._beside = ()
+        self._exports = []
+        place, inside = os.path.abspath(folder), ""
+        for _ in range(LEVELS):
+            if os.path.isfile(os.path.join(place, manifest.NAME)) and (export := ExportFolder.at(place)):
+                self._exports.append((export, inside))
+            place, name = os.path.split(place)
+            if not name:
+                break
+            inside = f"{name}/{inside}"
+
+    def wrote(self, name: str) -> bool:
+        """Whether scalesync wrote the file of this name in the folder that was entered."""
+        if any(export.holds(inside + name) for export, inside in self._exports):
+            return True
+        return _wrote(os.path.join(self._folder or "", name), name, self._beside)
+
+
+def _wrote(path: str, name: str, beside: Collection[str]) -> bool:
+    """Whether scalesync wrote a file, exports apart. beside: the names in its folder."""
+    if f"{name}{REASONS_END}" in beside and _tells(f"{path}{REASONS_END}", REASONS, empty=True):
+        return True
+    if name.endswith(_NOT_OURS):
+        return False
+    if suffix_format(name) == "jsonl" and not name.lower().endswith((".gz", ".zst")):
+        return _tells(path, REASONS, empty=name.endswith(REASONS_END)) or _tells(path, FINDINGS)
+    if suffix_format(name) is not None or _MEDIA.search(name):
+        return False
+    for end in _SQLITE_ENDS:
+        main = name.removesuffix(end)
+        if main != name and main in beside:
+            return _is_our_database(path.removesuffix(end))
+    return _is_our_database(path)
+
+
+def _tells(path: str, keys: Collection[str], *, empty: bool = False) -> bool:
+    """Whether the first line is an object with these keys. empty: so is an empty file."""
+    if not os.path.isfile(path):  # a pipe would be waited for
+        return False
+    try:
+        with open(path, "rb") as lines:
+            line = lines.readline(_LONGEST_LINE)
+    except OSError:
+        return False
+    return _has(line, keys) if line else empty
+
+
+def is_report_line(head: bytes) -> bool:
+    """Whether a file that begins so holds findings, or reasons of failures."""
+    line = head.partition(b"\n")[0]
+    return _has(line, REASONS) or _has(line, FINDINGS)
+
+
+def _has(line: bytes, keys: Collection[str]) -> bool:
+    """Whether a line is an object with these keys."""
+    if b'"task_id"' not in line:
+        return False
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and all(key in value for key in keys)
+
+
+def _is_our_database(path: str) -> bool:
+    """Whether a file is a ledger, a quota file or the data of a sandbox."""
+    if not os.path.isfile(path):
+        return False
+    try:
+        with open(path, "rb") as file:
+            head = file.read(len(_SANDBOX))
+            if not head.startswith(_SQLITE):
+                return head == _SANDBOX
+            if _holds_our_tables(file.read(_SCHEMA_BYTES)):
+                return True
+        # The tables of a ledger that has just been made stand in the write-ahead log alone.
+        with open(f"{path}-wal", "rb") as file:
+            return _holds_our_tables(file.read(_SCHEMA_BYTES))
+    except OSError:
+        return False
+
+
+def _holds_our_tables(pages: bytes) -> bool:
+    """Whether these pages of SQLite hold the texts that made our tables; it keeps them as they were typed."""
+    return any(all(text in pages for text in texts) for texts in _TABLES)

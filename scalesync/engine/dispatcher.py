@@ -22,13 +22,13 @@ from scalesync.engine.backoff import RetryPolicy, backoff_s
 from scalesync.engine.calls import too_long
 from scalesync.engine.first_refusals import FirstRefusals
 from scalesync.engine.outbox import Outbox
-from scalesync.engine.queue import Doubt, WorkQueue
-from scalesync.engine.resolver import Resolve, Settler
+from scalesync.engine.queue import InDoubt, WorkQueue
+from scalesync.engine.resolver import Resolve, Resolver
 from scalesync.engine.waits import LATE_S, THROTTLED_S, Waits
 from scalesync.errors import AllRefused, BudgetUsed, KeyRefused, ScalesyncError, StopRun
 from scalesync.model.outcomes import Outcome, OutcomeKind
 from scalesync.model.records import Outgoing
-from scalesync.model.rows import RowState, Settled
+from scalesync.model.rows import RowOutcome, RowState
 from scalesync.model.targets import RequestClass
 from scalesync.ports.pacing import Pacing
 from scalesync.ports.platform import Platform
@@ -95,7 +95,7 @@ class Dispatcher:
         self._outbox = outbox
         self._limits = limits
         self._guard: FirstRefusals[tuple[Outgoing, Outcome]] = FirstRefusals()
-        self._settler = Settler(platform, self, resolve, limits.retry)
+        self._settler = Resolver(platform, self, resolve, limits.retry)
         self._workers = 0
         self._sending: dict[str, Outgoing] = {}
         self._rng = random.Random()
@@ -111,7 +111,7 @@ class Dispatcher:
         """
         for record in doubts:
             record.unclear += 1
-        await self.queue.put(records, [Doubt(record) for record in doubts])
+        await self.queue.put(records, [InDoubt(record) for record in doubts])
         self._raise_if_stopped()
 
     async def drain(self) -> None:
@@ -146,7 +146,7 @@ class Dispatcher:
             # Nothing is on its way, so these workers still wait for their turn at the gate.
             waiting = [record for record in self._sending.values() if record.unclear == 0]
         for record in [*self.queue.unsent(), *held, *waiting]:
-            self._outbox.put(Settled(record.key, RowState.PENDING, attempts=record.attempts, content=record.content))
+            self._outbox.put(RowOutcome(record.key, RowState.PENDING, attempts=record.attempts, content=record.content))
 
     async def run(self) -> None:
         """Serve: alarm, settlers, watchdog and as many workers as the pace allows."""
@@ -208,7 +208,9 @@ class Dispatcher:
         self.tally.created += 1
         self._waits.passes += 1
         ref, status, attempts = outcome.ref, outcome.status, record.attempts
-        self._outbox.put(Settled(record.key, RowState.CREATED, ref, status, None, None, attempts, None, record.content))
+        self._outbox.put(
+            RowOutcome(record.key, RowState.CREATED, ref, status, None, None, attempts, None, record.content)
+        )
         self.queue.ended()
         if not self._guard.is_open:
             self._release(self._guard.succeeded())
@@ -227,11 +229,11 @@ class Dispatcher:
                 )
             case OutcomeKind.TAKEN:
                 self._release(self._guard.succeeded())
-                self.queue.doubt(Doubt(record, ref=outcome.ref, message=outcome.message, taken=True))
+                self.queue.doubt(InDoubt(record, ref=outcome.ref, message=outcome.message, taken=True))
             case OutcomeKind.UNKNOWN:
                 record.unclear += 1
                 self.trouble(outcome.message, asked_s=outcome.retry_after_s)
-                self.queue.doubt(Doubt(record, message=outcome.message), self.delay_s(record.unclear))
+                self.queue.doubt(InDoubt(record, message=outcome.message), self.delay_s(record.unclear))
                 if outcome.astray:
                     self._astray(outcome)
             case _:
@@ -270,7 +272,7 @@ class Dispatcher:
     def _release(self, refusals: Sequence[tuple[Outgoing, Outcome]]) -> None:
         for record, outcome in refusals:
             self.end(
-                Settled(
+                RowOutcome(
                     record.key,
                     RowState.FAILED,
                     status=outcome.status,
@@ -281,7 +283,7 @@ class Dispatcher:
                 )
             )
 
-    def end(self, settled: Settled) -> None:
+    def end(self, settled: RowOutcome) -> None:
         """A record's journey is over for this run."""
         tally = self.tally
         tally.settled += 1

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
 
-from scalesync.model.rows import Settled
+from scalesync.model.rows import RowOutcome
 
 # An outcome waits for so many others, or so long, before the fsync: at a slow rate one fsync each would wear disks out.
 # What is lost with the process is looked up by the next run, a hundred rows a call.
@@ -17,13 +17,13 @@ GROUP_S = 0.2
 class Outbox:
     """Collects settled rows; one task hands them to the ledger group by group."""
 
-    def __init__(self, write: Callable[[Sequence[Settled]], Awaitable[None]]) -> None:
+    def __init__(self, write: Callable[[Sequence[RowOutcome]], Awaitable[None]]) -> None:
         self._write = write
-        self._waiting: list[Settled] = []
+        self._waiting: list[RowOutcome] = []
         self._begun = anyio.Event()
         self._full = anyio.Event()
 
-    def put(self, settled: Settled) -> None:
+    def put(self, settled: RowOutcome) -> None:
         """Queue one outcome; never waits."""
         self._waiting.append(settled)
         if len(self._waiting) == 1:

@@ -19,7 +19,7 @@ MAX_OUTSTANDING = 2560  # with those in flight, delayed and in doubt: an outage 
 
 
 @dataclass(slots=True)
-class Doubt:
+class InDoubt:
     """A record whose outcome is not known. message: why it is in doubt.
 
     taken: the platform says that the key is in use. ref: id of the task that has it, when it was named.
@@ -40,18 +40,18 @@ class WorkQueue:
 
     clock: Callable[[], float] = time.monotonic
     ready: deque[Outgoing] = field(default_factory=deque)
-    doubts: deque[Doubt] = field(default_factory=deque)
+    doubts: deque[InDoubt] = field(default_factory=deque)
     outstanding: int = 0
     closed: bool = False
     _parked: deque[asyncio.Future[None]] = field(default_factory=deque)
     _full: bool = False
-    _delayed: list[tuple[float, int, Outgoing | Doubt]] = field(default_factory=list)
+    _delayed: list[tuple[float, int, Outgoing | InDoubt]] = field(default_factory=list)
     _order: itertools.count[int] = field(default_factory=itertools.count)
     _changed: anyio.Event = field(default_factory=anyio.Event)
     _room: anyio.Event = field(default_factory=anyio.Event)
     _alarm: anyio.Event = field(default_factory=anyio.Event)
 
-    async def put(self, records: Sequence[Outgoing], doubts: Sequence[Doubt]) -> None:
+    async def put(self, records: Sequence[Outgoing], doubts: Sequence[InDoubt]) -> None:
         """Add records and wait until there is room for the next block.
 
         They are in when the waiting begins: a cancelled call loses none.
@@ -78,7 +78,7 @@ class WorkQueue:
         self._wake(1)
         self.signal()
 
-    def doubt(self, doubt: Doubt, delay_s: float = 0.0) -> None:
+    def doubt(self, doubt: InDoubt, delay_s: float = 0.0) -> None:
         """Have it looked up, after a delay."""
         if delay_s > 0:
             self._delay(doubt, delay_s)
@@ -90,7 +90,7 @@ class WorkQueue:
         """Have it sent again after a delay."""
         self._delay(record, delay_s)
 
-    def _delay(self, item: Outgoing | Doubt, delay_s: float) -> None:
+    def _delay(self, item: Outgoing | InDoubt, delay_s: float) -> None:
         heapq.heappush(self._delayed, (self.clock() + delay_s, next(self._order), item))
         if self._delayed[0][2] is item:
             self._alarm.set()
@@ -136,7 +136,7 @@ class WorkQueue:
         self._full = False
         self._room.set()
 
-    def take_doubts(self, limit: int) -> list[Doubt]:
+    def take_doubts(self, limit: int) -> list[InDoubt]:
         """Up to `limit` doubts that are due, oldest first."""
         return [self.doubts.popleft() for _ in range(min(limit, len(self.doubts)))]
 
@@ -167,7 +167,7 @@ class WorkQueue:
                     await self._alarm.wait()
                 continue
             _, _, item = heapq.heappop(self._delayed)
-            if isinstance(item, Doubt):
+            if isinstance(item, InDoubt):
                 self.doubts.append(item)
             else:
                 self.ready.append(item)

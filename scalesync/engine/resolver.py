@@ -6,16 +6,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from scalesync.engine.backoff import RetryPolicy
-from scalesync.engine.queue import Doubt, WorkQueue
+from scalesync.engine.queue import InDoubt, WorkQueue
 from scalesync.errors import KeyRefused, NotAllowed, Refused, RemoteError, ScalesyncError
-from scalesync.model.outcomes import Finding, Presence, Verdict
+from scalesync.model.outcomes import Comparison, LookupResult, Presence
 from scalesync.model.records import Outgoing
-from scalesync.model.rows import RowState, Settled
+from scalesync.model.rows import RowOutcome, RowState
 from scalesync.model.targets import RequestClass
 from scalesync.ports.platform import Platform
 
 # What to do with a task found under our key: how the row ends, or None to send the record again.
-Resolve = Callable[[Outgoing, Verdict], Awaitable[Settled | None]]
+Resolve = Callable[[Outgoing, Comparison], Awaitable[RowOutcome | None]]
 
 
 class Engine(Protocol):
@@ -24,14 +24,14 @@ class Engine(Protocol):
     queue: WorkQueue
     stopped: ScalesyncError | None
 
-    def end(self, settled: Settled) -> None: ...
+    def end(self, settled: RowOutcome) -> None: ...
     def stop(self, reason: ScalesyncError) -> None: ...
     def trouble(self, message: str, cls: RequestClass, *, asked_s: float | None = None) -> None: ...
     def answered(self, cls: RequestClass) -> None: ...
     def delay_s(self, attempt: int) -> float: ...
 
 
-class Settler:
+class Resolver:
     """Takes doubts in groups of one look-up each. Several `run`s may serve one queue."""
 
     def __init__(self, platform: Platform, engine: Engine, resolve: Resolve, retry: RetryPolicy) -> None:
@@ -54,7 +54,7 @@ class Settler:
             except ScalesyncError as reason:
                 self._engine.stop(reason)
 
-    async def _settle(self, group: Sequence[Doubt]) -> None:
+    async def _settle(self, group: Sequence[InDoubt]) -> None:
         try:
             findings = await self._platform.settle([doubt.record.key for doubt in group])
         except NotAllowed as error:
@@ -74,7 +74,7 @@ class Settler:
         if any(clear):  # an answer that tells nothing of any record is as good as none: patience goes on counting
             self._engine.answered(RequestClass.LIST)
 
-    async def _not_answered(self, group: Sequence[Doubt], error: Refused) -> None:
+    async def _not_answered(self, group: Sequence[InDoubt], error: Refused) -> None:
         """The platform will not answer this look-up: ask for each key alone, and give up on those it refuses still."""
         if len(group) > 1:
             for doubt in group:
@@ -87,13 +87,13 @@ class Settler:
         else:
             self._give_up(doubt, f"the platform refused to look the unique_id up: {error}")
 
-    def _put_back(self, group: Sequence[Doubt], message: str, asked_s: float | None = None) -> None:
+    def _put_back(self, group: Sequence[InDoubt], message: str, asked_s: float | None = None) -> None:
         self._engine.trouble(message, RequestClass.LIST, asked_s=asked_s)
         for doubt in group:
             doubt.looks += 1
             self._engine.queue.doubt(doubt, self._engine.delay_s(min(doubt.looks, 5)))
 
-    async def _conclude(self, doubt: Doubt, finding: Finding) -> bool:
+    async def _conclude(self, doubt: InDoubt, finding: LookupResult) -> bool:
         """Whether it is clear what became of the record."""
         if finding.presence is Presence.ABSENT and doubt.ref is not None:
             finding = await self._read_other(doubt)
@@ -111,19 +111,19 @@ class Settler:
             return False
         return True
 
-    async def _read_other(self, doubt: Doubt) -> Finding:
+    async def _read_other(self, doubt: InDoubt) -> LookupResult:
         """The list may lag behind a 409; the task that the 409 named is read by its id."""
         assert doubt.ref is not None
         try:
             finding = await self._platform.read(doubt.ref)
         except RemoteError as error:
             self._engine.trouble(str(error), RequestClass.LIST, asked_s=error.retry_after_s)
-            return Finding(Presence.UNKNOWN)
+            return LookupResult(Presence.UNKNOWN)
         if finding.task is not None and finding.task.get("unique_id") != doubt.record.key:
-            return Finding(Presence.ABSENT)
+            return LookupResult(Presence.ABSENT)
         return finding
 
-    def _send_again(self, doubt: Doubt) -> None:
+    def _send_again(self, doubt: InDoubt) -> None:
         record = doubt.record
         if doubt.taken:
             # In use, says the platform, and shows no task that uses it: it needs time, not another request at once.
@@ -136,11 +136,11 @@ class Settler:
         else:
             self._engine.queue.again(record)
 
-    def _give_up(self, doubt: Doubt, reason: str) -> None:
+    def _give_up(self, doubt: InDoubt, reason: str) -> None:
         """For this run: the row stays in doubt, the next run looks it up first."""
         self._engine.trouble(reason, RequestClass.CREATE)
         self._engine.end(
-            Settled(
+            RowOutcome(
                 doubt.record.key,
                 RowState.SENDING,
                 reason=reason,

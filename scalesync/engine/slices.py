@@ -19,7 +19,7 @@ FAR = 3  # one part in so many reaches beyond where the tasks are expected to en
 
 
 @dataclass(slots=True)
-class Slice:
+class Partition:
     """One chain and how far it got. All times in ms since the epoch.
 
     lo, hi: tasks taken, lo <= created < hi. asked_lo: where the chain's query begins (lo rises when a part is given
@@ -57,7 +57,7 @@ class Slice:
     uncounted: bool = False
 
     @classmethod
-    def over(cls, number: int, lo: int, hi: int, expected: float = 0.0) -> Slice:
+    def over(cls, number: int, lo: int, hi: int, expected: float = 0.0) -> Partition:
         """A slice that nobody has read from."""
         return cls(number, lo, hi, asked_lo=lo, at=hi, expected=expected)
 
@@ -135,9 +135,9 @@ class Slice:
         same = self.outrun == [total, self.inside] and self.met == self.inside
         return same and self.ended and self.outruns(total)
 
-    def again(self, total: int | None) -> Slice:
+    def again(self, total: int | None) -> Partition:
         """The same range for another reading, with a query of its own. total: as counted at the end of this one."""
-        fresh = Slice.over(self.number, self.lo, self.hi, self.inside)
+        fresh = Partition.over(self.number, self.lo, self.hi, self.inside)
         fresh.readings = self.readings + 1
         fresh.met = self.met
         fresh.outrun = [total, self.inside] if total is not None and self.outruns(total) else None
@@ -148,12 +148,12 @@ class Slice:
         return {name: getattr(self, name) for name in self.__slots__}
 
     @classmethod
-    def load(cls, state: Mapping[str, Any]) -> Slice:
+    def load(cls, state: Mapping[str, Any]) -> Partition:
         """From `state`, also that of a version which counted all that was listed as different."""
         return cls(**{"different": state["listed"], **state})
 
 
-def give_away(slice_: Slice, page: Sequence[int], parts: int, numbers: Iterable[int]) -> list[Slice]:
+def give_away(slice_: Partition, page: Sequence[int], parts: int, numbers: Iterable[int]) -> list[Partition]:
     """Cut the unread rest of a slice into `parts`; the slice keeps the newest, the others are returned.
 
     page: creation times of its last page, which tell how dense the tasks lie here. Where time is too short to cut,
@@ -172,7 +172,7 @@ def give_away(slice_: Slice, page: Sequence[int], parts: int, numbers: Iterable[
     upper = cuts[0]
     for cut, number in zip([*cuts[1:], slice_.lo], numbers, strict=False):
         if cut < upper:
-            given.append(Slice.over(number, cut, upper, each))
+            given.append(Partition.over(number, cut, upper, each))
             upper = cut
     slice_.lo = cuts[0]
     slice_.expected = each
@@ -204,7 +204,7 @@ def _cuts(at: int, lo: int, reach: float, parts: int) -> list[int]:
     return cuts
 
 
-def parts_for(slice_: Slice, running: Collection[Slice], idle: int, readers: int) -> int:
+def parts_for(slice_: Partition, running: Collection[Partition], idle: int, readers: int) -> int:
     """Into how many parts a slice that just got a page may be cut; below 2 it keeps its range.
 
     idle: readers without work, of `readers` in all. Every reader should end with about the same share of what is left.

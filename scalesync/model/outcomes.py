@@ -47,7 +47,7 @@ class Presence(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class LookupResult:
     """One key looked up. task: the platform's document when FOUND.
 
     short: ABSENT, but the list told of more tasks than it showed. A platform that refuses a key in use may be sent the
@@ -59,7 +59,7 @@ class Finding:
     short: bool = False
 
 
-class Likeness(Enum):
+class Match(Enum):
     """How a task found under our key compares with the record."""
 
     EQUAL = "equal"
@@ -68,7 +68,7 @@ class Likeness(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Mishap:
+class TaskError:
     """Why a task is in error, as the platform tells it. status: of what it could not fetch, None when not told."""
 
     words: str
@@ -76,13 +76,13 @@ class Mishap:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Comparison:
     """Comparison of a record with a task. differences: field -> (ours, theirs). mishap: of a task in error."""
 
-    likeness: Likeness
+    likeness: Match
     ref: str
     created_ms: int
     status: str
     differences: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
     not_comparable: frozenset[str] = frozenset()
-    mishap: Mishap | None = None
+    mishap: TaskError | None = None

@@ -35,7 +35,7 @@ class BadRecord:
     whole: bytes | None = field(default=None, compare=False, repr=False)
 
 
-class Mark(NamedTuple):
+class Checkpoint(NamedTuple):
     """How the lines of a source read from the first to `line`: the digest of all of them."""
 
     line: int
@@ -52,7 +52,7 @@ class Block:
 
     records: Sequence[SourceRecord | BadRecord]
     consumed: int
-    mark: Mark | None = None
+    mark: Checkpoint | None = None
     source: int = 1
     last: bool = False
 

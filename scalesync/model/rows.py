@@ -29,7 +29,7 @@ class RecordState(StrEnum):
     CHANGED = "changed_after_creation"
 
 
-class Settled(NamedTuple):
+class RowOutcome(NamedTuple):
     """The end of one row's journey in this run, or its return to pending.
 
     reason: one sentence for failures and conflicts. detail: JSON-able, such as field differences.
@@ -49,7 +49,7 @@ class Settled(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Aside:
+class OtherRecord:
     """A source record that has no row of its own: duplicate, clash, invalid, shared or changed.
 
     detail: JSON-able, such as field differences. content: of a record that is whole, as in `Outgoing`.

@@ -13,7 +13,7 @@ import msgspec
 
 from scalesync.model.targets import RequestClass
 from scalesync.pacing.limiter import Rate
-from scalesync.pacing.slots import LAYOUT, Asker, Book, Grant, Limit, Report, Wish, allocate
+from scalesync.pacing.slots import LAYOUT, Grant, Limit, QuotaState, Report, SlotClient, Wish, allocate
 
 T = TypeVar("T")
 Change = Callable[[bytes | None], tuple[bytes, T]]
@@ -22,7 +22,7 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 CLOCK_TOLERANCE_S = 0.001
 
 
-class Shelf(Protocol):
+class ByteStore(Protocol):
     """Bytes by name. A change sees what the last one left, whoever made it."""
 
     async def change(self, name: str, change: Change[T]) -> T:
@@ -35,10 +35,10 @@ class Shelf(Protocol):
         """Make one last change, if it takes no time to speak of, and let go. Raises nothing."""
 
 
-def asker_of(rates: Mapping[RequestClass, Rate | None], rate_all: Rate | None) -> Asker:
+def asker_of(rates: Mapping[RequestClass, Rate | None], rate_all: Rate | None) -> SlotClient:
     """This process, with a name of its own, and the rates that were set."""
     limits = {cls: Limit.of(rate) for cls, rate in rates.items() if rate is not None}
-    return Asker(secrets.token_hex(4), limits, None if rate_all is None else Limit.of(rate_all))
+    return SlotClient(secrets.token_hex(4), limits, None if rate_all is None else Limit.of(rate_all))
 
 
 class SharedLessor:
@@ -50,9 +50,9 @@ class SharedLessor:
 
     def __init__(
         self,
-        shelf: Shelf,
+        shelf: ByteStore,
         name: str,
-        asker: Asker,
+        asker: SlotClient,
         *,
         clock: Callable[[], float] = time.monotonic,
         boot: str | None = None,
@@ -86,24 +86,24 @@ class SharedLessor:
 
         self._shelf.close(self._name, change)
 
-    def _open(self, data: bytes | None) -> tuple[Book, float]:
+    def _open(self, data: bytes | None) -> tuple[QuotaState, float]:
         """The book as of this boot, and now. The clock is read here, while nobody else changes the book."""
         now = self._clock()
         book = _decode(data)
         if book.boot != self._boot or book.written > now + CLOCK_TOLERANCE_S:
-            book = Book(boot=self._boot)
+            book = QuotaState(boot=self._boot)
         book.written = now
         return book, now
 
 
-def _decode(data: bytes | None) -> Book:
+def _decode(data: bytes | None) -> QuotaState:
     if data is None:
-        return Book()
+        return QuotaState()
     try:
-        book = msgspec.msgpack.decode(data, type=Book)
+        book = msgspec.msgpack.decode(data, type=QuotaState)
     except msgspec.DecodeError:
-        return Book()
-    return book if book.layout == LAYOUT else Book()
+        return QuotaState()
+    return book if book.layout == LAYOUT else QuotaState()
 
 
 def _boot_id() -> str:

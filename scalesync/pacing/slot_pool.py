@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 
 from scalesync.model.targets import RequestClass
 from scalesync.pacing.limiter import SHORTEST_SLEEP_S
-from scalesync.pacing.slots import COVER_S, Asker, Grant, Lessor, Report, Slot
+from scalesync.pacing.slots import COVER_S, Grant, Report, Slot, SlotClient, SlotSource
 
 IDLE_S = 0.1  # who has not taken a slot for so long gives back what it holds
 # A slot that is about to close is not used: between the look at the clock and the socket some time passes.
@@ -31,7 +31,11 @@ class QuotaPool:
     """
 
     def __init__(
-        self, lessor: Lessor, asker: Asker, lose: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+        self,
+        lessor: SlotSource,
+        asker: SlotClient,
+        lose: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.active = True
         self.clock = clock

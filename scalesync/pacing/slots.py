@@ -71,7 +71,7 @@ class Wish:
     report: Report
 
 
-class Lessor(Protocol):
+class SlotSource(Protocol):
     """Where several processes, or machines with one clock, get their slots. A shared service implements this."""
 
     async def lease(self, cls: RequestClass, n: int, report: Report) -> Grant:
@@ -127,7 +127,7 @@ class Lane(msgspec.Struct, array_like=True):
     seen: dict[str, float] = {}
 
 
-class Book(msgspec.Struct, array_like=True):
+class QuotaState(msgspec.Struct, array_like=True):
     """All that is known of one target. depth: the largest count asked for. due: of all classes together."""
 
     layout: int = LAYOUT
@@ -146,7 +146,7 @@ class _Scope:
     limit: Limit
     moments: list[float]
     forgotten: float
-    place: Lane | Book
+    place: Lane | QuotaState
     askers: int
 
     @property
@@ -166,7 +166,7 @@ class _Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
+class SlotClient:
     """One process and the limits that it states: for each class that has one, and over everything."""
 
     name: str
@@ -178,7 +178,7 @@ class Asker:
         return self.common is not None or cls in self.limits
 
 
-def allocate(book: Book, now: float, asker: Asker, wish: Wish, rng: random.Random) -> Grant:
+def allocate(book: QuotaState, now: float, asker: SlotClient, wish: Wish, rng: random.Random) -> Grant:
     """Note the report, then give out slots; the book is changed in place.
 
     Slots are granted within the asker's own limits, over the attempts that all holders have counted.
@@ -211,7 +211,7 @@ def allocate(book: Book, now: float, asker: Asker, wish: Wish, rng: random.Rando
     return Grant((), max(now + 0.002, opens - ahead_s * rng.uniform(0.25, 0.75)))
 
 
-def _note(book: Book, lane: Lane, asker: Asker, wish: Wish) -> None:
+def _note(book: QuotaState, lane: Lane, asker: SlotClient, wish: Wish) -> None:
     for number, moment in wish.report.used:
         if lane.out.pop(number, None) is not None:
             lane.used.append(moment)
@@ -222,7 +222,7 @@ def _note(book: Book, lane: Lane, asker: Asker, wish: Wish) -> None:
         book.due -= returned * asker.common.gap_s
 
 
-def _tidy(book: Book, lane: Lane, now: float, asker: Asker) -> None:
+def _tidy(book: QuotaState, lane: Lane, now: float, asker: SlotClient) -> None:
     """Slots that nobody told of count at their end for good; of the moments, those that can matter are kept."""
     for number in [number for number, closes in lane.out.items() if closes < now - LATE_S]:
         lane.used.append(lane.out.pop(number))
@@ -236,7 +236,7 @@ def _tidy(book: Book, lane: Lane, now: float, asker: Asker) -> None:
         del lane.seen[name]
 
 
-def _scopes(book: Book, lane: Lane, asker: Asker, cls: RequestClass) -> list[_Scope]:
+def _scopes(book: QuotaState, lane: Lane, asker: SlotClient, cls: RequestClass) -> list[_Scope]:
     scopes = []
     if cls in asker.limits:
         moments = sorted([*lane.used, *lane.out.values()])

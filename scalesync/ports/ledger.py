@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any, NamedTuple, Protocol
 
 from scalesync.model.records import JsonObject, Outgoing
-from scalesync.model.rows import Aside, RowState, Settled
+from scalesync.model.rows import OtherRecord, RowOutcome, RowState
 from scalesync.model.targets import Target
 
 
@@ -57,7 +57,7 @@ class JobLedger(Protocol):
     async def admit(
         self,
         records: Sequence[Outgoing],
-        asides: Sequence[Aside],
+        asides: Sequence[OtherRecord],
         *,
         now_ms: int,
         recheck: bool = False,
@@ -65,7 +65,7 @@ class JobLedger(Protocol):
     ) -> Sequence[Admission]:
         """Make the intent to send durable; returns after the commit, one admission per record."""
 
-    async def settle(self, settled: Sequence[Settled]) -> None:
+    async def settle(self, settled: Sequence[RowOutcome]) -> None:
         """Record ends (or returns to pending); durable when it returns."""
 
     async def counts(self) -> Mapping[str, int]:

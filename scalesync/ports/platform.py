@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
 
-from scalesync.model.outcomes import Finding, Outcome, Verdict
+from scalesync.model.outcomes import Comparison, LookupResult, Outcome
 from scalesync.model.records import JsonObject, Outgoing
 from scalesync.model.selection import Selection
 
@@ -42,13 +42,13 @@ class Platform(Protocol):
     async def send(self, records: Sequence[Outgoing]) -> Sequence[Outcome]:
         """Send records; one outcome each, in order. Never raises for an answer of the service."""
 
-    async def settle(self, keys: Sequence[str]) -> Mapping[str, Finding]:
+    async def settle(self, keys: Sequence[str]) -> Mapping[str, LookupResult]:
         """Look up to `settle_batch` keys up; every key is in the answer."""
 
-    async def read(self, ref: str) -> Finding:
+    async def read(self, ref: str) -> LookupResult:
         """Read one task by the platform's own id."""
 
-    def judge(self, record: Outgoing, task: JsonObject) -> Verdict:
+    def judge(self, record: Outgoing, task: JsonObject) -> Comparison:
         """Compare a record with a task found under its key."""
 
     async def release(self, ref: str) -> Outcome:
@@ -90,7 +90,7 @@ class TaskLister(Protocol):
     def head(self, document: bytes) -> TaskView:
         """Read the head of one raw task."""
 
-    async def read(self, ref: str) -> Finding:
+    async def read(self, ref: str) -> LookupResult:
         """Read one task by the platform's own id."""
 
     async def page(self, query: Mapping[str, Any], cursor: str | None) -> ListPage:

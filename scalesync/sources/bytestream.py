@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO
 
 from scalesync.errors import ConfigError
-from scalesync.model.records import Mark
+from scalesync.model.records import Checkpoint
 from scalesync.sources.checkpoints import Fingerprint
 from scalesync.sources.zstdframe import (
     HEADER_BYTES,
@@ -51,7 +51,7 @@ class Progress:
         self.consumed = 0
         self.weight = 0
         self.lines = lines.copy() if lines is not None else Fingerprint()
-        self.mark: Mark | None = None
+        self.mark: Checkpoint | None = None
 
 
 class Replay:

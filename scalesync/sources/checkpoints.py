@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
-from scalesync.model.records import Mark
+from scalesync.model.records import Checkpoint
 
 DIGEST_BYTES = 16
 
@@ -26,9 +26,9 @@ class Fingerprint:
             self._hash.update(b"\n")
             self.line += len(lines)
 
-    def mark(self) -> Mark:
+    def mark(self) -> Checkpoint:
         """The mark at this line."""
-        return Mark(self.line, self._hash.hexdigest())
+        return Checkpoint(self.line, self._hash.hexdigest())
 
     def copy(self) -> Fingerprint:
         """As it is now; both go on by themselves."""
@@ -37,7 +37,7 @@ class Fingerprint:
         return other
 
 
-def longest_known(batches: Iterable[list[bytes]], marks: Sequence[Mark]) -> Fingerprint | None:
+def longest_known(batches: Iterable[list[bytes]], marks: Sequence[Checkpoint]) -> Fingerprint | None:
     """The longest beginning that still reads as one of the marks (ascending) says; None when none does.
 
     Reads no further than the last mark, or than the first one that does not fit: what follows it has changed too.

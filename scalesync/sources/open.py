@@ -14,7 +14,7 @@ from typing import BinaryIO, cast
 from scalesync.addresses import is_url, public_name
 from scalesync.errors import SourceError
 from scalesync.file_names import readable
-from scalesync.model.records import Block, JsonObject, Mark, SourceRecord
+from scalesync.model.records import Block, Checkpoint, JsonObject, SourceRecord
 from scalesync.sources.blocks import Opened, blocks_of
 from scalesync.sources.bytestream import Progress, Replay
 from scalesync.sources.checkpoints import Fingerprint
@@ -106,7 +106,7 @@ class SourceFile:
         """Whether it can be read more than once at little cost: a file or folder, no pipe and no URL."""
         return self.mtime_ns is not None
 
-    def known(self, marks: Sequence[Mark]) -> Fingerprint | None:
+    def known(self, marks: Sequence[Checkpoint]) -> Fingerprint | None:
         """The longest beginning of the source that reads as one of the marks says, for `blocks` to begin behind it.
 
         None when there is none, or where lines cannot be told without reading records. Raises SourceError.

@@ -11,7 +11,7 @@ from typing import BinaryIO, NamedTuple
 
 from scalesync.errors import ConfigError, SourceError
 from scalesync.jsonvalue import ENCODING_ADVICE, loads
-from scalesync.model.records import JsonObject, Mark
+from scalesync.model.records import Checkpoint, JsonObject
 from scalesync.sources.bytestream import PLAIN, ByteStream, Progress, check_encoding
 from scalesync.sources.checkpoints import Fingerprint, longest_known
 from scalesync.sources.detect import FORMATS, WORDS, detect, is_utf8
@@ -29,7 +29,7 @@ NOTHING = "holds no record"
 _NAMELESS = re.compile(r"|Unnamed: \d+(?:\.\d+)*|__index_level_\d+__")  # nothing, and what pandas calls such columns
 Open = Callable[[], BinaryIO]
 Read = Callable[[Progress], Generator[Item, None, None]]
-Seek = Callable[[Sequence[Mark]], Fingerprint | None]
+Seek = Callable[[Sequence[Checkpoint]], Fingerprint | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +205,7 @@ def _why_nothing(head: Head, options: ReadOptions, header: Sequence[str]) -> str
     return "it has a header and no rows"
 
 
-def _seek_line(opener: Open, encoding: str, marks: Sequence[Mark]) -> Fingerprint | None:
+def _seek_line(opener: Open, encoding: str, marks: Sequence[Checkpoint]) -> Fingerprint | None:
     raw = opener()
     try:
         return longest_known(Lines(ByteStream(raw, Progress(), encoding)), marks)

@@ -25,7 +25,7 @@ from scalesync.ledger.sqlite.imports import rows
 from scalesync.ledger.sqlite.owners import Owner, owner_alive, start_of
 from scalesync.ledger.sqlite.store import SqliteLedger
 from scalesync.ledger.sqlite.writer import MAX_GROUP, Writer
-from scalesync.model.rows import RowState, Settled
+from scalesync.model.rows import RowOutcome, RowState
 from scalesync.ports.ledger import JobLedger, JobSpec
 from tests.contract.ledger_suite import LIVE, LedgerContract, Ledgers, admit, outs, spec
 
@@ -226,8 +226,8 @@ async def test_events_tell_the_history_of_what_was_out_of_the_ordinary(tmp_path)
     ledger = SqliteLedger.open(tmp_path / "l.db", note=quiet)
     job = await ledger.open_job(spec())
     await admit(job, outs(2))
-    await job.settle([Settled("k0", RowState.FAILED, status=400, reason="no", event="refused")])
-    await job.settle([Settled("k1", RowState.CREATED, ref="t")])
+    await job.settle([RowOutcome("k0", RowState.FAILED, status=400, reason="no", event="refused")])
+    await job.settle([RowOutcome("k1", RowState.CREATED, ref="t")])
     ledger.close()
     with closing(Database(tmp_path / "l.db")) as db:
         events = list(db["events"].rows)
@@ -238,7 +238,7 @@ async def test_the_views_for_people_agree_with_the_counts(tmp_path):
     ledger = SqliteLedger.open(tmp_path / "l.db", note=quiet)
     job = await ledger.open_job(spec())
     await admit(job, outs(3))
-    await job.settle([Settled("k0", RowState.CREATED, ref="t")])
+    await job.settle([RowOutcome("k0", RowState.CREATED, ref="t")])
     ledger.close()
     with closing(Database(tmp_path / "l.db")) as db:
         found = {row["state"]: row["records"] for row in db["job_summary"].rows}

@@ -19,7 +19,7 @@ from scalesync.flows.jobs.status import job_status, list_failures, stopped_jobs
 from scalesync.ledger.sqlite.connection import open_ledger
 from scalesync.ledger.sqlite.schema import migrations
 from scalesync.ledger.sqlite.store import SqliteLedger
-from scalesync.model.rows import RowState, Settled
+from scalesync.model.rows import RowOutcome, RowState
 from scalesync.model.targets import Mode
 from tests.contract.ledger_suite import admit, outs, spec
 
@@ -51,7 +51,7 @@ async def fill(path: Path, *, close: bool = True) -> SqliteLedger:
     ledger = SqliteLedger.open(path, note=quiet)
     job = await ledger.open_job(spec())
     await admit(job, outs(3))
-    await job.settle([Settled("k0", RowState.FAILED, status=400, reason="no")])
+    await job.settle([RowOutcome("k0", RowState.FAILED, status=400, reason="no")])
     await job.finish(complete=False, exit_code=3, figures={}, message="stopped by Ctrl-C")
     if close:
         ledger.close()

@@ -35,7 +35,7 @@ from scalesync.flows.runtime.options import ExportOptions
 from scalesync.http.download import Downloader
 from scalesync.http.exchange import Deadlines
 from scalesync.http.partial_file import Partial
-from scalesync.model.outcomes import Finding, Presence
+from scalesync.model.outcomes import LookupResult, Presence
 from scalesync.model.summaries import ExportSummary
 from scalesync.model.targets import RequestClass
 from scalesync.outputs.manifest import Manifest, load
@@ -157,9 +157,11 @@ class Reader:
         self.reads = 0
         self._link = link
 
-    async def read(self, ref: str) -> Finding:
+    async def read(self, ref: str) -> LookupResult:
         self.reads += 1
-        return Finding(Presence.FOUND, {"task_id": ref, "response": {"annotations": {"url": self._link(self.reads)}}})
+        return LookupResult(
+            Presence.FOUND, {"task_id": ref, "response": {"annotations": {"url": self._link(self.reads)}}}
+        )
 
     head = staticmethod(read_document)
 

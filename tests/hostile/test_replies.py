@@ -22,7 +22,7 @@ from scalesync.errors import OutcomeUnknown, Refused, RemoteError
 from scalesync.flows.imports.run import run_import
 from scalesync.flows.runtime.options import ImportOptions
 from scalesync.http.transport import Reply, Transport
-from scalesync.model.outcomes import Likeness, OutcomeKind, Presence
+from scalesync.model.outcomes import Match, OutcomeKind, Presence
 from scalesync.model.records import Outgoing
 from scalesync.model.targets import RequestClass
 from scalesync.platforms.scale import wire
@@ -147,7 +147,7 @@ def test_the_decoder_takes_anything_and_raises_nothing_but_its_own_errors(body, 
     found = wire.finding(body, {"k"})
     if found is not None and found[1].presence is Presence.FOUND:
         verdict = platform.judge(record, found[1].task or {})
-        assert verdict.likeness in Likeness
+        assert verdict.likeness in Match
         assert verdict.ref.encode()
         assert verdict.mishap is None or verdict.mishap.words.encode()
 

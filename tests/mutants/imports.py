@@ -41,8 +41,8 @@ IMPORT_MUTANTS = (
         (
             Edit(
                 "scalesync/platforms/scale/compare.py",
-                "likeness = Likeness.DIFFERENT if found else Likeness.EQUAL",
-                "likeness = Likeness.EQUAL",
+                "likeness = Match.DIFFERENT if found else Match.EQUAL",
+                "likeness = Match.EQUAL",
             ),
         ),
         (f"{FLOWS}/test_import_conflicts.py",),
@@ -75,7 +75,7 @@ IMPORT_MUTANTS = (
         (
             Edit(
                 "scalesync/engine/dispatcher.py",
-                "self.queue.doubt(Doubt(record, message=outcome.message), self.delay_s(record.unclear))",
+                "self.queue.doubt(InDoubt(record, message=outcome.message), self.delay_s(record.unclear))",
                 "self.queue.later(record, self.delay_s(record.unclear))",
             ),
         ),
@@ -206,7 +206,7 @@ IMPORT_MUTANTS = (
         (
             Edit(
                 "scalesync/flows/runtime/bulk_lookup.py",
-                "return Finding(Presence.UNKNOWN) if finding.short else finding",
+                "return LookupResult(Presence.UNKNOWN) if finding.short else finding",
                 "return finding",
             ),
         ),

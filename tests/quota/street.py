@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from scalesync.flows.runtime.gate import StopGate
+from scalesync.flows.runtime.gate import RequestGate
 from scalesync.model.targets import RequestClass
 from scalesync.pacing.handover import Handovers
 from scalesync.pacing.limiter import Rate
@@ -52,7 +52,7 @@ class Process:
     """One run: its gate, what it handed over, its workers."""
 
     loop: JumpingLoop
-    gate: StopGate
+    gate: RequestGate
     pace: Pace
     pool: QuotaPool
     rng: random.Random
@@ -131,7 +131,7 @@ def process(loop: JumpingLoop, shelf: Memory, rates: Rates, rate_all: Rate | Non
     lessor.out = {}
     pool = QuotaPool(lessor, asker, notes.append, loop.time)
     pace = Pace(rates, rate_all, auto=False, clock=loop.time)  # the controller is not what is looked at here
-    gate = StopGate(pace, Handovers(rates, rate_all, loop.time), quota=pool)
+    gate = RequestGate(pace, Handovers(rates, rate_all, loop.time), quota=pool)
     return Process(loop, gate, pace, pool, random.Random(seed), notes)
 
 

@@ -19,7 +19,7 @@ from scalesync.ledger.sqlite.store import SqliteLedger
 from scalesync.model.targets import RequestClass
 from scalesync.pacing.limiter import Rate
 from scalesync.pacing.shared_slots import SharedLessor, asker_of
-from scalesync.pacing.slots import Book, Lane, Report
+from scalesync.pacing.slots import Lane, QuotaState, Report
 
 CREATE = RequestClass.CREATE
 
@@ -111,16 +111,16 @@ async def test_a_network_file_system_is_told(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "old",
     [
-        Book(boot="another", written=5.0, depth=1, lanes={"create": Lane(used=[99.9])}),
-        Book(boot="this", written=5000.0, depth=1, lanes={"create": Lane(used=[99.9])}),
-        Book(layout=99, boot="this", depth=1, lanes={"create": Lane(used=[99.9])}),
+        QuotaState(boot="another", written=5.0, depth=1, lanes={"create": Lane(used=[99.9])}),
+        QuotaState(boot="this", written=5000.0, depth=1, lanes={"create": Lane(used=[99.9])}),
+        QuotaState(layout=99, boot="this", depth=1, lanes={"create": Lane(used=[99.9])}),
         b"\xc1 no book",
     ],
     ids=["another boot", "from the future", "another layout", "damaged"],
 )
 async def test_a_book_that_means_nothing_is_begun_anew(tmp_path, old):
     file = QuotaFile(tmp_path / "q")
-    data = msgspec.msgpack.encode(old) if isinstance(old, Book) else old
+    data = msgspec.msgpack.encode(old) if isinstance(old, QuotaState) else old
     await file.change("t", lambda _: (data, None))
     lessor = SharedLessor(file, "t", asker_of({CREATE: Rate(1, 10)}, None), clock=lambda: 100.0, boot="this")
     grant = await lessor.lease(CREATE, 1, Report())

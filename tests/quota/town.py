@@ -10,7 +10,7 @@ import msgspec
 
 from scalesync.model.targets import RequestClass
 from scalesync.pacing.limiter import Rate
-from scalesync.pacing.slots import Asker, Book, Grant, Limit, Report, Slot, Wish, allocate
+from scalesync.pacing.slots import Grant, Limit, QuotaState, Report, Slot, SlotClient, Wish, allocate
 
 CREATE, LIST = RequestClass.CREATE, RequestClass.LIST
 START = 1000.0
@@ -23,21 +23,21 @@ class Use:
     number: int
     cls: RequestClass
     at: float
-    asker: Asker
+    asker: SlotClient
 
 
-def asker(name: str, rates: dict[RequestClass, Rate] | Rate, rate_all: Rate | None = None) -> Asker:
+def asker(name: str, rates: dict[RequestClass, Rate] | Rate, rate_all: Rate | None = None) -> SlotClient:
     """A plain rate is one for creates."""
     stated = {CREATE: rates} if isinstance(rates, Rate) else rates
     limits = {cls: Limit.of(rate) for cls, rate in stated.items()}
-    return Asker(name, limits, None if rate_all is None else Limit.of(rate_all))
+    return SlotClient(name, limits, None if rate_all is None else Limit.of(rate_all))
 
 
 @dataclass
 class Holder:
     """What one process knows."""
 
-    who: Asker
+    who: SlotClient
     held: list[tuple[RequestClass, Slot]] = field(default_factory=list)
     reports: dict[RequestClass, Report] = field(default_factory=lambda: {cls: Report() for cls in RequestClass})
 
@@ -45,17 +45,17 @@ class Holder:
 class Town:
     """The book, the holders and everything that was handed over."""
 
-    def __init__(self, askers: Iterable[Asker], seed: int = 0) -> None:
+    def __init__(self, askers: Iterable[SlotClient], seed: int = 0) -> None:
         self.now = START
         self.rng = random.Random(seed)
         self.holders = [Holder(one) for one in askers]
         self.uses: list[Use] = []
-        self._data = msgspec.msgpack.encode(Book())
+        self._data = msgspec.msgpack.encode(QuotaState())
 
     def ask(self, place: int, cls: RequestClass, n: int) -> Grant:
         """Report, and lease `n`. The book goes through its bytes, as it does between processes."""
         holder = self.holders[place]
-        book = msgspec.msgpack.decode(self._data, type=Book)
+        book = msgspec.msgpack.decode(self._data, type=QuotaState)
         grant = allocate(book, self.now, holder.who, Wish(cls, n, holder.reports[cls]), self.rng)
         self._data = msgspec.msgpack.encode(book)
         holder.reports[cls] = Report()
@@ -85,7 +85,7 @@ class Town:
     def crash(self, place: int) -> None:
         """All that this process knew is gone; another one takes its place."""
         who = self.holders[place].who
-        self.holders[place] = Holder(Asker(f"{who.name}'", who.limits, who.common))
+        self.holders[place] = Holder(SlotClient(f"{who.name}'", who.limits, who.common))
 
     def broken(self) -> list[str]:
         """Windows that hold more than they may.

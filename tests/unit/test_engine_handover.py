@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scalesync.flows.runtime.gate import StopGate
+from scalesync.flows.runtime.gate import RequestGate
 from scalesync.model.targets import RequestClass
 from scalesync.pacing.handover import Handovers
 from scalesync.pacing.limiter import Rate
@@ -42,7 +42,7 @@ class Street:
     """Attempts on their way through a gate, with the moments of their hand-overs."""
 
     loop: JumpingLoop
-    gate: StopGate
+    gate: RequestGate
     rng: random.Random
     moments: Moments = field(default_factory=none_yet)
 
@@ -61,7 +61,7 @@ class Street:
 
 def street(loop: JumpingLoop, rates: dict[RequestClass, Rate | None], rate_all: Rate | None, seed: int = 1) -> Street:
     pace = Pace(rates, rate_all, auto=False, clock=loop.time, rng=random.Random(seed))
-    return Street(loop, StopGate(pace, Handovers(rates, rate_all, loop.time)), random.Random(seed))
+    return Street(loop, RequestGate(pace, Handovers(rates, rate_all, loop.time)), random.Random(seed))
 
 
 SOME_RATE = st.builds(Rate, st.floats(0.3, 40), st.sampled_from([0.5, 1.0, 3.0, 60.0]))
@@ -171,7 +171,7 @@ def test_grants_that_reach_their_sockets_together_are_held_apart_there() -> None
 
     async def main(loop: JumpingLoop, handovers: Handovers) -> list[float]:
         pace = Pace(rates, clock=loop.time)
-        gate = StopGate(pace, handovers)
+        gate = RequestGate(pace, handovers)
         there = loop.time() + 2.0
         stamps: list[float] = []
 

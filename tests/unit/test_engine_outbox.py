@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from scalesync.engine.outbox import GROUP, GROUP_S, Outbox
-from scalesync.model.rows import RowState, Settled
+from scalesync.model.rows import RowOutcome, RowState
 from tests.unit.test_engine_limiter import JumpingLoop, run
 
 
@@ -21,13 +21,13 @@ class Ledger:
         self._loop = loop
         self._write_s = write_s
 
-    async def write(self, settled: Sequence[Settled]) -> None:
+    async def write(self, settled: Sequence[RowOutcome]) -> None:
         await asyncio.sleep(self._write_s)
         self.groups.append((self._loop.time(), [end.key for end in settled]))
 
 
-def end(number: int) -> Settled:
-    return Settled(str(number), RowState.CREATED)
+def end(number: int) -> RowOutcome:
+    return RowOutcome(str(number), RowState.CREATED)
 
 
 def test_few_outcomes_wait_for_company_but_not_long():

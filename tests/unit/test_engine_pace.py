@@ -8,7 +8,7 @@ import random
 import pytest
 
 from scalesync.errors import Unavailable
-from scalesync.flows.runtime.gate import StopGate
+from scalesync.flows.runtime.gate import RequestGate
 from scalesync.model.outcomes import OutcomeKind
 from scalesync.model.targets import RequestClass
 from scalesync.pacing.handover import Handovers
@@ -51,7 +51,7 @@ def test_where_no_rate_is_in_force_nobody_waits_and_else_everybody_asks() -> Non
     async def main(loop: JumpingLoop) -> None:
         memory = {CREATE: {"version": 1, "rate": 5.0, "window_s": 0.0, "width": 4}}
         fast = Pace({LIST: Rate(5)}, auto=False, memory=memory, clock=loop.time, rng=random.Random(1))
-        gate = StopGate(fast, Handovers({}, None, clock=loop.time))
+        gate = RequestGate(fast, Handovers({}, None, clock=loop.time))
         assert [gate.admit_now(CREATE) for _ in range(50)] == [True] * 50
         assert (fast.attempts(CREATE), gate.in_flight) == (50, 50)
         assert not gate.admit_now(LIST)
@@ -209,7 +209,7 @@ def test_an_attempt_that_is_given_up_after_its_turn_makes_no_later_one_look_wide
 
     async def main(loop: JumpingLoop) -> None:
         pace = Pace({}, clock=loop.time)
-        gate = StopGate(pace, Handovers({}, None, loop.time))
+        gate = RequestGate(pace, Handovers({}, None, loop.time))
 
         async def attempt(seconds: float) -> None:
             await gate.admit(CREATE)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from scalesync.flows.runtime.rate_meter import Meter
+from scalesync.flows.runtime.rate_meter import RateMeter
 
 
-def run(counts: Callable[[float], float], seconds: float) -> Meter:
+def run(counts: Callable[[float], float], seconds: float) -> RateMeter:
     """A meter that was told, four times a second, what `counts` says."""
     now = [0.0]
-    meter = Meter(lambda: now[0])
+    meter = RateMeter(lambda: now[0])
     while now[0] <= seconds:
         meter.rate(int(counts(now[0])))
         now[0] += 0.25
@@ -44,4 +44,4 @@ def test_a_rate_that_changed_is_believed_once_it_has_lasted() -> None:
 def test_nothing_left_is_no_time_and_no_rate_is_no_answer() -> None:
     assert run(lambda t: 100 * t, 20).left_s(-3) == 0.0
     assert run(lambda t: 5.0, 20).left_s(10) is None
-    assert Meter().left_s(10) is None
+    assert RateMeter().left_s(10) is None

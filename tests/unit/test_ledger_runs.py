@@ -22,7 +22,7 @@ from scalesync.ledger.sqlite.imports import row_counts, rows
 from scalesync.ledger.sqlite.schema import migrate
 from scalesync.ledger.states import Gone
 from scalesync.model.records import Outgoing
-from scalesync.model.rows import RowState, Settled
+from scalesync.model.rows import RowOutcome, RowState
 from scalesync.ports.ledger import Verb
 
 OLD, NEW = b"old-content-16by", b"new-content-16by"
@@ -176,7 +176,7 @@ class Ledger:
         ref = "task" if state in {S.CONFLICT, S.CREATED, S.ADOPTED} else None
         reason = "differs" if state in {S.CONFLICT, S.ADOPTED} else None
         detail = None if reason is None else {"differences": {"instruction": {}}}
-        end = Settled("k", state, ref=ref, reason=reason, detail=detail, content=run.content)
+        end = RowOutcome("k", state, ref=ref, reason=reason, detail=detail, content=run.content)
         verdicts.settle(self.db, rows.Place(1, job, job), [end], {} if run.rival is None else {"k": run.rival})
         accepted = run.accepted | ({run.content} if state is S.ADOPTED else set())
         ended = state in {S.CREATED, S.ADOPTED, S.CONFLICT, S.FAILED}

@@ -18,7 +18,7 @@ from scalesync.ledger.sqlite.report import failures
 from scalesync.ledger.sqlite.schema import migrate
 from scalesync.ledger.states import CHANGED, Gone, Known, Move, admit, shared_state, stands
 from scalesync.model.records import Outgoing
-from scalesync.model.rows import Aside, RecordState, RowState, Settled
+from scalesync.model.rows import OtherRecord, RecordState, RowOutcome, RowState
 from scalesync.ports.ledger import Verb
 
 OLD, NEW = b"old-content-16by", b"new-content-16by"
@@ -180,7 +180,7 @@ def test_the_ledger_tells_a_shared_record_as_the_move_would(accepted, ref):
                 " task_id) VALUES (1, 'k', ?, 1, 1, 1, ?, 0, ?, ?, ?)",
                 (state.value, held, reason, json.dumps(detail) if detail else None, ref),
             )
-            rows.write_asides(db, rows.Place(1, 2, 2), [Aside(1, 1, R.SHARED, key="k", content=asked)])
+            rows.write_asides(db, rows.Place(1, 2, 2), [OtherRecord(1, 1, R.SHARED, key="k", content=asked)])
             known = rows.load(db, 1, 2, ["k"])["k"]
             assert (known.state, known.content, known.reason, known.ref) == (state, held, reason, ref)
             told = shared_state(known, asked)
@@ -262,7 +262,7 @@ class Life:
             self.settle(place, S.CREATED if self.tasks["k"] == content else S.CONFLICT, rivals, content)
 
     def settle(self, place: rows.Place, state: RowState, rivals: dict[str, rows.Rival], content: bytes = b"") -> None:
-        end = Settled("k", state, ref="task" if state in {S.CREATED, S.CONFLICT} else None, content=content)
+        end = RowOutcome("k", state, ref="task" if state in {S.CREATED, S.CONFLICT} else None, content=content)
         verdicts.settle(self.db, place, [end], rivals)
 
     def row(self) -> tuple[str, str | None, bytes]:

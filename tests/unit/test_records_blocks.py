@@ -14,7 +14,7 @@ import pytest
 
 from scalesync.errors import SourceError
 from scalesync.flows.imports.reading.prepare import read_loads
-from scalesync.model.records import Load, Mark, SourceRecord
+from scalesync.model.records import Checkpoint, Load, SourceRecord
 from scalesync.sources import blocks
 from scalesync.sources.blocks import Loads, Opened
 from scalesync.sources.bytestream import Progress
@@ -35,7 +35,7 @@ class Spoken:
             for line in range(1, length + 1):
                 yield SourceRecord(line, {})
                 if line % 10 == 0 or line == length:
-                    progress.mark = Mark(line, "")
+                    progress.mark = Checkpoint(line, "")
 
         return Opened(number, f"s{number}", items(), progress)
 
@@ -60,7 +60,7 @@ def check(loads: list[Load], *lengths: int) -> None:
         if block.last:
             length = lengths[block.source - 1]
             assert met[block.source] == length
-            assert length == 0 or block.mark == Mark(length, "")
+            assert length == 0 or block.mark == Checkpoint(length, "")
     assert all(block.last for load in loads for block in load[:-1])
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scalesync.model.records import Mark
+from scalesync.model.records import Checkpoint
 from scalesync.sources import bytestream
 from scalesync.sources.checkpoints import Fingerprint, longest_known
 from scalesync.sources.open import open_sources
@@ -18,7 +18,7 @@ from scalesync.sources.readers import ReadOptions
 LINES = st.lists(st.binary(max_size=6).filter(lambda line: b"\n" not in line), min_size=1, max_size=30)
 
 
-def marks_of(lines: list[bytes], at: list[int]) -> list[Mark]:
+def marks_of(lines: list[bytes], at: list[int]) -> list[Checkpoint]:
     found = []
     for line in sorted({place % len(lines) + 1 for place in at}):
         fingerprint = Fingerprint()
@@ -92,4 +92,4 @@ def test_other_formats_have_no_marks(tmp_path, name, text):
     path.write_text(text)
     source = opened(path)
     assert [block.mark for block in source.blocks()] == [None]
-    assert source.known([Mark(1, "x")]) is None
+    assert source.known([Checkpoint(1, "x")]) is None

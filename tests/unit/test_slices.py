@@ -7,7 +7,7 @@ from bisect import bisect_left
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scalesync.engine.slices import GIVE_AT_LEAST, Slice, give_away, parts_for
+from scalesync.engine.slices import GIVE_AT_LEAST, Partition, give_away, parts_for
 
 PAGE = 100
 
@@ -41,11 +41,11 @@ class Server:
         return last - first
 
 
-def harvest(server: Server, lo: int, hi: int, readers: int) -> tuple[list[int], list[Slice]]:
+def harvest(server: Server, lo: int, hi: int, readers: int) -> tuple[list[int], list[Partition]]:
     """Round after round every reader gets one page, as concurrent readers of equal speed do."""
-    running = {1: Slice.over(1, lo, hi)}
-    queue: list[Slice] = []
-    done: list[Slice] = []
+    running = {1: Partition.over(1, lo, hi)}
+    queue: list[Partition] = []
+    done: list[Partition] = []
     taken: list[int] = []
     number = 2
     while running:
@@ -114,14 +114,14 @@ def test_few_requests_are_wasted_on_a_dense_hour_in_a_year():
 
 
 def test_a_missing_task_does_not_add_up():
-    slice_ = Slice.over(1, 0, 100)
+    slice_ = Partition.over(1, 0, 100)
     slice_.took([90, 80], 3, None)
     assert slice_.finished
     assert not slice_.adds_up()
 
 
 def test_thousands_in_one_millisecond_are_left_to_one_chain():
-    slice_ = Slice.over(1, 50, 60)
+    slice_ = Partition.over(1, 50, 60)
     slice_.took([55] * PAGE, 5_000, "more")
     assert parts_for(slice_, [slice_], 63, 64) >= 2
     assert all(part.lo < part.hi for part in give_away(slice_, [55] * PAGE, 64, range(2, 99)))
@@ -129,7 +129,7 @@ def test_thousands_in_one_millisecond_are_left_to_one_chain():
 
 
 def test_state_survives_the_ledger():
-    slice_ = Slice.over(3, 10, 20)
+    slice_ = Partition.over(3, 10, 20)
     slice_.took([19, 12], 7, "token")
-    assert Slice.load(slice_.state()) == slice_
+    assert Partition.load(slice_.state()) == slice_
     assert GIVE_AT_LEAST >= PAGE

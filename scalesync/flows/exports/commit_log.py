@@ -24,7 +24,7 @@ BACKLOG = 64  # pages that may wait for a file that cannot be gone on with (Parq
 
 
 @dataclass(slots=True)
-class Entry:
+class PageCommit:
     """What one page brings: states of the slices it touches, lines by kind of file, versions of its tasks."""
 
     slices: list[JsonObject] = field(default_factory=list)
@@ -32,7 +32,7 @@ class Entry:
     versions: dict[str, Version] = field(default_factory=dict)
 
 
-class OutputLog:
+class CommitLog:
     """Writes entries in the order of `put`. `run` serves until cancelled; `close` finishes every file."""
 
     def __init__(self, writers: Mapping[str, SegmentWriter], store: ExportStore) -> None:
@@ -41,7 +41,7 @@ class OutputLog:
         self._writers = writers
         self._store = store
         self._resumable = all(writer.resumable for writer in writers.values())
-        self._waiting: list[Entry] = []
+        self._waiting: list[PageCommit] = []
         self._held = Commit()
         self._held_pages = 0
         self._ready = anyio.Event()
@@ -50,7 +50,7 @@ class OutputLog:
         self._busy = anyio.Lock()  # a stop must not close files under a group that is being written
         self._error: Exception | None = None
 
-    async def put(self, entry: Entry) -> None:
+    async def put(self, entry: PageCommit) -> None:
         """Queue an entry and wait until it is durable (or, for Parquet, written and not too far from it)."""
         durable = self._durable
         self._waiting.append(entry)
@@ -94,7 +94,7 @@ class OutputLog:
             await self._finish()
         durable.set()
 
-    def _write(self, group: Sequence[Entry]) -> None:
+    def _write(self, group: Sequence[PageCommit]) -> None:
         for kind, writer in self._writers.items():
             lines = [line for entry in group for line in entry.lines.get(kind, ())]
             writer.write(lines)

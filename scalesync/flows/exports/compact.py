@@ -25,7 +25,7 @@ from scalesync.flows.exports import filters
 from scalesync.flows.exports.finished import loss, lost_files
 from scalesync.flows.exports.run_plan import NUMBERS, highest
 from scalesync.flows.runtime.identity import derived_name
-from scalesync.flows.runtime.rate_meter import Meter
+from scalesync.flows.runtime.rate_meter import RateMeter
 from scalesync.ledger.sqlite.exports.versions_index import Seen, VersionsIndex
 from scalesync.model.records import JsonObject
 from scalesync.model.targets import Mode, Target
@@ -91,7 +91,7 @@ async def _compact(options: CompactOptions, as_of_ms: int | None, observer: Obse
     done = await anyio.to_thread.run_sync(work.prepare)
     if done is not None:
         return done
-    meter = Meter()
+    meter = RateMeter()
     try:
         steps = work.steps()
         while (progress := await anyio.to_thread.run_sync(next, steps, None)) is not None:

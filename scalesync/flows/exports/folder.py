@@ -12,10 +12,10 @@ from pathlib import Path
 import anyio
 
 from scalesync.config.settings import Settings
-from scalesync.engine.slices import Slice
+from scalesync.engine.slices import Partition
 from scalesync.errors import ConfigError
 from scalesync.flows.exports import filters
-from scalesync.flows.exports.commit_log import OutputLog
+from scalesync.flows.exports.commit_log import CommitLog
 from scalesync.flows.exports.reader import Already, Ranges
 from scalesync.flows.exports.run_plan import NUMBERS, highest, larger
 from scalesync.flows.runtime.options import ExportOptions
@@ -125,8 +125,8 @@ class ExportPlan:
     run_id: str
     selection: Selection
     asked: Selection
-    slices: list[Slice]
-    log: OutputLog
+    slices: list[Partition]
+    log: CommitLog
     window: tuple[int, int] | None
     full_check: bool = False
     figures: JsonObject = field(default_factory=dict)
@@ -184,7 +184,7 @@ async def begin(
     plan.fresh = True
     plan.versions_hold = stored is not None and finished and _keeps_versions(manifest, stored.plan)
     lo = plan.selection.bounds.get("created_after", 0)
-    plan.slices = [Slice.over(1, lo, plan.selection.bounds.get("created_before", now_ms + CLOCK_GRAIN_MS))]
+    plan.slices = [Partition.over(1, lo, plan.selection.bounds.get("created_before", now_ms + CLOCK_GRAIN_MS))]
     return plan
 
 
@@ -275,7 +275,7 @@ async def _take_up(options: ExportOptions, store: ExportStore, folder: Folder, s
     if not plan.log.complete:
         return None
     plan.figures = stored.progress
-    plan.slices = [Slice.load(state) for state in stored.slices]
+    plan.slices = [Partition.load(state) for state in stored.slices]
     return plan
 
 
@@ -307,7 +307,7 @@ def _plan(options: ExportOptions, store: ExportStore, folder: Folder, plan_json:
         writers["responses"] = SegmentWriter(folder.path, "responses", number=first["responses"], route=route)
     asked = filters.asked(selection, window=window)
     run_id = plan_json.get(RUN_ID, "")
-    return ExportPlan(started_ms, run_id, selection, asked, [], OutputLog(writers, store), window)
+    return ExportPlan(started_ms, run_id, selection, asked, [], CommitLog(writers, store), window)
 
 
 async def finished_run(

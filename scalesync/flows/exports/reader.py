@@ -16,8 +16,8 @@ from itertools import pairwise
 
 import anyio
 
-from scalesync.engine.slices import Slice, give_away, parts_for
-from scalesync.flows.exports.commit_log import Entry, OutputLog
+from scalesync.engine.slices import Partition, give_away, parts_for
+from scalesync.flows.exports.commit_log import CommitLog, PageCommit
 from scalesync.flows.exports.sightings import EARLIER, Sightings
 from scalesync.flows.runtime.trust import Advance, listed_for
 from scalesync.flows.runtime.wiring import Connection
@@ -32,7 +32,7 @@ READINGS = 3  # how often a slice is read whose count does not match before it i
 WIDEST = 64  # lists in flight where nobody asked for more
 
 Page = Sequence[tuple[bytes, TaskView]]
-Take = Callable[[Page, Entry], Awaitable[None]]
+Take = Callable[[Page, PageCommit], Awaitable[None]]
 Ranges = Sequence[tuple[int, int]]
 Already = Callable[[Ranges], AsyncIterator[tuple[int, Sequence[str]]]]
 
@@ -55,13 +55,13 @@ class Figures:
 class Resumed:
     """A slice that an earlier run began. at: how far in time it had got. recalled: what it wrote is known."""
 
-    slice_: Slice
+    slice_: Partition
     at: int
     ties_known: bool
     recalled: bool = False
 
     @classmethod
-    def of(cls, slice_: Slice) -> Resumed:
+    def of(cls, slice_: Partition) -> Resumed:
         """As the ledger holds it."""
         return cls(slice_, slice_.at if slice_.pages else sys.maxsize, slice_.ties_known)
 
@@ -70,7 +70,7 @@ class Resumed:
         return {place for place, ms in enumerate(created) if ms > self.at or (ms == self.at and not self.ties_known)}
 
 
-class Harvest:
+class PartitionReader:
     """Reads `slices` to their ends. asked: what the server is asked for besides the slice's time range.
 
     take: keeps what belongs to the export and puts it into the entry. already: task_ids that earlier runs wrote
@@ -82,7 +82,7 @@ class Harvest:
         self,
         connection: Connection,
         asked: Selection,
-        log: OutputLog,
+        log: CommitLog,
         take: Take,
         *,
         already: Already,
@@ -100,8 +100,8 @@ class Harvest:
         self._width = width
         self._page_size = page_size
         self._note = note
-        self._queue: deque[Slice] = deque()
-        self._running: dict[int, Slice] = {}
+        self._queue: deque[Partition] = deque()
+        self._running: dict[int, Partition] = {}
         self._met: dict[int, Sightings] = {}
         self._advance: dict[int, Advance] = {}
         self._already = already
@@ -112,7 +112,7 @@ class Harvest:
         self._ordered = True
         self._changed = anyio.Event()
 
-    async def run(self, slices: Sequence[Slice]) -> None:
+    async def run(self, slices: Sequence[Partition]) -> None:
         """Read every slice that is not done. Raises what a call or the log raises."""
         self._next = max(self._next, 1 + max(slice_.number for slice_ in slices))
         self.figures.unsettled += sum(slice_.unsettled for slice_ in slices)
@@ -134,7 +134,7 @@ class Harvest:
         self._next += 1
         return self._next - 1
 
-    async def run_again(self, asked: Selection, slice_: Slice) -> None:
+    async def run_again(self, asked: Selection, slice_: Partition) -> None:
         """Read one more slice, with another question."""
         self._asked = asked
         await self.run([slice_])
@@ -144,7 +144,7 @@ class Harvest:
             return self._width
         return min(WIDEST, self._connection.gate.width(RequestClass.LIST))
 
-    async def _read(self, slice_: Slice) -> None:
+    async def _read(self, slice_: Partition) -> None:
         try:
             if slice_.number in self._resumed:
                 self._met.setdefault(slice_.number, Sightings()).add(slice_.ties, slice_.readings)
@@ -162,7 +162,7 @@ class Harvest:
 
     # --- one page ------------------------------------------------------------------------------
 
-    async def _page(self, slice_: Slice) -> None:
+    async def _page(self, slice_: Partition) -> None:
         asked = self._within(slice_.asked_lo, slice_.hi)
         query = self._connection.platform.query(asked, self._page_size)
         page, heads = await listed_for(asked, query, slice_.cursor, self._connection, self._note)
@@ -181,7 +181,7 @@ class Harvest:
         self.figures.pages += 1
         self.figures.listed += len(created) - len(again)
         self.figures.probes += not created
-        entry = Entry()
+        entry = PageCommit()
         await self._take(_fresh(slice_, page, heads, created, sights), entry)
         given = self._give(slice_, created)
         entry.slices = [slice_.state(), *(other.state() for other in given)]
@@ -198,7 +198,7 @@ class Harvest:
             bounds["created_after"] = lo
         return replace(self._asked, bounds=bounds)
 
-    async def _sights(self, slice_: Slice, task_ids: Sequence[str], created: Sequence[int]) -> list[Sight]:
+    async def _sights(self, slice_: Partition, task_ids: Sequence[str], created: Sequence[int]) -> list[Sight]:
         """What this slice has met of the page's tasks.
 
         Where an earlier run began the chain, a task that comes behind its place in time may have been met by that run:
@@ -221,7 +221,7 @@ class Harvest:
             self._ordered = False
             self._note("the server does not list the newest tasks first; reading goes on without cutting")
 
-    def _give(self, slice_: Slice, created: Sequence[int]) -> list[Slice]:
+    def _give(self, slice_: Partition, created: Sequence[int]) -> list[Partition]:
         readers = self._readers()
         idle = readers - len(self._running) - len(self._queue) - self._promised
         # A repeated reading keeps its range: only it knows which of these tasks are in the files.
@@ -233,7 +233,7 @@ class Harvest:
 
     # --- the end of a slice --------------------------------------------------------------------
 
-    async def _conclude(self, slice_: Slice) -> None:
+    async def _conclude(self, slice_: Partition) -> None:
         """Does it add up? If not, read it again, at most three times in all, then call it unsettled."""
         total = slice_.last_total if slice_.ended else await self._count(slice_)
         adds_up = slice_.adds_up() if slice_.ended else slice_.matches_count(total)
@@ -246,12 +246,12 @@ class Harvest:
             self._resumed.pop(slice_.number, None)
             self._advance.pop(slice_.number, None)
             again = slice_.again(total)
-            await self._log.put(Entry(slices=[again.state()]))
+            await self._log.put(PageCommit(slices=[again.state()]))
             self._queue.append(again)
             return
         await self._tell(slice_, total)
 
-    async def _tell(self, slice_: Slice, total: int | None) -> None:
+    async def _tell(self, slice_: Partition, total: int | None) -> None:
         slice_.unsettled = True
         self.figures.unsettled += 1
         listed = slice_.different if slice_.ended else slice_.inside
@@ -265,7 +265,7 @@ class Harvest:
         )
         await self._done(slice_)
 
-    def _tell_uncounted(self, slice_: Slice, total: int | None) -> None:
+    def _tell_uncounted(self, slice_: Partition, total: int | None) -> None:
         """The list cannot be held against a count: said once, for what it concerns is the server and not the slice."""
         slice_.uncounted = True
         self.figures.uncounted += 1
@@ -277,7 +277,7 @@ class Harvest:
                 " and is taken for complete, for there is no count to compare it with"
             )
 
-    async def _recall(self, slice_: Slice) -> bool:
+    async def _recall(self, slice_: Partition) -> bool:
         """Make ready for another reading: know what was written. False when an earlier run's part cannot be told."""
         return slice_.number not in self._resumed or await self._remember()
 
@@ -299,13 +299,13 @@ class Harvest:
                 resumed.recalled = True
             return True
 
-    async def _done(self, slice_: Slice) -> None:
+    async def _done(self, slice_: Partition) -> None:
         slice_.done = True
         for memory in (self._met, self._advance, self._resumed):
             memory.pop(slice_.number, None)
-        await self._log.put(Entry(slices=[slice_.state()]))
+        await self._log.put(PageCommit(slices=[slice_.state()]))
 
-    async def _count(self, slice_: Slice) -> int | None:
+    async def _count(self, slice_: Partition) -> int | None:
         """How many tasks the server counts in the range of a chain that gave its end away."""
         platform = self._connection.platform
         query = platform.query(self._within(slice_.lo, slice_.hi), 1)
@@ -315,7 +315,7 @@ class Harvest:
 
 
 def _fresh(
-    slice_: Slice, page: ListPage, heads: Sequence[TaskView], created: Sequence[int], sights: Sequence[Sight]
+    slice_: Partition, page: ListPage, heads: Sequence[TaskView], created: Sequence[int], sights: Sequence[Sight]
 ) -> list[tuple[bytes, TaskView]]:
     """The tasks of the page that are this slice's and were not taken before."""
     return [

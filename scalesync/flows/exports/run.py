@@ -38,13 +38,13 @@ from scalesync.flows.exports.finished import (
 )
 from scalesync.flows.exports.folder import UNSETTLED_FROM, ExportPlan, Folder, begin, finished_run
 from scalesync.flows.exports.missing_files import Gaps
-from scalesync.flows.exports.reader import Harvest
+from scalesync.flows.exports.reader import PartitionReader
 from scalesync.flows.exports.result_files import ResponseStore
 from scalesync.flows.exports.select import TakeMatching, TakeNew
 from scalesync.flows.exports.versions import check_everything, recall_versions
 from scalesync.flows.runtime.identity import derived_name
 from scalesync.flows.runtime.options import ExportOptions
-from scalesync.flows.runtime.rate_meter import Meter
+from scalesync.flows.runtime.rate_meter import RateMeter
 from scalesync.flows.runtime.run import beat, guarded, plain_errors, remember, report, taking_signals
 from scalesync.flows.runtime.wiring import Connection, connect
 from scalesync.http.download import Downloader
@@ -129,9 +129,9 @@ class ExportRun:
         self._job = job
         self._observer = observer
         self._store = ExportStore(job)
-        self._meter = Meter()
+        self._meter = RateMeter()
         self._plan: ExportPlan | None = None
-        self._harvest: Harvest | None = None
+        self._harvest: PartitionReader | None = None
         self._responses: ResponseStore | None = None
         self._stopped: ScalesyncError | None = None
         self._scope = anyio.CancelScope()
@@ -244,7 +244,7 @@ class ExportRun:
             group.start_soon(plan.log.run)
             try:
                 told_before = self._harvest is not None and self._harvest.told_uncounted
-                self._harvest = Harvest(
+                self._harvest = PartitionReader(
                     self._connection,
                     plan.asked,
                     plan.log,

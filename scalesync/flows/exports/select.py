@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import orjson
 
-from scalesync.flows.exports.commit_log import Entry
+from scalesync.flows.exports.commit_log import PageCommit
 from scalesync.flows.exports.reader import Page
 from scalesync.flows.exports.result_files import ResponseStore
 from scalesync.ledger.sqlite.exports.export_store import ExportStore, Version
@@ -22,7 +22,7 @@ class TakeMatching:
         self._selection = selection
         self._responses = responses
 
-    async def __call__(self, page: Page, entry: Entry) -> None:
+    async def __call__(self, page: Page, entry: PageCommit) -> None:
         """Keep what matches."""
         selection = self._selection
         timed = bool(selection.bounds)
@@ -30,7 +30,7 @@ class TakeMatching:
         await keep(kept, entry, self._responses)
 
 
-async def keep(kept: Page, entry: Entry, responses: ResponseStore | None) -> None:
+async def keep(kept: Page, entry: PageCommit, responses: ResponseStore | None) -> None:
     """Put lines, and the index of their result files, into the entry."""
     entry.lines["tasks"] = [raw for raw, _ in kept]
     if responses is not None:
@@ -57,7 +57,7 @@ class TakeNew:
         self._note = note
         self._told = False
 
-    async def __call__(self, page: Page, entry: Entry) -> None:
+    async def __call__(self, page: Page, entry: PageCommit) -> None:
         """Keep what is new."""
         self._look_for_reviews(page)
         known = await self._store.known([head.task_id for _, head in page])

@@ -10,11 +10,11 @@ from itertools import pairwise
 import anyio
 import orjson
 
-from scalesync.engine.slices import Slice
+from scalesync.engine.slices import Partition
 from scalesync.errors import ConfigError
 from scalesync.events import Observer
 from scalesync.flows.exports.folder import CLOCK_GRAIN_MS, ExportPlan, Folder
-from scalesync.flows.exports.reader import Harvest
+from scalesync.flows.exports.reader import PartitionReader
 from scalesync.flows.runtime.wiring import Connection
 from scalesync.ledger.sqlite.exports.export_store import Commit, ExportStore, Version
 from scalesync.outputs.manifest import Manifest
@@ -65,7 +65,7 @@ def _batches(folder: Folder, manifest: Manifest) -> Iterator[dict[str, Version]]
 
 
 async def check_everything(
-    harvest: Harvest, plan: ExportPlan, store: ExportStore, connection: Connection, observer: Observer
+    harvest: PartitionReader, plan: ExportPlan, store: ExportStore, connection: Connection, observer: Observer
 ) -> None:
     """Compare counts per window of updates with the server's, one request each; read again where they differ.
 
@@ -88,6 +88,6 @@ async def check_everything(
         differing += 1
         top = plan.selection.bounds.get("created_before", plan.started_ms + CLOCK_GRAIN_MS)
         start = plan.selection.bounds.get("created_after", 0)
-        await harvest.run_again(asked, Slice.over(harvest.next_number(), start, top))
+        await harvest.run_again(asked, Partition.over(harvest.next_number(), start, top))
     told = f"{differing} of {len(windows)} windows differed and were read again" if differing else "nothing differed"
     observer.note(f"checked everything up to {iso(plan.started_ms)}: {told}")

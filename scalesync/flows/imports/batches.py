@@ -10,7 +10,7 @@ from scalesync.engine.calls import Caller, Change
 from scalesync.errors import ConfigError, Refused
 from scalesync.flows.imports.reading.prepare import Prepared
 from scalesync.model.records import JsonObject, Outgoing
-from scalesync.model.rows import Aside, RecordState
+from scalesync.model.rows import OtherRecord, RecordState
 
 
 class BatchApi(Protocol):
@@ -83,7 +83,7 @@ class BatchKeeper:
                     await self._know(project)
             except ConfigError as error:
                 place = (record.source, record.line, RecordState.INVALID)
-                prepared.asides.append(Aside(*place, key=record.key, reason=str(error), batch=record.batch))
+                prepared.asides.append(OtherRecord(*place, key=record.key, reason=str(error), batch=record.batch))
             else:
                 usable.append(record)
         return usable

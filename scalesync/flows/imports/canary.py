@@ -14,11 +14,11 @@ import anyio
 
 from scalesync.engine.dispatcher import Tally
 from scalesync.errors import BudgetUsed
-from scalesync.flows.runtime.bulk_lookup import Finder
+from scalesync.flows.runtime.bulk_lookup import BulkLookup
 from scalesync.flows.runtime.dead_tasks import DEAD, turn_of
 from scalesync.flows.runtime.wiring import Connection
 from scalesync.ledger.sqlite.imports.checks import CheckStore
-from scalesync.model.outcomes import Finding, Presence
+from scalesync.model.outcomes import LookupResult, Presence
 from scalesync.model.records import Outgoing
 from scalesync.text import be, count
 
@@ -73,7 +73,7 @@ class Canary:
 
     async def _look(self, watched: Sequence[Watched]) -> list[Watched]:
         """One look at each; returns those that may still die. Raises BudgetUsed when one has."""
-        finder = Finder(self._connection)
+        finder = BulkLookup(self._connection)
         found = await finder.find([one.key for one in watched])
         dead = [one.key for one in watched if _status(found[one.key]) in DEAD]
         if dead:
@@ -91,11 +91,11 @@ class Canary:
         )
 
 
-def _status(finding: Finding) -> str:
+def _status(finding: LookupResult) -> str:
     return "" if finding.task is None else str(finding.task.get("status", ""))
 
 
-def _open(one: Watched, finding: Finding) -> bool:
+def _open(one: Watched, finding: LookupResult) -> bool:
     if finding.presence is not Presence.FOUND:
         return True  # a list may lag behind the answer to a create
     return one.fetched and _status(finding) == "pending"

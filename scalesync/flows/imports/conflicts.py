@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from scalesync.errors import StopRun
-from scalesync.model.outcomes import Likeness, Outcome, OutcomeKind, Verdict
+from scalesync.model.outcomes import Comparison, Match, Outcome, OutcomeKind
 from scalesync.model.records import Outgoing
-from scalesync.model.rows import RowState, Settled
+from scalesync.model.rows import RowOutcome, RowState
 
 RELEASES = 5  # times that a key is freed, or tried to be, before its dead task is told as a conflict
 
@@ -29,13 +29,13 @@ class ConflictPolicy:
         self._record = record
         self._releases: dict[str, int] = {}
 
-    async def __call__(self, record: Outgoing, verdict: Verdict) -> Settled | None:
+    async def __call__(self, record: Outgoing, verdict: Comparison) -> RowOutcome | None:
         """How the row ends; None when its key was freed and the record is to be sent again."""
-        if verdict.likeness is Likeness.EQUAL:
+        if verdict.likeness is Match.EQUAL:
             return self._equal(record, verdict)
-        if verdict.likeness is Likeness.DEAD and verdict.status in self._reclaim:
+        if verdict.likeness is Match.DEAD and verdict.status in self._reclaim:
             return await self._free(record, verdict)
-        if verdict.likeness is Likeness.DIFFERENT and self._mode == "adopt":
+        if verdict.likeness is Match.DIFFERENT and self._mode == "adopt":
             return self._ending(record, verdict, RowState.ADOPTED, "adopted although it differs")
         conflict = self._ending(record, verdict, RowState.CONFLICT, "conflict")
         if self._mode == "stop":
@@ -45,11 +45,11 @@ class ConflictPolicy:
             )
         return conflict
 
-    def _equal(self, record: Outgoing, verdict: Verdict) -> Settled:
+    def _equal(self, record: Outgoing, verdict: Comparison) -> RowOutcome:
         ours = verdict.created_ms >= record.intent_ms - TOLERANCE_MS
         state = RowState.CREATED if ours else RowState.ADOPTED
         detail = {"not_comparable": sorted(verdict.not_comparable)} if verdict.not_comparable else None
-        return Settled(
+        return RowOutcome(
             record.key,
             state,
             ref=verdict.ref,
@@ -59,15 +59,15 @@ class ConflictPolicy:
             content=record.content,
         )
 
-    def _ending(self, record: Outgoing, verdict: Verdict, state: RowState, event: str) -> Settled:
-        if verdict.likeness is Likeness.DEAD:
+    def _ending(self, record: Outgoing, verdict: Comparison, state: RowState, event: str) -> RowOutcome:
+        if verdict.likeness is Match.DEAD:
             reason = f"the task under this unique_id is {'in error' if verdict.status == 'error' else verdict.status}"
             if verdict.mishap is not None:
                 reason += f": {verdict.mishap.words}"
         else:
             reason = f"another task has this unique_id and differs in {', '.join(sorted(verdict.differences))}"
         differences = {name: {"record": ours, "task": theirs} for name, (ours, theirs) in verdict.differences.items()}
-        return Settled(
+        return RowOutcome(
             record.key,
             state,
             ref=verdict.ref,
@@ -79,7 +79,7 @@ class ConflictPolicy:
             content=record.content,
         )
 
-    async def _free(self, record: Outgoing, verdict: Verdict) -> Settled | None:
+    async def _free(self, record: Outgoing, verdict: Comparison) -> RowOutcome | None:
         """Both steps stand in the ledger: the announcement before the call, the result after it.
 
         When the result is not known, sending again tells: a key still in use comes back here, a few times at most.

@@ -62,7 +62,7 @@ async def rehearse(
         connect(settings, observer, task_type=plan.options.type, limits=limits) as connection,
     ):
         await check_target(plan, connection, observer)
-        rehearsal = Rehearsal(plan, connection, observer, lookup, homes)
+        rehearsal = DryRun(plan, connection, observer, lookup, homes)
         await rehearsal.read()
         figures = {**finish.NOTHING_DONE, "requests": connection.transport.counters.requests}
     if rehearsal.first is not None:
@@ -122,7 +122,7 @@ async def _homes(ledger: SqliteLedger, found: StoredJob | None, plan: ImportPlan
     return Homes(await ledger.homes(found), await ledger.homes(found, read))
 
 
-class Rehearsal:
+class DryRun:
     """Counts what a run would count. homes: the job's rows. first: the first record to be sent."""
 
     def __init__(

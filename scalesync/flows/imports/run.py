@@ -37,7 +37,7 @@ from scalesync.flows.imports.spending import Confirm, guard_spending
 from scalesync.flows.imports.vanished import settle_vanished
 from scalesync.flows.runtime.identity import find_import, import_job, sources_of
 from scalesync.flows.runtime.options import ImportOptions
-from scalesync.flows.runtime.rate_meter import Meter
+from scalesync.flows.runtime.rate_meter import RateMeter
 from scalesync.flows.runtime.run import beat, guarded, leaves, remember, report, taking_signals
 from scalesync.flows.runtime.threads import in_daemon
 from scalesync.flows.runtime.wiring import Connection, connect
@@ -48,7 +48,7 @@ from scalesync.ledger.sqlite.jobs import JobStore
 from scalesync.ledger.sqlite.splits import GONE, SourceSplit
 from scalesync.ledger.sqlite.store import SqliteLedger, StoredJob
 from scalesync.model.records import JsonObject, Load, Outgoing
-from scalesync.model.rows import Aside, RowState, Settled
+from scalesync.model.rows import OtherRecord, RowOutcome, RowState
 from scalesync.model.summaries import ImportSummary
 from scalesync.model.targets import RequestClass
 from scalesync.ports.ledger import Verb
@@ -136,7 +136,7 @@ class ImportRun:
         self._connection = connection
         self._job = job
         self._observer = observer
-        self._meter = Meter()
+        self._meter = RateMeter()
         self._reading = Reading()
         options = plan.options
         policy = ConflictPolicy(options.on_conflict, options.reclaim, connection.platform.release, job.event)
@@ -346,7 +346,7 @@ class ImportRun:
             prepared.records, prepared.asides = await self._named.pick(prepared.records), []
         known = len(prepared.asides)
         rest = await self._batches.admit(prepared)
-        asides: Sequence[Aside] = prepared.asides
+        asides: Sequence[OtherRecord] = prepared.asides
         self._reading.count_invalid(prepared.asides[known:])
         while rest or asides:
             records, rest = await self._bounds.cut(rest)
@@ -372,7 +372,7 @@ class ImportRun:
         await canary.judge(self._bounds.watched, settled, wait_s=self._plan.options.canary_wait)
         self._bounds.watched.clear()
 
-    async def _admit(self, records: Sequence[Outgoing], asides: Sequence[Aside], *, last: bool) -> None:
+    async def _admit(self, records: Sequence[Outgoing], asides: Sequence[OtherRecord], *, last: bool) -> None:
         """Make the intent durable, then let the engine have the records; a stop in between loses none.
 
         last: nothing is left of the load behind them.
@@ -398,10 +398,10 @@ class ImportRun:
         settle = [record for record, admission in pairs if admission.verb is Verb.SETTLE]
         await self._dispatcher.put(send, settle)
 
-    async def _settle(self, group: Sequence[Settled]) -> None:
+    async def _settle(self, group: Sequence[RowOutcome]) -> None:
         await self._job.settle([self._placed(settled) for settled in group] if self._inside else group)
 
-    def _placed(self, settled: Settled) -> Settled:
+    def _placed(self, settled: RowOutcome) -> RowOutcome:
         """An outcome that is shown to people, with the file of a folder in which its record stood."""
         inside = self._inside.pop(settled.key, None)
         if inside is None or settled.state not in (RowState.FAILED, RowState.CONFLICT):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Container
 
 from scalesync.flows.imports.conflicts import TOLERANCE_MS
-from scalesync.flows.runtime.bulk_lookup import Finder
+from scalesync.flows.runtime.bulk_lookup import BulkLookup
 from scalesync.flows.runtime.wiring import Connection
 from scalesync.ledger.sqlite.imports.gone import Doubtful, GoneStore, LookedUp
 from scalesync.ledger.states import Gone
@@ -25,7 +25,7 @@ async def settle_vanished(store: GoneStore, connection: Connection, back: Contai
     back: keys whose records this run has met after all, so that the engine has looked them up. One with a living task
     counts as created, or as adopted where that is older than the intent; the others as gone.
     """
-    finder = Finder(connection)
+    finder = BulkLookup(connection)
     unclear, after = 0, ""
     while rows := await store.doubtful(after, finder.wave):
         after = rows[-1].key

@@ -13,19 +13,19 @@ from scalesync.flows.imports.conflicts import ConflictPolicy
 from scalesync.flows.imports.plan import ImportPlan, make_plan
 from scalesync.flows.imports.preflight import check_target
 from scalesync.flows.imports.reading.prepare import Preparer, read_all
-from scalesync.flows.runtime.bulk_lookup import Finder
+from scalesync.flows.runtime.bulk_lookup import BulkLookup
 from scalesync.flows.runtime.identity import find_import, import_job
 from scalesync.flows.runtime.lease import Hold, holding
 from scalesync.flows.runtime.options import ImportOptions
-from scalesync.flows.runtime.rate_meter import Meter
+from scalesync.flows.runtime.rate_meter import RateMeter
 from scalesync.flows.runtime.threads import in_daemon
 from scalesync.flows.runtime.wiring import Connection, connect
 from scalesync.ledger.sqlite.imports.checks import CheckStore, aside_of
 from scalesync.ledger.sqlite.jobs import JobStore
 from scalesync.ledger.sqlite.store import SqliteLedger, StoredJob
-from scalesync.model.outcomes import Finding, Presence
+from scalesync.model.outcomes import LookupResult, Presence
 from scalesync.model.records import Outgoing
-from scalesync.model.rows import Aside, RowState, Settled
+from scalesync.model.rows import OtherRecord, RowOutcome, RowState
 from scalesync.model.summaries import ImportSummary
 from scalesync.model.targets import RequestClass
 from scalesync.text import count
@@ -66,7 +66,7 @@ async def _check_new(ledger: SqliteLedger, found: StoredJob | None) -> None:
 async def _rebuild(
     plan: ImportPlan, connection: Connection, hold: Hold, settings: Settings, observer: Observer
 ) -> ImportSummary:
-    meter = Meter()
+    meter = RateMeter()
     mode = plan.options.on_conflict
     policy = ConflictPolicy(mode, frozenset(), connection.platform.release, hold.job.event)
     recorder = Recorder(plan, connection, hold.job, policy, observer)
@@ -114,8 +114,8 @@ class Recorder:
         self._policy = policy
         self._observer = observer
         self._store = CheckStore.of(job)
-        self._finder = Finder(connection)
-        self._meter = Meter()
+        self._finder = BulkLookup(connection)
+        self._meter = RateMeter()
         self._done = 0
         self._named = named
 
@@ -128,7 +128,7 @@ class Recorder:
             prepared = await preparer.prepare(load)
             waiting += [record for record in prepared.records if self._named is None or record.key in self._named]
             ended = [block.source for block in load if block.last]
-            asides: Sequence[Aside] = prepared.asides if self._named is None else ()
+            asides: Sequence[OtherRecord] = prepared.asides if self._named is None else ()
             while asides or len(waiting) >= self._finder.wave or (ended and waiting):
                 wave = self._finder.wave if ended or len(waiting) >= self._finder.wave else 0
                 await self._take(waiting[:wave], asides)
@@ -138,7 +138,7 @@ class Recorder:
                 await self._job.close_sources([(number, self._plan.facts(places[number]), None) for number in ended])
         await self._take(waiting, ())
 
-    async def _take(self, records: Sequence[Outgoing], asides: Sequence[Aside]) -> None:
+    async def _take(self, records: Sequence[Outgoing], asides: Sequence[OtherRecord]) -> None:
         rows = await self._store.held([record.key for record in records])
         lost = [record for record in records if record.key not in rows]
         shared = [
@@ -161,15 +161,15 @@ class Recorder:
             if finding.presence is not Presence.ABSENT:
                 self._plan.builder.known_as(old[key], {key: (None, b"")})
 
-    async def _state(self, record: Outgoing, finding: Finding) -> Settled:
+    async def _state(self, record: Outgoing, finding: LookupResult) -> RowOutcome:
         if finding.presence is Presence.ABSENT:
-            return Settled(record.key, RowState.PENDING)
+            return RowOutcome(record.key, RowState.PENDING)
         record.intent_ms = self._connection.platform.server_now_ms
         if finding.task is None:
-            return Settled(record.key, RowState.SENDING)
+            return RowOutcome(record.key, RowState.SENDING)
         settled = await self._policy(record, self._connection.platform.judge(record, finding.task))
         if settled is None:
-            return Settled(record.key, RowState.SENDING)
+            return RowOutcome(record.key, RowState.SENDING)
         if self._named is None and settled.state is not RowState.CONFLICT:
             return settled._replace(event=None)  # a million rows that are as they should be make no history
         return settled

@@ -16,15 +16,15 @@ from scalesync.engine.dispatcher import EngineLimits
 from scalesync.errors import ConfigError, JobRunning
 from scalesync.events import Observer, Progress
 from scalesync.flows.jobs.status import job_status
-from scalesync.flows.runtime.bulk_lookup import Finder
+from scalesync.flows.runtime.bulk_lookup import BulkLookup
 from scalesync.flows.runtime.dead_tasks import DEAD, turn_of
 from scalesync.flows.runtime.lease import holding
 from scalesync.flows.runtime.options import JobStatus
-from scalesync.flows.runtime.rate_meter import Meter
+from scalesync.flows.runtime.rate_meter import RateMeter
 from scalesync.flows.runtime.wiring import Connection, connect
 from scalesync.ledger.sqlite.imports.checks import CheckStore
 from scalesync.ledger.sqlite.store import SqliteLedger, StoredJob
-from scalesync.model.outcomes import Finding, Presence
+from scalesync.model.outcomes import LookupResult, Presence
 from scalesync.model.targets import RequestClass
 
 MISSING, UNCLEAR = "missing", "unclear"
@@ -86,7 +86,7 @@ async def refresh_job(
 
 
 async def _ask(store: CheckStore, connection: Connection, observer: Observer) -> Mapping[str, int]:
-    finder, meter = Finder(connection), Meter()
+    finder, meter = BulkLookup(connection), RateMeter()
     counts: Counter[str] = Counter()
     async for page in store.pages(finder.wave):
         rows = [row for row in page if row.ours]
@@ -99,13 +99,13 @@ async def _ask(store: CheckStore, connection: Connection, observer: Observer) ->
     return dict(sorted(counts.items()))
 
 
-def _status(finding: Finding) -> str:
+def _status(finding: LookupResult) -> str:
     if finding.task is None:
         return MISSING if finding.presence is Presence.ABSENT else UNCLEAR
     return str(finding.task.get("status", UNCLEAR))
 
 
-def _progress(counts: Counter[str], meter: Meter, connection: Connection) -> Progress:
+def _progress(counts: Counter[str], meter: RateMeter, connection: Connection) -> Progress:
     done = counts.total()
     failed = sum(counts[name] for name in (*DEAD, MISSING, UNCLEAR))
     return connection.watch.snapshot("refresh", meter, done, failed=failed)

@@ -11,7 +11,7 @@ import anyio
 from scalesync.errors import Refused
 from scalesync.flows.runtime.run import plain_errors
 from scalesync.flows.runtime.wiring import Connection
-from scalesync.model.outcomes import Finding, Presence
+from scalesync.model.outcomes import LookupResult, Presence
 from scalesync.model.records import Outgoing
 from scalesync.model.targets import RequestClass
 
@@ -20,7 +20,7 @@ GAP_S = 0.2
 MAX_CALLS = 8  # at once: enough to hide latency, and 800 tasks are all that lies in memory
 
 
-class Finder:
+class BulkLookup:
     """Asks one platform. calls: look-ups so far."""
 
     def __init__(self, connection: Connection) -> None:
@@ -33,12 +33,12 @@ class Finder:
         """Keys worth asking for together: full calls, as many as may be in flight."""
         return self.size * max(1, min(MAX_CALLS, self._connection.gate.width(RequestClass.LIST)))
 
-    async def find(self, keys: Sequence[str]) -> Mapping[str, Finding]:
+    async def find(self, keys: Sequence[str]) -> Mapping[str, LookupResult]:
         """What the platform says of each key. UNKNOWN: no answer that can be trusted, after several tries.
 
         Nor is a list trusted that tells of more tasks than it showed: one of the missing may be left out of it.
         """
-        found: dict[str, Finding] = {}
+        found: dict[str, LookupResult] = {}
         waiting = list(keys)
         for tried in range(TRIES):
             if tried:
@@ -49,8 +49,8 @@ class Finder:
                 break
         return found
 
-    async def _ask(self, keys: Sequence[str]) -> Mapping[str, Finding]:
-        found: dict[str, Finding] = {}
+    async def _ask(self, keys: Sequence[str]) -> Mapping[str, LookupResult]:
+        found: dict[str, LookupResult] = {}
 
         async def call(chunk: Sequence[str]) -> None:
             found.update(await self._settle(chunk))
@@ -63,14 +63,14 @@ class Finder:
                         group.start_soon(call, keys[start : min(start + self.size, begin + wave)])
         return found
 
-    async def _settle(self, chunk: Sequence[str]) -> Mapping[str, Finding]:
+    async def _settle(self, chunk: Sequence[str]) -> Mapping[str, LookupResult]:
         platform = self._connection.platform
         try:
             return await self._connection.call(lambda: platform.settle(chunk))
         except Refused:
             if len(chunk) == 1:
-                return {chunk[0]: Finding(Presence.UNKNOWN)}
-        found: dict[str, Finding] = {}
+                return {chunk[0]: LookupResult(Presence.UNKNOWN)}
+        found: dict[str, LookupResult] = {}
         for key in chunk:
             found.update(await self._settle([key]))
         return found
@@ -84,16 +84,16 @@ class Finder:
                 with suppress(Refused):
                     await self._connection.call(partial(platform.know_project, name))
 
-    async def read(self, refs: Sequence[str]) -> Mapping[str, Finding]:
+    async def read(self, refs: Sequence[str]) -> Mapping[str, LookupResult]:
         """Tasks by the platform's own ids, one call each."""
-        found: dict[str, Finding] = {}
+        found: dict[str, LookupResult] = {}
         platform = self._connection.platform
 
         async def call(ref: str) -> None:
             try:
                 found[ref] = await self._connection.call(lambda: platform.read(ref))
             except Refused:
-                found[ref] = Finding(Presence.UNKNOWN)
+                found[ref] = LookupResult(Presence.UNKNOWN)
 
         for begin in range(0, len(refs), MAX_CALLS):
             with plain_errors():
@@ -103,5 +103,5 @@ class Finder:
         return found
 
 
-def _trusted(finding: Finding) -> Finding:
-    return Finding(Presence.UNKNOWN) if finding.short else finding
+def _trusted(finding: LookupResult) -> LookupResult:
+    return LookupResult(Presence.UNKNOWN) if finding.short else finding

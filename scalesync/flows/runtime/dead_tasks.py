@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from scalesync.flows.runtime.wiring import Connection
 from scalesync.ledger.sqlite.imports.checks import Held, Turn
-from scalesync.model.outcomes import Finding
+from scalesync.model.outcomes import LookupResult
 from scalesync.model.records import JsonObject
 
 DEAD = frozenset({"canceled", "error"})
 
 
-def turn_of(row: Held, finding: Finding, connection: Connection) -> Turn | None:
+def turn_of(row: Held, finding: LookupResult, connection: Connection) -> Turn | None:
     """What to write of a row whose own task died, or lives again; None when that is known already."""
     task = finding.task
     if task is None or not row.ours or str(task.get("task_id")) != row.ref:

@@ -9,7 +9,7 @@ from scalesync.pacing.pace import Pace, Signal
 from scalesync.pacing.slot_pool import QuotaPool
 
 
-class StopGate:
+class RequestGate:
     """Lets attempts out at the pace's rate, counts what is in flight, and lets nothing out once closed.
 
     quota: where the rates that were set are shared with other processes; without it, or once it is lost, this

@@ -15,7 +15,7 @@ STEADY_FROM_S = 5.0
 STEADY_SHARE = 1 / 3
 
 
-class Meter:
+class RateMeter:
     """Rate over the last few seconds, from a growing count that is told a few times a second."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

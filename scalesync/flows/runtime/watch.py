@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 
 from scalesync.engine.waits import Stuck, Waits, told
 from scalesync.events import Observer, Progress, Waiting, duration
-from scalesync.flows.runtime.gate import StopGate
-from scalesync.flows.runtime.rate_meter import Meter
+from scalesync.flows.runtime.gate import RequestGate
+from scalesync.flows.runtime.rate_meter import RateMeter
 from scalesync.http.network import host_of
 from scalesync.http.transport import Counters
 from scalesync.text import count
@@ -44,7 +44,7 @@ class Watch:
         waits: Waits,
         observer: Observer,
         counters: Counters,
-        gate: StopGate,
+        gate: RequestGate,
         *,
         where: str,
         wall: Callable[[], float] = time.time,
@@ -112,7 +112,7 @@ class Watch:
     def snapshot(
         self,
         phase: str,
-        meter: Meter,
+        meter: RateMeter,
         done: int,
         *,
         moved: int | None = None,

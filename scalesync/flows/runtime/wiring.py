@@ -12,7 +12,7 @@ from scalesync.engine.calls import Caller
 from scalesync.engine.dispatcher import EngineLimits
 from scalesync.engine.waits import Waits
 from scalesync.events import Observer
-from scalesync.flows.runtime.gate import StopGate
+from scalesync.flows.runtime.gate import RequestGate
 from scalesync.flows.runtime.watch import Watch
 from scalesync.http.exchange import Deadlines
 from scalesync.http.network import connections_allowed
@@ -47,7 +47,7 @@ class Connection:
 
     platform: ScalePlatform
     transport: Transport
-    gate: StopGate
+    gate: RequestGate
     pace: Pace
     call: Caller
     waits: Waits
@@ -76,7 +76,7 @@ def make_gate(
     paced: RequestClass,
     note: Callable[[str], None] = lambda text: None,
     memory: Mapping[RequestClass, JsonObject] | None = None,
-) -> tuple[Pace, StopGate]:
+) -> tuple[Pace, RequestGate]:
     """The pace of a run. --rate limits the class that the job is about, --rate-all everything together.
 
     Without --rate, creates at api.scale.com keep the published rate and all else follows the server, beginning with
@@ -97,7 +97,7 @@ def make_gate(
         asker = asker_of(rates, rate_all)
         lessor = SharedLessor(QuotaFile(quota_path(settings.ledger)), str(settings.target), asker)
         quota = QuotaPool(lessor, asker, lambda reason: note(f"other runs do not share this run's rate: {reason}"))
-    return pace, StopGate(pace, handovers, paced, quota=quota)
+    return pace, RequestGate(pace, handovers, paced, quota=quota)
 
 
 @asynccontextmanager

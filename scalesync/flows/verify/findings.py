@@ -26,7 +26,7 @@ from typing import Any
 
 from scalesync.ledger.sqlite.imports.checks import Held, is_changed
 from scalesync.ledger.states import FINAL, HASH_BYTES
-from scalesync.model.outcomes import Finding, Likeness, Presence, Verdict
+from scalesync.model.outcomes import Comparison, LookupResult, Match, Presence
 from scalesync.model.records import JsonObject, Outgoing
 from scalesync.model.rows import RowState
 
@@ -36,7 +36,7 @@ ALWAYS = frozenset({"kind", "unique_id", "task_id", "file", "line", "detail"})  
 
 
 @dataclass(frozen=True, slots=True)
-class Remark:
+class Finding:
     """One finding. fix: what --fix does about it. state, was: the row as it was seen, for the repair."""
 
     kind: str
@@ -62,17 +62,17 @@ class Case:
 
     row: Held | None
     record: Outgoing | None
-    finding: Finding
-    verdict: Verdict | None
+    finding: LookupResult
+    verdict: Comparison | None
     file: str | None
     line: int | None
 
-    def remark(self, kind: str, detail: str, fix: str | None = None, **more: Any) -> Remark:
+    def remark(self, kind: str, detail: str, fix: str | None = None, **more: Any) -> Finding:
         """A finding about this record."""
         key = self.record.key if self.record is not None else self.row.key if self.row is not None else None
         row = self.row
         ref = None if self.finding.task is None else str(self.finding.task.get("task_id"))
-        return Remark(
+        return Finding(
             kind=kind,
             detail=detail,
             unique_id=key,
@@ -86,7 +86,7 @@ class Case:
         )
 
 
-def compare(case: Case) -> Iterator[Remark]:
+def compare(case: Case) -> Iterator[Finding]:
     """What is wrong with one record, nothing when source, ledger and server agree."""
     row = case.row
     if case.finding.presence is Presence.UNKNOWN:
@@ -105,7 +105,7 @@ def compare(case: Case) -> Iterator[Remark]:
         yield from _with_record(case, row, case.verdict)
 
 
-def _not_sent(case: Case, row: Held) -> Remark:
+def _not_sent(case: Case, row: Held) -> Finding:
     if row.state is RowState.FAILED:
         return case.remark("failed", row.reason or "the server refused the record")
     sent = SEND if case.record is not None else None
@@ -117,7 +117,7 @@ def superseded(case: Case) -> bool:
     return case.row is not None and case.finding.presence is Presence.ABSENT and not case.row.ours
 
 
-def _unknown(case: Case) -> Iterator[Remark]:
+def _unknown(case: Case) -> Iterator[Finding]:
     if case.finding.task is None:
         yield case.remark("not_in_ledger", "the ledger does not know this record, and there is no task for it", CREATE)
         return
@@ -126,7 +126,7 @@ def _unknown(case: Case) -> Iterator[Remark]:
         yield from _differing(case, case.verdict)
 
 
-def _without_record(case: Case, row: Held) -> Iterator[Remark]:
+def _without_record(case: Case, row: Held) -> Iterator[Finding]:
     task = case.finding.task or {}
     status, ref = str(task.get("status")), str(task.get("task_id"))
     if status in {"canceled", "error"}:
@@ -135,9 +135,9 @@ def _without_record(case: Case, row: Held) -> Iterator[Remark]:
         yield case.remark("task_id", f"the ledger names task {row.ref}, the server {ref}")
 
 
-def _with_record(case: Case, row: Held, verdict: Verdict) -> Iterator[Remark]:
+def _with_record(case: Case, row: Held, verdict: Comparison) -> Iterator[Finding]:
     yield from _differing(case, verdict)
-    if verdict.likeness is Likeness.EQUAL and (row.state not in FINAL):
+    if verdict.likeness is Match.EQUAL and (row.state not in FINAL):
         if is_changed(row) and _is_another(row, case.record):
             yield case.remark("changed", "the record changed after its task was created")
         elif row.home or not is_changed(row):
@@ -146,9 +146,9 @@ def _with_record(case: Case, row: Held, verdict: Verdict) -> Iterator[Remark]:
     if row.state not in FINAL:
         return
     if row.ref != verdict.ref:
-        fix = TASK_ID if verdict.likeness is Likeness.EQUAL else None
+        fix = TASK_ID if verdict.likeness is Match.EQUAL else None
         yield case.remark("task_id", f"the ledger names task {row.ref}, the server {verdict.ref}", fix)
-    if verdict.likeness is Likeness.EQUAL and _is_another(row, case.record):
+    if verdict.likeness is Match.EQUAL and _is_another(row, case.record):
         yield case.remark("changed", "the record changed after its task was created")
 
 
@@ -157,9 +157,9 @@ def _is_another(row: Held, record: Outgoing | None) -> bool:
     return record is not None and row.content[:HASH_BYTES] != record.content[:HASH_BYTES]
 
 
-def _differing(case: Case, verdict: Verdict) -> Iterator[Remark]:
+def _differing(case: Case, verdict: Comparison) -> Iterator[Finding]:
     told = {name: {"record": ours, "task": theirs} for name, (ours, theirs) in verdict.differences.items()}
-    if verdict.likeness is Likeness.DEAD:
+    if verdict.likeness is Match.DEAD:
         why = "" if verdict.mishap is None else f": {verdict.mishap.words}"
         detail = f"the task is {'in error' if verdict.status == 'error' else verdict.status}{why}"
         yield case.remark(verdict.status, detail, RECLAIM, differences=told)

@@ -18,7 +18,7 @@ from typing import BinaryIO, Self
 from scalesync.disk import output_error
 from scalesync.errors import ConfigError
 from scalesync.flows.runtime.output_guard import is_report, spare_inputs
-from scalesync.flows.verify.findings import ALWAYS, RECLAIM, Remark
+from scalesync.flows.verify.findings import ALWAYS, RECLAIM, Finding
 from scalesync.model.records import JsonObject
 
 
@@ -55,7 +55,7 @@ class FindingsFile:
             self._lines.close()
         self._part.unlink(missing_ok=True)
 
-    def add(self, remark: Remark) -> None:
+    def add(self, remark: Finding) -> None:
         """Write one finding. fixes counts those that can be repaired, by action; dead tasks by their status."""
         self.kinds[remark.kind] += 1
         if remark.fix is not None:

@@ -21,21 +21,21 @@ from scalesync.errors import SourceError
 from scalesync.events import Observer
 from scalesync.flows.imports.plan import ImportPlan, read_options
 from scalesync.flows.imports.reading.prepare import Preparer, read_all
-from scalesync.flows.runtime.bulk_lookup import Finder
+from scalesync.flows.runtime.bulk_lookup import BulkLookup
 from scalesync.flows.runtime.dead_tasks import DEAD, turn_of
 from scalesync.flows.runtime.options import ImportOptions
-from scalesync.flows.runtime.rate_meter import Meter
+from scalesync.flows.runtime.rate_meter import RateMeter
 from scalesync.flows.runtime.threads import in_daemon
 from scalesync.flows.runtime.wiring import Connection
-from scalesync.flows.verify.findings import Case, Remark, compare, superseded
+from scalesync.flows.verify.findings import Case, Finding, compare, superseded
 from scalesync.flows.verify.findings_file import FindingsFile
 from scalesync.flows.verify.strangers import Scope, Strangers
 from scalesync.ledger.sqlite.imports.checks import CheckStore, Held, Turn
 from scalesync.ledger.sqlite.jobs import JobStore
 from scalesync.mapping.seen import SeenTable
-from scalesync.model.outcomes import Finding, Presence
+from scalesync.model.outcomes import LookupResult, Presence
 from scalesync.model.records import Outgoing
-from scalesync.model.rows import Aside, RecordState, RowState
+from scalesync.model.rows import OtherRecord, RecordState, RowState
 from scalesync.sources.about import told_place
 from scalesync.sources.open import SourceFile
 from scalesync.sources.readers import ReadOptions
@@ -61,10 +61,10 @@ class Checking:
         self._job = job
         self._store = CheckStore.of(job)
         self._connection = connection
-        self._finder = Finder(connection)
+        self._finder = BulkLookup(connection)
         self._report = report
         self._observer = observer
-        self._meter = Meter()
+        self._meter = RateMeter()
         self._seen = SeenTable()
         self._scopes: set[Scope] = set()
         self._detached: set[str] = set()
@@ -89,7 +89,7 @@ class Checking:
         await self._read_rows(whole=plan is not None and not plan.missing)
         if not self._scopes:
             self.left_out.append("the job names no project or batch, so tasks of others were not looked for")
-        self._meter = Meter()
+        self._meter = RateMeter()
         await self.strangers.read(self._scopes, self._seen, self._detached)
 
     # --- 1: records ----------------------------------------------------------------------------
@@ -120,7 +120,7 @@ class Checking:
                 del waiting[:wave]
         await self._check_records(waiting, files, plan.options)
 
-    def _tell_asides(self, asides: Sequence[Aside], files: Mapping[int, str]) -> None:
+    def _tell_asides(self, asides: Sequence[OtherRecord], files: Mapping[int, str]) -> None:
         """Count what has no row of its own: a repeat has its task through the record that it repeats."""
         for aside in asides:
             if aside.state is RecordState.DUPLICATE:
@@ -129,7 +129,7 @@ class Checking:
             kind = aside.state.value
             self.without[kind] += 1
             place = (aside.key, None, files.get(aside.source), aside.line)
-            self._report.add(Remark(kind, aside.reason or "the record cannot be used", *place))
+            self._report.add(Finding(kind, aside.reason or "the record cannot be used", *place))
 
     async def _recount(self, source: SourceFile, read: int, options: ReadOptions) -> None:
         """Count a source another way, and tell when its reading cannot have met every record."""
@@ -150,7 +150,7 @@ class Checking:
             counted = await in_daemon(count)
         except (OSError, SourceError) as error:
             self._report.add(
-                Remark("unclear", f"the source could not be counted a second time: {error}", file=str(facts["path"]))
+                Finding("unclear", f"the source could not be counted a second time: {error}", file=str(facts["path"]))
             )
             return
         if counted is None:
@@ -159,7 +159,7 @@ class Checking:
             least = "" if counted.exact else "at least "
             detail = f"reading gave {read:,} records, counting {counted.how} gives {least}{counted.records:,}"
             advice = "please report this as a fault of scalesync"
-            self._report.add(Remark("miscounted", f"{detail}; {advice}", file=source.name))
+            self._report.add(Finding("miscounted", f"{detail}; {advice}", file=source.name))
 
     async def _check_records(
         self, records: Sequence[Outgoing], files: Mapping[int, str], options: ImportOptions
@@ -212,7 +212,7 @@ class Checking:
 
     # --- what both share -----------------------------------------------------------------------
 
-    async def _confirm(self, rows: Mapping[str, Held], found: dict[str, Finding]) -> None:
+    async def _confirm(self, rows: Mapping[str, Held], found: dict[str, LookupResult]) -> None:
         """A task that the list does not show is read by its id: lists lag and lie, ids are taken away."""
         unseen = {
             row.ref: key
@@ -228,7 +228,7 @@ class Checking:
             elif task.get("status") not in DEAD:
                 self._detached.add(ref)
 
-    def _turned(self, row: Held | None, finding: Finding, turns: list[Turn]) -> Held | None:
+    def _turned(self, row: Held | None, finding: LookupResult, turns: list[Turn]) -> Held | None:
         """Note what must be written of a row whose task died; one whose task lives again is compared as what it was."""
         if row is None or (turn := turn_of(row, finding, self._connection)) is None:
             return row

@@ -13,7 +13,7 @@ from scalesync.events import Observer
 from scalesync.flows.imports.plan import make_plan
 from scalesync.flows.runtime.identity import STANDARD_INPUT, stored_options
 from scalesync.flows.runtime.lease import holding, import_job_of
-from scalesync.flows.runtime.rate_meter import Meter
+from scalesync.flows.runtime.rate_meter import RateMeter
 from scalesync.flows.runtime.threads import in_daemon
 from scalesync.flows.runtime.wiring import connect
 from scalesync.flows.verify.findings_file import FindingsFile, check_place
@@ -72,7 +72,7 @@ async def run_verify(
     while an import runs.
     """
     ledger = SqliteLedger.open(settings.ledger, note=observer.note, create=False)
-    meter = Meter()
+    meter = RateMeter()
     try:
         found = await import_job_of(ledger, settings, job)
         options = stored_options(found.settings)

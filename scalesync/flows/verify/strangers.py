@@ -14,7 +14,7 @@ from scalesync.errors import OutcomeUnknown, Refused
 from scalesync.flows.runtime.dead_tasks import DEAD
 from scalesync.flows.runtime.trust import ForeignPages, Listed, believed
 from scalesync.flows.runtime.wiring import Connection
-from scalesync.flows.verify.findings import Remark
+from scalesync.flows.verify.findings import Finding
 from scalesync.flows.verify.findings_file import FindingsFile
 from scalesync.ledger.sqlite.imports.checks import CheckStore
 from scalesync.mapping.seen import SeenTable, Sight
@@ -84,9 +84,9 @@ class Strangers:
             try:
                 await self._read_whole(kind, name, keys, detached)
             except Refused as error:
-                self._report.add(Remark("unclear", f"the tasks of {place} cannot be listed: {error}"))
+                self._report.add(Finding("unclear", f"the tasks of {place} cannot be listed: {error}"))
             except ForeignPages as error:
-                self._report.add(Remark("unclear", f"the list of {place} was not read to its end: {error}"))
+                self._report.add(Finding("unclear", f"the list of {place} was not read to its end: {error}"))
 
     async def _read_whole(self, kind: str, name: str, keys: SeenTable, detached: Collection[str]) -> None:
         """Read a list until it shows what it counts, three times at most."""
@@ -98,7 +98,7 @@ class Strangers:
             if not (ended and reading.short):
                 return
         what = f"the list of {kind} {name!r} shows {count(reading.shown, 'task')} and counts {reading.least:,}"
-        self._report.add(Remark("unclear", f"{what}, also when it was asked {count(READINGS, 'time')}"))
+        self._report.add(Finding("unclear", f"{what}, also when it was asked {count(READINGS, 'time')}"))
 
     async def _read_list(self, scope: Scope, keys: SeenTable, detached: Collection[str]) -> bool:
         """One reading; False when the list has no end, which is told."""
@@ -119,7 +119,7 @@ class Strangers:
                 return True
             if idle >= MAX_IDLE_PAGES:
                 what = f"the list of {place} has no end: {idle} pages brought no further task, and what may follow"
-                self._report.add(Remark("unclear", f"{what} was not looked at"))
+                self._report.add(Finding("unclear", f"{what} was not looked at"))
                 return False
 
     async def _page(self, asked: Selection, cursor: str | None, place: str) -> Listed:
@@ -148,12 +148,12 @@ class Strangers:
             self.others += 1
             if self._told:
                 detail = f"a task of {place} that is {stranger.get('status')} and belongs to no record"
-                self._report.add(Remark("unexpected", detail, unique_id=key, task_id=stranger.task_id))
+                self._report.add(Finding("unexpected", detail, unique_id=key, task_id=stranger.task_id))
 
     def _head(self, document: bytes, place: str) -> TaskView | None:
         try:
             return self._connection.platform.head(document)
         except OutcomeUnknown as error:
             if self._meet(f"unreadable: {hash(document)}"):
-                self._report.add(Remark("unclear", f"a task of {place} cannot be read: {error}"))
+                self._report.add(Finding("unclear", f"a task of {place} cannot be read: {error}"))
             return None

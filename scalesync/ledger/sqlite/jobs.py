@@ -13,7 +13,7 @@ from scalesync.ledger.sqlite.imports import row_counts, rows
 from scalesync.ledger.sqlite.writer import Writer
 from scalesync.ledger.states import Known
 from scalesync.model.records import JsonObject, Outgoing
-from scalesync.model.rows import Aside, RowState, Settled
+from scalesync.model.rows import OtherRecord, RowOutcome, RowState
 from scalesync.model.targets import RequestClass
 from scalesync.ports.ledger import Admission
 from scalesync.times import now_iso
@@ -73,7 +73,7 @@ class JobStore:
     async def admit(
         self,
         records: Sequence[Outgoing],
-        asides: Sequence[Aside],
+        asides: Sequence[OtherRecord],
         *,
         now_ms: int,
         recheck: bool = False,
@@ -118,7 +118,7 @@ class JobStore:
         """This run admits a few records of its sources: what earlier runs set aside between them stays."""
         self._stale = False
 
-    async def settle(self, settled: Sequence[Settled]) -> None:
+    async def settle(self, settled: Sequence[RowOutcome]) -> None:
         """Write ends of journeys, or returns to pending, with their events."""
         if not settled:
             return
@@ -345,7 +345,7 @@ class JobStore:
         self._writer.set_fence(None)
 
 
-def _stretches(places: Sequence[Outgoing | Aside]) -> list[tuple[int, int, int]]:
+def _stretches(places: Sequence[Outgoing | OtherRecord]) -> list[tuple[int, int, int]]:
     """The lines from the first to the last, per source."""
     found: dict[int, tuple[int, int]] = {}
     for place in places:

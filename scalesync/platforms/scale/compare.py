@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from scalesync.model.outcomes import Likeness, Verdict
+from scalesync.model.outcomes import Comparison, Match
 from scalesync.model.records import JsonObject
 from scalesync.signatures import unsigned
 from scalesync.times import milliseconds
@@ -70,7 +70,7 @@ def echoes(ours: Any, theirs: Any) -> bool:
 
 def judge(
     body: JsonObject, task_type: str, task: JsonObject, learned: Collection[str], appended: Collection[str]
-) -> Verdict:
+) -> Comparison:
     """Compare a create body with the task under its key.
 
     learned: fields that the server is known to rewrite. appended: the instructions that the task's project has or had,
@@ -85,11 +85,11 @@ def judge(
     if their_type != task_type:
         found["type"] = (task_type, their_type)
     status = str(task.get("status", ""))
-    likeness = Likeness.DIFFERENT if found else Likeness.EQUAL
+    likeness = Match.DIFFERENT if found else Match.EQUAL
     if status in DEAD:
         found["status"] = ("pending or completed", status)
-        likeness = Likeness.DEAD
-    return Verdict(
+        likeness = Match.DEAD
+    return Comparison(
         likeness,
         ref=str(task.get("task_id", "")),
         created_ms=milliseconds(task.get("created_at")),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from scalesync.model.outcomes import Finding, Presence
+from scalesync.model.outcomes import LookupResult, Presence
 from scalesync.platforms.scale import wire
 from scalesync.ports.platform import ListPage
 
@@ -22,7 +22,7 @@ class Gathering:
     def __init__(self, keys: Sequence[str]) -> None:
         self._keys = keys
         self._wanted = frozenset(keys)
-        self._found: dict[str, Finding] = {}
+        self._found: dict[str, LookupResult] = {}
         self._trusted = True
         self._ended = False
         self._idle = 0
@@ -55,8 +55,8 @@ class Gathering:
         """
         return self._ended and self._trusted and len(self._found) < self._total <= len(self._wanted)
 
-    def findings(self) -> Mapping[str, Finding]:
+    def findings(self) -> Mapping[str, LookupResult]:
         """One finding for each key."""
-        absent = Finding(Presence.ABSENT, short=self.short)
-        missing = absent if self._ended and self._trusted else Finding(Presence.UNKNOWN)
+        absent = LookupResult(Presence.ABSENT, short=self.short)
+        missing = absent if self._ended and self._trusted else LookupResult(Presence.UNKNOWN)
         return {key: self._found.get(key, missing) for key in self._keys}

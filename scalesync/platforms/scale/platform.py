@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from scalesync.errors import ConfigError, NoSuchProject, NotTheApi, OutcomeUnknown, Refused, RemoteError, Unavailable
 from scalesync.http.transport import Reply, Transport
-from scalesync.model.outcomes import Finding, Mishap, Outcome, OutcomeKind, Presence, Verdict
+from scalesync.model.outcomes import Comparison, LookupResult, Outcome, OutcomeKind, Presence, TaskError
 from scalesync.model.records import JsonObject, Outgoing
 from scalesync.model.selection import Selection
 from scalesync.model.targets import RequestClass
@@ -94,7 +94,7 @@ class ScalePlatform:
     def _appended(self, task: JsonObject) -> frozenset[str]:
         return self._instructions.get(str(task.get("project")), frozenset())
 
-    async def settle(self, keys: Sequence[str]) -> Mapping[str, Finding]:
+    async def settle(self, keys: Sequence[str]) -> Mapping[str, LookupResult]:
         """Look keys up by GET /tasks?unique_id=..., page by page; a question refused as too long is halved."""
         size = sum(len(quote(key, safe="")) + 11 for key in keys)
         if len(keys) > LOOKUP_KEYS or (size > LOOKUP_QUERY_BYTES and len(keys) > 1):
@@ -106,12 +106,12 @@ class ScalePlatform:
                 return await self._settle_halves(keys)
             raise
 
-    async def _look_up(self, keys: Sequence[str]) -> Mapping[str, Finding]:
+    async def _look_up(self, keys: Sequence[str]) -> Mapping[str, LookupResult]:
         """Follow the answer's pages to their end; ask again for what is missing where the list says it is short.
 
         Again only while each answer shows more: a total that is too high for ever must not keep a look-up going.
         """
-        found: dict[str, Finding] = {}
+        found: dict[str, LookupResult] = {}
         waiting = keys
         while True:
             gathered = await self._gather(waiting)
@@ -129,24 +129,24 @@ class ScalePlatform:
             cursor = gathered.take(await self._list([*query, ("next_token", cursor)], "look up unique_ids"))
         return gathered
 
-    async def _settle_halves(self, keys: Sequence[str]) -> Mapping[str, Finding]:
+    async def _settle_halves(self, keys: Sequence[str]) -> Mapping[str, LookupResult]:
         middle = len(keys) // 2
         return {**await self.settle(keys[:middle]), **await self.settle(keys[middle:])}
 
-    async def read(self, ref: str) -> Finding:
+    async def read(self, ref: str) -> LookupResult:
         """GET /task/{id}; a 404 is ABSENT."""
         reply = await self._transport.call(RequestClass.LIST, "GET", "/task/" + quote(ref, safe=""))
         if reply.status == 404:
-            return Finding(Presence.ABSENT)
+            return LookupResult(Presence.ABSENT)
         wire.check(reply, "read task")
-        return Finding(Presence.FOUND, wire.as_object(reply, "read task"))
+        return LookupResult(Presence.FOUND, wire.as_object(reply, "read task"))
 
-    def judge(self, record: Outgoing, task: JsonObject) -> Verdict:
+    def judge(self, record: Outgoing, task: JsonObject) -> Comparison:
         """Compare the record's body with a task; see `compare`."""
         verdict = judge(wire.loads(record.body), self._type, task, self.learned, self._appended(task))
         return verdict if verdict.status != "error" else replace(verdict, mishap=self.mishap(task))
 
-    def mishap(self, task: JsonObject) -> Mishap:
+    def mishap(self, task: JsonObject) -> TaskError:
         """Why a task is in error, as the server tells it."""
         told = mishap_of(task)
         return replace(told, words=self._transport.hide(told.words))

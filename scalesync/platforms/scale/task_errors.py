@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from scalesync.model.outcomes import Mishap
+from scalesync.model.outcomes import TaskError
 from scalesync.model.records import JsonObject
 
 SHOWN_PLACES = 3
@@ -19,7 +19,7 @@ TEXT_LIMIT = 500
 _URL = re.compile(r"[a-z][a-z0-9+.-]{0,20}://[^\s\"'<>]+", re.IGNORECASE)
 
 
-def mishap_of(task: JsonObject) -> Mishap:
+def mishap_of(task: JsonObject) -> TaskError:
     """What the server says went wrong, each place that failed as host and status; the status of the first one."""
     response = task.get("response")
     told: dict[str, Any] = response if isinstance(response, dict) else {}
@@ -32,7 +32,7 @@ def mishap_of(task: JsonObject) -> Mishap:
     if shown:
         words.append(f"({', '.join(shown)})")
     status = next((status for _, status in places if status is not None), None)
-    return Mishap(" ".join(words)[:TEXT_LIMIT], status)
+    return TaskError(" ".join(words)[:TEXT_LIMIT], status)
 
 
 def _places(told: dict[str, Any]) -> Iterator[tuple[str, int | None]]:

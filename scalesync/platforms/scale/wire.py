@@ -12,7 +12,7 @@ import orjson
 
 from scalesync.errors import NotAllowed, NotTheApi, OutcomeUnknown, Refused, RemoteError, Throttled
 from scalesync.http.transport import Reply
-from scalesync.model.outcomes import Finding, Outcome, OutcomeKind, Presence
+from scalesync.model.outcomes import LookupResult, Outcome, OutcomeKind, Presence
 from scalesync.model.records import JsonObject
 from scalesync.platforms.scale.strays import is_redirect, stray
 
@@ -254,7 +254,7 @@ def _space(text: str, at: int) -> int:
     return found.end() if found else at
 
 
-def finding(document: bytes, wanted: Collection[str]) -> tuple[str, Finding] | None:
+def finding(document: bytes, wanted: Collection[str]) -> tuple[str, LookupResult] | None:
     """A raw task of a look-up as (key, finding); None when it is no task under one of the keys."""
     try:
         task = loads(document)
@@ -265,7 +265,7 @@ def finding(document: bytes, wanted: Collection[str]) -> tuple[str, Finding] | N
         return None
     ref = task.get("task_id")
     known = _is_text(ref) and bool(ref) and _is_text(task.get("status", ""))
-    return key, Finding(Presence.FOUND, task) if known else Finding(Presence.UNKNOWN)
+    return key, LookupResult(Presence.FOUND, task) if known else LookupResult(Presence.UNKNOWN)
 
 
 def objects(reply: Reply, op: str) -> list[JsonObject]:

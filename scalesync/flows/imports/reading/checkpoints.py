@@ -19,7 +19,7 @@ from scalesync.flows.runtime.threads import in_daemon
 from scalesync.ledger.sqlite.imports.checkpoints import PrefixStore
 from scalesync.ledger.states import covers
 from scalesync.mapping.seen import SeenTable, Sight
-from scalesync.model.records import Block, Mark
+from scalesync.model.records import Block, Checkpoint
 from scalesync.model.rows import RecordState
 from scalesync.sources.checkpoints import Fingerprint
 from scalesync.sources.open import SourceFile
@@ -47,12 +47,12 @@ class _Way:
     homes: home rows up to the last mark; recent: the lines of those behind it.
     """
 
-    marks: list[tuple[Mark, int]] = field(default_factory=list)
+    marks: list[tuple[Checkpoint, int]] = field(default_factory=list)
     marked_at: int = 0
     homes: int = 0
     recent: list[int] = field(default_factory=list)
 
-    def keep(self, mark: Mark | None) -> None:
+    def keep(self, mark: Checkpoint | None) -> None:
         """Add a mark, with the home rows up to its line: a block may reach further than the mark that comes with it."""
         if mark is None:
             return

@@ -12,7 +12,7 @@ from scalesync.jsonvalue import as_text
 from scalesync.mapping.body import BodyBuilder
 from scalesync.mapping.seen import SeenTable, Sight
 from scalesync.model.records import BadRecord, Block, Load, Outgoing
-from scalesync.model.rows import Aside, RecordState, RowState
+from scalesync.model.rows import OtherRecord, RecordState, RowState
 from scalesync.sources.about import written_out
 from scalesync.sources.blocks import Loads
 from scalesync.sources.open import SourceFile
@@ -32,12 +32,12 @@ class Prepared:
     """
 
     records: list[Outgoing] = field(default_factory=list)
-    asides: list[Aside] = field(default_factory=list)
+    asides: list[OtherRecord] = field(default_factory=list)
     clashes: list[Outgoing] = field(default_factory=list)
     whole: int = 0
 
     @property
-    def invalid(self) -> Sequence[Aside]:
+    def invalid(self) -> Sequence[OtherRecord]:
         """Places that cannot be used."""
         return [aside for aside in self.asides if aside.state is RecordState.INVALID]
 
@@ -145,7 +145,7 @@ class Preparer:
             if not same:
                 prepared.clashes.append(record)
             prepared.asides.append(
-                Aside(
+                OtherRecord(
                     record.source,
                     record.line,
                     RecordState.DUPLICATE if same else RecordState.CLASH,
@@ -162,8 +162,8 @@ def _told(inside: tuple[str, int] | None) -> Mapping[str, object] | None:
     return None if inside is None else {"inside": inside}
 
 
-def _invalid(source: int, line: int, reason: str, raw: str, batch: str | None = None) -> Aside:
-    return Aside(source, line, RecordState.INVALID, reason=reason, raw=raw[:RAW_LIMIT], batch=batch)
+def _invalid(source: int, line: int, reason: str, raw: str, batch: str | None = None) -> OtherRecord:
+    return OtherRecord(source, line, RecordState.INVALID, reason=reason, raw=raw[:RAW_LIMIT], batch=batch)
 
 
 async def read_loads(loads: Loads, at_end: Callable[[], None] = lambda: None) -> AsyncGenerator[Load, None]:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from scalesync.model.rows import Aside
+from scalesync.model.rows import OtherRecord
 
 
 @dataclass(slots=True)
@@ -42,7 +42,7 @@ class Reading:
         """Whether all that the sources hold stands in the ledger, wherever the run was broken off."""
         return self.whole or (self.ends == self.stretches and not self.open)
 
-    def count_invalid(self, places: Sequence[Aside]) -> None:
+    def count_invalid(self, places: Sequence[OtherRecord]) -> None:
         """Count places that cannot be used."""
         self.invalid += len(places)
         self.invalid_in.update(place.batch for place in places)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from scalesync.ledger.sqlite.jobs import JobStore
 from scalesync.ledger.states import CHANGED
-from scalesync.model.records import Mark
+from scalesync.model.records import Checkpoint
 from scalesync.model.rows import RecordState
 
 # Rows with these states want nothing from a line that reads as it did; a conflict over a changed record does.
@@ -35,14 +35,14 @@ class PrefixStore:
         found = await self._store.read(lambda db: db.execute(query, values).fetchall())
         return frozenset(number for (number,) in found)
 
-    async def load(self, number: int) -> list[tuple[Mark, int]]:
+    async def load(self, number: int) -> list[tuple[Checkpoint, int]]:
         """The marks of one of these sources, each with the home rows up to it."""
         query = "SELECT cursor FROM splits WHERE job=? AND number=?"
         (kept,) = await self._store.read(lambda db: db.execute(query, (self._store.number, number)).fetchone())
-        return [(Mark(line, digest), homes) for line, digest, homes in json.loads(kept)["marks"]]
+        return [(Checkpoint(line, digest), homes) for line, digest, homes in json.loads(kept)["marks"]]
 
     @staticmethod
-    def cursor(settings: str, marks: Sequence[tuple[Mark, int]]) -> object:
+    def cursor(settings: str, marks: Sequence[tuple[Checkpoint, int]]) -> object:
         """What `load` reads, as JSON."""
         return {"settings": settings, "marks": [[mark.line, mark.digest, homes] for mark, homes in marks]}
 

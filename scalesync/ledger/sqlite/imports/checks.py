@@ -18,7 +18,7 @@ from scalesync.ledger.sqlite.jobs import JobStore
 from scalesync.ledger.sqlite.schema import SHARING, TOLD
 from scalesync.ledger.states import CHANGED, FINAL, batches_apart, covers
 from scalesync.model.records import Outgoing
-from scalesync.model.rows import Aside, RecordState, RowState, Settled
+from scalesync.model.rows import OtherRecord, RecordState, RowOutcome, RowState
 from scalesync.times import now_iso
 
 CHUNK = 500
@@ -158,7 +158,7 @@ class CheckStore:
         changed: int = await self._write(lambda db, place: sum(_doubt(db, place, *one) for one in seen))
         return changed
 
-    async def record(self, found: Sequence[tuple[Outgoing, Settled]], asides: Sequence[Aside]) -> None:
+    async def record(self, found: Sequence[tuple[Outgoing, RowOutcome]], asides: Sequence[OtherRecord]) -> None:
         """Take records in whose rows are lost, each in the state that a look-up gave it."""
 
         def work(db: sqlite3.Connection, place: rows.Place) -> None:
@@ -280,7 +280,7 @@ def _doubt(db: sqlite3.Connection, place: rows.Place, key: str, state: str, ref:
     return changed
 
 
-def _record(db: sqlite3.Connection, place: rows.Place, record: Outgoing, settled: Settled) -> None:
+def _record(db: sqlite3.Connection, place: rows.Place, record: Outgoing, settled: RowOutcome) -> None:
     detail = None if settled.detail is None else json.dumps(settled.detail)
     added = db.execute(
         "INSERT OR IGNORE INTO rows (target, unique_id, state, task_id, job, source, line, content, intent_ms, status,"
@@ -294,14 +294,14 @@ def _record(db: sqlite3.Connection, place: rows.Place, record: Outgoing, settled
         _event(db, place, record.key, settled.event, {"status": settled.status, "reason": settled.reason})
 
 
-def aside_of(row: Held, record: Outgoing) -> Aside:
+def aside_of(row: Held, record: Outgoing) -> OtherRecord:
     """How a record is listed in a job that is not its row's home."""
     if row.state not in FINAL or covers(row.content, record.content):
-        return Aside(record.source, record.line, RecordState.SHARED, key=record.key, content=record.content)
+        return OtherRecord(record.source, record.line, RecordState.SHARED, key=record.key, content=record.content)
     apart = batches_apart(row.content, record.content)
     detail = {"differences": apart} if apart else None
     changed = RecordState.CHANGED
-    return Aside(record.source, record.line, changed, key=record.key, detail=detail, content=record.content)
+    return OtherRecord(record.source, record.line, changed, key=record.key, detail=detail, content=record.content)
 
 
 def is_changed(row: Held) -> bool:

@@ -17,7 +17,7 @@ from scalesync.ledger.sqlite.imports import rows
 from scalesync.ledger.sqlite.imports.rows import SIZES, Place, Rival, pieces, to_json
 from scalesync.ledger.sqlite.schema import SHARING
 from scalesync.ledger.states import CHANGED, FINAL, covers, has_task, open_batch
-from scalesync.model.rows import Aside, RecordState, RowState, Settled
+from scalesync.model.rows import OtherRecord, RecordState, RowOutcome, RowState
 
 LISTED = f"SELECT source, line FROM other_records WHERE job=? AND unique_id=? AND {SHARING}"
 _NAMES = {state: state.value for state in RowState}
@@ -37,7 +37,7 @@ _SETTLE = {
 }
 
 
-def settle(db: sqlite3.Connection, place: Place, settled: Sequence[Settled], rivals: dict[str, Rival]) -> None:
+def settle(db: sqlite3.Connection, place: Place, settled: Sequence[RowOutcome], rivals: dict[str, Rival]) -> None:
     """Write outcomes; those of `rivals` are taken out of it."""
     settled = [_accepted(db, place, end) for end in settled]
     for end in settled:
@@ -52,9 +52,9 @@ def settle(db: sqlite3.Connection, place: Place, settled: Sequence[Settled], riv
                 settle_rival(db, place, end, rival)
 
 
-def write(db: sqlite3.Connection, place: Place, settled: Sequence[Settled]) -> list[Settled]:
+def write(db: sqlite3.Connection, place: Place, settled: Sequence[RowOutcome]) -> list[RowOutcome]:
     """Write outcomes to their rows; returns those that a row did not take: it has a task, or holds another record."""
-    left: list[Settled] = []
+    left: list[RowOutcome] = []
     for some in pieces(settled):
         db.execute("SAVEPOINT outcomes")
         if db.execute(_SETTLE[len(some)], _values(place, some)).rowcount != len(some):
@@ -64,7 +64,7 @@ def write(db: sqlite3.Connection, place: Place, settled: Sequence[Settled]) -> l
     return left
 
 
-def _values(place: Place, settled: Sequence[Settled]) -> list[object]:
+def _values(place: Place, settled: Sequence[RowOutcome]) -> list[object]:
     values: list[object] = []
     for key, state, ref, status, reason, detail, attempts, _, content in settled:
         told = None if detail is None else to_json(detail)
@@ -73,7 +73,7 @@ def _values(place: Place, settled: Sequence[Settled]) -> list[object]:
     return values
 
 
-def settle_rival(db: sqlite3.Connection, place: Place, end: Settled, rival: Rival | None) -> None:
+def settle_rival(db: sqlite3.Connection, place: Place, end: RowOutcome, rival: Rival | None) -> None:
     """Write one verdict by what the row holds now. rival: None for a record that had the row alone when admitted."""
     job, name, reason, detail, content = db.execute(
         "SELECT job, state, reason, detail, content FROM rows WHERE target=? AND unique_id=?", (place.target, end.key)
@@ -85,7 +85,7 @@ def settle_rival(db: sqlite3.Connection, place: Place, end: Settled, rival: Riva
         if rival is None:
             return
         # Taken over meanwhile, the row may be listed as shared by an older form of this record.
-        shared = Aside(*rival.place, RecordState.SHARED, end.key, content=end.content)
+        shared = OtherRecord(*rival.place, RecordState.SHARED, end.key, content=end.content)
         rows.write_asides(db, place, [shared])
     if has_task(state, reason):
         was = state if home and state in FINAL else None
@@ -113,7 +113,7 @@ def settle_rival(db: sqlite3.Connection, place: Place, end: Settled, rival: Riva
 
 
 def _compare(
-    db: sqlite3.Connection, place: Place, end: Settled, rival: Rival | None, content: bytes, *, was: RowState | None
+    db: sqlite3.Connection, place: Place, end: RowOutcome, rival: Rival | None, content: bytes, *, was: RowState | None
 ) -> None:
     """The row has its task meanwhile, or had it before and only the task's batch was to be asked for.
 
@@ -137,7 +137,7 @@ def _compare(
         _set_aside(db, place, end, rival)
 
 
-def _compare_loose(db: sqlite3.Connection, place: Place, end: Settled, rival: Rival | None, *, home: bool) -> None:
+def _compare_loose(db: sqlite3.Connection, place: Place, end: RowOutcome, rival: Rival | None, *, home: bool) -> None:
     """The row's task was adopted by a record that it was not made for; this one was compared with the task itself."""
     if end.state in FINAL:
         rows.accept(db, place, end.key, end.content, end.ref)
@@ -155,7 +155,7 @@ def _compare_loose(db: sqlite3.Connection, place: Place, end: Settled, rival: Ri
         _set_aside(db, place, end, rival)
 
 
-def _accepted(db: sqlite3.Connection, place: Place, end: Settled) -> Settled:
+def _accepted(db: sqlite3.Connection, place: Place, end: RowOutcome) -> RowOutcome:
     """A record that once accepted a task is not in conflict with it, unless the task died."""
     if end.state is not RowState.CONFLICT or rows.is_dead(end.detail):
         return end
@@ -173,18 +173,18 @@ def _listed(db: sqlite3.Connection, place: Place, key: str) -> Rival | None:
     return None if found is None else Rival(found, moved=True)
 
 
-def _put_content(db: sqlite3.Connection, place: Place, end: Settled) -> None:
+def _put_content(db: sqlite3.Connection, place: Place, end: RowOutcome) -> None:
     db.execute("UPDATE rows SET content=? WHERE target=? AND unique_id=?", (end.content, place.target, end.key))
 
 
-def _set_aside(db: sqlite3.Connection, place: Place, end: Settled, rival: Rival | None) -> None:
+def _set_aside(db: sqlite3.Connection, place: Place, end: RowOutcome, rival: Rival | None) -> None:
     if rival is None:
         return  # listed when the row was taken over
     told: dict[str, Any] = {"reason": end.reason, "detail": end.detail, "content": end.content}
-    rows.write_asides(db, place, [Aside(*rival.place, RecordState.CHANGED, end.key, **told)])
+    rows.write_asides(db, place, [OtherRecord(*rival.place, RecordState.CHANGED, end.key, **told)])
 
 
-def write_events(db: sqlite3.Connection, place: Place, settled: Sequence[Settled], at: str) -> None:
+def write_events(db: sqlite3.Connection, place: Place, settled: Sequence[RowOutcome], at: str) -> None:
     """Write what was out of the ordinary into the history."""
     events = [
         (at, place.run, place.target, s.key, s.event, json.dumps({"status": s.status, "reason": s.reason}))

@@ -12,7 +12,7 @@ from scalesync.ledger.sqlite.schema import SHARING
 from scalesync.ledger.states import Gone, Known, Move, covers, has_task
 from scalesync.ledger.states import admit as decide
 from scalesync.model.records import Outgoing
-from scalesync.model.rows import Aside, RecordState, RowState
+from scalesync.model.rows import OtherRecord, RecordState, RowState
 from scalesync.ports.ledger import Admission, Verb
 
 T = TypeVar("T")
@@ -100,7 +100,7 @@ def admit(
     news: list[Outgoing] = []
     moves: list[tuple[Outgoing, Move]] = []
     moved: list[Outgoing] = []
-    asides: list[Aside] = []
+    asides: list[OtherRecord] = []
     for record in records:
         before = known.get(record.key)
         if before is None:
@@ -128,7 +128,7 @@ def admit(
             rivals[record.key] = Rival((record.source, record.line), moved=move.verb is Verb.SEND)
         if move.aside is not None:
             asides.append(
-                Aside(
+                OtherRecord(
                     *(record.source, record.line, move.aside, record.key),
                     detail=_differing(move),
                     content=record.content,
@@ -150,13 +150,13 @@ def admit(
     return admissions
 
 
-def _left_behind(reads: Set[int], before: Known, record: Outgoing) -> Aside | None:
+def _left_behind(reads: Set[int], before: Known, record: Outgoing) -> OtherRecord | None:
     """The same record in a source that this run does not read: the row goes with the record that is met, it stays."""
     if before.place[0] in reads or before.gone is not None:
         return None
     if before.content != record.content:
         return None  # an older form of the record, which the one named later takes the place of
-    return Aside(*before.place, RecordState.DUPLICATE, record.key, content=before.content)
+    return OtherRecord(*before.place, RecordState.DUPLICATE, record.key, content=before.content)
 
 
 def _new(now_ms: int) -> Admission:
@@ -228,7 +228,7 @@ def drop_asides(db: sqlite3.Connection, place: Place, read: Sequence[tuple[int, 
     )
 
 
-def write_asides(db: sqlite3.Connection, place: Place, asides: Sequence[Aside]) -> None:
+def write_asides(db: sqlite3.Connection, place: Place, asides: Sequence[OtherRecord]) -> None:
     """Put down records without a home row; the same place again replaces what it was.
 
     Beside a row a job has one record: where it stood before the source's lines moved, it stands no more.
@@ -293,7 +293,7 @@ def take_over(db: sqlite3.Connection, place: Place, key: str, content: bytes, at
         if gone:
             return  # its place is no longer its own: what stands there now may be listed under it
         (run,) = db.execute("SELECT max(id) FROM runs WHERE job=?", (job,)).fetchone()
-        aside = Aside(source, line, RecordState.SHARED, key, content=old)
+        aside = OtherRecord(source, line, RecordState.SHARED, key, content=old)
         if state == RowState.CONFLICT and not covers(content, old):
             told = {} if detail is None else json.loads(detail)
             aside = replace(aside, state=RecordState.CHANGED, reason=reason, detail=told)

@@ -79,7 +79,7 @@ async def let_through(args: argparse.Namespace) -> int:
     async def work() -> None:
         nonlocal count
         while time.monotonic() < until:
-            await gate.admit(RequestClass.CREATE)
+            await gate.acquire(RequestClass.CREATE)
             try:
                 await asyncio.sleep(0)
                 await gate.handover(RequestClass.CREATE)
@@ -88,7 +88,7 @@ async def let_through(args: argparse.Namespace) -> int:
                 await asyncio.sleep(rng.expovariate(1 / LATENCY_S))
                 gate.answered(RequestClass.CREATE, 200, LATENCY_S, None)
             finally:
-                gate.leave()
+                gate.release()
 
     print("ready", flush=True)
     start = float(await asyncio.to_thread(sys.stdin.readline))

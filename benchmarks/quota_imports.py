@@ -20,14 +20,14 @@ ROOT = Path(__file__).resolve().parents[1]
 # The program as it is; each hand-over of a create is also written down.
 WATCHED = """
 import array, os, sys, time
-from scalesync.flows.runtime.gate import StopGate
+from scalesync.flows.runtime.gate import RequestGate
 target = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-handover = StopGate.handover
+handover = RequestGate.handover
 async def watched(self, cls):
     await handover(self, cls)
     if cls == "create":
         os.write(target, array.array("d", [time.monotonic()]).tobytes())
-StopGate.handover = watched
+RequestGate.handover = watched
 from scalesync.cli.main import run
 sys.exit(run(sys.argv[2:]))
 """

@@ -45,18 +45,18 @@ class Resolver:
         """Serve until cancelled."""
         queue = self._engine.queue
         while True:
-            group = queue.take_doubts(self._platform.settle_batch) if self._engine.stopped is None else []
+            group = queue.take_doubts(self._platform.look_up_most) if self._engine.stopped is None else []
             if not group:
                 await queue.change()
                 continue
             try:
-                await self._settle(group)
+                await self._look_up(group)
             except ScalesyncError as reason:
                 self._engine.stop(reason)
 
-    async def _settle(self, group: Sequence[InDoubt]) -> None:
+    async def _look_up(self, group: Sequence[InDoubt]) -> None:
         try:
-            findings = await self._platform.settle([doubt.record.key for doubt in group])
+            findings = await self._platform.look_up([doubt.record.key for doubt in group])
         except NotAllowed as error:
             self._put_back(group, str(error))
             if self._denied:
@@ -78,7 +78,7 @@ class Resolver:
         """The platform will not answer this look-up: ask for each key alone, and give up on those it refuses still."""
         if len(group) > 1:
             for doubt in group:
-                await self._settle([doubt])
+                await self._look_up([doubt])
             return
         (doubt,) = group
         doubt.refused += 1
@@ -98,7 +98,7 @@ class Resolver:
         if finding.presence is Presence.ABSENT and doubt.ref is not None:
             finding = await self._read_other(doubt)
         if finding.presence is Presence.FOUND and finding.task is not None:
-            verdict = self._platform.judge(doubt.record, finding.task)
+            verdict = self._platform.compare(doubt.record, finding.task)
             settled = await self._resolve(doubt.record, verdict)
             if settled is None:
                 self._engine.queue.again(doubt.record)

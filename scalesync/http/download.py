@@ -123,7 +123,7 @@ class Downloader:
         where = shown(url)
         proxy = proxy_for(url)
         trust = self._trust(url, proxy)
-        await self._gate.admit(FILES)
+        await self._gate.acquire(FILES)
         started = time.monotonic()
         clock = AttemptClock(FILES, None)
         try:
@@ -151,7 +151,7 @@ class Downloader:
         else:
             return None
         finally:
-            self._gate.leave()
+            self._gate.release()
 
     def _onward(self, url: str, location: str) -> str:
         """The address that an answer redirects to. Raises Refused where it must not go."""

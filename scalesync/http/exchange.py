@@ -24,12 +24,12 @@ class Gate(Protocol):
     """What the transport asks before an attempt leaves, and tells after it."""
 
     def admit_now(self, cls: RequestClass) -> bool:
-        """As `admit`, when nothing has to be waited for; if not, answers no and `admit` is called."""
+        """As `acquire`, when nothing has to be waited for; if not, answers no and `acquire` is called."""
 
-    async def admit(self, cls: RequestClass) -> None:
-        """Wait until an attempt of this class may leave; `leave` follows."""
+    async def acquire(self, cls: RequestClass) -> None:
+        """Wait until an attempt of this class may leave; `release` follows."""
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """The attempt is over."""
 
     @property

@@ -156,7 +156,7 @@ class Transport:
         """
         url = self._url(path, query)
         if not self._gate.admit_now(cls):
-            await self._gate.admit(cls)
+            await self._gate.acquire(cls)
         self.counters.attempts[cls] += 1
         started = time.monotonic()
         try:
@@ -171,7 +171,7 @@ class Transport:
             raise self._in_words(error, f"{method} {path}") from error
         finally:
             self.counters.ended += 1
-            self._gate.leave()
+            self._gate.release()
         status, headers, data = answer
         latency_s = time.monotonic() - started
         asked_s = None

@@ -169,7 +169,7 @@ class WindowLimiter:
         return self._bucket is None and self._hold <= self._clock()
 
     async def turn(self) -> None:
-        """Wait until a grant is allowed and ours; `take()` or `leave()` must follow.
+        """Wait until a grant is allowed and ours; `take()` or `release()` must follow.
 
         Holding the turn of one limiter while waiting for another one's uses nothing up, and what was allowed
         stays allowed: time only adds room. Only a new hold or rate can take it back; see `ready()`.
@@ -180,7 +180,7 @@ class WindowLimiter:
         try:
             await self.wait()
         except BaseException:
-            self.leave()
+            self.release()
             raise
 
     async def wait(self) -> None:
@@ -209,11 +209,11 @@ class WindowLimiter:
         if self._rate is not None:
             self._ring.append(self._clock())
         if self._line:
-            self.leave()
+            self.release()
         else:
             self._busy = False
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """Pass the turn on without a grant."""
         while self._line:
             future = self._line.popleft()
@@ -236,7 +236,7 @@ class WindowLimiter:
             await future
         except asyncio.CancelledError:
             if future.done() and not future.cancelled():
-                self.leave()  # the turn had just come
+                self.release()  # the turn had just come
             raise
 
     async def _finished(self, waiting: Coroutine[Any, Any, None]) -> bool:

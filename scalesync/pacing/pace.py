@@ -158,7 +158,7 @@ class Pace:
         return cls({}, max_width=max_width, clock=clock)
 
     def admit_now(self, request: RequestClass) -> bool:
-        """As `admit`, for a class without a rate in force; no when `admit` has to be called."""
+        """As `acquire`, for a class without a rate in force; no when `acquire` has to be called."""
         lane = self._lanes[request]
         if self._all is not None or not lane.limiter.passes():
             return False
@@ -166,7 +166,7 @@ class Pace:
         lane.flights.sent(self._clock(), self.in_flight + 1)
         return True
 
-    async def admit(self, request: RequestClass) -> None:
+    async def acquire(self, request: RequestClass) -> None:
         """Wait until an attempt of this class may leave; it counts as handed over when this returns.
 
         A cancelled call uses nothing up. Send without another await in between.
@@ -177,7 +177,7 @@ class Pace:
         else:
             await _acquire_both(lane.limiter, self._all)
         lane.attempts += 1
-        # Of all classes: `leave` follows whatever happens, and a server that bears so many seldom asks what for.
+        # Of all classes: `release` follows whatever happens, and a server that bears so many seldom asks what for.
         lane.flights.sent(self._clock(), self.in_flight + 1)
 
     def report(
@@ -259,11 +259,11 @@ class Pace:
         return sum(lane.throttled for lane in lanes)
 
     def enter(self) -> None:
-        """A request goes to the network; `leave()` must follow. `with pace:` does both."""
+        """A request goes to the network; `release()` must follow. `with pace:` does both."""
         self.in_flight += 1
         self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """The request was answered or given up."""
         self.in_flight -= 1
 
@@ -286,11 +286,11 @@ async def _acquire_both(mine: WindowLimiter, common: WindowLimiter) -> None:
     try:
         await common.turn()
         while not mine.ready():
-            common.leave()
+            common.release()
             await mine.wait()
             await common.turn()
     except BaseException:
-        mine.leave()
+        mine.release()
         raise
     mine.take()
     common.take()

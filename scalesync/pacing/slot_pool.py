@@ -51,7 +51,7 @@ class QuotaPool:
         """Held by the one attempt of a class that waits for its pace and its slot; the others wait for the turn."""
         return self._lanes[cls].turn
 
-    async def admit(self, cls: RequestClass) -> None:
+    async def acquire(self, cls: RequestClass) -> None:
         """Wait for a slot and set it aside for an attempt that is about to get its connection."""
         lane = self._lanes[cls]
         if (slot := await lane.take()) is not None:

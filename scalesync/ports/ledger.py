@@ -65,7 +65,7 @@ class JobLedger(Protocol):
     ) -> Sequence[Admission]:
         """Make the intent to send durable; returns after the commit, one admission per record."""
 
-    async def settle(self, settled: Sequence[RowOutcome]) -> None:
+    async def record(self, settled: Sequence[RowOutcome]) -> None:
         """Record ends (or returns to pending); durable when it returns."""
 
     async def counts(self) -> Mapping[str, int]:

@@ -10,7 +10,7 @@ from scalesync.model.targets import RequestClass
 class Pacing(Protocol):
     """Asked at the hand-over to the socket, told afterwards how it went."""
 
-    async def admit(self, request: RequestClass) -> None:
+    async def acquire(self, request: RequestClass) -> None:
         """Wait until an attempt of this class may leave."""
 
     def width(self, request: RequestClass) -> int:

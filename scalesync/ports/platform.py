@@ -37,18 +37,18 @@ class Platform(Protocol):
 
     key_strength: KeyStrength
     send_batch: int
-    settle_batch: int
+    look_up_most: int
 
     async def send(self, records: Sequence[Outgoing]) -> Sequence[Outcome]:
         """Send records; one outcome each, in order. Never raises for an answer of the service."""
 
-    async def settle(self, keys: Sequence[str]) -> Mapping[str, LookupResult]:
-        """Look up to `settle_batch` keys up; every key is in the answer."""
+    async def look_up(self, keys: Sequence[str]) -> Mapping[str, LookupResult]:
+        """Look up to `look_up_most` keys up; every key is in the answer."""
 
     async def read(self, ref: str) -> LookupResult:
         """Read one task by the platform's own id."""
 
-    def judge(self, record: Outgoing, task: JsonObject) -> Comparison:
+    def compare(self, record: Outgoing, task: JsonObject) -> Comparison:
         """Compare a record with a task found under its key."""
 
     async def release(self, ref: str) -> Outcome:

@@ -87,7 +87,7 @@ class LedgerContract:
         record = out("k")
         await job.admit([record], (), now_ms=1000)
         assert record.intent_ms == 1000
-        await job.settle([RowOutcome("k", S.PENDING, attempts=0)])
+        await job.record([RowOutcome("k", S.PENDING, attempts=0)])
         (admission,) = await job.admit([record], (), now_ms=9000)
         assert (admission.verb, admission.intent_ms, record.intent_ms) == (Verb.SEND, 1000, 1000)
 
@@ -101,7 +101,7 @@ class LedgerContract:
     async def test_outcomes_are_known_after_a_kill(self, ledgers: Ledgers):
         job = await ledgers.open_job(spec())
         await admit(job, outs(5))
-        await job.settle(
+        await job.record(
             [
                 RowOutcome("k0", S.CREATED, ref="t0", status=200),
                 RowOutcome("k1", S.ADOPTED, ref="t1"),
@@ -117,7 +117,7 @@ class LedgerContract:
     async def test_the_last_of_several_outcomes_of_one_row_stands_and_all_attempts_count(self, ledgers: Ledgers):
         job = await ledgers.open_job(spec())
         await admit(job, outs(3))
-        await job.settle(
+        await job.record(
             [
                 RowOutcome("k0", S.PENDING, attempts=2),
                 RowOutcome("k1", S.CREATED, ref="t1"),
@@ -129,28 +129,28 @@ class LedgerContract:
 
     async def test_settling_nothing_is_nothing(self, ledgers: Ledgers):
         job = await ledgers.open_job(spec())
-        await job.settle([])
+        await job.record([])
         assert some(await job.counts()) == {}
 
     async def test_a_task_that_is_known_is_never_unknown_again(self, ledgers: Ledgers):
         job = await ledgers.open_job(spec())
         await admit(job, [out("k")])
-        await job.settle([RowOutcome("k", S.CREATED, ref="t")])
+        await job.record([RowOutcome("k", S.CREATED, ref="t")])
         for late in (S.PENDING, S.SENDING, S.FAILED, S.CONFLICT):
-            await job.settle([RowOutcome("k", late, reason="late")])
+            await job.record([RowOutcome("k", late, reason="late")])
         assert some(await job.counts()) == {"created": 1}
 
     async def test_conflicts_are_looked_up_again_only_when_asked(self, ledgers: Ledgers):
         job = await ledgers.open_job(spec())
         await admit(job, [out("k")])
-        await job.settle([RowOutcome("k", S.CONFLICT, ref="t", reason="differs")])
+        await job.record([RowOutcome("k", S.CONFLICT, ref="t", reason="differs")])
         assert await admit(job, [out("k")]) == [Verb.SKIP]
         assert await admit(job, [out("k")], recheck=True) == [Verb.SETTLE]
 
     async def test_a_change_after_creation_is_a_conflict_and_back(self, ledgers: Ledgers):
         job = await ledgers.open_job(spec())
         await admit(job, [out("k")])
-        await job.settle([RowOutcome("k", S.ADOPTED, ref="t")])
+        await job.record([RowOutcome("k", S.ADOPTED, ref="t")])
         assert await admit(job, [out("k", CHANGED)]) == [Verb.SKIP]
         assert some(await job.counts()) == {"conflicts": 1}
         assert await admit(job, [out("k", CHANGED)]) == [Verb.SKIP]
@@ -174,7 +174,7 @@ class LedgerContract:
     async def test_two_jobs_share_the_row_of_a_key(self, ledgers: Ledgers):
         one, two = await ledgers.open_job(spec("one")), await ledgers.open_job(spec("two"))
         await admit(one, [out("k")])
-        await one.settle([RowOutcome("k", S.CREATED, ref="t")])
+        await one.record([RowOutcome("k", S.CREATED, ref="t")])
         assert await admit(two, [out("k")]) == [Verb.SKIP]
         assert some(await one.counts()) == some(await two.counts()) == {"created": 1}
 
@@ -182,13 +182,13 @@ class LedgerContract:
         one, two = await ledgers.open_job(spec("one")), await ledgers.open_job(spec("two"))
         await admit(one, [out("k")])
         await admit(two, [out("k")])
-        await two.settle([RowOutcome("k", S.FAILED, status=400, reason="no")])
+        await two.record([RowOutcome("k", S.FAILED, status=400, reason="no")])
         assert some(await one.counts()) == some(await two.counts()) == {"failed": 1}
 
     async def test_other_content_for_a_task_of_another_job_is_a_conflict_here_only(self, ledgers: Ledgers):
         one, two = await ledgers.open_job(spec("one")), await ledgers.open_job(spec("two"))
         await admit(one, [out("k")])
-        await one.settle([RowOutcome("k", S.CREATED, ref="t")])
+        await one.record([RowOutcome("k", S.CREATED, ref="t")])
         await admit(two, [out("k", CHANGED)])
         assert some(await one.counts()) == {"created": 1}
         assert some(await two.counts()) == {"conflicts": 1}
@@ -198,7 +198,7 @@ class LedgerContract:
     async def test_a_shared_task_stays_the_other_jobs_when_the_record_at_home_changes(self, ledgers: Ledgers):
         one, two, three = [await ledgers.open_job(spec(name)) for name in ("one", "two", "three")]
         await admit(one, [out("k")])
-        await one.settle([RowOutcome("k", S.CREATED, ref="t")])
+        await one.record([RowOutcome("k", S.CREATED, ref="t")])
         await admit(two, [out("k")])
         await admit(one, [out("k", CHANGED)])
         await admit(three, [out("k", CHANGED)])
@@ -208,11 +208,11 @@ class LedgerContract:
     async def test_a_shared_row_that_another_record_took_over_is_a_conflict(self, ledgers: Ledgers):
         one, two, three = [await ledgers.open_job(spec(name)) for name in ("one", "two", "three")]
         await admit(one, [out("k")])
-        await one.settle([RowOutcome("k", S.CONFLICT, reason="differs", ref="t")])
+        await one.record([RowOutcome("k", S.CONFLICT, reason="differs", ref="t")])
         await admit(two, [out("k")])
         assert some(await two.counts()) == {"conflicts": 1}
         await admit(three, [out("k", CHANGED)])
-        await three.settle([RowOutcome("k", S.CREATED, ref="t", content=CHANGED)])
+        await three.record([RowOutcome("k", S.CREATED, ref="t", content=CHANGED)])
         assert some(await three.counts()) == {"created": 1}
         assert some(await one.counts()) == some(await two.counts()) == {"conflicts": 1}
         assert await admit(two, [out("k")]) == [Verb.SKIP]
@@ -221,7 +221,7 @@ class LedgerContract:
     async def test_a_shared_record_that_moved_to_another_line_counts_once(self, ledgers: Ledgers):
         one, two = await ledgers.open_job(spec("one")), await ledgers.open_job(spec("two"))
         await admit(one, outs(3))
-        await one.settle([RowOutcome(f"k{n}", S.CREATED, ref=f"t{n}") for n in range(3)])
+        await one.record([RowOutcome(f"k{n}", S.CREATED, ref=f"t{n}") for n in range(3)])
         await admit(two, outs(3))
         await ledgers.die(spec("two"))
         again = await ledgers.open_job(spec("two"))
@@ -233,7 +233,7 @@ class LedgerContract:
     async def test_a_task_whose_record_changed_at_home_is_as_it_was_for_others(self, ledgers: Ledgers):
         one, two = await ledgers.open_job(spec("one")), await ledgers.open_job(spec("two"))
         await admit(one, [out("k")])
-        await one.settle([RowOutcome("k", S.ADOPTED, ref="t")])
+        await one.record([RowOutcome("k", S.ADOPTED, ref="t")])
         await admit(two, [out("k")])
         await admit(one, [out("k", CHANGED)])
         assert await two.peek(["k"]) == {"k": (S.ADOPTED, CONTENT)}
@@ -242,7 +242,7 @@ class LedgerContract:
     async def test_a_row_whose_record_is_gone_is_taken_over_without_a_trace(self, ledgers: Ledgers):
         one, two = await ledgers.open_job(spec("one")), await ledgers.open_job(spec("two"))
         await admit(one, outs(2))
-        await one.settle([RowOutcome(f"k{n}", S.FAILED, status=400, reason="no", content=CONTENT) for n in range(2)])
+        await one.record([RowOutcome(f"k{n}", S.FAILED, status=400, reason="no", content=CONTENT) for n in range(2)])
         await one.mark_gone(1, {"k0"}.__contains__)
         await admit(one, (), [OtherRecord(1, 2, R.INVALID, reason="is no valid JSON")])
         await admit(two, [out("k0", CHANGED), out("k1", CHANGED, line=2)])
@@ -253,21 +253,21 @@ class LedgerContract:
         """Lines moved: where this run met one record, an earlier one left another, and both rows are taken over."""
         one, two = await ledgers.open_job(spec("one")), await ledgers.open_job(spec("two"))
         await admit(one, [out("old")])
-        await one.settle([RowOutcome("old", S.FAILED, status=400, reason="no", content=CONTENT)])
+        await one.record([RowOutcome("old", S.FAILED, status=400, reason="no", content=CONTENT)])
         await admit(one, [out("k")])
         await admit(two, [out("k", CHANGED)])
-        await two.settle([RowOutcome("k", S.CREATED, ref="t", content=CHANGED)])
+        await two.record([RowOutcome("k", S.CREATED, ref="t", content=CHANGED)])
         await admit(two, [out("old", CHANGED, line=2)])
-        await one.settle([RowOutcome("k", S.CONFLICT, ref="t", reason="differs", content=CONTENT)])
+        await one.record([RowOutcome("k", S.CONFLICT, ref="t", reason="differs", content=CONTENT)])
         assert some(await two.counts()) == {"created": 1, "pending": 1}
 
     async def test_a_job_that_takes_a_task_although_it_differs_takes_it_for_itself_alone(self, ledgers: Ledgers):
         one, two = await ledgers.open_job(spec("one")), await ledgers.open_job(spec("two"))
         await admit(one, [out("k")])
-        await one.settle([RowOutcome("k", S.CONFLICT, reason="differs", ref="t", content=CONTENT)])
+        await one.record([RowOutcome("k", S.CONFLICT, reason="differs", ref="t", content=CONTENT)])
         await admit(two, [out("k", CHANGED)])
         detail = {"differences": {"a": {"record": 1, "task": 2}}}
-        await two.settle([RowOutcome("k", S.ADOPTED, ref="t", detail=detail, content=CHANGED)])
+        await two.record([RowOutcome("k", S.ADOPTED, ref="t", detail=detail, content=CHANGED)])
         assert some(await two.counts()) == {"adopted": 1}
         assert some(await one.counts()) == {"conflicts": 1}
 
@@ -275,7 +275,7 @@ class LedgerContract:
     async def test_targets_are_apart(self, ledgers: Ledgers, other: Target):
         here, there = await ledgers.open_job(spec()), await ledgers.open_job(spec(target=other, sources=["b"]))
         await admit(here, [out("k")])
-        await here.settle([RowOutcome("k", S.CREATED, ref="t")])
+        await here.record([RowOutcome("k", S.CREATED, ref="t")])
         assert await admit(there, [out("k")]) == [Verb.SEND]
         assert some(await there.counts()) == {"pending": 1}
         assert some(await here.counts()) == {"created": 1}
@@ -327,7 +327,7 @@ class LedgerContract:
         await ledgers.lapse(spec())
         fresh = await ledgers.open_job(spec())
         for write in (
-            lambda: slow.settle([RowOutcome("k", S.FAILED, reason="late")]),
+            lambda: slow.record([RowOutcome("k", S.FAILED, reason="late")]),
             lambda: slow.admit([out("new")], (), now_ms=1),
             lambda: slow.register_splits("source", [("x", {})]),
             lambda: slow.reopen(lambda key, status, reason: True),
@@ -358,7 +358,7 @@ class LedgerContract:
             OtherRecord(1, 13, R.INVALID, reason="no JSON", raw="}"),
         ]
         await admit(job, outs(4), asides)
-        await job.settle([RowOutcome("k0", S.CREATED, ref="t"), RowOutcome("k1", S.FAILED, reason="no")])
+        await job.record([RowOutcome("k0", S.CREATED, ref="t"), RowOutcome("k1", S.FAILED, reason="no")])
         counts = dict(await job.counts())
         assert counts.pop("gone") == 0
         assert some(counts) == {
@@ -406,7 +406,7 @@ class LedgerContract:
     async def test_failed_rows_are_reopened_by_choice(self, ledgers: Ledgers):
         job = await ledgers.open_job(spec())
         await admit(job, outs(4))
-        await job.settle(
+        await job.record(
             [
                 RowOutcome("k0", S.FAILED, status=400, reason="a"),
                 RowOutcome("k1", S.FAILED, status=422, reason="b"),
@@ -422,7 +422,7 @@ class LedgerContract:
     async def test_a_shared_failure_is_reopened_from_either_job_but_no_others(self, ledgers: Ledgers):
         one, two, three = [await ledgers.open_job(spec(name)) for name in ("one", "two", "three")]
         await admit(one, [out("k")])
-        await one.settle([RowOutcome("k", S.FAILED, reason="no")])
+        await one.record([RowOutcome("k", S.FAILED, reason="no")])
         await admit(two, [out("k")])
         assert await three.reopen(lambda *_: True) == 0
         assert await two.reopen(lambda *_: True) == 1

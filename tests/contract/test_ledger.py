@@ -226,8 +226,8 @@ async def test_events_tell_the_history_of_what_was_out_of_the_ordinary(tmp_path)
     ledger = SqliteLedger.open(tmp_path / "l.db", note=quiet)
     job = await ledger.open_job(spec())
     await admit(job, outs(2))
-    await job.settle([RowOutcome("k0", RowState.FAILED, status=400, reason="no", event="refused")])
-    await job.settle([RowOutcome("k1", RowState.CREATED, ref="t")])
+    await job.record([RowOutcome("k0", RowState.FAILED, status=400, reason="no", event="refused")])
+    await job.record([RowOutcome("k1", RowState.CREATED, ref="t")])
     ledger.close()
     with closing(Database(tmp_path / "l.db")) as db:
         events = list(db["events"].rows)
@@ -238,7 +238,7 @@ async def test_the_views_for_people_agree_with_the_counts(tmp_path):
     ledger = SqliteLedger.open(tmp_path / "l.db", note=quiet)
     job = await ledger.open_job(spec())
     await admit(job, outs(3))
-    await job.settle([RowOutcome("k0", RowState.CREATED, ref="t")])
+    await job.record([RowOutcome("k0", RowState.CREATED, ref="t")])
     ledger.close()
     with closing(Database(tmp_path / "l.db")) as db:
         found = {row["state"]: row["records"] for row in db["job_summary"].rows}

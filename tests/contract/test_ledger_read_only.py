@@ -51,7 +51,7 @@ async def fill(path: Path, *, close: bool = True) -> SqliteLedger:
     ledger = SqliteLedger.open(path, note=quiet)
     job = await ledger.open_job(spec())
     await admit(job, outs(3))
-    await job.settle([RowOutcome("k0", RowState.FAILED, status=400, reason="no")])
+    await job.record([RowOutcome("k0", RowState.FAILED, status=400, reason="no")])
     await job.finish(complete=False, exit_code=3, figures={}, message="stopped by Ctrl-C")
     if close:
         ledger.close()

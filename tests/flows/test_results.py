@@ -66,12 +66,12 @@ class Gate:
     def admit_now(self, cls: RequestClass) -> bool:
         return False
 
-    async def admit(self, cls: RequestClass) -> None:
+    async def acquire(self, cls: RequestClass) -> None:
         self.admitted.append(cls)
         self.in_flight += 1
         self.peak = max(self.peak, self.in_flight)
 
-    def leave(self) -> None:
+    def release(self) -> None:
         self.in_flight -= 1
 
     async def handover(self, cls: RequestClass) -> None:

@@ -146,7 +146,7 @@ def test_the_decoder_takes_anything_and_raises_nothing_but_its_own_errors(body, 
             continue
     found = wire.finding(body, {"k"})
     if found is not None and found[1].presence is Presence.FOUND:
-        verdict = platform.judge(record, found[1].task or {})
+        verdict = platform.compare(record, found[1].task or {})
         assert verdict.likeness in Match
         assert verdict.ref.encode()
         assert verdict.mishap is None or verdict.mishap.words.encode()
@@ -202,7 +202,7 @@ async def test_an_odd_reply_ends_in_an_error_of_ours(name):
         (outcome,) = await platform.send([Outgoing("k", b"", b"{}", 1, 1)])
         assert outcome.kind is OutcomeKind.UNKNOWN
         with pytest.raises(RemoteError) as told:
-            await platform.settle(["k"])
+            await platform.look_up(["k"])
         assert len(str(told.value)) < 300
 
 

@@ -64,10 +64,10 @@ class OpenGate:
     def admit_now(self, cls: RequestClass) -> bool:
         return True
 
-    async def admit(self, cls: RequestClass) -> None:
+    async def acquire(self, cls: RequestClass) -> None:
         return
 
-    def leave(self) -> None:
+    def release(self) -> None:
         return
 
     async def handover(self, cls: RequestClass) -> None:

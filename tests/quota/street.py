@@ -61,7 +61,7 @@ class Process:
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def attempt(self, cls: RequestClass = CREATE, connect_s: float = 0.0) -> None:
-        await self.gate.admit(cls)
+        await self.gate.acquire(cls)
         try:
             if connect_s:
                 await asyncio.sleep(connect_s)
@@ -69,7 +69,7 @@ class Process:
             self.moments[cls].append(self.loop.time())
             await asyncio.sleep(self.rng.expovariate(50))
         finally:
-            self.gate.leave()
+            self.gate.release()
 
     def work(self, workers: int, cls: RequestClass = CREATE, slow: float = 0.0) -> None:
         """Always something to do. slow: share of the attempts that take up to half a second to connect."""

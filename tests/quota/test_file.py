@@ -147,9 +147,9 @@ async def test_a_run_without_a_usable_quota_file_goes_on_and_says_so_once(tmp_pa
     notes: list[str] = []
     _, gate = make_gate(settings, CREATE, notes.append)
     for _ in range(5):
-        await gate.admit(CREATE)
+        await gate.acquire(CREATE)
         await gate.handover(CREATE)
-        gate.leave()
+        gate.release()
     gate.end()
     assert len(notes) == 1
     assert notes[0].startswith("other runs do not share this run's rate: ")
@@ -159,8 +159,8 @@ async def test_a_run_without_a_usable_quota_file_goes_on_and_says_so_once(tmp_pa
 async def test_without_a_ledger_no_file_is_made(tmp_path, settings_for, make_sandbox):
     sandbox = await make_sandbox()
     _, gate = make_gate(settings_for(sandbox, rate="50"), CREATE)
-    await gate.admit(CREATE)
+    await gate.acquire(CREATE)
     await gate.handover(CREATE)
-    gate.leave()
+    gate.release()
     gate.end()
     assert list(tmp_path.iterdir()) == []

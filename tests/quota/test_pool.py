@@ -153,10 +153,10 @@ def test_who_has_its_connection_goes_before_those_that_have_none() -> None:
         shelf = Memory()
         one, other = (process(loop, shelf, {CREATE: Rate(1)}, seed=place) for place in range(2))
         pool = one.pool
-        await pool.admit(CREATE)
+        await pool.acquire(CREATE)
         await asyncio.sleep(0.5)
         await other.attempt()
-        newcomer = loop.create_task(pool.admit(CREATE))
+        newcomer = loop.create_task(pool.acquire(CREATE))
         await asyncio.sleep(0.1)
         assert await pool.handover(CREATE)
         assert 1.5 < loop.time() - 1000 < 1.7
@@ -174,7 +174,7 @@ def test_a_slot_that_nobody_waits_for_any_more_goes_to_another_process() -> None
         shelf = Memory()
         one, other = (process(loop, shelf, {CREATE: Rate(1)}, seed=place) for place in range(2))
         await one.attempt()
-        waiting = loop.create_task(one.pool.admit(CREATE))
+        waiting = loop.create_task(one.pool.acquire(CREATE))
         await asyncio.sleep(0.95)
         waiting.cancel()
         await asyncio.sleep(0.25)
@@ -192,13 +192,13 @@ def test_a_hold_of_the_pace_holds_those_who_wait_for_a_slot(monkeypatch: pytest.
     async def main(loop: JumpingLoop) -> None:
         shelf = Memory()
         one, other = (process(loop, shelf, {CREATE: Rate(4)}, seed=place) for place in range(2))
-        free, until = one.pace.admit, 0.0
+        free, until = one.pace.acquire, 0.0
 
-        async def admit(cls: RequestClass) -> None:
+        async def acquire(cls: RequestClass) -> None:
             await free(cls)
             await asyncio.sleep(max(0.0, until - loop.time()))
 
-        monkeypatch.setattr(one.pace, "admit", admit)
+        monkeypatch.setattr(one.pace, "acquire", acquire)
         other.work(10)
         one.work(20)
         await asyncio.sleep(3)

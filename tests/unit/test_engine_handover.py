@@ -47,7 +47,7 @@ class Street:
     moments: Moments = field(default_factory=none_yet)
 
     async def attempt(self, cls: RequestClass, connect_s: float) -> None:
-        await self.gate.admit(cls)
+        await self.gate.acquire(cls)
         try:
             if connect_s:
                 await asyncio.sleep(connect_s)
@@ -56,7 +56,7 @@ class Street:
             await asyncio.sleep(self.rng.expovariate(50))
             self.gate.answered(cls, 200, 0.02, None)
         finally:
-            self.gate.leave()
+            self.gate.release()
 
 
 def street(loop: JumpingLoop, rates: dict[RequestClass, Rate | None], rate_all: Rate | None, seed: int = 1) -> Street:
@@ -176,7 +176,7 @@ def test_grants_that_reach_their_sockets_together_are_held_apart_there() -> None
         stamps: list[float] = []
 
         async def one() -> None:
-            await gate.admit(CREATE)
+            await gate.acquire(CREATE)
             await asyncio.sleep(max(0.0, there - loop.time()))
             await gate.handover(CREATE)
             stamps.append(loop.time())

@@ -226,7 +226,7 @@ def test_a_waiter_cancelled_as_its_turn_comes_passes_it_on() -> None:
         second = asyncio.create_task(limiter.acquire())
         third = asyncio.create_task(limiter.acquire())
         await asyncio.sleep(0)
-        limiter.leave()
+        limiter.release()
         second.cancel()
         await third
         assert second.cancelled()

@@ -22,7 +22,7 @@ CREATE, LIST, MUTATE = RequestClass.CREATE, RequestClass.LIST, RequestClass.MUTA
 async def ask(loop: JumpingLoop, pace: Pace, request: RequestClass, seconds: float, stamps: list[float]) -> None:
     end = loop.time() + seconds
     while loop.time() < end:
-        await pace.admit(request)
+        await pace.acquire(request)
         stamps.append(loop.time())
         pace.report(request, Signal.OK, 0.001)
 
@@ -72,10 +72,10 @@ def test_a_held_class_does_not_stop_the_others_and_leaks_nothing() -> None:
 
     async def main(loop: JumpingLoop) -> None:
         pace = Pace({}, Rate(10), clock=loop.time, rng=random.Random(1))
-        await pace.admit(CREATE)
+        await pace.acquire(CREATE)
         start = loop.time()
         pace.report(CREATE, Signal.THROTTLED, 0.05, 30.0)
-        held = [asyncio.create_task(pace.admit(CREATE)) for _ in range(3)]
+        held = [asyncio.create_task(pace.acquire(CREATE)) for _ in range(3)]
         await asyncio.gather(*(ask(loop, pace, LIST, 20, listed) for _ in range(4)))
         assert not any(task.done() for task in held)
         await asyncio.gather(*held)
@@ -88,12 +88,12 @@ def test_a_held_class_does_not_stop_the_others_and_leaks_nothing() -> None:
 def test_a_hold_that_comes_while_the_common_turn_is_awaited_is_seen() -> None:
     async def main(loop: JumpingLoop) -> None:
         pace = Pace({}, Rate(1, 10), clock=loop.time)
-        await pace.admit(LIST)
+        await pace.acquire(LIST)
         start = loop.time()
-        waiter = asyncio.create_task(pace.admit(CREATE))
+        waiter = asyncio.create_task(pace.acquire(CREATE))
         await asyncio.sleep(1)
         pace.report(CREATE, Signal.THROTTLED, 0.05, 60.0)
-        other = asyncio.create_task(pace.admit(LIST))
+        other = asyncio.create_task(pace.acquire(LIST))
         await other
         assert loop.time() - start <= 11
         await waiter
@@ -105,14 +105,14 @@ def test_a_hold_that_comes_while_the_common_turn_is_awaited_is_seen() -> None:
 def test_a_cancelled_admission_uses_nothing_up() -> None:
     async def main(loop: JumpingLoop) -> None:
         pace = Pace({CREATE: Rate(1)}, Rate(1), clock=loop.time)
-        await pace.admit(CREATE)
-        waiters = [asyncio.create_task(pace.admit(CREATE)) for _ in range(20)]
+        await pace.acquire(CREATE)
+        waiters = [asyncio.create_task(pace.acquire(CREATE)) for _ in range(20)]
         await asyncio.sleep(0.5)
         for waiter in waiters:
             waiter.cancel()
         await asyncio.gather(*waiters, return_exceptions=True)
         start = loop.time()
-        await pace.admit(CREATE)
+        await pace.acquire(CREATE)
         assert loop.time() - start <= 0.6
         assert pace.attempts() == 2
 
@@ -126,7 +126,7 @@ def test_a_set_rate_is_never_exceeded_whatever_is_learned_below_it() -> None:
         pace = Pace({CREATE: Rate(30)}, clock=loop.time, rng=random.Random(1))
         rng = random.Random(3)
         while loop.time() < 1090:
-            await pace.admit(CREATE)
+            await pace.acquire(CREATE)
             stamps.append(loop.time())
             kind = Signal.THROTTLED if rng.random() < 0.3 and loop.time() < 1010 else Signal.OK
             pace.report(CREATE, kind, 0.02)
@@ -148,7 +148,7 @@ def test_an_unknown_rate_is_learned_from_429s() -> None:
         pace = Pace.adaptive(clock=loop.time)
         assert pace.rate(CREATE) is None
         while loop.time() < 1060:
-            await pace.admit(CREATE)
+            await pace.acquire(CREATE)
             await asyncio.sleep(0.001)
             tokens, at = min(10.0, tokens + (loop.time() - at) * 30), loop.time()
             if tokens >= 1:
@@ -168,7 +168,7 @@ def test_without_auto_429s_hold_and_leave_the_rate() -> None:
     async def main(loop: JumpingLoop) -> None:
         pace = Pace({CREATE: Rate(30)}, auto=False, clock=loop.time)
         for _ in range(200):
-            await pace.admit(CREATE)
+            await pace.acquire(CREATE)
             pace.report(CREATE, Signal.THROTTLED, 0.02)
         assert pace.rate(CREATE) == 30
         assert loop.time() > 1000 + 200 / 30
@@ -198,7 +198,7 @@ def test_requests_in_flight_are_counted_with_their_peak() -> None:
     with pace:
         pace.enter()
         assert pace.in_flight == 2
-        pace.leave()
+        pace.release()
     with pytest.raises(ValueError, match="lost"), pace:
         raise ValueError("lost")
     assert (pace.in_flight, pace.peak_in_flight) == (0, 2)
@@ -212,11 +212,11 @@ def test_an_attempt_that_is_given_up_after_its_turn_makes_no_later_one_look_wide
         gate = RequestGate(pace, Handovers({}, None, loop.time))
 
         async def attempt(seconds: float) -> None:
-            await gate.admit(CREATE)
+            await gate.acquire(CREATE)
             try:
                 await asyncio.sleep(seconds)
             finally:
-                gate.leave()
+                gate.release()
 
         for _ in range(20):
             given_up = asyncio.create_task(attempt(1000.0))
@@ -225,9 +225,9 @@ def test_an_attempt_that_is_given_up_after_its_turn_makes_no_later_one_look_wide
             await asyncio.sleep(0.1)
         gate.close()
         with pytest.raises(Unavailable):
-            await gate.admit(CREATE)
+            await gate.acquire(CREATE)
         await asyncio.sleep(1.0)
-        await pace.admit(CREATE)
+        await pace.acquire(CREATE)
         assert pace.in_flight == 0
         assert set(pace._lanes[CREATE].flights._widths) == {1}
 

@@ -17,8 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlite_utils import Database
 
-from scalesync.ledger.sqlite.imports import outcomes as verdicts
-from scalesync.ledger.sqlite.imports import row_counts, rows
+from scalesync.ledger.sqlite.imports import outcomes, row_counts, rows
 from scalesync.ledger.sqlite.schema import migrate
 from scalesync.ledger.states import Gone
 from scalesync.model.records import Outgoing
@@ -177,7 +176,7 @@ class Ledger:
         reason = "differs" if state in {S.CONFLICT, S.ADOPTED} else None
         detail = None if reason is None else {"differences": {"instruction": {}}}
         end = RowOutcome("k", state, ref=ref, reason=reason, detail=detail, content=run.content)
-        verdicts.settle(self.db, rows.Place(1, job, job), [end], {} if run.rival is None else {"k": run.rival})
+        outcomes.record(self.db, rows.Place(1, job, job), [end], {} if run.rival is None else {"k": run.rival})
         accepted = run.accepted | ({run.content} if state is S.ADOPTED else set())
         ended = state in {S.CREATED, S.ADOPTED, S.CONFLICT, S.FAILED}
         return replace(run, to_do=(), found=None, rival=None, ended=ended, accepted=accepted)

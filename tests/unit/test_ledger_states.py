@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlite_utils import Database
 
-from scalesync.ledger.sqlite.imports import outcomes as verdicts
-from scalesync.ledger.sqlite.imports import row_counts, rows
+from scalesync.ledger.sqlite.imports import outcomes, row_counts, rows
 from scalesync.ledger.sqlite.report import failures
 from scalesync.ledger.sqlite.schema import migrate
 from scalesync.ledger.states import CHANGED, Gone, Known, Move, admit, shared_state, stands
@@ -263,7 +262,7 @@ class Life:
 
     def settle(self, place: rows.Place, state: RowState, rivals: dict[str, rows.Rival], content: bytes = b"") -> None:
         end = RowOutcome("k", state, ref="task" if state in {S.CREATED, S.CONFLICT} else None, content=content)
-        verdicts.settle(self.db, place, [end], rivals)
+        outcomes.record(self.db, place, [end], rivals)
 
     def row(self) -> tuple[str, str | None, bytes]:
         (found,) = self.db.execute("SELECT state, task_id, content FROM rows").fetchall()

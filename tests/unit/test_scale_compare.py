@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scalesync.model.outcomes import Match
-from scalesync.platforms.scale.compare import ABSENT, differences, echoes, is_appended, judge
+from scalesync.platforms.scale.compare import ABSENT, compare, differences, echoes, is_appended
 
 HUGE = 2**64 + 1
 
@@ -150,7 +150,7 @@ def test_a_difference_shows_both_sides():
 
 
 def verdict(body: dict[str, Any], found: dict[str, Any], learned: frozenset[str] = frozenset(), told: str = "") -> Any:
-    return judge(body, "categorization", found, learned, frozenset({told} if told else ()))
+    return compare(body, "categorization", found, learned, frozenset({told} if told else ()))
 
 
 def test_an_equal_task_is_equal_and_dated():

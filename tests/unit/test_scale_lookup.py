@@ -54,7 +54,7 @@ def paged(there: Sequence[str], size: int, **more: Any) -> Answer:
 async def presences(answer: Answer, keys: Sequence[str]) -> tuple[dict[str, Presence], int]:
     server = Server(answer)
     platform = ScalePlatform(cast(Transport, server), "categorization")
-    found = await platform.settle(keys)
+    found = await platform.look_up(keys)
     return {key: finding.presence for key, finding in found.items()}, server.asked
 
 
@@ -123,7 +123,7 @@ async def test_what_a_list_counts_and_does_not_show_is_told_where_the_count_can_
         return {**page, "total": page["total"] + more}
 
     server = Server(counts_more)
-    found = await ScalePlatform(cast(Transport, server), "categorization").settle(KEYS)
+    found = await ScalePlatform(cast(Transport, server), "categorization").look_up(KEYS)
     assert {finding.short for key, finding in found.items() if key in KEYS[60:]} == {short}
     assert not any(finding.short for key, finding in found.items() if key in KEYS[:60])
 

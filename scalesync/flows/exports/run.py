@@ -45,7 +45,7 @@ from scalesync.flows.exports.versions import check_everything, recall_versions
 from scalesync.flows.runtime.identity import derived_name
 from scalesync.flows.runtime.options import ExportOptions
 from scalesync.flows.runtime.rate_meter import RateMeter
-from scalesync.flows.runtime.run import beat, guarded, plain_errors, remember, report, taking_signals
+from scalesync.flows.runtime.run import guarded, heartbeat, plain_errors, remember, report, taking_signals
 from scalesync.flows.runtime.wiring import Connection, connect
 from scalesync.http.download import Downloader
 from scalesync.ledger.sqlite.exports.export_store import ExportStore
@@ -152,7 +152,7 @@ class ExportRun:
         summary: ExportSummary | None = None
         async with anyio.create_task_group() as group:
             learned = partial(remember, self._job, self._connection.pace)
-            group.start_soon(guarded, lambda: beat(self._job.heartbeat, learned), self._stop)
+            group.start_soon(guarded, lambda: heartbeat(self._job.heartbeat, learned), self._stop)
             group.start_soon(report, self._observer, self._progress)
             try:
                 with self._scope, plain_errors(), taking_signals(self._stop, wanted=signals):

@@ -70,7 +70,7 @@ async def rehearse(
     counts = rehearsal.counts
     findings = any(counts[name] for name in finish.FINDINGS)
     said = f"dry run: nothing was sent and nothing was written{rehearsal.stopped}"
-    ending = finish.Ending(int(findings), False, said)
+    ending = finish.RunEnd(int(findings), False, said)
     return finish.summary(name, settings, counts, figures, ending)
 
 

@@ -30,7 +30,7 @@ FINDINGS = ("failed", "invalid", "conflicts")
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class RunEnd:
     """Exit code, whether nothing is left to do, and a sentence for people."""
 
     exit_code: int
@@ -43,7 +43,7 @@ def counted(state: RowState | RecordState | None) -> str:
     return "pending" if state is None else COUNTED[state]
 
 
-def judge(
+def exit_status(
     counts: Mapping[str, int],
     tally: Tally,
     reason: ScalesyncError | None,
@@ -53,7 +53,7 @@ def judge(
     rest: str,
     unclear: int = 0,
     vanished: int = 0,
-) -> Ending:
+) -> RunEnd:
     """Read the ending off the counts, which say themselves what needs attention.
 
     whole: every source was read; rest: what is said where one was not. unclear: records that are in no source any more,
@@ -63,9 +63,9 @@ def judge(
     if reason is not None:
         # Whatever ended the run early, the same command carries on; only wrong settings are not cured by that.
         left = "" if whole or isinstance(reason, ConfigError) else "; the rest of the input is not read yet"
-        return Ending(2 if isinstance(reason, ConfigError) else 3, False, f"{reason}{left}")
+        return RunEnd(2 if isinstance(reason, ConfigError) else 3, False, f"{reason}{left}")
     if tally.exhausted or unclear:
-        return Ending(3, False, _unclear(tally, unclear))
+        return RunEnd(3, False, _unclear(tally, unclear))
     findings = sum(counts[name] for name in FINDINGS)
     pending = counts["pending"]
     sentences = []
@@ -84,7 +84,7 @@ def judge(
     sentences.extend(f"batch {line}" for line in open_batches)
     lost = whole and counts["pending"] > 0
     code = 1 if findings or open_batches or lost else 0
-    return Ending(code, whole and not counts["pending"], "; ".join(sentences))
+    return RunEnd(code, whole and not counts["pending"], "; ".join(sentences))
 
 
 def _unclear(tally: Tally, vanished: int) -> str:
@@ -98,7 +98,7 @@ def _unclear(tally: Tally, vanished: int) -> str:
 
 
 def summary(
-    job: str, settings: Settings, counts: Mapping[str, int], figures: Mapping[str, Any], ending: Ending
+    job: str, settings: Settings, counts: Mapping[str, int], figures: Mapping[str, Any], ending: RunEnd
 ) -> ImportSummary:
     """Put counts of the job and figures of the run together."""
     numbers = {name: counts.get(name, 0) for name in STATES}
@@ -129,7 +129,7 @@ def finished_already(name: str, counts: Mapping[str, int], settings: Settings) -
     """The summary of a finished job whose sources have not changed: nothing is sent."""
     findings = sum(counts[name] for name in FINDINGS)
     message = "nothing to send: the job is finished and its sources have not changed (--rescan reads them all)"
-    return summary(name, settings, counts, NOTHING_DONE, Ending(1 if findings else 0, True, message))
+    return summary(name, settings, counts, NOTHING_DONE, RunEnd(1 if findings else 0, True, message))
 
 
 async def finalize(

@@ -1,6 +1,6 @@
 """Import: every record of the sources becomes exactly one task, whatever happens on the way.
 
-sources --loads---> prepare --> batches --> ledger.admit --> dispatcher --> outbox --> ledger.settle
+sources --loads---> prepare --> batches --> ledger.admit --> dispatcher --> outbox --> ledger.record
                       |                        |  (durable intent)
                       +-- asides --------------+
 """
@@ -38,7 +38,7 @@ from scalesync.flows.imports.vanished import settle_vanished
 from scalesync.flows.runtime.identity import find_import, import_job, sources_of
 from scalesync.flows.runtime.options import ImportOptions
 from scalesync.flows.runtime.rate_meter import RateMeter
-from scalesync.flows.runtime.run import beat, guarded, leaves, remember, report, taking_signals
+from scalesync.flows.runtime.run import guarded, heartbeat, leaves, remember, report, taking_signals
 from scalesync.flows.runtime.threads import in_daemon
 from scalesync.flows.runtime.wiring import Connection, connect
 from scalesync.ledger.sqlite.imports.checkpoints import PrefixStore
@@ -140,7 +140,7 @@ class ImportRun:
         self._reading = Reading()
         options = plan.options
         policy = ConflictPolicy(options.on_conflict, options.reclaim, connection.platform.release, job.event)
-        self._outbox = Outbox(self._settle)
+        self._outbox = Outbox(self._record)
         self._inside: dict[str, tuple[str, int]] = {}  # of records of folders that are under way, by key
         limits = replace(limits, max_failures=plan.max_failures)
         self._dispatcher = Dispatcher(
@@ -209,7 +209,7 @@ class ImportRun:
             group.start_soon(guarded, engine.run, engine.stop)
             group.start_soon(guarded, self._outbox.run, engine.stop)
             learned = partial(remember, self._job, self._connection.pace)
-            group.start_soon(guarded, lambda: beat(self._job.heartbeat, learned), engine.stop)
+            group.start_soon(guarded, lambda: heartbeat(self._job.heartbeat, learned), engine.stop)
             group.start_soon(report, self._observer, self._progress)
             try:
                 with anyio.CancelScope() as feeding:
@@ -398,8 +398,8 @@ class ImportRun:
         settle = [record for record, admission in pairs if admission.verb is Verb.SETTLE]
         await self._dispatcher.put(send, settle)
 
-    async def _settle(self, group: Sequence[RowOutcome]) -> None:
-        await self._job.settle([self._placed(settled) for settled in group] if self._inside else group)
+    async def _record(self, group: Sequence[RowOutcome]) -> None:
+        await self._job.record([self._placed(settled) for settled in group] if self._inside else group)
 
     def _placed(self, settled: RowOutcome) -> RowOutcome:
         """An outcome that is shown to people, with the file of a folder in which its record stood."""
@@ -455,7 +455,7 @@ class ImportRun:
             await note_other_bodies(self._job, self._plan, self._observer)
         rest = finish.REST if self._named is None else REST
         vanished = await GoneStore(self._job).waiting() if counts["gone"] and counts["pending"] else 0
-        ending = finish.judge(
+        ending = finish.exit_status(
             *(counts, tally, reason, open_batches),
             whole=not self._rest() or (reason is not None and self._is_in()),
             rest=rest,

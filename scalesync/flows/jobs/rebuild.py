@@ -86,7 +86,7 @@ async def _rebuild(
     findings = sum(counts[name] for name in finish.FINDINGS)
     pending = counts["pending"]
     message = f"{count(pending, 'record')} {'has' if pending == 1 else 'have'} no task" if pending else ""
-    ending = finish.Ending(1 if findings else 0, not pending, message)
+    ending = finish.RunEnd(1 if findings else 0, not pending, message)
     hold.complete, hold.exit_code, hold.figures = ending.complete, ending.exit_code, figures
     return finish.summary(hold.job.name, settings, counts, figures, ending)
 
@@ -167,7 +167,7 @@ class Recorder:
         record.intent_ms = self._connection.platform.server_now_ms
         if finding.task is None:
             return RowOutcome(record.key, RowState.SENDING)
-        settled = await self._policy(record, self._connection.platform.judge(record, finding.task))
+        settled = await self._policy(record, self._connection.platform.compare(record, finding.task))
         if settled is None:
             return RowOutcome(record.key, RowState.SENDING)
         if self._named is None and settled.state is not RowState.CONFLICT:

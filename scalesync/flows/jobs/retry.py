@@ -109,7 +109,7 @@ async def _wait_for_input(
         f"nothing was sent: job {found.name} read standard input, which is gone; {told}; pipe the same input into the"
         f" same import to send {count(counts['pending'], 'pending record')}"
     )
-    return finish.summary(found.name, settings, counts, finish.NOTHING_DONE, finish.Ending(1, False, message))
+    return finish.summary(found.name, settings, counts, finish.NOTHING_DONE, finish.RunEnd(1, False, message))
 
 
 def _nothing(group: str | None) -> str:
@@ -120,7 +120,7 @@ def _nothing_sent(found: StoredJob, settings: Settings, counts: Mapping[str, int
     findings = sum(counts[state] for state in finish.FINDINGS)
     pending = counts["pending"]
     more = f"; {count(pending, 'record')} {be(pending)} pending: {finish.IMPORT_AGAIN}" if pending else ""
-    ending = finish.Ending(int(findings > 0 or pending > 0), not pending, f"nothing to send: the job has {what}{more}")
+    ending = finish.RunEnd(int(findings > 0 or pending > 0), not pending, f"nothing to send: the job has {what}{more}")
     return finish.summary(found.name, settings, counts, finish.NOTHING_DONE, ending)
 
 

@@ -24,7 +24,7 @@ class BulkLookup:
     """Asks one platform. calls: look-ups so far."""
 
     def __init__(self, connection: Connection) -> None:
-        self.size = connection.platform.settle_batch
+        self.size = connection.platform.look_up_most
         self._connection = connection
         self._projects: set[str] = set()
 
@@ -53,7 +53,7 @@ class BulkLookup:
         found: dict[str, LookupResult] = {}
 
         async def call(chunk: Sequence[str]) -> None:
-            found.update(await self._settle(chunk))
+            found.update(await self._look_up(chunk))
 
         wave = self.wave
         for begin in range(0, len(keys), wave):
@@ -63,16 +63,16 @@ class BulkLookup:
                         group.start_soon(call, keys[start : min(start + self.size, begin + wave)])
         return found
 
-    async def _settle(self, chunk: Sequence[str]) -> Mapping[str, LookupResult]:
+    async def _look_up(self, chunk: Sequence[str]) -> Mapping[str, LookupResult]:
         platform = self._connection.platform
         try:
-            return await self._connection.call(lambda: platform.settle(chunk))
+            return await self._connection.call(lambda: platform.look_up(chunk))
         except Refused:
             if len(chunk) == 1:
                 return {chunk[0]: LookupResult(Presence.UNKNOWN)}
         found: dict[str, LookupResult] = {}
         for key in chunk:
-            found.update(await self._settle([key]))
+            found.update(await self._look_up([key]))
         return found
 
     async def know_projects(self, records: Sequence[Outgoing]) -> None:

@@ -30,29 +30,29 @@ class RequestGate:
         self._quota = quota
 
     def admit_now(self, cls: RequestClass) -> bool:
-        """As `admit`, without a wait, where no rate is in force; no when `admit` has to be called."""
+        """As `acquire`, without a wait, where no rate is in force; no when `acquire` has to be called."""
         if self.closed or (self._quota is not None and self._quota.counts(cls)) or not self._pace.admit_now(cls):
             return False
         self._pace.enter()
         return True
 
-    async def admit(self, cls: RequestClass) -> None:
-        """Wait for the turn of an attempt; `leave` must follow. Raises Unavailable once closed."""
+    async def acquire(self, cls: RequestClass) -> None:
+        """Wait for the turn of an attempt; `release` must follow. Raises Unavailable once closed."""
         quota = self._quota
         if quota is None or not quota.counts(cls):
-            await self._pace.admit(cls)
+            await self._pace.acquire(cls)
         else:
             # One at a time, so that a hold of the pace holds back all who are still waiting for a slot.
             async with quota.turn(cls):
-                await self._pace.admit(cls)
-                await quota.admit(cls)
+                await self._pace.acquire(cls)
+                await quota.acquire(cls)
         if self.closed:
             raise Unavailable("the run is stopping")
         self._pace.enter()
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """The attempt is over, however it went."""
-        self._pace.leave()
+        self._pace.release()
 
     @property
     def counts_handovers(self) -> bool:

@@ -11,7 +11,7 @@ import anyio
 
 from scalesync.config.settings import Settings
 from scalesync.errors import ConfigError, ScalesyncError
-from scalesync.flows.runtime.run import beat, plain_errors
+from scalesync.flows.runtime.run import heartbeat, plain_errors
 from scalesync.ledger.sqlite.jobs import JobStore
 from scalesync.ledger.sqlite.store import SqliteLedger, StoredJob
 from scalesync.model.targets import Target
@@ -62,7 +62,7 @@ async def holding(ledger: SqliteLedger, job: StoredJob | JobSpec) -> AsyncIterat
     hold = Hold(store, beside and store.was_complete)
     with plain_errors():
         async with anyio.create_task_group() as group:
-            group.start_soon(beat, store.heartbeat)
+            group.start_soon(heartbeat, store.heartbeat)
             try:
                 yield hold
             finally:

@@ -68,7 +68,7 @@ def taking_signals(stop: Callable[[ScalesyncError], None], *, wanted: bool) -> I
         yield
 
 
-async def beat(*steps: Callable[[], Awaitable[None]]) -> None:
+async def heartbeat(*steps: Callable[[], Awaitable[None]]) -> None:
     """Renew the lease, and whatever else wants to be renewed, for as long as the run lives."""
     while True:
         await anyio.sleep(HEARTBEAT_S)

@@ -174,7 +174,7 @@ class Checking:
         for record in records:
             finding = found[record.key]
             row = self._turned(rows.get(record.key), finding, turns)
-            verdict = None if finding.task is None else self._connection.platform.judge(record, finding.task)
+            verdict = None if finding.task is None else self._connection.platform.compare(record, finding.task)
             place = told_place(files.get(record.source, ""), record.line, record.inside)
             kinds = self._tell(Case(row, record, finding, verdict, *place))
             if finding.task is not None and finding.task.get("status") not in DEAD:

@@ -8,8 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, S
 from typing import Any
 
 from scalesync.ledger.sqlite import learned_limits, splits
-from scalesync.ledger.sqlite.imports import outcomes as verdicts
-from scalesync.ledger.sqlite.imports import row_counts, rows
+from scalesync.ledger.sqlite.imports import outcomes, row_counts, rows
 from scalesync.ledger.sqlite.writer import Writer
 from scalesync.ledger.states import Known
 from scalesync.model.records import JsonObject, Outgoing
@@ -118,15 +117,15 @@ class JobStore:
         """This run admits a few records of its sources: what earlier runs set aside between them stays."""
         self._stale = False
 
-    async def settle(self, settled: Sequence[RowOutcome]) -> None:
+    async def record(self, settled: Sequence[RowOutcome]) -> None:
         """Write ends of journeys, or returns to pending, with their events."""
         if not settled:
             return
         place = rows.Place(self._target, self._job, self._run)
 
         def work(db: sqlite3.Connection) -> None:
-            verdicts.settle(db, place, settled, self._rivals)
-            verdicts.write_events(db, place, settled, now_iso())
+            outcomes.record(db, place, settled, self._rivals)
+            outcomes.write_events(db, place, settled, now_iso())
 
         await self._writer.write(work)
 

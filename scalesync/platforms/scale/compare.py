@@ -68,7 +68,7 @@ def echoes(ours: Any, theirs: Any) -> bool:
     return type(ours) is type(theirs) and bool(ours == theirs)
 
 
-def judge(
+def compare(
     body: JsonObject, task_type: str, task: JsonObject, learned: Collection[str], appended: Collection[str]
 ) -> Comparison:
     """Compare a create body with the task under its key.

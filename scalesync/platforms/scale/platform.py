@@ -15,7 +15,7 @@ from scalesync.model.records import JsonObject, Outgoing
 from scalesync.model.selection import Selection
 from scalesync.model.targets import RequestClass
 from scalesync.platforms.scale import wire
-from scalesync.platforms.scale.compare import differences, is_appended, judge
+from scalesync.platforms.scale.compare import compare, differences, is_appended
 from scalesync.platforms.scale.documents import Document, read_document
 from scalesync.platforms.scale.lookup import Gathering
 from scalesync.platforms.scale.query import list_query
@@ -39,7 +39,7 @@ class ScalePlatform:
 
     key_strength = KeyStrength.ENFORCED
     send_batch = 1
-    settle_batch = LOOKUP_KEYS
+    look_up_most = LOOKUP_KEYS
     task_types = TASK_TYPES
     task_fields = TASK_FIELDS
 
@@ -94,7 +94,7 @@ class ScalePlatform:
     def _appended(self, task: JsonObject) -> frozenset[str]:
         return self._instructions.get(str(task.get("project")), frozenset())
 
-    async def settle(self, keys: Sequence[str]) -> Mapping[str, LookupResult]:
+    async def look_up(self, keys: Sequence[str]) -> Mapping[str, LookupResult]:
         """Look keys up by GET /tasks?unique_id=..., page by page; a question refused as too long is halved."""
         size = sum(len(quote(key, safe="")) + 11 for key in keys)
         if len(keys) > LOOKUP_KEYS or (size > LOOKUP_QUERY_BYTES and len(keys) > 1):
@@ -131,7 +131,7 @@ class ScalePlatform:
 
     async def _settle_halves(self, keys: Sequence[str]) -> Mapping[str, LookupResult]:
         middle = len(keys) // 2
-        return {**await self.settle(keys[:middle]), **await self.settle(keys[middle:])}
+        return {**await self.look_up(keys[:middle]), **await self.look_up(keys[middle:])}
 
     async def read(self, ref: str) -> LookupResult:
         """GET /task/{id}; a 404 is ABSENT."""
@@ -141,9 +141,9 @@ class ScalePlatform:
         wire.check(reply, "read task")
         return LookupResult(Presence.FOUND, wire.as_object(reply, "read task"))
 
-    def judge(self, record: Outgoing, task: JsonObject) -> Comparison:
+    def compare(self, record: Outgoing, task: JsonObject) -> Comparison:
         """Compare the record's body with a task; see `compare`."""
-        verdict = judge(wire.loads(record.body), self._type, task, self.learned, self._appended(task))
+        verdict = compare(wire.loads(record.body), self._type, task, self.learned, self._appended(task))
         return verdict if verdict.status != "error" else replace(verdict, mishap=self.mishap(task))
 
     def mishap(self, task: JsonObject) -> TaskError:
@@ -192,7 +192,7 @@ class ScalePlatform:
     # --- the account, projects, batches --------------------------------------------------------
 
     async def project(self, name: str) -> JsonObject | None:
-        """GET /projects/{name}; None when there is no such project. Its instructions are remembered for `judge`."""
+        """GET /projects/{name}; None when there is no such project. Its instructions are remembered for `compare`."""
         reply = await self._transport.call(RequestClass.LIST, "GET", "/projects/" + quote(name, safe=""))
         if reply.status == 404:
             return None

@@ -37,7 +37,7 @@ _SETTLE = {
 }
 
 
-def settle(db: sqlite3.Connection, place: Place, settled: Sequence[RowOutcome], rivals: dict[str, Rival]) -> None:
+def record(db: sqlite3.Connection, place: Place, settled: Sequence[RowOutcome], rivals: dict[str, Rival]) -> None:
     """Write outcomes; those of `rivals` are taken out of it."""
     settled = [_accepted(db, place, end) for end in settled]
     for end in settled:
@@ -45,11 +45,11 @@ def settle(db: sqlite3.Connection, place: Place, settled: Sequence[RowOutcome], 
             rows.accept(db, place, end.key, end.content, end.ref)
     alone = [end for end in settled if end.key not in rivals] if rivals else settled
     for end in write(db, place, alone):
-        settle_rival(db, place, end, None)
+        record_rival(db, place, end, None)
     if alone is not settled:
         for end in settled:
             if (rival := rivals.pop(end.key, None)) is not None:
-                settle_rival(db, place, end, rival)
+                record_rival(db, place, end, rival)
 
 
 def write(db: sqlite3.Connection, place: Place, settled: Sequence[RowOutcome]) -> list[RowOutcome]:
@@ -73,7 +73,7 @@ def _values(place: Place, settled: Sequence[RowOutcome]) -> list[object]:
     return values
 
 
-def settle_rival(db: sqlite3.Connection, place: Place, end: RowOutcome, rival: Rival | None) -> None:
+def record_rival(db: sqlite3.Connection, place: Place, end: RowOutcome, rival: Rival | None) -> None:
     """Write one verdict by what the row holds now. rival: None for a record that had the row alone when admitted."""
     job, name, reason, detail, content = db.execute(
         "SELECT job, state, reason, detail, content FROM rows WHERE target=? AND unique_id=?", (place.target, end.key)

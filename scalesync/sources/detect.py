@@ -7,7 +7,7 @@ import re
 from scalesync.errors import SourceError
 from scalesync.jsonvalue import HOLE, loads
 from scalesync.sources.bytestream import is_packed as is_packed_data
-from scalesync.sources.formats.dialect import Sample, looks_like_table
+from scalesync.sources.formats.dialect import LONGEST_LOOK, Sample, looks_like_table
 
 FORMATS = ("jsonl", "json", "csv", "tsv", "parquet")
 WORDS = {"jsonl": "JSON lines", "json": "JSON", "csv": "CSV", "tsv": "TSV", "parquet": "Parquet"}
@@ -82,13 +82,13 @@ def detect(name: str, head: bytes, complete: bool, said: str | None, table: bool
         raise SourceError("is no Parquet file", name)
     text = head.lstrip()
     if wanted == "json":
-        return "jsonl" if said is None and _has_json_lines(text) else "json"
+        return "jsonl" if said is None and _has_json_lines(text, complete) else "json"
     if wanted is not None:
         return wanted
     if text[:1] == b"[":
         return "json"
     if text[:1] == b"{":
-        return "jsonl" if _has_json_lines(text) else "json"
+        return "jsonl" if _has_json_lines(text, complete) else "json"
     if looks_like_table(Sample(head.decode("utf-8", "replace"), complete)):
         return "csv"
     raise SourceError(
@@ -149,10 +149,18 @@ def is_utf8(head: bytes) -> bool:
     return True
 
 
-def _has_json_lines(text: bytes) -> bool:
-    """True when the first line is an object by itself: lines then recover better than a stream of objects."""
+def may_have_json_lines(name: str, head: bytes, said: str | None) -> bool:
+    """Whether `detect` has to see all of the first line, to tell JSON lines from objects that follow each other."""
+    return said is None and suffix_format(name) in (None, "json") and head.lstrip()[:1] == b"{"
+
+
+def _has_json_lines(text: bytes, complete: bool) -> bool:
+    """True when the first line is an object by itself: lines then recover better than a stream of objects.
+
+    A longer line than the longest look is none, however much a caller happens to have read.
+    """
     line, newline, _ = text.partition(b"\n")
-    if not newline or text[:1] != b"{":
+    if not (newline or complete) or text[:1] != b"{" or len(line) >= LONGEST_LOOK:
         return False
     try:
         loads(line, False)

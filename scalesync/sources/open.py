@@ -14,7 +14,7 @@ from typing import BinaryIO, cast
 from scalesync.addresses import is_url, public_name
 from scalesync.errors import SourceError
 from scalesync.file_names import readable
-from scalesync.model.records import Block, Checkpoint, JsonObject, SourceRecord
+from scalesync.model.records import Block, Checkpoint, JsonObject
 from scalesync.sources.blocks import Opened, blocks_of
 from scalesync.sources.bytestream import Progress, Replay
 from scalesync.sources.checkpoints import Fingerprint
@@ -277,10 +277,10 @@ def _read_json(options: ReadOptions, entry: Entry, size: int, progress: Progress
     if size <= SMALL:
         # Opened once, and an object parsed at once: what else opening and telling the format cost is ten times that.
         data = _bytes_of(entry.path, size)
-        value = object_in(data, options)
-        if value is not None:
+        record = object_in(data, options)
+        if record is not None:
             progress.consumed, progress.weight = consumed + len(data), weight + len(data)
-            yield SourceRecord(1, value)
+            yield record
             return
         opener = partial(io.BytesIO, data)
     inner = Progress()  # the file's own: a reader begins where its progress says, which other files moved on

@@ -11,11 +11,11 @@ from typing import BinaryIO, NamedTuple
 
 from scalesync.errors import ConfigError, SourceError
 from scalesync.jsonvalue import ENCODING_ADVICE, loads
-from scalesync.model.records import Checkpoint, JsonObject
+from scalesync.model.records import Checkpoint, SourceRecord
 from scalesync.sources.bytestream import PLAIN, ByteStream, Progress, check_encoding
 from scalesync.sources.checkpoints import Fingerprint, longest_known
-from scalesync.sources.detect import FORMATS, WORDS, detect, is_utf8
-from scalesync.sources.formats.dialect import Sample, guess_widely
+from scalesync.sources.detect import FORMATS, WORDS, detect, is_utf8, may_have_json_lines
+from scalesync.sources.formats.dialect import LONGEST_LOOK, Sample, guess_widely
 from scalesync.sources.formats.jsonarray import read_array
 from scalesync.sources.formats.jsonlines import Item, Lines, read_jsonl
 from scalesync.sources.formats.jsonwrapped import is_long_list, long_lists, missing_list, path_of, read_wrapped
@@ -25,6 +25,7 @@ from scalesync.sources.zstdframe import ORDINARY_WINDOW, repacking, size_words
 
 _OBJECT_BEGINS = frozenset((b"{", b" ", b"\t", b"\r", b"\n"))
 HEAD = 64 * 1024  # unpacked bytes looked at to tell format and dialect
+HINTED = 4 * HEAD  # bytes of one object that are searched for long lists, which takes 0.1 s
 NOTHING = "holds no record"
 _NAMELESS = re.compile(r"|Unnamed: \d+(?:\.\d+)*|__index_level_\d+__")  # nothing, and what pandas calls such columns
 Open = Callable[[], BinaryIO]
@@ -84,15 +85,23 @@ class Head(NamedTuple):
     window: int
 
 
-def object_in(data: bytes, options: ReadOptions) -> JsonObject | None:
-    """The one object that a file named .json holds, read as its reader would read it; None where that has to look."""
+def object_in(data: bytes, options: ReadOptions) -> SourceRecord | None:
+    """The one record that a file named .json holds, read as its reader would read it; None where that has to look."""
     if data[:1] not in _OBJECT_BEGINS or options.records is not None or options.encoding not in PLAIN:
         return None
     try:
         value = loads(data)
     except ValueError:
         return None
-    return value if type(value) is dict else None
+    return SourceRecord(_line_of_object(data, options), value) if type(value) is dict else None
+
+
+def _line_of_object(data: bytes, options: ReadOptions) -> int:
+    """The line of an object on one line, which is read as JSON lines are; else 1, for it is the first element."""
+    text = data.strip()
+    if options.format == "json" or b"\n" in text:
+        return 1
+    return 1 + data.count(b"\n", 0, data.index(text))
 
 
 def is_plain_object(data: bytes, options: ReadOptions) -> bool:
@@ -102,14 +111,15 @@ def is_plain_object(data: bytes, options: ReadOptions) -> bool:
     """
     if data[:1] != b"{" or options.format not in (None, "json") or options.skip_rows:
         return False
-    value = object_in(data, options)
-    return value is not None and not any(type(one) is list and is_long_list(one) for one in value.values())
+    record = object_in(data, options)
+    return record is not None and not any(type(one) is list and is_long_list(one) for one in record.value.values())
 
 
 def reader_for(opener: Open, name: str, options: ReadOptions, size: int | None, pipe: bool = False) -> Reader:
     """Look at the head and bind the reader that fits. Raises SourceError when none does."""
-    head = _head(opener, name, options.encoding, least=1 if pipe else HEAD)
     table = options.header is not None or options.delimiter is not None
+    said = options.format or ("csv" if table else "json" if options.records is not None else None)
+    head = _head(opener, name, options.encoding, least=1 if pipe else HEAD, said=said)
     kind = detect(name, head.data, head.complete, options.format, table, packed=head.packed)
     if kind == "parquet":
         reader = _parquet(opener, name, size, pipe)
@@ -160,7 +170,7 @@ def _json(kind: str, opener: Open, name: str, options: ReadOptions, head: Head) 
         return Reader(partial(_read_text, opener, options.encoding, parse), notes=tuple(notes))
     # Of a pipe only the first line may have come: whether it is the only one cannot be told.
     alone = kind == "json" or (b"\n" not in text and (head.complete or b"\n" not in head.data))
-    if lists := long_lists(head.data, head.complete) if alone else []:
+    if lists := long_lists(head.data[:HINTED], head.complete and len(head.data) <= HINTED) if alone else []:
         named = ", ".join(f'"{one}"' for one in lists)
         notes.append(f"is one record, with a long list under {named}; --records {lists[0]} makes each element a record")
     if kind == "json":
@@ -178,7 +188,7 @@ def _table(opener: Open, name: str, options: ReadOptions, head: Head, *, default
     def look(size: int) -> Sample:
         nonlocal head
         if size > HEAD and not pipe:
-            head = _head(opener, name, options.encoding, least=size)
+            head = _head(opener, name, options.encoding, least=size, said="csv")
         columns = None if options.header is None else len(options.header)
         return Sample(head.data.decode("utf-8", "replace"), head.complete, columns, options.skip_rows)
 
@@ -213,11 +223,18 @@ def _seek_line(opener: Open, encoding: str, marks: Sequence[Checkpoint]) -> Fing
         raw.close()
 
 
-def _head(opener: Open, name: str, encoding: str, least: int) -> Head:
+def _head(opener: Open, name: str, encoding: str, least: int, said: str | None) -> Head:
     """The beginning of a file: at least so many bytes, and of fewer than HEAD at least one line.
 
-    Raises SourceError where nothing can be unpacked.
+    said: the format, where the caller knows it. Where JSON can be told from JSON lines by the first line alone, that
+    is there, up to LONGEST_LOOK. Raises SourceError where nothing can be unpacked.
     """
+
+    def is_enough() -> bool:
+        if size < max(least, HEAD):
+            return least < HEAD and _holds_a_line(parts)
+        return size >= LONGEST_LOOK or not may_have_json_lines(name, b"".join(parts), said) or _holds_a_line(parts)
+
     raw = opener()
     try:
         parts: list[bytes] = []
@@ -226,7 +243,7 @@ def _head(opener: Open, name: str, encoding: str, least: int) -> Head:
         for piece in stream:
             parts.append(piece)
             size += len(piece)
-            if size >= max(least, HEAD) or (least < HEAD and _holds_a_line(parts)):
+            if is_enough():
                 return Head(b"".join(parts), False, stream.packed, stream.window)
         if stream.damage is not None and not parts:
             raise SourceError(stream.damage, name)

@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from typing import IO, Any, TextIO, cast
 
 from scalesync.errors import SourceError
-from scalesync.sources.detect import detect, suffix_format
-from scalesync.sources.formats.dialect import Dialect, Sample, guess_widely
+from scalesync.sources.detect import detect, may_have_json_lines, suffix_format
+from scalesync.sources.formats.dialect import LONGEST_LOOK, Dialect, Sample, guess_widely
 from scalesync.sources.places.folders import carries_records, walk
 from scalesync.sources.readers import HEAD, ReadOptions
 
@@ -69,7 +69,11 @@ def recount_file(path: str, options: ReadOptions, name: str | None = None) -> Re
     """Count one file on this machine. name: by which its format is told. Raises OSError or SourceError."""
     head, complete = _head(path)
     table = options.header is not None or options.delimiter is not None
+    said = options.format or ("csv" if table else None)
     unpacked, whole = _text_head(head, complete, path, options)
+    if not whole and may_have_json_lines(name or path, unpacked, said) and b"\n" not in unpacked.lstrip():
+        most = 4 * LONGEST_LOOK  # as many characters in UTF-32
+        unpacked, whole = _text_head(*_head(path, most), path, options, most)
     packed = head.startswith((_GZIP, _ZSTD))
     kind = detect(name or path, unpacked, whole, options.format, table, packed=packed)
     counting = _Counting()

@@ -45,6 +45,27 @@ READING_MUTANTS = (
         "        for line in batch:\n            number += 1\n",
         "        for line in batch:\n            number += bool(line.strip())\n",
     ),
+    _mutant(
+        "a first line longer than the first look tells nothing",
+        "scalesync/sources/readers.py",
+        "        return size >= LONGEST_LOOK or",
+        "        return True or",
+        WRAPPED,
+    ),
+    _mutant(
+        "the count tells the format by a shorter look",
+        "scalesync/sources/recount.py",
+        "    if not whole and may_have_json_lines(",
+        "    if False and may_have_json_lines(",
+        WRAPPED,
+    ),
+    _mutant(
+        "an object without a newline is no line",
+        "scalesync/sources/detect.py",
+        "    if not (newline or complete) or",
+        "    if not newline or",
+        WRAPPED,
+    ),
     # --- arrays, and objects that follow each other
     _mutant(
         "elements that are no objects are passed over",

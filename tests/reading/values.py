@@ -35,7 +35,7 @@ NESTED: tuple[Any, ...] = (
     *([{"x": 1}, {"x": 2.0}], [[["deep"]]], True, False, None),
 )
 KEYS = ("plain", "a.b", "ключ", "with space", 'q"uote', "line\nbreak", "_file", "a:b", "{x}", "0")
-LONG = 200_000  # characters; longer than what is looked at to tell a format
+LONG = 200_000  # characters; longer than the first look at a file, the first record too
 
 
 def records(point: Point, count: int, first: int, rng: random.Random) -> list[Record]:
@@ -54,7 +54,7 @@ def records(point: Point, count: int, first: int, rng: random.Random) -> list[Re
         more = make(rng, number) if point.values == "awkward" else plain(number, table)
         found.append(base | more)
     if point.values == "awkward" and point.format != "parquet" and count > 2:
-        found[rng.randrange(1, count)]["long"] = "long " * (LONG // 5)
+        found[rng.randrange(count)]["long"] = "long " * (LONG // 5)
     return found
 
 

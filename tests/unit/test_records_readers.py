@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from scalesync.errors import ConfigError, SourceError
 from scalesync.model.records import BadRecord, SourceRecord
+from scalesync.sources import detect
 from scalesync.sources.bytestream import ByteStream, Progress
 from scalesync.sources.formats.jsonwrapped import read_wrapped
 from scalesync.sources.open import SourceFile, open_sources
@@ -407,3 +408,56 @@ def test_a_header_that_is_cut_behind_a_blank_line_is_waited_for(tmp_path: Path) 
     found = [item.value for block in source.blocks() for item in block.records]
     writer.join(10)
     assert found == [{"k": "1", "text": "a"}]
+
+
+# --- lines of objects in a .json -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("length", [300_000, 3_000_000])
+@pytest.mark.parametrize("way", ["file", "packed", "folder", "pipe"])
+def test_json_lines_in_a_json_file_are_told_by_a_first_line_of_any_length(
+    tmp_path: Path, length: int, way: str
+) -> None:
+    """Read as lines, each bad one is told; as objects that follow each other, two of them would be one."""
+    data = json.dumps({"long": "x" * length}).encode() + b'\n"text"\nnonsense\n\n{"a": 1} {"b": 2}\n{"k": 2}\n'
+    path = tmp_path / "t.json"
+    if way == "pipe":
+        os.mkfifo(path)
+        writer = threading.Thread(target=path.write_bytes, args=(data,))
+        writer.start()
+        (source,) = open_sources([str(path)], ReadOptions())
+    else:
+        path.write_bytes(gzip.compress(data) if way == "packed" else data)
+        (source,) = open_sources([str(tmp_path if way == "folder" else path)], ReadOptions())
+    found = items(source)
+    if way == "pipe":
+        writer.join(10)
+    else:
+        assert recount_file(str(path), ReadOptions()).records == 5
+    assert [isinstance(item, SourceRecord) for item in found] == [True, False, False, False, True]
+    assert way == "folder" or [item.line for item in found] == [1, 2, 3, 5, 6]
+
+
+def test_of_a_first_line_beyond_the_longest_look_nobody_says_that_it_is_json_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detect, "LONGEST_LOOK", 100_000)  # less than is looked at by the way
+    path = tmp_path / "t.json"
+    for length, number in ((90_000, 2), (110_000, 3)):
+        path.write_text(json.dumps({"long": "x" * length}) + '\n{"a": 1} {"b": 2}\n')
+        (source,) = open_sources([str(path)], ReadOptions())
+        assert len(items(source)) == recount_file(str(path), ReadOptions()).records == number
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n\n"], ids=["bare", "newline", "blank"])
+@pytest.mark.parametrize("way", ["file", "packed", "folder", "packed in a folder"])
+def test_an_object_alone_on_its_line_has_the_number_of_that_line(tmp_path: Path, end: bytes, way: str) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for text, line in ((b'\n \n\n{"a": 1}', 4), (b'{"a": 1}', 1), (b'\n\n{"a":\n1}', 1)):
+        data = text + end
+        (folder / "t.json").write_bytes(gzip.compress(data) if "packed" in way else data)
+        (source,) = open_sources([str(folder if "folder" in way else folder / "t.json")], ReadOptions())
+        (record,) = items(source)
+        assert record.value == {"a": 1}
+        assert (record.inner if "folder" in way else record.line) == line

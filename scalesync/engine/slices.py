@@ -13,6 +13,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from scalesync.stored import Form, Member
+
 GIVE_AT_LEAST = 200  # tasks: what a reader is given must be worth its first, possibly half empty, page
 MOST_TIES = 100  # ids kept of tasks with one creation time
 FAR = 3  # one part in so many reaches beyond where the tasks are expected to end
@@ -145,12 +147,35 @@ class Partition:
 
     def state(self) -> dict[str, Any]:
         """JSON-able, for the ledger."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return _FORM.write(self)
 
     @classmethod
     def load(cls, state: Mapping[str, Any]) -> Partition:
         """From `state`, also that of a version which counted all that was listed as different."""
-        return cls(**{"different": state["listed"], **state})
+        return _FORM.read({"different": state["listed"], **state} if "listed" in state else state)
+
+
+_FORM = Form(
+    Partition,
+    "a part of an export",
+    [
+        *(Member(name) for name in ("number", "lo", "hi", "asked_lo", "at")),
+        Member("cursor", absent=None),
+        *(Member(name, absent=0) for name in ("pages", "listed", "different", "inside", "margin")),
+        Member("first_total", absent=None),
+        Member("last_total", absent=None),
+        Member("expected", absent=0.0),
+        Member("ended", absent=False),
+        Member("done", absent=False),
+        Member("readings", absent=1),
+        Member("unsettled", absent=False),
+        Member("ties", absent=(), read=list),
+        Member("doubtful", absent=False),
+        Member("met", absent=0),
+        Member("outrun", absent=None),
+        Member("uncounted", absent=False),
+    ],
+)
 
 
 def give_away(slice_: Partition, page: Sequence[int], parts: int, numbers: Iterable[int]) -> list[Partition]:

@@ -30,6 +30,17 @@ TASKS = "tasks/"  # where data files of tasks go, so that a program that reads w
 _OWN = ("files", "filters", "watermark", "version", "job", "target", "mode", "started_at", "finished_at", RESPONSES)
 
 
+class _StoredEntry(msgspec.Struct):
+    """A file as manifest and ledger hold it, under these names."""
+
+    path: str
+    rows: int
+    bytes: int
+    sha256: str
+    route: str | None = None
+    kind: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class FileEntry:
     """One finished file. path: relative to the manifest. bytes, sha256 (hex): of the file as it is on disk.
@@ -54,9 +65,10 @@ class FileEntry:
     def from_json(cls, value: Any) -> FileEntry:
         """Raises ValueError when the value is no such entry; names that are not known are left out."""
         try:
-            return msgspec.convert(value, cls)
+            stored = msgspec.convert(value, _StoredEntry)
         except msgspec.ValidationError as error:
             raise ValueError(str(error)) from error
+        return cls(stored.path, stored.rows, stored.bytes, stored.sha256, stored.route, stored.kind)
 
 
 def _no_responses() -> JsonObject:

@@ -24,6 +24,7 @@ from scalesync.errors import ConfigError
 from scalesync.outputs.columns import ParquetEncoder, arrow
 from scalesync.outputs.fields import FieldPicker
 from scalesync.outputs.manifest import FORMATS, PART, FileEntry, Format, hidden
+from scalesync.stored import Form, Member
 
 __all__ = ["FORMATS", "FileEntry", "Format", "SegmentWriter", "clean_parts"]
 
@@ -49,6 +50,9 @@ class OpenPart:
     rows: int
     bytes: int
     size: int
+
+
+OPEN_PART = Form(OpenPart, "a file that is being written", [Member(n) for n in ("name", "rows", "bytes", "size")])
 
 
 class SegmentWriter:

@@ -27,6 +27,7 @@ BOTTOM = (
     "jsonvalue",
     "masking",
     "signatures",
+    "stored",
     "text",
     "times",
 )
@@ -58,6 +59,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "ports": ("model",),
     "config": ("model", "errors", "text"),
     "disk": ("errors",),
+    "stored": ("errors",),
     "jsonvalue": ("model",),
 }
 ONLY = {

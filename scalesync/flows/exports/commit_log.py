@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import anyio
 
 from scalesync.ledger.sqlite.exports.export_store import Commit, ExportStore, Version
 from scalesync.model.records import JsonObject
 from scalesync.outputs.manifest import FileEntry
-from scalesync.outputs.writer import OpenPart, SegmentWriter
+from scalesync.outputs.writer import OPEN_PART, OpenPart, SegmentWriter
 
 SEGMENT_S = 600.0
 BACKLOG = 64  # pages that may wait for a file that cannot be gone on with (Parquet)
@@ -104,7 +104,7 @@ class CommitLog:
         """Make the open files and everything that goes with them durable."""
         parts = await anyio.to_thread.run_sync(self._sync_files)
         for kind, part in parts.items():
-            self._held.files[part.name] = (f"{kind}:open", asdict(part))
+            self._held.files[part.name] = (f"{kind}:open", OPEN_PART.write(part))
         await self._commit()
 
     def _sync_files(self) -> dict[str, OpenPart]:
@@ -157,7 +157,7 @@ class CommitLog:
         """
         for kind, writer in self._writers.items():
             for entry in await self._store.files(f"{kind}:open"):
-                part = OpenPart(**entry)
+                part = OPEN_PART.read(entry)
                 resumed = await anyio.to_thread.run_sync(writer.resume, part)
                 self.complete = self.complete and resumed
                 self.written[kind] += part.rows

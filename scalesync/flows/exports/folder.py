@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -35,6 +35,7 @@ from scalesync.outputs.manifest import (
 )
 from scalesync.outputs.reader import heads_of
 from scalesync.outputs.writer import SegmentWriter, clean_parts
+from scalesync.stored import Form, Member
 from scalesync.times import iso, milliseconds
 
 STEMS = ("tasks", "left", "responses")
@@ -151,6 +152,7 @@ class Section:
 
 
 WHOLE = Section("", {})
+_SECTION = Form(Section, "a section of an export", [Member("route", absent=""), Member("bounds", write=dict)])
 
 
 async def begin(
@@ -173,7 +175,7 @@ async def begin(
             return taken_up
     first = _window_start(options, manifest)
     run = _runs(manifest) + 1
-    plan_json = {"form": form, "run": run, "started_ms": now_ms, "first_ms": first, "section": asdict(section)}
+    plan_json = {"form": form, "run": run, "started_ms": now_ms, "first_ms": first, "section": _SECTION.write(section)}
     plan_json[LAYOUT] = int(bool(under_of(folder.manifest)))
     plan_json |= {RUN_ID: secrets.token_hex(8), "behind": _name_of(folder.manifest)}
     plan_json["ages_ms"] = _ages_from(options, manifest, now_ms)
@@ -281,7 +283,7 @@ async def _take_up(options: ExportOptions, store: ExportStore, folder: Folder, s
 
 def _plan(options: ExportOptions, store: ExportStore, folder: Folder, plan_json: JsonObject) -> ExportPlan:
     started_ms = plan_json["started_ms"]
-    section = Section(**plan_json.get("section", asdict(WHOLE)))
+    section = _SECTION.read(plan_json["section"]) if "section" in plan_json else WHOLE
     counted_from = plan_json.get("ages_ms") or started_ms
     selection = filters.narrowed(filters.selection(options, counted_from), section.bounds)
     route = section.route or None

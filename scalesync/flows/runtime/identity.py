@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import orjson
 from scalesync.addresses import is_url, public_name, without_credentials
 from scalesync.errors import NameBound
 from scalesync.file_names import readable
-from scalesync.flows.runtime.options import ImportOptions
+from scalesync.flows.runtime.options import IMPORT_OPTIONS, ImportOptions
 from scalesync.ledger.sqlite import binding
 from scalesync.ledger.sqlite.store import SqliteLedger, StoredJob
 from scalesync.mapping.template import Template
@@ -34,14 +34,20 @@ def import_job(options: ImportOptions, target: Target, template: Template, home:
     told = [what_is(source, options.folder, home) for source in options.sources]
     identity = {**bound, "sources": told, "seen_from": "ledger"}
     name = options.job or derived_name("import", target, identity, public_name(options.sources[0]))
-    kept = asdict(
-        replace(options, job=name, template=None, dry_run=False, yes=False, limit=None, rescan=False, some=False)
+    kept = replace(
+        options,
+        sources=tuple(without_credentials(source) for source in options.sources),
+        template=template.as_mapping(),
+        folder=options.folder or str(Path.cwd()),
+        job=name,
+        limit=None,
+        dry_run=False,
+        yes=False,
+        rescan=False,
+        some=False,
     )
-    kept["reclaim"] = sorted(options.reclaim)
-    kept["template"] = template.as_mapping()
-    kept["sources"] = tuple(without_credentials(source) for source in options.sources)
-    kept["folder"] = options.folder or str(Path.cwd())
-    return JobSpec(name=name, command="import", target=target, identity=identity, settings=kept)
+    settings = IMPORT_OPTIONS.write(kept)
+    return JobSpec(name=name, command="import", target=target, identity=identity, settings=settings)
 
 
 def what_is(source: str, folder: str | None, home: Path) -> str:
@@ -133,12 +139,6 @@ def stored_options(settings: Mapping[str, Any]) -> ImportOptions:
 
     Relative sources are taken from the folder of then. Of several, those that are gone are passed over.
     """
-    kept = dict(settings)
-    earlier = tuple(kept.pop("earlier", ()))
-    for name in ("sources", "sets"):
-        kept[name] = tuple(kept[name])
-    kept["sources"] = (*earlier, *kept["sources"])
-    kept["some"] = bool(earlier)
-    kept["header"] = None if kept["header"] is None else tuple(kept["header"])
-    kept["reclaim"] = frozenset(kept["reclaim"])
-    return ImportOptions(**kept)
+    options = IMPORT_OPTIONS.read(settings)
+    earlier = tuple(settings.get("earlier", ()))
+    return replace(options, sources=(*earlier, *options.sources), some=bool(earlier))

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from scalesync.stored import Form, Member
+
 OnConflict = Literal["report", "adopt", "stop"]
 
 
@@ -51,6 +53,36 @@ class ImportOptions:
     skip_rows: int = 0
     folder: str | None = None
     some: bool = False
+
+
+IMPORT_OPTIONS = Form(
+    ImportOptions,
+    "the options of an import",
+    [
+        Member("sources", read=tuple),
+        Member("type"),
+        *(Member(name, absent=None) for name in ("job", "project", "batch", "unique_id", "template")),
+        Member("sets", absent=(), read=tuple),
+        Member("limit", absent=None),
+        Member("dry_run", absent=False),
+        Member("on_conflict", absent="report"),
+        Member("reclaim", absent=(), write=sorted, read=frozenset),
+        Member("finalize", absent=False),
+        Member("finalize_anyway", absent=False),
+        Member("canary", absent=None),
+        Member("canary_wait", absent=30.0),
+        *(Member(name, absent=None) for name in ("max_new", "max_failures", "max_invalid")),
+        *(Member(name, absent=False) for name in ("force", "yes", "rescan")),
+        *(Member(name, absent=None) for name in ("format", "delimiter", "quotechar")),
+        Member("header", absent=None, read=lambda names: None if names is None else tuple(names)),
+        Member("encoding", absent="utf-8"),
+        Member("records", absent=None),
+        Member("skip_rows", absent=0),
+        Member("folder", absent=None),
+        Member("some", absent=False),
+    ],
+)
+"""As a job keeps them, beside what it keeps of earlier runs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from scalesync.cli.masking import Mask
 from scalesync.cli.output import tell
 from scalesync.cli.types import Positional
 from scalesync.errors import ConfigError
+from scalesync.masking import Mask
 from scalesync.text import did_you_mean
 
 if TYPE_CHECKING:

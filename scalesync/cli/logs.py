@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from scalesync.cli import output
-from scalesync.cli.masking import Mask
 from scalesync.cli.output import tell
 from scalesync.errors import ConfigError
+from scalesync.masking import Mask
 
 TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 TOLD = logging.getLogger("scalesync.told")

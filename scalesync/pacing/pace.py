@@ -17,7 +17,6 @@ from enum import Enum
 from types import TracebackType
 from typing import Any
 
-from scalesync.model.outcomes import OutcomeKind
 from scalesync.model.targets import RequestClass
 from scalesync.pacing.controller import MAX_WIDTH, Limits, Pacer
 from scalesync.pacing.departures import Flights
@@ -42,18 +41,6 @@ class Signal(Enum):
     OK = "ok"  # any answer but the two below, refusals included
     THROTTLED = "throttled"  # 429
     TROUBLE = "trouble"  # 5xx, timeout, reset, no connection
-
-
-_SIGNALS = {
-    OutcomeKind.THROTTLED: Signal.THROTTLED,
-    OutcomeKind.UNAVAILABLE: Signal.TROUBLE,
-    OutcomeKind.UNKNOWN: Signal.TROUBLE,
-}
-
-
-def signal_of(kind: OutcomeKind) -> Signal:
-    """The signal in the outcome of a send."""
-    return _SIGNALS.get(kind, Signal.OK)
 
 
 class _Lane:
@@ -146,16 +133,6 @@ class Pace:
         self._held_s, self._held_until = 0.0, -math.inf
         self.in_flight = 0
         self.peak_in_flight = 0
-
-    @classmethod
-    def fixed(cls, rate: Rate, *, width: int | None = None, clock: Callable[[], float] = time.monotonic) -> Pace:
-        """The same rate for each class."""
-        return cls(dict.fromkeys(RequestClass, rate), width=width, clock=clock)
-
-    @classmethod
-    def adaptive(cls, *, max_width: int = MAX_WIDTH, clock: Callable[[], float] = time.monotonic) -> Pace:
-        """No rate known, nothing set."""
-        return cls({}, max_width=max_width, clock=clock)
 
     def admit_now(self, request: RequestClass) -> bool:
         """As `acquire`, for a class without a rate in force; no when `acquire` has to be called."""

@@ -17,11 +17,11 @@ import pytest
 from scalesync.cli import output, results
 from scalesync.cli.common import Common, Invocation, run_async
 from scalesync.cli.ending import describe, main_cause, report
-from scalesync.cli.masking import Mask
 from scalesync.cli.progress import ProgressDisplay, progress_line
 from scalesync.cli.switches import read_switches
 from scalesync.errors import ConfigError, DiskFull, Interrupted, ScalesyncError, Unavailable
 from scalesync.events import Progress, Waiting, duration
+from scalesync.masking import Mask
 from scalesync.model.summaries import ExportSummary, ImportSummary
 from scalesync.sandbox import SandboxConfig
 

@@ -79,7 +79,7 @@ async def test_a_change_that_is_busy_is_made_after_its_wait():
             return None
         return answer(503, b"", {"Retry-After": str(WAIT_S)}) if asked.number == 1 else answer(200, {})
 
-    gate = RequestGate(Pace.adaptive(), Handovers({}, None))
+    gate = RequestGate(Pace({}), Handovers({}, None))
     async with raw_api(script) as api, Transport(api.base_url, "Basic x", gate) as transport:
         platform = ScalePlatform(transport, KIND)
         assert (await platform.release("a" * 24)).kind is OutcomeKind.UNKNOWN
@@ -92,7 +92,7 @@ async def test_a_result_file_of_a_busy_host_is_fetched_after_its_wait(tmp_path):
     def script(asked: Asked) -> bytes | None:
         return answer(503, b"", {"Retry-After": str(WAIT_S)}) if asked.number == 1 else answer(200, b"the file")
 
-    gate = RequestGate(Pace.adaptive(), Handovers({}, None))
+    gate = RequestGate(Pace({}), Handovers({}, None))
     async with raw_api(script) as api, Downloader(tmp_path, gate, allow_http=True) as downloader:
         with pytest.raises(OutcomeUnknown):
             await downloader.fetch(f"{api.base_url}/file")
@@ -109,7 +109,7 @@ async def test_a_date_is_counted_from_the_servers_own_date(status, ahead_s):
     headers = {"Date": formatdate(now, usegmt=True), "Retry-After": formatdate(now + 2, usegmt=True)}
     async with (
         raw_api(refusing(status, 9, headers)) as api,
-        Transport(api.base_url, "Basic x", RequestGate(Pace.adaptive(), Handovers({}, None))) as transport,
+        Transport(api.base_url, "Basic x", RequestGate(Pace({}), Handovers({}, None))) as transport,
     ):
         reply = await transport.call(RequestClass.CREATE, "POST", "/task/x", body=b'{"unique_id":"k"}')
     assert reply.retry_after_s == 2.0
@@ -125,7 +125,7 @@ async def test_without_a_date_of_its_own_a_reply_is_read_by_the_servers_clock_as
 
     async with (
         raw_api(script) as api,
-        Transport(api.base_url, "Basic x", RequestGate(Pace.adaptive(), Handovers({}, None))) as transport,
+        Transport(api.base_url, "Basic x", RequestGate(Pace({}), Handovers({}, None))) as transport,
     ):
         await transport.call(RequestClass.LIST, "GET", "/tasks")
         reply = await transport.call(RequestClass.CREATE, "POST", "/task/x", body=b'{"unique_id":"k"}')
@@ -146,14 +146,14 @@ async def test_the_wait_travels_with_the_outcome_and_with_the_error():
     script = refusing(503, 9, {"Retry-After": "7"})
     async with (
         raw_api(script) as api,
-        Transport(api.base_url, "Basic x", RequestGate(Pace.adaptive(), Handovers({}, None))) as transport,
+        Transport(api.base_url, "Basic x", RequestGate(Pace({}), Handovers({}, None))) as transport,
     ):
         (outcome,) = await ScalePlatform(transport, KIND).send([Outgoing("k", b"", b'{"unique_id":"k"}', 1, 1)])
     assert (outcome.kind, outcome.retry_after_s) == (OutcomeKind.UNKNOWN, 7.0)
     for status, kind in ((503, OutcomeUnknown), (413, Throttled), (429, Throttled)):
         async with (
             raw_api(refusing(status, 9, {"Retry-After": "7"}, "is_list")) as api,
-            Transport(api.base_url, "Basic x", RequestGate(Pace.adaptive(), Handovers({}, None))) as transport,
+            Transport(api.base_url, "Basic x", RequestGate(Pace({}), Handovers({}, None))) as transport,
         ):
             with pytest.raises(kind) as told:
                 await ScalePlatform(transport, KIND).page({"limit": 1}, None)

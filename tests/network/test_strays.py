@@ -143,7 +143,7 @@ async def test_headers_of_up_to_64_kb_are_read(header, load, save, write_records
 async def test_so_are_those_of_a_result_file(tmp_path):
     async with (
         raw_api(lambda asked: answer(200, b"the file", {"Set-Cookie": "x" * 65_000})) as api,
-        Downloader(tmp_path, RequestGate(Pace.adaptive(), Handovers({}, None)), allow_http=True) as downloader,
+        Downloader(tmp_path, RequestGate(Pace({}), Handovers({}, None)), allow_http=True) as downloader,
     ):
         stored = await downloader.fetch(f"{api.base_url}/file")
     assert (tmp_path.parent / stored.path).read_bytes() == b"the file"
@@ -163,7 +163,7 @@ async def test_a_longer_header_in_the_middle_leaves_the_outcome_open():
 
     async with (
         raw_api(script) as api,
-        Transport(api.base_url, "Basic x", RequestGate(Pace.adaptive(), Handovers({}, None))) as transport,
+        Transport(api.base_url, "Basic x", RequestGate(Pace({}), Handovers({}, None))) as transport,
     ):
         await transport.call(RequestClass.LIST, "GET", "/tasks")
         with pytest.raises(OutcomeUnknown, match="a header of more than 64 KB"):

@@ -9,11 +9,10 @@ import pytest
 
 from scalesync.errors import Unavailable
 from scalesync.flows.runtime.gate import RequestGate
-from scalesync.model.outcomes import OutcomeKind
 from scalesync.model.targets import RequestClass
 from scalesync.pacing.handover import Handovers
 from scalesync.pacing.limiter import Rate
-from scalesync.pacing.pace import Pace, Signal, signal_of
+from scalesync.pacing.pace import Pace, Signal
 from tests.unit.test_engine_limiter import JumpingLoop, most_in_a_window, run
 
 CREATE, LIST, MUTATE = RequestClass.CREATE, RequestClass.LIST, RequestClass.MUTATE
@@ -145,7 +144,7 @@ def test_an_unknown_rate_is_learned_from_429s() -> None:
 
     async def main(loop: JumpingLoop) -> None:
         nonlocal tokens, at, throttled, passed
-        pace = Pace.adaptive(clock=loop.time)
+        pace = Pace({}, clock=loop.time)
         assert pace.rate(CREATE) is None
         while loop.time() < 1060:
             await pace.acquire(CREATE)
@@ -178,7 +177,10 @@ def test_without_auto_429s_hold_and_leave_the_rate() -> None:
 
 def test_the_width_follows_replies_or_stays_as_set() -> None:
     async def main(loop: JumpingLoop) -> None:
-        pace, fixed = Pace.adaptive(max_width=64, clock=loop.time), Pace.fixed(Rate(9), width=5, clock=loop.time)
+        pace, fixed = (
+            Pace({}, max_width=64, clock=loop.time),
+            Pace(dict.fromkeys(RequestClass, Rate(9)), width=5, clock=loop.time),
+        )
         assert (pace.width(CREATE), fixed.width(CREATE)) == (8, 5)
         for _ in range(100):
             await asyncio.sleep(0.05)
@@ -232,13 +234,6 @@ def test_an_attempt_that_is_given_up_after_its_turn_makes_no_later_one_look_wide
         assert set(pace._lanes[CREATE].flights._widths) == {1}
 
     run(main)
-
-
-def test_outcomes_have_their_signals() -> None:
-    trouble = {kind for kind in OutcomeKind if signal_of(kind) is Signal.TROUBLE}
-    assert trouble == {OutcomeKind.UNAVAILABLE, OutcomeKind.UNKNOWN}
-    assert signal_of(OutcomeKind.THROTTLED) is Signal.THROTTLED
-    assert signal_of(OutcomeKind.REFUSED) is Signal.OK
 
 
 def test_what_was_learned_is_where_the_next_run_begins() -> None:

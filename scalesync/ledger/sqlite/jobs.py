@@ -234,45 +234,6 @@ class JobStore:
             query = "UPDATE splits SET state=?, cursor=NULL WHERE job=? AND number=?"
             await self._writer.write(lambda db: db.executemany(query, values))
 
-    # --- files of an export --------------------------------------------------------------------
-
-    async def add_files(self, number: int, cursor: Any, entries: Sequence[tuple[str, str, JsonObject]]) -> None:
-        """Finished files (path, kind, entry) and the cursor behind them, in one transaction."""
-
-        def work(db: sqlite3.Connection) -> None:
-            db.executemany(
-                "INSERT OR REPLACE INTO files (job, path, split, kind, entry) VALUES (?,?,?,?,?)",
-                [(self._job, path, number, kind, json.dumps(entry)) for path, kind, entry in entries],
-            )
-            db.execute("UPDATE splits SET cursor=? WHERE job=? AND number=?", (json.dumps(cursor), self._job, number))
-
-        await self._writer.write(work)
-
-    async def files(self) -> Sequence[tuple[str, JsonObject]]:
-        """(kind, entry) of every finished file not yet forgotten, by path."""
-        found = await self._writer.read(
-            lambda db: db.execute("SELECT kind, entry FROM files WHERE job=? ORDER BY path", (self._job,)).fetchall()
-        )
-        return [(kind, json.loads(entry)) for kind, entry in found]
-
-    async def forget_files(self, number: int) -> None:
-        """The slice is read again from its beginning: its files do not count."""
-
-        def work(db: sqlite3.Connection) -> None:
-            db.execute("DELETE FROM files WHERE job=? AND split=?", (self._job, number))
-            db.execute("UPDATE splits SET cursor=NULL WHERE job=? AND number=?", (self._job, number))
-
-        await self._writer.write(work)
-
-    async def start_over(self, kind: str) -> None:
-        """Forget the splits of a kind and all files: the work begins anew."""
-
-        def work(db: sqlite3.Connection) -> None:
-            db.execute("DELETE FROM files WHERE job=?", (self._job,))
-            db.execute("DELETE FROM splits WHERE job=? AND kind=?", (self._job, kind))
-
-        await self._writer.write(work)
-
     # --- things learned ------------------------------------------------------------------------
 
     async def learn(self, topic: str, values: Sequence[str]) -> None:

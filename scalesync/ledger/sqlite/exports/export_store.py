@@ -29,12 +29,11 @@ class Version:
 class Commit:
     """One step of an export, written as a whole. slices: number -> state; done ones too. files: path -> (kind, entry).
 
-    closed: paths whose open entry is replaced or dropped. versions: task_id -> version. plan: progress of the run.
+    versions: task_id -> version. plan: progress of the run.
     """
 
     slices: dict[int, JsonObject] = field(default_factory=dict)
     files: dict[str, tuple[str, JsonObject]] = field(default_factory=dict)
-    closed: list[str] = field(default_factory=list)
     versions: dict[str, Version] = field(default_factory=dict)
     plan: JsonObject | None = None
 
@@ -106,7 +105,6 @@ class ExportStore:
                     for key, state in step.slices.items()
                 ],
             )
-            db.executemany("DELETE FROM files WHERE job=? AND path=?", [(number, path) for path in step.closed])
             db.executemany(
                 "INSERT OR REPLACE INTO files (job, path, split, kind, entry) VALUES (?,?,0,?,?)",
                 [(number, path, kind, json.dumps(entry)) for path, (kind, entry) in step.files.items()],

@@ -6,7 +6,7 @@ WORKERS ?= 4
 # Modules in their order: by their number of tests, those with few tests of many seconds came last and alone.
 DIST := --dist loadscope --no-loadscope-reorder
 # The long proof: at most so many minutes, figures as JSON.
-SOAK_MINUTES ?= 40
+SOAK_MINUTES ?= 90
 SOAK_OUT ?= build/soak.json
 
 .PHONY: demo test soak proof-floors mutants bench lint types format clean

@@ -1,7 +1,7 @@
 """The long proof, within a time limit: schedules of faults, kills, rounds of the property tests, walks of
 commands, sources of all shapes, and the long tests.
 
-    python -m tests.soak [--minutes 40] [--seed 1] [--out build/soak.json]
+    python -m tests.soak [--minutes 90] [--seed 1] [--out build/soak.json]
                          [--schedules 200] [--records 10000] [--kills 300] [--rounds 20] [--walks 100]
                          [--long 1] [--reading 2000]
 
@@ -83,7 +83,7 @@ def tell(figures: Figures, seconds: float, news: Sequence[str]) -> None:
 def main() -> int:
     plan = Plan()
     parser = argparse.ArgumentParser(prog="python -m tests.soak")
-    parser.add_argument("--minutes", type=float, default=float(os.environ.get("SOAK_MINUTES", "40")))
+    parser.add_argument("--minutes", type=float, default=float(os.environ.get("SOAK_MINUTES", "90")))
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("build/soak.json"))
     parser.add_argument("--workers", type=int, default=max(1, os.cpu_count() or 1))

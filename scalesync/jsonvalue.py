@@ -164,7 +164,8 @@ def _reason(data: bytes, error: orjson.JSONDecodeError) -> str:
         words = "NaN and Infinity are no JSON"
     place = f"column {error.colno}" if error.lineno == 1 else f"line {error.lineno} of the record"
     if words.startswith("NaN") and (path := _path_of_literal(data)):
-        place = f'field "{path}", {place}'
+        # A name is shown as JSON has it: it may hold line ends, which a sentence must not.
+        place = f"field {json.dumps(path, ensure_ascii=False)}, {place}".encode("utf-8", "backslashreplace").decode()
     return f"is no valid JSON: {words} ({place})"
 
 

@@ -157,6 +157,8 @@ FILLED = BodyBuilder(
         json_values,
     )
 )
+@example(record={"\n": float("inf")})
+@example(record={"a": {'\ud800 "': [float("nan")]}})
 def test_any_record_becomes_a_body_or_is_invalid(record, tmp_path):
     path = tmp_path / "any.jsonl"
     path.write_text(json.dumps(record) + "\n")

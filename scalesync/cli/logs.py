@@ -111,7 +111,7 @@ def _logger(verbosity: int) -> logging.Logger:
 
 
 def forget_handlers() -> None:
-    """Begin anew: a program that runs several commands opens no file twice."""
+    """Start again: a program that runs several commands opens no file twice."""
     for logger in (logging.getLogger("scalesync"), TOLD):
         for handler in logger.handlers:
             handler.close()

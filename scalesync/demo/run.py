@@ -203,7 +203,7 @@ async def _export(home: Path, sandbox: Sandbox, observer: Observer) -> tuple[Exp
 
 def _check_end(step: str, summary: ImportSummary | ExportSummary) -> None:
     if summary.exit_code == Interrupted.exit_code:
-        raise Interrupted(f"the demo was stopped during its {step}; run it again to start anew")
+        raise Interrupted(f"the demo was stopped during its {step}; run it again to start over")
     if summary.exit_code:
         raise ScalesyncError(f"the demo's {step} ended with findings: {summary.message or summary}")
 

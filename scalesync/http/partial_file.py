@@ -76,7 +76,7 @@ class Partial:
         return {"Accept-Encoding": "gzip", "Range": f"bytes={self.size}-", "If-Range": self._validator}
 
     def begin(self, status: int, headers: Mapping[str, str], place: str) -> None:
-        """The head of an answer: go on behind what there is (206), or begin anew. place: whose answer it is.
+        """The head of an answer: go on behind what there is (206), or start over. place: whose answer it is.
 
         Raises OutcomeUnknown when the answer does not fit what there is; then all is to be asked for again.
         """

@@ -206,7 +206,7 @@ class Replay:
         """The commands that printed something else."""
         return [(step, actual) for step, actual in self.printed if normalise(actual) != normalise(step.lines)]
 
-    def mended(self, *, whole: bool) -> str:
+    def updated(self, *, whole: bool) -> str:
         """The document with what was printed now: where it differs, or everywhere."""
         lines = self.text.split("\n")
         for step, actual in reversed(self.printed if whole else self.differing):

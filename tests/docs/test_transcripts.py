@@ -57,7 +57,7 @@ def test_console_blocks_are_what_the_program_prints(name: str, folder: Path) -> 
     replayed = replay(document, folder)
     rewrite = os.environ.get("SCALESYNC_REWRITE_DOCS")
     if rewrite:
-        document.write_text(replayed.mended(whole=rewrite == "all"), "utf-8")
+        document.write_text(replayed.updated(whole=rewrite == "all"), "utf-8")
         return
     assert not replayed.differing, "\n\n".join(
         "\n".join([f"{name}: $ {step.command}", "  stands there:", *step.lines, "  was printed:", *actual])

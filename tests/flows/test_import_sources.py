@@ -270,7 +270,7 @@ async def test_whatever_of_a_query_differs_is_another_source(queries, make_sandb
     assert told(both) == {"read": 2 * len(urls), "created": 2 * len(urls)}
 
 
-async def test_an_address_that_is_signed_anew_is_the_same_source(make_sandbox, bring, served, ask_ledger):
+async def test_an_address_that_is_signed_again_is_the_same_source(make_sandbox, bring, served, ask_ledger):
     sandbox = await make_sandbox()
     served["?day=1"] = letters(0, 2)
     signed = "http://h.test/dump?day=1&X-Amz-Signature={}&X-Amz-Date={}"

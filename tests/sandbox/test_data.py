@@ -88,7 +88,7 @@ def test_a_torn_tail_is_cut_off(tmp_path: Path) -> None:
         assert path.read_bytes() == whole
 
 
-def test_an_outdated_file_is_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_outdated_file_is_rewritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "COMPACT_BYTES", 100)
     path = tmp_path / "state"
     api = Api(data=path)

@@ -259,7 +259,7 @@ def test_listings_agree_with_a_plain_scan(operations: list[tuple[str, int]], bul
         index.MANY = many_before
 
 
-def test_a_view_older_than_the_log_is_built_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_view_older_than_the_log_is_rebuilt(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(index, "MAX_LOG", 8)
     base, log, view = Index(), TouchLog(), View(lambda seq: seq % 2 == 0)
     view.refresh(base, log)

@@ -153,7 +153,7 @@ class CommitLog:
     async def take_up(self) -> None:
         """Go on with the open files of the run before, cut to what was durable.
 
-        Raises nothing when one is gone; then `complete` says False and the run must begin anew.
+        Raises nothing when one is gone; then `complete` says False and the run must start over.
         """
         for kind, writer in self._writers.items():
             for entry in await self._store.files(f"{kind}:open"):

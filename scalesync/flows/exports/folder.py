@@ -119,7 +119,7 @@ class ExportPlan:
     """What one run reads: its server time, filters, slices and output.
 
     window: of updates, for an increment. figures: of result files that the run had fetched before it was stopped.
-    fresh: begun anew. versions_hold: the ledger's versions are those of the manifest's files. run_id: names the run.
+    fresh: started over. versions_hold: the ledger's versions are those of the manifest's files. run_id: names the run.
     """
 
     started_ms: int
@@ -164,7 +164,7 @@ async def begin(
     *,
     section: Section = WHOLE,
 ) -> ExportPlan:
-    """Take up the unfinished run when it asks the same question, else begin anew at the server's time."""
+    """Take up the unfinished run when it asks the same question, else start over at the server's time."""
     form = form_of(options, section)
     stored = await store.load()
     # Killed between the manifest's rename and its record: that run is finished all the same.

@@ -27,7 +27,7 @@ GROUP = 5_000  # tasks per window of the check of everything: one request each
 async def recall_versions(
     plan: ExportPlan, store: ExportStore, folder: Folder, manifest: Manifest | None, observer: Observer
 ) -> None:
-    """Make sure that a run begun anew knows just the versions which the folder's files hold.
+    """Make sure that a run that starts over knows just the versions which the folder's files hold.
 
     The ledger may be new or lost, may stand behind the folder, or may know versions of a run that was given up before
     its files counted. Then the files are read again: they are the truth.

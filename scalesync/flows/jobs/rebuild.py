@@ -1,4 +1,4 @@
-"""Rebuild: a lost ledger made anew from source and server, so that the import after it creates nothing twice."""
+"""Rebuild a lost ledger from source and server, so that the import after it creates nothing twice."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 The file begins with MAGIC, so that no foreign file is ever touched. A record is its length and
 CRC-32 (4 bytes each, big-endian) and a msgpack array [world, kind, value].
-A tail torn by a kill is cut off. A file that is mostly outdated is written anew when it is opened.
+A tail torn by a kill is cut off. A file that is mostly outdated is rewritten when it is opened.
 """
 
 from __future__ import annotations

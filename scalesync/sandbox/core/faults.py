@@ -137,7 +137,7 @@ class FaultPlan:
         return [active.rule for active in self._active]
 
     def replace(self, rules: Iterable[FaultRule]) -> None:
-        """Change the schedule; counts and windows start anew."""
+        """Change the schedule; counts and windows start again."""
         since_s = self._monotonic()
         self._active = [_Active(rule, since_s) for rule in rules]
 

@@ -148,7 +148,7 @@ class ExportStore:
         return known
 
     async def forget_versions(self) -> None:
-        """Start the memory of versions anew."""
+        """Forget all versions."""
         await self._job.write(lambda db: db.execute("DELETE FROM versions WHERE job=?", (self._job.number,)))
 
     async def updated_marks(self, every: int) -> list[int]:

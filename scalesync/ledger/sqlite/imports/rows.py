@@ -221,7 +221,7 @@ def _differing(move: Move) -> dict[str, object] | None:
 
 
 def drop_asides(db: sqlite3.Connection, place: Place, read: Sequence[tuple[int, int, int]]) -> None:
-    """Forget what earlier runs set aside in these stretches (source, first line, last line): they are read anew."""
+    """Forget what earlier runs set aside in these stretches (source, first line, last line): they are read again."""
     db.executemany(
         "DELETE FROM other_records WHERE job=? AND source=? AND line BETWEEN ? AND ? AND run<?",
         [(place.job, source, first, last, place.run) for source, first, last in read],

@@ -2,7 +2,7 @@
 
 Numbers rise with creation and so do creation times, so one array sorted by number is sorted by
 (created_at, id) as well. A View is such an array for a filter; it follows the world through the
-log of touched numbers instead of being built anew after each write.
+log of touched numbers instead of being rebuilt after each write.
 """
 
 from __future__ import annotations

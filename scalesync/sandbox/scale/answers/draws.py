@@ -1,4 +1,4 @@
-"""Seeded draws, cheap enough to make an answer anew at each reading."""
+"""Seeded draws, cheap enough to make an answer again at each reading."""
 
 from __future__ import annotations
 

@@ -1,0 +1,109 @@
+"""Documents, help and messages stay in plain English: words that were replaced do not come back.
+
+`REPLACED` lists each as a pattern, with what to say in its place; a space in it stands for any white space, so a phrase is
+found across the end of a line. `ALLOWED` holds the few places where such a word is right, with the reason.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from .console import ROOT
+
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+MODULES = sorted((ROOT / "scalesync").rglob("*.py"))
+
+# pattern, what to say in its place
+REPLACED = {
+    r"\banew\b": "again",
+    r"\bthereby\b": "so, and",
+    r"\bin vain\b": "without success",
+    r"\bmend(s|ed|ing)?\b": "fix",
+    r"\b(end|ends|ended|ending) with (code )?[0-3]\b": "exit with code 2",
+}
+# (file, phrase): reason
+ALLOWED: dict[tuple[str, str], str] = {}
+
+PATTERNS = [(re.compile(pattern.replace(" ", r"\s+"), re.IGNORECASE), instead) for pattern, instead in REPLACED.items()]
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A text that people read, and where it stands. line: of its first character, from 1."""
+
+    file: str
+    line: int
+    text: str
+
+
+def words_of_page(page: Path) -> Iterator[Words]:
+    """The whole page."""
+    yield Words(page.relative_to(ROOT).as_posix(), 1, page.read_text("utf-8"))
+
+
+def words_of_module(path: Path) -> Iterator[Words]:
+    """Every string of a module that holds a space: messages, help, docstrings. A value in an f-string reads as `{}`."""
+    file = path.relative_to(ROOT).as_posix()
+    inside: set[ast.AST] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.JoinedStr):
+            inside |= set(node.values)
+            text = "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in inside:
+            text = node.value
+        else:
+            continue
+        if " " in text:
+            yield Words(file, node.lineno, text)
+
+
+def complaints(words: Words) -> Iterator[str]:
+    """Each replaced word in the text, with its place and what to say instead."""
+    for pattern, instead in PATTERNS:
+        for found in pattern.finditer(words.text):
+            phrase = " ".join(found[0].split())
+            if (words.file, phrase) not in ALLOWED:
+                line = words.line + words.text.count("\n", 0, found.start())
+                yield f"{words.file}:{line}: '{phrase}'; say: {instead}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_documents_are_in_plain_words(page: Path) -> None:
+    found = [complaint for words in words_of_page(page) for complaint in complaints(words)]
+    assert not found, "\n".join(found)
+
+
+def test_help_messages_and_docstrings_are_in_plain_words() -> None:
+    found = [complaint for path in MODULES for words in words_of_module(path) for complaint in complaints(words)]
+    assert not found, "\n".join(found)
+
+
+def test_every_exception_is_still_needed() -> None:
+    texts = {words.file: "" for path in PAGES for words in words_of_page(path)}
+    for words in [*map(next, map(words_of_page, PAGES)), *(each for path in MODULES for each in words_of_module(path))]:
+        texts[words.file] = texts.get(words.file, "") + " ".join(words.text.split()) + "\n"
+    unused = [key for key in ALLOWED if key[1] not in texts.get(key[0], "")]
+    assert not unused
+
+
+@pytest.mark.parametrize(
+    ("text", "phrase"),
+    [
+        ('"""Docstrings\n\n    begin anew."""', "anew"),
+        ("def f() -> None:\n    raise ValueError(f'{f} cannot be mended')", "mended"),
+        ("help = 'the run ends with 2'", "ends with 2"),
+    ],
+)
+def test_a_replaced_word_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, phrase: str) -> None:
+    monkeypatch.setattr("tests.docs.test_plain_words.ROOT", tmp_path)
+    module = tmp_path / "module.py"
+    module.write_text(text, "utf-8")
+    found = [complaint for words in words_of_module(module) for complaint in complaints(words)]
+    assert len(found) == 1
+    assert f"'{phrase}'" in found[0]

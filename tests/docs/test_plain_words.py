@@ -1,7 +1,7 @@
 """Documents, help and messages stay in plain English: words that were replaced do not come back.
 
-`REPLACED` lists each as a pattern, with what to say in its place; a space in it stands for any white space, so a phrase is
-found across the end of a line. `ALLOWED` holds the few places where such a word is right, with the reason.
+`REPLACED` lists each as a pattern, with what to say in its place; a space in it stands for any white space, so a phrase
+is found across the end of a line. `ALLOWED` holds the few places where such a word is right, with the reason.
 """
 
 from __future__ import annotations

@@ -6,13 +6,13 @@ from tests.mutants.model import Edit, Mutant
 
 FIRST_BYTE = "nothing is lost from the first byte on"
 UNIT = "tests/unit"
-DIALECT = (f"{UNIT}/test_records_dialect.py",)
-TABLES = (f"{UNIT}/test_records_tables.py",)
-JOINED = (f"{UNIT}/test_records_joined.py",)
-READERS = (f"{UNIT}/test_records_readers.py",)
-ARROW = (f"{UNIT}/test_records_arrow.py",)
-PARQUET = (f"{UNIT}/test_records_parquet.py",)
-PACKED = (f"{UNIT}/test_records_sources.py",)
+DIALECT = (f"{UNIT}/test_sources_dialect.py",)
+TABLES = (f"{UNIT}/test_sources_tables.py",)
+JOINED = (f"{UNIT}/test_sources_joined.py",)
+READERS = (f"{UNIT}/test_sources_readers.py",)
+ARROW = (f"{UNIT}/test_sources_arrow.py",)
+PARQUET = (f"{UNIT}/test_sources_parquet.py",)
+PACKED = (f"{UNIT}/test_sources_open.py",)
 
 
 def _mutant(name: str, file: str, old: str, new: str, first: tuple[str, ...]) -> Mutant:

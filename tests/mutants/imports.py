@@ -222,7 +222,7 @@ IMPORT_MUTANTS = (
                 "        return Recount(counting.records, True, how)\n",
             ),
         ),
-        ("tests/unit/test_records_recount.py",),
+        ("tests/unit/test_sources_recount.py",),
     ),
     Mutant(
         "a retry finishes a job whose import was stopped",
@@ -430,13 +430,13 @@ IMPORT_MUTANTS = (
         "files of a folder share how far one of them was read",
         "nothing is lost",
         (Edit("scalesync/sources/open.py", "    inner = Progress()  #", "    inner = progress  #"),),
-        ("tests/unit/test_records_containers.py",),
+        ("tests/unit/test_sources_containers.py",),
     ),
     Mutant(
         "a row of an older version is not recognised",
         "exactly once",
         (Edit("scalesync/mapping/body.py", "if former.key is not None and former.key in known:", "if False:"),),
-        ("tests/unit/test_records_about.py", f"{FLOWS}/test_import_folders.py"),
+        ("tests/unit/test_sources_about.py", f"{FLOWS}/test_import_folders.py"),
     ),
     Mutant(
         "what scalesync wrote is read as a source",
@@ -448,7 +448,7 @@ IMPORT_MUTANTS = (
                 "    return all(key not in",
             ),
         ),
-        ("tests/unit/test_records_passed.py",),
+        ("tests/unit/test_sources_passed_over.py",),
     ),
     Mutant(
         "a file that is reached twice is read twice",
@@ -460,6 +460,6 @@ IMPORT_MUTANTS = (
                 "        return False\n",
             ),
         ),
-        ("tests/unit/test_records_passed.py",),
+        ("tests/unit/test_sources_passed_over.py",),
     ),
 )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from tests.mutants.model import Edit, Mutant
 
 READING = ("tests/reading/test_matrix.py",)
-FOLDERS = ("tests/unit/test_records_containers.py",)
-WRAPPED = ("tests/unit/test_records_readers.py",)
-JSON = ("tests/unit/test_records_jsonarray.py",)
+FOLDERS = ("tests/unit/test_sources_containers.py",)
+WRAPPED = ("tests/unit/test_sources_readers.py",)
+JSON = ("tests/unit/test_sources_jsonarray.py",)
 PROMISE = "nothing is lost from the first byte on"
 
 
@@ -154,7 +154,7 @@ READING_MUTANTS = (
         "scalesync/sources/places/folders.py",
         "        if is_hidden(name):\n",
         "        if not name:\n",
-        ("tests/unit/test_records_passed.py",),
+        ("tests/unit/test_sources_passed_over.py",),
     ),
     _mutant(
         "an empty JSON file of a folder is passed over",

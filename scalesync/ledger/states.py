@@ -9,7 +9,7 @@
 
 `sending` is the durable intent: from it on a request may have left. An interrupted run leaves rows in it; the next
 run looks each of them up before it sends anything. While a row is in it, its content stays that of the record it was
-made for; another record under the key brings its own with the task (rivals.py). docs/ledger.md tells the same at
+made for; another record under the key brings its own with the task (outcomes.py). docs/ledger.md tells the same at
 length.
 """
 
@@ -17,58 +17,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Any
 
-from scalesync.model.rows import RecordState, RowState
-from scalesync.ports.ledger import Verb
-
-CHANGED = "changed_after_creation"
-HASH_BYTES = 16  # of a content; behind them stands the name of the record's batch
-
-FINAL = frozenset({RowState.CREATED, RowState.ADOPTED})
-
-
-class Gone(IntEnum):
-    """What is known of a row whose record is in no source any more, as its column `gone` holds it.
-
-    All but the first are about rows in `sending`, which were looked up since. They stay in that state: what comes back
-    is compared with the task, which could not be done without a record.
-    """
-
-    GONE = 1
-    ABSENT = 2  # there is no living task
-    CREATED = 3  # there is one, made after the intent
-    ADOPTED = 4  # there is one, older than the intent
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What the ledger holds of a key. home: the row was brought by the admitting job. place: source and line.
-
-    gone: as in the row. ref: the row's task.
-    loose: the task is another one than the row's content asks for, and was adopted all the same.
-    accepted: content of this job's record that accepted the row's task, though it was made for another content.
-    """
-
-    state: RowState
-    content: bytes
-    intent_ms: int
-    reason: str | None
-    was: str | None
-    home: bool
-    place: tuple[int, int] = (0, 0)
-    gone: int | None = None
-    loose: bool = False
-    ref: str | None = None
-    accepted: bytes | None = None
-
-    @property
-    def seen_from_beside(self) -> RowState:
-        """The state for another job: a task whose record changed at home is what it was."""
-        if self.state is RowState.CONFLICT and self.reason == CHANGED:
-            return RowState(self.was or RowState.CREATED)
-        return self.state
+from scalesync.model.contents import batches_apart, covers, open_batch
+from scalesync.model.records import Outgoing
+from scalesync.model.row_views import Held, Known
+from scalesync.model.rows import CHANGED, FINAL, Gone, OtherRecord, RecordState, RowState, Verb
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,22 +74,6 @@ _LOOKED_UP = {
     Gone.CREATED: RowState.CREATED,
     Gone.ADOPTED: RowState.ADOPTED,
 }
-
-
-def covers(known: bytes, asked: bytes) -> bool:
-    """Whether a task made for the content `known` is what `asked` asks for; without a batch it may be in any."""
-    return known == asked or (len(asked) == HASH_BYTES and known[:HASH_BYTES] == asked)
-
-
-def open_batch(known: bytes, asked: bytes) -> bool:
-    """Whether they differ in the batch only, and which one the task is in was never asked."""
-    return len(known) == HASH_BYTES < len(asked) and asked[:HASH_BYTES] == known
-
-
-def batches_apart(known: bytes, asked: bytes) -> Mapping[str, Any] | None:
-    """The batches of both contents as a difference, None when `asked` is content with the other's."""
-    theirs, ours = (content[HASH_BYTES:].decode("utf-8", "replace") or None for content in (known, asked))
-    return None if ours is None or ours == theirs else {"batch": {"record": ours, "task": theirs}}
 
 
 def admit(known: Known | None, content: bytes, now_ms: int, *, recheck: bool, adopt: bool = False) -> Move:
@@ -224,6 +162,39 @@ def shared_state(known: Known, content: bytes) -> RowState | RecordState:
     return known.seen_from_beside if covers(known.content, content) else known.state
 
 
+COUNTED = {
+    RowState.PENDING: "pending",
+    RowState.SENDING: "pending",
+    RowState.CREATED: "created",
+    RowState.ADOPTED: "adopted",
+    RowState.CONFLICT: "conflicts",
+    RowState.FAILED: "failed",
+    RecordState.CLASH: "conflicts",
+    RecordState.CHANGED: "conflicts",
+    RecordState.INVALID: "invalid",
+    RecordState.DUPLICATE: "duplicates",
+}
+
+
+def counted_state(state: str) -> str:
+    """The name under which the summary counts a state."""
+    return {key.value: name for key, name in COUNTED.items()}[state]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a home row counts: with its record as it was last met, and if this reading does not meet it. None: not."""
+
+    now: str | None
+    gone: str | None
+
+    @classmethod
+    def of(cls, state: RowState, reason: str | None, was: str | None, gone: int | None) -> Standing:
+        """Of a row with these columns."""
+        told = (stands(state, reason, was, gone), stands(state, reason, was, gone or Gone.GONE))
+        return cls(*(None if one is None else COUNTED[one] for one in told))
+
+
 def turn(state: RowState, was: str | None, *, dead: bool) -> tuple[RowState, RowState | None]:
     """The row whose own task died, or lives again: its state now, and what it was before.
 
@@ -231,3 +202,13 @@ def turn(state: RowState, was: str | None, *, dead: bool) -> tuple[RowState, Row
     """
     before = RowState(was or state)
     return (RowState.CONFLICT, before) if dead else (before, None)
+
+
+def aside_of(row: Held, record: Outgoing) -> OtherRecord:
+    """How a record is listed in a job that is not its row's home."""
+    if row.state not in FINAL or covers(row.content, record.content):
+        return OtherRecord(record.source, record.line, RecordState.SHARED, key=record.key, content=record.content)
+    apart = batches_apart(row.content, record.content)
+    detail = {"differences": apart} if apart else None
+    changed = RecordState.CHANGED
+    return OtherRecord(record.source, record.line, changed, key=record.key, detail=detail, content=record.content)

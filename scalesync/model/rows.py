@@ -1,10 +1,10 @@
-"""States of rows and records in the ledger, and what is written there."""
+"""States of rows and records in the ledger, what is to be done with a record, and what became of it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, IntEnum, StrEnum
 from typing import Any, NamedTuple
 
 
@@ -19,6 +19,10 @@ class RowState(StrEnum):
     FAILED = "failed"
 
 
+FINAL = frozenset({RowState.CREATED, RowState.ADOPTED})
+CHANGED = "changed_after_creation"  # reason of a conflict: the record changed after its task was made
+
+
 class RecordState(StrEnum):
     """States of a source record that has no row of its own in its job."""
 
@@ -27,6 +31,41 @@ class RecordState(StrEnum):
     INVALID = "invalid"
     SHARED = "shared"
     CHANGED = "changed_after_creation"
+
+
+class Gone(IntEnum):
+    """What is known of a row whose record is in no source any more, as its column `gone` holds it.
+
+    All but the first are about rows in `sending`, which were looked up since. They stay in that state: what comes back
+    is compared with the task, which could not be done without a record.
+    """
+
+    GONE = 1
+    ABSENT = 2  # there is no living task
+    CREATED = 3  # there is one, made after the intent
+    ADOPTED = 4  # there is one, older than the intent
+
+
+class Verb(Enum):
+    """What to do with an admitted record."""
+
+    SEND = "send"
+    SETTLE = "settle"  # an earlier request may have arrived: look it up first
+    SKIP = "skip"  # finished before, nothing to do
+
+
+class Admission(NamedTuple):
+    """What the ledger says of one record. new: no task is known under this key yet. home: the row is this job's.
+
+    adopts: from now on the record accepts a task that was made for another content.
+    """
+
+    verb: Verb
+    state: RowState
+    intent_ms: int
+    new: bool
+    home: bool
+    adopts: bool = False
 
 
 class RowOutcome(NamedTuple):

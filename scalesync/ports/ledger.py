@@ -3,46 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from scalesync.model.records import JsonObject, Outgoing
-from scalesync.model.rows import OtherRecord, RowOutcome, RowState
-from scalesync.model.targets import Target
-
-
-class Verb(Enum):
-    """What to do with an admitted record."""
-
-    SEND = "send"
-    SETTLE = "settle"  # an earlier request may have arrived: look it up first
-    SKIP = "skip"  # finished before, nothing to do
-
-
-class Admission(NamedTuple):
-    """What the ledger says of one record. new: no task is known under this key yet. home: the row is this job's.
-
-    adopts: from now on the record accepts a task that was made for another content.
-    """
-
-    verb: Verb
-    state: RowState
-    intent_ms: int
-    new: bool
-    home: bool
-    adopts: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class JobSpec:
-    """A job as named or derived. identity: what the name is bound to; settings: may change between runs."""
-
-    name: str
-    command: str
-    target: Target
-    identity: Mapping[str, Any]
-    settings: Mapping[str, Any]
+from scalesync.model.rows import Admission, OtherRecord, RowOutcome, RowState
 
 
 class JobLedger(Protocol):

@@ -12,10 +12,11 @@ from typing import Any, Protocol
 import pytest
 
 from scalesync.errors import JobRunning, LeaseLost, NameBound
+from scalesync.model.jobs import JobSpec
 from scalesync.model.records import Outgoing
-from scalesync.model.rows import OtherRecord, RecordState, RowOutcome, RowState
+from scalesync.model.rows import OtherRecord, RecordState, RowOutcome, RowState, Verb
 from scalesync.model.targets import Mode, Target
-from scalesync.ports.ledger import JobLedger, JobSpec, Verb
+from scalesync.ports.ledger import JobLedger
 
 LIVE = Target("https://a.test/v1", Mode.LIVE)
 TEST = Target("https://a.test/v1", Mode.TEST)

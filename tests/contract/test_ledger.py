@@ -25,8 +25,9 @@ from scalesync.ledger.sqlite.imports import rows
 from scalesync.ledger.sqlite.owners import Owner, owner_alive, start_of
 from scalesync.ledger.sqlite.store import SqliteLedger
 from scalesync.ledger.sqlite.writer import MAX_GROUP, Writer
+from scalesync.model.jobs import JobSpec
 from scalesync.model.rows import RowOutcome, RowState
-from scalesync.ports.ledger import JobLedger, JobSpec
+from scalesync.ports.ledger import JobLedger
 from tests.contract.ledger_suite import LIVE, LedgerContract, Ledgers, admit, outs, spec
 
 

@@ -17,7 +17,8 @@ from scalesync.flows.exports.run import run_export
 from scalesync.flows.imports.run import run_import
 from scalesync.flows.runtime.options import ExportOptions, ImportOptions
 from scalesync.ledger.sqlite.connection import open_ledger
-from scalesync.ledger.sqlite.exports.export_store import Commit, ExportStore
+from scalesync.ledger.sqlite.exports.export_store import ExportStore
+from scalesync.model.exports import Commit
 from scalesync.sandbox import FaultRule, Sandbox
 from scalesync.sandbox.core.wire.messages import Call, Reply
 from tests.conftest import FAST, KIND, PROJECT, letter

@@ -19,7 +19,8 @@ from scalesync.errors import ConfigError, DiskFull, JobRunning
 from scalesync.flows.exports.compact import CompactOptions, CompactSummary, run_compact
 from scalesync.flows.exports.run import run_export
 from scalesync.flows.runtime.options import ExportOptions
-from scalesync.ledger.sqlite.exports.versions_index import Seen, VersionsIndex
+from scalesync.ledger.sqlite.exports.versions_index import VersionsIndex
+from scalesync.model.exports import Seen
 from scalesync.outputs import writer as segments
 from scalesync.outputs.manifest import FORMATS, Manifest, load
 from scalesync.outputs.reader import lines_of

@@ -19,10 +19,10 @@ from scalesync.flows.runtime.lease import holding
 from scalesync.flows.runtime.options import ImportOptions
 from scalesync.ledger.sqlite.store import SqliteLedger
 from scalesync.mapping.identity import content_hash
+from scalesync.model.jobs import JobSpec
 from scalesync.model.records import Outgoing
 from scalesync.model.summaries import ImportSummary
 from scalesync.model.targets import Mode, Target
-from scalesync.ports.ledger import JobSpec
 from scalesync.sandbox import FaultRule
 from scalesync.sources import open as sources
 from tests.conftest import FAST, KIND, PROJECT, letter

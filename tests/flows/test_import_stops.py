@@ -31,8 +31,8 @@ from scalesync.flows.imports.run import run_import
 from scalesync.flows.runtime.options import ExportOptions, ImportOptions
 from scalesync.flows.runtime.run import DESK, SignalDesk
 from scalesync.ledger.sqlite.store import SqliteLedger
+from scalesync.model.jobs import JobSpec
 from scalesync.model.summaries import ExportSummary
-from scalesync.ports.ledger import JobSpec
 from scalesync.sandbox import FaultRule
 from scalesync.times import iso
 from tests.conftest import FAST, KIND, PROJECT, letter

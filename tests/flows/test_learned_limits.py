@@ -11,8 +11,8 @@ from scalesync.flows.runtime import wiring
 from scalesync.ledger.sqlite import schema
 from scalesync.ledger.sqlite.connection import open_ledger
 from scalesync.ledger.sqlite.store import SqliteLedger
+from scalesync.model.jobs import JobSpec
 from scalesync.model.targets import Mode, RequestClass, Target
-from scalesync.ports.ledger import JobSpec
 
 LEARNED = {"version": 1, "rate": 40.0, "window_s": 0.0, "width": 9}
 

@@ -16,9 +16,9 @@ from scalesync.flows.jobs.retry import run_retry
 from scalesync.flows.jobs.status import job_status, list_failures
 from scalesync.ledger.sqlite.store import SqliteLedger
 from scalesync.ledger.states import turn
+from scalesync.model.jobs import JobSpec
 from scalesync.model.rows import RowState
 from scalesync.platforms.scale.task_errors import mishap_of
-from scalesync.ports.ledger import JobSpec
 from scalesync.sandbox import FaultRule
 from tests.conftest import FAST, letter
 from tests.flows.conftest import adds_up, creates

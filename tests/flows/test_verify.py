@@ -14,7 +14,7 @@ from scalesync.errors import ConfigError, JobRunning, SourceError
 from scalesync.flows.jobs.status import list_failures
 from scalesync.flows.verify.run import VerifySummary, default_file
 from scalesync.ledger.sqlite.store import SqliteLedger
-from scalesync.ports.ledger import JobSpec
+from scalesync.model.jobs import JobSpec
 from scalesync.sandbox import FaultRule, Sandbox
 from tests.conftest import KIND, PROJECT, letter
 from tests.flows.conftest import creates

@@ -282,7 +282,7 @@ IMPORT_MUTANTS = (
         "nothing is lost",
         (
             Edit(
-                "scalesync/ledger/sqlite/imports/row_counts.py",
+                "scalesync/ledger/states.py",
                 'RecordState.DUPLICATE: "duplicates"',
                 'RecordState.DUPLICATE: "created"',
             ),

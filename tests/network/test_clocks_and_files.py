@@ -22,8 +22,8 @@ from scalesync.flows.runtime.wiring import make_gate
 from scalesync.http.network import SPARE_FILES, connections_allowed
 from scalesync.http.transport import Transport
 from scalesync.ledger.sqlite.store import SqliteLedger
+from scalesync.model.jobs import JobSpec
 from scalesync.model.targets import Mode, RequestClass, Target
-from scalesync.ports.ledger import JobSpec
 from scalesync.sandbox import FaultRule
 from tests.conftest import KIND, PROJECT, letter
 from tests.network.test_never_hangs import OpenGate, one_task_each
@@ -112,7 +112,7 @@ import asyncio, os, sys
 from pathlib import Path
 from scalesync.ledger.sqlite.store import SqliteLedger
 from scalesync.model.targets import Mode, Target
-from scalesync.ports.ledger import JobSpec
+from scalesync.model.jobs import JobSpec
 async def main():
     ledger = SqliteLedger.open(Path({str(tmp_path / "ledger.db")!r}), note=print)
     await ledger.open_job(JobSpec("job", "import", Target("http://x/v1", Mode.TEST), {{}}, {{}}))

@@ -19,10 +19,8 @@ from sqlite_utils import Database
 
 from scalesync.ledger.sqlite.imports import outcomes, row_counts, rows
 from scalesync.ledger.sqlite.schema import migrate
-from scalesync.ledger.states import Gone
 from scalesync.model.records import Outgoing
-from scalesync.model.rows import RowOutcome, RowState
-from scalesync.ports.ledger import Verb
+from scalesync.model.rows import Gone, RowOutcome, RowState, Verb
 
 OLD, NEW = b"old-content-16by", b"new-content-16by"
 S = RowState

@@ -15,10 +15,10 @@ from sqlite_utils import Database
 from scalesync.ledger.sqlite.imports import outcomes, row_counts, rows
 from scalesync.ledger.sqlite.report import failures
 from scalesync.ledger.sqlite.schema import migrate
-from scalesync.ledger.states import CHANGED, Gone, Known, Move, admit, shared_state, stands
+from scalesync.ledger.states import COUNTED, Move, Standing, admit, shared_state, stands
 from scalesync.model.records import Outgoing
-from scalesync.model.rows import OtherRecord, RecordState, RowOutcome, RowState
-from scalesync.ports.ledger import Verb
+from scalesync.model.row_views import Known
+from scalesync.model.rows import CHANGED, Gone, OtherRecord, RecordState, RowOutcome, RowState, Verb
 
 OLD, NEW = b"old-content-16by", b"new-content-16by"
 THEN, NOW = 1_000, 2_000
@@ -184,7 +184,7 @@ def test_the_ledger_tells_a_shared_record_as_the_move_would(accepted, ref):
             assert (known.state, known.content, known.reason, known.ref) == (state, held, reason, ref)
             told = shared_state(known, asked)
             ((name, number),) = ((name, n) for name, n in row_counts.count(db, 1, 2).items() if n)
-            assert (name, number) == (row_counts.COUNTED[told], 1)
+            assert (name, number) == (COUNTED[told], 1)
             listed = db.execute("SELECT state FROM job_records WHERE job='j2'").fetchall()
             assert listed == [(told.value,)]
             failing = [failure.state for failure in failures(db, "j2")]
@@ -204,12 +204,12 @@ def test_the_ledger_tells_a_row_that_is_gone_as_the_rule_does():
         )
         told = stands(state, reason, was, gone)
         counts = {name: number for name, number in row_counts.count(db, 1, 1).items() if number}
-        counted = {} if told is None else {row_counts.COUNTED[told]: 1}
+        counted = {} if told is None else {COUNTED[told]: 1}
         assert counts == counted | ({} if gone is None else {"gone": 1})
         listed = db.execute("SELECT state, gone FROM job_records WHERE job='j1'").fetchall()
         assert listed == [("gone" if told is None else told.value, gone is not None)]
         (standing,) = row_counts.count_homes(db, 1)
-        assert standing == row_counts.Standing.of(state, reason, was, gone)
+        assert standing == Standing.of(state, reason, was, gone)
         assert standing.now == next(iter(counted), None)
         failing = [failure.state for failure in failures(db, "j1")]
         assert bool(failing) == (gone is None and state in {S.FAILED, S.CONFLICT})

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from scalesync.ledger.sqlite.exports.export_store import Commit, ExportStore, Version
+from scalesync.ledger.sqlite.exports.export_store import ExportStore
+from scalesync.model.exports import Commit, Version
 from scalesync.model.records import JsonObject
 from scalesync.outputs.manifest import FileEntry
 from scalesync.outputs.writer import OPEN_PART, OpenPart, SegmentWriter

@@ -26,7 +26,8 @@ from scalesync.flows.exports.finished import loss, lost_files
 from scalesync.flows.exports.run_plan import NUMBERS, highest
 from scalesync.flows.runtime.identity import derived_name
 from scalesync.flows.runtime.rate_meter import RateMeter
-from scalesync.ledger.sqlite.exports.versions_index import Seen, VersionsIndex
+from scalesync.ledger.sqlite.exports.versions_index import VersionsIndex
+from scalesync.model.exports import Seen
 from scalesync.model.records import JsonObject
 from scalesync.model.targets import Mode, Target
 from scalesync.outputs.manifest import (

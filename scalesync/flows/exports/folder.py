@@ -19,7 +19,8 @@ from scalesync.flows.exports.commit_log import CommitLog
 from scalesync.flows.exports.reader import Already, Ranges
 from scalesync.flows.exports.run_plan import NUMBERS, highest, larger
 from scalesync.flows.runtime.options import ExportOptions
-from scalesync.ledger.sqlite.exports.export_store import ExportStore, StoredRun
+from scalesync.ledger.sqlite.exports.export_store import ExportStore
+from scalesync.model.exports import StoredRun
 from scalesync.model.records import JsonObject
 from scalesync.model.selection import Selection
 from scalesync.outputs.fields import FieldPicker

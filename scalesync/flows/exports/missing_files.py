@@ -22,7 +22,8 @@ from scalesync.flows.exports.folder import Folder
 from scalesync.flows.exports.result_files import ResponseStore, view_of, without_file
 from scalesync.flows.exports.run_plan import highest
 from scalesync.flows.runtime.wiring import Connection
-from scalesync.ledger.sqlite.exports.export_store import ExportStore, Version
+from scalesync.ledger.sqlite.exports.export_store import ExportStore
+from scalesync.model.exports import Version
 from scalesync.model.outcomes import Presence
 from scalesync.model.records import JsonObject
 from scalesync.outputs.manifest import Manifest

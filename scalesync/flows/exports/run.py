@@ -51,11 +51,11 @@ from scalesync.http.download import Downloader
 from scalesync.ledger.sqlite.exports.export_store import ExportStore
 from scalesync.ledger.sqlite.jobs import JobStore
 from scalesync.ledger.sqlite.store import SqliteLedger
+from scalesync.model.jobs import JobSpec
 from scalesync.model.records import JsonObject
 from scalesync.model.summaries import ExportSummary
 from scalesync.model.targets import RequestClass, Target
 from scalesync.outputs.manifest import Manifest, under_of
-from scalesync.ports.ledger import JobSpec
 from scalesync.times import iso, milliseconds
 
 

@@ -10,7 +10,8 @@ import orjson
 from scalesync.flows.exports.commit_log import PageCommit
 from scalesync.flows.exports.reader import Page
 from scalesync.flows.exports.result_files import ResponseStore
-from scalesync.ledger.sqlite.exports.export_store import ExportStore, Version
+from scalesync.ledger.sqlite.exports.export_store import ExportStore
+from scalesync.model.exports import Version
 from scalesync.model.selection import Selection
 from scalesync.ports.platform import TaskView
 

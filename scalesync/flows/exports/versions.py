@@ -16,7 +16,8 @@ from scalesync.events import Observer
 from scalesync.flows.exports.folder import CLOCK_GRAIN_MS, ExportPlan, Folder
 from scalesync.flows.exports.reader import PartitionReader
 from scalesync.flows.runtime.wiring import Connection
-from scalesync.ledger.sqlite.exports.export_store import Commit, ExportStore, Version
+from scalesync.ledger.sqlite.exports.export_store import ExportStore
+from scalesync.model.exports import Commit, Version
 from scalesync.outputs.manifest import Manifest
 from scalesync.outputs.reader import heads_of, lines_of
 from scalesync.times import iso, milliseconds

@@ -26,13 +26,13 @@ from scalesync.flows.runtime.identity import find_import, sources_of
 from scalesync.flows.runtime.options import CHANGED, in_words
 from scalesync.flows.runtime.wiring import Connection, connect
 from scalesync.ledger.sqlite.connection import check_place
-from scalesync.ledger.sqlite.imports.row_counts import Standing
-from scalesync.ledger.sqlite.store import SqliteLedger, StoredJob
-from scalesync.ledger.states import FINAL, Known, admit, shared_state
+from scalesync.ledger.sqlite.store import SqliteLedger
+from scalesync.ledger.states import Standing, admit, shared_state
+from scalesync.model.jobs import JobSpec, StoredJob
 from scalesync.model.records import JsonObject, Outgoing
-from scalesync.model.rows import RecordState, RowState
+from scalesync.model.row_views import Known
+from scalesync.model.rows import FINAL, RecordState, RowState, Verb
 from scalesync.model.summaries import ImportSummary
-from scalesync.ports.ledger import JobSpec, Verb
 from scalesync.sources.about import told_place
 from scalesync.text import count
 

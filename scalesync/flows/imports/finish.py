@@ -14,12 +14,13 @@ from scalesync.flows.imports.batches import BatchKeeper
 from scalesync.flows.imports.plan import ImportPlan
 from scalesync.flows.imports.reading.prepare import Preparer, read_all
 from scalesync.flows.runtime.identity import STANDARD_INPUT
-from scalesync.ledger.sqlite.imports.feeding import Feeder, Feeding
-from scalesync.ledger.sqlite.imports.row_counts import COUNTED
+from scalesync.ledger.sqlite.imports.feeding import Feeding
 from scalesync.ledger.sqlite.jobs import JobStore
-from scalesync.ledger.states import FINAL, covers
+from scalesync.ledger.states import COUNTED
+from scalesync.model.contents import covers
+from scalesync.model.jobs import Feeder
 from scalesync.model.records import Outgoing
-from scalesync.model.rows import RecordState, RowState
+from scalesync.model.rows import FINAL, RecordState, RowState
 from scalesync.model.summaries import ImportSummary
 from scalesync.text import be, count
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from scalesync.flows.imports.canary import Watched
-from scalesync.ledger.states import Known
 from scalesync.model.records import Outgoing
+from scalesync.model.row_views import Known
 from scalesync.model.rows import RowState
 from scalesync.text import count
 

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from scalesync.flows.imports.finish import IMPORT_AGAIN
 from scalesync.flows.imports.plan import ImportPlan, same_sources
 from scalesync.flows.runtime.identity import sources_of
-from scalesync.ledger.sqlite.imports.checks import CheckStore, Held
-from scalesync.ledger.sqlite.store import SqliteLedger, StoredJob
-from scalesync.ledger.states import FINAL, open_batch
+from scalesync.ledger.sqlite.imports.checks import CheckStore
+from scalesync.ledger.sqlite.store import SqliteLedger
+from scalesync.model.contents import open_batch
+from scalesync.model.jobs import StoredJob
 from scalesync.model.records import Outgoing
-from scalesync.model.rows import RowState
+from scalesync.model.row_views import Held
+from scalesync.model.rows import FINAL, RowState
 
 REST = f"the rest of the input is still to come: {IMPORT_AGAIN} to send it"
 _WAITING = frozenset({RowState.PENDING, RowState.SENDING})

@@ -16,14 +16,13 @@ from scalesync.addresses import public_name
 from scalesync.errors import ConfigError, SourceError
 from scalesync.flows.runtime.identity import STANDARD_INPUT, placed_in, sources_of, what_is
 from scalesync.flows.runtime.options import ImportOptions, OnConflict
-from scalesync.ledger.sqlite.splits import GONE, SourceSplit
-from scalesync.ledger.sqlite.store import SqliteLedger, StoredJob
+from scalesync.ledger.sqlite.store import SqliteLedger
 from scalesync.mapping.body import BodyBuilder, BodySpec, parse_sets
 from scalesync.mapping.template import Template
+from scalesync.model.jobs import JobSpec, SourceSplit, StoredJob
 from scalesync.model.records import JsonObject
 from scalesync.model.targets import RequestClass
 from scalesync.pacing.pace import Pace
-from scalesync.ports.ledger import JobSpec
 from scalesync.sources.open import SourceFile, open_sources
 from scalesync.sources.places.passed_over import PassedOver
 from scalesync.sources.readers import ReadOptions
@@ -329,7 +328,7 @@ def vanished(
 
     A split of an older ledger does not say for what it was read: for something that its job's name was bound to.
     """
-    missed = (split for split in splits if split.name not in met and split.state != GONE)
+    missed = (split for split in splits if split.name not in met and not split.is_gone)
     return [split for split in missed if _is_named(split, named, bound)]
 
 

@@ -12,8 +12,7 @@ from scalesync.flows.runtime.account import no_such_project, note_unknown_type, 
 from scalesync.flows.runtime.wiring import Connection
 from scalesync.ledger.sqlite.imports.beside import jobs_beside
 from scalesync.ledger.sqlite.jobs import JobStore
-from scalesync.ledger.sqlite.store import StoredJob
-from scalesync.ports.ledger import JobSpec
+from scalesync.model.jobs import JobSpec, StoredJob
 from scalesync.text import be, count
 
 _SHAPES = {"template": "the template", "sets": "--set"}  # what makes another body of the same content

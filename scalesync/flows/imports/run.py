@@ -45,13 +45,12 @@ from scalesync.ledger.sqlite.imports.checkpoints import PrefixStore
 from scalesync.ledger.sqlite.imports.checks import CheckStore
 from scalesync.ledger.sqlite.imports.gone import GoneStore
 from scalesync.ledger.sqlite.jobs import JobStore
-from scalesync.ledger.sqlite.splits import GONE, SourceSplit
-from scalesync.ledger.sqlite.store import SqliteLedger, StoredJob
+from scalesync.ledger.sqlite.store import SqliteLedger
+from scalesync.model.jobs import SourceSplit, StoredJob
 from scalesync.model.records import JsonObject, Load, Outgoing
-from scalesync.model.rows import OtherRecord, RowOutcome, RowState
+from scalesync.model.rows import OtherRecord, RowOutcome, RowState, Verb
 from scalesync.model.summaries import ImportSummary
 from scalesync.model.targets import RequestClass
-from scalesync.ports.ledger import Verb
 from scalesync.sources.blocks import Loads
 from scalesync.sources.open import SourceFile
 from scalesync.text import count
@@ -257,7 +256,7 @@ class ImportRun:
         """
         others = await self._job.source_splits(but=numbers)
         gone = vanished(others, (), self._plan.named, self._bound)
-        left = {split.number for split in others if split.state != GONE} - {split.number for split in gone}
+        left = {split.number for split in others if not split.is_gone} - {split.number for split in gone}
         return gone, {*numbers, *(split.number for split in gone)} if left else None
 
     async def _take_leave(self, gone: Sequence[SourceSplit], among: Set[int] | None) -> None:

@@ -10,10 +10,11 @@ from collections.abc import Container
 from scalesync.flows.imports.conflicts import TOLERANCE_MS
 from scalesync.flows.runtime.bulk_lookup import BulkLookup
 from scalesync.flows.runtime.wiring import Connection
-from scalesync.ledger.sqlite.imports.gone import Doubtful, GoneStore, LookedUp
-from scalesync.ledger.states import Gone
+from scalesync.ledger.sqlite.imports.gone import GoneStore
 from scalesync.model.outcomes import Presence
 from scalesync.model.records import JsonObject
+from scalesync.model.row_views import Doubtful, LookedUp
+from scalesync.model.rows import Gone
 from scalesync.times import milliseconds
 
 DEAD = frozenset({"canceled", "error"})

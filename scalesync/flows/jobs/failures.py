@@ -23,8 +23,8 @@ from scalesync.flows.jobs.write_failures import bad_of, check_places, outputs, w
 from scalesync.flows.runtime.identity import STANDARD_INPUT, placed_in, stored_options
 from scalesync.flows.runtime.output_guard import same_file
 from scalesync.jsonvalue import as_text, dumps
-from scalesync.ledger.sqlite.report import Failure, JobRow
 from scalesync.ledger.sqlite.store import SqliteLedger
+from scalesync.model.jobs import Failure, JobRow
 from scalesync.model.records import BadRecord, SourceRecord
 from scalesync.model.rows import RecordState
 from scalesync.sources.about import written_out

@@ -20,9 +20,11 @@ from scalesync.flows.runtime.options import ImportOptions
 from scalesync.flows.runtime.rate_meter import RateMeter
 from scalesync.flows.runtime.threads import in_daemon
 from scalesync.flows.runtime.wiring import Connection, connect
-from scalesync.ledger.sqlite.imports.checks import CheckStore, aside_of
+from scalesync.ledger.sqlite.imports.checks import CheckStore
 from scalesync.ledger.sqlite.jobs import JobStore
-from scalesync.ledger.sqlite.store import SqliteLedger, StoredJob
+from scalesync.ledger.sqlite.store import SqliteLedger
+from scalesync.ledger.states import aside_of
+from scalesync.model.jobs import StoredJob
 from scalesync.model.outcomes import LookupResult, Presence
 from scalesync.model.records import Outgoing
 from scalesync.model.rows import OtherRecord, RowOutcome, RowState

@@ -23,7 +23,8 @@ from scalesync.flows.runtime.options import JobStatus
 from scalesync.flows.runtime.rate_meter import RateMeter
 from scalesync.flows.runtime.wiring import Connection, connect
 from scalesync.ledger.sqlite.imports.checks import CheckStore
-from scalesync.ledger.sqlite.store import SqliteLedger, StoredJob
+from scalesync.ledger.sqlite.store import SqliteLedger
+from scalesync.model.jobs import StoredJob
 from scalesync.model.outcomes import LookupResult, Presence
 from scalesync.model.targets import RequestClass
 

@@ -23,7 +23,8 @@ from scalesync.flows.jobs.status import group_of
 from scalesync.flows.runtime.identity import STANDARD_INPUT, stored_options
 from scalesync.flows.runtime.lease import holding, import_job_of
 from scalesync.flows.runtime.options import ImportOptions
-from scalesync.ledger.sqlite.store import SqliteLedger, StoredJob
+from scalesync.ledger.sqlite.store import SqliteLedger
+from scalesync.model.jobs import StoredJob
 from scalesync.model.rows import RowState
 from scalesync.model.summaries import ImportSummary
 from scalesync.text import be, count

@@ -14,9 +14,8 @@ from scalesync.errors import ConfigError
 from scalesync.events import Silent
 from scalesync.flows.imports.finish import FINDINGS
 from scalesync.flows.runtime.options import FailureGroup, JobStatus, StoppedJob
-from scalesync.ledger.sqlite import report
-from scalesync.ledger.sqlite.owners import describe_owner, owner_alive
 from scalesync.ledger.sqlite.store import SqliteLedger
+from scalesync.model.jobs import Failure, JobRow
 from scalesync.model.targets import Target
 from scalesync.sources.about import told_place
 
@@ -40,9 +39,8 @@ async def job_status(settings: Settings, job: str | None) -> list[JobStatus]:
         ledger.close()
 
 
-def _status(row: report.JobRow) -> JobStatus:
-    running = row.owner if row.owner and owner_alive(row.owner) else None
-    state = "running" if running else "finished" if row.complete else "unfinished"
+def _status(row: JobRow) -> JobStatus:
+    state = "running" if row.running else "finished" if row.complete else "unfinished"
     return JobStatus(
         job=row.name,
         command=row.command,
@@ -52,15 +50,15 @@ def _status(row: report.JobRow) -> JobStatus:
         counts=row.counts,
         started_at=row.started_at,
         ended_at=row.ended_at,
-        running=describe_owner(running) if running else None,
+        running=row.running,
         sources=row.sources,
-        last=None if running else _last(row),
+        last=None if row.running else _last(row),
         windows=row.windows,
-        message="" if running else row.message,
+        message="" if row.running else row.message,
     )
 
 
-def _last(row: report.JobRow) -> str | None:
+def _last(row: JobRow) -> str | None:
     if row.ended_at is None:
         return None if row.started_at is None else "the last run was killed or crashed"
     code = 1 if row.exit_code is None else row.exit_code
@@ -90,7 +88,7 @@ def group_of(state: str, status: int | None, reason: str, key: str | None) -> st
     return "-".join(str(part) for part in (state, status, digest) if part is not None)
 
 
-def failure_group(failure: report.Failure) -> str:
+def failure_group(failure: Failure) -> str:
     """The group of one failure."""
     return group_of(failure.state, failure.status, failure.reason, failure.unique_id)
 
@@ -118,7 +116,7 @@ class _Groups:
         self._wanted = wanted
         self._examples = examples
 
-    def add(self, failure: report.Failure) -> None:
+    def add(self, failure: Failure) -> None:
         name = failure_group(failure)
         if self._wanted is not None and name != self._wanted:
             return
@@ -135,7 +133,7 @@ class _Groups:
         self.found[key] = replace(found, count=found.count + 1, examples=shown)
 
 
-def example_of(failure: report.Failure) -> Mapping[str, Any]:
+def example_of(failure: Failure) -> Mapping[str, Any]:
     """A failing record as it is shown to people and told beside what is written out."""
     detail = json.loads(failure.detail) if failure.detail else {}
     file, line = told_place(failure.file, failure.line, detail.get("inside"))

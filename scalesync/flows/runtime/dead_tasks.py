@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from scalesync.flows.runtime.wiring import Connection
-from scalesync.ledger.sqlite.imports.checks import Held, Turn
 from scalesync.model.outcomes import LookupResult
 from scalesync.model.records import JsonObject
+from scalesync.model.row_views import Held, Turn
 
 DEAD = frozenset({"canceled", "error"})
 

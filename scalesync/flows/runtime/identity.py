@@ -17,11 +17,11 @@ from scalesync.addresses import is_url, public_name, without_credentials
 from scalesync.errors import NameBound
 from scalesync.file_names import readable
 from scalesync.flows.runtime.options import IMPORT_OPTIONS, ImportOptions
-from scalesync.ledger.sqlite import binding
-from scalesync.ledger.sqlite.store import SqliteLedger, StoredJob
+from scalesync.ledger import binding
+from scalesync.ledger.sqlite.store import SqliteLedger
 from scalesync.mapping.template import Template
+from scalesync.model.jobs import JobSpec, StoredJob
 from scalesync.model.targets import Target
-from scalesync.ports.ledger import JobSpec
 from scalesync.sources.places.remote import address
 
 STANDARD_INPUT = "-"

@@ -13,9 +13,9 @@ from scalesync.config.settings import Settings
 from scalesync.errors import ConfigError, ScalesyncError
 from scalesync.flows.runtime.run import heartbeat, plain_errors
 from scalesync.ledger.sqlite.jobs import JobStore
-from scalesync.ledger.sqlite.store import SqliteLedger, StoredJob
+from scalesync.ledger.sqlite.store import SqliteLedger
+from scalesync.model.jobs import JobSpec, StoredJob
 from scalesync.model.targets import Target
-from scalesync.ports.ledger import JobSpec
 
 
 @dataclass(slots=True)

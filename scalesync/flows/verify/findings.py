@@ -24,11 +24,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from scalesync.ledger.sqlite.imports.checks import Held, is_changed
-from scalesync.ledger.states import FINAL, HASH_BYTES
+from scalesync.model.contents import HASH_BYTES
 from scalesync.model.outcomes import Comparison, LookupResult, Match, Presence
 from scalesync.model.records import JsonObject, Outgoing
-from scalesync.model.rows import RowState
+from scalesync.model.row_views import Held
+from scalesync.model.rows import FINAL, RowState
 
 SEND, CREATE, RECORD, TASK_ID, RECLAIM = "send", "create", "record", "task_id", "reclaim"
 PLACES = frozenset({"project", "batch"})
@@ -138,9 +138,9 @@ def _without_record(case: Case, row: Held) -> Iterator[Finding]:
 def _with_record(case: Case, row: Held, verdict: Comparison) -> Iterator[Finding]:
     yield from _differing(case, verdict)
     if verdict.likeness is Match.EQUAL and (row.state not in FINAL):
-        if is_changed(row) and _is_another(row, case.record):
+        if row.is_changed and _is_another(row, case.record):
             yield case.remark("changed", "the record changed after its task was created")
-        elif row.home or not is_changed(row):
+        elif row.home or not row.is_changed:
             yield case.remark("unrecorded", f"the ledger says {row.state.value}, the server has the task", RECORD)
         return
     if row.state not in FINAL:

@@ -28,8 +28,9 @@ from scalesync.flows.runtime.wiring import connect
 from scalesync.flows.verify.findings import RECLAIM, TASK_ID
 from scalesync.flows.verify.findings_file import read_findings
 from scalesync.ledger.sqlite.imports.checks import CheckStore
-from scalesync.ledger.sqlite.store import SqliteLedger, StoredJob
+from scalesync.ledger.sqlite.store import SqliteLedger
 from scalesync.mapping.seen import SeenTable
+from scalesync.model.jobs import StoredJob
 from scalesync.model.records import JsonObject
 from scalesync.model.summaries import ImportSummary
 from scalesync.model.targets import RequestClass

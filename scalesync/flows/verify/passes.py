@@ -30,11 +30,12 @@ from scalesync.flows.runtime.wiring import Connection
 from scalesync.flows.verify.findings import Case, Finding, compare, superseded
 from scalesync.flows.verify.findings_file import FindingsFile
 from scalesync.flows.verify.strangers import Scope, Strangers
-from scalesync.ledger.sqlite.imports.checks import CheckStore, Held, Turn
+from scalesync.ledger.sqlite.imports.checks import CheckStore
 from scalesync.ledger.sqlite.jobs import JobStore
 from scalesync.mapping.seen import SeenTable
 from scalesync.model.outcomes import LookupResult, Presence
 from scalesync.model.records import Outgoing
+from scalesync.model.row_views import Held, Turn
 from scalesync.model.rows import OtherRecord, RecordState, RowState
 from scalesync.sources.about import told_place
 from scalesync.sources.open import SourceFile

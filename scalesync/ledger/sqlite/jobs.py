@@ -10,11 +10,11 @@ from typing import Any
 from scalesync.ledger.sqlite import learned_limits, splits
 from scalesync.ledger.sqlite.imports import outcomes, row_counts, rows
 from scalesync.ledger.sqlite.writer import Writer
-from scalesync.ledger.states import Known
+from scalesync.model.jobs import SourceSplit
 from scalesync.model.records import JsonObject, Outgoing
-from scalesync.model.rows import OtherRecord, RowOutcome, RowState
+from scalesync.model.row_views import Known
+from scalesync.model.rows import Admission, OtherRecord, RowOutcome, RowState
 from scalesync.model.targets import RequestClass
-from scalesync.ports.ledger import Admission
 from scalesync.times import now_iso
 
 
@@ -139,7 +139,7 @@ class JobStore:
         )
 
     async def counts(self) -> Mapping[str, int]:
-        """Records of the whole job by state, as `tallies.count` names them."""
+        """Records of the whole job by state, as `row_counts.count` names them."""
         return await self._writer.read(lambda db: row_counts.count(db, self._target, self._job))
 
     async def reopen(self, wanted: Callable[[str, int | None, str], bool]) -> int:
@@ -188,7 +188,7 @@ class JobStore:
 
         return await self._writer.write(work)
 
-    async def source_splits(self, but: Set[int]) -> Sequence[splits.SourceSplit]:
+    async def source_splits(self, but: Set[int]) -> Sequence[SourceSplit]:
         """The sources that the job has met, but for some."""
         return await self._writer.read(lambda db: splits.load(db, self._job, but))
 
@@ -230,7 +230,7 @@ class JobStore:
     async def lose_sources(self, gone: Sequence[int]) -> None:
         """These sources are there no more."""
         if gone:
-            values = [(splits.GONE, self._job, number) for number in gone]
+            values = [("gone", self._job, number) for number in gone]
             query = "UPDATE splits SET state=?, cursor=NULL WHERE job=? AND number=?"
             await self._writer.write(lambda db: db.executemany(query, values))
 

@@ -5,43 +5,14 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from scalesync.ledger.sqlite.exports.windows import windows_of
 from scalesync.ledger.sqlite.imports import row_counts
+from scalesync.ledger.sqlite.owners import describe_owner, owner_alive
 from scalesync.ledger.sqlite.schema import SHARING, TOLD
+from scalesync.model.jobs import Failure, JobRow, Stop
 from scalesync.model.targets import Mode, Target
-
-
-@dataclass(frozen=True, slots=True)
-class JobRow:
-    """One job with the facts of its newest run. owner: the lease holder, None when nobody runs it.
-
-    message: the sentence that the last run of the job's own work ended with.
-    """
-
-    id: int
-    name: str
-    command: str
-    base_url: str
-    mode: str
-    account: str
-    settings: Mapping[str, Any]
-    complete: bool
-    owner: str | None
-    counts: Mapping[str, int]
-    started_at: str | None
-    ended_at: str | None
-    exit_code: int | None
-    sources: tuple[str, ...]
-    windows: tuple[Mapping[str, Any], ...] = ()
-    message: str = ""
-
-    @property
-    def target(self) -> Target:
-        """Where the job belongs."""
-        return Target(self.base_url, Mode(self.mode), self.account)
 
 
 def jobs(db: sqlite3.Connection) -> list[JobRow]:
@@ -77,7 +48,7 @@ def _job(db: sqlite3.Connection, row: tuple[Any, ...]) -> JobRow:
         account=account,
         settings=json.loads(settings),
         complete=bool(complete),
-        owner=owner,
+        running=describe_owner(owner) if owner and owner_alive(owner) else None,
         counts=counts,
         started_at=run[0],
         ended_at=run[1],
@@ -92,16 +63,6 @@ def _message(db: sqlite3.Connection, job: int) -> str:
     """The sentence of the newest run; work beside the job's own has none and is passed over, a run that died is not."""
     told = "SELECT message FROM runs WHERE job=? AND (message IS NOT NULL OR ended_at IS NULL) ORDER BY id DESC LIMIT 1"
     return next((message or "" for (message,) in db.execute(told, (job,))), "")
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """A job whose last run stopped before its end, and the sentence that it ended with."""
-
-    job: str
-    target: Target
-    exit_code: int
-    message: str
 
 
 def stops(db: sqlite3.Connection, job: str | None) -> list[Stop]:
@@ -137,31 +98,6 @@ def _export_counts(db: sqlite3.Connection, job: int) -> dict[str, int]:
         "bytes": sum(entry["bytes"] for entry in entries),
     }
     return counts | ({"tasks over all increments": known} if known else {})
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A record that is failed, invalid or in conflict. path: the source's absolute path; file: as it was named.
-
-    earlier: for a clash, file and line where the same unique_id stands first. raw: an invalid place as found, cut.
-    content: hash of the row's record. repeat: a clash, which is another record than the row's.
-    """
-
-    job: str
-    target: Target
-    state: str
-    unique_id: str | None
-    path: str
-    file: str
-    line: int
-    status: int | None
-    reason: str
-    task_id: str | None
-    detail: str | None
-    raw: str | None
-    earlier: str | None
-    content: bytes | None
-    repeat: bool
 
 
 _ROWS = """

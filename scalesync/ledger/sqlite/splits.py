@@ -4,26 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Set
-from dataclasses import dataclass
+from collections.abc import Set
 from typing import Any
 
-GONE = "gone"
-
-
-@dataclass(frozen=True, slots=True)
-class SourceSplit:
-    """One source file of a job. state: `open`, `read`, or `gone` when it was not met any more.
-
-    spec: path, size, time, the name shown, and `under`: what was named for it. shaping: the settings it was read under,
-    None where they are not known.
-    """
-
-    number: int
-    name: str
-    spec: Mapping[str, Any]
-    state: str
-    shaping: str | None
+from scalesync.model.jobs import SourceSplit
 
 
 def load(db: sqlite3.Connection, job: int, but: Set[int] = frozenset()) -> list[SourceSplit]:

@@ -6,23 +6,24 @@ import json
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from scalesync.errors import JobRunning, LeaseLost, NameBound
-from scalesync.ledger.sqlite import binding, learned_limits, report, splits
+from scalesync.ledger import binding
+from scalesync.ledger.sqlite import learned_limits, report, splits
 from scalesync.ledger.sqlite.connection import open_ledger
 from scalesync.ledger.sqlite.imports import row_counts, rows
 from scalesync.ledger.sqlite.imports.checks import CheckStore
 from scalesync.ledger.sqlite.jobs import JobStore
 from scalesync.ledger.sqlite.owners import Owner, describe_owner, owner_alive
 from scalesync.ledger.sqlite.writer import Writer
-from scalesync.ledger.states import Known
+from scalesync.ledger.states import Standing
+from scalesync.model.jobs import Failure, JobRow, JobSpec, SourceSplit, Stop, StoredJob
 from scalesync.model.records import JsonObject
+from scalesync.model.row_views import Known
 from scalesync.model.rows import RowState
 from scalesync.model.targets import RequestClass, Target
-from scalesync.ports.ledger import JobSpec
 from scalesync.times import now_iso
 
 LEASE_MS = 60_000
@@ -31,19 +32,6 @@ LEASE_MS = 60_000
 def now_ms() -> int:
     """Local wall clock in ms since the epoch."""
     return time.time_ns() // 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class StoredJob:
-    """A job as the ledger holds it before a run begins."""
-
-    id: int
-    name: str
-    command: str
-    target: Target
-    identity: Mapping[str, Any]
-    settings: Mapping[str, Any]
-    complete: bool
 
 
 class SqliteLedger:
@@ -71,16 +59,16 @@ class SqliteLedger:
         finally:
             self._owner.end()
 
-    async def jobs(self) -> list[report.JobRow]:
+    async def jobs(self) -> list[JobRow]:
         """Every job with its counts and newest run, oldest first."""
         return await self._writer.read(report.jobs)
 
-    async def stops(self, job: str | None) -> list[report.Stop]:
+    async def stops(self, job: str | None) -> list[Stop]:
         """How the last run of each job ended that did not come to its end, newest first. job: None for every job."""
         return await self._writer.read(lambda db: report.stops(db, job))
 
     async def visit_failures(
-        self, visit: Callable[[report.Failure], None], *, job: str | None = None, number: int | None = None
+        self, visit: Callable[[Failure], None], *, job: str | None = None, number: int | None = None
     ) -> None:
         """Call `visit`, in the ledger's thread, with each failing record of the jobs of a name, or of one by number."""
 
@@ -90,7 +78,7 @@ class SqliteLedger:
 
         await self._writer.read(work)
 
-    async def source_splits(self, job: StoredJob) -> Sequence[splits.SourceSplit]:
+    async def source_splits(self, job: StoredJob) -> Sequence[SourceSplit]:
         """Every source that the job has met."""
         return await self._writer.read(lambda db: splits.load(db, job.id))
 
@@ -142,7 +130,7 @@ class SqliteLedger:
 
         return look
 
-    async def homes(self, job: StoredJob, sources: Collection[int] | None = None) -> Mapping[row_counts.Standing, int]:
+    async def homes(self, job: StoredJob, sources: Collection[int] | None = None) -> Mapping[Standing, int]:
         """The rows of a job by how they count, all of them or those of some sources."""
         return await self._writer.read(lambda db: row_counts.count_homes(db, job.id, sources))
 

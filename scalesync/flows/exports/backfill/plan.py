@@ -11,7 +11,7 @@ from scalesync.flows.exports import filters
 from scalesync.flows.exports.backfill.windows import Width, Window, cut, missing
 from scalesync.flows.exports.checks import check_options, same_filters
 from scalesync.flows.runtime.options import ExportOptions
-from scalesync.ledger.sqlite.exports.windows import WindowRow
+from scalesync.model.exports import WindowRow
 from scalesync.model.records import JsonObject
 from scalesync.model.summaries import ExportSummary
 from scalesync.outputs.manifest import Manifest

@@ -38,14 +38,15 @@ from scalesync.flows.exports.select import TakeMatching
 from scalesync.flows.runtime.identity import derived_name
 from scalesync.flows.runtime.wiring import Connection, connect
 from scalesync.http.download import Downloader
-from scalesync.ledger.sqlite.exports.windows import WindowRow, WindowStore
+from scalesync.ledger.sqlite.exports.windows import WindowStore
 from scalesync.ledger.sqlite.jobs import JobStore
 from scalesync.ledger.sqlite.store import SqliteLedger
+from scalesync.model.exports import WindowRow
+from scalesync.model.jobs import JobSpec
 from scalesync.model.records import JsonObject
 from scalesync.model.summaries import ExportSummary
 from scalesync.model.targets import RequestClass, Target
 from scalesync.outputs.manifest import FileEntry, Manifest
-from scalesync.ports.ledger import JobSpec
 from scalesync.times import iso
 
 

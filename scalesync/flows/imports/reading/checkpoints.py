@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 
 from scalesync.flows.runtime.threads import in_daemon
 from scalesync.ledger.sqlite.imports.checkpoints import PrefixStore
-from scalesync.ledger.states import covers
 from scalesync.mapping.seen import SeenTable, Sight
+from scalesync.model.contents import covers
 from scalesync.model.records import Block, Checkpoint
 from scalesync.model.rows import RecordState
 from scalesync.sources.checkpoints import Fingerprint

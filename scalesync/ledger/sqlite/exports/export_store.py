@@ -9,43 +9,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 from scalesync.ledger.sqlite.jobs import JobStore
+from scalesync.model.exports import Commit, StoredRun, Version
 from scalesync.model.records import JsonObject
 
 CHUNK = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """The newest version of a task that an export has met. matched: whether it belonged to the export then."""
-
-    updated_ms: int
-    matched: bool
-
-
-@dataclass(slots=True)
-class Commit:
-    """One step of an export, written as a whole. slices: number -> state; done ones too. files: path -> (kind, entry).
-
-    versions: task_id -> version. plan: progress of the run.
-    """
-
-    slices: dict[int, JsonObject] = field(default_factory=dict)
-    files: dict[str, tuple[str, JsonObject]] = field(default_factory=dict)
-    versions: dict[str, Version] = field(default_factory=dict)
-    plan: JsonObject | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StoredRun:
-    """A run of an export as the ledger holds it: its plan, its progress, the states of its slices."""
-
-    plan: JsonObject
-    progress: JsonObject
-    slices: list[JsonObject]
-    done: bool
 
 
 class ExportStore:

@@ -8,23 +8,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from scalesync.errors import ConfigError, DiskFull, JobRunning, ScalesyncError
+from scalesync.model.exports import Seen
 
 CACHE_KB = 32 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One line met. position: its number over all files, ascending. left: it says that the task left the export."""
-
-    task_id: str
-    updated_ms: int
-    position: int
-    left: bool
 
 
 class VersionsIndex:

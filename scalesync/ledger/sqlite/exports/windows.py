@@ -5,21 +5,10 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from scalesync.ledger.sqlite.jobs import JobStore
-from scalesync.model.records import JsonObject
-
-
-@dataclass(frozen=True, slots=True)
-class WindowRow:
-    """One window. start, end: ISO 8601. state: pending, open, done, unsettled or incomplete."""
-
-    start: str
-    end: str
-    state: str
-    figures: JsonObject = field(default_factory=dict)
+from scalesync.model.exports import WindowRow
 
 
 class WindowStore:

@@ -7,9 +7,8 @@ import sqlite3
 from collections.abc import Callable, Sequence
 
 from scalesync.ledger.sqlite.jobs import JobStore
-from scalesync.ledger.states import CHANGED
 from scalesync.model.records import Checkpoint
-from scalesync.model.rows import RecordState
+from scalesync.model.rows import CHANGED, RecordState
 
 # Rows with these states want nothing from a line that reads as it did; a conflict over a changed record does.
 _QUIET = "state IN ('created', 'adopted', 'failed') OR (state='conflict' AND coalesce(reason, '')<>?)"

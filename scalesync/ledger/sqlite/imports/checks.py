@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from scalesync.ledger import states
@@ -16,9 +15,9 @@ from scalesync.ledger.sqlite.imports import row_counts, rows
 from scalesync.ledger.sqlite.imports.gone import in_doubt
 from scalesync.ledger.sqlite.jobs import JobStore
 from scalesync.ledger.sqlite.schema import SHARING, TOLD
-from scalesync.ledger.states import CHANGED, FINAL, batches_apart, covers
 from scalesync.model.records import Outgoing
-from scalesync.model.rows import OtherRecord, RecordState, RowOutcome, RowState
+from scalesync.model.row_views import Held, Turn
+from scalesync.model.rows import OtherRecord, RowOutcome, RowState
 from scalesync.times import now_iso
 
 CHUNK = 500
@@ -32,44 +31,6 @@ _SHARED = (
     " WHERE o.job=? AND o.state IN ('shared', 'changed_after_creation') AND (o.source, o.line) > (?, ?)"
     " ORDER BY o.source, o.line LIMIT ?"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A row as a check sees it. turned: the dead status of its task, when an earlier check found it so.
-
-    was: the state before that, or before its record changed. home: whether the row is the job's own. dead: the status
-    of the dead task that a conflict is about, turned or found so. gone: no source held its record any more.
-    """
-
-    key: str
-    state: RowState
-    ref: str | None
-    content: bytes
-    intent_ms: int
-    reason: str | None
-    was: str | None
-    turned: str | None
-    home: bool
-    source: int
-    line: int
-    dead: str | None = None
-    gone: bool = False
-
-    @property
-    def ours(self) -> bool:
-        """Whether the row once came to have a task of its own."""
-        return self.state in FINAL or self.was is not None
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """A row whose task died, or came back to life. status: of the mishap. turned None: it lives."""
-
-    row: Held
-    turned: str | None
-    reason: str | None = None
-    status: int | None = None
 
 
 Read = Callable[[Callable[[sqlite3.Connection], Any]], Awaitable[Any]]
@@ -292,18 +253,3 @@ def _record(db: sqlite3.Connection, place: rows.Place, record: Outgoing, settled
     ).rowcount
     if added and settled.event is not None:
         _event(db, place, record.key, settled.event, {"status": settled.status, "reason": settled.reason})
-
-
-def aside_of(row: Held, record: Outgoing) -> OtherRecord:
-    """How a record is listed in a job that is not its row's home."""
-    if row.state not in FINAL or covers(row.content, record.content):
-        return OtherRecord(record.source, record.line, RecordState.SHARED, key=record.key, content=record.content)
-    apart = batches_apart(row.content, record.content)
-    detail = {"differences": apart} if apart else None
-    changed = RecordState.CHANGED
-    return OtherRecord(record.source, record.line, changed, key=record.key, detail=detail, content=record.content)
-
-
-def is_changed(row: Held) -> bool:
-    """Whether the row is a conflict because its record changed after its task was made."""
-    return row.state is RowState.CONFLICT and row.reason == CHANGED

@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 from scalesync.ledger.sqlite.jobs import JobStore
 from scalesync.ledger.sqlite.owners import owner_alive
 from scalesync.ledger.sqlite.schema import SHARING, TOLD
-from scalesync.ledger.states import HASH_BYTES
+from scalesync.model.contents import HASH_BYTES
+from scalesync.model.jobs import Feeder
 
 # A row whose record is gone never becomes a task, unless a request for it may be under way.
 _ROWS = f"""
@@ -37,21 +37,6 @@ SELECT j.id, j.name, j.identity, j.owner,
        (SELECT count(*) FROM other_records o WHERE o.job=j.id AND o.state IN ('invalid', 'clash'))
   FROM jobs j WHERE j.target=? AND j.command='import'
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Feeder:
-    """A job as far as it fills one batch.
-
-    out: records for it that have no task in it yet. unusable: places of its input that cannot be used, where all of
-    them are for this batch. running: a process is at it now. unread: that, or some input was never read to its end.
-    """
-
-    job: str
-    out: int
-    unusable: int
-    unread: bool
-    running: bool
 
 
 class Feeding:

@@ -1,28 +1,13 @@
-"""Rows that are gone, as `tallies.mark_gone` flags them, and for whose record a request may have left."""
+"""Rows that are gone, as `row_counts.mark_gone` flags them, and for whose record a request may have left."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from scalesync.ledger.sqlite.jobs import JobStore
-from scalesync.ledger.states import Gone
-
-
-class Doubtful(NamedTuple):
-    """A row that is gone, and for whose record a request may have left. intent_ms: server time."""
-
-    key: str
-    intent_ms: int
-
-
-class LookedUp(NamedTuple):
-    """What the server said of one. ref: its living task."""
-
-    key: str
-    gone: Gone
-    ref: str | None = None
+from scalesync.model.row_views import Doubtful, LookedUp
+from scalesync.model.rows import Gone
 
 
 def in_doubt(db: sqlite3.Connection, target: int, job: int) -> int:

@@ -16,8 +16,9 @@ from typing import Any
 from scalesync.ledger.sqlite.imports import rows
 from scalesync.ledger.sqlite.imports.rows import SIZES, Place, Rival, pieces, to_json
 from scalesync.ledger.sqlite.schema import SHARING
-from scalesync.ledger.states import CHANGED, FINAL, covers, has_task, open_batch
-from scalesync.model.rows import OtherRecord, RecordState, RowOutcome, RowState
+from scalesync.ledger.states import has_task
+from scalesync.model.contents import covers, open_batch
+from scalesync.model.rows import CHANGED, FINAL, OtherRecord, RecordState, RowOutcome, RowState
 
 LISTED = f"SELECT source, line FROM other_records WHERE job=? AND unique_id=? AND {SHARING}"
 _NAMES = {state: state.value for state in RowState}

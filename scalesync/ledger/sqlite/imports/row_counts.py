@@ -5,11 +5,10 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 
 from scalesync.ledger.sqlite.schema import STANDS, TOLD
-from scalesync.ledger.states import CHANGED, Gone, stands
-from scalesync.model.rows import RecordState, RowState
+from scalesync.ledger.states import Standing, counted_state
+from scalesync.model.rows import CHANGED, Gone, RowState
 
 
 def count(db: sqlite3.Connection, target: int, job: int) -> dict[str, int]:
@@ -35,20 +34,6 @@ def count(db: sqlite3.Connection, target: int, job: int) -> dict[str, int]:
     return counts
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How a home row counts: with its record as it was last met, and if this reading does not meet it. None: not."""
-
-    now: str | None
-    gone: str | None
-
-    @classmethod
-    def of(cls, state: RowState, reason: str | None, was: str | None, gone: int | None) -> Standing:
-        """Of a row with these columns."""
-        told = (stands(state, reason, was, gone), stands(state, reason, was, gone or Gone.GONE))
-        return cls(*(None if one is None else COUNTED[one] for one in told))
-
-
 def count_homes(db: sqlite3.Connection, job: int, sources: Collection[int] | None = None) -> Counter[Standing]:
     """The job's own rows by how they count. sources: the splits whose rows are meant, None for all of the job."""
     counts: Counter[Standing] = Counter()
@@ -61,25 +46,6 @@ def count_homes(db: sqlite3.Connection, job: int, sources: Collection[int] | Non
     ):
         counts[Standing.of(RowState(state), reason, was, gone)] += number
     return counts
-
-
-COUNTED = {
-    RowState.PENDING: "pending",
-    RowState.SENDING: "pending",
-    RowState.CREATED: "created",
-    RowState.ADOPTED: "adopted",
-    RowState.CONFLICT: "conflicts",
-    RowState.FAILED: "failed",
-    RecordState.CLASH: "conflicts",
-    RecordState.CHANGED: "conflicts",
-    RecordState.INVALID: "invalid",
-    RecordState.DUPLICATE: "duplicates",
-}
-
-
-def counted_state(state: str) -> str:
-    """The name under which the summary counts a state."""
-    return {key.value: name for key, name in COUNTED.items()}[state]
 
 
 def failed(db: sqlite3.Connection, target: int, job: int, wanted: Callable[[str, int | None, str], bool]) -> list[str]:

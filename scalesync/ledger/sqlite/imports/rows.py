@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from scalesync.ledger.sqlite.schema import SHARING
-from scalesync.ledger.states import Gone, Known, Move, covers, has_task
+from scalesync.ledger.states import Move, has_task
 from scalesync.ledger.states import admit as decide
+from scalesync.model.contents import covers
 from scalesync.model.records import Outgoing
-from scalesync.model.rows import OtherRecord, RecordState, RowState
-from scalesync.ports.ledger import Admission, Verb
+from scalesync.model.row_views import Known
+from scalesync.model.rows import Admission, Gone, OtherRecord, RecordState, RowState, Verb
 
 T = TypeVar("T")
 _LISTED = frozenset({RowState.FAILED, RowState.CONFLICT})  # whose place is shown to people

@@ -1,0 +1,24 @@
+"""The content of a record, which its task is made for: 16 bytes of a hash, then the name of its batch if it has one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+HASH_BYTES = 16  # of a content; behind them stands the name of the record's batch
+
+
+def covers(known: bytes, asked: bytes) -> bool:
+    """Whether a task made for the content `known` is what `asked` asks for; without a batch it may be in any."""
+    return known == asked or (len(asked) == HASH_BYTES and known[:HASH_BYTES] == asked)
+
+
+def open_batch(known: bytes, asked: bytes) -> bool:
+    """Whether they differ in the batch only, and which one the task is in was never asked."""
+    return len(known) == HASH_BYTES < len(asked) and asked[:HASH_BYTES] == known
+
+
+def batches_apart(known: bytes, asked: bytes) -> Mapping[str, Any] | None:
+    """The batches of both contents as a difference, None when `asked` is content with the other's."""
+    theirs, ours = (content[HASH_BYTES:].decode("utf-8", "replace") or None for content in (known, asked))
+    return None if ours is None or ours == theirs else {"batch": {"record": ours, "task": theirs}}

@@ -1,0 +1,133 @@
+"""Jobs of the ledger: as asked for, as stored, as shown to people, with their sources and failing records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from scalesync.model.targets import Mode, Target
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """A job as named or derived. identity: what the name is bound to; settings: may change between runs."""
+
+    name: str
+    command: str
+    target: Target
+    identity: Mapping[str, Any]
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredJob:
+    """A job as the ledger holds it before a run begins."""
+
+    id: int
+    name: str
+    command: str
+    target: Target
+    identity: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSplit:
+    """One source file of a job. state: `open`, `read`, or `gone` when it was not met any more.
+
+    spec: path, size, time, the name shown, and `under`: what was named for it. shaping: the settings it was read under,
+    None where they are not known.
+    """
+
+    number: int
+    name: str
+    spec: Mapping[str, Any]
+    state: str
+    shaping: str | None
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the source was not met any more."""
+        return self.state == "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Feeder:
+    """A job as far as it fills one batch.
+
+    out: records for it that have no task in it yet. unusable: places of its input that cannot be used, where all of
+    them are for this batch. running: a process is at it now. unread: that, or some input was never read to its end.
+    """
+
+    job: str
+    out: int
+    unusable: int
+    unread: bool
+    running: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    """One job with the facts of its newest run. running: the process that runs it, in words, None when nobody does.
+
+    message: the sentence that the last run of the job's own work ended with.
+    """
+
+    id: int
+    name: str
+    command: str
+    base_url: str
+    mode: str
+    account: str
+    settings: Mapping[str, Any]
+    complete: bool
+    running: str | None
+    counts: Mapping[str, int]
+    started_at: str | None
+    ended_at: str | None
+    exit_code: int | None
+    sources: tuple[str, ...]
+    windows: tuple[Mapping[str, Any], ...] = ()
+    message: str = ""
+
+    @property
+    def target(self) -> Target:
+        """Where the job belongs."""
+        return Target(self.base_url, Mode(self.mode), self.account)
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A job whose last run stopped before its end, and the sentence that it ended with."""
+
+    job: str
+    target: Target
+    exit_code: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A record that is failed, invalid or in conflict. path: the source's absolute path; file: as it was named.
+
+    earlier: for a clash, file and line where the same unique_id stands first. raw: an invalid place as found, cut.
+    content: hash of the row's record. repeat: a clash, which is another record than the row's.
+    """
+
+    job: str
+    target: Target
+    state: str
+    unique_id: str | None
+    path: str
+    file: str
+    line: int
+    status: int | None
+    reason: str
+    task_id: str | None
+    detail: str | None
+    raw: str | None
+    earlier: str | None
+    content: bytes | None
+    repeat: bool

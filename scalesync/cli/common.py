@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from scalesync.cli.output import tell
+from scalesync.cli.table import COMMANDS, not_built
 from scalesync.cli.types import Positional
 from scalesync.errors import ConfigError
 from scalesync.masking import Mask
@@ -194,6 +195,8 @@ class SyncCommand(click.Command):
         kwargs["context_settings"] = {**CONTEXT, **(kwargs.get("context_settings") or {})}
         super().__init__(*args, **kwargs)
         self.examples = tuple(examples)
+        if self.name in COMMANDS:
+            self.short_help = COMMANDS[self.name].text
         own = {parameter.name for parameter in self.params}
         self.shared = [
             option
@@ -201,6 +204,12 @@ class SyncCommand(click.Command):
             if option.name not in own and (commons is None or option.name in commons)
         ]
         self.params.extend(self.shared)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        row = COMMANDS.get(self.name or "")
+        if row is not None and args and args[0] in row.reserved:  # whatever follows
+            raise not_built(f"{row.name} {args[0]}")
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         invocation = ctx.ensure_object(Invocation)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import os
 import sys
@@ -13,27 +12,9 @@ import click
 
 from scalesync.cli.common import CONTEXT, Common, Invocation, common_options, write_examples, write_options
 from scalesync.cli.ending import report
-from scalesync.errors import ConfigError
+from scalesync.cli.table import COMMANDS, RESERVED, not_built
 from scalesync.text import did_you_mean
 
-COMMANDS = {
-    "demo": ("scalesync.cli.commands.demo", "the whole loop on the embedded sandbox: records in, annotations out"),
-    "sandbox": ("scalesync.cli.commands.sandbox", "serve the embedded emulator of the API"),
-    "import": ("scalesync.cli.commands.ingest", "create one task per record, exactly once"),
-    "export": ("scalesync.cli.commands.export", "write tasks and their annotations to files"),
-    "backfill": ("scalesync.cli.commands.backfill", "export a past period, window by window, each done once"),
-    "compact": ("scalesync.cli.commands.compact", "the newest version of each task from a folder of increments"),
-    "status": ("scalesync.cli.commands.inspect", "jobs the ledger knows, and how far they are"),
-    "failures": ("scalesync.cli.commands.inspect", "what failed and why; writes it back out as a source"),
-    "retry": ("scalesync.cli.commands.inspect", "send failed records again"),
-    "verify": ("scalesync.cli.commands.verify", "compare source, ledger and server; repair what can be repaired"),
-    "types": ("scalesync.cli.commands.kinds", "task types that are documented, and the fields they need"),
-    "ledger": ("scalesync.cli.commands.ledger", "restore a lost ledger from source and server"),
-}
-RESERVED = (
-    *("apply", "report"),
-    *("upload", "listen", "batches", "projects", "files", "team", "studio"),
-)
 EXAMPLES = (
     "scalesync demo",
     "scalesync import records.jsonl --type categorization --project reviews",
@@ -51,11 +32,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in RESERVED:
             return reserved(cmd_name)
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(COMMANDS[cmd_name][0])
-        command: click.Command = getattr(module, f"{cmd_name}_command")
-        return command
+        row = COMMANDS.get(cmd_name)
+        return None if row is None else row.load()
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -66,7 +44,7 @@ class LazyGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+            formatter.write_dl([(row.name, row.text) for row in COMMANDS.values()])
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         self.format_commands(ctx, formatter)
@@ -82,7 +60,7 @@ def reserved(name: str) -> click.Command:
     """A command that only says that it is not there yet, whatever follows its name."""
 
     def refuse(rest: tuple[str, ...]) -> NoReturn:
-        raise ConfigError(f"`scalesync {name}` is not built yet; the name is reserved")
+        raise not_built(name)
 
     return click.Command(
         name,

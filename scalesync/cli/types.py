@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scalesync.cli.table import COMMANDS
+
 if TYPE_CHECKING:
     TextType = click.ParamType[str]
     PairType = click.ParamType[tuple[str, str]]
@@ -52,6 +54,22 @@ class Encoding(TextType):
             codecs.lookup(value)
         except LookupError:
             self.fail(f"{value!r} is no known text encoding", param, ctx)
+        return str(value)
+
+
+class Operation(TextType):
+    """The word behind the name of a command that has several operations."""
+
+    name = "operation"
+
+    def __init__(self, command: str) -> None:
+        self._row = COMMANDS[command]
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        name, known = self._row.name, self._row.operations
+        if value not in known:
+            ways = " or ".join(f"scalesync {name} {one}" for one in known)
+            self.fail(f"scalesync {name} has no operation {value!r}; write {ways}", param, ctx)
         return str(value)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scalesync.cli.main import COMMANDS
+from scalesync.cli.table import COMMANDS
 from tests import forked
 
 from .conftest import Ended, Run, sandbox

@@ -12,7 +12,8 @@ import click
 import pytest
 
 from scalesync.cli.common import common_options
-from scalesync.cli.main import COMMANDS, RESERVED, cli
+from scalesync.cli.main import cli
+from scalesync.cli.table import COMMANDS, RESERVED
 
 from .conftest import KEY, PROGRAM, Run, environment
 
@@ -65,7 +66,7 @@ def test_every_command_has_examples_and_every_option_a_help(name: str) -> None:
     text = command.get_help(click.Context(command, info_name=name))
     examples = text.split("Examples:")[1].splitlines()
     assert sum(line.startswith("  ") and f"scalesync {name}" in line for line in examples) >= 1
-    assert command.short_help == COMMANDS[name][1] or command.get_short_help_str()
+    assert command.short_help == COMMANDS[name].text
     for option in command.params:
         assert getattr(option, "help", None), f"{name} {option.opts}"
         for flag in option.opts:

@@ -13,7 +13,8 @@ from sqlite_utils import Database
 
 from scalesync import ExportSummary, ImportSummary, Progress, Settings
 from scalesync import __all__ as public
-from scalesync.cli.main import RESERVED, cli
+from scalesync.cli.main import cli
+from scalesync.cli.table import RESERVED
 from scalesync.flows.runtime.options import ExportOptions, FailureGroup, ImportOptions, JobStatus
 from scalesync.ledger.sqlite.schema import migrate
 

@@ -9,8 +9,7 @@ import click
 
 from scalesync.cli.commands.export import export_command
 from scalesync.cli.common import Invocation, SyncCommand, common_options, filter_values, run_async
-from scalesync.cli.types import Positional
-from scalesync.errors import ConfigError
+from scalesync.cli.types import Operation, Positional
 
 if TYPE_CHECKING:
     from scalesync.flows.exports.backfill.plan import BackfillSummary
@@ -23,15 +22,6 @@ EXAMPLES = (
 NOT_HERE = ("again", "incremental", "overlap", "full_every")
 
 
-class BackfillCommand(SyncCommand):
-    """Says of `backfill apply` that it is not built, whatever follows."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if "apply" in args[:1]:
-            raise ConfigError("`scalesync backfill apply` is not built yet; the name is reserved")
-        return super().parse_args(ctx, args)
-
-
 def _shared() -> list[click.Parameter]:
     """Folder, filters and form: the options of `scalesync export` that belong here too."""
     commons = {option.name for option in common_options()}
@@ -40,11 +30,12 @@ def _shared() -> list[click.Parameter]:
 
 @click.command(
     "backfill",
-    cls=BackfillCommand,
+    cls=SyncCommand,
     examples=EXAMPLES,
-    short_help="export a past period, window by window, each done once",
 )
-@click.argument("operation", cls=Positional, metavar="export", help="the only operation so far")
+@click.argument(
+    "operation", cls=Positional, type=Operation("backfill"), metavar="export", help="the only operation so far"
+)
 @click.option("--from", "first", required=True, metavar="T", help="start: ISO 8601, or an age such as 30d")
 @click.option("--to", "last", metavar="T", help="end, exclusive  [the server's time]")
 @click.option(
@@ -67,8 +58,6 @@ def backfill_command(invocation: Invocation, /, operation: str, **typed: Any) ->
     Run again with a later --to, it reads the new windows only. `scalesync status` shows them. It never moves the
     watermark of an incremental export. Times and windows are UTC.
     """
-    if operation != "export":
-        raise ConfigError(f"there is no backfill {operation!r}; write scalesync backfill export")
     from scalesync.flows.exports.backfill.plan import BackfillOptions
     from scalesync.flows.runtime.options import ExportOptions
 

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
         "scalesync compact --from annotations --to before-launch --as-of 2026-11-20T14:00",
         "scalesync compact --from annotations --to week-ago --as-of 7d --format parquet --json",
     ),
-    short_help="the newest version of each task from a folder of increments",
 )
 @click.option(
     "--from",

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     cls=SyncCommand,
     commons=("log_file", "log_format", "json", "verbose", "quiet"),
     examples=("scalesync demo", "scalesync demo --folder /tmp/demo", "scalesync demo --quiet --json"),
-    short_help="the whole loop on the embedded sandbox",
 )
 @click.option(
     "--folder",

@@ -18,7 +18,7 @@ EXAMPLES = (
 )
 
 
-@click.command("export", cls=SyncCommand, examples=EXAMPLES, short_help="write tasks and annotations to files")
+@click.command("export", cls=SyncCommand, examples=EXAMPLES)
 @click.option(
     "--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="folder, new or of this same job"
 )

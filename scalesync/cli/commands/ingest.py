@@ -23,7 +23,6 @@ DEAD = ("canceled", "error")
     "import",
     cls=SyncCommand,
     examples=EXAMPLES,
-    short_help="create one task per record, exactly once",
 )
 @click.argument(
     "sources",

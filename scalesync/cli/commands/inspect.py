@@ -37,7 +37,6 @@ ALWAYS = ("read", "tasks")  # counts that are told when they are 0, too
         "scalesync status --job nightly --refresh",
         "scalesync --ledger other.db status --json",
     ),
-    short_help="jobs the ledger knows, and how far they are",
 )
 @click.option("--job", metavar="NAME", help="only this job")
 @click.option("--refresh", is_flag=True, help="ask the server for the tasks' present status, a hundred in a call")
@@ -114,7 +113,6 @@ def _window_lines(job: JobStatus, most: int | None) -> list[str]:
         "scalesync failures --job nightly --out failed.jsonl",
         "scalesync failures --group failed-400-3f2a1c --json",
     ),
-    short_help="what failed and why; writes it back out as a source",
 )
 @click.option("--job", metavar="NAME", help="only this job")
 @click.option("--group", metavar="G", help="only this group, as listed")
@@ -184,7 +182,6 @@ def failures_command(
         "scalesync retry --job nightly --group failed-400-3f2a1c --json",
         "scalesync retry --job nightly --errored",
     ),
-    short_help="send failed records again",
 )
 @click.option("--job", metavar="NAME", help="the job whose failed records are sent again")
 @click.option("--group", metavar="G", help="only this group, as `scalesync failures` lists it")

@@ -24,7 +24,6 @@ OPEN = "the platform takes other types and fields, too: these are the documented
     cls=SyncCommand,
     commons=("log_file", "log_format", "json", "verbose", "quiet"),
     examples=("scalesync types", "scalesync types categorization", "scalesync types lidarannotation --json"),
-    short_help="task types that are documented, and the fields they need",
 )
 @click.argument("name", cls=Positional, help="a task type: the fields it needs and those it may have", required=False)
 @click.pass_obj

@@ -8,24 +8,13 @@ import click
 
 from scalesync.cli.commands.ingest import import_command
 from scalesync.cli.common import Invocation, SyncCommand, run_async
-from scalesync.cli.types import Positional, TextType
+from scalesync.cli.types import Operation, Positional
 
 # What an import's options and a rebuild's have in common: what a record becomes, and under which job.
 SHARED = (
     *("sources", "type", "project", "batch", "unique_id", "template", "sets", "job", "on_conflict", "force"),
     *("format", "delimiter", "quotechar", "header", "records", "skip_rows", "encoding"),
 )
-
-
-class Action(TextType):
-    """The word after `ledger`."""
-
-    name = "action"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if value != "rebuild":
-            self.fail(f"{value!r} is nothing that can be done with a ledger; use rebuild", param, ctx)
-        return str(value)
 
 
 @click.pass_obj
@@ -57,11 +46,10 @@ ledger_command = SyncCommand(
     "ledger",
     callback=_rebuild,
     params=[
-        Positional(["action"], type=Action(), metavar="rebuild", help="the only thing to do so far"),
+        Positional(["action"], type=Operation("ledger"), metavar="rebuild", help="the only thing to do so far"),
         *(parameter for parameter in import_command.params if parameter.name in SHARED),
     ],
     help=_rebuild.__doc__,
-    short_help="restore a lost ledger from source and server",
     examples=(
         "scalesync ledger rebuild reviews.jsonl --type categorization --project reviews",
         "scalesync ledger rebuild 'drives/*.csv.gz' --type imageannotation --template task.toml --job drives --json",

@@ -35,7 +35,6 @@ OWN = {
         "scalesync sandbox --faults faults.toml --seed 7 --annotate-after 2",
         "scalesync sandbox --set test_completion=never --set page_gzip=true",
     ),
-    short_help="serve the embedded emulator of the API",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="address to listen on")
 @click.option("--port", type=click.IntRange(0, 65535), default=8787, show_default=True, help="0 takes any free port")

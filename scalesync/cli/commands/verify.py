@@ -49,7 +49,6 @@ DONE = {
         "scalesync verify --job nightly --fix --reclaim error --yes --json",
         "scalesync verify --job nightly --out findings.jsonl",
     ),
-    short_help="compare source, ledger and server; repair what can be repaired",
 )
 @click.option("--job", metavar="NAME", help="the import job; needed where the ledger has several")
 @click.option("--fix", is_flag=True, help="show what can be repaired, and repair it")

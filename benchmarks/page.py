@@ -68,7 +68,7 @@ def machine(figures: Json) -> list[str]:
     listed = ", ".join(f"{name} {number}" for name, number in versions.items())
     head = ["run", "commit", "machine", "system", "disk under the ledger", "took min", "load before"]
     floor = figures.get("machine", {}).get("peak_floor_mb")
-    tail = [] if floor is None else [f"Peak memory below {amount(floor)} MB cannot be told by this way of measuring."]
+    tail = [] if floor is None else [f"Peak memory below {amount(floor)} MB cannot be measured this way."]
     return [*table(head, rows), "", f"Versions: {listed}.", *tail]
 
 

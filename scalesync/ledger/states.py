@@ -21,7 +21,7 @@ from typing import Any
 
 from scalesync.model.contents import batches_apart, covers, open_batch
 from scalesync.model.records import Outgoing
-from scalesync.model.row_views import Held, Known
+from scalesync.model.row_views import Held, Known, Standing
 from scalesync.model.rows import CHANGED, FINAL, Gone, OtherRecord, RecordState, RowState, Verb
 
 
@@ -181,18 +181,10 @@ def counted_state(state: str) -> str:
     return {key.value: name for key, name in COUNTED.items()}[state]
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How a home row counts: with its record as it was last met, and if this reading does not meet it. None: not."""
-
-    now: str | None
-    gone: str | None
-
-    @classmethod
-    def of(cls, state: RowState, reason: str | None, was: str | None, gone: int | None) -> Standing:
-        """Of a row with these columns."""
-        told = (stands(state, reason, was, gone), stands(state, reason, was, gone or Gone.GONE))
-        return cls(*(None if one is None else COUNTED[one] for one in told))
+def standing_of(state: RowState, reason: str | None, was: str | None, gone: int | None) -> Standing:
+    """How a home row with these columns counts."""
+    told = (stands(state, reason, was, gone), stands(state, reason, was, gone or Gone.GONE))
+    return Standing(*(None if one is None else COUNTED[one] for one in told))
 
 
 def turn(state: RowState, was: str | None, *, dead: bool) -> tuple[RowState, RowState | None]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from scalesync.model.records import Checkpoint
 from scalesync.model.targets import Mode, Target
 
 
@@ -51,6 +52,14 @@ class SourceSplit:
     def is_gone(self) -> bool:
         """Whether the source was not met any more."""
         return self.state == "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceCursor:
+    """How far a source is read. settings: it is read under. marks: checkpoints, each with the home rows up to it."""
+
+    settings: str
+    marks: Sequence[tuple[Checkpoint, int]] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,14 @@ class Turn:
     status: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a home row counts: with its record as it was last met, and if this reading does not meet it. None: not."""
+
+    now: str | None
+    gone: str | None
+
+
 class Doubtful(NamedTuple):
     """A row that is gone, and for whose record a request may have left. intent_ms: server time."""
 

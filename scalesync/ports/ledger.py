@@ -1,49 +1,85 @@
-"""The ledger as one run of one job sees it. No row id of a database leaves the ledger."""
+"""The ledger as the flows see it: its jobs, and the way to one run of a job.
+
+What a run reads and writes stands in job_ledger.py, import_ledger.py, export_ledger.py and verify_ledger.py. Every
+method may raise LedgerUnusable, LedgerBusy or DiskFull, and a write of a run LeaseLost.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
 
-from scalesync.model.records import JsonObject, Outgoing
-from scalesync.model.rows import Admission, OtherRecord, RowOutcome, RowState
+from scalesync.model.jobs import Failure, JobRow, JobSpec, SourceSplit, Stop, StoredJob
+from scalesync.model.records import JsonObject
+from scalesync.model.row_views import Known, Standing
+from scalesync.model.rows import RowState
+from scalesync.model.targets import RequestClass, Target
+from scalesync.ports.export_ledger import ExportLedger
+from scalesync.ports.import_ledger import ImportLedger
+from scalesync.ports.verify_ledger import VerifyLedger
 
 
-class JobLedger(Protocol):
-    """The ledger as one run of one job may use it; every write is fenced by the run's lease."""
+class Ledger(Protocol):
+    """An open ledger. Calls from one event loop at a time."""
 
-    async def register_splits(self, kind: str, splits: Iterable[tuple[str, JsonObject]]) -> Sequence[int]:
-        """Number splits (source files, slices) by name; a split keeps its number from run to run."""
+    @property
+    def path(self) -> Path:
+        """The file that settings name; sources beneath its folder are known by their path in it."""
 
-    async def peek(self, keys: Sequence[str]) -> Mapping[str, tuple[RowState, bytes]]:
-        """State and content of known keys; writes nothing."""
+    def close(self) -> None:
+        """Finish what is queued and give back what is held."""
 
-    async def admit(
-        self,
-        records: Sequence[Outgoing],
-        asides: Sequence[OtherRecord],
-        *,
-        now_ms: int,
-        recheck: bool = False,
-        adopt: bool = False,
-    ) -> Sequence[Admission]:
-        """Make the intent to send durable; returns after the commit, one admission per record."""
+    # --- jobs ----------------------------------------------------------------------------------
 
-    async def record(self, settled: Sequence[RowOutcome]) -> None:
-        """Record ends (or returns to pending); durable when it returns."""
+    async def jobs(self) -> Sequence[JobRow]:
+        """Every job with its counts and newest run, oldest first."""
 
-    async def counts(self) -> Mapping[str, int]:
-        """Records of the whole job by counted state."""
+    async def stops(self, job: str | None) -> Sequence[Stop]:
+        """How the last run of each job ended that did not come to its end, newest first. job: None for every job."""
 
-    async def reopen(self, wanted: Callable[[str, int | None, str], bool]) -> int:
-        """Failed rows for which wanted(key, status, reason) holds become pending again; returns how many."""
+    async def jobs_of(self, target: Target, command: str) -> Sequence[StoredJob]:
+        """Every job of a target that does this, oldest first."""
 
-    async def mark_gone(
-        self, present: int, is_present: Callable[[str], bool], sources: Collection[int] | None = None
-    ) -> int:
-        """Flag rows of this job whose record no longer stands in the source; returns how many."""
+    async def find_job(self, target: Target, name: str) -> StoredJob | None:
+        """The job of that name and target, if there is one."""
 
-    async def finish(
-        self, *, complete: bool, exit_code: int, figures: Mapping[str, Any], message: str | None = None
+    async def open_import(self, spec: JobSpec, *, beside: bool = False) -> ImportLedger:
+        """Bind the name at first use, take the lease, begin a run of an import.
+
+        beside: the run does other work than the job's own, whose settings stay as they are.
+        Raises NameBound when the name means something else, JobRunning when another run holds the lease.
+        """
+
+    async def open_export(self, spec: JobSpec) -> ExportLedger:
+        """The same for a run of an export or a backfill."""
+
+    # --- records, without a run ----------------------------------------------------------------
+
+    async def counts(self, job: StoredJob) -> Mapping[str, int]:
+        """Records of a job by counted state."""
+
+    async def homes(self, job: StoredJob, sources: Collection[int] | None = None) -> Mapping[Standing, int]:
+        """The rows of a job by how they count, all of them or those of some sources."""
+
+    async def source_splits(self, job: StoredJob) -> Sequence[SourceSplit]:
+        """Every source that the job has met, by number."""
+
+    async def peek(self, target: Target, keys: Sequence[str]) -> Mapping[str, tuple[RowState, bytes]]:
+        """State and content of the keys that are known in a target."""
+
+    async def known(self, target: Target, job: StoredJob | None, keys: Sequence[str]) -> Mapping[str, Known]:
+        """What admitting records to a job would find of their keys; None for a job that is not there yet."""
+
+    async def visit_failures(
+        self, visit: Callable[[Failure], None], *, job: str | None = None, number: int | None = None
     ) -> None:
-        """End the run and give the lease back. message: the sentence that it ends with; None for work beside it."""
+        """Call `visit`, in a thread of the ledger, with each failing record of the jobs of a name, or of one by id."""
+
+    def checks(self, job: StoredJob) -> VerifyLedger:
+        """The rows of a job for a check that only reads: nobody needs to hold the job for that."""
+
+    # --- the target ----------------------------------------------------------------------------
+
+    async def learned_limits(self, target: Target) -> Mapping[RequestClass, JsonObject]:
+        """What earlier runs learned of a target's limits, by class of requests."""

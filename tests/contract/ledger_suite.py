@@ -1,4 +1,4 @@
-"""What any ledger must do, whatever it is made of: one suite over `JobLedger`.
+"""What any ledger must do, whatever it is made of: one suite over `ImportLedger`.
 
 An implementation runs it by deriving from `LedgerContract` and giving the fixture `ledgers`, a `Ledgers`.
 """
@@ -16,7 +16,7 @@ from scalesync.model.jobs import JobSpec
 from scalesync.model.records import Outgoing
 from scalesync.model.rows import OtherRecord, RecordState, RowOutcome, RowState, Verb
 from scalesync.model.targets import Mode, Target
-from scalesync.ports.ledger import JobLedger
+from scalesync.ports.import_ledger import ImportLedger
 
 LIVE = Target("https://a.test/v1", Mode.LIVE)
 TEST = Target("https://a.test/v1", Mode.TEST)
@@ -31,7 +31,7 @@ S, R = RowState, RecordState
 class Ledgers(Protocol):
     """One store, as several programs see it."""
 
-    async def open_job(self, spec: JobSpec) -> JobLedger:
+    async def open_job(self, spec: JobSpec) -> ImportLedger:
         """Open the store anew, as another program would, and begin a run."""
 
     async def die(self, spec: JobSpec) -> None:
@@ -54,12 +54,12 @@ def outs(count: int) -> list[Outgoing]:
 
 
 async def admit(
-    job: JobLedger, records: Sequence[Outgoing], asides: Sequence[OtherRecord] = (), now_ms: int = 1000, **more: Any
+    job: ImportLedger, records: Sequence[Outgoing], asides: Sequence[OtherRecord] = (), now_ms: int = 1000, **more: Any
 ) -> list[Verb]:
     return [found.verb for found in await job.admit(records, asides, now_ms=now_ms, **more)]
 
 
-async def finish(job: JobLedger) -> None:
+async def finish(job: ImportLedger) -> None:
     await job.finish(complete=True, exit_code=0, figures={})
 
 
@@ -330,7 +330,7 @@ class LedgerContract:
         for write in (
             lambda: slow.record([RowOutcome("k", S.FAILED, reason="late")]),
             lambda: slow.admit([out("new")], (), now_ms=1),
-            lambda: slow.register_splits("source", [("x", {})]),
+            lambda: slow.register_sources([("x", {})]),
             lambda: slow.reopen(lambda key, status, reason: True),
             lambda: slow.mark_gone(0, lambda key: False),
             lambda: slow.finish(complete=True, exit_code=0, figures={}),
@@ -433,13 +433,14 @@ class LedgerContract:
 
     async def test_splits_keep_their_numbers_from_run_to_run(self, ledgers: Ledgers):
         job = await ledgers.open_job(spec())
-        assert list(await job.register_splits("source", [("a", {"size": 1}), ("b", {})])) == [1, 2]
+        assert list(await job.register_sources([("a", {"size": 1}), ("b", {})])) == [1, 2]
         await finish(job)
         again = await ledgers.open_job(spec())
-        assert list(await again.register_splits("source", [("0", {}), ("b", {}), ("a", {"size": 2})])) == [3, 2, 1]
+        assert list(await again.register_sources([("0", {}), ("b", {}), ("a", {"size": 2})])) == [3, 2, 1]
 
     async def test_splits_of_jobs_and_kinds_are_apart(self, ledgers: Ledgers):
         one, two = await ledgers.open_job(spec("one")), await ledgers.open_job(spec("two"))
-        assert list(await one.register_splits("source", [("a", {})])) == [1]
-        assert list(await two.register_splits("source", [("a", {})])) == [1]
-        assert list(await one.register_splits("slice", [("a", {})])) == [2]
+        assert list(await one.register_sources([("a", {})])) == [1]
+        assert list(await two.register_sources([("a", {})])) == [1]
+        await one.checks.begin_rebuild()
+        assert list(await one.register_sources([("b", {}), ("a", {})])) == [3, 1]

@@ -27,7 +27,7 @@ from scalesync.ledger.sqlite.store import SqliteLedger
 from scalesync.ledger.sqlite.writer import MAX_GROUP, Writer
 from scalesync.model.jobs import JobSpec
 from scalesync.model.rows import RowOutcome, RowState
-from scalesync.ports.ledger import JobLedger
+from scalesync.ports.import_ledger import ImportLedger
 from tests.contract.ledger_suite import LIVE, LedgerContract, Ledgers, admit, outs, spec
 
 
@@ -38,10 +38,10 @@ class SqliteLedgers:
         self.path = path
         self._open: list[SqliteLedger] = []
 
-    async def open_job(self, spec: JobSpec) -> JobLedger:
+    async def open_job(self, spec: JobSpec) -> ImportLedger:
         ledger = SqliteLedger.open(self.path, note=lambda text: None)
         self._open.append(ledger)
-        return await ledger.open_job(spec)
+        return await ledger.open_import(spec)
 
     async def die(self, spec: JobSpec) -> None:
         (owner,) = self._write("SELECT owner FROM jobs WHERE name=?", spec.name)[0]
@@ -225,7 +225,7 @@ async def test_who_waited_in_vain_for_the_lock_does_not_wait_as_long_again(tmp_p
 
 async def test_events_tell_the_history_of_what_was_out_of_the_ordinary(tmp_path):
     ledger = SqliteLedger.open(tmp_path / "l.db", note=quiet)
-    job = await ledger.open_job(spec())
+    job = await ledger.open_import(spec())
     await admit(job, outs(2))
     await job.record([RowOutcome("k0", RowState.FAILED, status=400, reason="no", event="refused")])
     await job.record([RowOutcome("k1", RowState.CREATED, ref="t")])
@@ -237,7 +237,7 @@ async def test_events_tell_the_history_of_what_was_out_of_the_ordinary(tmp_path)
 
 async def test_the_views_for_people_agree_with_the_counts(tmp_path):
     ledger = SqliteLedger.open(tmp_path / "l.db", note=quiet)
-    job = await ledger.open_job(spec())
+    job = await ledger.open_import(spec())
     await admit(job, outs(3))
     await job.record([RowOutcome("k0", RowState.CREATED, ref="t")])
     ledger.close()

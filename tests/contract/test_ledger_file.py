@@ -35,7 +35,7 @@ def quiet(text: str) -> None:
 async def test_a_new_ledger_is_for_its_owner_alone(tmp_path):
     path = tmp_path / "l.db"
     ledger = SqliteLedger.open(path, note=quiet)
-    await ledger.open_job(spec())
+    await ledger.open_import(spec())
     for file in tmp_path.glob("l.db*"):
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
     ledger.close()
@@ -215,7 +215,7 @@ def test_a_ledger_that_stays_locked_is_told_in_bounded_time(fresh, tmp_path):
 async def test_a_lock_that_is_held_for_a_moment_is_waited_for(tmp_path):
     path = tmp_path / "l.db"
     ledger = SqliteLedger.open(path, note=quiet)
-    job = await ledger.open_job(spec())
+    job = await ledger.open_import(spec())
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     asyncio.get_running_loop().call_later(0.1, holder.close)
@@ -265,7 +265,7 @@ def test_programs_that_find_a_new_ledger_at_the_same_moment_all_open_it(programs
 
 async def test_programs_that_begin_the_same_job_at_the_same_moment_are_one_run(tmp_path):
     ledgers = [SqliteLedger.open(tmp_path / "l.db", note=quiet) for _ in range(6)]
-    results = await asyncio.gather(*(ledger.open_job(spec()) for ledger in ledgers), return_exceptions=True)
+    results = await asyncio.gather(*(ledger.open_import(spec()) for ledger in ledgers), return_exceptions=True)
     assert sum(not isinstance(result, BaseException) for result in results) == 1
     for ledger in ledgers:
         ledger.close()

@@ -49,7 +49,7 @@ def reading(path: Path) -> Settings:
 
 async def fill(path: Path, *, close: bool = True) -> SqliteLedger:
     ledger = SqliteLedger.open(path, note=quiet)
-    job = await ledger.open_job(spec())
+    job = await ledger.open_import(spec())
     await admit(job, outs(3))
     await job.record([RowOutcome("k0", RowState.FAILED, status=400, reason="no")])
     await job.finish(complete=False, exit_code=3, figures={}, message="stopped by Ctrl-C")

@@ -269,7 +269,7 @@ async def test_stopped_in_the_middle_the_done_windows_are_not_read_again(
 
 
 async def test_stopped_between_the_rename_and_its_record_the_window_is_done(world, backfill, tmp_path, monkeypatch):
-    end, ends = ExportStore.end, []
+    end, ends = ExportStore.end_run, []
 
     async def dies(self: ExportStore) -> None:
         ends.append(1)
@@ -277,7 +277,7 @@ async def test_stopped_between_the_rename_and_its_record_the_window_is_done(worl
             raise DiskFull("no space left")
         await end(self)
 
-    monkeypatch.setattr(ExportStore, "end", dies)
+    monkeypatch.setattr(ExportStore, "end_run", dies)
     stopped = await backfill(world, last="2025-02-02")
     assert (stopped.exit_code, stopped.windows, stopped.tasks) == (3, 2, 6)
     rest = await backfill(world, last="2025-02-02")

@@ -108,7 +108,7 @@ async def test_a_job_that_is_running_holds_its_batch_open(make_sandbox, bring, w
     try:
         found = await ledger.find_job(settings.target, "jb")
         assert found is not None
-        running = await ledger.open_job(found, beside=True)  # type: ignore[arg-type]
+        running = await ledger.open_import(found, beside=True)  # type: ignore[arg-type]
         held = await bring(sandbox, ours, **ASKED, job="ja", finalize=True)
         await running.finish(complete=True, exit_code=0, figures={})
     finally:

@@ -76,7 +76,7 @@ async def test_a_killed_rerun_of_a_finished_job_is_not_taken_for_finished(
     ledger = SqliteLedger.open(settings.ledger, note=print)
     found = await ledger.find_job(settings.target, "j")
     assert found is not None
-    await ledger.open_job(JobSpec("j", found.command, found.target, found.identity, found.settings))
+    await ledger.open_import(JobSpec("j", found.command, found.target, found.identity, found.settings))
     ledger.close()
     assert ask_ledger("SELECT complete FROM jobs") == [(0,)]
 
@@ -285,7 +285,7 @@ async def test_a_finished_job_whose_record_another_one_is_sending_is_not_told_as
     await bring(sandbox, source, job="a")
     with closing(SqliteLedger.open(tmp_path / "ledger.db", note=print)) as ledger:
         found = await ledger.find_job(Target(sandbox.base_url, Mode.LIVE), "a")
-        other = await ledger.open_job(JobSpec("b", "import", found.target, {"sources": ["b"]}, {}))
+        other = await ledger.open_import(JobSpec("b", "import", found.target, {"sources": ["b"]}, {}))
         mended = Outgoing("letter-00001", content_hash(PROJECT, KIND, letter(1)), b"{}", source=1, line=1)
         await other.admit([mended], [], now_ms=1)
     again = await bring(sandbox, source, job="a")
@@ -381,7 +381,7 @@ async def test_work_beside_a_job_writes_back_no_old_picture_of_it(make_sandbox, 
         target = Target(sandbox.base_url, Mode.LIVE)
         old = await ledger.find_job(target, "j")
         new = JobSpec("j", old.command, target, old.identity, {**old.settings, "sets": ["priority=20"]})
-        run = await ledger.open_job(new)
+        run = await ledger.open_import(new)
         await run.reopen(lambda *_: True)
         await run.finish(complete=False, exit_code=3, figures={})
         async with holding(ledger, old) as hold:

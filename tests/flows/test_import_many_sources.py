@@ -15,7 +15,7 @@ import pytest
 from scalesync.flows.imports import plan as planning
 from scalesync.flows.jobs.retry import run_retry
 from scalesync.flows.jobs.status import list_failures
-from scalesync.ledger.sqlite.jobs import JobStore
+from scalesync.ledger.sqlite.imports.import_store import ImportStore
 from scalesync.ledger.sqlite.writer import Writer
 from scalesync.sandbox import FaultRule
 from scalesync.sources.open import SourceFile
@@ -90,14 +90,14 @@ async def test_a_source_is_told_as_read_once_its_records_are_in_the_ledger(
 ):
     sandbox = await make_sandbox()
     pattern = fill(folder, *range(600))
-    close, told = JobStore.close_sources, []
+    close, told = ImportStore.close_sources, []
 
     async def closing(self, read):
         there = {source for (source,) in ask_ledger("SELECT source FROM rows")}
         told.extend(number in there for number, *_ in read)
         await close(self, read)
 
-    monkeypatch.setattr(JobStore, "close_sources", closing)
+    monkeypatch.setattr(ImportStore, "close_sources", closing)
     assert (await bring(sandbox, pattern, job=JOB)).created == 600
     assert told == [True] * 600
 

@@ -422,7 +422,7 @@ async def test_a_second_run_of_a_job_is_refused_with_the_first_ones_process(
     ledger = SqliteLedger.open(settings.ledger, note=print)
     found = await ledger.find_job(settings.target, "j")
     assert found is not None
-    held = await ledger.open_job(JobSpec("j", found.command, found.target, found.identity, found.settings))
+    held = await ledger.open_import(JobSpec("j", found.command, found.target, found.identity, found.settings))
     with pytest.raises(JobRunning, match=r"process \d+") as refusal:
         await bring(sandbox, source, job="j")
     assert refusal.value.exit_code == 3
@@ -457,7 +457,7 @@ async def test_a_run_whose_job_was_taken_over_stops_and_leaves_the_ledger_to_the
         while held is None:  # each write of the first run renews its lease
             lapse(settings.ledger)
             with suppress(JobRunning):
-                held = await other.open_job(spec)
+                held = await other.open_import(spec)
         await anyio.sleep(0.2)
         await held.finish(complete=False, exit_code=0, figures={})
         other.close()

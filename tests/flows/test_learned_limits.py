@@ -52,14 +52,14 @@ async def test_each_target_and_class_has_its_own(settings_for, make_sandbox):
     ledger = ledger_of(settings)
     try:
         here, there = settings.target, Target("http://elsewhere.test/v1", Mode.LIVE)
-        assert await ledger.paces(here) == {}
-        job = await ledger.open_job(JobSpec(name="j", command="import", target=here, identity={}, settings={}))
-        await job.remember_paces({RequestClass.CREATE: LEARNED, RequestClass.LIST: {**LEARNED, "rate": 7.0}})
-        await job.remember_paces({RequestClass.CREATE: {**LEARNED, "rate": 41.0}})
-        found = await ledger.paces(here)
+        assert await ledger.learned_limits(here) == {}
+        job = await ledger.open_import(JobSpec(name="j", command="import", target=here, identity={}, settings={}))
+        await job.save_limits({RequestClass.CREATE: LEARNED, RequestClass.LIST: {**LEARNED, "rate": 7.0}})
+        await job.save_limits({RequestClass.CREATE: {**LEARNED, "rate": 41.0}})
+        found = await ledger.learned_limits(here)
         rates = {cls: value["rate"] for cls, value in found.items()}
         assert rates == {RequestClass.CREATE: 41.0, RequestClass.LIST: 7.0}
-        assert await ledger.paces(there) == {}
+        assert await ledger.learned_limits(there) == {}
     finally:
         ledger.close()
 

@@ -227,7 +227,7 @@ async def test_a_running_job_is_counted_and_its_ledger_left_alone(
     (name,) = [row.name for row in await ledger.jobs()]
     found = await ledger.find_job(settings.target, name)
     assert found is not None
-    held = await ledger.open_job(JobSpec(name, found.command, found.target, found.identity, found.settings))
+    held = await ledger.open_import(JobSpec(name, found.command, found.target, found.identity, found.settings))
     assert await refresh(sandbox) == {"error": 1, "pending": 11}
     assert any("nothing is written" in note for note in notebook.notes)
     assert ask_ledger("SELECT count(*) FROM rows WHERE state='conflict'") == [(0,)]
@@ -380,7 +380,7 @@ async def test_a_running_job_has_no_last_end(make_sandbox, bring, write_records,
     ledger = SqliteLedger.open(settings.ledger, note=print)
     found = await ledger.find_job(settings.target, "j")
     assert found is not None
-    held = await ledger.open_job(JobSpec("j", found.command, found.target, found.identity, found.settings))
+    held = await ledger.open_import(JobSpec("j", found.command, found.target, found.identity, found.settings))
     (row,) = await job_status(settings, "j")
     assert (row.state, row.last, row.ended_at) == ("running", None, None)
     await held.finish(complete=True, exit_code=0, figures={})

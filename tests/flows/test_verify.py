@@ -505,7 +505,7 @@ async def test_what_stands_in_the_way_is_told_before_anything_is_asked(
     ledger = SqliteLedger.open(settings.ledger, note=print)
     found = await ledger.find_job(settings.target, "j")
     assert found is not None
-    held = await ledger.open_job(JobSpec("j", found.command, found.target, found.identity, found.settings))
+    held = await ledger.open_import(JobSpec("j", found.command, found.target, found.identity, found.settings))
     with pytest.raises(JobRunning):
         await verify(sandbox, "j")
     await held.finish(complete=True, exit_code=0, figures={})

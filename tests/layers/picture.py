@@ -37,7 +37,8 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("jobs that the ledger knows", ("flows.jobs",)),
     ("one run from options to summary", ("flows.imports", "flows.exports")),
     ("what every run needs; builds the concrete objects", ("flows.runtime",)),
-    ("one service each; what was meant to happen and what did", ("platforms.scale", "ledger")),
+    ("one service each; one kind of ledger each", ("platforms.scale", "ledger.sqlite")),
+    ("what becomes of a row, the same for every ledger; pure", ("ledger",)),
     ("records in, bodies, files out", ("mapping", "sources", "outputs")),
     ("in what order, how fast, over which connection", ("engine", "pacing", "http")),
     ("protocols, values, errors, small tools", BOTTOM),
@@ -54,6 +55,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "flows.exports": ("flows.runtime", *MIDDLE),
     "flows.runtime": MIDDLE,
     "platforms.scale": ("http",),
+    "ledger.sqlite": ("ledger",),
     "mapping": ("sources",),
     "sources": ("outputs",),
     "ports": ("model",),
@@ -64,6 +66,7 @@ MAY: dict[str, tuple[str, ...]] = {
 }
 ONLY = {
     ("flows.runtime.wiring", "platforms.scale"),
+    ("flows.runtime.ledgers", "ledger.sqlite"),
     ("api", "cli"),  # the progress line, where a program asks for it
     ("api", "sources"),  # records that a program gives
 }
@@ -108,7 +111,7 @@ def is_module(name: str) -> bool:
 def package_of(module: str) -> str:
     """The box of the picture in which a module lies."""
     parts = module.split(".")
-    return ".".join(parts[:2]) if parts[0] in {"flows", "platforms"} else parts[0]
+    return ".".join(parts[:2]) if parts[0] in {"flows", "platforms"} or parts[:2] == ["ledger", "sqlite"] else parts[0]
 
 
 def allowed(importer: str, imported: str) -> bool:

@@ -115,7 +115,7 @@ from scalesync.model.targets import Mode, Target
 from scalesync.model.jobs import JobSpec
 async def main():
     ledger = SqliteLedger.open(Path({str(tmp_path / "ledger.db")!r}), note=print)
-    await ledger.open_job(JobSpec("job", "import", Target("http://x/v1", Mode.TEST), {{}}, {{}}))
+    await ledger.open_import(JobSpec("job", "import", Target("http://x/v1", Mode.TEST), {{}}, {{}}))
     os._exit(0)
 asyncio.run(main())
 """
@@ -128,7 +128,7 @@ def take_job(path: Path) -> str:
     async def main() -> str:
         ledger = SqliteLedger.open(path, note=print)
         try:
-            job = await ledger.open_job(JobSpec("job", "import", Target("http://x/v1", Mode.TEST), {}, {}))
+            job = await ledger.open_import(JobSpec("job", "import", Target("http://x/v1", Mode.TEST), {}, {}))
             await job.finish(complete=False, exit_code=0, figures={})
             return job.name
         finally:

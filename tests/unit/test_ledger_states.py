@@ -15,7 +15,7 @@ from sqlite_utils import Database
 from scalesync.ledger.sqlite.imports import outcomes, row_counts, rows
 from scalesync.ledger.sqlite.report import failures
 from scalesync.ledger.sqlite.schema import migrate
-from scalesync.ledger.states import COUNTED, Move, Standing, admit, shared_state, stands
+from scalesync.ledger.states import COUNTED, Move, admit, shared_state, standing_of, stands
 from scalesync.model.records import Outgoing
 from scalesync.model.row_views import Known
 from scalesync.model.rows import CHANGED, Gone, OtherRecord, RecordState, RowOutcome, RowState, Verb
@@ -209,7 +209,7 @@ def test_the_ledger_tells_a_row_that_is_gone_as_the_rule_does():
         listed = db.execute("SELECT state, gone FROM job_records WHERE job='j1'").fetchall()
         assert listed == [("gone" if told is None else told.value, gone is not None)]
         (standing,) = row_counts.count_homes(db, 1)
-        assert standing == Standing.of(state, reason, was, gone)
+        assert standing == standing_of(state, reason, was, gone)
         assert standing.now == next(iter(counted), None)
         failing = [failure.state for failure in failures(db, "j1")]
         assert bool(failing) == (gone is None and state in {S.FAILED, S.CONFLICT})

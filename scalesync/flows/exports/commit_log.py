@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from scalesync.ledger.sqlite.exports.export_store import ExportStore
 from scalesync.model.exports import Commit, Version
 from scalesync.model.records import JsonObject
 from scalesync.outputs.manifest import FileEntry
 from scalesync.outputs.writer import OPEN_PART, OpenPart, SegmentWriter
+from scalesync.ports.export_ledger import ExportLedger
 
 SEGMENT_S = 600.0
 BACKLOG = 64  # pages that may wait for a file that cannot be gone on with (Parquet)
@@ -36,7 +36,7 @@ class PageCommit:
 class CommitLog:
     """Writes entries in the order of `put`. `run` serves until cancelled; `close` finishes every file."""
 
-    def __init__(self, writers: Mapping[str, SegmentWriter], store: ExportStore) -> None:
+    def __init__(self, writers: Mapping[str, SegmentWriter], store: ExportLedger) -> None:
         self.written: dict[str, int] = dict.fromkeys(writers, 0)
         self.progress: Callable[[], JsonObject] = dict
         self._writers = writers

@@ -25,8 +25,8 @@ from scalesync.flows.exports import filters
 from scalesync.flows.exports.finished import loss, lost_files
 from scalesync.flows.exports.run_plan import NUMBERS, highest
 from scalesync.flows.runtime.identity import derived_name
+from scalesync.flows.runtime.ledgers import open_versions_index
 from scalesync.flows.runtime.rate_meter import RateMeter
-from scalesync.ledger.sqlite.exports.versions_index import VersionsIndex
 from scalesync.model.exports import Seen
 from scalesync.model.records import JsonObject
 from scalesync.model.targets import Mode, Target
@@ -43,6 +43,7 @@ from scalesync.outputs.manifest import (
 )
 from scalesync.outputs.reader import Head, heads_of, lines_of
 from scalesync.outputs.writer import SegmentWriter, clean_parts
+from scalesync.ports.export_ledger import VersionsIndex
 from scalesync.text import count
 from scalesync.times import iso, local_ms, milliseconds, now_iso
 
@@ -171,7 +172,7 @@ class _Compaction:
         self._writer = SegmentWriter(
             self._folder, "tasks", self._options.format, number=number, under=under, typed=bool(under)
         )
-        self._index = VersionsIndex.open(self._marker)
+        self._index = open_versions_index(self._marker)
         self._clean()
         return None
 

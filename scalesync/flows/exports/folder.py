@@ -19,7 +19,6 @@ from scalesync.flows.exports.commit_log import CommitLog
 from scalesync.flows.exports.reader import Already, Ranges
 from scalesync.flows.exports.run_plan import NUMBERS, highest, larger
 from scalesync.flows.runtime.options import ExportOptions
-from scalesync.ledger.sqlite.exports.export_store import ExportStore
 from scalesync.model.exports import StoredRun
 from scalesync.model.records import JsonObject
 from scalesync.model.selection import Selection
@@ -36,6 +35,7 @@ from scalesync.outputs.manifest import (
 )
 from scalesync.outputs.reader import heads_of
 from scalesync.outputs.writer import SegmentWriter, clean_parts
+from scalesync.ports.export_ledger import ExportLedger
 from scalesync.stored import Form, Member
 from scalesync.times import iso, milliseconds
 
@@ -83,7 +83,7 @@ class Folder:
         self.manifest = manifest
         remove_orphans(self.path, set(), stems=STEMS)
 
-    def already(self, store: ExportStore) -> Already:
+    def already(self, store: ExportLedger) -> Already:
         """Asks for the task_ids that this run's files hold, by time range; a ValueError when the lines do not tell."""
 
         async def look(ranges: Ranges) -> AsyncIterator[tuple[int, Sequence[str]]]:
@@ -158,7 +158,7 @@ _SECTION = Form(Section, "a section of an export", [Member("route", absent=""), 
 
 async def begin(
     options: ExportOptions,
-    store: ExportStore,
+    store: ExportLedger,
     folder: Folder,
     manifest: Manifest | None,
     now_ms: int,
@@ -167,7 +167,7 @@ async def begin(
 ) -> ExportPlan:
     """Take up the unfinished run when it asks the same question, else start over at the server's time."""
     form = form_of(options, section)
-    stored = await store.load()
+    stored = await store.stored_run()
     # Killed between the manifest's rename and its record: that run is finished all the same.
     finished = stored is not None and (stored.done or _is_of(manifest, stored.plan))
     if stored is not None and not finished and stored.plan["form"] == form and _goes_with(folder.manifest, stored.plan):
@@ -181,7 +181,7 @@ async def begin(
     plan_json |= {RUN_ID: secrets.token_hex(8), "behind": _name_of(folder.manifest)}
     plan_json["ages_ms"] = _ages_from(options, manifest, now_ms)
     plan_json[NUMBERS] = await _numbers(store, folder, stored)
-    await store.begin(iso(now_ms), plan_json)
+    await store.begin_run(iso(now_ms), plan_json)
     await anyio.to_thread.run_sync(folder.clean, set(), set())
     plan = _plan(options, store, folder, plan_json)
     plan.fresh = True
@@ -191,7 +191,7 @@ async def begin(
     return plan
 
 
-async def _numbers(store: ExportStore, folder: Folder, stored: StoredRun | None) -> dict[str, int]:
+async def _numbers(store: ExportLedger, folder: Folder, stored: StoredRun | None) -> dict[str, int]:
     """The numbers of files that are taken, also where only the ledger still knows of them."""
     before = stored.plan.get(NUMBERS) if stored is not None else None
     recorded = [entry["path"] for kind in STEMS for entry in await store.files(kind)]
@@ -265,7 +265,7 @@ def _ages_from(options: ExportOptions, manifest: Manifest | None, now_ms: int) -
     return milliseconds(manifest.started_at) or now_ms
 
 
-async def _take_up(options: ExportOptions, store: ExportStore, folder: Folder, stored: StoredRun) -> ExportPlan | None:
+async def _take_up(options: ExportOptions, store: ExportLedger, folder: Folder, stored: StoredRun) -> ExportPlan | None:
     """The run that was stopped, with its open files cut to what was durable; None when a file is gone."""
     kinds = ("tasks", "left", "responses")
     known = {entry["path"] for kind in kinds for entry in await store.files(kind)}
@@ -282,7 +282,7 @@ async def _take_up(options: ExportOptions, store: ExportStore, folder: Folder, s
     return plan
 
 
-def _plan(options: ExportOptions, store: ExportStore, folder: Folder, plan_json: JsonObject) -> ExportPlan:
+def _plan(options: ExportOptions, store: ExportLedger, folder: Folder, plan_json: JsonObject) -> ExportPlan:
     started_ms = plan_json["started_ms"]
     section = _SECTION.read(plan_json["section"]) if "section" in plan_json else WHOLE
     counted_from = plan_json.get("ages_ms") or started_ms
@@ -315,7 +315,7 @@ def _plan(options: ExportOptions, store: ExportStore, folder: Folder, plan_json:
 
 async def finished_run(
     plan: ExportPlan,
-    store: ExportStore,
+    store: ExportLedger,
     manifest: Manifest | None,
     *,
     job: str,

@@ -22,13 +22,13 @@ from scalesync.flows.exports.folder import Folder
 from scalesync.flows.exports.result_files import ResponseStore, view_of, without_file
 from scalesync.flows.exports.run_plan import highest
 from scalesync.flows.runtime.wiring import Connection
-from scalesync.ledger.sqlite.exports.export_store import ExportStore
 from scalesync.model.exports import Version
 from scalesync.model.outcomes import Presence
 from scalesync.model.records import JsonObject
 from scalesync.outputs.manifest import Manifest
 from scalesync.outputs.reader import lines_of
 from scalesync.outputs.writer import SegmentWriter
+from scalesync.ports.export_ledger import ExportLedger
 from scalesync.ports.platform import TaskView
 from scalesync.times import milliseconds
 
@@ -43,7 +43,7 @@ class Gaps:
     responses: counts what was got and what is missing still, beside what it has counted before.
     """
 
-    def __init__(self, folder: Folder, responses: ResponseStore, connection: Connection, store: ExportStore) -> None:
+    def __init__(self, folder: Folder, responses: ResponseStore, connection: Connection, store: ExportLedger) -> None:
         self._folder = folder
         self._responses = responses
         self._connection = connection
@@ -97,7 +97,7 @@ class Gaps:
         lost = await anyio.to_thread.run_sync(self._lost, lines)
         self._responses.stored -= len(lost)
         gaps += [(place, without_file(line, LOST)) for place, line in lost]
-        known = await self._store.known([line["task_id"] for _, line in gaps])
+        known = await self._store.versions([line["task_id"] for _, line in gaps])
         wanted = [(place, line) for place, line in gaps if _matters(line, known.get(line["task_id"]))]
         return [*gaps, *await self._fetched(wanted)]
 

@@ -43,19 +43,18 @@ from scalesync.flows.exports.result_files import ResponseStore
 from scalesync.flows.exports.select import TakeMatching, TakeNew
 from scalesync.flows.exports.versions import check_everything, recall_versions
 from scalesync.flows.runtime.identity import derived_name
+from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.flows.runtime.options import ExportOptions
 from scalesync.flows.runtime.rate_meter import RateMeter
-from scalesync.flows.runtime.run import guarded, heartbeat, plain_errors, remember, report, taking_signals
+from scalesync.flows.runtime.run import guarded, heartbeat, plain_errors, report, save_limits, taking_signals
 from scalesync.flows.runtime.wiring import Connection, connect
 from scalesync.http.download import Downloader
-from scalesync.ledger.sqlite.exports.export_store import ExportStore
-from scalesync.ledger.sqlite.jobs import JobStore
-from scalesync.ledger.sqlite.store import SqliteLedger
 from scalesync.model.jobs import JobSpec
-from scalesync.model.records import JsonObject
 from scalesync.model.summaries import ExportSummary
 from scalesync.model.targets import RequestClass, Target
 from scalesync.outputs.manifest import Manifest, under_of
+from scalesync.ports.export_ledger import ExportLedger
+from scalesync.ports.ledger import Ledger
 from scalesync.times import iso, milliseconds
 
 
@@ -67,7 +66,7 @@ async def run_export(
     Raises ConfigError before anything is written; a run stopped later returns its summary with exit_code 3.
     """
     check_options(options)
-    ledger = SqliteLedger.open(settings.ledger, note=observer.note)
+    ledger = open_ledger(settings.ledger, note=observer.note)
     try:
         # before the first look at the folder: what it holds must not change until the run is over
         with holding_folder(options.out):
@@ -77,7 +76,7 @@ async def run_export(
 
 
 async def _export(
-    options: ExportOptions, settings: Settings, observer: Observer, ledger: SqliteLedger, *, signals: bool
+    options: ExportOptions, settings: Settings, observer: Observer, ledger: Ledger, *, signals: bool
 ) -> ExportSummary:
     spec = export_job(options, settings.target)
     found = await ledger.find_job(settings.target, spec.name)
@@ -93,10 +92,10 @@ async def _export(
             return finished_already(manifest, settings, loss(folder.path, lost, advice), exit_code=1)
         if not options.incremental and not await _has_gaps(folder, manifest, options):
             return finished_already(manifest, settings)
-    memory = await ledger.paces(settings.target)
+    memory = await ledger.learned_limits(settings.target)
     async with connect(settings, observer, paced=RequestClass.LIST, memory=memory) as connection:
         await first_look(connection, options, observer.note)
-        job = await ledger.open_job(spec)
+        job = await ledger.open_export(spec)
         run = ExportRun(options, settings, connection, job, observer)
         return await run.go(folder, None if options.again else manifest, signals=signals)
 
@@ -121,14 +120,13 @@ class ExportRun:
     """One run of one export job, from the opened job to the manifest."""
 
     def __init__(
-        self, options: ExportOptions, settings: Settings, connection: Connection, job: JobStore, observer: Observer
+        self, options: ExportOptions, settings: Settings, connection: Connection, job: ExportLedger, observer: Observer
     ) -> None:
         self._options = options
         self._settings = settings
         self._connection = connection
         self._job = job
         self._observer = observer
-        self._store = ExportStore(job)
         self._meter = RateMeter()
         self._plan: ExportPlan | None = None
         self._harvest: PartitionReader | None = None
@@ -151,7 +149,7 @@ class ExportRun:
         """
         summary: ExportSummary | None = None
         async with anyio.create_task_group() as group:
-            learned = partial(remember, self._job, self._connection.pace)
+            learned = partial(save_limits, self._job, self._connection.pace)
             group.start_soon(guarded, lambda: heartbeat(self._job.heartbeat, learned), self._stop)
             group.start_soon(report, self._observer, self._progress)
             try:
@@ -165,7 +163,7 @@ class ExportRun:
             reason = self._stopped or ScalesyncError("the export was cancelled")
             summary = await self._summary(0, *_stop_of(reason))
         complete = summary.exit_code in {0, 1} and self._stopped is None
-        await remember(self._job, self._connection.pace)
+        await save_limits(self._job, self._connection.pace)
         await self._job.finish(
             complete=complete, exit_code=summary.exit_code, figures=_figures(summary), message=summary.message
         )
@@ -179,16 +177,14 @@ class ExportRun:
         # The Date header is cut to the second, so a quick second run may seem to begin before the first one did.
         before_ms = milliseconds(manifest.watermark) if manifest is not None else 0
         now_ms = max(self._connection.platform.server_now_ms, before_ms)
-        plan = self._plan = await begin(self._options, self._store, folder, manifest, now_ms)
+        plan = self._plan = await begin(self._options, self._job, folder, manifest, now_ms)
         if self._options.incremental:
             self._tell_ages(manifest)
-            await recall_versions(plan, self._store, folder, manifest, self._observer)
+            await recall_versions(plan, self._job, folder, manifest, self._observer)
         async with self._downloader(folder) as downloader:
             self._keep_responses(downloader, plan, folder)
             if self._options.incremental:
-                take: TakeNew | TakeMatching = TakeNew(
-                    plan.selection, self._store, self._responses, self._observer.note
-                )
+                take: TakeNew | TakeMatching = TakeNew(plan.selection, self._job, self._responses, self._observer.note)
             else:
                 take = TakeMatching(plan.selection, self._responses)
             await self._read(plan, folder, manifest, take)
@@ -198,7 +194,7 @@ class ExportRun:
                 and manifest is not None
                 and await _has_gaps(folder, manifest, self._options)
             ):
-                made = await Gaps(folder, self._responses, self._connection, self._store).fill(made, manifest)
+                made = await Gaps(folder, self._responses, self._connection, self._job).fill(made, manifest)
         return await self._ended(made, manifest)
 
     async def _complete(self, folder: Folder, manifest: Manifest) -> ExportSummary:
@@ -207,7 +203,7 @@ class ExportRun:
         async with self._downloader(folder) as downloader:
             responses = self._store_responses(downloader, folder)
             responses.count_from({"stored": manifest.extra.get("responses_downloaded", 0)})
-            made = await Gaps(folder, responses, self._connection, self._store).fill(manifest, manifest)
+            made = await Gaps(folder, responses, self._connection, self._job).fill(manifest, manifest)
         now = await self._summary(0, 0, "")
         told = f"the export was finished at {made.finished_at}; only missing response files were asked for"
         traffic = {name: getattr(now, name) for name in NO_REQUESTS}
@@ -249,7 +245,7 @@ class ExportRun:
                     plan.asked,
                     plan.log,
                     take,
-                    already=folder.already(self._store),
+                    already=folder.already(self._job),
                     width=self._settings.concurrency,
                     page_size=self._options.page_size,
                     note=self._observer.note,
@@ -257,7 +253,7 @@ class ExportRun:
                 self._harvest.told_uncounted = told_before
                 await self._harvest.run(plan.slices)
                 if isinstance(take, TakeNew) and plan.full_check_due(self._options, manifest):
-                    await check_everything(self._harvest, plan, self._store, self._connection, self._observer)
+                    await check_everything(self._harvest, plan, self._job, self._connection, self._observer)
                 await plan.log.close()
             except BaseException:
                 await plan.log.put_down()
@@ -269,7 +265,7 @@ class ExportRun:
     async def _commit(self, plan: ExportPlan, folder: Folder, manifest: Manifest | None) -> Manifest:
         assert self._harvest is not None
         made = await finished_run(
-            plan, self._store, manifest, job=self._job.name, settings=self._settings, options=self._options
+            plan, self._job, manifest, job=self._job.name, settings=self._settings, options=self._options
         )
         made.finished_at = iso(self._connection.platform.server_now_ms)
         missing_before = manifest.extra.get("responses_failed", 0) if manifest is not None else 0
@@ -282,7 +278,7 @@ class ExportRun:
         if self._harvest.figures.unsettled:
             made.extra[UNSETTLED_FROM] = 0 if plan.window is None or plan.full_check else plan.window[0]
         await anyio.to_thread.run_sync(folder.commit, made)
-        await self._store.end()
+        await self._job.end_run()
         return made
 
     def _uncounted(self) -> dict[str, int]:
@@ -298,7 +294,7 @@ class ExportRun:
         return replace(summary, watermark=made.watermark, responses_failed=failed)
 
     async def _summary(self, unsettled: int, exit_code: int, message: str) -> ExportSummary:
-        files: list[JsonObject] = await self._store.files("tasks")
+        files = await self._job.files("tasks")
         return ExportSummary(
             job=self._job.name,
             target=self._settings.base_url,

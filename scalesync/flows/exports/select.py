@@ -10,9 +10,9 @@ import orjson
 from scalesync.flows.exports.commit_log import PageCommit
 from scalesync.flows.exports.reader import Page
 from scalesync.flows.exports.result_files import ResponseStore
-from scalesync.ledger.sqlite.exports.export_store import ExportStore
 from scalesync.model.exports import Version
 from scalesync.model.selection import Selection
+from scalesync.ports.export_ledger import ExportLedger
 from scalesync.ports.platform import TaskView
 
 
@@ -48,7 +48,7 @@ class TakeNew:
     def __init__(
         self,
         selection: Selection,
-        store: ExportStore,
+        store: ExportLedger,
         responses: ResponseStore | None,
         note: Callable[[str], None] = lambda text: None,
     ) -> None:
@@ -61,7 +61,7 @@ class TakeNew:
     async def __call__(self, page: Page, entry: PageCommit) -> None:
         """Keep what is new."""
         self._look_for_reviews(page)
-        known = await self._store.known([head.task_id for _, head in page])
+        known = await self._store.versions([head.task_id for _, head in page])
         kept: list[tuple[bytes, TaskView]] = []
         left: list[bytes] = []
         for raw, head in page:

@@ -16,17 +16,17 @@ from scalesync.events import Observer
 from scalesync.flows.exports.folder import CLOCK_GRAIN_MS, ExportPlan, Folder
 from scalesync.flows.exports.reader import PartitionReader
 from scalesync.flows.runtime.wiring import Connection
-from scalesync.ledger.sqlite.exports.export_store import ExportStore
 from scalesync.model.exports import Commit, Version
 from scalesync.outputs.manifest import Manifest
 from scalesync.outputs.reader import heads_of, lines_of
+from scalesync.ports.export_ledger import ExportLedger
 from scalesync.times import iso, milliseconds
 
 GROUP = 5_000  # tasks per window of the check of everything: one request each
 
 
 async def recall_versions(
-    plan: ExportPlan, store: ExportStore, folder: Folder, manifest: Manifest | None, observer: Observer
+    plan: ExportPlan, store: ExportLedger, folder: Folder, manifest: Manifest | None, observer: Observer
 ) -> None:
     """Make sure that a run that starts over knows just the versions which the folder's files hold.
 
@@ -66,7 +66,7 @@ def _batches(folder: Folder, manifest: Manifest) -> Iterator[dict[str, Version]]
 
 
 async def check_everything(
-    harvest: PartitionReader, plan: ExportPlan, store: ExportStore, connection: Connection, observer: Observer
+    harvest: PartitionReader, plan: ExportPlan, store: ExportLedger, connection: Connection, observer: Observer
 ) -> None:
     """Compare counts per window of updates with the server's, one request each; read again where they differ.
 

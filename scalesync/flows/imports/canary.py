@@ -17,9 +17,9 @@ from scalesync.errors import BudgetUsed
 from scalesync.flows.runtime.bulk_lookup import BulkLookup
 from scalesync.flows.runtime.dead_tasks import DEAD, turn_of
 from scalesync.flows.runtime.wiring import Connection
-from scalesync.ledger.sqlite.imports.checks import CheckStore
 from scalesync.model.outcomes import LookupResult, Presence
 from scalesync.model.records import Outgoing
+from scalesync.ports.verify_ledger import VerifyLedger
 from scalesync.text import be, count
 
 FIRST_GAP_S = 0.25
@@ -42,7 +42,7 @@ class Watched:
 class Canary:
     """Waits for the platform's verdict on the watched records."""
 
-    def __init__(self, connection: Connection, store: CheckStore, tally: Tally, note: Callable[[str], None]) -> None:
+    def __init__(self, connection: Connection, store: VerifyLedger, tally: Tally, note: Callable[[str], None]) -> None:
         self._connection = connection
         self._store = store
         self._tally = tally

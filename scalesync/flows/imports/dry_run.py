@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import orjson
@@ -23,16 +24,16 @@ from scalesync.flows.imports.plan import ImportPlan, vanished
 from scalesync.flows.imports.preflight import check_target
 from scalesync.flows.imports.reading.prepare import Prepared, Preparer, read_all
 from scalesync.flows.runtime.identity import find_import, sources_of
+from scalesync.flows.runtime.ledgers import check_ledger_place, open_ledger
 from scalesync.flows.runtime.options import CHANGED, in_words
 from scalesync.flows.runtime.wiring import Connection, connect
-from scalesync.ledger.sqlite.connection import check_place
-from scalesync.ledger.sqlite.store import SqliteLedger
-from scalesync.ledger.states import Standing, admit, shared_state
+from scalesync.ledger.states import admit, shared_state, standing_of
 from scalesync.model.jobs import JobSpec, StoredJob
 from scalesync.model.records import JsonObject, Outgoing
-from scalesync.model.row_views import Known
+from scalesync.model.row_views import Known, Standing
 from scalesync.model.rows import FINAL, RecordState, RowState, Verb
 from scalesync.model.summaries import ImportSummary
+from scalesync.ports.ledger import Ledger
 from scalesync.sources.about import told_place
 from scalesync.text import count
 
@@ -80,13 +81,13 @@ async def _ledger(
 ) -> AsyncIterator[tuple[str, Lookup, Homes]]:
     """The job's name, how to look keys up, its own rows by how they count; a ledger that is missing is not made."""
     if not settings.ledger.exists():
-        check_place(settings.ledger)
+        check_ledger_place(settings.ledger)
         yield spec.name, _nothing_known, Homes()
         return
-    ledger = SqliteLedger.open(settings.ledger, note=observer.note, to_read=True)
+    ledger = open_ledger(settings.ledger, note=observer.note, to_read=True)
     try:
         found, spec = await find_import(ledger, spec, plan.options)
-        yield spec.name, ledger.lookup(settings.target, found), await _homes(ledger, found, plan)
+        yield spec.name, partial(ledger.known, settings.target, found), await _homes(ledger, found, plan)
     finally:
         ledger.close()
 
@@ -112,7 +113,7 @@ def _cut(value: Any) -> Any:
     return value
 
 
-async def _homes(ledger: SqliteLedger, found: StoredJob | None, plan: ImportPlan) -> Homes:
+async def _homes(ledger: Ledger, found: StoredJob | None, plan: ImportPlan) -> Homes:
     if found is None:
         return Homes()
     splits = await ledger.source_splits(found)
@@ -201,7 +202,7 @@ class DryRun:
         plan = self._plan
         move = admit(known, record.content, self._now_ms, recheck=plan.recheck, adopt=plan.adopts)
         if known is not None and known.home:
-            before = Standing.of(known.state, known.reason, known.was, known.gone)
+            before = standing_of(known.state, known.reason, known.was, known.gone)
             self._add(before.now, -1)
             self._unmet[before] -= 1
         state: RowState | RecordState | None = move.state or (None if known is None else known.state)

@@ -14,14 +14,13 @@ from scalesync.flows.imports.batches import BatchKeeper
 from scalesync.flows.imports.plan import ImportPlan
 from scalesync.flows.imports.reading.prepare import Preparer, read_all
 from scalesync.flows.runtime.identity import STANDARD_INPUT
-from scalesync.ledger.sqlite.imports.feeding import Feeding
-from scalesync.ledger.sqlite.jobs import JobStore
 from scalesync.ledger.states import COUNTED
 from scalesync.model.contents import covers
 from scalesync.model.jobs import Feeder
 from scalesync.model.records import Outgoing
 from scalesync.model.rows import FINAL, RecordState, RowState
 from scalesync.model.summaries import ImportSummary
+from scalesync.ports.import_ledger import ImportLedger
 from scalesync.text import be, count
 
 STATES = ("created", "adopted", "conflicts", "failed", "invalid", "pending", "duplicates")
@@ -134,7 +133,7 @@ def finished_already(name: str, counts: Mapping[str, int], settings: Settings) -
 
 
 async def finalize(
-    plan: ImportPlan, job: JobStore, batches: BatchKeeper, observer: Observer, invalid: Mapping[str | None, int]
+    plan: ImportPlan, job: ImportLedger, batches: BatchKeeper, observer: Observer, invalid: Mapping[str | None, int]
 ) -> list[str]:
     """Finalize each batch whose records are all in, those of every job; returns a line for each that stays open.
 
@@ -150,7 +149,7 @@ async def finalize(
         held = f"{count(out, 'record')} of the input {be(out)} not in, and of standard input it cannot be told whose"
         return [f"{name} stays open: {held}" for name in sorted(batches.projects)]
     waiting = await _waiting(plan, job, batches, out)
-    owing = await Feeding(job).of(batches.projects, await _read_now(plan, job))
+    owing = await job.feeders(batches.projects, await _read_now(plan, job))
     stay_open = []
     for name in sorted(batches.projects):
         missing = waiting.get(name, 0) + invalid.get(name, 0)
@@ -164,10 +163,10 @@ async def finalize(
     return stay_open
 
 
-async def _read_now(plan: ImportPlan, job: JobStore) -> list[int]:
+async def _read_now(plan: ImportPlan, job: ImportLedger) -> list[int]:
     """The splits of the sources that this run has read."""
     names = {name for name, _ in plan.splits()}
-    return [number for number, name, *_ in await job.splits("source") if name in names]
+    return [split.number for split in await job.source_splits() if split.name in names]
 
 
 def _owed(feeders: Sequence[Feeder], plan: ImportPlan) -> str | None:
@@ -193,7 +192,7 @@ def _one_batch(plan: ImportPlan, batches: BatchKeeper) -> bool:
     return bool(plan.options.batch) and "{" not in str(plan.options.batch) and len(batches.projects) == 1
 
 
-async def _waiting(plan: ImportPlan, job: JobStore, batches: BatchKeeper, out: int) -> dict[str, int]:
+async def _waiting(plan: ImportPlan, job: ImportLedger, batches: BatchKeeper, out: int) -> dict[str, int]:
     """Records per batch that are pending, failed or in conflict, `out` in all; reads the sources again to tell."""
     if not out:
         return {}

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from scalesync.flows.imports.finish import IMPORT_AGAIN
 from scalesync.flows.imports.plan import ImportPlan, same_sources
 from scalesync.flows.runtime.identity import sources_of
-from scalesync.ledger.sqlite.imports.checks import CheckStore
-from scalesync.ledger.sqlite.store import SqliteLedger
 from scalesync.model.contents import open_batch
 from scalesync.model.jobs import StoredJob
 from scalesync.model.records import Outgoing
 from scalesync.model.row_views import Held
 from scalesync.model.rows import FINAL, RowState
+from scalesync.ports.ledger import Ledger
+from scalesync.ports.verify_ledger import VerifyLedger
 
 REST = f"the rest of the input is still to come: {IMPORT_AGAIN} to send it"
 _WAITING = frozenset({RowState.PENDING, RowState.SENDING})
@@ -34,7 +34,7 @@ class Named:
     those taken that were gone.
     """
 
-    store: CheckStore
+    store: VerifyLedger
     wanted: int
     read: bool
     dead: frozenset[str] = frozenset()
@@ -44,7 +44,7 @@ class Named:
     back: set[str] = field(default_factory=set)
 
     @classmethod
-    async def of(cls, ledger: SqliteLedger, job: StoredJob, plan: ImportPlan) -> Named:
+    async def of(cls, ledger: Ledger, job: StoredJob, plan: ImportPlan) -> Named:
         """The waiting records of a stored job, and those that --reclaim names."""
         dead = plan.options.reclaim
         store = ledger.checks(job)

@@ -16,13 +16,13 @@ from scalesync.addresses import public_name
 from scalesync.errors import ConfigError, SourceError
 from scalesync.flows.runtime.identity import STANDARD_INPUT, placed_in, sources_of, what_is
 from scalesync.flows.runtime.options import ImportOptions, OnConflict
-from scalesync.ledger.sqlite.store import SqliteLedger
 from scalesync.mapping.body import BodyBuilder, BodySpec, parse_sets
 from scalesync.mapping.template import Template
 from scalesync.model.jobs import JobSpec, SourceSplit, StoredJob
 from scalesync.model.records import JsonObject
 from scalesync.model.targets import RequestClass
 from scalesync.pacing.pace import Pace
+from scalesync.ports.ledger import Ledger
 from scalesync.sources.open import SourceFile, open_sources
 from scalesync.sources.places.passed_over import PassedOver
 from scalesync.sources.readers import ReadOptions
@@ -273,9 +273,7 @@ def _max_failures(text: str | None) -> Callable[[int, int], bool] | None:
     return lambda failed, settled: settled >= MIN_JUDGED and failed * 100 > limit * settled
 
 
-async def nothing_left(
-    ledger: SqliteLedger, found: StoredJob, spec: JobSpec, plan: ImportPlan
-) -> Mapping[str, int] | None:
+async def nothing_left(ledger: Ledger, found: StoredJob, spec: JobSpec, plan: ImportPlan) -> Mapping[str, int] | None:
     """The counts of a job that is complete when nothing that could bring it work has changed since; else None."""
     options = plan.options
     if not found.complete or options.rescan or options.finalize:

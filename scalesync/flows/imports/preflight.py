@@ -10,9 +10,8 @@ from scalesync.events import Observer
 from scalesync.flows.imports.plan import ImportPlan
 from scalesync.flows.runtime.account import no_such_project, note_unknown_type, v1_root
 from scalesync.flows.runtime.wiring import Connection
-from scalesync.ledger.sqlite.imports.beside import jobs_beside
-from scalesync.ledger.sqlite.jobs import JobStore
 from scalesync.model.jobs import JobSpec, StoredJob
+from scalesync.ports.import_ledger import ImportLedger
 from scalesync.text import be, count
 
 _SHAPES = {"template": "the template", "sets": "--set"}  # what makes another body of the same content
@@ -57,11 +56,11 @@ async def _look(plan: ImportPlan, connection: Connection, observer: Observer) ->
             raise ConfigError(f"batch {name!r} belongs to project {theirs!r}, not to {options.project!r}")
 
 
-async def note_other_bodies(job: JobStore, plan: ImportPlan, observer: Observer) -> None:
+async def note_other_bodies(job: ImportLedger, plan: ImportPlan, observer: Observer) -> None:
     """Say that records whose tasks another job made keep that job's body, where its template or --set is another."""
     kept = {"template": plan.template.as_mapping(), "sets": list(plan.options.sets)}
     now = json.loads(json.dumps(kept, default=list))
-    for name, settings, number in await jobs_beside(job):
+    for name, settings, number in await job.jobs_beside():
         if other := [words for field, words in _SHAPES.items() if settings.get(field) != now[field]]:
             observer.note(
                 f"{count(number, 'task')} that job {name} made {'keeps' if number == 1 else 'keep'} the body of then:"

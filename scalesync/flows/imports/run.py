@@ -36,21 +36,18 @@ from scalesync.flows.imports.reading.read_progress import Reading
 from scalesync.flows.imports.spending import Confirm, guard_spending
 from scalesync.flows.imports.vanished import settle_vanished
 from scalesync.flows.runtime.identity import find_import, import_job, sources_of
+from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.flows.runtime.options import ImportOptions
 from scalesync.flows.runtime.rate_meter import RateMeter
-from scalesync.flows.runtime.run import guarded, heartbeat, leaves, remember, report, taking_signals
+from scalesync.flows.runtime.run import guarded, heartbeat, leaves, report, save_limits, taking_signals
 from scalesync.flows.runtime.threads import in_daemon
 from scalesync.flows.runtime.wiring import Connection, connect
-from scalesync.ledger.sqlite.imports.checkpoints import PrefixStore
-from scalesync.ledger.sqlite.imports.checks import CheckStore
-from scalesync.ledger.sqlite.imports.gone import GoneStore
-from scalesync.ledger.sqlite.jobs import JobStore
-from scalesync.ledger.sqlite.store import SqliteLedger
-from scalesync.model.jobs import SourceSplit, StoredJob
+from scalesync.model.jobs import SourceCursor, SourceSplit, StoredJob
 from scalesync.model.records import JsonObject, Load, Outgoing
 from scalesync.model.rows import OtherRecord, RowOutcome, RowState, Verb
 from scalesync.model.summaries import ImportSummary
 from scalesync.model.targets import RequestClass
+from scalesync.ports.import_ledger import ImportLedger
 from scalesync.sources.blocks import Loads
 from scalesync.sources.open import SourceFile
 from scalesync.text import count
@@ -87,7 +84,7 @@ async def run_import(
     if options.dry_run:
         await first_look(plan, observer)
         return await rehearse(plan, spec, settings, observer, limits=limits)
-    ledger = SqliteLedger.open(settings.ledger, note=observer.note)
+    ledger = open_ledger(settings.ledger, note=observer.note)
     try:
         if stored is None:
             found, spec = await find_import(ledger, spec, options)
@@ -103,11 +100,11 @@ async def run_import(
         if stored is None:
             await first_look(plan, observer, again=found is not None)
             note_changed_bodies(found, spec, {} if found is None else await ledger.counts(found), observer)
-        memory = await ledger.paces(settings.target)
+        memory = await ledger.learned_limits(settings.target)
         async with connect(settings, observer, task_type=options.type, limits=limits, memory=memory) as connection:
             await check_target(plan, connection, observer)
             free = await guard_spending(plan, ledger, settings, confirm) if named is None else None
-            job = await ledger.open_job(spec)
+            job = await ledger.open_import(spec)
             bound = frozenset() if found is None else sources_of(found, home)
             run = ImportRun(plan, connection, job, observer, limits, bound=bound, named=named, free=free)
             return await run.go(settings, signals=signals)
@@ -122,7 +119,7 @@ class ImportRun:
         self,
         plan: ImportPlan,
         connection: Connection,
-        job: JobStore,
+        job: ImportLedger,
         observer: Observer,
         limits: EngineLimits,
         *,
@@ -149,7 +146,7 @@ class ImportRun:
         most = None if named is not None else options.max_invalid
         self._preparer = Preparer(plan.builder, job.peek, options.limit, most_invalid=most)
         self._bounds = Bounds(job.known, canary=options.canary, max_new=options.max_new, free=free)
-        self._beginnings = Beginnings(PrefixStore(job), plan.shaping, trusted=plan.trusts_ledger)
+        self._beginnings = Beginnings(job.checkpoints, plan.shaping, trusted=plan.trusts_ledger)
         self._places: Mapping[int, int] = {}  # of the sources in the plan, by number
         self._changed: list[str] = []  # sources that are not as they were when they were opened
         self._learned: frozenset[str] = frozenset()
@@ -207,7 +204,7 @@ class ImportRun:
         async with anyio.create_task_group() as group:
             group.start_soon(guarded, engine.run, engine.stop)
             group.start_soon(guarded, self._outbox.run, engine.stop)
-            learned = partial(remember, self._job, self._connection.pace)
+            learned = partial(save_limits, self._job, self._connection.pace)
             group.start_soon(guarded, lambda: heartbeat(self._job.heartbeat, learned), engine.stop)
             group.start_soon(report, self._observer, self._progress)
             try:
@@ -230,7 +227,7 @@ class ImportRun:
     # --- reading and admitting -----------------------------------------------------------------
 
     async def _feed(self) -> None:
-        numbers = await self._job.register_splits("source", self._plan.splits())
+        numbers = await self._job.register_sources(self._plan.splits())
         gone, among = await self._about(frozenset(numbers))
         self._job.reads(among)
         self._places = {number: place for place, number in enumerate(numbers)}
@@ -268,7 +265,7 @@ class ImportRun:
 
     async def _look_up_gone(self, back: Set[str] = frozenset()) -> None:
         """Records that are in no source any more and may have been sent: nobody else asks what became of them."""
-        self._reading.unclear = await settle_vanished(GoneStore(self._job), self._connection, back)
+        self._reading.unclear = await settle_vanished(self._job.gone_rows, self._connection, back)
 
     async def _open(self, numbers: Sequence[int]) -> AsyncGenerator[Load, None]:
         """The loads of some sources; the first one is read behind what an earlier run has settled of it."""
@@ -298,12 +295,12 @@ class ImportRun:
 
     async def _keep(self, load: Load) -> None:
         """What stands in these blocks is in the ledger: keep how far their sources are read, in one commit."""
-        ended: list[tuple[int, JsonObject, object]] = []
+        ended: list[tuple[int, JsonObject, SourceCursor]] = []
         for block in load:
             if not block.last:
                 cursor = self._beginnings.note(block)
                 if cursor is not None:
-                    await self._job.update_split(block.source, state="open", cursor=cursor)
+                    await self._job.checkpoints.keep(block.source, cursor)
                 continue
             facts = self._plan.facts(self._places[block.source])
             ended.append((block.source, facts, self._beginnings.end(block)))
@@ -367,7 +364,7 @@ class ImportRun:
             await self._dispatcher.drain()
             await self._outbox.flush()
 
-        canary = Canary(self._connection, CheckStore.of(self._job), self._dispatcher.tally, self._observer.note)
+        canary = Canary(self._connection, self._job.checks, self._dispatcher.tally, self._observer.note)
         await canary.judge(self._bounds.watched, settled, wait_s=self._plan.options.canary_wait)
         self._bounds.watched.clear()
 
@@ -408,7 +405,7 @@ class ImportRun:
         return settled._replace(detail={**(settled.detail or {}), "inside": inside})
 
     async def _recall(self) -> None:
-        self._learned = await self._job.learned("rewritten")
+        self._learned = await self._job.unechoed_fields()
         self._connection.platform.learned = self._learned
         batch, project = self._plan.options.batch, self._plan.options.project
         if batch and project and "{" not in batch:
@@ -418,7 +415,7 @@ class ImportRun:
         news = self._connection.platform.learned - self._learned
         if news:
             self._learned = self._connection.platform.learned
-            await self._job.learn("rewritten", sorted(news))
+            await self._job.add_unechoed_fields(sorted(news))
         while self._batches.created:
             name = self._batches.created.pop()
             await self._job.remember_batch(name, self._batches.projects.get(name), created=True)
@@ -453,7 +450,7 @@ class ImportRun:
         if self._beside and self._named is None:
             await note_other_bodies(self._job, self._plan, self._observer)
         rest = finish.REST if self._named is None else REST
-        vanished = await GoneStore(self._job).waiting() if counts["gone"] and counts["pending"] else 0
+        vanished = await self._job.gone_rows.waiting() if counts["gone"] and counts["pending"] else 0
         ending = finish.exit_status(
             *(counts, tally, reason, open_batches),
             whole=not self._rest() or (reason is not None and self._is_in()),
@@ -471,7 +468,7 @@ class ImportRun:
             "tasks_per_second": round(tally.created / seconds, 1) if seconds > 0 else 0.0,
             "peak_in_flight": self._connection.gate.peak_in_flight,
         }
-        await remember(self._job, self._connection.pace)
+        await save_limits(self._job, self._connection.pace)
         await self._job.finish(
             complete=ending.complete, exit_code=ending.exit_code, figures=figures, message=ending.message
         )

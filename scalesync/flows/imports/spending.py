@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from scalesync.config.settings import Settings
 from scalesync.errors import ConfigError, Interrupted
 from scalesync.flows.imports.plan import ImportPlan
 from scalesync.flows.imports.reading.prepare import Preparer, read_all
 from scalesync.flows.runtime.threads import in_daemon
-from scalesync.ledger.sqlite.store import SqliteLedger
 from scalesync.model.targets import Mode
+from scalesync.ports.ledger import Ledger
 from scalesync.text import count
 
 FREE_NEW_TASKS = 1000
@@ -20,9 +21,7 @@ Confirm = Callable[[str], bool]
 """Puts a question to whoever sits at the terminal and waits for the answer, in a thread of its own."""
 
 
-async def guard_spending(
-    plan: ImportPlan, ledger: SqliteLedger, settings: Settings, confirm: Confirm | None
-) -> int | None:
+async def guard_spending(plan: ImportPlan, ledger: Ledger, settings: Settings, confirm: Confirm | None) -> int | None:
     """Ask before more than 1,000 new tasks are made with a live key. confirm: None where nobody can answer.
 
     Reads the sources as far as is needed. Returns how many new tasks the run may make, None for any number: a source
@@ -66,9 +65,9 @@ async def _ask(question: str, confirm: Confirm) -> None:
         raise Interrupted("nothing was sent, as you answered; the same command asks again, --max-new N bounds it")
 
 
-async def _count_new(plan: ImportPlan, ledger: SqliteLedger, settings: Settings, most: int) -> int:
+async def _count_new(plan: ImportPlan, ledger: Ledger, settings: Settings, most: int) -> int:
     """How many records the ledger has no task for; reading ends behind `most`."""
-    peek = ledger.peeker(settings.target)
+    peek = partial(ledger.peek, settings.target)
     preparer = Preparer(plan.builder, None, plan.options.limit, look=peek)
     new = 0
     async for load in read_all(enumerate(plan.sources, start=1)):

@@ -10,17 +10,17 @@ from collections.abc import Container
 from scalesync.flows.imports.conflicts import TOLERANCE_MS
 from scalesync.flows.runtime.bulk_lookup import BulkLookup
 from scalesync.flows.runtime.wiring import Connection
-from scalesync.ledger.sqlite.imports.gone import GoneStore
 from scalesync.model.outcomes import Presence
 from scalesync.model.records import JsonObject
 from scalesync.model.row_views import Doubtful, LookedUp
 from scalesync.model.rows import Gone
+from scalesync.ports.import_ledger import GoneRows
 from scalesync.times import milliseconds
 
 DEAD = frozenset({"canceled", "error"})
 
 
-async def settle_vanished(store: GoneStore, connection: Connection, back: Container[str] = ()) -> int:
+async def settle_vanished(store: GoneRows, connection: Connection, back: Container[str] = ()) -> int:
     """Look up each row that is gone and in doubt; returns how many got no answer that can be trusted.
 
     back: keys whose records this run has met after all, so that the engine has looked them up. One with a living task

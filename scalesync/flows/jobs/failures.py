@@ -18,15 +18,15 @@ from scalesync.config.settings import Settings
 from scalesync.errors import ConfigError, RecordError
 from scalesync.flows.imports.plan import ImportPlan, make_plan
 from scalesync.flows.imports.reading.prepare import RAW_LIMIT
-from scalesync.flows.jobs.status import example_of, failure_group, group_of, open_ledger
+from scalesync.flows.jobs.status import example_of, failure_group, group_of, open_to_read
 from scalesync.flows.jobs.write_failures import bad_of, check_places, outputs, writing
 from scalesync.flows.runtime.identity import STANDARD_INPUT, placed_in, stored_options
 from scalesync.flows.runtime.output_guard import same_file
 from scalesync.jsonvalue import as_text, dumps
-from scalesync.ledger.sqlite.store import SqliteLedger
 from scalesync.model.jobs import Failure, JobRow
 from scalesync.model.records import BadRecord, SourceRecord
 from scalesync.model.rows import RecordState
+from scalesync.ports.ledger import Ledger
 from scalesync.sources.about import written_out
 
 SHOWN_FILES = 3
@@ -66,7 +66,7 @@ async def write_failures(settings: Settings, job: str | None, group: str | None,
     where a key tells it. Raises ConfigError when the target is not clear or another file would be lost; nothing is
     replaced before all is written.
     """
-    ledger = open_ledger(settings)
+    ledger = open_to_read(settings)
     try:
         jobs = await _failing(ledger, settings, job, group)
     finally:
@@ -77,7 +77,7 @@ async def write_failures(settings: Settings, job: str | None, group: str | None,
 Failing = Sequence[tuple[JobRow, Sequence[Failure]]]
 
 
-async def _failing(ledger: SqliteLedger, settings: Settings, job: str | None, group: str | None) -> Failing:
+async def _failing(ledger: Ledger, settings: Settings, job: str | None, group: str | None) -> Failing:
     rows = [row for row in await ledger.jobs() if row.command == "import" and job in {None, row.name}]
     if not rows:
         raise ConfigError(f"the ledger {settings.ledger} has no import job{' ' + job if job else ''}")
@@ -94,7 +94,7 @@ async def _failing(ledger: SqliteLedger, settings: Settings, job: str | None, gr
     return jobs
 
 
-async def _failures(ledger: SqliteLedger, row: JobRow, group: str | None) -> list[Failure]:
+async def _failures(ledger: Ledger, row: JobRow, group: str | None) -> list[Failure]:
     found: list[Failure] = []
 
     def keep(failure: Failure) -> None:

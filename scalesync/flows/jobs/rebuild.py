@@ -16,13 +16,11 @@ from scalesync.flows.imports.reading.prepare import Preparer, read_all
 from scalesync.flows.runtime.bulk_lookup import BulkLookup
 from scalesync.flows.runtime.identity import find_import, import_job
 from scalesync.flows.runtime.lease import Hold, holding
+from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.flows.runtime.options import ImportOptions
 from scalesync.flows.runtime.rate_meter import RateMeter
 from scalesync.flows.runtime.threads import in_daemon
 from scalesync.flows.runtime.wiring import Connection, connect
-from scalesync.ledger.sqlite.imports.checks import CheckStore
-from scalesync.ledger.sqlite.jobs import JobStore
-from scalesync.ledger.sqlite.store import SqliteLedger
 from scalesync.ledger.states import aside_of
 from scalesync.model.jobs import StoredJob
 from scalesync.model.outcomes import LookupResult, Presence
@@ -30,6 +28,8 @@ from scalesync.model.records import Outgoing
 from scalesync.model.rows import OtherRecord, RowOutcome, RowState
 from scalesync.model.summaries import ImportSummary
 from scalesync.model.targets import RequestClass
+from scalesync.ports.import_ledger import ImportLedger
+from scalesync.ports.ledger import Ledger
 from scalesync.text import count
 
 
@@ -44,7 +44,7 @@ async def run_rebuild(
     home = settings.ledger.parent
     plan = await in_daemon(lambda: make_plan(options, home))
     spec = import_job(options, settings.target, plan.template, home)
-    ledger = SqliteLedger.open(settings.ledger, note=observer.note)
+    ledger = open_ledger(settings.ledger, note=observer.note)
     try:
         found, spec = await find_import(ledger, spec, options)
         await _check_new(ledger, found)
@@ -57,7 +57,7 @@ async def run_rebuild(
         ledger.close()
 
 
-async def _check_new(ledger: SqliteLedger, found: StoredJob | None) -> None:
+async def _check_new(ledger: Ledger, found: StoredJob | None) -> None:
     if found is not None and not await ledger.checks(found).rebuilding():
         raise ConfigError(
             f"the ledger {ledger.path} holds job {found.name} already, and rebuild is for a lost one: repair it with"
@@ -72,10 +72,10 @@ async def _rebuild(
     mode = plan.options.on_conflict
     policy = ConflictPolicy(mode, frozenset(), connection.platform.release, hold.job.event)
     recorder = Recorder(plan, connection, hold.job, policy, observer)
-    (mark,) = await hold.job.register_splits("rebuild", [("rebuild", {})])
-    numbers = await hold.job.register_splits("source", plan.splits())
+    await hold.job.checks.begin_rebuild()
+    numbers = await hold.job.register_sources(plan.splits())
     await recorder.go(numbers)
-    await hold.job.update_split(mark, state="done")
+    await hold.job.checks.end_rebuild()
     counts = await hold.job.counts()
     await hold.job.event(None, "rebuilt", dict(counts))
     figures = {
@@ -104,7 +104,7 @@ class Recorder:
         self,
         plan: ImportPlan,
         connection: Connection,
-        job: JobStore,
+        job: ImportLedger,
         policy: ConflictPolicy,
         observer: Observer,
         *,
@@ -115,7 +115,7 @@ class Recorder:
         self._job = job
         self._policy = policy
         self._observer = observer
-        self._store = CheckStore.of(job)
+        self._store = job.checks
         self._finder = BulkLookup(connection)
         self._meter = RateMeter()
         self._done = 0

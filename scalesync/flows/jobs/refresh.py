@@ -19,14 +19,15 @@ from scalesync.flows.jobs.status import job_status
 from scalesync.flows.runtime.bulk_lookup import BulkLookup
 from scalesync.flows.runtime.dead_tasks import DEAD, turn_of
 from scalesync.flows.runtime.lease import holding
+from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.flows.runtime.options import JobStatus
 from scalesync.flows.runtime.rate_meter import RateMeter
 from scalesync.flows.runtime.wiring import Connection, connect
-from scalesync.ledger.sqlite.imports.checks import CheckStore
-from scalesync.ledger.sqlite.store import SqliteLedger
 from scalesync.model.jobs import StoredJob
 from scalesync.model.outcomes import LookupResult, Presence
 from scalesync.model.targets import RequestClass
+from scalesync.ports.ledger import Ledger
+from scalesync.ports.verify_ledger import VerifyLedger
 
 MISSING, UNCLEAR = "missing", "unclear"
 
@@ -38,7 +39,7 @@ async def refreshed_status(
 
     Raises ConfigError when the ledger has no such job for this target.
     """
-    ledger = SqliteLedger.open(settings.ledger, note=observer.note, create=False)
+    ledger = open_ledger(settings.ledger, note=observer.note, create=False)
     tasks: dict[str, Mapping[str, int]] = {}
     try:
         for found in await _jobs(ledger, settings, job):
@@ -52,7 +53,7 @@ async def refreshed_status(
     ]
 
 
-async def _jobs(ledger: SqliteLedger, settings: Settings, job: str | None) -> list[StoredJob]:
+async def _jobs(ledger: Ledger, settings: Settings, job: str | None) -> list[StoredJob]:
     names = [job] if job is not None else list(dict.fromkeys(row.name for row in await ledger.jobs()))
     found = [await ledger.find_job(settings.target, name) for name in names]
     jobs = [one for one in found if one is not None and one.command == "import"]
@@ -63,7 +64,7 @@ async def _jobs(ledger: SqliteLedger, settings: Settings, job: str | None) -> li
 
 
 async def refresh_job(
-    ledger: SqliteLedger,
+    ledger: Ledger,
     found: StoredJob,
     settings: Settings,
     observer: Observer,
@@ -78,7 +79,7 @@ async def refresh_job(
     async with connect(settings, observer, task_type=kind, paced=RequestClass.LIST, limits=limits) as connection:
         try:
             async with holding(ledger, found) as hold:
-                counts = await _ask(CheckStore.of(hold.job), connection, observer)
+                counts = await _ask(hold.job.checks, connection, observer)
                 hold.exit_code = 0
         except JobRunning as running:
             observer.note(f"{running}; its tasks are counted, and nothing is written")
@@ -86,7 +87,7 @@ async def refresh_job(
     return counts
 
 
-async def _ask(store: CheckStore, connection: Connection, observer: Observer) -> Mapping[str, int]:
+async def _ask(store: VerifyLedger, connection: Connection, observer: Observer) -> Mapping[str, int]:
     finder, meter = BulkLookup(connection), RateMeter()
     counts: Counter[str] = Counter()
     async for page in store.pages(finder.wave):

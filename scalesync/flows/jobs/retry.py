@@ -22,11 +22,12 @@ from scalesync.flows.jobs.refresh import refresh_job
 from scalesync.flows.jobs.status import group_of
 from scalesync.flows.runtime.identity import STANDARD_INPUT, stored_options
 from scalesync.flows.runtime.lease import holding, import_job_of
+from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.flows.runtime.options import ImportOptions
-from scalesync.ledger.sqlite.store import SqliteLedger
 from scalesync.model.jobs import StoredJob
 from scalesync.model.rows import RowState
 from scalesync.model.summaries import ImportSummary
+from scalesync.ports.ledger import Ledger
 from scalesync.text import be, count
 
 
@@ -53,7 +54,7 @@ async def run_retry(
     """
     if errored and group is not None:
         raise ConfigError("--errored takes every task in error; leave --group out")
-    ledger = SqliteLedger.open(settings.ledger, note=observer.note, create=False)
+    ledger = open_ledger(settings.ledger, note=observer.note, create=False)
     try:
         found = await import_job_of(ledger, settings, job)
         if is_piped(found) and not errored:
@@ -79,7 +80,7 @@ async def run_retry(
     return await run_import(options, settings, observer, limits=limits, stored=found, signals=signals)
 
 
-async def _waiting(ledger: SqliteLedger, found: StoredJob, group: str | None, dead: frozenset[str]) -> int:
+async def _waiting(ledger: Ledger, found: StoredJob, group: str | None, dead: frozenset[str]) -> int:
     """How many tasks a retry may make: of failed records, unless it is about dead ones, and of those that wait."""
     checks = ledger.checks(found)
     failed = 0 if dead else await checks.failed(_in_group(group))
@@ -95,9 +96,7 @@ def is_piped(found: StoredJob) -> bool:
     return STANDARD_INPUT in found.settings["sources"]
 
 
-async def _wait_for_input(
-    ledger: SqliteLedger, found: StoredJob, settings: Settings, group: str | None
-) -> ImportSummary:
+async def _wait_for_input(ledger: Ledger, found: StoredJob, settings: Settings, group: str | None) -> ImportSummary:
     """Mark the failed records pending: the import of the same input sends them."""
     marked = await _reopen(ledger, found, group, exit_code=1)
     counts = await ledger.counts(found)
@@ -140,7 +139,7 @@ async def readable_options(found: StoredJob, switch: str = "") -> ImportOptions:
     return options
 
 
-async def _reopen(ledger: SqliteLedger, found: StoredJob, group: str | None, exit_code: int = 0) -> int:
+async def _reopen(ledger: Ledger, found: StoredJob, group: str | None, exit_code: int = 0) -> int:
     async with holding(ledger, found) as hold:
         whole, hold.complete = hold.complete, False  # whatever happens on the way
         reopened = await hold.job.reopen(_in_group(group))

@@ -13,21 +13,22 @@ from scalesync.engine.first_refusals import normalise_message
 from scalesync.errors import ConfigError
 from scalesync.events import Silent
 from scalesync.flows.imports.finish import FINDINGS
+from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.flows.runtime.options import FailureGroup, JobStatus, StoppedJob
-from scalesync.ledger.sqlite.store import SqliteLedger
 from scalesync.model.jobs import Failure, JobRow
 from scalesync.model.targets import Target
+from scalesync.ports.ledger import Ledger
 from scalesync.sources.about import told_place
 
 
-def open_ledger(settings: Settings) -> SqliteLedger:
+def open_to_read(settings: Settings) -> Ledger:
     """The settings' ledger, to read; it must be there already."""
-    return SqliteLedger.open(settings.ledger, note=Silent().note, create=False, to_read=True)
+    return open_ledger(settings.ledger, note=Silent().note, create=False, to_read=True)
 
 
 async def job_status(settings: Settings, job: str | None) -> list[JobStatus]:
     """Every job of the ledger, or the one of that name in each target, oldest first."""
-    ledger = open_ledger(settings)
+    ledger = open_to_read(settings)
     try:
         jobs = await ledger.jobs()
         if job is not None:
@@ -70,7 +71,7 @@ def _last(row: JobRow) -> str | None:
 
 async def stopped_jobs(settings: Settings, job: str | None) -> list[StoppedJob]:
     """Jobs whose last run stopped before its end, the newest first."""
-    ledger = open_ledger(settings)
+    ledger = open_to_read(settings)
     try:
         stops = await ledger.stops(job)
     finally:
@@ -97,7 +98,7 @@ async def list_failures(
     settings: Settings, job: str | None, group: str | None, examples: int = 3
 ) -> list[FailureGroup]:
     """Failed, invalid and conflicting records by job, status and normalised message, largest first."""
-    ledger = open_ledger(settings)
+    ledger = open_to_read(settings)
     try:
         if job is not None and all(row.name != job for row in await ledger.jobs()):
             raise ConfigError(f"the ledger {settings.ledger} knows no job {job}; see scalesync status")

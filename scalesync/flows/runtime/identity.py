@@ -18,10 +18,10 @@ from scalesync.errors import NameBound
 from scalesync.file_names import readable
 from scalesync.flows.runtime.options import IMPORT_OPTIONS, ImportOptions
 from scalesync.ledger import binding
-from scalesync.ledger.sqlite.store import SqliteLedger
 from scalesync.mapping.template import Template
 from scalesync.model.jobs import JobSpec, StoredJob
 from scalesync.model.targets import Target
+from scalesync.ports.ledger import Ledger
 from scalesync.sources.places.remote import address
 
 STANDARD_INPUT = "-"
@@ -75,7 +75,7 @@ def _sources(sources: Any, folder: str | None, home: Path) -> frozenset[str]:
     return frozenset(what_is(source, folder or str(home), home) for source in sources)
 
 
-async def find_import(ledger: SqliteLedger, spec: JobSpec, options: ImportOptions) -> tuple[StoredJob | None, JobSpec]:
+async def find_import(ledger: Ledger, spec: JobSpec, options: ImportOptions) -> tuple[StoredJob | None, JobSpec]:
     """The stored job of an import, None when there is none yet, and the import as that job.
 
     A job whose name was derived from its sources as they were typed is found by what they are.
@@ -93,7 +93,7 @@ async def find_import(ledger: SqliteLedger, spec: JobSpec, options: ImportOption
     return found, replace(spec, name=found.name, identity=found.identity, settings=settings)
 
 
-async def _derived_earlier(ledger: SqliteLedger, spec: JobSpec, options: ImportOptions, home: Path) -> StoredJob | None:
+async def _derived_earlier(ledger: Ledger, spec: JobSpec, options: ImportOptions, home: Path) -> StoredJob | None:
     wanted = frozenset(spec.identity["sources"])
     same = [
         job

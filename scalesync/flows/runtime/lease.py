@@ -12,23 +12,23 @@ import anyio
 from scalesync.config.settings import Settings
 from scalesync.errors import ConfigError, ScalesyncError
 from scalesync.flows.runtime.run import heartbeat, plain_errors
-from scalesync.ledger.sqlite.jobs import JobStore
-from scalesync.ledger.sqlite.store import SqliteLedger
 from scalesync.model.jobs import JobSpec, StoredJob
 from scalesync.model.targets import Target
+from scalesync.ports.import_ledger import ImportLedger
+from scalesync.ports.ledger import Ledger
 
 
 @dataclass(slots=True)
 class Hold:
     """A job held by this run, and how the run is to be written down. complete: nothing is left for an import."""
 
-    job: JobStore
+    job: ImportLedger
     complete: bool
     exit_code: int = 3
     figures: Mapping[str, Any] = field(default_factory=dict)
 
 
-async def import_job_of(ledger: SqliteLedger, settings: Settings, job: str | None) -> StoredJob:
+async def import_job_of(ledger: Ledger, settings: Settings, job: str | None) -> StoredJob:
     """The import job named, or the only one of the target. Raises ConfigError when there is none."""
     name = await only_job(ledger, settings.target, job)
     found = await ledger.find_job(settings.target, name)
@@ -37,7 +37,7 @@ async def import_job_of(ledger: SqliteLedger, settings: Settings, job: str | Non
     return found
 
 
-async def only_job(ledger: SqliteLedger, target: Target, job: str | None) -> str:
+async def only_job(ledger: Ledger, target: Target, job: str | None) -> str:
     """The job named, or the only import job of the target. Raises ConfigError when that is not clear."""
     if job is not None:
         return job
@@ -50,7 +50,7 @@ async def only_job(ledger: SqliteLedger, target: Target, job: str | None) -> str
 
 
 @asynccontextmanager
-async def holding(ledger: SqliteLedger, job: StoredJob | JobSpec) -> AsyncIterator[Hold]:
+async def holding(ledger: Ledger, job: StoredJob | JobSpec) -> AsyncIterator[Hold]:
     """Take the job's lease and give it back, whatever happens. Raises JobRunning when another run has it.
 
     A StoredJob may be an old picture: another run may have been there since. So its settings are not written back, and
@@ -58,7 +58,7 @@ async def holding(ledger: SqliteLedger, job: StoredJob | JobSpec) -> AsyncIterat
     """
     spec = JobSpec(job.name, job.command, job.target, job.identity, job.settings)
     beside = isinstance(job, StoredJob)
-    store = await ledger.open_job(spec, beside=beside)
+    store = await ledger.open_import(spec, beside=beside)
     hold = Hold(store, beside and store.was_complete)
     with plain_errors():
         async with anyio.create_task_group() as group:

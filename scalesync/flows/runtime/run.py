@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Protocol
 
 import anyio
 
@@ -14,6 +13,7 @@ from scalesync.errors import Interrupted, ScalesyncError
 from scalesync.events import Observer, Progress
 from scalesync.model.targets import RequestClass
 from scalesync.pacing.pace import Pace
+from scalesync.ports.job_ledger import JobLedger
 
 HEARTBEAT_S = 15.0
 PROGRESS_S = 0.25
@@ -76,17 +76,11 @@ async def heartbeat(*steps: Callable[[], Awaitable[None]]) -> None:
             await step()
 
 
-class Remembering(Protocol):
-    """The ledger of a job, as far as it keeps what was learned of the target."""
-
-    async def remember_paces(self, learned: Mapping[RequestClass, Mapping[str, object]]) -> None: ...
-
-
-async def remember(job: Remembering, pace: Pace) -> None:
+async def save_limits(job: JobLedger, pace: Pace) -> None:
     """Keep what the run has learned of the limits so far."""
     learned = {cls: found for cls in RequestClass if (found := pace.learned(cls)) is not None}
     if learned:
-        await job.remember_paces(learned)
+        await job.save_limits(learned)
 
 
 async def guarded(work: Callable[[], Awaitable[None]], stop: Callable[[ScalesyncError], None]) -> None:

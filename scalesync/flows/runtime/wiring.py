@@ -13,11 +13,11 @@ from scalesync.engine.dispatcher import EngineLimits
 from scalesync.engine.waits import Waits
 from scalesync.events import Observer
 from scalesync.flows.runtime.gate import RequestGate
+from scalesync.flows.runtime.ledgers import open_quota
 from scalesync.flows.runtime.watch import Watch
 from scalesync.http.exchange import Deadlines
 from scalesync.http.network import connections_allowed
 from scalesync.http.transport import Transport
-from scalesync.ledger.sqlite.quota import QuotaFile, quota_path
 from scalesync.model.records import JsonObject
 from scalesync.model.selection import TaskFields
 from scalesync.model.targets import RequestClass
@@ -95,7 +95,7 @@ def make_gate(
     quota = None
     if handovers and settings.ledger.exists():  # a dry run without a ledger makes no file
         asker = asker_of(rates, rate_all)
-        lessor = SharedLessor(QuotaFile(quota_path(settings.ledger)), str(settings.target), asker)
+        lessor = SharedLessor(open_quota(settings.ledger), str(settings.target), asker)
         quota = QuotaPool(lessor, asker, lambda reason: note(f"other runs do not share this run's rate: {reason}"))
     return pace, RequestGate(pace, handovers, paced, quota=quota)
 

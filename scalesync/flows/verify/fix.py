@@ -22,18 +22,18 @@ from scalesync.flows.imports.run import run_import
 from scalesync.flows.jobs.rebuild import Recorder
 from scalesync.flows.jobs.retry import readable_options
 from scalesync.flows.runtime.lease import Hold, holding, import_job_of
+from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.flows.runtime.options import ImportOptions
 from scalesync.flows.runtime.threads import in_daemon
 from scalesync.flows.runtime.wiring import connect
 from scalesync.flows.verify.findings import RECLAIM, TASK_ID
 from scalesync.flows.verify.findings_file import read_findings
-from scalesync.ledger.sqlite.imports.checks import CheckStore
-from scalesync.ledger.sqlite.store import SqliteLedger
 from scalesync.mapping.seen import SeenTable
 from scalesync.model.jobs import StoredJob
 from scalesync.model.records import JsonObject
 from scalesync.model.summaries import ImportSummary
 from scalesync.model.targets import RequestClass
+from scalesync.ports.verify_ledger import VerifyLedger
 
 GROUP = 500
 
@@ -64,13 +64,13 @@ async def run_repair(
     signals: bool = True,
 ) -> Repaired:
     """Repair what a findings file lists. reclaim: statuses of dead tasks whose unique_id may be freed."""
-    ledger = SqliteLedger.open(settings.ledger, note=observer.note, create=False)
+    ledger = open_ledger(settings.ledger, note=observer.note, create=False)
     try:
         found = await import_job_of(ledger, settings, job)
         plan = Plan(reclaim)
         async with holding(ledger, found) as hold:
             whole, hold.complete = hold.complete, False  # until the import that follows, whatever happens on the way
-            store = CheckStore.of(hold.job)
+            store = hold.job.checks
             for group in _groups(read_findings(findings)):
                 await plan.apply(store, group)
             if len(plan.lost):
@@ -111,7 +111,7 @@ class Plan:
         self.lost = SeenTable()
         self._reclaim = reclaim
 
-    async def apply(self, store: CheckStore, group: Sequence[JsonObject]) -> None:
+    async def apply(self, store: VerifyLedger, group: Sequence[JsonObject]) -> None:
         """Repair the rows of some findings."""
         corrections: list[tuple[str, str | None, str]] = []
         doubts: list[tuple[str, str, str | None]] = []
@@ -148,9 +148,9 @@ async def _record(
     async with connect(
         settings, observer, task_type=options.type, paced=RequestClass.LIST, limits=limits
     ) as connection:
-        connection.platform.learned = await hold.job.learned("rewritten")
+        connection.platform.learned = await hold.job.unechoed_fields()
         policy = ConflictPolicy("report", frozenset(), connection.platform.release, hold.job.event)
-        numbers = await hold.job.register_splits("source", plan.splits())
+        numbers = await hold.job.register_sources(plan.splits())
         await Recorder(plan, connection, hold.job, policy, observer, named=lost).go(numbers)
 
 

@@ -30,13 +30,12 @@ from scalesync.flows.runtime.wiring import Connection
 from scalesync.flows.verify.findings import Case, Finding, compare, superseded
 from scalesync.flows.verify.findings_file import FindingsFile
 from scalesync.flows.verify.strangers import Scope, Strangers
-from scalesync.ledger.sqlite.imports.checks import CheckStore
-from scalesync.ledger.sqlite.jobs import JobStore
 from scalesync.mapping.seen import SeenTable
 from scalesync.model.outcomes import LookupResult, Presence
 from scalesync.model.records import Outgoing
 from scalesync.model.row_views import Held, Turn
 from scalesync.model.rows import OtherRecord, RecordState, RowState
+from scalesync.ports.import_ledger import ImportLedger
 from scalesync.sources.about import told_place
 from scalesync.sources.open import SourceFile
 from scalesync.sources.readers import ReadOptions
@@ -51,7 +50,7 @@ class Checking:
     """
 
     def __init__(
-        self, job: JobStore, connection: Connection, report: FindingsFile, observer: Observer, *, unexpected: bool
+        self, job: ImportLedger, connection: Connection, report: FindingsFile, observer: Observer, *, unexpected: bool
     ) -> None:
         self.read = 0
         self.with_task = 0
@@ -60,7 +59,7 @@ class Checking:
         self.checked = 0
         self.left_out: list[str] = []
         self._job = job
-        self._store = CheckStore.of(job)
+        self._store = job.checks
         self._connection = connection
         self._finder = BulkLookup(connection)
         self._report = report
@@ -74,7 +73,7 @@ class Checking:
 
     async def go(self, options: ImportOptions, plan: ImportPlan | None) -> None:
         """All three passes. plan None: the source was standard input and cannot be read again."""
-        learned = await self._job.learned("rewritten")
+        learned = await self._job.unechoed_fields()
         self._connection.platform.learned = learned
         if learned:
             rewrote = "the server rewrote in its replies to this job"
@@ -187,7 +186,7 @@ class Checking:
     # --- 2: rows -------------------------------------------------------------------------------
 
     async def _read_rows(self, *, whole: bool) -> None:
-        names = {number: str(spec.get("name", "")) for number, _, spec, _, _ in await self._job.splits("source")}
+        names = {split.number: str(split.spec.get("name", "")) for split in await self._job.source_splits()}
         waiting: list[Held] = []
         async for page in self._store.pages(self._finder.wave):
             waiting += [row for row in page if row.key not in self._seen]

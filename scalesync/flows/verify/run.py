@@ -13,12 +13,12 @@ from scalesync.events import Observer
 from scalesync.flows.imports.plan import make_plan
 from scalesync.flows.runtime.identity import STANDARD_INPUT, stored_options
 from scalesync.flows.runtime.lease import holding, import_job_of
+from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.flows.runtime.rate_meter import RateMeter
 from scalesync.flows.runtime.threads import in_daemon
 from scalesync.flows.runtime.wiring import connect
 from scalesync.flows.verify.findings_file import FindingsFile, check_place
 from scalesync.flows.verify.passes import Checking
-from scalesync.ledger.sqlite.store import SqliteLedger
 from scalesync.model.targets import RequestClass
 from scalesync.text import count
 
@@ -71,7 +71,7 @@ async def run_verify(
     Raises ConfigError when there is no such job, its source cannot be read, or `out` is no file of findings, JobRunning
     while an import runs.
     """
-    ledger = SqliteLedger.open(settings.ledger, note=observer.note, create=False)
+    ledger = open_ledger(settings.ledger, note=observer.note, create=False)
     meter = RateMeter()
     try:
         found = await import_job_of(ledger, settings, job)

@@ -16,10 +16,10 @@ from scalesync.flows.runtime.trust import ForeignPages, Listed, believed
 from scalesync.flows.runtime.wiring import Connection
 from scalesync.flows.verify.findings import Finding
 from scalesync.flows.verify.findings_file import FindingsFile
-from scalesync.ledger.sqlite.imports.checks import CheckStore
 from scalesync.mapping.seen import SeenTable, Sight
 from scalesync.model.selection import Selection
 from scalesync.ports.platform import TaskView
+from scalesync.ports.verify_ledger import VerifyLedger
 from scalesync.text import count
 
 PAGE = 100
@@ -58,7 +58,7 @@ class Strangers:
     def __init__(
         self,
         connection: Connection,
-        store: CheckStore,
+        store: VerifyLedger,
         report: FindingsFile,
         show: Callable[[], None],
         note: Callable[[str], None],

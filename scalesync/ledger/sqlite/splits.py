@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from typing import Any
 
-from scalesync.model.jobs import SourceSplit
+from scalesync.model.jobs import SourceCursor, SourceSplit
+from scalesync.model.records import Checkpoint, JsonObject
 
 
 def load(db: sqlite3.Connection, job: int, but: Set[int] = frozenset()) -> list[SourceSplit]:
@@ -20,6 +21,37 @@ def load(db: sqlite3.Connection, job: int, but: Set[int] = frozenset()) -> list[
         for number, name, spec, state, cursor in found
         if number not in but
     ]
+
+
+def register(db: sqlite3.Connection, job: int, kind: str, named: Iterable[tuple[str, JsonObject]]) -> list[int]:
+    """Number splits of a kind (name, spec) by name; one that is known keeps its number."""
+    known = dict(db.execute("SELECT name, number FROM splits WHERE job=? AND kind=?", (job, kind)).fetchall())
+    (highest,) = db.execute("SELECT max(number) FROM splits WHERE job=?", (job,)).fetchone()
+    highest = highest or 0
+    numbers = []
+    for name, spec in named:
+        if name not in known:
+            highest += 1
+            known[name] = highest
+            db.execute(
+                "INSERT INTO splits (job, number, kind, name, spec) VALUES (?,?,?,?,?)",
+                (job, highest, kind, name, json.dumps(spec)),
+            )
+        numbers.append(known[name])
+    return numbers
+
+
+def cursor_to_json(cursor: SourceCursor | None) -> str:
+    """A cursor as the ledger keeps it."""
+    if cursor is None:
+        return "null"
+    marks = [[mark.line, mark.digest, homes] for mark, homes in cursor.marks]
+    return json.dumps({"settings": cursor.settings, "marks": marks})
+
+
+def cursor_marks(kept: str) -> list[tuple[Checkpoint, int]]:
+    """The marks of a cursor that is kept."""
+    return [(Checkpoint(line, digest), homes) for line, digest, homes in json.loads(kept)["marks"]]
 
 
 def _shaping(cursor: Any) -> str | None:

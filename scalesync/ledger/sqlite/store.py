@@ -5,28 +5,30 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from scalesync.errors import JobRunning, LeaseLost, NameBound
 from scalesync.ledger import binding
 from scalesync.ledger.sqlite import learned_limits, report, splits
 from scalesync.ledger.sqlite.connection import open_ledger
+from scalesync.ledger.sqlite.exports.export_store import ExportStore
 from scalesync.ledger.sqlite.imports import row_counts, rows
 from scalesync.ledger.sqlite.imports.checks import CheckStore
+from scalesync.ledger.sqlite.imports.import_store import ImportStore
 from scalesync.ledger.sqlite.jobs import JobStore
 from scalesync.ledger.sqlite.owners import Owner, describe_owner, owner_alive
 from scalesync.ledger.sqlite.writer import Writer
-from scalesync.ledger.states import Standing
 from scalesync.model.jobs import Failure, JobRow, JobSpec, SourceSplit, Stop, StoredJob
 from scalesync.model.records import JsonObject
-from scalesync.model.row_views import Known
+from scalesync.model.row_views import Known, Standing
 from scalesync.model.rows import RowState
 from scalesync.model.targets import RequestClass, Target
 from scalesync.times import now_iso
 
 LEASE_MS = 60_000
+S = TypeVar("S", bound=JobStore)
 
 
 def now_ms() -> int:
@@ -35,7 +37,7 @@ def now_ms() -> int:
 
 
 class SqliteLedger:
-    """One open ledger. Use `open` and `close`; calls from one event loop at a time."""
+    """A `Ledger`. Use `open` and `close`."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self.path = path
@@ -94,53 +96,44 @@ class SqliteLedger:
         """Records of a job by counted state."""
         return await self._writer.read(lambda db: row_counts.count(db, _known_target(db, job.target) or 0, job.id))
 
-    async def paces(self, target: Target) -> Mapping[RequestClass, JsonObject]:
+    async def learned_limits(self, target: Target) -> Mapping[RequestClass, JsonObject]:
         """What earlier runs learned of a target's limits, by class of requests."""
         return await self._writer.read(lambda db: learned_limits.load(db, _known_target(db, target) or 0))
 
     def checks(self, job: StoredJob) -> CheckStore:
         """The rows of a job for a check that only reads: nobody needs to hold the job for that."""
-        return CheckStore(job.id, self._writer.read)
+        return CheckStore(self._writer, job.id)
 
-    def peeker(self, target: Target) -> Callable[[Sequence[str]], Awaitable[Mapping[str, tuple[RowState, bytes]]]]:
-        """A `peek` for a target, without a job: what is known of keys, nothing written."""
+    async def peek(self, target: Target, keys: Sequence[str]) -> Mapping[str, tuple[RowState, bytes]]:
+        """State and content of the keys that are known in a target."""
+        return {key: (row.state, row.content) for key, row in (await self.known(target, None, keys)).items()}
 
-        def work(db: sqlite3.Connection, keys: Sequence[str]) -> Mapping[str, tuple[RowState, bytes]]:
-            number = _known_target(db, target)
-            if number is None:
-                return {}
-            return {key: (row.state, row.content) for key, row in rows.load(db, number, 0, keys).items()}
-
-        async def peek(keys: Sequence[str]) -> Mapping[str, tuple[RowState, bytes]]:
-            return await self._writer.read(lambda db: work(db, keys))
-
-        return peek
-
-    def lookup(
-        self, target: Target, job: StoredJob | None
-    ) -> Callable[[Sequence[str]], Awaitable[Mapping[str, Known]]]:
+    async def known(self, target: Target, job: StoredJob | None, keys: Sequence[str]) -> Mapping[str, Known]:
         """What admitting records to a job would find of their keys; None for a job that is not there yet."""
 
-        def work(db: sqlite3.Connection, keys: Sequence[str]) -> Mapping[str, Known]:
+        def work(db: sqlite3.Connection) -> Mapping[str, Known]:
             number = _known_target(db, target)
             return {} if number is None else rows.load(db, number, 0 if job is None else job.id, keys)
 
-        async def look(keys: Sequence[str]) -> Mapping[str, Known]:
-            return await self._writer.read(lambda db: work(db, keys))
-
-        return look
+        return await self._writer.read(work)
 
     async def homes(self, job: StoredJob, sources: Collection[int] | None = None) -> Mapping[Standing, int]:
         """The rows of a job by how they count, all of them or those of some sources."""
         return await self._writer.read(lambda db: row_counts.count_homes(db, job.id, sources))
 
-    async def open_job(self, spec: JobSpec, *, beside: bool = False) -> JobStore:
-        """Bind the name at first use, take the lease, begin a run.
+    async def open_import(self, spec: JobSpec, *, beside: bool = False) -> ImportStore:
+        """Bind the name at first use, take the lease, begin a run of an import.
 
         beside: the run does other work than the job's own, whose settings stay as they are.
-
         Raises NameBound when the name means something else, JobRunning when another run holds the lease.
         """
+        return await self._open(ImportStore, spec, beside=beside)
+
+    async def open_export(self, spec: JobSpec) -> ExportStore:
+        """The same for a run of an export or a backfill."""
+        return await self._open(ExportStore, spec, beside=False)
+
+    async def _open(self, kind: type[S], spec: JobSpec, *, beside: bool) -> S:
         owner = self._owner.to_json()
         begun = await self._writer.write(lambda db: _begin(db, spec, owner, beside=beside))
         job, run, epoch, target, complete = begun
@@ -154,7 +147,7 @@ class SqliteLedger:
                 raise LeaseLost(f"another run of job {spec.name} took over; this one stops")
 
         self._writer.set_fence(fence)
-        return JobStore(self._writer, job=job, run=run, target=target, name=spec.name, was_complete=complete)
+        return kind(self._writer, job=job, run=run, target=target, name=spec.name, was_complete=complete)
 
 
 _STORED = (

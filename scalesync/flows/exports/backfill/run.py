@@ -36,17 +36,17 @@ from scalesync.flows.exports.folder import ExportPlan, Folder, Section, begin, f
 from scalesync.flows.exports.run import ExportRun
 from scalesync.flows.exports.select import TakeMatching
 from scalesync.flows.runtime.identity import derived_name
+from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.flows.runtime.wiring import Connection, connect
 from scalesync.http.download import Downloader
-from scalesync.ledger.sqlite.exports.windows import WindowStore
-from scalesync.ledger.sqlite.jobs import JobStore
-from scalesync.ledger.sqlite.store import SqliteLedger
 from scalesync.model.exports import WindowRow
 from scalesync.model.jobs import JobSpec
 from scalesync.model.records import JsonObject
 from scalesync.model.summaries import ExportSummary
 from scalesync.model.targets import RequestClass, Target
 from scalesync.outputs.manifest import FileEntry, Manifest
+from scalesync.ports.export_ledger import ExportLedger
+from scalesync.ports.ledger import Ledger
 from scalesync.times import iso
 
 
@@ -58,7 +58,7 @@ async def run_backfill(
     Raises ConfigError before anything is written; a run stopped later returns its summary with exit_code 3.
     """
     check_backfill(options)
-    ledger = SqliteLedger.open(settings.ledger, note=observer.note)
+    ledger = open_ledger(settings.ledger, note=observer.note)
     try:
         with holding_folder(options.export.out):
             return await _backfill(options, settings, observer, ledger, signals=signals)
@@ -67,7 +67,7 @@ async def run_backfill(
 
 
 async def _backfill(
-    options: BackfillOptions, settings: Settings, observer: Observer, ledger: SqliteLedger, *, signals: bool
+    options: BackfillOptions, settings: Settings, observer: Observer, ledger: Ledger, *, signals: bool
 ) -> BackfillSummary:
     spec = backfill_job(options, settings.target)
     found = await ledger.find_job(settings.target, spec.name)
@@ -80,11 +80,11 @@ async def _backfill(
         lost = lost_files(folder.path, manifest)
         if not may_be_missing(options, manifest, lost):
             return _finished_already(manifest, settings)
-    memory = await ledger.paces(settings.target)
+    memory = await ledger.learned_limits(settings.target)
     async with connect(settings, observer, paced=RequestClass.LIST, memory=memory) as connection:
         await first_look(connection, options.export, observer.note)
         asked = Asked(options, manifest, connection.platform.server_now_ms, lost)
-        job = await ledger.open_job(spec)
+        job = await ledger.open_export(spec)
         run = BackfillRun(options, settings, connection, job, observer, asked=asked)
         return run.told(await run.go(folder, manifest, signals=signals))
 
@@ -119,7 +119,7 @@ class BackfillRun(ExportRun):
         options: BackfillOptions,
         settings: Settings,
         connection: Connection,
-        job: JobStore,
+        job: ExportLedger,
         observer: Observer,
         *,
         asked: Asked,
@@ -127,7 +127,6 @@ class BackfillRun(ExportRun):
         super().__init__(options.export, settings, connection, job, observer)
         self._backfill = options
         self._asked = asked
-        self._windows = WindowStore(job)
         self._manifest: Manifest | None = None
         self._finished = 0
 
@@ -141,7 +140,7 @@ class BackfillRun(ExportRun):
         if self._asked.cut_short:
             self._observer.note(f"--to lies in the future; reading up to {iso(self._asked.now_ms)}, the server's time")
         todo = await self._open_one_first()
-        await self._windows.replace(self._table(todo))
+        await self._job.replace_windows(self._table(todo))
         async with self._downloader(folder) as downloader:
             for window in todo:
                 await self._one(window, folder, downloader)
@@ -157,7 +156,7 @@ class BackfillRun(ExportRun):
 
     async def _open_one_first(self) -> list[Window]:
         """A window that a stopped run was reading goes on before the others begin."""
-        stored = await self._store.load()
+        stored = await self._job.stored_run()
         forms = [form_of(self._options, self._section(window)) for window in self._asked.todo]
         begun = stored is not None and not stored.done and stored.plan["form"] in forms
         first = forms.index(stored.plan["form"]) if stored is not None and begun else 0
@@ -176,9 +175,9 @@ class BackfillRun(ExportRun):
     # --- one window ----------------------------------------------------------------------------
 
     async def _one(self, window: Window, folder: Folder, downloader: Downloader) -> None:
-        await self._windows.update(WindowRow(window.name, iso(window.hi), "open"))
+        await self._job.update_window(WindowRow(window.name, iso(window.hi), "open"))
         plan = self._plan = await begin(
-            self._options, self._store, folder, self._manifest, self._asked.now_ms, section=self._section(window)
+            self._options, self._job, folder, self._manifest, self._asked.now_ms, section=self._section(window)
         )
         self._keep_responses(downloader, plan, folder)
         await self._read(plan, folder, None, TakeMatching(plan.selection, self._responses))
@@ -187,15 +186,15 @@ class BackfillRun(ExportRun):
         self._manifest = made
         self._finished += 1
         self._plan = self._harvest = self._responses = None
-        await self._store.end()
+        await self._job.end_run()
         (entry,) = [entry for entry in made.extra["windows"] if entry["start"] == window.name]
-        await self._windows.update(row_of(entry))
+        await self._job.update_window(row_of(entry))
 
     async def _with(self, window: Window, plan: ExportPlan) -> Manifest:
         """The manifest with this window, in place of an earlier reading of it."""
         assert self._harvest is not None
         before = self._manifest
-        files = [FileEntry.from_json(entry) for entry in await self._store.files("tasks")]
+        files = [FileEntry.from_json(entry) for entry in await self._job.files("tasks")]
         entry: JsonObject = {
             "start": window.name,
             "end": iso(window.hi),
@@ -221,7 +220,7 @@ class BackfillRun(ExportRun):
             started_at=before.started_at if before else iso(plan.started_ms),
             finished_at=iso(self._connection.platform.server_now_ms),
             files=[*kept, *files],
-            responses={"files": [*responses, *await self._store.files("responses")]},
+            responses={"files": [*responses, *await self._job.files("responses")]},
             extra={
                 "by": self._backfill.by,
                 "windows": windows,

@@ -16,11 +16,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from scalesync.flows.runtime.threads import in_daemon
-from scalesync.ledger.sqlite.imports.checkpoints import PrefixStore
 from scalesync.mapping.seen import SeenTable, Sight
 from scalesync.model.contents import covers
+from scalesync.model.jobs import SourceCursor
 from scalesync.model.records import Block, Checkpoint
 from scalesync.model.rows import RecordState
+from scalesync.ports.import_ledger import Checkpoints
 from scalesync.sources.checkpoints import Fingerprint
 from scalesync.sources.open import SourceFile
 
@@ -69,7 +70,7 @@ class Beginnings:
     trusted: whether settled lines may stay unread at all; if not, marks are only kept for the next run.
     """
 
-    def __init__(self, store: PrefixStore, settings: str, *, trusted: bool) -> None:
+    def __init__(self, store: Checkpoints, settings: str, *, trusted: bool) -> None:
         self._store = store
         self._settings = settings
         self._trusted = trusted
@@ -122,7 +123,7 @@ class Beginnings:
             if number in self._sources:
                 self._way(number).recent.append(line)
 
-    def note(self, block: Block) -> object | None:
+    def note(self, block: Block) -> SourceCursor | None:
         """A block is in the ledger: what to keep as its source's cursor, None while the last mark is near."""
         if block.source not in self._sources or block.mark is None:
             return None
@@ -131,16 +132,16 @@ class Beginnings:
             return None
         way.marked_at = block.consumed
         way.keep(block.mark)
-        return PrefixStore.cursor(self._settings, way.marks)
+        return SourceCursor(self._settings, tuple(way.marks))
 
-    def end(self, block: Block) -> object:
+    def end(self, block: Block) -> SourceCursor:
         """The last block of a source is in the ledger: the source's cursor."""
         if block.source not in self._sources:
-            return PrefixStore.cursor(self._settings, ())
+            return SourceCursor(self._settings)
         way = self._way(block.source)
         way.keep(block.mark)
         del self._ways[block.source]
-        return PrefixStore.cursor(self._settings, way.marks)
+        return SourceCursor(self._settings, tuple(way.marks))
 
     def _way(self, number: int) -> _Way:
         return self._ways.setdefault(number, _Way())

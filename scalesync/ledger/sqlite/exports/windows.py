@@ -7,40 +7,27 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from scalesync.ledger.sqlite.jobs import JobStore
 from scalesync.model.exports import WindowRow
 
 
-class WindowStore:
-    """The table of one job's windows. They are splits with numbers below zero: slices count from one."""
+def replace(db: sqlite3.Connection, job: int, windows: Sequence[WindowRow]) -> None:
+    """Write the whole table of a job. Windows are splits with numbers below zero: slices count from one."""
+    rows = [
+        (job, -place, window.start, json.dumps({"end": window.end}), window.state, json.dumps(window.figures))
+        for place, window in enumerate(windows, start=1)
+    ]
+    db.execute("DELETE FROM splits WHERE job=? AND kind='window'", (job,))
+    db.executemany(
+        "INSERT INTO splits (job, number, kind, name, spec, state, cursor) VALUES (?,?,'window',?,?,?,?)", rows
+    )
 
-    def __init__(self, job: JobStore) -> None:
-        self._job = job
 
-    async def replace(self, windows: Sequence[WindowRow]) -> None:
-        """Write the whole table."""
-        number = self._job.number
-        rows = [
-            (number, -place, window.start, json.dumps({"end": window.end}), window.state, json.dumps(window.figures))
-            for place, window in enumerate(windows, start=1)
-        ]
-
-        def work(db: sqlite3.Connection) -> None:
-            db.execute("DELETE FROM splits WHERE job=? AND kind='window'", (number,))
-            db.executemany(
-                "INSERT INTO splits (job, number, kind, name, spec, state, cursor) VALUES (?,?,'window',?,?,?,?)", rows
-            )
-
-        await self._job.write(work)
-
-    async def update(self, window: WindowRow) -> None:
-        """Set the state and the figures of one window."""
-        values = (window.state, json.dumps(window.figures), self._job.number, window.start)
-        await self._job.write(
-            lambda db: db.execute(
-                "UPDATE splits SET state=?, cursor=? WHERE job=? AND kind='window' AND name=?", values
-            )
-        )
+def update(db: sqlite3.Connection, job: int, window: WindowRow) -> None:
+    """Set the state and the figures of one window."""
+    db.execute(
+        "UPDATE splits SET state=?, cursor=? WHERE job=? AND kind='window' AND name=?",
+        (window.state, json.dumps(window.figures), job, window.start),
+    )
 
 
 def windows_of(db: sqlite3.Connection, job: int) -> list[dict[str, Any]]:

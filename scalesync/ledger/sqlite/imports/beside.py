@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
-
-from scalesync.ledger.sqlite.jobs import JobStore
 
 _BESIDE = """
 SELECT j.name, j.settings, count(*)
@@ -16,10 +14,7 @@ SELECT j.name, j.settings, count(*)
 """
 
 
-async def jobs_beside(store: JobStore) -> Sequence[tuple[str, Mapping[str, Any], int]]:
+def jobs_beside(db: sqlite3.Connection, target: int, job: int) -> list[tuple[str, Mapping[str, Any], int]]:
     """(name, settings, tasks) of each other job whose tasks stand for records of this one."""
-
-    def work(db: sqlite3.Connection) -> list[tuple[str, str, int]]:
-        return db.execute(_BESIDE, (store.target, store.number)).fetchall()
-
-    return [(name, json.loads(settings), int(number)) for name, settings, number in await store.read(work)]
+    found = db.execute(_BESIDE, (target, job)).fetchall()
+    return [(name, json.loads(settings), int(number)) for name, settings, number in found]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from scalesync.ledger.sqlite.jobs import JobStore
+from scalesync.ledger.sqlite import splits
+from scalesync.ledger.sqlite.writer import Writer
+from scalesync.model.jobs import SourceCursor
 from scalesync.model.records import Checkpoint
 from scalesync.model.rows import CHANGED, RecordState
 
@@ -17,12 +18,13 @@ _REPEATS = "('duplicate', 'clash')"
 _STILL = f"state='invalid' OR (state IN {_REPEATS} AND content IS NOT NULL)"
 
 
-class PrefixStore:
-    """Marks of a job's sources and the rows before them."""
+class CheckpointStore:
+    """`Checkpoints` of a job's sources and the rows before them."""
 
-    def __init__(self, store: JobStore) -> None:
-        self._store = store
-        self._target = store.target
+    def __init__(self, writer: Writer, *, target: int, job: int) -> None:
+        self._writer = writer
+        self._target = target
+        self._job = job
 
     async def marked(self, settings: str) -> frozenset[int]:
         """The sources with marks that were made under these settings."""
@@ -30,24 +32,26 @@ class PrefixStore:
             "SELECT number FROM splits WHERE job=? AND kind='source' AND cursor IS NOT NULL"
             " AND json_extract(cursor, '$.settings')=? AND json_array_length(cursor, '$.marks')>0"
         )
-        values = (self._store.number, settings)
-        found = await self._store.read(lambda db: db.execute(query, values).fetchall())
+        values = (self._job, settings)
+        found = await self._writer.read(lambda db: db.execute(query, values).fetchall())
         return frozenset(number for (number,) in found)
 
     async def load(self, number: int) -> list[tuple[Checkpoint, int]]:
         """The marks of one of these sources, each with the home rows up to it."""
         query = "SELECT cursor FROM splits WHERE job=? AND number=?"
-        (kept,) = await self._store.read(lambda db: db.execute(query, (self._store.number, number)).fetchone())
-        return [(Checkpoint(line, digest), homes) for line, digest, homes in json.loads(kept)["marks"]]
+        (kept,) = await self._writer.read(lambda db: db.execute(query, (self._job, number)).fetchone())
+        return splits.cursor_marks(kept)
 
-    @staticmethod
-    def cursor(settings: str, marks: Sequence[tuple[Checkpoint, int]]) -> object:
-        """What `load` reads, as JSON."""
-        return {"settings": settings, "marks": [[mark.line, mark.digest, homes] for mark, homes in marks]}
+    async def keep(self, number: int, cursor: SourceCursor) -> None:
+        """Put down how far a source is read that is read on."""
+        values = (splits.cursor_to_json(cursor), self._job, number)
+        await self._writer.write(
+            lambda db: db.execute("UPDATE splits SET state='open', cursor=? WHERE job=? AND number=?", values)
+        )
 
     async def first_unsettled(self, number: int) -> int | None:
         """The first line of a source that has to be read again, as far as the ledger tells; None when none has."""
-        job = self._store.number
+        job = self._job
 
         def work(db: sqlite3.Connection) -> int | None:
             row = db.execute(
@@ -59,7 +63,7 @@ class PrefixStore:
             ).fetchone()
             return min((line for (line,) in (row, other) if line is not None), default=None)
 
-        found: int | None = await self._store.read(work)
+        found: int | None = await self._writer.read(work)
         return found
 
     async def first_alone(
@@ -78,12 +82,12 @@ class PrefixStore:
         )
 
         def work(db: sqlite3.Connection) -> int | None:
-            for line, state, *repeat in db.execute(query, (self._target, self._store.number, number)):
+            for line, state, *repeat in db.execute(query, (self._target, self._job, number)):
                 if not repeats(RecordState(state), *repeat):
                     return int(line)
             return None
 
-        found: int | None = await self._store.read(work)
+        found: int | None = await self._writer.read(work)
         return found
 
     async def visit(self, number: int, line: int, homes: int, add: Callable[[str, bytes], object]) -> bool:
@@ -92,7 +96,7 @@ class PrefixStore:
         False, and nothing was added, when their number is not `homes`: then some belong to lines that are no more.
         """
         where = "FROM rows WHERE target=? AND job=? AND source=? AND line<=? AND gone IS NULL"
-        place = (self._target, self._store.number, number, line)
+        place = (self._target, self._job, number, line)
 
         def work(db: sqlite3.Connection) -> bool:
             if db.execute(f"SELECT count(*) {where}", place).fetchone()[0] != homes:
@@ -101,12 +105,12 @@ class PrefixStore:
                 add(key, content)
             return True
 
-        fits: bool = await self._store.read(work)
+        fits: bool = await self._writer.read(work)
         return fits
 
     async def keep_asides(self, number: int, line: int) -> tuple[int, int]:
         """Records set aside up to a line count as met by this run; returns how many there are, and how many invalid."""
-        job = self._store.number
+        job = self._job
 
         def work(db: sqlite3.Connection) -> tuple[int, int]:
             db.execute(
@@ -121,5 +125,5 @@ class PrefixStore:
             ).fetchone()
             return int(row[0]), int(row[1])
 
-        found: tuple[int, int] = await self._store.write(work)
+        found: tuple[int, int] = await self._writer.write(work)
         return found

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from typing import Any
 
 from scalesync.ledger import states
+from scalesync.ledger.sqlite import splits
 from scalesync.ledger.sqlite.imports import row_counts, rows
 from scalesync.ledger.sqlite.imports.gone import in_doubt
-from scalesync.ledger.sqlite.jobs import JobStore
 from scalesync.ledger.sqlite.schema import SHARING, TOLD
+from scalesync.ledger.sqlite.writer import Writer
 from scalesync.model.records import Outgoing
 from scalesync.model.row_views import Held, Turn
 from scalesync.model.rows import OtherRecord, RowOutcome, RowState
@@ -33,30 +34,17 @@ _SHARED = (
 )
 
 
-Read = Callable[[Callable[[sqlite3.Connection], Any]], Awaitable[Any]]
-
-
 class CheckStore:
-    """One job's rows for a check. store: the job under its lease; without one nothing can be written."""
+    """A `VerifyLedger`. writable: this run holds the lease of the job."""
 
-    def __init__(self, job: int, read: Read, store: JobStore | None = None) -> None:
+    def __init__(self, writer: Writer, job: int, *, writable: bool = False) -> None:
+        self.writable = writable
+        self._writer = writer
         self._job = job
-        self._read = read
-        self._store = store
-
-    @classmethod
-    def of(cls, store: JobStore) -> CheckStore:
-        """The checks of a job that this run holds."""
-        return cls(store.number, store.read, store)
-
-    @property
-    def writable(self) -> bool:
-        """Whether this run holds the job."""
-        return self._store is not None
 
     async def held(self, keys: Sequence[str]) -> dict[str, Held]:
         """What the target's rows say of these keys, whichever job brought them."""
-        found: dict[str, Held] = await self._read(lambda db: _load(db, self._job, keys))
+        found: dict[str, Held] = await self._writer.read(lambda db: _load(db, self._job, keys))
         return found
 
     async def pages(self, size: int) -> AsyncIterator[list[Held]]:
@@ -72,7 +60,9 @@ class CheckStore:
 
     async def failed(self, wanted: Callable[[str, int | None, str], bool]) -> int:
         """How many failed rows of the job `reopen` would make pending."""
-        found: int = await self._read(lambda db: len(row_counts.failed(db, _target(db, self._job), self._job, wanted)))
+        found: int = await self._writer.read(
+            lambda db: len(row_counts.failed(db, _target(db, self._job), self._job, wanted))
+        )
         return found
 
     async def waiting(self, dead: Collection[str]) -> int:
@@ -80,29 +70,29 @@ class CheckStore:
 
         Without those that are gone.
         """
-        found: int = await self._read(lambda db: _waiting(db, self._job, dead))
+        found: int = await self._writer.read(lambda db: _waiting(db, self._job, dead))
         return found
 
     async def gone_in_doubt(self) -> int:
         """How many of those that are gone may have been sent, and are to be looked up."""
-        found: int = await self._read(lambda db: in_doubt(db, _target(db, self._job), self._job))
+        found: int = await self._writer.read(lambda db: in_doubt(db, _target(db, self._job), self._job))
         return found
 
     async def rebuilding(self) -> bool:
         """Whether a rebuild of this job was begun and not ended, or nothing at all was done for it yet."""
         query = "SELECT count(*), count(CASE WHEN kind='rebuild' AND state='open' THEN 1 END) FROM splits WHERE job=?"
-        splits, begun = await self._read(lambda db: db.execute(query, (self._job,)).fetchone())
+        splits, begun = await self._writer.read(lambda db: db.execute(query, (self._job,)).fetchone())
         return bool(begun) or not splits
 
     async def _page(
         self, query: Callable[[sqlite3.Connection, int, Any, int], list[Held]], after: Any, size: int
     ) -> list[Held]:
-        page: list[Held] = await self._read(lambda db: query(db, self._job, after, size))
+        page: list[Held] = await self._writer.read(lambda db: query(db, self._job, after, size))
         return page
 
     async def _write(self, work: Callable[[sqlite3.Connection, rows.Place], Any]) -> Any:
-        assert self._store is not None, "a check without the job's lease writes nothing"
-        return await self._store.write(lambda db: work(db, _place(db, self._job)))
+        assert self.writable, "a check without the job's lease writes nothing"
+        return await self._writer.write(lambda db: work(db, _place(db, self._job)))
 
     async def turn(self, turns: Sequence[Turn]) -> int:
         """Rows whose task died become conflicts, those whose task lives again what they were; returns how many."""
@@ -128,6 +118,15 @@ class CheckStore:
             rows.write_asides(db, place, asides)
 
         await self._write(work)
+
+    async def begin_rebuild(self) -> None:
+        """From here on `rebuilding` holds."""
+        await self._write(lambda db, place: splits.register(db, self._job, "rebuild", [("rebuild", {})]))
+
+    async def end_rebuild(self) -> None:
+        """The rows of all records are there."""
+        query = "UPDATE splits SET state='done', cursor='null' WHERE job=? AND kind='rebuild'"
+        await self._write(lambda db, place: db.execute(query, (self._job,)))
 
 
 def _place(db: sqlite3.Connection, job: int) -> rows.Place:

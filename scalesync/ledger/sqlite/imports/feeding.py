@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 
-from scalesync.ledger.sqlite.jobs import JobStore
 from scalesync.ledger.sqlite.owners import owner_alive
 from scalesync.ledger.sqlite.schema import SHARING, TOLD
 from scalesync.model.contents import HASH_BYTES
@@ -39,26 +38,14 @@ SELECT j.id, j.name, j.identity, j.owner,
 """
 
 
-class Feeding:
-    """The batches of a target, as the whole ledger sees them."""
-
-    def __init__(self, store: JobStore) -> None:
-        self._store = store
-
-    async def of(self, batches: Collection[str], read: Collection[int]) -> Mapping[str, Sequence[Feeder]]:
-        """Who still owes records to each of these batches. read: the splits that this job has just read to their end.
-
-        Of this job only the other splits count: what stands in those that were read is known better by reading.
-        """
-        found: Mapping[str, Sequence[Feeder]] = await self._store.read(
-            lambda db: _owing(db, self._store.target, self._store.number, batches, read)
-        )
-        return found
-
-
-def _owing(
+def owing(
     db: sqlite3.Connection, target: int, own: int, batches: Collection[str], read: Collection[int]
-) -> Mapping[str, Sequence[Feeder]]:
+) -> dict[str, list[Feeder]]:
+    """Who still owes records to each of these batches.
+
+    own: the job that asks. read: the splits that it has just read to their end. Of it only the others count: what
+    stands in those that were read is known better by reading.
+    """
     out: dict[tuple[int, str], int] = {}
     for query in (_ROWS, _OTHERS):
         for job, source, batch, number in db.execute(query, (target,)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from scalesync.ledger.sqlite.jobs import JobStore
+from scalesync.ledger.sqlite.writer import Writer
 from scalesync.model.row_views import Doubtful, LookedUp
 from scalesync.model.rows import Gone
 
@@ -17,10 +17,12 @@ def in_doubt(db: sqlite3.Connection, target: int, job: int) -> int:
 
 
 class GoneStore:
-    """One job's rows that are gone and in doubt."""
+    """`GoneRows` of one job."""
 
-    def __init__(self, store: JobStore) -> None:
-        self._store = store
+    def __init__(self, writer: Writer, *, target: int, job: int) -> None:
+        self._writer = writer
+        self._target = target
+        self._job = job
 
     async def doubtful(self, after: str, size: int) -> list[Doubtful]:
         """Up to `size` of them behind a key, in order."""
@@ -28,20 +30,20 @@ class GoneStore:
             "SELECT unique_id, intent_ms FROM rows WHERE target=? AND job=? AND state='sending' AND gone=?"
             " AND unique_id>? ORDER BY unique_id LIMIT ?"
         )
-        values = (self._store.target, self._store.number, Gone.GONE, after, size)
-        found = await self._store.read(lambda db: db.execute(query, values).fetchall())
+        values = (self._target, self._job, Gone.GONE, after, size)
+        found = await self._writer.read(lambda db: db.execute(query, values).fetchall())
         return [Doubtful(*row) for row in found]
 
     async def waiting(self) -> int:
         """How many there are."""
-        target, job = self._store.target, self._store.number
-        found: int = await self._store.read(lambda db: in_doubt(db, target, job))
+        target, job = self._target, self._job
+        found: int = await self._writer.read(lambda db: in_doubt(db, target, job))
         return found
 
     async def conclude(self, told: Sequence[LookedUp]) -> None:
         """Write what the look-ups said; a row that moved on meanwhile is left alone."""
-        rows = [(one.gone, one.ref, self._store.target, one.key, Gone.GONE) for one in told]
-        await self._store.write(
+        rows = [(one.gone, one.ref, self._target, one.key, Gone.GONE) for one in told]
+        await self._writer.write(
             lambda db: db.executemany(
                 "UPDATE rows SET gone=?, task_id=? WHERE target=? AND unique_id=? AND state='sending' AND gone=?", rows
             )

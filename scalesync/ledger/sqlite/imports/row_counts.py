@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Collection
 
 from scalesync.ledger.sqlite.schema import STANDS, TOLD
-from scalesync.ledger.states import Standing, counted_state
+from scalesync.ledger.states import counted_state, standing_of
+from scalesync.model.row_views import Standing
 from scalesync.model.rows import CHANGED, Gone, RowState
 
 
@@ -44,7 +45,7 @@ def count_homes(db: sqlite3.Connection, job: int, sources: Collection[int] | Non
         " GROUP BY 1, 2, 3, 4",
         (job, job),
     ):
-        counts[Standing.of(RowState(state), reason, was, gone)] += number
+        counts[standing_of(RowState(state), reason, was, gone)] += number
     return counts
 
 

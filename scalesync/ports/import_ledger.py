@@ -1,0 +1,169 @@
+"""The ledger as one run of one import job sees it. No row id of a database leaves the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
+from typing import Any, Protocol
+
+from scalesync.model.jobs import Feeder, SourceCursor, SourceSplit
+from scalesync.model.records import Checkpoint, JsonObject, Outgoing
+from scalesync.model.row_views import Doubtful, Known, LookedUp
+from scalesync.model.rows import Admission, OtherRecord, RecordState, RowOutcome, RowState
+from scalesync.ports.job_ledger import JobLedger
+from scalesync.ports.verify_ledger import VerifyLedger
+
+
+class Checkpoints(Protocol):
+    """What the ledger holds of the beginnings of a job's sources: enough to leave settled lines unread."""
+
+    async def marked(self, settings: str) -> frozenset[int]:
+        """The sources with checkpoints that were made under these settings."""
+
+    async def load(self, number: int) -> Sequence[tuple[Checkpoint, int]]:
+        """The checkpoints of one of these sources, each with the home rows up to it."""
+
+    async def keep(self, number: int, cursor: SourceCursor) -> None:
+        """Put down how far a source is read that is read on."""
+
+    async def first_unsettled(self, number: int) -> int | None:
+        """The first line of a source that has to be read again, as far as the ledger tells; None when none has."""
+
+    async def first_alone(
+        self, number: int, repeats: Callable[[RecordState, str, bytes, bytes | None], bool]
+    ) -> int | None:
+        """The first line of a source that was a repeat and is none any more; None when all of them still are.
+
+        repeats(state, unique_id, content, first), asked in a thread of the ledger: whether a duplicate or a clash still
+        is one. first: content of the record above it in the same source, None where that stands in another source.
+        """
+
+    async def visit(self, number: int, line: int, homes: int, add: Callable[[str, bytes], object]) -> bool:
+        """Call `add`, in a thread of the ledger, with key and content of each home row up to a line.
+
+        False, and nothing was added, when their number is not `homes`: then some belong to lines that are no more.
+        """
+
+    async def keep_asides(self, number: int, line: int) -> tuple[int, int]:
+        """Records set aside up to a line count as met by this run; returns how many there are, and how many invalid."""
+
+
+class GoneRows(Protocol):
+    """The job's rows whose record is in no source any more, and for which a request may have left."""
+
+    async def doubtful(self, after: str, size: int) -> Sequence[Doubtful]:
+        """Up to `size` of them behind a key, in order."""
+
+    async def waiting(self) -> int:
+        """How many there are."""
+
+    async def conclude(self, told: Sequence[LookedUp]) -> None:
+        """Write what the look-ups said; a row that moved on meanwhile is left alone."""
+
+
+class ImportLedger(JobLedger, Protocol):
+    """One run of one import job."""
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """How far the sources are read."""
+
+    @property
+    def gone_rows(self) -> GoneRows:
+        """Rows that are gone and in doubt."""
+
+    @property
+    def checks(self) -> VerifyLedger:
+        """The job's rows for a check that may write."""
+
+    # --- sources -------------------------------------------------------------------------------
+
+    async def register_sources(self, sources: Iterable[tuple[str, JsonObject]]) -> Sequence[int]:
+        """Number the sources (name, facts) by name; a source keeps its number from run to run."""
+
+    async def source_splits(self, but: Set[int] = frozenset()) -> Sequence[SourceSplit]:
+        """The sources that the job has met, by number, but for some."""
+
+    async def close_sources(self, read: Sequence[tuple[int, JsonObject, SourceCursor | None]]) -> None:
+        """These sources are read to their end: number, facts and cursor of each."""
+
+    async def lose_sources(self, gone: Sequence[int]) -> None:
+        """These sources are there no more."""
+
+    def reads(self, sources: Set[int] | None) -> None:
+        """This run reads these sources of the job, None for all; copies of its records in the others stay there."""
+
+    def touch_few(self) -> None:
+        """This run admits a few records of its sources: what earlier runs set aside between them stays."""
+
+    # --- records -------------------------------------------------------------------------------
+
+    async def peek(self, keys: Sequence[str]) -> Mapping[str, tuple[RowState, bytes]]:
+        """State and content of the keys that are known.
+
+        A task whose record changed in another job is as good as ever in this one.
+        """
+
+    async def known(self, keys: Sequence[str]) -> Mapping[str, Known]:
+        """All that is known of the keys, whichever job has their rows."""
+
+    async def admit(
+        self,
+        records: Sequence[Outgoing],
+        asides: Sequence[OtherRecord],
+        *,
+        now_ms: int,
+        recheck: bool = False,
+        adopt: bool = False,
+    ) -> Sequence[Admission]:
+        """Make the intent durable for every record that is to be sent; sets `intent_ms` on each.
+
+        now_ms: the platform's clock. recheck: conflicts are looked up again. adopt: records accept tasks that differ
+        from them. Returns one admission per record, in order, after the commit. Keys within `records` are distinct.
+        """
+
+    async def record(self, outcomes: Sequence[RowOutcome]) -> None:
+        """Write what became of records, or their return to pending; durable when it returns."""
+
+    async def counts(self) -> Mapping[str, int]:
+        """Records of the whole job by counted state."""
+
+    async def reopen(self, wanted: Callable[[str, int | None, str], bool]) -> int:
+        """Failed rows for which wanted(key, status, reason) holds become pending again; returns how many."""
+
+    async def mark_gone(
+        self, present: int, is_present: Callable[[str], bool], sources: Collection[int] | None = None
+    ) -> int:
+        """Flag home rows whose record the sources no longer hold, clear the others; returns how many are gone.
+
+        present: home rows that this reading met; where they are all there are, nothing needs to be looked at. sources:
+        those that it is about, None for all of the job.
+        """
+
+    async def drop_stale_asides(self, sources: Collection[int] | None = None) -> None:
+        """Forget other records that this run, having read these sources whole, did not meet. None: all of the job."""
+
+    # --- what was learned ----------------------------------------------------------------------
+
+    async def unechoed_fields(self) -> frozenset[str]:
+        """Fields that the platform answers with another value than it was sent: they are not compared."""
+
+    async def add_unechoed_fields(self, names: Sequence[str]) -> None:
+        """Remember such fields for the job."""
+
+    # --- batches and other jobs ----------------------------------------------------------------
+
+    async def remember_batch(self, name: str, project: str | None, *, created: bool) -> None:
+        """A batch that exists on the server; `created` when this job made it."""
+
+    async def finalized(self, name: str) -> None:
+        """The batch was finalized."""
+
+    async def feeders(self, batches: Collection[str], read: Collection[int]) -> Mapping[str, Sequence[Feeder]]:
+        """Who still owes records to each of these batches, of all jobs of the target.
+
+        read: the sources that this job has just read to their end. Of this job only the others count: what stands in
+        those that were read is known better by reading.
+        """
+
+    async def jobs_beside(self) -> Sequence[tuple[str, Mapping[str, Any], int]]:
+        """(name, settings, tasks) of each other job whose tasks stand for records of this one."""

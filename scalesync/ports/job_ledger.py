@@ -1,0 +1,38 @@
+"""The ledger as every run of a job has it, whatever the run does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from scalesync.model.targets import RequestClass
+
+
+class JobLedger(Protocol):
+    """What every run of a job has. Writes are durable when they return, and fenced by the run's lease."""
+
+    @property
+    def name(self) -> str:
+        """Of the job."""
+
+    @property
+    def was_complete(self) -> bool:
+        """Whether nothing was left to do for the job when this run began."""
+
+    async def event(self, key: str | None, event: str, detail: Mapping[str, Any]) -> None:
+        """Put one line into the history, durable before the step it announces."""
+
+    async def save_limits(self, learned: Mapping[RequestClass, Mapping[str, object]]) -> None:
+        """Keep what this run learned of the target's limits."""
+
+    async def heartbeat(self) -> None:
+        """Renew the lease."""
+
+    async def finish(
+        self, *, complete: bool, exit_code: int, figures: Mapping[str, Any], message: str | None = None
+    ) -> None:
+        """End the run, say whether the job is complete, give the lease back.
+
+        message: the sentence that the run ends with, "" when there is nothing to say. None for work beside the job's
+        own, after which the sentence of the run before it still holds.
+        """

@@ -1,0 +1,59 @@
+"""The ledger as a check of a job against its platform sees it: rows in order, tasks that died, rows taken up again."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from typing import Protocol
+
+from scalesync.model.records import Outgoing
+from scalesync.model.row_views import Held, Turn
+from scalesync.model.rows import OtherRecord, RowOutcome
+
+
+class VerifyLedger(Protocol):
+    """One job's rows for a check. Every change names the row as the check saw it; one that moved on is left alone."""
+
+    @property
+    def writable(self) -> bool:
+        """Whether this run holds the job. Without it nothing that changes a row may be called."""
+
+    async def held(self, keys: Sequence[str]) -> Mapping[str, Held]:
+        """What the target's rows say of these keys, whichever job brought them."""
+
+    def pages(self, size: int) -> AsyncIterator[Sequence[Held]]:
+        """Every row of the job, its own by key, then shared ones by place, `size` at a time."""
+
+    async def failed(self, wanted: Callable[[str, int | None, str], bool]) -> int:
+        """How many failed rows of the job `reopen` would make pending."""
+
+    async def waiting(self, dead: Collection[str]) -> int:
+        """How many records of the job wait to be sent, or to be looked up; with conflicts over tasks that are `dead`.
+
+        Without those that are gone.
+        """
+
+    async def gone_in_doubt(self) -> int:
+        """How many of those that are gone may have been sent, and are to be looked up."""
+
+    async def rebuilding(self) -> bool:
+        """Whether a rebuild of this job was begun and not ended, or nothing at all was done for it yet."""
+
+    # --- changes -------------------------------------------------------------------------------
+
+    async def turn(self, turns: Sequence[Turn]) -> int:
+        """Rows whose task died become conflicts, those whose task lives again what they were; returns how many."""
+
+    async def correct(self, pairs: Sequence[tuple[str, str | None, str]]) -> int:
+        """Give created and adopted rows the task_id that the server tells: (key, as it stands, as it is)."""
+
+    async def doubt(self, seen: Sequence[tuple[str, str, str | None]]) -> int:
+        """Put rows back to `sending`: (key, state, task_id) as seen. The next import looks them up, then sends."""
+
+    async def record(self, found: Sequence[tuple[Outgoing, RowOutcome]], asides: Sequence[OtherRecord]) -> None:
+        """Take records in whose rows are lost, each in the state that a look-up gave it."""
+
+    async def begin_rebuild(self) -> None:
+        """From here on `rebuilding` holds."""
+
+    async def end_rebuild(self) -> None:
+        """The rows of all records are there."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tests.mutants.model import FLOWS, Edit, Mutant
 
-TYPED = "what is typed wins over what is ambient"
-MONEY = "money is asked for where somebody can answer"
+TYPED = "options win over the environment"
+MONEY = "the run asks before it spends money, if somebody can answer"
 READ_ONLY = "a ledger that can only be read is read"
 CANARY = "the first records are watched before the rest is sent"
 CONFIG = ("tests/unit/test_config.py",)

@@ -29,7 +29,7 @@ FORMAT_MUTANTS = (
         JOINED,
     ),
     _mutant(
-        "a word like the name of the one column is no record",
+        "a word like the name of the one column is not a record",
         "sources/formats/tables.py",
         "elif row == names and len(row) > 1:",
         "elif row == names:",

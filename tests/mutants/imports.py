@@ -125,7 +125,7 @@ IMPORT_MUTANTS = (
         ("tests/unit/test_scale_lookup.py",),
     ),
     Mutant(
-        "the refusal of a repeated finalize call is taken for a verdict",
+        "the refusal of a repeated finalize call is taken for an answer",
         "a change whose reply was lost is read back",
         (
             Edit(
@@ -179,8 +179,8 @@ IMPORT_MUTANTS = (
         (f"{FLOWS}/test_verify_witness.py",),
     ),
     Mutant(
-        "a record that is still to be sent is no finding",
-        "what was stopped half way is carried on by the same command",
+        "a record that is still to send is not a finding",
+        "the same command resumes a run that stopped half way",
         (
             Edit(
                 "scalesync/flows/verify/findings.py", "            yield _not_sent(case, row)\n", "            return\n"
@@ -302,7 +302,7 @@ IMPORT_MUTANTS = (
         (f"{FLOWS}/test_import_again.py",),
     ),
     Mutant(
-        "a source that is there no more is no change",
+        "a source that is gone is not a change",
         "nothing is lost",
         (
             Edit(

@@ -60,7 +60,7 @@ READING_MUTANTS = (
         WRAPPED,
     ),
     _mutant(
-        "an object without a newline is no line",
+        "an object without a newline is not a line",
         "scalesync/sources/detect.py",
         "    if not (newline or complete) or",
         "    if not newline or",
@@ -68,7 +68,7 @@ READING_MUTANTS = (
     ),
     # --- arrays, and objects that follow each other
     _mutant(
-        "elements that are no objects are passed over",
+        "elements that are not objects are skipped",
         "scalesync/sources/formats/jsonarray.py",
         '            yield replace(item, line=number, reason=f"{item.reason} (line {item.line})")\n',
         "            continue\n",
@@ -87,7 +87,7 @@ READING_MUTANTS = (
         "        return\n    if byte == 0x2C:\n",
     ),
     _mutant(
-        "what follows the array's end is no finding",
+        "what follows the array's end is not reported",
         "scalesync/sources/formats/jsonarray.py",
         "    elif split.peek() != -1:\n",
         "    elif split.peek() == 0x2C:\n",

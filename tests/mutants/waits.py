@@ -45,7 +45,7 @@ WAIT_MUTANTS = (
     ),
     Mutant(
         "creates that are redirected are sent again and again",
-        "an address that is wrong is told at once",
+        "a wrong address is reported at once",
         (
             Edit(
                 "scalesync/engine/dispatcher.py",
@@ -92,14 +92,14 @@ WAIT_MUTANTS = (
         (f"{NETWORK}/test_waiting.py",),
     ),
     Mutant(
-        "requests without an answer are no wait",
+        "requests without an answer are not a wait",
         "a run that waits says so",
         (Edit("scalesync/flows/runtime/watch.py", "now - self._answered_at < UNANSWERED_S:", "now >= 0:"),),
         (f"{NETWORK}/test_waiting.py",),
     ),
     Mutant(
-        "records that are read count as settled",
-        "the share that is done is that of the settled",
+        "records that are read count as finished",
+        "the progress share counts finished records",
         (
             Edit(
                 "scalesync/flows/imports/reading/read_progress.py",
@@ -110,7 +110,7 @@ WAIT_MUTANTS = (
         ("tests/unit/test_flows_reading.py",),
     ),
     Mutant(
-        "an answer that tells nothing of any record ends the wait",
+        "an answer that says nothing about any record ends the wait",
         "a list that makes no progress ends the run",
         (Edit("scalesync/engine/resolver.py", "        if any(clear):", "        if clear:"),),
         ("tests/flows/test_lookups_in_pages.py",),

@@ -30,8 +30,8 @@ from scalesync.model.outcomes import Outcome, OutcomeKind
 from scalesync.model.records import Outgoing
 from scalesync.model.rows import RowOutcome, RowState
 from scalesync.model.targets import RequestClass
+from scalesync.ports.operation import Operation
 from scalesync.ports.pacing import Pacing
-from scalesync.ports.platform import Platform
 
 _CREATE = RequestClass.CREATE
 # Creates that something else than the platform answered, and none that it took: none will get through.
@@ -78,7 +78,7 @@ class Dispatcher:
 
     def __init__(
         self,
-        platform: Platform,
+        operation: Operation,
         pace: Pacing,
         outbox: Outbox,
         resolve: Resolve,
@@ -90,12 +90,12 @@ class Dispatcher:
         self.queue = WorkQueue()
         self.stopped: ScalesyncError | None = None
         self.on_stop: Callable[[], None] | None = None
-        self._platform = platform
+        self._operation = operation
         self._pace = pace
         self._outbox = outbox
         self._limits = limits
         self._guard: FirstRefusals[tuple[Outgoing, Outcome]] = FirstRefusals()
-        self._settler = Resolver(platform, self, resolve, limits.retry)
+        self._settler = Resolver(operation, self, resolve, limits.retry)
         self._workers = 0
         self._sending: dict[str, Outgoing] = {}
         self._rng = random.Random()
@@ -189,12 +189,12 @@ class Dispatcher:
         self._sending[record.key] = record
         if record.attempts:
             self.tally.retries += 1
-        (outcome,) = await self._platform.send((record,))
+        (outcome,) = await self._operation.send((record,))
         if outcome.kind is OutcomeKind.NOT_ALLOWED:
             # One refusal may be a slip of the server; the second call decides for the whole run.
             record.attempts += 1
             self.tally.retries += 1
-            (outcome,) = await self._platform.send((record,))
+            (outcome,) = await self._operation.send((record,))
         record.attempts += 1
         del self._sending[record.key]
         if outcome.kind is OutcomeKind.CREATED:

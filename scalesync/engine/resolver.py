@@ -12,7 +12,7 @@ from scalesync.model.outcomes import Comparison, LookupResult, Presence
 from scalesync.model.records import Outgoing
 from scalesync.model.rows import RowOutcome, RowState
 from scalesync.model.targets import RequestClass
-from scalesync.ports.platform import Platform
+from scalesync.ports.operation import Operation
 
 # What to do with a task found under our key: how the row ends, or None to send the record again.
 Resolve = Callable[[Outgoing, Comparison], Awaitable[RowOutcome | None]]
@@ -34,8 +34,8 @@ class Engine(Protocol):
 class Resolver:
     """Takes doubts in groups of one look-up each. Several `run`s may serve one queue."""
 
-    def __init__(self, platform: Platform, engine: Engine, resolve: Resolve, retry: RetryPolicy) -> None:
-        self._platform = platform
+    def __init__(self, operation: Operation, engine: Engine, resolve: Resolve, retry: RetryPolicy) -> None:
+        self._operation = operation
         self._engine = engine
         self._resolve = resolve
         self._retry = retry
@@ -45,7 +45,7 @@ class Resolver:
         """Serve until cancelled."""
         queue = self._engine.queue
         while True:
-            group = queue.take_doubts(self._platform.look_up_most) if self._engine.stopped is None else []
+            group = queue.take_doubts(self._operation.look_up_most) if self._engine.stopped is None else []
             if not group:
                 await queue.change()
                 continue
@@ -56,7 +56,7 @@ class Resolver:
 
     async def _look_up(self, group: Sequence[InDoubt]) -> None:
         try:
-            findings = await self._platform.look_up([doubt.record.key for doubt in group])
+            findings = await self._operation.look_up([doubt.record.key for doubt in group])
         except NotAllowed as error:
             self._put_back(group, str(error))
             if self._denied:
@@ -98,7 +98,7 @@ class Resolver:
         if finding.presence is Presence.ABSENT and doubt.ref is not None:
             finding = await self._read_other(doubt)
         if finding.presence is Presence.FOUND and finding.task is not None:
-            verdict = self._platform.compare(doubt.record, finding.task)
+            verdict = self._operation.compare(doubt.record, finding.task)
             settled = await self._resolve(doubt.record, verdict)
             if settled is None:
                 self._engine.queue.again(doubt.record)
@@ -115,11 +115,11 @@ class Resolver:
         """The list may lag behind a 409; the task that the 409 named is read by its id."""
         assert doubt.ref is not None
         try:
-            finding = await self._platform.read(doubt.ref)
+            finding = await self._operation.read(doubt.ref)
         except RemoteError as error:
             self._engine.trouble(str(error), RequestClass.LIST, asked_s=error.retry_after_s)
             return LookupResult(Presence.UNKNOWN)
-        if finding.task is not None and finding.task.get("unique_id") != doubt.record.key:
+        if finding.view is not None and finding.view.key != doubt.record.key:
             return LookupResult(Presence.ABSENT)
         return finding
 

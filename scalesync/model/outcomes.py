@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from scalesync.model.records import JsonObject
+from scalesync.model.task_view import TaskView
 
 
 class OutcomeKind(Enum):
@@ -48,8 +49,9 @@ class Presence(Enum):
 
 @dataclass(frozen=True, slots=True)
 class LookupResult:
-    """One key looked up. task: the platform's document when FOUND.
+    """One key looked up.
 
+    task: the platform's document when FOUND. view: the same as the program reads it.
     short: ABSENT, but the list told of more tasks than it showed. A platform that refuses a key in use may be sent the
     record all the same; nothing else may rest on it.
     """
@@ -57,6 +59,7 @@ class LookupResult:
     presence: Presence
     task: JsonObject | None = None
     short: bool = False
+    view: TaskView | None = None
 
 
 class Match(Enum):
@@ -77,12 +80,12 @@ class TaskError:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Comparison of a record with a task. differences: field -> (ours, theirs). mishap: of a task in error."""
+    """Comparison of a record with a task. differences: field -> (ours, theirs). error: of a task in error."""
 
-    likeness: Match
+    match: Match
     ref: str
     created_ms: int
     status: str
     differences: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
     not_comparable: frozenset[str] = frozenset()
-    mishap: TaskError | None = None
+    error: TaskError | None = None

@@ -19,7 +19,7 @@ class Members(Protocol):
     """Anything whose members can be asked for by name."""
 
     def get(self, name: str, /) -> Any:
-        """A member, None when there is none."""
+        """A member by its neutral name (see ports.platform.TaskView), None when there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Selection:
             return False
         if self.tags and not self.tags & set(task.get("tags") or ()):
             return False
-        review = task.get("customer_review_status")
+        review = task.get("review_status")
         if self.review_status and review not in self.review_status and (review is not None or self.judged_here):
             return False
         for name, ms in self.bounds.items():

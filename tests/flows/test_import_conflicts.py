@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from scalesync.flows.jobs.status import list_failures
-from scalesync.platforms.scale.platform import authorization
+from scalesync.platforms.scale.adapter import ScalePlatform
 from scalesync.sandbox import FaultRule, Sandbox
 from tests.conftest import KIND, PROJECT, letter
 from tests.flows.conftest import creates
@@ -37,7 +37,9 @@ async def make_task(sandbox: Sandbox, record: dict[str, Any], kind: str = KIND, 
 async def call(sandbox: Sandbox, method: str, path: str, body: Any = None) -> Any:
     def send() -> Any:
         data = None if body is None else json.dumps(body).encode()
-        request = Request(sandbox.base_url + path, data, {"Authorization": authorization("live_other")}, method=method)
+        request = Request(
+            sandbox.base_url + path, data, {"Authorization": ScalePlatform.authorization("live_other")}, method=method
+        )
         with urlopen(request, timeout=10) as reply:
             return json.load(reply)
 

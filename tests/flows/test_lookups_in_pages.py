@@ -13,7 +13,7 @@ from scalesync.flows.jobs.status import list_failures
 from scalesync.flows.runtime.bulk_lookup import TRIES
 from scalesync.flows.runtime.options import ImportOptions
 from scalesync.flows.verify.run import run_verify
-from scalesync.platforms.scale.platform import ScalePlatform
+from scalesync.platforms.scale.lists import ScaleLists
 from scalesync.ports.platform import ListPage
 from scalesync.sandbox import FaultRule
 from tests.conftest import FAST, KIND, PROJECT
@@ -65,13 +65,13 @@ async def test_a_look_up_without_an_end_stops_the_run_in_words_and_sends_nothing
     make_sandbox, bring, write_records, ask_ledger, monkeypatch
 ):
     sandbox = await make_sandbox([FaultRule(kind="reset", on="create", after_write=True)])
-    honest = ScalePlatform._list
+    honest = ScaleLists.list
 
-    async def endless(self: ScalePlatform, query: Any, op: str) -> ListPage:
+    async def endless(self: ScaleLists, query: Any, op: str) -> ListPage:
         found = await honest(self, [pair for pair in query if pair[0] != "next_token"], op)
         return ListPage([], "on", found.total) if op == "look up unique_ids" else found
 
-    monkeypatch.setattr(ScalePlatform, "_list", endless)
+    monkeypatch.setattr(ScaleLists, "list", endless)
     stopped = await bring(sandbox, write_records(20), limits=HASTY)
     assert (stopped.exit_code, stopped.pending) == (3, 20)
     assert "the look-up gave no trustworthy answer" in stopped.message
@@ -86,13 +86,13 @@ async def test_a_run_that_only_looks_up_ends_too_where_no_answer_tells_anything(
     make_sandbox, bring, write_records, ask_ledger, monkeypatch
 ):
     sandbox = await make_sandbox([FaultRule(kind="reset", on="create", after_write=True)])
-    honest = ScalePlatform._list
+    honest = ScaleLists.list
 
-    async def silent(self: ScalePlatform, query: Any, op: str) -> ListPage:
+    async def silent(self: ScaleLists, query: Any, op: str) -> ListPage:
         found = await honest(self, [pair for pair in query if pair[0] != "next_token"], op)
         return ListPage([], "on", found.total) if op == "look up unique_ids" else found
 
-    monkeypatch.setattr(ScalePlatform, "_list", silent)
+    monkeypatch.setattr(ScaleLists, "list", silent)
     source = write_records(20)
     await bring(sandbox, source, limits=HASTY)
     sandbox.faults.replace([])
@@ -113,13 +113,13 @@ async def test_a_rebuild_leaves_in_doubt_what_a_list_without_an_end_did_not_show
     await bring(sandbox, source)
     for path in tmp_path.glob("ledger.db*"):
         path.unlink()
-    honest = ScalePlatform._list
+    honest = ScaleLists.list
 
-    async def first_page_for_ever(self: ScalePlatform, query: Any, op: str) -> ListPage:
+    async def first_page_for_ever(self: ScaleLists, query: Any, op: str) -> ListPage:
         found = await honest(self, [pair for pair in query if pair[0] != "next_token"], op)
         return ListPage(found.documents, "on", found.total) if op == "look up unique_ids" else found
 
-    monkeypatch.setattr(ScalePlatform, "_list", first_page_for_ever)
+    monkeypatch.setattr(ScaleLists, "list", first_page_for_ever)
     asked = ImportOptions(sources=(str(source),), type=KIND, project=PROJECT)
     rebuilt = await run_rebuild(asked, settings_for(sandbox), notebook, limits=FAST)
     shown = 7 * TRIES  # each look-up asks for what the one before it did not show

@@ -18,7 +18,7 @@ from scalesync.ledger.sqlite.store import SqliteLedger
 from scalesync.ledger.states import turn
 from scalesync.model.jobs import JobSpec
 from scalesync.model.rows import RowState
-from scalesync.platforms.scale.task_errors import mishap_of
+from scalesync.platforms.scale.task_errors import error_of
 from scalesync.sandbox import FaultRule
 from tests.conftest import FAST, letter
 from tests.flows.conftest import adds_up, creates
@@ -295,7 +295,7 @@ async def test_faults_during_the_look_ups_change_nothing(make_sandbox, bring, wr
     ],
 )
 def test_the_servers_words_without_what_urls_carry(response, words, status):
-    told = mishap_of({"status": "error", "response": response})
+    told = error_of({"status": "error", "response": response})
     assert (told.words, told.status) == (words, status)
 
 

@@ -39,7 +39,7 @@ from scalesync.model.outcomes import LookupResult, Presence
 from scalesync.model.summaries import ExportSummary
 from scalesync.model.targets import RequestClass
 from scalesync.outputs.manifest import Manifest, load
-from scalesync.platforms.scale.documents import read_document
+from scalesync.platforms.scale.documents import read_document, view_of
 from scalesync.sandbox import FaultRule, Sandbox
 from tests.flows.test_export import VIDEO, create
 from tests.flows.test_increments import MINUTE, START_MS
@@ -159,11 +159,8 @@ class Reader:
 
     async def read(self, ref: str) -> LookupResult:
         self.reads += 1
-        return LookupResult(
-            Presence.FOUND, {"task_id": ref, "response": {"annotations": {"url": self._link(self.reads)}}}
-        )
-
-    head = staticmethod(read_document)
+        task = {"task_id": ref, "response": {"annotations": {"url": self._link(self.reads)}}}
+        return LookupResult(Presence.FOUND, task, view=view_of(task))
 
 
 @pytest.fixture

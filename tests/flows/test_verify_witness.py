@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from scalesync.flows.verify.strangers import MAX_IDLE_PAGES
-from scalesync.platforms.scale.platform import ScalePlatform
+from scalesync.platforms.scale.lists import ScaleLists
 from scalesync.ports.platform import ListPage
 from scalesync.sources import open as sources
 from scalesync.sources.readers import reader_for
@@ -142,7 +142,7 @@ def repeating(page: Any, pages_later: int) -> Any:
     """A list whose pages begin with the last task of an earlier page."""
     kept: list[list[bytes]] = []
 
-    async def lying(self: ScalePlatform, query: Any, cursor: str | None) -> ListPage:
+    async def lying(self: ScaleLists, query: Any, cursor: str | None) -> ListPage:
         found = await page(self, query, cursor)
         if "unique_id" in query or query.get("limit") == 1:
             return found
@@ -158,7 +158,7 @@ async def test_a_task_that_is_listed_twice_is_one(pages_later, make_sandbox, bri
     sandbox = await make_sandbox()
     await bring(sandbox, write_records(20))
     await others(sandbox, 250)
-    monkeypatch.setattr(ScalePlatform, "page", repeating(ScalePlatform.page, pages_later))
+    monkeypatch.setattr(ScaleLists, "page", repeating(ScaleLists.page, pages_later))
     summary = await verify(sandbox, unexpected=True)
     assert (summary.findings, summary.others, summary.listed) == ({"unexpected": 250}, 250, 270)
     assert len({line["task_id"] for line in lines(summary)}) == 250
@@ -169,11 +169,11 @@ async def test_a_list_without_an_end_is_left_and_told(kind, make_sandbox, bring,
     sandbox = await make_sandbox()
     await bring(sandbox, write_records(20))
     await others(sandbox, 230)
-    page = ScalePlatform.page
+    page = ScaleLists.page
     first: list[str] = []
     asked = 0
 
-    async def lying(self: ScalePlatform, query: Any, cursor: str | None) -> ListPage:
+    async def lying(self: ScaleLists, query: Any, cursor: str | None) -> ListPage:
         nonlocal asked
         asked += 1
         if kind == "empty" and cursor is not None:
@@ -182,7 +182,7 @@ async def test_a_list_without_an_end_is_left_and_told(kind, make_sandbox, bring,
         first.extend([found.cursor] if found.cursor and not first else [])
         return ListPage(found.documents, found.cursor or first[0], found.total)
 
-    monkeypatch.setattr(ScalePlatform, "page", lying)
+    monkeypatch.setattr(ScaleLists, "page", lying)
     summary = await verify(sandbox)
     assert (summary.findings, summary.exit_code) == ({"unclear": 1}, 1)
     assert "has no end" in lines(summary)[0]["detail"]

@@ -26,9 +26,9 @@ from scalesync.model.outcomes import Match, OutcomeKind, Presence
 from scalesync.model.records import Outgoing
 from scalesync.model.targets import RequestClass
 from scalesync.platforms.scale import wire
+from scalesync.platforms.scale.adapter import ScalePlatform
 from scalesync.platforms.scale.documents import read_document
-from scalesync.platforms.scale.platform import ScalePlatform
-from scalesync.platforms.scale.task_errors import mishap_of
+from scalesync.platforms.scale.task_errors import error_of
 from tests.conftest import FAST, KIND, PROJECT, letter
 from tests.network.relay import length_of, listening
 from tests.network.test_never_hangs import OpenGate
@@ -138,7 +138,7 @@ def test_the_decoder_takes_anything_and_raises_nothing_but_its_own_errors(body, 
     for act in (
         lambda: wire.page(reply(body), "list"),
         lambda: wire.as_object(reply(body), "read"),
-        lambda: [list(platform.head(document).urls()) for document in wire.page(reply(body), "list")[0]],
+        lambda: [list(platform.lister.head(document).urls()) for document in wire.page(reply(body), "list")[0]],
     ):
         try:
             act()
@@ -146,10 +146,10 @@ def test_the_decoder_takes_anything_and_raises_nothing_but_its_own_errors(body, 
             continue
     found = wire.finding(body, {"k"})
     if found is not None and found[1].presence is Presence.FOUND:
-        verdict = platform.compare(record, found[1].task or {})
-        assert verdict.likeness in Match
+        verdict = platform.creator.compare(record, found[1].task or {})
+        assert verdict.match in Match
         assert verdict.ref.encode()
-        assert verdict.mishap is None or verdict.mishap.words.encode()
+        assert verdict.error is None or verdict.error.words.encode()
 
 
 # --- through the real transport ----------------------------------------------------------------
@@ -199,10 +199,10 @@ async def test_an_odd_reply_ends_in_an_error_of_ours(name):
         Transport(f"http://127.0.0.1:{port}/v1", "Bearer k", OpenGate()) as transport,
     ):
         platform = ScalePlatform(transport, KIND)
-        (outcome,) = await platform.send([Outgoing("k", b"", b"{}", 1, 1)])
+        (outcome,) = await platform.creator.send([Outgoing("k", b"", b"{}", 1, 1)])
         assert outcome.kind is OutcomeKind.UNKNOWN
         with pytest.raises(RemoteError) as told:
-            await platform.look_up(["k"])
+            await platform.creator.look_up(["k"])
         assert len(str(told.value)) < 300
 
 
@@ -233,10 +233,10 @@ def test_an_odd_status_of_an_attachment_is_none_that_is_kept(code):
         "error": "\ud800 http://u:p@x.test/a?sig=1",
         "attachments": [{"statusCode": code, "url": "http://[::1"}],
     }
-    mishap = mishap_of(TASK | {"status": "error", "response": response})
-    assert mishap.status is None
-    assert mishap.words.encode()
-    assert "sig" not in mishap.words
+    told = error_of(TASK | {"status": "error", "response": response})
+    assert told.status is None
+    assert told.words.encode()
+    assert "sig" not in told.words
 
 
 async def test_a_look_up_that_returns_odd_tasks_settles_nothing():
@@ -298,7 +298,7 @@ def test_a_bomb_as_a_reply_is_refused_in_words_and_little_memory(kind):
 )
 def test_a_task_with_an_odd_member_is_exported_all_the_same(odd):
     document = read_document(json.dumps(TASK | odd).encode())
-    assert document.task_id == TASK["task_id"]
+    assert document.ref == TASK["task_id"]
     assert document.times()["created"] > 0
 
 

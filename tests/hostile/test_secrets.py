@@ -22,7 +22,7 @@ import pytest
 from aiohttp import web
 
 from scalesync.masking import Mask, mask_of
-from scalesync.platforms.scale.platform import authorization
+from scalesync.platforms.scale.adapter import ScalePlatform
 from tests.cli.conftest import environment
 from tests.conftest import KIND, PROJECT, letter
 
@@ -167,11 +167,11 @@ CRASH = """
 import asyncio, logging, os, sys, warnings
 from scalesync.cli.main import run
 from scalesync.flows.imports import run as ingest
-from scalesync.platforms.scale.platform import authorization
+from scalesync.platforms.scale.adapter import ScalePlatform
 
 async def take(self, *args):
     key = os.environ["SCALE_API_KEY"]
-    told = f"boom {key} {key!r} {authorization(key)}"
+    told = f"boom {key} {key!r} {ScalePlatform.authorization(key)}"
     logging.getLogger("elsewhere").error(told)
     asyncio.get_running_loop().call_exception_handler({"message": told, "exception": KeyError(told)})
     raise RuntimeError(told)
@@ -271,8 +271,8 @@ def test_the_mask_covers_each_form(form):
 
 
 def test_a_header_names_what_is_to_be_hidden():
-    mask = mask_of(authorization(KEY))
-    assert not found_in(mask(f"{authorization(KEY)} {KEY}").encode())
+    mask = mask_of(ScalePlatform.authorization(KEY))
+    assert not found_in(mask(f"{ScalePlatform.authorization(KEY)} {KEY}").encode())
     assert mask_of("Bearer abcdef")("an abcdef") == "an ***"
 
 

@@ -37,7 +37,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("jobs that the ledger knows", ("flows.jobs",)),
     ("one run from options to summary", ("flows.imports", "flows.exports")),
     ("what every run needs; builds the concrete objects", ("flows.runtime",)),
-    ("one service each; one kind of ledger each", ("platforms.scale", "ledger.sqlite")),
+    ("one service each; one kind of ledger each", ("platforms", "platforms.scale", "ledger.sqlite")),
     ("what becomes of a row, the same for every ledger; pure", ("ledger",)),
     ("records in, bodies, files out", ("mapping", "sources", "outputs")),
     ("in what order, how fast, over which connection", ("engine", "pacing", "http")),
@@ -54,6 +54,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "flows.imports": ("flows.runtime", *MIDDLE),
     "flows.exports": ("flows.runtime", *MIDDLE),
     "flows.runtime": MIDDLE,
+    "platforms": ("http",),
     "platforms.scale": ("http",),
     "ledger.sqlite": ("ledger",),
     "mapping": ("sources",),
@@ -65,7 +66,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "jsonvalue": ("model",),
 }
 ONLY = {
-    ("flows.runtime.wiring", "platforms.scale"),
+    ("flows.runtime.wiring", "platforms"),
     ("flows.runtime.ledgers", "ledger.sqlite"),
     ("api", "cli"),  # the progress line, where a program asks for it
     ("api", "sources"),  # records that a program gives
@@ -111,6 +112,8 @@ def is_module(name: str) -> bool:
 def package_of(module: str) -> str:
     """The box of the picture in which a module lies."""
     parts = module.split(".")
+    if parts[0] == "platforms" and not ROOT.joinpath(*parts[:2]).is_dir():
+        return "platforms"  # what stands beside the services
     return ".".join(parts[:2]) if parts[0] in {"flows", "platforms"} or parts[:2] == ["ledger", "sqlite"] else parts[0]
 
 

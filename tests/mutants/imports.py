@@ -41,8 +41,8 @@ IMPORT_MUTANTS = (
         (
             Edit(
                 "scalesync/platforms/scale/compare.py",
-                "likeness = Match.DIFFERENT if found else Match.EQUAL",
-                "likeness = Match.EQUAL",
+                "match = Match.DIFFERENT if found else Match.EQUAL",
+                "match = Match.EQUAL",
             ),
         ),
         (f"{FLOWS}/test_import_conflicts.py",),
@@ -58,7 +58,7 @@ IMPORT_MUTANTS = (
         "exactly once",
         (
             Edit(
-                "scalesync/platforms/scale/platform.py",
+                "scalesync/platforms/scale/tasks.py",
                 "        try:\n            reply = await self._transport.call(RequestClass.CREATE, "
                 '"POST", self._path, body=record.body)\n',
                 "        body = wire.loads(record.body)\n        if record.attempts:\n"
@@ -130,7 +130,7 @@ IMPORT_MUTANTS = (
         (
             Edit(
                 "scalesync/flows/imports/batches.py",
-                "            return str(error) if why == _STAGING else why\n",
+                "            return str(error) if why == _OPEN else why\n",
                 "            return str(error)\n",
             ),
         ),

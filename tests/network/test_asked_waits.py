@@ -18,7 +18,7 @@ from scalesync.model.records import Outgoing
 from scalesync.model.targets import RequestClass
 from scalesync.pacing.handover import Handovers
 from scalesync.pacing.pace import Pace
-from scalesync.platforms.scale.platform import ScalePlatform
+from scalesync.platforms.scale.adapter import ScalePlatform
 from tests.conftest import KIND
 from tests.network.conftest import QUICK
 from tests.network.raw import Asked, answer, raw_api
@@ -81,9 +81,9 @@ async def test_a_change_that_is_busy_is_made_after_its_wait():
 
     gate = RequestGate(Pace({}), Handovers({}, None))
     async with raw_api(script) as api, Transport(api.base_url, "Basic x", gate) as transport:
-        platform = ScalePlatform(transport, KIND)
-        assert (await platform.release("a" * 24)).kind is OutcomeKind.UNKNOWN
-        assert (await platform.release("a" * 24)).kind is OutcomeKind.CREATED
+        creator = ScalePlatform(transport, KIND).creator
+        assert (await creator.release("a" * 24)).kind is OutcomeKind.UNKNOWN
+        assert (await creator.release("a" * 24)).kind is OutcomeKind.CREATED
         first, second = api.asked
     assert second.at - first.at >= WAIT_S
 
@@ -148,7 +148,7 @@ async def test_the_wait_travels_with_the_outcome_and_with_the_error():
         raw_api(script) as api,
         Transport(api.base_url, "Basic x", RequestGate(Pace({}), Handovers({}, None))) as transport,
     ):
-        (outcome,) = await ScalePlatform(transport, KIND).send([Outgoing("k", b"", b'{"unique_id":"k"}', 1, 1)])
+        (outcome,) = await ScalePlatform(transport, KIND).creator.send([Outgoing("k", b"", b'{"unique_id":"k"}', 1, 1)])
     assert (outcome.kind, outcome.retry_after_s) == (OutcomeKind.UNKNOWN, 7.0)
     for status, kind in ((503, OutcomeUnknown), (413, Throttled), (429, Throttled)):
         async with (
@@ -156,6 +156,6 @@ async def test_the_wait_travels_with_the_outcome_and_with_the_error():
             Transport(api.base_url, "Basic x", RequestGate(Pace({}), Handovers({}, None))) as transport,
         ):
             with pytest.raises(kind) as told:
-                await ScalePlatform(transport, KIND).page({"limit": 1}, None)
+                await ScalePlatform(transport, KIND).lister.page({"limit": 1}, None)
             assert isinstance(told.value, RemoteError)
             assert told.value.retry_after_s == 7.0

@@ -155,13 +155,13 @@ def verdict(body: dict[str, Any], found: dict[str, Any], learned: frozenset[str]
 
 def test_an_equal_task_is_equal_and_dated():
     same = verdict({"a": 1}, task(params={"a": 1}))
-    assert (same.likeness, same.created_ms, same.status) == (Match.EQUAL, 1_704_067_200_500, "pending")
+    assert (same.match, same.created_ms, same.status) == (Match.EQUAL, 1_704_067_200_500, "pending")
     assert same.not_comparable == frozenset()
 
 
 def test_another_type_is_a_difference_even_when_all_fields_are_equal():
     other = verdict({"a": 1}, task(params={"a": 1}, type="annotation"))
-    assert other.likeness is Match.DIFFERENT
+    assert other.match is Match.DIFFERENT
     assert other.differences == {"type": ("categorization", "annotation")}
 
 
@@ -169,17 +169,17 @@ def test_another_type_is_a_difference_even_when_all_fields_are_equal():
 @pytest.mark.parametrize("value", [1, 2])
 def test_a_dead_twin_is_dead_whether_or_not_it_is_equal(status, value):
     dead = verdict({"a": 1}, task(params={"a": value}, status=status))
-    assert (dead.likeness, dead.status) == (Match.DEAD, status)
+    assert (dead.match, dead.status) == (Match.DEAD, status)
     assert "status" in dead.differences
 
 
 def test_a_completed_task_is_alive():
-    assert verdict({}, task(status="completed")).likeness is Match.EQUAL
+    assert verdict({}, task(status="completed")).match is Match.EQUAL
 
 
 def test_learned_fields_are_told_as_not_comparable_and_decide_nothing():
     found = verdict({"a": 1, "b": 1}, task(params={"a": 2, "b": 1}), frozenset({"a", "b", "c"}))
-    assert (found.likeness, found.not_comparable) == (Match.EQUAL, frozenset({"a"}))
+    assert (found.match, found.not_comparable) == (Match.EQUAL, frozenset({"a"}))
     assert verdict({"a": 1, "d": 1}, task(params={"a": 2}), frozenset({"a"})).differences == {"d": (1, ABSENT)}
 
 
@@ -206,9 +206,9 @@ def test_an_instruction_with_the_projects_behind_it(ours, theirs, same):
 
 def test_an_appended_instruction_is_not_comparable_but_no_conflict():
     found = verdict({"instruction": "Read."}, task(instruction=f"Read.\n\n{PROJECT}"), told=PROJECT)
-    assert (found.likeness, found.not_comparable) == (Match.EQUAL, frozenset({"instruction"}))
+    assert (found.match, found.not_comparable) == (Match.EQUAL, frozenset({"instruction"}))
     other = verdict({"instruction": "Read."}, task(instruction=f"Write.\n\n{PROJECT}"), told=PROJECT)
-    assert other.likeness is Match.DIFFERENT
+    assert other.match is Match.DIFFERENT
 
 
 @pytest.mark.parametrize("empty", ["", " ", "\n"])

@@ -12,8 +12,8 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from scalesync.http.transport import Reply, Transport
 from scalesync.model.outcomes import Presence
 from scalesync.model.targets import RequestClass
+from scalesync.platforms.scale.adapter import ScalePlatform
 from scalesync.platforms.scale.lookup import MAX_IDLE_PAGES
-from scalesync.platforms.scale.platform import ScalePlatform
 
 Answer = Callable[[list[str], str | None], dict[str, Any]]
 
@@ -53,8 +53,8 @@ def paged(there: Sequence[str], size: int, **more: Any) -> Answer:
 
 async def presences(answer: Answer, keys: Sequence[str]) -> tuple[dict[str, Presence], int]:
     server = Server(answer)
-    platform = ScalePlatform(cast(Transport, server), "categorization")
-    found = await platform.look_up(keys)
+    creator = ScalePlatform(cast(Transport, server), "categorization").creator
+    found = await creator.look_up(keys)
     return {key: finding.presence for key, finding in found.items()}, server.asked
 
 
@@ -123,7 +123,7 @@ async def test_what_a_list_counts_and_does_not_show_is_told_where_the_count_can_
         return {**page, "total": page["total"] + more}
 
     server = Server(counts_more)
-    found = await ScalePlatform(cast(Transport, server), "categorization").look_up(KEYS)
+    found = await ScalePlatform(cast(Transport, server), "categorization").creator.look_up(KEYS)
     assert {finding.short for key, finding in found.items() if key in KEYS[60:]} == {short}
     assert not any(finding.short for key, finding in found.items() if key in KEYS[:60])
 
@@ -153,5 +153,5 @@ async def test_an_empty_token_is_the_end_of_a_list_that_does_not_say_whether_the
         return {"docs": docs([key for key in keys if key == "k1"]), "next_token": ""}
 
     assert await presences(answer, ["k1", "k2"]) == ({"k1": Presence.FOUND, "k2": Presence.ABSENT}, 1)
-    page = await ScalePlatform(cast(Transport, Server(answer)), "categorization").page({"limit": 1}, None)
+    page = await ScalePlatform(cast(Transport, Server(answer)), "categorization").lister.page({"limit": 1}, None)
     assert page.cursor is None

@@ -78,14 +78,14 @@ async def first_look(connection: Connection, options: ExportOptions, note: Calla
     now_ms = platform.server_now_ms
     window = (0, now_ms) if options.incremental else None
     selection = filters.selection(options, now_ms)
-    query = platform.query(filters.asked(selection, window=window), options.page_size if options.fields else 1)
+    query = platform.lister.query(filters.asked(selection, window=window), options.page_size if options.fields else 1)
     try:
-        page = await connection.call(lambda: platform.page(query, None))
+        page = await connection.call(lambda: platform.lister.page(query, None))
         await check_names(connection, options, found=bool(page.documents))
     except Refused as error:
         way_out = v1_root(error, connection) or "correct the filters or --base-url and run the command again"
         raise ConfigError(f"the server refused the first page ({error.status}): {error}; {way_out}") from error
-    check_fields(options.fields, page.documents, platform.task_fields, note)
+    check_fields(options.fields, page.documents, platform.spec.fields, note)
 
 
 def left_behind(number: int) -> str:

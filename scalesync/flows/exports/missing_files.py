@@ -19,17 +19,16 @@ import orjson
 from scalesync.errors import Refused
 from scalesync.flows.exports.finished import is_lost
 from scalesync.flows.exports.folder import Folder
-from scalesync.flows.exports.result_files import ResponseStore, view_of, without_file
+from scalesync.flows.exports.result_files import ResponseStore, without_file
 from scalesync.flows.exports.run_plan import highest
 from scalesync.flows.runtime.wiring import Connection
 from scalesync.model.exports import Version
-from scalesync.model.outcomes import Presence
 from scalesync.model.records import JsonObject
+from scalesync.model.task_view import TaskView
 from scalesync.outputs.manifest import Manifest
 from scalesync.outputs.reader import lines_of
 from scalesync.outputs.writer import SegmentWriter
 from scalesync.ports.export_ledger import ExportLedger
-from scalesync.ports.platform import TaskView
 from scalesync.times import milliseconds
 
 GROUP = 500  # lines of an index held at a time
@@ -118,15 +117,12 @@ class Gaps:
 
     async def _read(self, task_id: str, field: str) -> tuple[TaskView, str]:
         """The task as it is now, with a fresh link. Raises Refused when there is none."""
-        platform = self._connection.platform
-        finding = await self._connection.call(partial(platform.read, task_id))
-        if finding.presence is not Presence.FOUND or finding.task is None:
+        lister = self._connection.platform.lister
+        finding = await self._connection.call(partial(lister.read, task_id))
+        url = None if finding.view is None else dict(finding.view.urls()).get(field)
+        if finding.view is None or url is None:
             raise Refused(GONE, op="read task")
-        document = view_of(platform, finding.task)
-        url = dict(document.urls()).get(field)
-        if url is None:
-            raise Refused(GONE, op="read task")
-        return document, url
+        return finding.view, url
 
 
 def _matters(line: JsonObject, version: Version | None) -> bool:

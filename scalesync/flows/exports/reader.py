@@ -24,7 +24,8 @@ from scalesync.flows.runtime.wiring import Connection
 from scalesync.mapping.seen import Sight
 from scalesync.model.selection import Selection
 from scalesync.model.targets import RequestClass
-from scalesync.ports.platform import ListPage, TaskView
+from scalesync.model.task_view import TaskView
+from scalesync.ports.platform import ListPage
 from scalesync.text import count
 from scalesync.times import iso
 
@@ -164,11 +165,11 @@ class PartitionReader:
 
     async def _page(self, slice_: Partition) -> None:
         asked = self._within(slice_.asked_lo, slice_.hi)
-        query = self._connection.platform.query(asked, self._page_size)
+        query = self._connection.platform.lister.query(asked, self._page_size)
         page, heads = await listed_for(asked, query, slice_.cursor, self._connection, self._note)
         created = [head.created_ms() for head in heads]
         self._look_at_order(created)
-        sights = await self._sights(slice_, [head.task_id for head in heads], created)
+        sights = await self._sights(slice_, [head.ref for head in heads], created)
         again = {place for place, sight in enumerate(sights) if sight is Sight.SAME}
         slice_.met += sum(sight is Sight.NEW and ms >= slice_.lo for sight, ms in zip(sights, created, strict=True))
         advance = self._advance.setdefault(slice_.number, Advance())
@@ -177,7 +178,7 @@ class PartitionReader:
             self.total = page.total
         before = slice_.at
         slice_.took(created, page.total, page.cursor, again)
-        slice_.tied([head.task_id for head in heads], created, before)
+        slice_.tied([head.ref for head in heads], created, before)
         self.figures.pages += 1
         self.figures.listed += len(created) - len(again)
         self.figures.probes += not created
@@ -307,9 +308,9 @@ class PartitionReader:
 
     async def _count(self, slice_: Partition) -> int | None:
         """How many tasks the server counts in the range of a chain that gave its end away."""
-        platform = self._connection.platform
-        query = platform.query(self._within(slice_.lo, slice_.hi), 1)
-        page = await self._connection.call(partial(platform.page, query, None))
+        lister = self._connection.platform.lister
+        query = lister.query(self._within(slice_.lo, slice_.hi), 1)
+        page = await self._connection.call(partial(lister.page, query, None))
         self.figures.probes += 1
         return page.total
 

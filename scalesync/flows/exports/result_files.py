@@ -13,11 +13,11 @@ from scalesync.engine.calls import too_long
 from scalesync.engine.waits import Waits
 from scalesync.errors import OutcomeUnknown, Refused, RemoteError, Unavailable
 from scalesync.http.download import Downloader, Partial, Stored
-from scalesync.model.outcomes import Presence
 from scalesync.model.records import JsonObject
 from scalesync.model.targets import RequestClass
+from scalesync.model.task_view import TaskView
 from scalesync.ports.pacing import Pacing
-from scalesync.ports.platform import TaskLister, TaskView
+from scalesync.ports.platform import Lister
 
 ReadAgain = Callable[[str, str], Awaitable[tuple[TaskView, str]]]  # task_id, field -> the task now, its link
 
@@ -32,13 +32,11 @@ class ResponseStore:
     pacing: how many files may be fetched at once; they have a class of their own, so pages go on beside them.
     """
 
-    def __init__(
-        self, downloader: Downloader, platform: TaskLister, pacing: Pacing, waits: Waits | None = None
-    ) -> None:
+    def __init__(self, downloader: Downloader, lister: Lister, pacing: Pacing, waits: Waits | None = None) -> None:
         self.stored = 0
         self.failed = 0
         self._downloader = downloader
-        self._platform = platform
+        self._lister = lister
         self._pacing = pacing
         self._waits = waits or Waits()
         self._width = anyio.CapacityLimiter(1)
@@ -83,7 +81,7 @@ class ResponseStore:
         self._width.total_tokens = max(1, min(WIDEST, self._pacing.width(RequestClass.FILES)))
 
     async def _line(self, document: TaskView, place: str, url: str, *, fresh: bool = False) -> JsonObject:
-        line: JsonObject = {"task_id": document.task_id, "updated_at": document.updated_at, "field": place}
+        line: JsonObject = {"task_id": document.ref, "updated_at": document.updated_at, "field": place}
         try:
             async with self._downloader.partial() as part:
                 stored = await self._fetch(document, place, url, part, refreshed=fresh)
@@ -102,7 +100,7 @@ class ResponseStore:
                 stored = await self._downloader.fetch(url, part)
             except Refused:
                 # Links may be signed for a short time: the task is read again for a fresh one, once.
-                fresh = None if refreshed else await self._fresh_url(document.task_id, place)
+                fresh = None if refreshed else await self._fresh_url(document.ref, place)
                 if fresh is None:
                     raise
                 refreshed, url = True, fresh
@@ -130,20 +128,13 @@ class ResponseStore:
 
     async def _fresh_url(self, task_id: str, place: str) -> str | None:
         try:
-            finding = await self._platform.read(task_id)
+            finding = await self._lister.read(task_id)
         except RemoteError:
             return None
-        if finding.presence is not Presence.FOUND or finding.task is None:
-            return None
-        return dict(view_of(self._platform, finding.task | {"task_id": task_id}).urls()).get(place)
+        return None if finding.view is None else dict(finding.view.urls()).get(place)
 
 
 def without_file(line: JsonObject, why: str) -> JsonObject:
     """A line of the index whose result file cannot be had."""
     kept = {name: member for name, member in line.items() if name not in {"bytes", "sha256"}}
     return kept | {"path": None, "error": why}
-
-
-def view_of(platform: TaskLister, task: JsonObject) -> TaskView:
-    """What an export reads of a task that was read by its id."""
-    return platform.head(orjson.dumps({name: task.get(name) for name in ("task_id", "updated_at", "response")}))

@@ -184,7 +184,10 @@ class ExportRun:
         async with self._downloader(folder) as downloader:
             self._keep_responses(downloader, plan, folder)
             if self._options.incremental:
-                take: TakeNew | TakeMatching = TakeNew(plan.selection, self._job, self._responses, self._observer.note)
+                done = self._connection.words.done
+                take: TakeNew | TakeMatching = TakeNew(
+                    plan.selection, self._job, self._responses, self._observer.note, done
+                )
             else:
                 take = TakeMatching(plan.selection, self._responses)
             await self._read(plan, folder, manifest, take)
@@ -229,7 +232,7 @@ class ExportRun:
     def _store_responses(self, downloader: Downloader, folder: Folder) -> ResponseStore:
         folder.responses.mkdir(exist_ok=True)
         connection = self._connection
-        self._responses = ResponseStore(downloader, connection.platform, connection.gate, connection.waits)
+        self._responses = ResponseStore(downloader, connection.platform.lister, connection.gate, connection.waits)
         return self._responses
 
     async def _read(

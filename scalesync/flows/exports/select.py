@@ -12,8 +12,8 @@ from scalesync.flows.exports.reader import Page
 from scalesync.flows.exports.result_files import ResponseStore
 from scalesync.model.exports import Version
 from scalesync.model.selection import Selection
+from scalesync.model.task_view import TaskView
 from scalesync.ports.export_ledger import ExportLedger
-from scalesync.ports.platform import TaskView
 
 
 class TakeMatching:
@@ -43,6 +43,8 @@ class TakeNew:
 
     A version is (task_id, updated_at): signed URLs differ at each reading and are no change. A version older than
     the newest one written is never written.
+
+    done: the status of tasks with their answer.
     """
 
     def __init__(
@@ -51,30 +53,32 @@ class TakeNew:
         store: ExportLedger,
         responses: ResponseStore | None,
         note: Callable[[str], None] = lambda text: None,
+        done: str | None = None,
     ) -> None:
         self._selection = selection
         self._store = store
         self._responses = responses
         self._note = note
+        self._done = done
         self._told = False
 
     async def __call__(self, page: Page, entry: PageCommit) -> None:
         """Keep what is new."""
         self._look_for_reviews(page)
-        known = await self._store.versions([head.task_id for _, head in page])
+        known = await self._store.versions([head.ref for _, head in page])
         kept: list[tuple[bytes, TaskView]] = []
         left: list[bytes] = []
         for raw, head in page:
-            before = known.get(head.task_id)
+            before = known.get(head.ref)
             updated_ms = head.updated_ms()
             if before is not None and updated_ms <= before.updated_ms:
                 continue
             why = reason(self._selection, head)
-            entry.versions[head.task_id] = Version(updated_ms, why is None)
+            entry.versions[head.ref] = Version(updated_ms, why is None)
             if why is None:
                 kept.append((raw, head))
             elif before is not None and before.matched:
-                left.append(orjson.dumps({"task_id": head.task_id, "updated_at": head.updated_at, "reason": why}))
+                left.append(orjson.dumps({"task_id": head.ref, "updated_at": head.updated_at, "reason": why}))
         await keep(kept, entry, self._responses)
         entry.lines["left"] = left
 
@@ -82,8 +86,8 @@ class TakeNew:
         """Where the server does not show what is filtered by, say so once: such tasks cannot match here."""
         if self._told or not self._selection.review_status:
             return
-        completed = (head for _, head in page if head.get("status") == "completed")
-        if any(head.get("customer_review_status") is None for head in completed):
+        completed = (head for _, head in page if head.status == self._done)
+        if any(head.get("review_status") is None for head in completed):
             self._told = True
             self._note(
                 "completed tasks do not all tell a review status, and those without one count as not matching;"
@@ -110,7 +114,7 @@ NOTHING = Selection(None, None, None, frozenset(), (), frozenset(), {}, judged_h
 
 
 def _shown(head: TaskView, name: str) -> str:
-    value = head.get("customer_review_status" if name == "review_status" else name)
+    value = head.get(name)
     if isinstance(value, list):
         return ", ".join(value) or "empty"
     return "not set" if value is None else str(value)

@@ -80,8 +80,8 @@ async def check_everything(
         bounds = {name: ms for name, ms in plan.asked.bounds.items() if name.startswith("created")}
         bounds |= {"updated_before": hi} | ({"updated_after": lo} if lo else {})
         asked = replace(plan.asked, bounds=bounds)
-        query = connection.platform.query(asked, 1)
-        page = await connection.call(partial(connection.platform.page, query, None))
+        lister = connection.platform.lister
+        page = await connection.call(partial(lister.page, lister.query(asked, 1), None))
         # The server is asked from lo - 1 to hi + 1, and either end may be inclusive or not.
         counts = {await store.count_updated(first, last) for first in (lo - 1, lo) for last in (hi + 1, hi + 2)}
         if page.total is None or page.total in counts:

@@ -20,21 +20,28 @@ class BatchApi(Protocol):
     async def batch(self, name: str) -> JsonObject | None: ...
     async def create_batch(self, name: str, project: str) -> bool: ...
     async def finalize_batch(self, name: str) -> None: ...
+    def is_open(self, batch: JsonObject) -> bool: ...
 
 
-_STAGING = "staging"
+_OPEN = "open"
 
 
 class BatchKeeper:
     """Knows which batches exist. The names stay in memory: batches are few beside tasks."""
 
-    def __init__(self, api: BatchApi, call: Caller) -> None:
+    def __init__(self, api: BatchApi | None, call: Caller) -> None:
         self.projects: dict[str, str | None] = {}
         self.created: list[str] = []
         self._api = api
         self._call = call
         self._known: set[str] = set()
         self._missing: set[str] = set()
+
+    @property
+    def _batches(self) -> BatchApi:
+        if self._api is None:
+            raise ConfigError("this platform has no batches; leave the batch out")
+        return self._api
 
     async def ensure(self, name: str, project: str | None) -> None:
         """Make the batch unless it exists. Raises ConfigError when it cannot be used for this project."""
@@ -49,27 +56,27 @@ class BatchKeeper:
             raise ConfigError(f"batch {name!r} belongs to project {theirs!r}, not to {project!r}")
 
     async def _find(self, name: str) -> JsonObject | None:
-        return None if name in self._missing else await self._call(lambda: self._api.batch(name))
+        return None if name in self._missing else await self._call(lambda: self._batches.batch(name))
 
     async def _know(self, project: str) -> None:
         """Have the platform read a project once: what it says is needed to compare tasks in it."""
-        if project not in self._known:
+        if self._api is not None and project not in self._known:
             self._known.add(project)
             with suppress(Refused):
-                await self._call(lambda: self._api.know_project(project))
+                await self._call(lambda: self._batches.know_project(project))
 
     async def _create(self, name: str, project: str | None) -> JsonObject:
         if project is None:
             self._missing.add(name)
             raise ConfigError(f"batch {name!r} does not exist, and without a project it cannot be created")
-        creation = Change(lambda: self._api.create_batch(name, project))
+        creation = Change(lambda: self._batches.create_batch(name, project))
         made = await self._call(creation)
         if made or creation.unclear:
             # The name is taken, by our own earlier attempt whose reply was lost.
             self.created.append(name)
         if made:
             return {"project": project}
-        return await self._call(lambda: self._api.batch(name)) or {"project": project}
+        return await self._call(lambda: self._batches.batch(name)) or {"project": project}
 
     async def admit(self, prepared: Prepared) -> Sequence[Outgoing]:
         """Make the batches of these records; records whose batch cannot be used become invalid."""
@@ -91,23 +98,23 @@ class BatchKeeper:
     async def finalize(self, name: str) -> str | None:
         """Finalize after reading the status; None when done or open anyway, else why not.
 
-        Only a batch in `staging` waits for it; a second call on a Rapid batch is a bad request (Scale's SAIL kit). The
+        Only an open batch waits for it; for another one the call may be a bad request (Scale's Rapid batches). The
         first one may have taken effect although its reply was lost, or another process may have been faster: so after
         a refusal the batch itself says whether it is finalized.
         """
         why = await self._closed(name)
-        if why != _STAGING:
+        if why != _OPEN:
             return why
         try:
-            await self._call(lambda: self._api.finalize_batch(name))
+            await self._call(lambda: self._batches.finalize_batch(name))
         except Refused as error:
             why = await self._closed(name)
-            return str(error) if why == _STAGING else why
+            return str(error) if why == _OPEN else why
         return None
 
     async def _closed(self, name: str) -> str | None:
         """None for a batch that waits for no finalizing, else what is in the way."""
-        found = await self._call(lambda: self._api.batch(name))
+        found = await self._call(lambda: self._batches.batch(name))
         if found is None:
             return "the batch does not exist"
-        return _STAGING if found.get("status") == _STAGING else None
+        return _OPEN if self._batches.is_open(found) else None

@@ -15,7 +15,7 @@ import anyio
 from scalesync.engine.dispatcher import Tally
 from scalesync.errors import BudgetUsed
 from scalesync.flows.runtime.bulk_lookup import BulkLookup
-from scalesync.flows.runtime.dead_tasks import DEAD, turn_of
+from scalesync.flows.runtime.dead_tasks import turn_of
 from scalesync.flows.runtime.wiring import Connection
 from scalesync.model.outcomes import LookupResult, Presence
 from scalesync.model.records import Outgoing
@@ -75,14 +75,15 @@ class Canary:
         """One look at each; returns those that may still die. Raises BudgetUsed when one has."""
         finder = BulkLookup(self._connection)
         found = await finder.find([one.key for one in watched])
-        dead = [one.key for one in watched if _status(found[one.key]) in DEAD]
+        words = self._connection.words
+        dead = [one.key for one in watched if _status(found[one.key]) in words.dead]
         if dead:
             rows = await self._store.held(dead)
             turns = [turn_of(row, found[key], self._connection) for key, row in rows.items()]
             await self._store.turn([turn for turn in turns if turn is not None])
             self._stop(f"{len(dead)} of the first tasks died on the server")
         self._lost = sum(found[one.key].presence is not Presence.FOUND for one in watched)
-        return [one for one in watched if _open(one, found[one.key])]
+        return [one for one in watched if _open(one, found[one.key], words.new)]
 
     def _stop(self, what: str) -> None:
         raise BudgetUsed(
@@ -91,11 +92,11 @@ class Canary:
         )
 
 
-def _status(finding: LookupResult) -> str:
-    return "" if finding.task is None else str(finding.task.get("status", ""))
+def _status(finding: LookupResult) -> str | None:
+    return None if finding.view is None else finding.view.status
 
 
-def _open(one: Watched, finding: LookupResult) -> bool:
+def _open(one: Watched, finding: LookupResult, new: str | None) -> bool:
     if finding.presence is not Presence.FOUND:
         return True  # a list may lag behind the answer to a create
-    return one.fetched and _status(finding) == "pending"
+    return one.fetched and _status(finding) == new

@@ -31,11 +31,11 @@ class ConflictPolicy:
 
     async def __call__(self, record: Outgoing, verdict: Comparison) -> RowOutcome | None:
         """How the row ends; None when its key was freed and the record is to be sent again."""
-        if verdict.likeness is Match.EQUAL:
+        if verdict.match is Match.EQUAL:
             return self._equal(record, verdict)
-        if verdict.likeness is Match.DEAD and verdict.status in self._reclaim:
+        if verdict.match is Match.DEAD and verdict.status in self._reclaim:
             return await self._free(record, verdict)
-        if verdict.likeness is Match.DIFFERENT and self._mode == "adopt":
+        if verdict.match is Match.DIFFERENT and self._mode == "adopt":
             return self._ending(record, verdict, RowState.ADOPTED, "adopted although it differs")
         conflict = self._ending(record, verdict, RowState.CONFLICT, "conflict")
         if self._mode == "stop":
@@ -60,10 +60,10 @@ class ConflictPolicy:
         )
 
     def _ending(self, record: Outgoing, verdict: Comparison, state: RowState, event: str) -> RowOutcome:
-        if verdict.likeness is Match.DEAD:
+        if verdict.match is Match.DEAD:
             reason = f"the task under this unique_id is {'in error' if verdict.status == 'error' else verdict.status}"
-            if verdict.mishap is not None:
-                reason += f": {verdict.mishap.words}"
+            if verdict.error is not None:
+                reason += f": {verdict.error.words}"
         else:
             reason = f"another task has this unique_id and differs in {', '.join(sorted(verdict.differences))}"
         differences = {name: {"record": ours, "task": theirs} for name, (ours, theirs) in verdict.differences.items()}
@@ -71,7 +71,7 @@ class ConflictPolicy:
             record.key,
             state,
             ref=verdict.ref,
-            status=None if verdict.mishap is None else verdict.mishap.status,
+            status=None if verdict.error is None else verdict.error.status,
             reason=reason,
             detail={"differences": differences, "not_comparable": sorted(verdict.not_comparable)},
             attempts=record.attempts,

@@ -40,17 +40,17 @@ async def _look(plan: ImportPlan, connection: Connection, observer: Observer) ->
     if options.project:
         project = options.project
         try:
-            await call(lambda: platform.check_project(project))
+            await call(lambda: connection.containers.check_project(project))
         except NoSuchProject:
             # At a wrong address nothing is found: the list, which every account has, tells that from a wrong name.
-            await call(lambda: platform.page({"limit": 1}, None))
+            await call(platform.lister.probe)
             raise await no_such_project(connection, project) from None
     else:
-        await call(lambda: platform.page({"limit": 1}, None))
+        await call(platform.lister.probe)
         await note_unknown_type(connection, options.type, observer.note)
     if options.batch and "{" not in options.batch:
         name = options.batch
-        batch = await call(lambda: platform.batch(name))
+        batch = await call(lambda: connection.containers.batch(name))
         theirs = None if batch is None else batch.get("project")
         if theirs is not None and options.project is not None and theirs != options.project:
             raise ConfigError(f"batch {name!r} belongs to project {theirs!r}, not to {options.project!r}")

@@ -135,14 +135,14 @@ class ImportRun:
         self._meter = RateMeter()
         self._reading = Reading()
         options = plan.options
-        policy = ConflictPolicy(options.on_conflict, options.reclaim, connection.platform.release, job.event)
+        policy = ConflictPolicy(options.on_conflict, options.reclaim, connection.platform.creator.release, job.event)
         self._outbox = Outbox(self._record)
         self._inside: dict[str, tuple[str, int]] = {}  # of records of folders that are under way, by key
         limits = replace(limits, max_failures=plan.max_failures)
         self._dispatcher = Dispatcher(
-            connection.platform, connection.gate, self._outbox, policy, limits, waits=connection.waits
+            connection.platform.creator, connection.gate, self._outbox, policy, limits, waits=connection.waits
         )
-        self._batches = BatchKeeper(connection.platform, connection.call)
+        self._batches = BatchKeeper(connection.platform.containers, connection.call)
         most = None if named is not None else options.max_invalid
         self._preparer = Preparer(plan.builder, job.peek, options.limit, most_invalid=most)
         self._bounds = Bounds(job.known, canary=options.canary, max_new=options.max_new, free=free)
@@ -406,15 +406,15 @@ class ImportRun:
 
     async def _recall(self) -> None:
         self._learned = await self._job.unechoed_fields()
-        self._connection.platform.learned = self._learned
+        self._connection.platform.creator.learned = self._learned
         batch, project = self._plan.options.batch, self._plan.options.project
         if batch and project and "{" not in batch:
             await self._batches.ensure(batch, project)
 
     async def _remember(self) -> None:
-        news = self._connection.platform.learned - self._learned
+        news = self._connection.platform.creator.learned - self._learned
         if news:
-            self._learned = self._connection.platform.learned
+            self._learned = self._connection.platform.creator.learned
             await self._job.add_unechoed_fields(sorted(news))
         while self._batches.created:
             name = self._batches.created.pop()

@@ -11,13 +11,10 @@ from scalesync.flows.imports.conflicts import TOLERANCE_MS
 from scalesync.flows.runtime.bulk_lookup import BulkLookup
 from scalesync.flows.runtime.wiring import Connection
 from scalesync.model.outcomes import Presence
-from scalesync.model.records import JsonObject
 from scalesync.model.row_views import Doubtful, LookedUp
 from scalesync.model.rows import Gone
+from scalesync.model.task_view import TaskView
 from scalesync.ports.import_ledger import GoneRows
-from scalesync.times import milliseconds
-
-DEAD = frozenset({"canceled", "error"})
 
 
 async def settle_vanished(store: GoneRows, connection: Connection, back: Container[str] = ()) -> int:
@@ -33,13 +30,13 @@ async def settle_vanished(store: GoneRows, connection: Connection, back: Contain
         asked = [row for row in rows if row.key not in back]
         findings = await finder.find([row.key for row in asked])
         clear = [row for row in asked if findings[row.key].presence is not Presence.UNKNOWN]
-        await store.conclude([_looked_up(row, findings[row.key].task) for row in clear])
+        await store.conclude([_looked_up(row, findings[row.key].view, connection.words.dead) for row in clear])
         unclear += len(asked) - len(clear)
     return unclear
 
 
-def _looked_up(row: Doubtful, task: JsonObject | None) -> LookedUp:
-    if task is None or task.get("status") in DEAD:
+def _looked_up(row: Doubtful, view: TaskView | None, dead: Container[str | None]) -> LookedUp:
+    if view is None or view.status in dead:
         return LookedUp(row.key, Gone.ABSENT)
-    ours = milliseconds(task.get("created_at")) >= row.intent_ms - TOLERANCE_MS
-    return LookedUp(row.key, Gone.CREATED if ours else Gone.ADOPTED, str(task.get("task_id")))
+    ours = view.created_ms() >= row.intent_ms - TOLERANCE_MS
+    return LookedUp(row.key, Gone.CREATED if ours else Gone.ADOPTED, view.ref)

@@ -70,7 +70,7 @@ async def _rebuild(
 ) -> ImportSummary:
     meter = RateMeter()
     mode = plan.options.on_conflict
-    policy = ConflictPolicy(mode, frozenset(), connection.platform.release, hold.job.event)
+    policy = ConflictPolicy(mode, frozenset(), connection.platform.creator.release, hold.job.event)
     recorder = Recorder(plan, connection, hold.job, policy, observer)
     await hold.job.checks.begin_rebuild()
     numbers = await hold.job.register_sources(plan.splits())
@@ -169,7 +169,7 @@ class Recorder:
         record.intent_ms = self._connection.platform.server_now_ms
         if finding.task is None:
             return RowOutcome(record.key, RowState.SENDING)
-        settled = await self._policy(record, self._connection.platform.compare(record, finding.task))
+        settled = await self._policy(record, self._connection.platform.creator.compare(record, finding.task))
         if settled is None:
             return RowOutcome(record.key, RowState.SENDING)
         if self._named is None and settled.state is not RowState.CONFLICT:

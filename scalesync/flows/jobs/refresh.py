@@ -17,7 +17,7 @@ from scalesync.errors import ConfigError, JobRunning
 from scalesync.events import Observer, Progress
 from scalesync.flows.jobs.status import job_status
 from scalesync.flows.runtime.bulk_lookup import BulkLookup
-from scalesync.flows.runtime.dead_tasks import DEAD, turn_of
+from scalesync.flows.runtime.dead_tasks import turn_of
 from scalesync.flows.runtime.lease import holding
 from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.flows.runtime.options import JobStatus
@@ -102,12 +102,12 @@ async def _ask(store: VerifyLedger, connection: Connection, observer: Observer) 
 
 
 def _status(finding: LookupResult) -> str:
-    if finding.task is None:
+    if finding.view is None:
         return MISSING if finding.presence is Presence.ABSENT else UNCLEAR
-    return str(finding.task.get("status", UNCLEAR))
+    return finding.view.status or UNCLEAR
 
 
 def _progress(counts: Counter[str], meter: RateMeter, connection: Connection) -> Progress:
     done = counts.total()
-    failed = sum(counts[name] for name in (*DEAD, MISSING, UNCLEAR))
+    failed = sum(counts[name] for name in (*connection.words.dead, MISSING, UNCLEAR))
     return connection.watch.snapshot("refresh", meter, done, failed=failed)

@@ -45,8 +45,7 @@ async def check_names(connection: Connection, options: ExportOptions, *, found: 
 
 
 async def _check_project(connection: Connection, name: str, kind: str | None) -> None:
-    platform = connection.platform
-    project = await connection.call(partial(platform.project, name))
+    project = await connection.call(partial(connection.containers.project, name))
     if project is None:
         raise await no_such_project(connection, name)
     theirs = project.get("type")
@@ -63,7 +62,7 @@ async def no_such_project(connection: Connection, name: str) -> NoSuchProject:
 
 async def note_unknown_type(connection: Connection, name: str, note: Callable[[str], None]) -> None:
     """Say that neither the documentation nor a project of the account has a type: the server decides."""
-    documented = connection.platform.task_types
+    documented = connection.platform.spec.known_types
     if name in documented:
         return
     kinds = {str(project["type"]) for project in await _projects(connection) if project.get("type")}
@@ -73,8 +72,7 @@ async def note_unknown_type(connection: Connection, name: str, note: Callable[[s
 
 
 async def _check_batch(connection: Connection, name: str, project: str | None) -> None:
-    platform = connection.platform
-    batch = await connection.call(partial(platform.batch, name))
+    batch = await connection.call(partial(connection.containers.batch, name))
     if batch is None:
         near = did_you_mean(name, await _batch_names(connection, project))
         raise ConfigError(f"there is no batch {name!r} in this account; correct --batch{near}")
@@ -85,7 +83,7 @@ async def _check_batch(connection: Connection, name: str, project: str | None) -
 
 async def _check_type(connection: Connection, name: str) -> None:
     """Types are open: one is unknown only where no task, no project and no documentation has it."""
-    documented = connection.platform.task_types
+    documented = connection.platform.spec.known_types
     if name in documented:
         return
     kinds = {str(project["type"]) for project in await _projects(connection) if project.get("type")}
@@ -97,14 +95,14 @@ async def _check_type(connection: Connection, name: str) -> None:
 async def _projects(connection: Connection) -> Sequence[JsonObject]:
     """What the account has, as far as it tells."""
     try:
-        return await connection.platform.projects()
+        return await connection.containers.projects()
     except RemoteError:
         return ()
 
 
 async def _batch_names(connection: Connection, project: str | None) -> Sequence[str]:
     try:
-        return await connection.platform.batch_names(project)
+        return await connection.containers.batch_names(project)
     except RemoteError:
         return ()
 

@@ -24,7 +24,7 @@ class BulkLookup:
     """Asks one platform. calls: look-ups so far."""
 
     def __init__(self, connection: Connection) -> None:
-        self.size = connection.platform.look_up_most
+        self.size = connection.platform.creator.look_up_most
         self._connection = connection
         self._projects: set[str] = set()
 
@@ -64,9 +64,9 @@ class BulkLookup:
         return found
 
     async def _look_up(self, chunk: Sequence[str]) -> Mapping[str, LookupResult]:
-        platform = self._connection.platform
+        creator = self._connection.platform.creator
         try:
-            return await self._connection.call(lambda: platform.look_up(chunk))
+            return await self._connection.call(lambda: creator.look_up(chunk))
         except Refused:
             if len(chunk) == 1:
                 return {chunk[0]: LookupResult(Presence.UNKNOWN)}
@@ -77,21 +77,23 @@ class BulkLookup:
 
     async def know_projects(self, records: Sequence[Outgoing]) -> None:
         """Have the platform read the records' projects once: what they say is needed to compare tasks in them."""
-        platform = self._connection.platform
+        containers = self._connection.platform.containers
+        if containers is None:
+            return
         for name in {record.project for record in records} - self._projects:
             if name is not None:
                 self._projects.add(name)
                 with suppress(Refused):
-                    await self._connection.call(partial(platform.know_project, name))
+                    await self._connection.call(partial(containers.know_project, name))
 
     async def read(self, refs: Sequence[str]) -> Mapping[str, LookupResult]:
         """Tasks by the platform's own ids, one call each."""
         found: dict[str, LookupResult] = {}
-        platform = self._connection.platform
+        creator = self._connection.platform.creator
 
         async def call(ref: str) -> None:
             try:
-                found[ref] = await self._connection.call(lambda: platform.read(ref))
+                found[ref] = await self._connection.call(lambda: creator.read(ref))
             except Refused:
                 found[ref] = LookupResult(Presence.UNKNOWN)
 

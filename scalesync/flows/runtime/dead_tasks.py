@@ -7,23 +7,20 @@ from scalesync.model.outcomes import LookupResult
 from scalesync.model.records import JsonObject
 from scalesync.model.row_views import Held, Turn
 
-DEAD = frozenset({"canceled", "error"})
-
 
 def turn_of(row: Held, finding: LookupResult, connection: Connection) -> Turn | None:
     """What to write of a row whose own task died, or lives again; None when that is known already."""
-    task = finding.task
-    if task is None or not row.ours or str(task.get("task_id")) != row.ref:
+    view = finding.view
+    if view is None or finding.task is None or not row.ours or view.ref != row.ref:
         return None
-    status = str(task.get("status", ""))
-    if status not in DEAD:
+    if view.status not in connection.words.dead:
         return Turn(row, None) if row.turned is not None else None
-    return None if row.turned == status else death_of(row, task, connection)
+    return None if row.turned == view.status else death_of(row, view.status or "", finding.task, connection)
 
 
-def death_of(row: Held, task: JsonObject, connection: Connection) -> Turn:
-    """How the death of a row's task is told: by the server's own words where it was an error."""
-    if task.get("status") != "error":
-        return Turn(row, "canceled", "the task was canceled")
-    told = connection.platform.mishap(task)
-    return Turn(row, "error", f"the task turned to error: {told.words}", told.status)
+def death_of(row: Held, status: str, task: JsonObject, connection: Connection) -> Turn:
+    """What is written of a row whose task died: the server's own words where it was an error."""
+    if status != connection.words.failed:
+        return Turn(row, status, f"the task was {status}")
+    found = connection.platform.creator.task_error(task)
+    return Turn(row, status, f"the task turned to {status}: {found.words}", found.status)

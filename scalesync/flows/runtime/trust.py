@@ -13,7 +13,8 @@ from scalesync.engine.backoff import RetryPolicy
 from scalesync.errors import BudgetUsed
 from scalesync.flows.runtime.wiring import Connection
 from scalesync.model.selection import Selection
-from scalesync.ports.platform import ListPage, TaskView
+from scalesync.model.task_view import TaskView
+from scalesync.ports.platform import ListPage
 from scalesync.times import iso
 
 IDLE_PAGES = 200  # in a row that bring no task: some servers search behind an empty page, none for ever
@@ -61,8 +62,8 @@ async def believed(asked: Selection, read: Callable[[], Awaitable[Listed]], note
 
 
 async def _listed(connection: Connection, query: Mapping[str, Any], cursor: str | None) -> Listed:
-    page = await connection.platform.page(query, cursor)
-    return page, [connection.platform.head(raw) for raw in page.documents]
+    page = await connection.platform.lister.page(query, cursor)
+    return page, [connection.platform.lister.head(raw) for raw in page.documents]
 
 
 def _foreign(asked: Selection, head: TaskView) -> str:

@@ -11,6 +11,7 @@ from scalesync.config.settings import Settings, default_rate
 from scalesync.engine.calls import Caller
 from scalesync.engine.dispatcher import EngineLimits
 from scalesync.engine.waits import Waits
+from scalesync.errors import ConfigError
 from scalesync.events import Observer
 from scalesync.flows.runtime.gate import RequestGate
 from scalesync.flows.runtime.ledgers import open_quota
@@ -27,31 +28,47 @@ from scalesync.pacing.limiter import parse_rate
 from scalesync.pacing.pace import Pace
 from scalesync.pacing.shared_slots import SharedLessor, asker_of
 from scalesync.pacing.slot_pool import QuotaPool
-from scalesync.platforms.scale import task_types
-from scalesync.platforms.scale.platform import ScalePlatform, authorization
+from scalesync.platforms import registry
+from scalesync.ports.platform import Containers, Platform
+from scalesync.ports.spec import Vocabulary
 
 
 def task_fields(type: str) -> TaskFields | None:
     """What is known of a task type; None where nothing is, for types are open."""
-    return task_types.TYPES.get(type)
+    return documented_types().get(type)
 
 
 def documented_types() -> Mapping[str, TaskFields]:
     """What is known of all task types, by name."""
-    return task_types.TYPES
+    return registry.spec_of(registry.DEFAULT).types
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
     """One run's way to the platform."""
 
-    platform: ScalePlatform
+    platform: Platform
     transport: Transport
     gate: RequestGate
     pace: Pace
     call: Caller
     waits: Waits
     watch: Watch
+
+    @property
+    def words(self) -> Vocabulary:
+        """What things are called on the platform."""
+        return self.platform.spec.vocabulary
+
+    @property
+    def containers(self) -> Containers:
+        """Projects and batches. Raises ConfigError where the platform has none."""
+        found = self.platform.containers
+        if found is None:
+            raise ConfigError(
+                f"{self.platform.spec.title} has no projects and batches; leave --project and --batch out"
+            )
+        return found
 
     def traffic(self) -> JsonObject:
         """How the calls of this run went: counts, and seconds of silence.
@@ -118,14 +135,15 @@ async def connect(
     """
     bounds = limits or EngineLimits()
     pace, gate = make_gate(settings, paced, observer.note, memory)
+    adapter = registry.adapter_of(registry.spec_of(settings.platform))
     transport = Transport(
-        settings.base_url, authorization(settings.api_key), gate, deadlines=deadlines, ssl_context=ssl_context
+        settings.base_url, adapter.authorization(settings.api_key), gate, deadlines=deadlines, ssl_context=ssl_context
     )
     waits = Waits()
     watch = Watch(waits, observer, transport.counters, gate, where=settings.base_url)
     try:
         async with transport:
-            platform = ScalePlatform(transport, task_type)
+            platform = adapter(transport, task_type)
             caller = Caller(bounds.retry, waits, patience_s=bounds.patience_s)
             watch.start()
             yield Connection(platform, transport, gate, pace, caller, waits, watch)

@@ -29,6 +29,7 @@ from scalesync.model.outcomes import Comparison, LookupResult, Match, Presence
 from scalesync.model.records import JsonObject, Outgoing
 from scalesync.model.row_views import Held
 from scalesync.model.rows import FINAL, RowState
+from scalesync.ports.spec import Vocabulary
 
 SEND, CREATE, RECORD, TASK_ID, RECLAIM = "send", "create", "record", "task_id", "reclaim"
 PLACES = frozenset({"project", "batch"})
@@ -66,12 +67,13 @@ class Case:
     verdict: Comparison | None
     file: str | None
     line: int | None
+    words: Vocabulary
 
     def remark(self, kind: str, detail: str, fix: str | None = None, **more: Any) -> Finding:
         """A finding about this record."""
         key = self.record.key if self.record is not None else self.row.key if self.row is not None else None
         row = self.row
-        ref = None if self.finding.task is None else str(self.finding.task.get("task_id"))
+        ref = None if self.finding.view is None else self.finding.view.ref
         return Finding(
             kind=kind,
             detail=detail,
@@ -127,17 +129,18 @@ def _unknown(case: Case) -> Iterator[Finding]:
 
 
 def _without_record(case: Case, row: Held) -> Iterator[Finding]:
-    task = case.finding.task or {}
-    status, ref = str(task.get("status")), str(task.get("task_id"))
-    if status in {"canceled", "error"}:
-        yield case.remark(status, f"the task is {'in error' if status == 'error' else status}")
+    view = case.finding.view
+    if view is not None and view.status in case.words.dead:
+        status = str(view.status)
+        yield case.remark(status, f"the task is {case.words.shown(status)}")
+    ref = None if view is None else view.ref
     if row.ours and row.ref != ref:
         yield case.remark("task_id", f"the ledger names task {row.ref}, the server {ref}")
 
 
 def _with_record(case: Case, row: Held, verdict: Comparison) -> Iterator[Finding]:
     yield from _differing(case, verdict)
-    if verdict.likeness is Match.EQUAL and (row.state not in FINAL):
+    if verdict.match is Match.EQUAL and (row.state not in FINAL):
         if row.is_changed and _is_another(row, case.record):
             yield case.remark("changed", "the record changed after its task was created")
         elif row.home or not row.is_changed:
@@ -146,9 +149,9 @@ def _with_record(case: Case, row: Held, verdict: Comparison) -> Iterator[Finding
     if row.state not in FINAL:
         return
     if row.ref != verdict.ref:
-        fix = TASK_ID if verdict.likeness is Match.EQUAL else None
+        fix = TASK_ID if verdict.match is Match.EQUAL else None
         yield case.remark("task_id", f"the ledger names task {row.ref}, the server {verdict.ref}", fix)
-    if verdict.likeness is Match.EQUAL and _is_another(row, case.record):
+    if verdict.match is Match.EQUAL and _is_another(row, case.record):
         yield case.remark("changed", "the record changed after its task was created")
 
 
@@ -159,9 +162,9 @@ def _is_another(row: Held, record: Outgoing | None) -> bool:
 
 def _differing(case: Case, verdict: Comparison) -> Iterator[Finding]:
     told = {name: {"record": ours, "task": theirs} for name, (ours, theirs) in verdict.differences.items()}
-    if verdict.likeness is Match.DEAD:
-        why = "" if verdict.mishap is None else f": {verdict.mishap.words}"
-        detail = f"the task is {'in error' if verdict.status == 'error' else verdict.status}{why}"
+    if verdict.match is Match.DEAD:
+        why = "" if verdict.error is None else f": {verdict.error.words}"
+        detail = f"the task is {case.words.shown(verdict.status)}{why}"
         yield case.remark(verdict.status, detail, RECLAIM, differences=told)
         return
     for kind, names in (("moved", told.keys() & PLACES), ("changed", told.keys() - PLACES)):

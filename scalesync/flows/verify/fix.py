@@ -148,8 +148,8 @@ async def _record(
     async with connect(
         settings, observer, task_type=options.type, paced=RequestClass.LIST, limits=limits
     ) as connection:
-        connection.platform.learned = await hold.job.unechoed_fields()
-        policy = ConflictPolicy("report", frozenset(), connection.platform.release, hold.job.event)
+        connection.platform.creator.learned = await hold.job.unechoed_fields()
+        policy = ConflictPolicy("report", frozenset(), connection.platform.creator.release, hold.job.event)
         numbers = await hold.job.register_sources(plan.splits())
         await Recorder(plan, connection, hold.job, policy, observer, named=lost).go(numbers)
 

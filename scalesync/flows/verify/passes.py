@@ -22,7 +22,7 @@ from scalesync.events import Observer
 from scalesync.flows.imports.plan import ImportPlan, read_options
 from scalesync.flows.imports.reading.prepare import Preparer, read_all
 from scalesync.flows.runtime.bulk_lookup import BulkLookup
-from scalesync.flows.runtime.dead_tasks import DEAD, turn_of
+from scalesync.flows.runtime.dead_tasks import turn_of
 from scalesync.flows.runtime.options import ImportOptions
 from scalesync.flows.runtime.rate_meter import RateMeter
 from scalesync.flows.runtime.threads import in_daemon
@@ -74,7 +74,7 @@ class Checking:
     async def go(self, options: ImportOptions, plan: ImportPlan | None) -> None:
         """All three passes. plan None: the source was standard input and cannot be read again."""
         learned = await self._job.unechoed_fields()
-        self._connection.platform.learned = learned
+        self._connection.platform.creator.learned = learned
         if learned:
             rewrote = "the server rewrote in its replies to this job"
             self.left_out.append(f"not compared, since {rewrote}: {', '.join(sorted(learned))}")
@@ -174,10 +174,10 @@ class Checking:
         for record in records:
             finding = found[record.key]
             row = self._turned(rows.get(record.key), finding, turns)
-            verdict = None if finding.task is None else self._connection.platform.compare(record, finding.task)
+            verdict = None if finding.task is None else self._connection.platform.creator.compare(record, finding.task)
             place = told_place(files.get(record.source, ""), record.line, record.inside)
-            kinds = self._tell(Case(row, record, finding, verdict, *place))
-            if finding.task is not None and finding.task.get("status") not in DEAD:
+            kinds = self._tell(Case(row, record, finding, verdict, *place, self._connection.words))
+            if finding.view is not None and finding.view.status not in self._connection.words.dead:
                 self.with_task += 1
             else:
                 self.without[kinds[0]] += 1
@@ -202,7 +202,7 @@ class Checking:
         turns: list[Turn] = []
         for key, row in held.items():
             now = self._turned(row, found[key], turns)
-            case = Case(now, None, found[key], None, names.get(row.source), row.line)
+            case = Case(now, None, found[key], None, names.get(row.source), row.line, self._connection.words)
             if whole and superseded(case):
                 continue
             if whole and (row.ours or found[key].presence is Presence.FOUND):
@@ -220,12 +220,12 @@ class Checking:
             if found[key].presence is not Presence.FOUND and row.ref is not None and row.state is not RowState.FAILED
         }
         for ref, finding in (await self._finder.read(list(unseen))).items():
-            task = finding.task
-            if task is None:
+            view = finding.view
+            if view is None:
                 continue
-            if task.get("unique_id") == unseen[ref]:
+            if view.key == unseen[ref]:
                 found[unseen[ref]] = finding
-            elif task.get("status") not in DEAD:
+            elif view.status not in self._connection.words.dead:
                 self._detached.add(ref)
 
     def _turned(self, row: Held | None, finding: LookupResult, turns: list[Turn]) -> Held | None:

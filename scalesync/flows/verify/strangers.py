@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from scalesync.errors import OutcomeUnknown, Refused
-from scalesync.flows.runtime.dead_tasks import DEAD
 from scalesync.flows.runtime.trust import ForeignPages, Listed, believed
 from scalesync.flows.runtime.wiring import Connection
 from scalesync.flows.verify.findings import Finding
 from scalesync.flows.verify.findings_file import FindingsFile
 from scalesync.mapping.seen import SeenTable, Sight
 from scalesync.model.selection import Selection
-from scalesync.ports.platform import TaskView
+from scalesync.model.task_view import TaskView
 from scalesync.ports.verify_ledger import VerifyLedger
 from scalesync.text import count
 
@@ -112,7 +111,7 @@ class Strangers:
             page, heads = await believed(asked, partial(self._page, asked, cursor, place), self._note)
             self.total = None if before is None or page.total is None else before + page.total
             self._reading.counted(page.total)
-            await self._take([head for head in heads if self._meet(head.task_id)], place, keys, detached)
+            await self._take([head for head in heads if self._meet(head.ref)], place, keys, detached)
             self._show()
             idle, cursor = 0 if self._reading.shown > shown else idle + 1, page.cursor
             if cursor is None:
@@ -123,8 +122,8 @@ class Strangers:
                 return False
 
     async def _page(self, asked: Selection, cursor: str | None, place: str) -> Listed:
-        platform = self._connection.platform
-        page = await self._connection.call(partial(platform.page, platform.query(asked, PAGE), cursor))
+        lister = self._connection.platform.lister
+        page = await self._connection.call(partial(lister.page, lister.query(asked, PAGE), cursor))
         heads = (self._head(document, place) for document in page.documents)
         return page, [head for head in heads if head is not None]
 
@@ -137,22 +136,22 @@ class Strangers:
     async def _take(self, new: Sequence[TaskView], place: str, keys: SeenTable, detached: Collection[str]) -> None:
         """Look at tasks that were not listed before."""
         self.listed += len(new)
-        strangers = [head for head in new if head.get("unique_id") not in keys]
-        known = await self._store.held([key for head in strangers if (key := head.get("unique_id"))])
+        strangers = [head for head in new if head.key not in keys]
+        known = await self._store.held([key for head in strangers if (key := head.key)])
         for stranger in strangers:
-            key = stranger.get("unique_id")
+            key = stranger.key
             # A dead task without a unique_id is what reclaiming leaves behind.
-            left_behind = key is None and (stranger.get("status") in DEAD or stranger.task_id in detached)
+            left_behind = key is None and (stranger.status in self._connection.words.dead or stranger.ref in detached)
             if key in known or left_behind:
                 continue
             self.others += 1
             if self._told:
                 detail = f"a task of {place} that is {stranger.get('status')} and belongs to no record"
-                self._report.add(Finding("unexpected", detail, unique_id=key, task_id=stranger.task_id))
+                self._report.add(Finding("unexpected", detail, unique_id=key, task_id=stranger.ref))
 
     def _head(self, document: bytes, place: str) -> TaskView | None:
         try:
-            return self._connection.platform.head(document)
+            return self._connection.platform.lister.head(document)
         except OutcomeUnknown as error:
             if self._meet(f"unreadable: {hash(document)}"):
                 self._report.add(Finding("unclear", f"a task of {place} cannot be read: {error}"))

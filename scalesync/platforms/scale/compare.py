@@ -85,12 +85,12 @@ def compare(
     if their_type != task_type:
         found["type"] = (task_type, their_type)
     status = str(task.get("status", ""))
-    likeness = Match.DIFFERENT if found else Match.EQUAL
+    match = Match.DIFFERENT if found else Match.EQUAL
     if status in DEAD:
         found["status"] = ("pending or completed", status)
-        likeness = Match.DEAD
+        match = Match.DEAD
     return Comparison(
-        likeness,
+        match,
         ref=str(task.get("task_id", "")),
         created_ms=milliseconds(task.get("created_at")),
         status=status,

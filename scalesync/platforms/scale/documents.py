@@ -16,11 +16,14 @@ MAX_DEPTH = 6
 NOTHING = msgspec.Raw(b"")
 
 
-class Document(msgspec.Struct):
-    """The members of a task that an export looks at; everything else stays raw bytes."""
+_WIRE = {"ref": "task_id", "key": "unique_id", "review_status": "customer_review_status"}
 
-    task_id: str
-    unique_id: str | None = None
+
+class Document(msgspec.Struct, rename=_WIRE):
+    """The members of a task that the program looks at; everything else stays raw bytes."""
+
+    ref: str
+    key: str | None = None
     project: str | None = None
     batch: str | None = None
     type: str | None = None
@@ -29,11 +32,11 @@ class Document(msgspec.Struct):
     created_at: str | None = None
     updated_at: str | None = None
     completed_at: str | None = None
-    customer_review_status: str | None = None
+    review_status: str | None = None
     response: msgspec.Raw = NOTHING  # not `Raw | None`: msgspec reads that as null and refuses all else
 
     def get(self, name: str) -> Any:
-        """A member by name."""
+        """A member by its neutral name."""
         return getattr(self, name)
 
     def created_ms(self) -> int:
@@ -73,20 +76,25 @@ def read_document(raw: bytes) -> Document:
         value = json.loads(raw.decode("utf-8", "surrogateescape"))
     except (ValueError, RecursionError) as error:
         raise OutcomeUnknown("the list holds something that is no task", op="list tasks") from error
-    if not isinstance(value, dict) or not value.get("task_id") or not _is_text(value["task_id"]):
+    return view_of(value)
+
+
+def view_of(task: Any) -> Document:
+    """The head of a decoded task. An odd member is passed over: the task is exported all the same, byte for byte."""
+    if not isinstance(task, dict) or not task.get("task_id") or not is_text(task["task_id"]):
         raise OutcomeUnknown("the list holds something that is no task", op="list tasks")
-    # An odd member is passed over: the task is exported all the same, byte for byte.
-    texts = {name: value[name] for name in _TEXTS if _is_text(value.get(name))}
-    tags = value.get("tags")
-    kept = [tag for tag in tags if _is_text(tag)] if isinstance(tags, list) else None
-    response = value.get("response")
+    texts: dict[str, Any] = {name: found for name in _TEXTS if is_text(found := task.get(_WIRE.get(name, name)))}
+    tags = task.get("tags")
+    kept = [tag for tag in tags if is_text(tag)] if isinstance(tags, list) else None
+    response = task.get("response")
     document = Document(**texts, tags=kept)
     if response is not None:
         document.response = msgspec.Raw(json.dumps(response).encode())
     return document
 
 
-def _is_text(value: Any) -> bool:
+def is_text(value: Any) -> bool:
+    """Whether this is a text that can be kept: half of a surrogate pair has no place in a file or a ledger."""
     try:
         return isinstance(value, str) and value.encode() is not None
     except UnicodeEncodeError:

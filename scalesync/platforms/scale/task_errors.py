@@ -19,7 +19,7 @@ TEXT_LIMIT = 500
 _URL = re.compile(r"[a-z][a-z0-9+.-]{0,20}://[^\s\"'<>]+", re.IGNORECASE)
 
 
-def mishap_of(task: JsonObject) -> TaskError:
+def error_of(task: JsonObject) -> TaskError:
     """What the server says went wrong, each place that failed as host and status; the status of the first one."""
     response = task.get("response")
     told: dict[str, Any] = response if isinstance(response, dict) else {}

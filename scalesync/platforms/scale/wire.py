@@ -14,6 +14,7 @@ from scalesync.errors import NotAllowed, NotTheApi, OutcomeUnknown, Refused, Rem
 from scalesync.http.transport import Reply
 from scalesync.model.outcomes import LookupResult, Outcome, OutcomeKind, Presence
 from scalesync.model.records import JsonObject
+from scalesync.platforms.scale.documents import is_text, view_of
 from scalesync.platforms.scale.strays import is_redirect, stray
 
 ERROR_BYTES = 64 * 1024  # of an error's body are read for its text
@@ -91,17 +92,9 @@ def task_head(document: bytes) -> TaskHead:
             head = msgspec.convert(_slow_loads(document), TaskHead)
     except (ValueError, RecursionError) as error:
         raise OutcomeUnknown("the reply holds no task", op="read task") from error
-    if not head.task_id or not (head.task_id.isascii() or _is_text(head.task_id)):
+    if not head.task_id or not (head.task_id.isascii() or is_text(head.task_id)):
         raise OutcomeUnknown("the reply holds no task_id", op="read task")
     return head
-
-
-def _is_text(value: Any) -> bool:
-    """Whether this is a text that can be kept: half of a surrogate pair has no place in a file or a ledger."""
-    try:
-        return isinstance(value, str) and value.encode() is not None
-    except UnicodeEncodeError:
-        return False
 
 
 def created(reply: Reply, key: str) -> Outcome:
@@ -264,8 +257,13 @@ def finding(document: bytes, wanted: Collection[str]) -> tuple[str, LookupResult
     if not isinstance(key, str) or key not in wanted:
         return None
     ref = task.get("task_id")
-    known = _is_text(ref) and bool(ref) and _is_text(task.get("status", ""))
-    return key, LookupResult(Presence.FOUND, task) if known else LookupResult(Presence.UNKNOWN)
+    known = is_text(ref) and bool(ref) and is_text(task.get("status", ""))
+    return key, found(task) if known else LookupResult(Presence.UNKNOWN)
+
+
+def found(task: JsonObject) -> LookupResult:
+    """A task that was read."""
+    return LookupResult(Presence.FOUND, task, view=view_of(task))
 
 
 def objects(reply: Reply, op: str) -> list[JsonObject]:

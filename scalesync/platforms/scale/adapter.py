@@ -1,0 +1,37 @@
+"""Scale, live: its roles over one transport."""
+
+from __future__ import annotations
+
+import base64
+
+from scalesync.http.transport import Transport
+from scalesync.platforms.scale.containers import ScaleContainers
+from scalesync.platforms.scale.lists import ScaleLists
+from scalesync.platforms.scale.spec import SPEC
+from scalesync.platforms.scale.tasks import ScaleTasks
+from scalesync.ports.platform import Commands, Containers, Creator, ExportJobs, Lister
+
+
+class ScalePlatform:
+    """Tasks of one type for one account."""
+
+    def __init__(self, transport: Transport, task_type: str = "") -> None:
+        self._transport = transport
+        lists = ScaleLists(transport)
+        containers = ScaleContainers(transport, task_type)
+        self.spec = SPEC
+        self.lister: Lister = lists
+        self.containers: Containers | None = containers
+        self.creator: Creator = ScaleTasks(transport, lists, containers, task_type)
+        self.commands: Commands | None = None
+        self.export_jobs: ExportJobs | None = None
+
+    @staticmethod
+    def authorization(api_key: str) -> str:
+        """HTTP Basic with the key as user and an empty password (Scale docs: Authentication)."""
+        return "Basic " + base64.b64encode(f"{api_key}:".encode()).decode("ascii")
+
+    @property
+    def server_now_ms(self) -> int:
+        """The service's clock by its Date headers."""
+        return self._transport.server_now_ms

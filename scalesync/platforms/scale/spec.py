@@ -1,0 +1,50 @@
+"""What is known of Scale beforehand: addresses, words, keys, rates. No network."""
+
+from __future__ import annotations
+
+from scalesync.model.targets import Mode, RequestClass
+from scalesync.platforms.scale.task_types import TYPES
+from scalesync.platforms.scale.vocabulary import TASK_FIELDS, TASK_TYPES
+from scalesync.ports.spec import ClassLimit, KeyRule, KeyStrength, Offer, PlatformSpec, Variables, Vocabulary
+
+CREATES_PER_SECOND = "30"  # the only rate Scale publishes
+
+
+def mode_of(key: str) -> Mode:
+    """The world a key opens, by its spelling alone."""
+    return Mode.TEST if key.startswith("test_") or key.endswith("|test") else Mode.LIVE
+
+
+SPEC = PlatformSpec(
+    name="scale",
+    title="Scale AI",
+    hosts=("api.scale.com",),
+    default_url="https://api.scale.com/v1",
+    root_like="https://api.scale.com/v1",
+    variables=Variables("SCALE_API_KEY", "SCALE_API_URL"),
+    vocabulary=Vocabulary(
+        key="unique_id",
+        ref="task_id",
+        statuses=("pending", "completed", "canceled", "error"),
+        new="pending",
+        done="completed",
+        dead=frozenset({"canceled", "error"}),
+        failed="error",
+        reclaimable=("canceled", "error"),
+        reviews=("pending", "accepted", "fixed", "rejected", "commented"),
+    ),
+    key=KeyRule(strength=KeyStrength.ENFORCED),
+    page_most=100,
+    adapter="scalesync.platforms.scale.adapter:ScalePlatform",
+    mode_of=mode_of,
+    limits={RequestClass.CREATE: ClassLimit(rate=CREATES_PER_SECOND)},
+    types=TYPES,
+    known_types=TASK_TYPES,
+    fields=TASK_FIELDS,
+    offers={
+        "import": Offer(True, "exactly once: the server refuses a unique_id that is in use"),
+        "export": Offer(True, "in pages, cut by creation time; increments by the time of change"),
+        "verify": Offer(True, "by unique_id"),
+        "ledger rebuild": Offer(True, "by unique_id"),
+    },
+)

@@ -1,0 +1,58 @@
+"""What the engine does many times: an operation on items. Creating tasks is the first of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import Protocol
+
+from scalesync.model.outcomes import Comparison, LookupResult, Outcome
+from scalesync.model.records import JsonObject, Outgoing
+from scalesync.model.targets import RequestClass
+
+
+class Repeat(Enum):
+    """How an item may be sent again whose outcome is not known.
+
+    IDEMPOTENT: at once; the server refuses or ignores the second.
+    COMPARE_FIRST: after a look-up that says that nothing was done, and after the landing window.
+    ONCE: never; it stays unclear and is reported.
+    """
+
+    IDEMPOTENT = "idempotent"
+    COMPARE_FIRST = "compare first"
+    ONCE = "once"
+
+
+class Operation(Protocol):
+    """One kind of work.
+
+    request: the class that its requests count as.
+    most, most_bytes: items, and bytes of their bodies, in one request (a chunk).
+    look_up_most: keys in one look-up.
+    landing_s: seconds in which a request that was given up may still take effect.
+    one_fate: a chunk is carried out whole or not at all.
+    """
+
+    request: RequestClass
+    most: int
+    most_bytes: int
+    look_up_most: int
+    repeat: Repeat
+    landing_s: float
+    one_fate: bool
+
+    async def send(self, items: Sequence[Outgoing]) -> Sequence[Outcome]:
+        """Send one chunk; one outcome each, in order. Never raises for an answer of the service.
+
+        ACCEPTED: the service works on it; the outcome's command is to be polled.
+        """
+
+    async def look_up(self, keys: Sequence[str]) -> Mapping[str, LookupResult]:
+        """Look up to `look_up_most` keys up; every key is in the answer. Raises RemoteError."""
+
+    async def read(self, ref: str) -> LookupResult:
+        """Read one task by the platform's own id. Raises RemoteError."""
+
+    def compare(self, item: Outgoing, task: JsonObject) -> Comparison:
+        """Compare an item with what was found under its key."""

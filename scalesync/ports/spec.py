@@ -1,0 +1,156 @@
+"""What is known of a labelling service beforehand: static, cheap to import, no network.
+
+A spec opens a live object made of roles (`ports.platform`). What a service lacks is absent there, and `offers` holds
+the reason, so that the program can give it before anything is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, NamedTuple
+
+from scalesync.model.selection import TaskFields
+from scalesync.model.targets import Mode, RequestClass
+
+API = 1  # of this port; a platform that was written for another one is refused
+
+
+class KeyStrength(Enum):
+    """What a record's key is worth: how a create is answered whose outcome is not known.
+
+    ENFORCED: the server refuses a second use (Scale), so sending again is safe.
+    PUT: the second send returns the task of the first, so sending again is safe.
+    NAMED: unique only where we look first: names of projects, batches, tasks.
+    LABEL: stored and searchable, and repeats are allowed: a look-up must precede any second send, and "absent" counts
+    only after the landing window.
+    NONE: an import is refused unless the user accepts that records may become several tasks.
+    """
+
+    ENFORCED = "enforced"
+    PUT = "put"
+    NAMED = "named"
+    LABEL = "label"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRule:
+    """The key of a record on one platform.
+
+    landing_s: seconds in which a request that was given up may still take effect; 0 where sending again is safe.
+    one_fate: a request with several records is carried out whole or not at all.
+    namespaced: unique within a project or dataset only, so rows belong to that as well.
+    """
+
+    strength: KeyStrength
+    landing_s: float = 0.0
+    one_fate: bool = False
+    namespaced: bool = False
+
+    @property
+    def resend_is_safe(self) -> bool:
+        """Whether a create may be sent again although the first may have been carried out."""
+        return self.strength in {KeyStrength.ENFORCED, KeyStrength.PUT}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vocabulary:
+    """What things are called on a platform; None where it has none.
+
+    key, ref: names under which raw documents hold the record's key and the platform's own id.
+    project, batch, type: nouns for people.
+    statuses: all that are documented. new: of a task that nobody has worked on. done: of one with its answer.
+    dead: nobody works on a task in one of them. failed: of a task in error.
+    reclaimable: statuses of tasks whose key may be freed. reviews: results of a customer's review.
+    type_required: a task cannot be made without naming its type.
+    """
+
+    key: str
+    ref: str
+    project: str = "project"
+    batch: str | None = "batch"
+    type: str | None = "type"
+    statuses: tuple[str, ...] = ()
+    new: str | None = None
+    done: str | None = None
+    dead: frozenset[str] = frozenset()
+    failed: str | None = None
+    reclaimable: tuple[str, ...] = ()
+    reviews: tuple[str, ...] = ()
+    type_required: bool = True
+
+    def shown(self, status: str) -> str:
+        """A status as it stands behind "the task is"."""
+        return f"in {status}" if status == self.failed else status
+
+
+class Variables(NamedTuple):
+    """Names of the environment variables that hold the API key and the address."""
+
+    key: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassLimit:
+    """One class of requests. rate: as `--rate` takes it, at the platform's own host; None: follow the server.
+
+    width: requests in flight at most, None: follow the server.
+    """
+
+    rate: str | None = None
+    width: int | None = None
+
+
+class Offer(NamedTuple):
+    """Whether a command or operation works here. words: how well, or why not."""
+
+    works: bool
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A platform's own option, typed as `--with NAME=VALUE`. parse: raises ValueError with what it takes."""
+
+    words: str
+    parse: Callable[[str], Any] = str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlatformSpec:
+    """One labelling service.
+
+    hosts: of its own API, which choose the platform where only an address was given, and at which `limits` hold.
+    default_url: the API root, None where each installation has its own. root_like: an example of a root, for messages.
+    mode_of: whether a key opens the live or the test world.
+    limits: by class of requests; a class that is not named follows the server.
+    shared: classes that one limit of the server counts together.
+    types: what is known of the fields of task types. known_types: all that are documented; open, so others are sent.
+    fields: members of a task that are documented; open as well.
+    offers: command or operation -> whether it works here, and why not.
+    page_most: tasks on a page.
+    adapter: `module:name` of what opens the live object, imported when a run connects.
+    """
+
+    name: str
+    title: str
+    hosts: tuple[str, ...]
+    default_url: str | None
+    root_like: str
+    variables: Variables
+    vocabulary: Vocabulary
+    key: KeyRule
+    page_most: int
+    adapter: str
+    mode_of: Callable[[str], Mode] = lambda key: Mode.LIVE
+    limits: Mapping[RequestClass, ClassLimit] = field(default_factory=dict)
+    shared: tuple[frozenset[RequestClass], ...] = ()
+    types: Mapping[str, TaskFields] = field(default_factory=dict)
+    known_types: frozenset[str] = frozenset()
+    fields: frozenset[str] = frozenset()
+    options: Mapping[str, Option] = field(default_factory=dict)
+    offers: Mapping[str, Offer] = field(default_factory=dict)
+    api: int = API

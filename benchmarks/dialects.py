@@ -28,7 +28,7 @@ from typing import Any
 from scalesync.errors import ScalesyncError
 from scalesync.model.records import SourceRecord
 from scalesync.sources.open import open_sources
-from scalesync.sources.readers import ReadOptions
+from scalesync.sources.options import ReadOptions
 
 Rows = list[list[str]]
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}

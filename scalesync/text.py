@@ -11,6 +11,12 @@ def count(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
+def either(names: Iterable[str]) -> str:
+    """`a, b or c`."""
+    *most, last = names
+    return f"{', '.join(most)} or {last}" if most else last
+
+
 def be(number: int) -> str:
     """`is` or `are`, for so many."""
     return "is" if number == 1 else "are"

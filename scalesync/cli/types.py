@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +11,8 @@ import click
 from scalesync.cli.table import COMMANDS
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     TextType = click.ParamType[str]
     PairType = click.ParamType[tuple[str, str]]
 else:  # not generic before click 8.4
@@ -29,6 +31,28 @@ class OneCharacter(TextType):
         if len(character) != 1:
             self.fail(f"{value!r} is not one character, nor one of tab, comma, semicolon, pipe, space", param, ctx)
         return str(character)
+
+
+class FormatName(TextType):
+    """The name of a format. own: those that the program has; names: those of other packages as well.
+
+    Other packages are looked for where one of their names is typed, completed or listed.
+    """
+
+    name = "format"
+
+    def __init__(self, own: Collection[str], names: Callable[[], Sequence[str]]) -> None:
+        self._own = own
+        self._names = names
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return f"[{'|'.join(self._names())}]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return str(value) if value in self._own else str(click.Choice(self._names()).convert(value, param, ctx))
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return click.Choice(self._names()).shell_complete(ctx, param, incomplete)
 
 
 class CountOrPercent(TextType):

@@ -35,6 +35,9 @@ class BadRecord:
     whole: bytes | None = field(default=None, compare=False, repr=False)
 
 
+Item = SourceRecord | BadRecord
+
+
 class Checkpoint(NamedTuple):
     """How the lines of a source read from the first to `line`: the digest of all of them."""
 
@@ -50,7 +53,7 @@ class Block:
     source: its number. last: the source is read to its end; where that shows too late, an empty block says so.
     """
 
-    records: Sequence[SourceRecord | BadRecord]
+    records: Sequence[Item]
     consumed: int
     mark: Checkpoint | None = None
     source: int = 1

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from scalesync.model.records import JsonObject
-from scalesync.sources.detect import is_packed
+from scalesync.sources.registry import is_packed
 
 FILE_KEY = "_file"
 _FIELDS = ("name", "stem", "path", "size")

@@ -12,9 +12,8 @@ from contextlib import closing
 from typing import NamedTuple, Self
 
 from scalesync.errors import SourceError
-from scalesync.model.records import Block, Load
+from scalesync.model.records import Block, Item, Load
 from scalesync.sources.bytestream import Progress
-from scalesync.sources.formats.jsonlines import Item
 
 LOAD_WEIGHT = 4 * 1024 * 1024  # unpacked bytes after which a load ends early
 

@@ -96,12 +96,14 @@ def check_encoding(name: str) -> str:
 class ByteStream:
     """Iterates over the decompressed UTF-8 text of `raw`, in pieces of at most a few hundred kilobytes.
 
+    encoding: of the text; None for bytes as they are.
+
     damage: after the last piece, one sentence when the compressed data was broken, else None; all that
     could be read before the damage has been given. packed: whether it was compressed. window: bytes of memory that the
     largest zstd frame so far takes. The byte order mark is dropped.
     """
 
-    def __init__(self, raw: Any, progress: Progress, encoding: str = "utf-8") -> None:
+    def __init__(self, raw: Any, progress: Progress, encoding: str | None = "utf-8") -> None:
         self.damage: str | None = None
         self.packed = False
         self.window = 0
@@ -110,9 +112,14 @@ class ByteStream:
         self._encoding = encoding
 
     def __iter__(self) -> Iterator[bytes]:
+        whole = self.unpacked() if self._encoding is None else self._text(self._encoding)
+        for piece in filter(None, whole):
+            self.progress.weight += len(piece)
+            yield piece
+
+    def _text(self, encoding: str) -> Iterator[bytes]:
         pieces = _fill(self.unpacked(), 4)
         first = next(pieces, b"")
-        encoding = self._encoding
         if first.startswith(_UTF32):  # before UTF-16, whose mark it begins with
             encoding = "utf-32"
         elif first.startswith(_UTF16):
@@ -125,9 +132,7 @@ class ByteStream:
         if first.startswith(_BOM):
             next(whole)
             whole = _chain(first[len(_BOM) :], whole)
-        for piece in filter(None, whole):
-            self.progress.weight += len(piece)
-            yield piece
+        return whole
 
     def unpacked(self) -> Iterator[bytes]:
         """The pieces after decompression only, bytes as they are (for binary formats)."""

@@ -5,23 +5,11 @@ from __future__ import annotations
 import re
 
 from scalesync.errors import SourceError
-from scalesync.jsonvalue import HOLE, loads
+from scalesync.jsonvalue import HOLE
 from scalesync.sources.bytestream import is_packed as is_packed_data
-from scalesync.sources.formats.dialect import LONGEST_LOOK, Sample, looks_like_table
+from scalesync.sources.registry import FORMATS, ROWS, SourceFormat, find, format_of, is_packed, names, suffix_format
+from scalesync.text import either
 
-FORMATS = ("jsonl", "json", "csv", "tsv", "parquet")
-WORDS = {"jsonl": "JSON lines", "json": "JSON", "csv": "CSV", "tsv": "TSV", "parquet": "Parquet"}
-_SUFFIXES = {
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "json",
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".tab": "tsv",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-}
-_PACKED = (".gz", ".zst")
 _KNOWN = (
     (b"\x89PNG", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
@@ -45,58 +33,56 @@ _LFS = b"version https://git-lfs.github.com/spec/"
 _MARKUP = re.compile(rb"\s*<(?:!doctype html|html|\?xml)[\s>]", re.IGNORECASE)
 _HOLES = re.compile(HOLE + rb"\0*")
 _TAR = 257  # where a tar archive says what it is
-_PARQUET = b"PAR1"
 _TEXT = bytes([7, 8, 9, 10, 11, 12, 13, 27, *range(32, 127), *range(128, 256)])
 
 
-def suffix_format(name: str) -> str | None:
-    """The format that a file's name tells, looking under .gz and .zst; None when it tells none."""
-    low = name.lower()
-    for packed in _PACKED:
-        low = low.removesuffix(packed)
-    dot = low.rfind(".")
-    return _SUFFIXES.get(low[dot:]) if dot > low.rfind("/") else None
-
-
-def is_packed(name: str) -> bool:
-    """True for names that end in .gz or .zst."""
-    return name.lower().endswith(_PACKED)
-
-
-def detect(name: str, head: bytes, complete: bool, said: str | None, table: bool, *, packed: bool = False) -> str:
-    """One of FORMATS. head: the first unpacked bytes; packed: they were compressed.
+def detect(
+    name: str, head: bytes, complete: bool, said: str | None, table: bool, *, packed: bool = False
+) -> SourceFormat:
+    """The format of a source. head: the first unpacked bytes; packed: they were compressed.
 
     table: the caller named a delimiter or a header.
     Raises SourceError when the content is binary rubbish, contradicts the name, or tells nothing.
     """
-    wanted = said or suffix_format(name) or ("csv" if table else None)
-    if head.startswith(_PARQUET):
-        if wanted in (None, "parquet"):
-            return "parquet"
-        raise SourceError(f"is a Parquet file, not {_word(wanted)}; give --input-format parquet", name)
+    wanted = find(said) if said else format_of(name) or (FORMATS["csv"] if table else None)
+    if (certain := _certain(name, head, wanted)) is not None:
+        return certain
+    strict = wanted is not None and wanted.begins is not None
     # Nothing at all under a packed name is a download that came to nothing; nothing inside is an empty file.
-    if not head and wanted != "parquet" and ((packed and complete) or not is_packed(name)):
-        return wanted or "jsonl"
+    if not head and not strict and ((packed and complete) or not is_packed(name)):
+        return wanted or ROWS[0]
     _refuse_binary(name, head, wanted)
-    if wanted == "parquet":
-        raise SourceError("is no Parquet file", name)
-    text = head.lstrip()
-    if wanted == "json":
-        return "jsonl" if said is None and _has_json_lines(text, complete) else "json"
     if wanted is not None:
+        if strict:
+            raise SourceError(f"is no {wanted.words} file", name)
+        return wanted if said else _held(wanted, head, complete)
+    for row in ROWS:
+        if row.guess is not None and row.guess(head, complete):
+            return row
+    raise SourceError(f"neither its name nor its content tells the format; give --input-format {either(names())}", name)
+
+
+def _certain(name: str, head: bytes, wanted: SourceFormat | None) -> SourceFormat | None:
+    """The format as every file of which the head begins. Raises SourceError when another one is wanted."""
+    if wanted is not None and wanted.begins is not None and wanted.begins(head):
         return wanted
-    if text[:1] == b"[":
-        return "json"
-    if text[:1] == b"{":
-        return "jsonl" if _has_json_lines(text, complete) else "json"
-    if looks_like_table(Sample(head.decode("utf-8", "replace"), complete)):
-        return "csv"
-    raise SourceError(
-        "neither its name nor its content tells the format; give --input-format jsonl, json, csv, tsv or parquet", name
-    )
+    for row in ROWS:
+        if row.begins is not None and row.begins(head):
+            if wanted is None:
+                return row
+            raise SourceError(f"is a {row.words} file, not {wanted.words}; give --input-format {row.name}", name)
+    return None
 
 
-def _refuse_binary(name: str, head: bytes, wanted: str | None) -> None:
+def _held(wanted: SourceFormat, head: bytes, complete: bool) -> SourceFormat:
+    """What a file that is called so holds."""
+    for row in (FORMATS[other] for other in wanted.may_hold):
+        if row.guess is not None and row.guess(head, complete):
+            return row
+    return wanted
+
+
+def _refuse_binary(name: str, head: bytes, wanted: SourceFormat | None) -> None:
     if not head:
         raise SourceError(f"is empty, not {_word(wanted)}", name)
     for magic, words in _KNOWN:
@@ -154,20 +140,5 @@ def may_have_json_lines(name: str, head: bytes, said: str | None) -> bool:
     return said is None and suffix_format(name) in (None, "json") and head.lstrip()[:1] == b"{"
 
 
-def _has_json_lines(text: bytes, complete: bool) -> bool:
-    """True when the first line is an object by itself: lines then recover better than a stream of objects.
-
-    A longer line than the longest look is none, however much a caller happens to have read.
-    """
-    line, newline, _ = text.partition(b"\n")
-    if not (newline or complete) or text[:1] != b"{" or len(line) >= LONGEST_LOOK:
-        return False
-    try:
-        loads(line, False)
-    except ValueError:
-        return False
-    return True
-
-
-def _word(wanted: str | None) -> str:
-    return WORDS.get(wanted or "", "a source of records")
+def _word(wanted: SourceFormat | None) -> str:
+    return "a source of records" if wanted is None else wanted.words

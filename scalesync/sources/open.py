@@ -14,28 +14,20 @@ from typing import BinaryIO, cast
 from scalesync.addresses import is_url, public_name
 from scalesync.errors import SourceError
 from scalesync.file_names import readable
-from scalesync.model.records import Block, Checkpoint, JsonObject
+from scalesync.model.records import Block, Checkpoint, Item, JsonObject
 from scalesync.sources.blocks import Opened, blocks_of
 from scalesync.sources.bytestream import Progress, Replay
 from scalesync.sources.checkpoints import Fingerprint
-from scalesync.sources.formats.jsonlines import Item
+from scalesync.sources.formats.jsontexts import is_plain_object, object_in
+from scalesync.sources.options import ReadOptions
 from scalesync.sources.places.folders import Entry, carries_records, is_mode_special, look, mode_of, read_folder
 from scalesync.sources.places.globs import expand
 from scalesync.sources.places.overlap import is_read_in
 from scalesync.sources.places.passed_over import PassedOver, Reason
 from scalesync.sources.places.remote import address, expand_url, known_as, open_url
 from scalesync.sources.places.written import OwnFiles
-from scalesync.sources.readers import (
-    HEAD,
-    Open,
-    Read,
-    Reader,
-    ReadOptions,
-    Seek,
-    is_plain_object,
-    object_in,
-    reader_for,
-)
+from scalesync.sources.readers import reader_for
+from scalesync.sources.source import HEAD, Open, Read, Reader, Seek
 
 STDIN = "-"
 SMALL = 1024 * 1024  # bytes of a file in a folder that is read at once

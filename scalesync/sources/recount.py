@@ -22,10 +22,12 @@ from dataclasses import dataclass
 from typing import IO, Any, TextIO, cast
 
 from scalesync.errors import SourceError
-from scalesync.sources.detect import detect, may_have_json_lines, suffix_format
+from scalesync.sources.detect import detect, may_have_json_lines
 from scalesync.sources.formats.dialect import LONGEST_LOOK, Dialect, Sample, guess_widely
+from scalesync.sources.options import ReadOptions
 from scalesync.sources.places.folders import carries_records, walk
-from scalesync.sources.readers import HEAD, ReadOptions
+from scalesync.sources.registry import FORMATS, is_document
+from scalesync.sources.source import HEAD
 
 PIECE = 1 << 20  # characters of JSON read at once
 WRAPPED_LIMIT = 256 << 20  # bytes of a file of wrapped records that is decoded whole
@@ -51,7 +53,7 @@ _BROKEN_OFF: tuple[type[BaseException], ...] = (ValueError, csv.Error, Recursion
 
 @dataclass(frozen=True, slots=True)
 class Recount:
-    """How many records a file, or a folder, holds. how: what was counted.
+    """How many records a file, or a folder, holds. how: what was counted, "" where the format has no second count.
 
     exact: False when the count broke off, at what the reader tells as invalid: then there are at least so many.
     """
@@ -75,24 +77,15 @@ def recount_file(path: str, options: ReadOptions, name: str | None = None) -> Re
         most = 4 * LONGEST_LOOK  # as many characters in UTF-32
         unpacked, whole = _text_head(*_head(path, most), path, options, most)
     packed = head.startswith((_GZIP, _ZSTD))
-    kind = detect(name or path, unpacked, whole, options.format, table, packed=packed)
-    counting = _Counting()
-    how = "the number in its footer"
+    format = detect(name or path, unpacked, whole, options.format, table, packed=packed)
+    tally = Tally(format.counted)
+    if format.count is None:
+        return Recount(0, False, "")
     try:
-        if kind == "parquet":
-            counting.records = _parquet_rows(path)
-        elif kind == "jsonl" and options.records is None:
-            how = "lines that are not blank"
-            _count_lines(path, options, counting)
-        elif kind in {"json", "jsonl"}:
-            how = "its values with Python's json"
-            _count_json(path, options, counting)
-        else:
-            how = "its rows with Python's csv"
-            _count_rows(path, options, _dialect(path, options, "\t" if kind == "tsv" else None), counting)
+        format.count(path, options, tally)
     except _BROKEN_OFF:
-        return Recount(counting.records, False, how)
-    return Recount(counting.records, True, how)
+        return Recount(tally.records, False, tally.how)
+    return Recount(tally.records, True, tally.how)
 
 
 def recount_folder(folder: str, options: ReadOptions, left_out: frozenset[str] = frozenset()) -> Recount:
@@ -104,7 +97,7 @@ def recount_folder(folder: str, options: ReadOptions, left_out: frozenset[str] =
     for entry in walk(folder):
         if carries_records(entry, options.format is not None) or entry.inside in left_out:
             continue
-        if suffix_format(entry.inside) != "json" or not os.path.getsize(entry.path):
+        if not is_document(entry.inside) or not os.path.getsize(entry.path):
             total += 1
             continue
         try:
@@ -117,9 +110,10 @@ def recount_folder(folder: str, options: ReadOptions, left_out: frozenset[str] =
 
 
 @dataclass(slots=True)
-class _Counting:
-    """How far a count has come when it breaks off."""
+class Tally:
+    """What is counted, in words, and how far the count has come when it breaks off."""
 
+    how: str
     records: int = 0
 
 
@@ -185,7 +179,12 @@ def _text(path: str, options: ReadOptions, newline: str | None = None) -> Iterat
 # --- formats -------------------------------------------------------------------------------------
 
 
-def _count_lines(path: str, options: ReadOptions, counting: _Counting) -> None:
+def count_lines(path: str, options: ReadOptions, tally: Tally) -> None:
+    """Lines that are not blank; values where --records names a list in them."""
+    if options.records is not None:
+        tally.how = FORMATS["json"].counted
+        count_json(path, options, tally)
+        return
     with _unpacked(path) as file:
         encoding = _encoding(file.read(2), options)
     if not encoding.startswith(("utf-16", "utf-32")):
@@ -193,14 +192,24 @@ def _count_lines(path: str, options: ReadOptions, counting: _Counting) -> None:
             if file.read(3) != b"\xef\xbb\xbf":
                 file.seek(0)
             for raw in file:
-                counting.records += not raw.isspace()
+                tally.records += not raw.isspace()
         return
     with _text(path, options, "\n") as lines:
         for line in lines:
-            counting.records += bool(line.strip(_BLANK))
+            tally.records += bool(line.strip(_BLANK))
 
 
-def _count_rows(path: str, options: ReadOptions, dialect: Dialect, counting: _Counting) -> None:
+def count_csv(path: str, options: ReadOptions, tally: Tally) -> None:
+    """Rows of a table whose delimiter is guessed."""
+    _count_rows(path, options, _dialect(path, options, None), tally)
+
+
+def count_tsv(path: str, options: ReadOptions, tally: Tally) -> None:
+    """Rows of a table that is cut at tabs."""
+    _count_rows(path, options, _dialect(path, options, "\t"), tally)
+
+
+def _count_rows(path: str, options: ReadOptions, dialect: Dialect, tally: Tally) -> None:
     csv.field_size_limit(max(sys.maxsize >> 32, csv.field_size_limit()))
     width = None if options.header is None else len(options.header)
     with _text(path, options, "\r" if dialect.newline == b"\r" else "\n") as lines:
@@ -210,7 +219,7 @@ def _count_rows(path: str, options: ReadOptions, dialect: Dialect, counting: _Co
             if row and width is None:
                 width = len(row)
             elif row and (len(row) == width or len(row) > 1 or row[0].strip()):
-                counting.records += 1
+                tally.records += 1
 
 
 def _dialect(path: str, options: ReadOptions, default: str | None) -> Dialect:
@@ -223,24 +232,25 @@ def _dialect(path: str, options: ReadOptions, default: str | None) -> Dialect:
     return guess_widely(look, HEAD, options.delimiter, options.quotechar, default).dialect
 
 
-def _parquet_rows(path: str) -> int:
-    return int(importlib.import_module("pyarrow.parquet").read_metadata(path).num_rows)
+def count_parquet(path: str, options: ReadOptions, tally: Tally) -> None:
+    """The number of rows that the file's footer tells."""
+    tally.records = int(importlib.import_module("pyarrow.parquet").read_metadata(path).num_rows)
 
 
-def _count_json(path: str, options: ReadOptions, counting: _Counting) -> None:
+def count_json(path: str, options: ReadOptions, tally: Tally) -> None:
     """The elements of an array, or values that follow each other. Raises ValueError where the text is no JSON."""
     with _text(path, options) as stream:
-        _count_values(path, _Json(stream), options, counting)
+        _count_values(path, _Json(stream), options, tally)
 
 
-def _count_values(path: str, text: _Json, options: ReadOptions, counting: _Counting) -> None:
+def _count_values(path: str, text: _Json, options: ReadOptions, tally: Tally) -> None:
     if options.records is not None:
-        _count_wrapped(path, text, options.records, counting)
+        _count_wrapped(path, text, options.records, tally)
         return
     if text.peek() != "[":
         while text.peek():
             text.value()
-            counting.records += 1
+            tally.records += 1
         return
     text.step()
     if text.peek() == "]":
@@ -248,7 +258,7 @@ def _count_values(path: str, text: _Json, options: ReadOptions, counting: _Count
     else:
         while True:
             text.value()
-            counting.records += 1
+            tally.records += 1
             if (mark := text.step()) == "]":
                 break
             if mark != ",":
@@ -257,7 +267,7 @@ def _count_values(path: str, text: _Json, options: ReadOptions, counting: _Count
         raise ValueError("something follows the array")
 
 
-def _count_wrapped(path: str, text: _Json, key: str, counting: _Counting) -> None:
+def _count_wrapped(path: str, text: _Json, key: str, tally: Tally) -> None:
     if os.path.getsize(path) > WRAPPED_LIMIT:
         raise ValueError("too long to be decoded whole")
     names: list[str] | None = None
@@ -267,7 +277,7 @@ def _count_wrapped(path: str, text: _Json, key: str, counting: _Counting) -> Non
             literal = isinstance(_at(page, [key]), list) and not isinstance(_at(page, key.split(".")), list)
             names = [key] if literal else key.split(".")
         value = _at(page, names)
-        counting.records += len(value) if isinstance(value, list) else 1  # told as one place that cannot be used
+        tally.records += len(value) if isinstance(value, list) else 1  # told as one place that cannot be used
 
 
 def _at(value: Any, path: Sequence[str]) -> Any:

@@ -4,22 +4,74 @@ from __future__ import annotations
 
 import re
 import sys
+import tomllib
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from scalesync.cli import main, table
+from tests.cli.conftest import KEY, Ended, environment, sandbox
+from tests.forked import run
+from tests.plugins import install
 
 from .console import ROOT
 
 PAGE = ROOT / "docs" / "extending.md"
+SUBTITLES = """\
+1
+00:00:01,000 --> 00:00:02,500
+Hello.
+Is anybody there?
+
+nonsense
+
+2
+00:00:03,000 --> 00:00:04,000
+Nobody.
+"""
 
 
-def blocks(heading: str) -> list[str]:
-    """The Python blocks below a heading, up to the next one of its kind."""
+def blocks(heading: str, language: str = "python") -> list[str]:
+    """The blocks of one language below a heading, up to the next heading of its kind."""
     section = re.split(rf"^## {heading}$", PAGE.read_text("utf-8"), flags=re.MULTILINE)[1].split("\n## ")[0]
-    return re.findall(r"^```python\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    return re.findall(rf"^```{language}\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+
+
+def install_example(folder: Path, heading: str) -> None:
+    """Install the package that stands below a heading: one module and a pyproject.toml."""
+    (code,), (pyproject,) = blocks(heading), blocks(heading, "toml")
+    assert code.count("\n") <= 45, "an example is short"
+    (group,) = tomllib.loads(pyproject)["project"]["entry-points"].values()
+    (module,) = {value.partition(":")[0] for value in group.values()}
+    install(folder, pyproject, {module: code})
+
+
+def program(folder: Path, *arguments: str, url: str | None = None) -> Ended:
+    """Run the command line in a folder."""
+    given = environment(folder, SCALE_API_KEY=KEY, **({} if url is None else {"SCALE_API_URL": url}))
+    return Ended(*run("scalesync", arguments, folder=folder, environment=given))
+
+
+def test_a_source_format_is_one_module_and_one_entry_point(tmp_path: Path) -> None:
+    install_example(tmp_path, "A source format")
+    (tmp_path / "film.srt").write_text(SUBTITLES, "utf-8")
+    (tmp_path / "template.toml").write_text(
+        '[task]\nattachment = "{text}"\nattachment_type = "text"\ncategories = ["a", "b"]\n', "utf-8"
+    )
+    options = ("--type", "categorization", "--project", "p", "--template", "template.toml", "--unique-id", "{number}")
+    with sandbox(tmp_path, "--project", "p=categorization") as server:
+        done = program(tmp_path, "import", "film.srt", *options, "--json", url=server.base_url)
+        assert (done.code, done.json["created"], done.json["invalid"]) == (1, 2, 1), done
+        failures = program(tmp_path, "failures", "--json", url=server.base_url).json["failures"]
+        assert failures[0]["examples"][0]["line"] == 6
+        tasks = server.ask("/v1/tasks")["docs"]
+        texts = {task["unique_id"]: task["params"]["attachment"] for task in tasks}
+        assert texts == {"1": "Hello.\nIs anybody there?", "2": "Nobody."}
+        again = program(tmp_path, "import", "film.srt", *options, "--input-format", "srt", url=server.base_url)
+        assert again.code == 1
+        assert server.tasks() == 2
+    assert "parquet|srt]" in program(tmp_path, "import", "--help").out
 
 
 def test_a_command_is_one_module_and_one_row(

@@ -25,7 +25,7 @@ from scalesync.mapping.body import BodyBuilder, BodySpec
 from scalesync.mapping.template import Template
 from scalesync.model.records import BadRecord
 from scalesync.sources.open import open_sources
-from scalesync.sources.readers import ReadOptions
+from scalesync.sources.options import ReadOptions
 from tests.conftest import FAST, KIND, PROJECT
 
 BUILDER = BodyBuilder(BodySpec(KIND, project=PROJECT))

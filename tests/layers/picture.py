@@ -26,6 +26,7 @@ BOTTOM = (
     "file_names",
     "jsonvalue",
     "masking",
+    "plugins",
     "signatures",
     "stored",
     "text",
@@ -62,6 +63,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "ports": ("model",),
     "config": ("model", "errors", "text"),
     "disk": ("errors",),
+    "plugins": ("errors",),
     "stored": ("errors",),
     "jsonvalue": ("model",),
 }
@@ -70,6 +72,7 @@ ONLY = {
     ("flows.runtime.ledgers", "ledger.sqlite"),
     ("api", "cli"),  # the progress line, where a program asks for it
     ("api", "sources"),  # records that a program gives
+    ("cli.commands.ingest", "sources"),  # the names of the formats
 }
 MODULES_AT_MOST = 15  # of a package, without its sub-packages
 

@@ -97,9 +97,9 @@ FORMAT_MUTANTS = (
     ),
     _mutant(
         "a .tsv is cut at commas",
-        "sources/readers.py",
-        'default="\\t" if kind == "tsv" else None',
-        'default="," if kind == "tsv" else None',
+        "sources/formats/tables.py",
+        '    return _bind(source, "\\t")\n',
+        '    return _bind(source, ",")\n',
         READERS + DIALECT,
     ),
     # Parquet

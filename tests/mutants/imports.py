@@ -218,8 +218,8 @@ IMPORT_MUTANTS = (
         (
             Edit(
                 "scalesync/sources/recount.py",
-                "        return Recount(counting.records, False, how)\n",
-                "        return Recount(counting.records, True, how)\n",
+                "        return Recount(tally.records, False, tally.how)\n",
+                "        return Recount(tally.records, True, tally.how)\n",
             ),
         ),
         ("tests/unit/test_sources_recount.py",),

@@ -61,7 +61,7 @@ READING_MUTANTS = (
     ),
     _mutant(
         "an object without a newline is not a line",
-        "scalesync/sources/detect.py",
+        "scalesync/sources/formats/jsonguess.py",
         "    if not (newline or complete) or",
         "    if not newline or",
         WRAPPED,

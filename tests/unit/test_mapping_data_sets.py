@@ -14,7 +14,7 @@ from scalesync.mapping.seen import SeenTable, Sight
 from scalesync.mapping.template import Template
 from scalesync.model.records import SourceRecord
 from scalesync.sources.open import open_sources
-from scalesync.sources.readers import ReadOptions
+from scalesync.sources.options import ReadOptions
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("SCALESYNC_SHARED", ROOT.parent / "shared")) / "data"

@@ -16,7 +16,7 @@ from scalesync.model.records import JsonObject, Outgoing, SourceRecord
 from scalesync.model.rows import RowState
 from scalesync.sources.about import describe, taken_in, written_out
 from scalesync.sources.open import open_sources
-from scalesync.sources.readers import ReadOptions
+from scalesync.sources.options import ReadOptions
 
 ABOUT = {"name": "a.json", "stem": "a", "path": "sub/a.json", "size": 9}
 MOVED = {"name": "b.json", "stem": "b", "path": "b.json", "size": 10}

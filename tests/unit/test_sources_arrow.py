@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from scalesync.model.records import SourceRecord
 from scalesync.sources.open import open_sources
-from scalesync.sources.readers import ReadOptions
+from scalesync.sources.options import ReadOptions
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")

@@ -19,7 +19,7 @@ from scalesync.sources import blocks
 from scalesync.sources.blocks import Loads, Opened
 from scalesync.sources.bytestream import Progress
 from scalesync.sources.open import open_sources
-from scalesync.sources.readers import ReadOptions
+from scalesync.sources.options import ReadOptions
 
 
 class Spoken:

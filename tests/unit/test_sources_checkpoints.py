@@ -13,7 +13,7 @@ from scalesync.model.records import Checkpoint
 from scalesync.sources import bytestream
 from scalesync.sources.checkpoints import Fingerprint, longest_known
 from scalesync.sources.open import open_sources
-from scalesync.sources.readers import ReadOptions
+from scalesync.sources.options import ReadOptions
 
 LINES = st.lists(st.binary(max_size=6).filter(lambda line: b"\n" not in line), min_size=1, max_size=30)
 

@@ -16,7 +16,7 @@ from benchmarks import dialects
 from scalesync.model.records import BadRecord, SourceRecord
 from scalesync.sources.formats.dialect import Sample, fit, guess
 from scalesync.sources.open import SourceFile, open_sources
-from scalesync.sources.readers import ReadOptions
+from scalesync.sources.options import ReadOptions
 from scalesync.sources.recount import recount_file
 
 DELIMITERS = [",", ";", "\t", "|"]

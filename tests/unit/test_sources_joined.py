@@ -19,7 +19,7 @@ import pytest
 from scalesync.errors import SourceError
 from scalesync.model.records import BadRecord, SourceRecord
 from scalesync.sources.open import open_sources
-from scalesync.sources.readers import ReadOptions
+from scalesync.sources.options import ReadOptions
 
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n"
 

@@ -16,7 +16,7 @@ from scalesync.model.records import BadRecord, SourceRecord
 from scalesync.sources.bytestream import ByteStream, Progress
 from scalesync.sources.formats.jsonlines import read_jsonl
 from scalesync.sources.open import open_sources
-from scalesync.sources.readers import ReadOptions
+from scalesync.sources.options import ReadOptions
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

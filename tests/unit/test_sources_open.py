@@ -24,7 +24,7 @@ from scalesync.errors import ConfigError, SourceError
 from scalesync.model.records import BadRecord, SourceRecord
 from scalesync.sources import open as sources
 from scalesync.sources.open import SourceFile, open_sources
-from scalesync.sources.readers import ReadOptions
+from scalesync.sources.options import ReadOptions
 
 zstd = importlib.import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 20

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 
 from scalesync.errors import ConfigError, SourceError
 from scalesync.model.records import BadRecord, SourceRecord
-from scalesync.sources import detect
 from scalesync.sources.bytestream import ByteStream, Progress
+from scalesync.sources.formats import jsonguess
 from scalesync.sources.formats.jsonwrapped import read_wrapped
 from scalesync.sources.open import SourceFile, open_sources
-from scalesync.sources.readers import ReadOptions
+from scalesync.sources.options import ReadOptions
 from scalesync.sources.recount import recount_file
 from scalesync.sources.zstdframe import FrameHeader, is_zstd, read_header, repacking, size_words
 
@@ -441,7 +441,7 @@ def test_json_lines_in_a_json_file_are_told_by_a_first_line_of_any_length(
 def test_of_a_first_line_beyond_the_longest_look_nobody_says_that_it_is_json_lines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(detect, "LONGEST_LOOK", 100_000)  # less than is looked at by the way
+    monkeypatch.setattr(jsonguess, "LONGEST_LOOK", 100_000)  # less than is looked at by the way
     path = tmp_path / "t.json"
     for length, number in ((90_000, 2), (110_000, 3)):
         path.write_text(json.dumps({"long": "x" * length}) + '\n{"a": 1} {"b": 2}\n')

@@ -15,7 +15,7 @@ from scalesync.errors import ConfigError, SourceError
 from scalesync.model.records import BadRecord, SourceRecord
 from scalesync.sources.formats.tables import column_plan
 from scalesync.sources.open import open_sources
-from scalesync.sources.readers import ReadOptions
+from scalesync.sources.options import ReadOptions
 
 FACES = "\U0001f600"
 

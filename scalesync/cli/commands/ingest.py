@@ -7,7 +7,9 @@ from typing import Any
 import click
 
 from scalesync.cli.common import Invocation, SyncCommand, one_of, run_async
-from scalesync.cli.types import CountOrPercent, Encoding, OneCharacter, Positional
+from scalesync.cli.types import CountOrPercent, Encoding, FormatName, OneCharacter, Positional
+from scalesync.sources.registry import FORMATS, ROWS, names
+from scalesync.text import either
 
 EXAMPLES = (
     "scalesync import reviews.jsonl --type categorization --project reviews",
@@ -17,12 +19,18 @@ EXAMPLES = (
     "zcat dump.gz | scalesync import - --type transcription --job nightly --json",
 )
 DEAD = ("canceled", "error")
+HELP = f"""Create one task per record of the sources.
+
+A source is a path, a glob, a URL, a folder of files, or - for standard input; {either(row.words for row in ROWS)},
+plain, .gz or .zst. Run the same command again and it carries on where it stopped: no record becomes two tasks.
+"""
 
 
 @click.command(
     "import",
     cls=SyncCommand,
     examples=EXAMPLES,
+    help=HELP,
 )
 @click.argument(
     "sources",
@@ -71,7 +79,7 @@ DEAD = ("canceled", "error")
 @click.option(
     "--input-format",
     "format",
-    type=click.Choice(["jsonl", "json", "csv", "tsv", "parquet"]),
+    type=FormatName(FORMATS, names),
     help="of the sources  [told by name and content]",
 )
 @click.option("--delimiter", type=OneCharacter(), metavar="C", help="between CSV cells: a character, or tab")
@@ -84,12 +92,6 @@ DEAD = ("canceled", "error")
 @click.option("--encoding", type=Encoding(), default="utf-8", show_default=True, help="of text sources")
 @click.pass_obj
 def import_command(invocation: Invocation, /, **typed: Any) -> int:
-    """Create one task per record of the sources.
-
-    A source is a path, a glob, a URL, a folder of files, or - for standard input; JSONL, JSON, CSV, TSV or
-    Parquet, plain, .gz or .zst. Run the same command again and it carries on where it stopped: no record
-    becomes two tasks.
-    """
     from scalesync.flows.runtime.options import ImportOptions
 
     header = typed.pop("header")

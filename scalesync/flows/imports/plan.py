@@ -24,8 +24,8 @@ from scalesync.model.targets import RequestClass
 from scalesync.pacing.pace import Pace
 from scalesync.ports.ledger import Ledger
 from scalesync.sources.open import SourceFile, open_sources
+from scalesync.sources.options import ReadOptions
 from scalesync.sources.places.passed_over import PassedOver
-from scalesync.sources.readers import ReadOptions
 from scalesync.text import count
 
 LOAD_RECORDS = 512

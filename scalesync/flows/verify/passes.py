@@ -38,7 +38,7 @@ from scalesync.model.rows import OtherRecord, RecordState, RowState
 from scalesync.ports.import_ledger import ImportLedger
 from scalesync.sources.about import told_place
 from scalesync.sources.open import SourceFile
-from scalesync.sources.readers import ReadOptions
+from scalesync.sources.options import ReadOptions
 from scalesync.sources.recount import Recount, recount_file, recount_folder
 
 
@@ -155,6 +155,8 @@ class Checking:
             return
         if counted is None:
             self.left_out.append(f"{source.name} changed while it was read, so it was not counted a second time")
+        elif not counted.how:
+            self.left_out.append(f"{source.name} was counted once: there is no second count for its format")
         elif counted.contradicts(read):
             least = "" if counted.exact else "at least "
             detail = f"reading gave {read:,} records, counting {counted.how} gives {least}{counted.records:,}"

@@ -147,6 +147,11 @@ def looks_like_table(sample: Sample) -> bool:
     return any(fit(sample, _quoted(sample, Dialect(candidate), None, [])).perfect for candidate in CANDIDATES)
 
 
+def is_table(head: bytes, complete: bool) -> bool:
+    """`looks_like_table`, of the first bytes of a file. complete: they are the whole."""
+    return looks_like_table(Sample(head.decode("utf-8", "replace"), complete))
+
+
 def fit(sample: Sample, dialect: Dialect) -> Fit:
     """Cut the first rows of a sample. Those that do not end in it, for it was cut, are left out."""
     lines = _lines(sample.text)

@@ -7,9 +7,9 @@ from collections.abc import Generator, Iterator
 from dataclasses import replace
 
 from scalesync.jsonvalue import RAW_LIMIT, SIZE_LIMIT, as_item, cut
-from scalesync.model.records import BadRecord, SourceRecord
+from scalesync.model.records import BadRecord, Item, SourceRecord
 from scalesync.sources.bytestream import ByteStream
-from scalesync.sources.formats.jsonlines import Item, oversized_reason
+from scalesync.sources.formats.jsonlines import oversized_reason
 
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 # Possessive: nothing is kept for backtracking, so long elements cost no memory.

@@ -7,10 +7,8 @@ from collections.abc import Iterator
 import orjson
 
 from scalesync.jsonvalue import RAW_LIMIT, SIZE_LIMIT, as_item, cut, has_long_digits, is_blank
-from scalesync.model.records import BadRecord, SourceRecord
+from scalesync.model.records import BadRecord, Item, SourceRecord
 from scalesync.sources.bytestream import ByteStream
-
-Item = SourceRecord | BadRecord
 
 
 class Oversized(bytes):

@@ -11,10 +11,9 @@ from typing import Any
 import orjson
 
 from scalesync.jsonvalue import SIZE_LIMIT, cut, kind, loads
-from scalesync.model.records import BadRecord, SourceRecord
+from scalesync.model.records import BadRecord, Item, SourceRecord
 from scalesync.sources.bytestream import ByteStream, Progress
 from scalesync.sources.formats.jsonarray import Splitter, read_elements
-from scalesync.sources.formats.jsonlines import Item
 
 LONG_LIST = 10  # objects in a list from which a person is asked whether these are the records
 _NAME = re.compile(rb'("(?:[^"\\]++|\\.)*+")[ \t\r\n]*+:[ \t\r\n]*+(?=[^ \t\r\n])', re.DOTALL)

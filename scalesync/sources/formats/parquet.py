@@ -6,20 +6,20 @@ import importlib
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import repeat
 from typing import Any, BinaryIO, NamedTuple, cast
 
 from scalesync.errors import ConfigError, SourceError
-from scalesync.model.records import BadRecord, JsonObject, SourceRecord
+from scalesync.model.records import BadRecord, Item, JsonObject, SourceRecord
 from scalesync.sources.bytestream import ByteStream, Progress, is_packed
 from scalesync.sources.formats.arrowvalues import is_plain, json_values, trouble_in
-from scalesync.sources.formats.jsonlines import Item
+from scalesync.sources.formats.tables import NAMELESS, unnamed
+from scalesync.sources.source import NOTHING, Open, Reader, Source
 
 BATCH_ROWS = 256
 BATCH_BYTES = 8 * 1024 * 1024
-Open = Callable[[], BinaryIO]
 
 
 class ParquetFacts(NamedTuple):
@@ -31,6 +31,20 @@ class ParquetFacts(NamedTuple):
     rows: int
     row_numbers: tuple[str, ...]
     numbers: tuple[str, ...]
+
+
+def bind(source: Source) -> Reader:
+    """Row groups. Raises SourceError when the end of the file cannot be read, ConfigError without pyarrow."""
+    notes: list[str] = []
+    if not source.pipe:
+        facts = check_parquet(source.open, source.name)
+        if not facts.rows:
+            notes.append(f"{NOTHING}: it has no rows")
+        if facts.row_numbers:
+            named = " and ".join(f'"{column}"' for column in facts.row_numbers)
+            notes.append(f"{named} holds the row numbers of pandas and is left out")
+        notes += unnamed([column for column in facts.numbers if NAMELESS.fullmatch(column)])
+    return Reader(lambda progress: read_parquet(source.open, source.name, progress, source.size), notes=tuple(notes))
 
 
 def check_parquet(opener: Open, name: str) -> ParquetFacts:

@@ -3,18 +3,78 @@
 from __future__ import annotations
 
 import csv
+import io
+import re
 from collections import Counter, deque
 from collections.abc import Container, Iterator, Sequence
+from functools import partial
 
 from scalesync.errors import SourceError
 from scalesync.jsonvalue import ENCODING_ADVICE, SIZE_LIMIT, cut, is_blank, zeros
-from scalesync.model.records import BadRecord, JsonObject, SourceRecord
-from scalesync.sources.bytestream import ByteStream
-from scalesync.sources.formats.dialect import Dialect
-from scalesync.sources.formats.jsonlines import Item, Lines, Oversized, oversized_reason
+from scalesync.model.records import BadRecord, Item, JsonObject, SourceRecord
+from scalesync.sources.bytestream import ByteStream, Progress
+from scalesync.sources.formats.dialect import Dialect, Sample, guess_widely
+from scalesync.sources.formats.jsonlines import Lines, Oversized, oversized_reason
+from scalesync.sources.options import ReadOptions
+from scalesync.sources.source import HEAD, NOTHING, Head, Reader, Source, holds_a_line
 
+NAMELESS = re.compile(r"|Unnamed: \d+(?:\.\d+)*|__index_level_\d+__")  # nothing, and what pandas calls such columns
 _BOM = b"\xef\xbb\xbf"
 _MARKS = (_BOM, b"\x1a")
+
+
+def bind_csv(source: Source) -> Reader:
+    """A table whose delimiter is guessed. Raises SourceError for a header that cannot be used."""
+    return _bind(source, None)
+
+
+def bind_tsv(source: Source) -> Reader:
+    """A table that is cut at tabs unless another delimiter was given. Raises as `bind_csv` does."""
+    return _bind(source, "\t")
+
+
+def _bind(source: Source, default: str | None) -> Reader:
+    head, options, name = source.head, source.options, source.name
+
+    def look(size: int) -> Sample:
+        nonlocal head
+        if size > HEAD:
+            head = source.look(size)
+        columns = None if options.header is None else len(options.header)
+        return Sample(head.data.decode("utf-8", "replace"), head.complete, columns, options.skip_rows)
+
+    guessed = guess_widely(look, HEAD, options.delimiter, options.quotechar, default)
+    dialect, notes = guessed.dialect, list(guessed.notes)
+    if options.header is not None:
+        column_plan(options.header, name)
+    elif head.complete or holds_a_line([head.data]):  # complains of an unusable header now, before anything is sent
+        next(read_table(ByteStream(io.BytesIO(head.data), Progress()), dialect, None, name), None)
+        header = guessed.header if len(guessed.header) > 1 else ()
+        notes += unnamed(
+            [name or f"column_{place}" for place, name in enumerate(header, 1) if NAMELESS.fullmatch(name)]
+        )
+    parse = partial(read_table, dialect=dialect, header=options.header, file=name)
+    if head.complete and next(parse(ByteStream(io.BytesIO(head.data), Progress())), None) is None:
+        notes.append(f"{NOTHING}: {_why_nothing(head, options, guessed.header)}")
+    return Reader(source.reads(parse), notes=tuple(notes))
+
+
+def _why_nothing(head: Head, options: ReadOptions, header: Sequence[str]) -> str:
+    if not head.data.strip():
+        return "it is empty"
+    if options.skip_rows and not header:
+        return f"--skip-rows {options.skip_rows} passes over all of it"
+    return "it has a header and no rows"
+
+
+def unnamed(names: Sequence[str]) -> Iterator[str]:
+    """What a person should know of columns that number the rows, as many programs write them."""
+    if names:
+        named = f'"{names[0]}"' if len(names) == 1 else f'"{names[0]}" and {len(names) - 1} more'
+        yield (
+            f"has a column without a name: it goes into tasks and derived ids as {named};"
+            " row numbers are better left out of the file (pandas: index=False)"
+        )
 
 
 class _Feed:

@@ -12,14 +12,13 @@ from typing import NamedTuple
 
 from scalesync.errors import SourceError
 from scalesync.file_names import is_hidden, is_of_the_system, readable
-from scalesync.model.records import BadRecord, SourceRecord
+from scalesync.model.records import BadRecord, Item, SourceRecord
 from scalesync.sources.about import describe
 from scalesync.sources.bytestream import Progress
-from scalesync.sources.detect import suffix_format
-from scalesync.sources.formats.jsonlines import Item
 from scalesync.sources.places.overlap import Overlap
 from scalesync.sources.places.passed_over import PassedOver, Reason
 from scalesync.sources.places.written import OwnFiles
+from scalesync.sources.registry import DOCUMENTS, is_document, suffix_format
 from scalesync.text import count
 
 SHOWN_KINDS = 4
@@ -128,7 +127,8 @@ def _by_name(entry: os.DirEntry[str]) -> str:
 
 def carries_records(entry: Entry, every: bool) -> bool:
     """True for names that end in .jsonl, .csv, .parquet and the like; every: the caller named a format."""
-    return every or suffix_format(entry.inside) not in (None, "json")
+    format = None if every else suffix_format(entry.inside)
+    return every or (format is not None and format not in DOCUMENTS)
 
 
 def look(folder: str, every: bool, passed: PassedOver) -> Listing:
@@ -192,7 +192,7 @@ def _records(entry: Entry, read_json: ReadJson, progress: Progress) -> Iterator[
         yield BadRecord(0, f"file {shown}: {error.strerror}", "")
         return
     about = describe(shown, size)
-    if suffix_format(entry.inside) != "json":
+    if not is_document(entry.inside):
         progress.consumed += size
         yield SourceRecord(0, {}, about)
         return

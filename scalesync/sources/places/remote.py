@@ -14,9 +14,9 @@ from scalesync.errors import ConfigError, SourceError
 from scalesync.file_names import is_hidden, is_of_the_system
 from scalesync.outputs.manifest import NAME as MANIFEST
 from scalesync.signatures import strip_signatures
-from scalesync.sources.detect import is_packed, suffix_format
 from scalesync.sources.places.passed_over import PassedOver, Reason
 from scalesync.sources.places.written import LEVELS, REASONS_END, ExportFolder, is_report_line
+from scalesync.sources.registry import is_packed, suffix_format
 
 _ABSENT = frozenset({404, 410})
 _DENIED = frozenset({401, 403})

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from scalesync.errors import ConfigError
 from scalesync.outputs import manifest
-from scalesync.sources.detect import suffix_format
+from scalesync.sources.registry import suffix_format
 
 REASONS = frozenset({"unique_id", "file", "line", "reason", "task_id"})  # in each line of a file of reasons
 FINDINGS = frozenset({"kind", "unique_id", "task_id", "file", "line", "detail"})  # in each line of verify's file

@@ -23,15 +23,14 @@ from scalesync.flows.runtime.wiring import task_fields
 from scalesync.model.records import JsonObject, SourceRecord
 from scalesync.model.selection import TaskFields
 from scalesync.sources.about import FILE_KEY
-from scalesync.sources.detect import suffix_format
 from scalesync.sources.open import SourceFile
+from scalesync.sources.registry import format_of
 from scalesync.text import count, did_you_mean, nearest
 
 RECORDS = 100
 AGAIN = 10  # by a job that has run before
 SOURCES = 20
 SHOWN = 5
-_TABLES = frozenset({"csv", "tsv", "parquet"})  # in which all records have the same columns
 
 
 @dataclass(slots=True)
@@ -79,10 +78,16 @@ def _read(plan: ImportPlan, most: int) -> Look:
         lacking: dict[str, NoColumn] = {}
         for record in _records(source, most - look.records):
             _take(plan, record, look, lacking)
-        if lacking and look.usable == before[1] and suffix_format(source.name) in _TABLES:
+        if lacking and look.usable == before[1] and _has_columns(source.name):
             raise ConfigError(_no_column(f"{source.name} has no", lacking))
         look.lacking.update(lacking)
     return look
+
+
+def _has_columns(name: str) -> bool:
+    """Whether all records of a file that is called so have the same columns."""
+    format = format_of(name)
+    return format is not None and format.same_columns
 
 
 def _records(source: SourceFile, most: int) -> Sequence[SourceRecord]:

@@ -1,0 +1,114 @@
+"""What other packages add: entry points of a group, found by name and imported when that name is asked for.
+
+Listing the names imports nothing. What is wrong with an addition is told when it is asked for, as one sentence that
+names the package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from scalesync.errors import ConfigError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+
+class Addition(Protocol):
+    """What an entry point holds. api: the version of the interface that it was written for."""
+
+    @property
+    def api(self) -> int: ...
+
+    @property
+    def name(self) -> str: ...
+
+
+T = TypeVar("T", bound=Addition)
+
+
+class Plugins(Generic[T]):
+    """The additions of one group.
+
+    group: of the entry points. what: how a person is told of one, such as "source format". kind: the class of what
+    they hold. api: the version of the interface that this program has. own: names that the program has itself.
+    """
+
+    def __init__(self, group: str, what: str, kind: type[T], api: int, own: Collection[str]) -> None:
+        self._group = group
+        self._what = what
+        self._kind = kind
+        self._api = api
+        self._own = own
+        self._loaded: dict[str, T] = {}
+
+    def names(self) -> Sequence[str]:
+        """The names of all additions, sorted, those that the program has itself left out."""
+        return [name for name in sorted(self._entries) if name not in self._own]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._entries and name not in self._own
+
+    def load(self, name: str) -> T | None:
+        """The addition of that name, None when there is none.
+
+        Raises ConfigError when it cannot be used: the program has the name, two packages have it, the import fails, or
+        it was written for another version of the interface.
+        """
+        if name in self._loaded:
+            return self._loaded[name]
+        entries = self._entries.get(name, [])
+        if not entries:
+            return None
+        self._check_name(name, entries)
+        addition = self._import(entries[0])
+        self._loaded[name] = addition
+        return addition
+
+    @cached_property
+    def _entries(self) -> dict[str, list[EntryPoint]]:
+        from importlib.metadata import entry_points  # noqa: PLC0415  it takes longer than all else here
+
+        found: dict[str, list[EntryPoint]] = {}
+        for entry in entry_points(group=self._group):
+            found.setdefault(entry.name, []).append(entry)
+        return found
+
+    def _check_name(self, name: str, entries: Sequence[EntryPoint]) -> None:
+        if name in self._own:
+            raise ConfigError(
+                f'{_package(entries[0])} adds the {self._what} "{name}", which scalesync has itself; uninstall that'
+                " package, or ask its authors for another name"
+            )
+        if len(entries) > 1:
+            both = " and ".join(_package(entry) for entry in entries[:2])
+            raise ConfigError(f'{both} both add the {self._what} "{name}"; uninstall one of them')
+
+    def _import(self, entry: EntryPoint) -> T:
+        told = f'the {self._what} "{entry.name}" of {_package(entry)}'
+        try:
+            addition: Any = entry.load()
+        except Exception as error:
+            why = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise ConfigError(f"{told} cannot be imported ({why}); correct or uninstall that package") from error
+        if not isinstance(addition, self._kind):
+            raise ConfigError(
+                f"{told} is {type(addition).__name__}, not {self._kind.__name__}; correct or uninstall that package"
+            )
+        if addition.api != self._api:
+            raise ConfigError(
+                f"{told} is written for version {addition.api} of the interface, this scalesync has version"
+                f" {self._api}; install a release of the package that fits"
+            )
+        if addition.name != entry.name:
+            raise ConfigError(
+                f'{told} calls itself "{addition.name}", which must be the same name; correct or uninstall that package'
+            )
+        return addition
+
+
+def _package(entry: EntryPoint) -> str:
+    """The package of an entry point and its release, as a person is told of it."""
+    return "a package" if entry.dist is None else f"{entry.dist.name} {entry.dist.version}"

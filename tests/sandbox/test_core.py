@@ -59,7 +59,8 @@ class Notebook:
         if call.outside:
             return self.refusal(404)
         if call.method == "POST":
-            notes.append(loads(call.body))
+            sent = loads(call.body)
+            notes.extend((sent if isinstance(sent, list) else [sent])[: call.only])
         return ok(notes)
 
     def refusal(self, status: int, text: str | None = None) -> Reply:
@@ -138,6 +139,42 @@ async def test_limits_faults_and_big_bodies_are_answered_in_its_envelope(place):
     assert await at.ask("GET", "/api/notes") == (503, {"detail": "no"})
     assert await at.ask("POST", "/api/note", "x" * 200, key="third") == (413, {"detail": "Payload Too Large"})
     assert at.app.notes == {"k": [1], "another": [2]}
+
+
+async def test_a_late_request_is_carried_out_when_its_client_is_gone(place):
+    late = FaultRule(kind="late", on="create", seconds=0.5, times=1)
+    at = await place([late, FaultRule(kind="late", on="create", seconds=0.1, status=0, times=1)])
+    assert await at.ask("POST", "/api/note", "first") == (504, {"detail": "no"})
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await at.ask("POST", "/api/note", "second")
+    assert (await at.ask("POST", "/api/note", "third"))[1] == ["third"]
+    async with asyncio.timeout(10):
+        while len((await at.ask("GET", "/api/notes"))[1]) < 3:
+            await asyncio.sleep(0.01)
+    assert at.app.notes == {"k": ["third", "second", "first"]}
+    assert (at.host.journal.faults["late"], at.host.journal.count("create", 504)) == (2, 1)
+
+
+async def test_a_late_request_is_refused_at_once_where_it_may_not_be_made(place):
+    at = await place([FaultRule(kind="late", on="create", seconds=0)], rate=1, rate_period_s=3600)
+    assert [(await at.ask("POST", "/api/note", 1))[0] for _ in range(2)] == [504, 429]
+    assert (await at.ask("POST", "/api/note", 1, key="bad"))[0] == 401
+
+
+async def test_what_was_to_land_late_is_lost_with_the_server(place):
+    at = await place([FaultRule(kind="late", on="create", seconds=600)])
+    assert (await at.ask("POST", "/api/note", "lost"))[0] == 504
+    await at.host.__aexit__(None, None, None)
+    assert at.app.notes == {}
+
+
+async def test_a_part_of_a_chunk_is_made(place):
+    at = await place([FaultRule(kind="partial", count=2, times=1), FaultRule(kind="partial", status=0, times=1)])
+    assert (await at.ask("POST", "/api/note", ["a", "b", "c"]))[0] == 500
+    assert at.app.notes == {"k": ["a", "b"]}
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await at.ask("POST", "/api/note", "d")
+    assert await at.ask("POST", "/api/note", ["e", "f"]) == (200, ["a", "b", "d", "e", "f"])
 
 
 async def test_a_request_without_a_key_is_not_limited(place):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scalesync.sandbox.core.app import App
+from scalesync.sandbox.core.app import App, Caller
 from scalesync.sandbox.core.config import EmulatorConfig
 from scalesync.sandbox.core.faults import FaultPlan
 from scalesync.sandbox.core.journal import Journal
@@ -26,15 +26,26 @@ class Engine:
 
     def api(self, call: Call, kind: str, authorization: str | None) -> Reply:
         """Answer a request of class `kind`."""
-        app = self.app
+        caller = self.admit(call, kind, authorization)
+        return caller if isinstance(caller, Reply) else self.carry_out(caller, call)
+
+    def admit(self, call: Call, kind: str, authorization: str | None) -> Caller[Any] | Reply:
+        """Who asks, or the refusal of the key or the rate limit."""
         try:
-            caller = app.challenge(call, kind, authorization)
-            if caller.key and not self.limit.admit(caller.key, kind == "create"):
-                return self._too_many()
-            app.advance(caller.world)
-            return app.answer(caller.world, call)
+            caller = self.app.challenge(call, kind, authorization)
         except ApiError as error:
-            return app.refusal(error.status, error.text)
+            return self.app.refusal(error.status, error.text)
+        if caller.key and not self.limit.admit(caller.key, kind == "create"):
+            return self._too_many()
+        return caller
+
+    def carry_out(self, caller: Caller[Any], call: Call) -> Reply:
+        """Do what a caller who was let in asks for."""
+        try:
+            self.app.advance(caller.world)
+            return self.app.answer(caller.world, call)
+        except ApiError as error:
+            return self.app.refusal(error.status, error.text)
 
     def _too_many(self) -> Reply:
         """The 429, with Retry-After when the switch asks for it."""

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 LIES = ("repeat", "gap", "circle", "empty", "total", "foreign")  # what a list says that is not so
-KINDS = ("latency", "error", "reset", "hang", "cut", "html502", "outage", "lag", *LIES)
+KINDS = ("latency", "error", "reset", "hang", "cut", "html502", "outage", "late", "partial", "lag", *LIES)
 CLASSES = ("create", "get", "list", "mutate", "batch", "project", "result", "any")
 
 
@@ -23,7 +23,9 @@ class FaultRule:
 
     kind: latency (wait `seconds` + up to `jitter`), error (`status`), reset (RST), hang (no answer until
         the client leaves or `seconds` are over), cut (half the promised body), html502 (a proxy's page),
-        outage (`status`, or connections reset when status is 0), lag (a new task is unseen by lists for `seconds`);
+        outage (`status`, or connections reset when status is 0), late (`status` or a reset at once, and the request is
+        carried out `seconds` later), partial (only the first `count` records of the request are made, then `status` or
+        a reset), lag (a new task is unseen by lists for `seconds`);
         of lists: repeat (`count` tasks again that stood `back` pages before), gap (`count` tasks left out), circle
         (`next_token` of an earlier page), empty (no task, yet more to come), total (wrong by `by`, or moving within
         it), foreign (the page of another question).
@@ -69,7 +71,7 @@ class FaultRule:
             raise ValueError(f"between must be (start, end), got {self.between}")
         if self.status is not None and not (400 <= self.status <= 599 or self.status == 0):
             raise ValueError(f"status must lie in 400..599, got {self.status}")
-        if self.kind in ("latency", "lag") and self.seconds is None:
+        if self.kind in ("latency", "lag", "late") and self.seconds is None:
             raise ValueError(f"{self.kind} needs seconds")
         if min(self.seconds or 0, self.jitter, self.retry_after or 0) < 0:
             raise ValueError("seconds, jitter and retry_after must not be negative")

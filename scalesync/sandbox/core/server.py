@@ -9,6 +9,7 @@ import ipaddress
 import socket
 import ssl
 import struct
+from typing import Any
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
@@ -17,6 +18,7 @@ from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
 from scalesync.sandbox.core import control
+from scalesync.sandbox.core.app import Caller
 from scalesync.sandbox.core.engine import Engine
 from scalesync.sandbox.core.faults import Decision, FaultRule
 from scalesync.sandbox.core.journal import Seen
@@ -25,6 +27,7 @@ from scalesync.sandbox.core.wire.messages import Call, Reply
 from scalesync.sandbox.core.wire.times import http_date
 
 BROKEN = ("reset", "hang")  # nothing reaches the client
+STATUSES = {"outage": 503, "late": 504}  # where the rule names none; 500 else
 POLL_S = 0.1  # how often a hanging request looks whether its client is still there
 GZIP_FROM = 1024
 BAD_GATEWAY = (
@@ -43,6 +46,7 @@ class Server:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._closing = asyncio.Event()
+        self._landing: set[asyncio.Task[None]] = set()
         self._runner: web.ServerRunner | None = None
 
     async def start(self, host: str, port: int, ssl_context: ssl.SSLContext | None) -> int:
@@ -61,8 +65,9 @@ class Server:
         return int(address[1])
 
     async def stop(self) -> None:
-        """Stop listening; requests under way get a second."""
+        """Stop listening; requests under way get a second, and those that were to land late are lost."""
         self._closing.set()
+        await asyncio.gather(*self._landing)
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -113,9 +118,13 @@ class Server:
         rule = decision.rule
         if rule is not None and not _later(rule):
             return await self._strike(request, rule)
+        if rule is not None and rule.kind == "partial":
+            call.only = rule.count
         call.body = body
         call.idempotency_key = request.headers.get("Idempotency-Key")
         call.visible_after_s, call.lies, call.draw = decision.lag_s, decision.lies, decision.draw
+        if rule is not None and rule.kind == "late":
+            return await self._leave(request, call, kind, rule)
         reply = self._answer(request, call, kind)
         if rule is not None and rule.kind != "cut":
             return await self._strike(request, rule)
@@ -130,6 +139,23 @@ class Server:
             engine.app.flush()
         return reply
 
+    async def _leave(self, request: web.BaseRequest, call: Call, kind: str, rule: FaultRule) -> web.StreamResponse:
+        """Let the client go, and carry out what it asked for when it is gone."""
+        caller = self.engine.admit(call, kind, request.headers.get(self.engine.app.key_header))
+        if isinstance(caller, Reply):
+            return await self._respond(request, caller, None)
+        landing = asyncio.create_task(self._land(caller, call, rule.seconds or 0.0))
+        self._landing.add(landing)
+        landing.add_done_callback(self._landing.discard)
+        return await self._strike(request, rule)
+
+    async def _land(self, caller: Caller[Any], call: Call, after_s: float) -> None:
+        await self._pause(after_s)
+        if not self._closing.is_set():
+            self.engine.carry_out(caller, call)
+            if self.engine.config.data_sync:
+                self.engine.app.flush()
+
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._closing.wait(), seconds)
@@ -137,12 +163,12 @@ class Server:
     async def _strike(self, request: web.BaseRequest, rule: FaultRule) -> web.StreamResponse:
         if rule.kind == "hang":
             await self._hang(request, rule.seconds)
-        if rule.kind in BROKEN or (rule.kind == "outage" and rule.status == 0):
+        if rule.kind in BROKEN or rule.status == 0:
             drop(request)
             raise Gone
         if rule.kind == "html502":
             return await self._respond(request, Reply(502, BAD_GATEWAY, "text/html"), None)
-        status = rule.status or (503 if rule.kind == "outage" else 500)
+        status = rule.status or STATUSES.get(rule.kind, 500)
         reply = self.engine.app.refusal(status)
         if rule.retry_after is not None:
             reply.headers["Retry-After"] = retry_after(self.engine.config, rule.retry_after)
@@ -203,7 +229,7 @@ def is_loopback(address: str | None) -> bool:
 
 def _later(rule: FaultRule) -> bool:
     """Whether the rule strikes when the request has been carried out."""
-    return rule.kind == "cut" or rule.after_write
+    return rule.kind in ("cut", "late", "partial") or rule.after_write
 
 
 def drop(request: web.BaseRequest) -> None:

@@ -28,7 +28,7 @@ from scalesync.ledger.sqlite.writer import MAX_GROUP, Writer
 from scalesync.model.jobs import JobSpec
 from scalesync.model.rows import RowOutcome, RowState
 from scalesync.ports.import_ledger import ImportLedger
-from tests.contract.ledger_suite import LIVE, LedgerContract, Ledgers, admit, outs, spec
+from tests.contract.ledger_suite import CONTENT, LIVE, LedgerContract, Ledgers, admit, outs, spec
 
 
 class SqliteLedgers:
@@ -233,6 +233,20 @@ async def test_events_tell_the_history_of_what_was_out_of_the_ordinary(tmp_path)
     with closing(Database(tmp_path / "l.db")) as db:
         events = list(db["events"].rows)
     assert [(row["unique_id"], row["event"]) for row in events] == [("k0", "refused")]
+
+
+async def test_the_history_tells_no_conflict_of_a_record_that_accepted_the_task(tmp_path):
+    ledger = SqliteLedger.open(tmp_path / "l.db", note=quiet)
+    job = await ledger.open_import(spec())
+    await admit(job, outs(1))
+    differs = {"differences": {"type": {}}}
+    adopted = RowOutcome("k0", RowState.ADOPTED, ref="t", detail=differs, event="adopted", content=CONTENT)
+    await job.record([adopted])
+    await job.record([adopted._replace(state=RowState.CONFLICT, event="conflict")])
+    assert (await job.counts())["adopted"] == 1
+    ledger.close()
+    with closing(Database(tmp_path / "l.db")) as db:
+        assert [row["event"] for row in db["events"].rows] == ["adopted"]
 
 
 async def test_the_views_for_people_agree_with_the_counts(tmp_path):

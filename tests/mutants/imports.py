@@ -86,7 +86,7 @@ IMPORT_MUTANTS = (
         "kill -9 is harmless",
         (
             Edit(
-                "scalesync/ledger/states.py",
+                "scalesync/ledger/decisions.py",
                 "return Move(Verb.SETTLE, None, intent_ms, aside=None if left",
                 "return Move(Verb.SEND, None, intent_ms, aside=None if left",
             ),
@@ -334,11 +334,7 @@ IMPORT_MUTANTS = (
     Mutant(
         "a record leaves no copy where it was named before",
         "nothing is lost",
-        (
-            Edit(
-                "scalesync/ledger/sqlite/imports/rows.py", "if before.content != record.content:", "if before.content:"
-            ),
-        ),
+        (Edit("scalesync/ledger/decisions.py", "if known.content != record.content:", "if known.content:"),),
         (f"{FLOWS}/test_import_sources.py",),
     ),
     Mutant(

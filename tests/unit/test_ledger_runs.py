@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlite_utils import Database
 
+from scalesync.ledger.decisions import Rival
 from scalesync.ledger.sqlite.imports import outcomes, row_counts, rows
 from scalesync.ledger.sqlite.schema import migrate
 from scalesync.model.records import Outgoing
@@ -41,7 +42,7 @@ class Run:
     content: bytes = b""
     to_do: tuple[str, ...] = ()
     found: bytes | None = None
-    rival: rows.Rival | None = None
+    rival: Rival | None = None
     begun: int = 0
     ended: bool = False
     away: bool = False
@@ -135,7 +136,7 @@ class Ledger:
         return replace(moment.with_run(job, run, task), row=row, asides=asides, acceptances=accepted)
 
     def admit(self, job: int, run: Run, content: bytes, *, adopt: bool = False) -> Run:
-        rivals: dict[str, rows.Rival] = {}
+        rivals: dict[str, Rival] = {}
         record = Outgoing("k", content, b"{}", source=1, line=1)
         (admission,) = rows.admit(
             *(self.db, rows.Place(1, job, job), [record]),

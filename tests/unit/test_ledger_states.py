@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlite_utils import Database
 
+from scalesync.ledger.decisions import Move, Rival, admit
 from scalesync.ledger.sqlite.imports import outcomes, row_counts, rows
 from scalesync.ledger.sqlite.report import failures
 from scalesync.ledger.sqlite.schema import migrate
-from scalesync.ledger.states import COUNTED, Move, admit, shared_state, standing_of, stands
+from scalesync.ledger.states import COUNTED, shared_state, standing_of, stands
 from scalesync.model.records import Outgoing
 from scalesync.model.row_views import Known
 from scalesync.model.rows import CHANGED, Gone, OtherRecord, RecordState, RowOutcome, RowState, Verb
@@ -260,7 +261,7 @@ class Life:
         if ending != "killed after":
             self.settle(place, S.CREATED if self.tasks["k"] == content else S.CONFLICT, rivals, content)
 
-    def settle(self, place: rows.Place, state: RowState, rivals: dict[str, rows.Rival], content: bytes = b"") -> None:
+    def settle(self, place: rows.Place, state: RowState, rivals: dict[str, Rival], content: bytes = b"") -> None:
         end = RowOutcome("k", state, ref="task" if state in {S.CREATED, S.CONFLICT} else None, content=content)
         outcomes.record(self.db, place, [end], rivals)
 

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from typing import Any
 
+from scalesync.ledger.decisions import Rival
 from scalesync.ledger.sqlite import splits
 from scalesync.ledger.sqlite.imports import beside, feeding, outcomes, row_counts, rows
 from scalesync.ledger.sqlite.imports.checkpoints import CheckpointStore
@@ -34,7 +35,7 @@ class ImportStore(JobStore):
         self._fresh = True  # the last records admitted were all new, and the next ones may be
         self._stale: bool | None = None
         self._reads: Set[int] | None = None
-        self._rivals: dict[str, rows.Rival] = {}  # admitted and not settled yet; few, as those in doubt are
+        self._rivals: dict[str, Rival] = {}  # admitted and not settled yet; few, as those in doubt are
 
     # --- rows ----------------------------------------------------------------------------------
 
@@ -105,8 +106,8 @@ class ImportStore(JobStore):
         place = rows.Place(self._target, self._job, self._run)
 
         def work(db: sqlite3.Connection) -> None:
-            outcomes.record(db, place, ends, self._rivals)
-            outcomes.write_events(db, place, ends, now_iso())
+            told = outcomes.record(db, place, ends, self._rivals)
+            outcomes.write_events(db, place, told, now_iso())
 
         await self._writer.write(work)
 

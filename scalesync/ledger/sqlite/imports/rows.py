@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from scalesync.ledger import decisions
+from scalesync.ledger.decisions import Move, Rival, displaced, left_behind
 from scalesync.ledger.sqlite.schema import SHARING
-from scalesync.ledger.states import Move, has_task
-from scalesync.ledger.states import admit as decide
-from scalesync.model.contents import covers
+from scalesync.ledger.states import has_task, is_dead, is_loose
 from scalesync.model.records import Outgoing
 from scalesync.model.row_views import Known
 from scalesync.model.rows import Admission, Gone, OtherRecord, RecordState, RowState, Verb
@@ -31,17 +31,6 @@ _INSERT = {
     + " ON CONFLICT (target, unique_id) DO NOTHING"
     for size in SIZES
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Rival:
-    """A record that was admitted while another one under its key may have been under way.
-
-    place: its source and line. moved: no intent stood in the row, so it can be taken back.
-    """
-
-    place: tuple[int, int]
-    moved: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,21 +98,21 @@ def admit(
             admissions.append(_new(now_ms))
             news.append(record)
             continue
-        move = decide(before, record.content, now_ms, recheck=recheck, adopt=adopt)
+        move = decisions.admit(before, record.content, now_ms, recheck=recheck, adopt=adopt)
         record.intent_ms = move.intent_ms
-        state = move.state or before.state
-        home = before.home or move.takes_over
-        adopts = move.accepts and not (before.accepted is not None and covers(before.accepted, record.content))
-        admissions.append(Admission(move.verb, state, move.intent_ms, new=False, home=home, adopts=adopts))
-        if adopts:
+        admission = decisions.admission(before, move, record.content)
+        admissions.append(admission)
+        if admission.adopts:
             accept(db, place, record.key, record.content, before.ref)
         if move.takes_over:
             take_over(db, place, record.key, record.content, (record.source, record.line))
         if move.state is not None:
             moves.append((record, move))
-        elif before.home and (before.place != (record.source, record.line) or (record.inside and state in _LISTED)):
+        elif before.home and (
+            before.place != (record.source, record.line) or (record.inside and admission.state in _LISTED)
+        ):
             moved.append(record)
-        if place.reads is not None and before.home and (left := _left_behind(place.reads, before, record)):
+        if place.reads is not None and before.home and (left := left_behind(place.reads, before, record)):
             asides.append(left)
         if move.rival:
             rivals[record.key] = Rival((record.source, record.line), moved=move.verb is Verb.SEND)
@@ -151,18 +140,14 @@ def admit(
     return admissions
 
 
-def _left_behind(reads: Set[int], before: Known, record: Outgoing) -> OtherRecord | None:
-    """The same record in a source that this run does not read: the row goes with the record that is met, it stays."""
-    if before.place[0] in reads or before.gone is not None:
-        return None
-    if before.content != record.content:
-        return None  # an older form of the record, which the one named later takes the place of
-    return OtherRecord(*before.place, RecordState.DUPLICATE, record.key, content=before.content)
+def _has_moved(before: Known, record: Outgoing, state: RowState) -> bool:
+    """Whether the place of a row that stays as it is must be written."""
+    return before.place != (record.source, record.line) or (record.inside is not None and state in _LISTED)
 
 
 def _new(now_ms: int) -> Admission:
     """What becomes of a record whose key nobody knew."""
-    move = decide(None, b"", now_ms, recheck=False)
+    move = decisions.admit(None, b"", now_ms, recheck=False)
     assert move.state is not None
     return Admission(move.verb, move.state, move.intent_ms, new=True, home=True)
 
@@ -248,17 +233,6 @@ def write_asides(db: sqlite3.Connection, place: Place, asides: Sequence[OtherRec
         )
 
 
-def is_loose(state: RowState, detail: Mapping[str, Any] | None) -> bool:
-    """Whether a task was adopted that is another one than the record asks for."""
-    return state is RowState.ADOPTED and bool((detail or {}).get("differences"))
-
-
-def is_dead(detail: Mapping[str, Any] | None) -> bool:
-    """Whether a conflict is about a task that nobody works on."""
-    told = detail or {}
-    return told.get("turned") is not None or "status" in (told.get("differences") or {})
-
-
 def accept(db: sqlite3.Connection, place: Place, key: str, content: bytes, ref: str | None) -> None:
     """Remember that a record of this job accepts a task which was made for another content."""
     db.execute(
@@ -267,12 +241,12 @@ def accept(db: sqlite3.Connection, place: Place, key: str, content: bytes, ref: 
     )
 
 
-def has_accepted(db: sqlite3.Connection, place: Place, key: str, content: bytes, ref: str | None) -> bool:
-    """Whether a record of this job accepted that task before."""
+def accepted(db: sqlite3.Connection, place: Place, key: str, ref: str | None) -> bytes | None:
+    """The content of this job's record that accepted that task before, None where none did."""
     found = db.execute(
         "SELECT content FROM acceptances WHERE job=? AND unique_id=? AND task_id IS ?", (place.job, key, ref)
     ).fetchone()
-    return found is not None and covers(found[0], content)
+    return None if found is None else found[0]
 
 
 def to_json(detail: Mapping[str, Any] | None) -> str | None:
@@ -291,11 +265,11 @@ def take_over(db: sqlite3.Connection, place: Place, key: str, content: bytes, at
     )
     if job != place.job:
         db.execute("DELETE FROM other_records WHERE job=? AND source=? AND line=?", (place.job, *at))
-        if gone:
-            return  # its place is no longer its own: what stands there now may be listed under it
+        listed = displaced(RowState(state), gone, old, content)
+        if listed is None:
+            return
         (run,) = db.execute("SELECT max(id) FROM runs WHERE job=?", (job,)).fetchone()
-        aside = OtherRecord(source, line, RecordState.SHARED, key, content=old)
-        if state == RowState.CONFLICT and not covers(content, old):
-            told = {} if detail is None else json.loads(detail)
-            aside = replace(aside, state=RecordState.CHANGED, reason=reason, detail=told)
+        aside = OtherRecord(source, line, listed, key, content=old)
+        if listed is RecordState.CHANGED:
+            aside = replace(aside, reason=reason, detail={} if detail is None else json.loads(detail))
         write_asides(db, Place(place.target, job, run), [aside])

@@ -33,7 +33,7 @@ import anyio
 
 from benchmarks.moments import moments_of, most_in_a_window
 from benchmarks.quota_imports import imports
-from scalesync.config.settings import resolve_settings
+from scalesync.flows.runtime.setup.services import resolve_settings
 from scalesync.flows.runtime.wiring import make_gate
 from scalesync.ledger.sqlite.store import SqliteLedger
 from scalesync.model.targets import RequestClass

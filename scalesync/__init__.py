@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from scalesync.api import export_tasks, import_tasks, job_status, list_failures, retry_failed
-    from scalesync.config.settings import Settings, resolve_settings
+    from scalesync.config.settings import Settings
     from scalesync.errors import ConfigError, ScalesyncError, StopRun
     from scalesync.events import Observer, Progress
     from scalesync.flows.runtime.options import FailureGroup, JobStatus
+    from scalesync.flows.runtime.setup.services import resolve_settings
     from scalesync.model.summaries import ExportSummary, ImportSummary
 
 __version__ = "0.1.0"
@@ -40,10 +41,11 @@ __all__ = [
 
 _HOMES = {
     "scalesync.api": ("export_tasks", "import_tasks", "job_status", "list_failures", "retry_failed"),
-    "scalesync.config.settings": ("Settings", "resolve_settings"),
+    "scalesync.config.settings": ("Settings",),
     "scalesync.errors": ("ConfigError", "ScalesyncError", "StopRun"),
     "scalesync.events": ("Observer", "Progress"),
     "scalesync.flows.runtime.options": ("FailureGroup", "JobStatus"),
+    "scalesync.flows.runtime.setup.services": ("resolve_settings",),
     "scalesync.model.summaries": ("ExportSummary", "ImportSummary"),
 }
 

@@ -15,7 +15,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypedDict, TypeVar, Unpack
 
-from scalesync.config.settings import Settings, resolve_settings
+from scalesync.config.settings import Settings
 from scalesync.errors import ScalesyncError
 from scalesync.events import Observer, Progress, Silent
 from scalesync.flows.exports.run import run_export
@@ -26,6 +26,7 @@ from scalesync.flows.jobs.status import job_status as read_status
 from scalesync.flows.jobs.status import list_failures as read_failures
 from scalesync.flows.runtime.options import ExportOptions, FailureGroup, ImportOptions, JobStatus
 from scalesync.flows.runtime.run import leaves
+from scalesync.flows.runtime.setup.services import resolve_settings
 from scalesync.model.summaries import ExportSummary, ImportSummary
 from scalesync.sources.given import given_records
 from scalesync.text import did_you_mean

@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 from hypothesis import settings as hypothesis_settings
 
-from scalesync.config.settings import Settings, resolve_settings
+from scalesync.config.settings import Settings
 from scalesync.engine.backoff import RetryPolicy
 from scalesync.engine.dispatcher import EngineLimits
 from scalesync.events import Progress
+from scalesync.flows.runtime.setup.services import resolve_settings
 from scalesync.sandbox import FaultRule, Sandbox, SandboxConfig
 
 # The same draws on every machine: what `make test` says of a commit does not hang on luck. `make soak` draws anew.

@@ -21,8 +21,8 @@ from benchmarks.pacing.clients import Ours
 from benchmarks.pacing.scenarios import steps_limit
 from benchmarks.pacing.servers import Answer, Server, TokenBucket
 from benchmarks.pacing.simulate import BIN_S, Series, Simulation
-from scalesync.config.settings import resolve_settings
 from scalesync.events import Progress
+from scalesync.flows.runtime.setup.services import resolve_settings
 from scalesync.flows.runtime.wiring import Connection, connect
 from scalesync.model.records import Outgoing
 from scalesync.model.targets import RequestClass

@@ -71,7 +71,7 @@ class Invocation:
 
     def settings(self, *, need_key: bool = True) -> Settings:
         """Resolve the settings; from here on the key is masked in everything printed."""
-        from scalesync.config.settings import resolve_settings
+        from scalesync.flows.runtime.setup.services import resolve_settings
 
         asked = self.common
         settings = resolve_settings(

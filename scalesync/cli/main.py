@@ -13,6 +13,7 @@ import click
 from scalesync.cli.common import CONTEXT, Common, Invocation, common_options, write_examples, write_options
 from scalesync.cli.ending import report
 from scalesync.cli.table import COMMANDS, RESERVED, not_built
+from scalesync.flows.runtime.setup.services import key_variables
 from scalesync.text import did_you_mean
 
 EXAMPLES = (
@@ -111,7 +112,8 @@ def run(args: Sequence[str]) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     invocation = Invocation(args=args)
-    invocation.mask.add(os.environ.get("SCALE_API_KEY", ""))
+    for name in key_variables():
+        invocation.mask.add(os.environ.get(name, ""))
     try:
         code = _dispatch(list(args), invocation)
     except (Exception, KeyboardInterrupt) as error:

@@ -1,6 +1,6 @@
 """Where the API key comes from. It is never an argument and never stands in a file that scalesync reads.
 
-named profile: api_key_env, api_key_command  >  SCALE_API_KEY  >  default profile  >  system keyring
+named profile: api_key_env, api_key_command  >  the platform's variable  >  default profile  >  system keyring
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from enum import Enum
 from scalesync.config.profiles import Profile
 from scalesync.errors import ConfigError
 
-KEY_VARIABLE = "SCALE_API_KEY"
 KEY_COMMAND_LIMIT_S = 30.0
 KEYRING_LIMIT_S = 60.0  # a person may have to type a password into its window
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")  # as people name environment variables; keys hold small letters
@@ -31,46 +30,48 @@ class Origin(Enum):
     DEFAULT = "default"
 
 
-def find_key(profile: Profile, account: str, environ: Mapping[str, str], *, ask: bool) -> tuple[str, Origin]:
-    """The API key and where it comes from.
+def find_key(
+    profile: Profile, account: str, environ: Mapping[str, str], variable: str, *, ask: bool
+) -> tuple[str, Origin]:
+    """The API key and where it comes from. variable: of the environment, that the platform reads its key from.
 
     ask=False: no command and no keyring is asked; the key is empty where only they could tell it.
     Raises ConfigError, with a sentence that never holds the key.
     """
-    ambient = environ.get(KEY_VARIABLE, "")
+    ambient = environ.get(variable, "")
     named = "api_key_env" in profile.values or "api_key_command" in profile.values
     if ambient and not (profile.typed and named):
-        return _checked(ambient, KEY_VARIABLE), Origin.ENVIRONMENT
+        return _checked(ambient, variable), Origin.ENVIRONMENT
     if named:
-        return _from_profile(profile, environ, ask=ask), Origin.PROFILE
+        return _from_profile(profile, environ, variable, ask=ask), Origin.PROFILE
     if not ask:
         return "", Origin.DEFAULT
-    if key := _from_keyring(account):
+    if key := _from_keyring(account, variable):
         return _checked(key, "system keyring"), Origin.KEYRING
     raise ConfigError(
-        "no API key: set SCALE_API_KEY, or name a source in a profile (api_key_env or api_key_command), or put "
+        f"no API key: set {variable}, or name a source in a profile (api_key_env or api_key_command), or put "
         f"it into the system keyring (`keyring set scalesync {account}`, with scalesync[keyring] installed)"
     )
 
 
-def _from_profile(profile: Profile, environ: Mapping[str, str], *, ask: bool) -> str:
-    variable, command = profile.values.get("api_key_env"), profile.values.get("api_key_command")
-    if variable and (key := environ.get(variable)):
+def _from_profile(profile: Profile, environ: Mapping[str, str], usual: str, *, ask: bool) -> str:
+    named, command = profile.values.get("api_key_env"), profile.values.get("api_key_command")
+    if named and (key := environ.get(named)):
         return _checked(key, f"profile {profile.name!r}: api_key_env")
     if not ask:
         return ""
     if command is not None:
         where = f"profile {profile.name!r}: api_key_command"
         return _checked(_from_command(command, where), where)
-    raise ConfigError(_not_set(profile.name, str(variable)))
+    raise ConfigError(_not_set(profile.name, str(named), usual))
 
 
-def _not_set(profile: str | None, variable: str) -> str:
-    if _VARIABLE.fullmatch(variable):
-        return f"profile {profile!r} takes the API key from {variable}, which is not set"
+def _not_set(profile: str | None, named: str, usual: str) -> str:
+    if _VARIABLE.fullmatch(named):
+        return f"profile {profile!r} takes the API key from {named}, which is not set"
     # Keys are put there by mistake, so what does not look like a name is not shown.
     told = f"profile {profile!r}: api_key_env names no variable that is set"
-    return f"{told}; give it the name of one, such as SCALE_API_KEY, and never the key itself"
+    return f"{told}; give it the name of one, such as {usual}, and never the key itself"
 
 
 def _checked(key: str, where: str) -> str:
@@ -106,7 +107,7 @@ def _from_command(command: str, where: str) -> str:
     return output.decode("utf-8", "replace").strip()
 
 
-def _from_keyring(account: str) -> str | None:
+def _from_keyring(account: str, variable: str) -> str | None:
     try:
         import keyring  # noqa: PLC0415
         import keyring.errors  # noqa: PLC0415
@@ -130,4 +131,4 @@ def _from_keyring(account: str) -> str | None:
     if found:
         return found[0]
     why = f"failed ({type(trouble[0]).__name__})" if trouble else f"gave no answer within {KEYRING_LIMIT_S:g} s"
-    raise ConfigError(f"the system keyring {why}; unlock it, or set {KEY_VARIABLE}")
+    raise ConfigError(f"the system keyring {why}; unlock it, or set {variable}")

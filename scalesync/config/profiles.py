@@ -86,7 +86,7 @@ def _check(path: Path, values: Mapping[str, Any]) -> None:
     if "api_key" in values:
         raise ConfigError(
             f"{path}: `api_key` is refused, keys do not belong in files; "
-            "use api_key_env, api_key_command, SCALE_API_KEY or the system keyring"
+            "use api_key_env, api_key_command, an environment variable or the system keyring"
         )
     for key, value in values.items():
         wanted = PROFILE_KEYS.get(key)

@@ -7,37 +7,56 @@ named profile leaves key or address to the environment, `Settings.notes` says so
 from __future__ import annotations
 
 import ipaddress
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypedDict
 from urllib.parse import SplitResult, urlsplit
 
-from scalesync.config.keys import KEY_VARIABLE, Origin, find_key
+from scalesync.config.keys import Origin, find_key
 from scalesync.config.profiles import Profile, find_profile
 from scalesync.errors import ConfigError
 from scalesync.model.targets import Mode, Target
-from scalesync.text import did_you_mean
+from scalesync.ports.spec import PlatformSpec
 
-PLATFORMS = ("scale",)
-DEFAULT_PLATFORM = "scale"
-DEFAULT_BASE_URL = "https://api.scale.com/v1"
 DEFAULT_LEDGER = "scalesync.db"
 MAX_CONCURRENCY = 512
-SCALE_HOST = "api.scale.com"
-SCALE_CREATES = "30"  # creates per second, the only rate Scale publishes
-URL_VARIABLE = "SCALE_API_URL"
 # the grammar of engine.limiter.parse_rate, which lies above this module; one non-zero digit is a must
 _RATE = re.compile(r"auto|(?=[^/]*[1-9])(?:\d+(?:\.\d*)?|\.\d+)\s*(?:/\s*(?:s|sec|second|m|min|minute|h|hour))?")
+
+
+class Platforms(Protocol):
+    """The platforms there are."""
+
+    def spec_of(self, name: str) -> PlatformSpec:
+        """A platform by its name. Raises ConfigError where there is none."""
+
+    def spec_at(self, base_url: str) -> PlatformSpec | None:
+        """The platform whose own API has this address."""
+
+    def default(self) -> PlatformSpec:
+        """The platform where nothing says which."""
+
+
+class Asked(TypedDict, total=False):
+    """What a person or a program may ask for; None is the same as not asked."""
+
+    platform: str | None
+    base_url: str | None
+    profile: str | None
+    ledger: str | Path | None
+    rate: str | None
+    rate_all: str | None
+    concurrency: str | int | None
+    allow_http: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Settings:
     """Everything a flow needs to know of its surroundings.
 
-    rate None: the host's default (`default_rate`). rate_all None: no limit over all classes.
+    rate None: the default of the platform (`PlatformSpec.rate_at`). rate_all None: no limit over all classes.
     concurrency None: chosen while running. api_key is empty only where no key was asked for.
     notes: sentences that a person should read before anything is sent.
     """
@@ -52,7 +71,7 @@ class Settings:
     concurrency: int | None = None
     profile: str | None = None
     allow_http: bool = False
-    platform: str = DEFAULT_PLATFORM
+    platform: str = "scale"
     notes: tuple[str, ...] = ()
 
     @property
@@ -66,45 +85,38 @@ class Settings:
         return f"Settings({body})"
 
 
-def resolve_settings(
-    *,
-    platform: str | None = None,
-    base_url: str | None = None,
-    profile: str | None = None,
-    ledger: str | Path | None = None,
-    rate: str | None = None,
-    rate_all: str | None = None,
-    concurrency: str | int | None = None,
-    allow_http: bool = False,
-    need_key: bool = True,
-    environ: Mapping[str, str] = os.environ,
-) -> Settings:
-    """Put the settings together and check them.
+def resolve(asked: Asked, platforms: Platforms, environ: Mapping[str, str], *, need_key: bool) -> Settings:
+    """Put the settings together and check them; the platform is chosen first, for it names variables and defaults.
 
     need_key=False: a key in the environment still tells the mode, but no command or keyring is asked.
     Raises ConfigError with a sentence that never holds the key.
     """
-    chosen = find_profile(profile)
-    values = chosen.values
-    address, address_from = _address(base_url, chosen, environ)
-    root = check_base_url(address, allow_http=allow_http)
+    profile = find_profile(asked.get("profile"))
+    values = profile.values
+    spec = _platform(asked, profile, environ, platforms)
+    address, address_from = _address(asked.get("base_url"), profile, environ, spec)
+    allow_http = asked.get("allow_http", False)
+    root = check_base_url(address, spec, allow_http=allow_http)
     account = _account(values.get("account", "default"))
-    key, key_from = find_key(chosen, account, environ, ask=need_key)
-    mode = mode_of(key)
-    taken = {f"the {mode} key of {KEY_VARIABLE}": key_from, f"the address of {URL_VARIABLE}, {root}": address_from}
+    key, key_from = find_key(profile, account, environ, spec.variables.key, ask=need_key)
+    mode = spec.mode_of(key)
+    taken = {
+        f"the {mode} key of {spec.variables.key}": key_from,
+        f"the address of {spec.variables.url}, {root}": address_from,
+    }
     return Settings(
-        platform=_platform(_first(platform, values.get("platform"), DEFAULT_PLATFORM)),
+        platform=spec.name,
         base_url=root,
         api_key=key,
         account=account,
         mode=mode,
-        ledger=_ledger(_first(ledger, values.get("ledger"), DEFAULT_LEDGER)),
-        rate=_rate("rate", _first(rate, values.get("rate"))),
-        rate_all=_total(_rate("rate-all", _first(rate_all, values.get("rate_all")))),
-        concurrency=_concurrency(_first(concurrency, values.get("concurrency"))),
-        profile=profile,
+        ledger=_ledger(_first(asked.get("ledger"), values.get("ledger"), DEFAULT_LEDGER)),
+        rate=_rate("rate", _first(asked.get("rate"), values.get("rate"))),
+        rate_all=_total(_rate("rate-all", _first(asked.get("rate_all"), values.get("rate_all")))),
+        concurrency=_concurrency(_first(asked.get("concurrency"), values.get("concurrency"))),
+        profile=asked.get("profile"),
         allow_http=allow_http,
-        notes=_notes(chosen, taken) if need_key else (),
+        notes=_notes(profile, taken) if need_key else (),
     )
 
 
@@ -113,16 +125,33 @@ def _first(*found: Any) -> Any:
     return next((value for value in found if value is not None), None)
 
 
-def _address(typed: str | None, profile: Profile, environ: Mapping[str, str]) -> tuple[str, Origin]:
+def _platform(asked: Asked, profile: Profile, environ: Mapping[str, str], platforms: Platforms) -> PlatformSpec:
+    """The platform that was named, else the one at whose own address the run goes, else the default."""
+    name = _first(asked.get("platform"), profile.values.get("platform"))
+    if name is not None:
+        return platforms.spec_of(name)
+    usual = platforms.default()
+    address, _ = _address(asked.get("base_url"), profile, environ, usual)
+    return platforms.spec_at(address) or usual
+
+
+def _address(typed: str | None, profile: Profile, environ: Mapping[str, str], spec: PlatformSpec) -> tuple[str, Origin]:
     """The API address as it was written, and where it comes from."""
     named = profile.values.get("base_url")
     if typed is not None:
         return typed, Origin.TYPED
     if named is not None and profile.typed:
         return named, Origin.PROFILE
-    if ambient := environ.get(URL_VARIABLE):
+    if ambient := environ.get(spec.variables.url):
         return ambient, Origin.ENVIRONMENT
-    return (DEFAULT_BASE_URL, Origin.DEFAULT) if named is None else (named, Origin.PROFILE)
+    if named is not None:
+        return named, Origin.PROFILE
+    if spec.default_url is None:
+        raise ConfigError(
+            f"no API address: each installation of {spec.title} has its own; set {spec.variables.url}, or give it with"
+            " --base-url or in a profile (base_url)"
+        )
+    return spec.default_url, Origin.DEFAULT
 
 
 def _notes(profile: Profile, taken: Mapping[str, Origin]) -> tuple[str, ...]:
@@ -139,17 +168,12 @@ def _notes(profile: Profile, taken: Mapping[str, Origin]) -> tuple[str, ...]:
     return (f"your default profile is used with {ambient[0]}: the environment wins over it",)
 
 
-def default_rate(base_url: str) -> str:
-    """The rate where none was asked for: Scale's published 30 creates a second, elsewhere found by trying."""
-    return SCALE_CREATES if urlsplit(base_url).hostname == SCALE_HOST else "auto"
-
-
-def check_base_url(text: str, *, allow_http: bool = False) -> str:
-    """The v1 root in one spelling: lower-case host, no default port, no trailing slash."""
+def check_base_url(text: str, spec: PlatformSpec, *, allow_http: bool = False) -> str:
+    """The API root in one spelling: lower-case host, no default port, no trailing slash."""
     if "@" in text or "?" in text or "#" in text:
         raise ConfigError(
             "the API address must not hold a user name, password, query or fragment; "
-            "give the v1 root, such as https://api.scale.com/v1"
+            f"give the {spec.root}, such as {spec.root_like}"
         )
     if not text.isascii() or not text.isprintable() or " " in text:
         raise ConfigError("the API address holds spaces, control characters or letters outside ASCII")
@@ -159,7 +183,7 @@ def check_base_url(text: str, *, allow_http: bool = False) -> str:
     except ValueError as error:
         raise ConfigError(f"invalid API address {text!r}: {error}") from error
     if parts.scheme not in {"http", "https"} or not host:
-        raise ConfigError(f"the API address {text!r} must be a URL such as https://api.scale.com/v1")
+        raise ConfigError(f"the API address {text!r} must be a URL such as {spec.root_like}")
     if parts.scheme == "http" and not allow_http and not is_loopback(host):
         raise ConfigError(
             f"the API address {text!r} would send the key unencrypted; use https, or --allow-http if you must"
@@ -178,18 +202,6 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def mode_of(key: str) -> Mode:
-    """The world a key opens, told by its spelling alone."""
-    return Mode.TEST if key.startswith("test_") or key.endswith("|test") else Mode.LIVE
-
-
-def _platform(name: str) -> str:
-    if name not in PLATFORMS:
-        hint = did_you_mean(name, PLATFORMS)
-        raise ConfigError(f"there is no platform {name!r}{hint}; this version has {', '.join(PLATFORMS)}")
-    return name
 
 
 def _account(label: str) -> str:

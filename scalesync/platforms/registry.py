@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
-from typing import Protocol, cast
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Protocol, cast
 
 from scalesync.errors import ConfigError
-from scalesync.http.transport import Transport
-from scalesync.ports.platform import Platform
+from scalesync.plugins import Plugins
 from scalesync.ports.spec import API, PlatformSpec
 from scalesync.text import did_you_mean
+
+if TYPE_CHECKING:
+    from scalesync.http.transport import Transport
+    from scalesync.ports.platform import Platform
 
 GROUP = "scalesync.platforms"
 DEFAULT = "scale"
 BUILT_IN = {"scale": "scalesync.platforms.scale.spec:SPEC"}
+PLUGINS = Plugins(GROUP, "platform", PlatformSpec, API, BUILT_IN)
 
 
 class Adapter(Protocol):
@@ -35,46 +37,35 @@ class Adapter(Protocol):
 
 def names() -> Sequence[str]:
     """Every platform by name: the program's own, then those of plug-ins; nothing is imported."""
-    return list(dict.fromkeys([*BUILT_IN, *sorted(point.name for point in entry_points(group=GROUP))]))
+    return [*BUILT_IN, *PLUGINS.names()]
+
+
+def default() -> PlatformSpec:
+    """The platform where nothing says which."""
+    return spec_of(DEFAULT)
 
 
 def spec_of(name: str) -> PlatformSpec:
     """The spec of a platform. Raises ConfigError where there is none of that name, or it does not fit."""
     if name in BUILT_IN:
         return cast(PlatformSpec, _load(BUILT_IN[name]))
-    found = [point for point in entry_points(group=GROUP) if point.name == name]
-    if not found:
+    found = PLUGINS.load(name)
+    if found is None:
         known = names()
         raise ConfigError(
             f"there is no platform {name!r}{did_you_mean(name, known)}; this version has {', '.join(known)}"
         )
-    return _plugged(found[0])
+    return found
 
 
-def name_for(base_url: str) -> str | None:
+def spec_at(base_url: str) -> PlatformSpec | None:
     """The platform whose own API has this address; None where none of the program's own says so."""
-    host = urlsplit(base_url).hostname
-    return next((name for name in BUILT_IN if host in spec_of(name).hosts), None)
+    return next((spec for spec in map(spec_of, BUILT_IN) if spec.is_at(base_url)), None)
 
 
 def adapter_of(spec: PlatformSpec) -> Adapter:
     """What opens a platform; imported now."""
     return cast(Adapter, _load(spec.adapter))
-
-
-def _plugged(point: EntryPoint) -> PlatformSpec:
-    where = f"platform {point.name!r} of the plug-in {point.value}"
-    try:
-        spec = point.load()
-    except Exception as error:  # a plug-in may fail in any way while it is imported
-        raise ConfigError(f"{where} cannot be loaded: {type(error).__name__}: {error}") from error
-    if not isinstance(spec, PlatformSpec):
-        raise ConfigError(f"{where} is not a PlatformSpec; correct its entry point")
-    if spec.api != API:
-        raise ConfigError(f"{where} is written for version {spec.api} of the port, this program has {API}; update it")
-    if spec.name != point.name:
-        raise ConfigError(f"{where} calls itself {spec.name!r}; its entry point must have the same name")
-    return spec
 
 
 def _load(place: str) -> object:

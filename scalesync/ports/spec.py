@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from scalesync.model.selection import TaskFields
 from scalesync.model.targets import Mode, RequestClass
@@ -154,3 +155,15 @@ class PlatformSpec:
     options: Mapping[str, Option] = field(default_factory=dict)
     offers: Mapping[str, Offer] = field(default_factory=dict)
     api: int = API
+
+    @property
+    def root(self) -> str:
+        """What the address of the API is called: `v1 root` where all addresses end so."""
+        return f"{urlsplit(self.root_like).path.rpartition('/')[2]} root".lstrip()
+
+    def is_at(self, base_url: str) -> bool:
+        """Whether this is the address of the platform's own API."""
+        try:
+            return urlsplit(base_url).hostname in self.hosts
+        except ValueError:  # not a URL
+            return False

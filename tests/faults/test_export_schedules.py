@@ -15,12 +15,12 @@ from unittest.mock import patch
 
 import pytest
 
-from scalesync.config.settings import resolve_settings
 from scalesync.errors import ConfigError, StopRun
 from scalesync.flows.exports import run as export
 from scalesync.flows.exports.run import run_export
 from scalesync.flows.runtime import wiring
 from scalesync.flows.runtime.options import ExportOptions
+from scalesync.flows.runtime.setup.services import resolve_settings
 from scalesync.http.exchange import Deadlines
 from scalesync.sandbox import Sandbox, SandboxConfig
 from tests.conftest import FAST, Notebook

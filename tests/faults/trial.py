@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from scalesync.config.settings import resolve_settings
 from scalesync.errors import ConfigError, StopRun
 from scalesync.flows.imports import run as ingest
 from scalesync.flows.imports.run import run_import
 from scalesync.flows.runtime import wiring
 from scalesync.flows.runtime.options import ImportOptions
+from scalesync.flows.runtime.setup.services import resolve_settings
 from scalesync.http.exchange import Deadlines
 from scalesync.model.summaries import ImportSummary
 from scalesync.sandbox import Sandbox, SandboxConfig

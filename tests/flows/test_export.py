@@ -17,12 +17,12 @@ import anyio
 import pytest
 from aiohttp import web
 
-from scalesync.config.settings import resolve_settings
 from scalesync.errors import ConfigError, StopRun
 from scalesync.flows.exports.backfill.plan import BackfillOptions
 from scalesync.flows.exports.backfill.run import run_backfill
 from scalesync.flows.exports.run import run_export
 from scalesync.flows.runtime.options import ExportOptions
+from scalesync.flows.runtime.setup.services import resolve_settings
 from scalesync.model.summaries import ExportSummary
 from scalesync.sandbox import FaultRule, Sandbox
 from tests.conftest import KIND, PROJECT, letter

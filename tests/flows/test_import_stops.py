@@ -17,7 +17,6 @@ from dataclasses import replace
 import anyio
 import pytest
 
-from scalesync.config.settings import resolve_settings
 from scalesync.engine import queue
 from scalesync.engine.dispatcher import Dispatcher
 from scalesync.errors import BudgetUsed, ConfigError, Interrupted, JobRunning, KeyRefused, LeaseLost, SourceError
@@ -30,6 +29,7 @@ from scalesync.flows.imports.reading.read_progress import Reading
 from scalesync.flows.imports.run import run_import
 from scalesync.flows.runtime.options import ExportOptions, ImportOptions
 from scalesync.flows.runtime.run import DESK, SignalDesk
+from scalesync.flows.runtime.setup.services import resolve_settings
 from scalesync.ledger.sqlite.store import SqliteLedger
 from scalesync.model.jobs import JobSpec
 from scalesync.model.summaries import ExportSummary

@@ -17,10 +17,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scalesync.config.settings import resolve_settings
 from scalesync.errors import OutcomeUnknown, Refused, RemoteError
 from scalesync.flows.imports.run import run_import
 from scalesync.flows.runtime.options import ImportOptions
+from scalesync.flows.runtime.setup.services import resolve_settings
 from scalesync.http.transport import Reply, Transport
 from scalesync.model.outcomes import Match, OutcomeKind, Presence
 from scalesync.model.records import Outgoing

@@ -61,7 +61,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "mapping": ("sources",),
     "sources": ("outputs",),
     "ports": ("model",),
-    "config": ("model", "errors", "text"),
+    "config": ("ports", "model", "errors", "text"),
     "disk": ("errors",),
     "plugins": ("errors",),
     "stored": ("errors",),
@@ -69,6 +69,7 @@ MAY: dict[str, tuple[str, ...]] = {
 }
 ONLY = {
     ("flows.runtime.wiring", "platforms"),
+    ("flows.runtime.setup.services", "platforms"),
     ("flows.runtime.ledgers", "ledger.sqlite"),
     ("api", "cli"),  # the progress line, where a program asks for it
     ("api", "sources"),  # records that a program gives

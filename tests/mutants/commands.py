@@ -25,7 +25,7 @@ COMMAND_MUTANTS = (
         "the address of the environment beats a named profile",
         "config/settings.py",
         "    if named is not None and profile.typed:\n",
-        "    if named is not None and profile.typed and URL_VARIABLE not in environ:\n",
+        "    if named is not None and profile.typed and spec.variables.url not in environ:\n",
         CONFIG,
     ),
     _mutant(

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from scalesync.config.settings import resolve_settings
 from scalesync.engine.backoff import RetryPolicy
 from scalesync.engine.dispatcher import EngineLimits
 from scalesync.flows.exports import run as export
@@ -19,6 +18,7 @@ from scalesync.flows.imports import run as ingest
 from scalesync.flows.imports.run import run_import
 from scalesync.flows.runtime import wiring
 from scalesync.flows.runtime.options import ExportOptions, ImportOptions
+from scalesync.flows.runtime.setup.services import resolve_settings
 from scalesync.http.exchange import Deadlines
 from scalesync.model.summaries import ExportSummary, ImportSummary
 from tests.conftest import KIND, PROJECT, Notebook

@@ -11,13 +11,13 @@ from dataclasses import replace
 import anyio
 import pytest
 
-from scalesync.config.settings import resolve_settings
 from scalesync.engine import calls, dispatcher, waits
 from scalesync.engine.backoff import RetryPolicy
 from scalesync.errors import BudgetUsed
 from scalesync.events import Waiting
 from scalesync.flows.jobs.refresh import refreshed_status
 from scalesync.flows.runtime import watch
+from scalesync.flows.runtime.setup.services import resolve_settings
 from scalesync.flows.verify.run import run_verify
 from scalesync.http.exchange import Deadlines
 from tests.network.conftest import KEY, QUICK

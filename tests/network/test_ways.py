@@ -12,8 +12,8 @@ import pytest
 import trustme
 from cryptography import x509
 
-from scalesync.config.settings import resolve_settings
 from scalesync.errors import ConfigError
+from scalesync.flows.runtime.setup.services import resolve_settings
 from scalesync.http.network import proxy_for
 from scalesync.sandbox import Sandbox
 from tests.conftest import KIND, PROJECT

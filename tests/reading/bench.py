@@ -16,10 +16,11 @@ from typing import Any
 
 import anyio
 
-from scalesync.config.settings import Settings, resolve_settings
+from scalesync.config.settings import Settings
 from scalesync.flows.imports.run import run_import
 from scalesync.flows.jobs.status import list_failures
 from scalesync.flows.runtime.options import ImportOptions
+from scalesync.flows.runtime.setup.services import resolve_settings
 from scalesync.model.summaries import ImportSummary
 from scalesync.sandbox import FaultRule, Sandbox
 from tests.cli.conftest import environment

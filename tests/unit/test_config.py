@@ -14,9 +14,15 @@ import pytest
 
 from scalesync.config import keys as credentials
 from scalesync.config import profiles
-from scalesync.config.settings import Settings, check_base_url, default_rate, is_loopback, mode_of, resolve_settings
+from scalesync.config.settings import Settings, check_base_url, is_loopback
 from scalesync.errors import ConfigError
-from scalesync.model.targets import Mode, Target
+from scalesync.flows.runtime.setup.services import resolve_settings
+from scalesync.flows.runtime.wiring import published_rates
+from scalesync.model.targets import Mode, RequestClass, Target
+from scalesync.pacing.limiter import Rate
+from scalesync.platforms import registry
+from scalesync.platforms.scale.spec import SPEC, mode_of
+from scalesync.ports.spec import KeyRule, KeyStrength, PlatformSpec, Variables, Vocabulary
 
 KEY = "live_0123456789abcdef"
 ENV = {"SCALE_API_KEY": KEY}
@@ -402,8 +408,8 @@ def test_an_unknown_or_odd_profile_name_is_refused() -> None:
     ],
 )
 def test_an_address_has_one_spelling(text: str, address: str) -> None:
-    assert check_base_url(text) == address
-    assert check_base_url(address) == address
+    assert check_base_url(text, SPEC) == address
+    assert check_base_url(address, SPEC) == address
 
 
 @pytest.mark.parametrize(
@@ -472,7 +478,75 @@ def test_other_concurrency_is_refused(asked: str | int) -> None:
     assert "concurrency" in refused(concurrency=asked)
 
 
-def test_only_scale_itself_has_a_known_rate() -> None:
-    assert default_rate("https://api.scale.com/v1") == "30"
-    assert default_rate("https://api.scale.com.example/v1") == "auto"
-    assert default_rate("http://127.0.0.1:8787/v1") == "auto"
+@pytest.mark.parametrize("address", ["https://api.scale.com.example/v1", "http://127.0.0.1:8787/v1"])
+def test_the_published_rate_is_kept_at_the_platforms_own_address_only(address: str) -> None:
+    assert published_rates(SPEC, "https://api.scale.com/v1") == {RequestClass.CREATE: Rate(30.0, 1.0)}
+    assert published_rates(SPEC, address) == {}
+
+
+OTHER = PlatformSpec(
+    name="other",
+    title="Other",
+    hosts=("api.other.example",),
+    default_url=None,
+    root_like="https://label.example.com",
+    variables=Variables("OTHER_API_KEY", "OTHER_API_URL"),
+    vocabulary=Vocabulary(key="key", ref="id"),
+    key=KeyRule(strength=KeyStrength.LABEL),
+    page_most=50,
+    adapter="nowhere:None",
+)
+BOTH = {"SCALE_API_KEY": "test_scale", "OTHER_API_KEY": "test_other"}
+
+
+@pytest.fixture
+def _two(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second platform of the program's own."""
+    real = registry.spec_of
+    monkeypatch.setitem(registry.BUILT_IN, "other", "here")
+    monkeypatch.setattr(registry, "spec_of", lambda name: OTHER if name == "other" else real(name))
+
+
+@pytest.mark.usefixtures("_two")
+@pytest.mark.parametrize(
+    ("typed", "named", "default", "environ", "wanted"),
+    [
+        ({}, None, "", {}, "scale"),
+        ({"platform": "other", "base_url": "https://api.scale.com/v1"}, 'platform = "scale"', "", {}, "other"),
+        ({"base_url": "https://api.scale.com/v1"}, 'platform = "other"', "", {}, "other"),
+        ({"base_url": "https://api.other.example"}, None, "", {}, "other"),
+        ({"base_url": "https://api.other.example"}, None, 'platform = "scale"', {}, "scale"),
+        ({}, 'base_url = "https://api.other.example"', "", {}, "other"),
+        ({}, None, 'base_url = "https://api.other.example"', {}, "other"),
+        ({}, None, 'base_url = "https://api.other.example"', {"SCALE_API_URL": "https://s.example/v1"}, "scale"),
+        ({}, None, "", {"OTHER_API_URL": "https://o.example"}, "scale"),
+        ({"base_url": "https://elsewhere.example"}, None, "", {}, "scale"),
+    ],
+)
+def test_the_platform_is_named_or_told_by_its_address(
+    typed: dict[str, str], named: str | None, default: str, environ: dict[str, str], wanted: str
+) -> None:
+    profile(named or "")
+    profile(default, "default", "user")
+    found = resolve_settings(**typed, profile="work" if named else None, environ={**BOTH, **environ})  # type: ignore[arg-type]
+    assert found.platform == wanted
+    assert found.api_key == f"test_{wanted}"
+    assert found.mode is (Mode.TEST if wanted == "scale" else Mode.LIVE), "a key is spelled in the platform's way"
+
+
+@pytest.mark.usefixtures("_two")
+def test_a_platform_without_an_address_of_its_own_says_where_it_is_looked_for() -> None:
+    told = refused(platform="other", environ=BOTH)
+    assert told.startswith("no API address: each installation of Other has its own; set OTHER_API_URL")
+    assert resolve_settings(platform="other", environ={**BOTH, "OTHER_API_URL": "https://o.example/"}).base_url == (
+        "https://o.example"
+    )
+    assert "set OTHER_API_KEY" in refused(platform="other", base_url="https://o.example", environ=ENV)
+    assert refused(platform="other", base_url="https://u@o.example", environ=BOTH).endswith(
+        "give the root, such as https://label.example.com"
+    )
+
+
+def test_what_cannot_be_asked_for_is_a_mistake_of_the_program() -> None:
+    with pytest.raises(TypeError, match=r"no option 'ratte'; did you mean 'rate'\?"):
+        resolve_settings(ratte="30", environ=ENV)  # type: ignore[call-arg]

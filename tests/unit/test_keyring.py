@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from scalesync.config.keys import KEY_VARIABLE
-
 pytestmark = pytest.mark.skipif(find_spec("keyring") is None, reason="needs scalesync[keyring]")
 
 KEY = "live_0123456789abcdef"
+KEY_VARIABLE = "SCALE_API_KEY"
 BACKEND = f"""
 from keyring.backend import KeyringBackend
 
@@ -32,7 +31,7 @@ ASK = """
 import sys
 from pathlib import Path
 from scalesync.config import profiles
-from scalesync.config.settings import resolve_settings
+from scalesync.flows.runtime.setup.services import resolve_settings
 from scalesync.errors import ConfigError
 
 profiles._user_folder = lambda: Path("user")

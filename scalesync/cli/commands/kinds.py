@@ -32,9 +32,9 @@ def types_command(invocation: Invocation, /, name: str | None) -> int:
 
     Nothing is asked of the platform, and no key is needed.
     """
-    from scalesync.flows.runtime.wiring import documented_types
+    from scalesync.flows.runtime.setup.services import default_spec
 
-    known = documented_types()
+    known = default_spec().types
     if name is not None and name not in known:
         raise ConfigError(
             f"no documentation has a type {name!r}{did_you_mean(name, known)}; scalesync types lists them"

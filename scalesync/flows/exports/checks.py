@@ -9,7 +9,7 @@ from typing import Any
 from scalesync.errors import ConfigError, Refused
 from scalesync.flows.exports import filters
 from scalesync.flows.exports.folder import shape_of
-from scalesync.flows.runtime.account import check_fields, check_names, v1_root
+from scalesync.flows.runtime.account import check_fields, check_names, wrong_root
 from scalesync.flows.runtime.options import ExportOptions
 from scalesync.flows.runtime.wiring import Connection
 from scalesync.outputs.fields import FieldPicker
@@ -83,7 +83,7 @@ async def first_look(connection: Connection, options: ExportOptions, note: Calla
         page = await connection.call(lambda: platform.lister.page(query, None))
         await check_names(connection, options, found=bool(page.documents))
     except Refused as error:
-        way_out = v1_root(error, connection) or "correct the filters or --base-url and run the command again"
+        way_out = wrong_root(error, connection) or "correct the filters or --base-url and run the command again"
         raise ConfigError(f"the server refused the first page ({error.status}): {error}; {way_out}") from error
     check_fields(options.fields, page.documents, platform.spec.fields, note)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from scalesync.errors import ConfigError, NoSuchProject, Refused
 from scalesync.events import Observer
 from scalesync.flows.imports.plan import ImportPlan
-from scalesync.flows.runtime.account import no_such_project, note_unknown_type, v1_root
+from scalesync.flows.runtime.account import no_such_project, note_unknown_type, wrong_root
 from scalesync.flows.runtime.wiring import Connection
 from scalesync.model.jobs import JobSpec, StoredJob
 from scalesync.ports.import_ledger import ImportLedger
@@ -30,7 +30,7 @@ async def check_target(plan: ImportPlan, connection: Connection, observer: Obser
 
 def refused_first(error: Refused, connection: Connection) -> ConfigError:
     """What to say where the first request of a run is refused: the address or a name is wrong."""
-    way_out = v1_root(error, connection) or "check the API address and the names"
+    way_out = wrong_root(error, connection) or "check the API address and the names"
     return ConfigError(f"the platform answered {error.status} to the first request: {error}; {way_out}")
 
 

@@ -40,6 +40,7 @@ from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.flows.runtime.options import ImportOptions
 from scalesync.flows.runtime.rate_meter import RateMeter
 from scalesync.flows.runtime.run import guarded, heartbeat, leaves, report, save_limits, taking_signals
+from scalesync.flows.runtime.setup.services import spec_of
 from scalesync.flows.runtime.threads import in_daemon
 from scalesync.flows.runtime.wiring import Connection, connect
 from scalesync.model.jobs import SourceCursor, SourceSplit, StoredJob
@@ -75,6 +76,7 @@ async def run_import(
     """
     limits = limits or EngineLimits()
     home = settings.ledger.parent
+    types = spec_of(settings.platform).types
     plan = await in_daemon(lambda: make_plan(options, home, given))
     for note in plan.notes():
         observer.note(note)
@@ -82,7 +84,7 @@ async def run_import(
     if stored is not None:
         spec = replace(spec, name=stored.name, identity=stored.identity, settings=stored.settings)
     if options.dry_run:
-        await first_look(plan, observer)
+        await first_look(plan, types, observer)
         return await rehearse(plan, spec, settings, observer, limits=limits)
     ledger = open_ledger(settings.ledger, note=observer.note)
     try:
@@ -98,7 +100,7 @@ async def run_import(
         ):
             return finish.finished_already(found.name, counts, settings)
         if stored is None:
-            await first_look(plan, observer, again=found is not None)
+            await first_look(plan, types, observer, again=found is not None)
             note_changed_bodies(found, spec, {} if found is None else await ledger.counts(found), observer)
         memory = await ledger.learned_limits(settings.target)
         async with connect(settings, observer, task_type=options.type, limits=limits, memory=memory) as connection:

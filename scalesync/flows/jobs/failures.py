@@ -22,6 +22,7 @@ from scalesync.flows.jobs.status import example_of, failure_group, group_of, ope
 from scalesync.flows.jobs.write_failures import bad_of, check_places, outputs, writing
 from scalesync.flows.runtime.identity import STANDARD_INPUT, placed_in, stored_options
 from scalesync.flows.runtime.output_guard import same_file
+from scalesync.flows.runtime.setup.services import spec_of
 from scalesync.jsonvalue import as_text, dumps
 from scalesync.model.jobs import Failure, JobRow
 from scalesync.model.records import BadRecord, SourceRecord
@@ -87,9 +88,10 @@ async def _failing(ledger: Ledger, settings: Settings, job: str | None, group: s
     targets = list(dict.fromkeys(str(row.target) for row, failures in jobs if failures))
     if len(targets) > 1:
         what = f"job {job} has failing records" if job else "there are failing records"
+        key = spec_of(settings.platform).variables.key
         raise ConfigError(
-            f"{what} of {' and of '.join(targets)}: set SCALE_API_KEY, and --base-url where the addresses differ, to"
-            " say which are meant"
+            f"{what} of {' and of '.join(targets)}: set {key}, and --base-url where the addresses differ, to say which"
+            " are meant"
         )
     return jobs
 

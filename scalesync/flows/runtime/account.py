@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
+from urllib.parse import urlsplit
 
 from scalesync.errors import ConfigError, NoSuchProject, Refused, RemoteError
 from scalesync.flows.runtime.options import ExportOptions
@@ -20,12 +21,14 @@ from scalesync.text import count, did_you_mean, nearest
 LISTED = 20  # names that a sentence shows
 
 
-def v1_root(error: Refused, connection: Connection) -> str | None:
+def wrong_root(error: Refused, connection: Connection) -> str | None:
     """What is said of an address under which nothing is found and that is not the API's root; None for others."""
     address = connection.transport.base_url
-    if error.status != 404 or address.endswith("/v1"):
+    spec = connection.platform.spec
+    path = urlsplit(spec.root_like).path
+    if error.status != 404 or address.endswith(path):
         return None
-    return f"the API address is the v1 root: did you mean {re.sub('/v[0-9]+$', '', address)}/v1?"
+    return f"the API address is the {spec.root}: did you mean {re.sub('/v[0-9]+$', '', address)}{path}?"
 
 
 async def check_names(connection: Connection, options: ExportOptions, *, found: bool) -> None:

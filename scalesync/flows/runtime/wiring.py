@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from scalesync.config.settings import Settings, default_rate
+from scalesync.config.settings import Settings
 from scalesync.engine.calls import Caller
 from scalesync.engine.dispatcher import EngineLimits
 from scalesync.engine.waits import Waits
@@ -20,27 +20,16 @@ from scalesync.http.exchange import Deadlines
 from scalesync.http.network import connections_allowed
 from scalesync.http.transport import Transport
 from scalesync.model.records import JsonObject
-from scalesync.model.selection import TaskFields
 from scalesync.model.targets import RequestClass
 from scalesync.pacing.controller import MAX_WIDTH
 from scalesync.pacing.handover import Handovers
-from scalesync.pacing.limiter import parse_rate
+from scalesync.pacing.limiter import Rate, parse_rate
 from scalesync.pacing.pace import Pace
 from scalesync.pacing.shared_slots import SharedLessor, asker_of
 from scalesync.pacing.slot_pool import QuotaPool
 from scalesync.platforms import registry
 from scalesync.ports.platform import Containers, Platform
-from scalesync.ports.spec import Vocabulary
-
-
-def task_fields(type: str) -> TaskFields | None:
-    """What is known of a task type; None where nothing is, for types are open."""
-    return documented_types().get(type)
-
-
-def documented_types() -> Mapping[str, TaskFields]:
-    """What is known of all task types, by name."""
-    return registry.spec_of(registry.DEFAULT).types
+from scalesync.ports.spec import PlatformSpec, Vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +85,14 @@ def make_gate(
 ) -> tuple[Pace, RequestGate]:
     """The pace of a run. --rate limits the class that the job is about, --rate-all everything together.
 
-    Without --rate, creates at api.scale.com keep the published rate and all else follows the server, beginning with
-    what earlier runs learned (memory). Rates that are
-    set are shared with all runs on this ledger and target; `note` is told when that is not possible. `end` must be
-    called on the gate.
+    Without --rate, the rates that the platform publishes are kept at its own address, and all else follows the server,
+    beginning with what earlier runs learned (memory). Rates that are set are shared with all runs on this ledger and
+    target; `note` is told when that is not possible. `end` must be called on the gate.
     """
     if settings.rate is not None:
-        rates = {paced: parse_rate(settings.rate)}
+        rates: Mapping[RequestClass, Rate | None] = {paced: parse_rate(settings.rate)}
     else:
-        rates = {RequestClass.CREATE: parse_rate(default_rate(settings.base_url))}
+        rates = published_rates(registry.spec_of(settings.platform), settings.base_url)
     rate_all = parse_rate(settings.rate_all) if settings.rate_all else None
     width = settings.concurrency and connections_allowed(settings.concurrency)
     pace = Pace(rates, rate_all, width=width, max_width=connections_allowed(MAX_WIDTH), memory=memory)
@@ -115,6 +103,13 @@ def make_gate(
         lessor = SharedLessor(open_quota(settings.ledger), str(settings.target), asker)
         quota = QuotaPool(lessor, asker, lambda reason: note(f"other runs do not share this run's rate: {reason}"))
     return pace, RequestGate(pace, handovers, paced, quota=quota)
+
+
+def published_rates(spec: PlatformSpec, base_url: str) -> dict[RequestClass, Rate | None]:
+    """The rates of a platform by class, kept where none was asked for; elsewhere than at its own address none."""
+    if not spec.is_at(base_url):
+        return {}
+    return {cls: parse_rate(limit.rate) for cls, limit in spec.limits.items() if limit.rate is not None}
 
 
 @asynccontextmanager

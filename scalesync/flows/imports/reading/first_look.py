@@ -8,7 +8,7 @@ types are open.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +19,6 @@ from scalesync.errors import ConfigError, NoColumn, RecordError
 from scalesync.events import Observer
 from scalesync.flows.imports.plan import ImportPlan
 from scalesync.flows.runtime.threads import in_daemon
-from scalesync.flows.runtime.wiring import task_fields
 from scalesync.model.records import JsonObject, SourceRecord
 from scalesync.model.selection import TaskFields
 from scalesync.sources.about import FILE_KEY
@@ -48,9 +47,12 @@ class Look:
     usable: int = 0
 
 
-async def first_look(plan: ImportPlan, observer: Observer, *, again: bool = False) -> None:
-    """Read the first records. Raises ConfigError where a column that is named is in none of them.
+async def first_look(
+    plan: ImportPlan, types: Mapping[str, TaskFields], observer: Observer, *, again: bool = False
+) -> None:
+    """Read the first records. types: what is known of task types.
 
+    Raises ConfigError where a column that is named is in none of the records.
     A file whose records need not be alike may have it further down: where --max-invalid allows for the first ones, a
     note says what is missing, and they are counted as the run comes to them.
     """
@@ -64,7 +66,7 @@ async def first_look(plan: ImportPlan, observer: Observer, *, again: bool = Fals
         observer.note(f"{_no_column(whose, look.lacking)}; such records are counted as invalid")
     for note in _not_met(plan, look):
         observer.note(note)
-    known = task_fields(plan.options.type)
+    known = types.get(plan.options.type)
     for note in () if known is None else _remarks(look.bodies, plan.options.type, known):
         observer.note(note)
 

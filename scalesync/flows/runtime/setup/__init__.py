@@ -1,0 +1,1 @@
+"""What a run stands on: settings, and which platforms there are."""

@@ -1,0 +1,41 @@
+"""Which platforms there are, and the settings of a run on one of them. Cheap to import; nothing is opened."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Unpack
+
+from scalesync.config.settings import Asked, Settings, resolve
+from scalesync.platforms import registry
+from scalesync.ports.spec import PlatformSpec
+from scalesync.text import did_you_mean
+
+
+def resolve_settings(
+    *, need_key: bool = True, environ: Mapping[str, str] = os.environ, **asked: Unpack[Asked]
+) -> Settings:
+    """Put the settings of a run together and check them; `Asked` lists what may be asked for.
+
+    need_key=False: a key in the environment still tells the mode, but no command or keyring is asked.
+    Raises ConfigError with a sentence that never holds the key, TypeError for what cannot be asked for.
+    """
+    for name in asked.keys() - Asked.__annotations__.keys():
+        hint = did_you_mean(name, Asked.__annotations__)
+        raise TypeError(f"resolve_settings() has no option {name!r}{hint}")
+    return resolve(asked, registry, environ, need_key=need_key)
+
+
+def spec_of(name: str) -> PlatformSpec:
+    """What is known of a platform beforehand. Raises ConfigError where there is none of that name."""
+    return registry.spec_of(name)
+
+
+def default_spec() -> PlatformSpec:
+    """The platform where nothing says which."""
+    return registry.default()
+
+
+def key_variables() -> list[str]:
+    """The environment variables that hold the keys of the program's own platforms."""
+    return [spec_of(name).variables.key for name in registry.BUILT_IN]

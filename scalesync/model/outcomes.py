@@ -15,6 +15,7 @@ class OutcomeKind(Enum):
     """What one send came to; each kind has one disposition."""
 
     CREATED = "created"
+    ACCEPTED = "accepted"  # the service works on it: poll the command
     TAKEN = "taken"  # the key is in use: read and compare
     REFUSED = "refused"  # definite no for this record
     THROTTLED = "throttled"  # not processed, wait
@@ -27,7 +28,7 @@ class Outcome(NamedTuple):
     """The answer for one record. ref: the platform's id, of the other task when TAKEN.
 
     retry_after_s: seconds that the platform asked to wait. astray: something else than the platform answered.
-    A platform that answers with a command to poll reports UNKNOWN with `ticket` set; settling finds it.
+    command: id of the command to poll when ACCEPTED; the records of one chunk may share it.
     """
 
     kind: OutcomeKind
@@ -35,7 +36,7 @@ class Outcome(NamedTuple):
     status: int | None = None
     message: str = ""
     retry_after_s: float | None = None
-    ticket: str | None = None
+    command: str | None = None
     astray: bool = False
 
 
@@ -52,6 +53,7 @@ class LookupResult:
     """One key looked up.
 
     task: the platform's document when FOUND. view: the same as the program reads it.
+    others: ids of further tasks under the key, where keys may repeat; a record should have one task.
     short: ABSENT, but the list told of more tasks than it showed. A platform that refuses a key in use may be sent the
     record all the same; nothing else may rest on it.
     """
@@ -60,6 +62,7 @@ class LookupResult:
     task: JsonObject | None = None
     short: bool = False
     view: TaskView | None = None
+    others: tuple[str, ...] = ()
 
 
 class Match(Enum):

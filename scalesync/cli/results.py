@@ -140,7 +140,7 @@ def export_advice(summary: ExportSummary) -> list[str]:
     lines = []
     if summary.unsettled:
         lines.append(
-            f"{count(summary.unsettled, 'slice')} did not settle, tasks may be missing: export again with --again;"
+            f"{count(summary.unsettled, 'partition')} did not settle, tasks may be missing: export again with --again;"
             " an increment asks for them again by itself"
         )
     if summary.responses_failed:

@@ -17,12 +17,13 @@ class Version:
 
 @dataclass(slots=True)
 class Commit:
-    """One step of an export, written as a whole. slices: number -> state; done ones too. files: path -> (kind, entry).
+    """One step of an export, written as a whole.
 
+    partitions: number -> state; done ones too. files: path -> (kind, entry).
     versions: task_id -> version. plan: progress of the run.
     """
 
-    slices: dict[int, JsonObject] = field(default_factory=dict)
+    partitions: dict[int, JsonObject] = field(default_factory=dict)
     files: dict[str, tuple[str, JsonObject]] = field(default_factory=dict)
     versions: dict[str, Version] = field(default_factory=dict)
     plan: JsonObject | None = None
@@ -30,11 +31,11 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class StoredRun:
-    """A run of an export as the ledger holds it: its plan, its progress, the states of its slices."""
+    """A run of an export as the ledger holds it: its plan, its progress, the states of its partitions."""
 
     plan: JsonObject
     progress: JsonObject
-    slices: list[JsonObject]
+    partitions: list[JsonObject]
     done: bool
 
 

@@ -11,10 +11,10 @@ from scalesync.ports.job_ledger import JobLedger
 
 
 class ExportLedger(JobLedger, Protocol):
-    """Plan, slices, files and versions of an export. What a `Commit` holds moves in one transaction."""
+    """Plan, partitions, files and versions of an export. What a `Commit` holds moves in one transaction."""
 
     async def begin_run(self, name: str, plan: JsonObject) -> None:
-        """Forget slices and files of earlier runs and write the plan of this one."""
+        """Forget partitions and files of earlier runs and write the plan of this one."""
 
     async def end_run(self) -> None:
         """The run begun last is finished: its files are in the manifest."""

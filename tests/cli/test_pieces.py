@@ -187,7 +187,7 @@ def test_people_are_told_what_to_do_next(capsys: pytest.CaptureFixture[str]) -> 
     results.show_export(EXPORT, Path("out"), Invocation())
     text = capsys.readouterr().out
     assert str(Path("out") / "manifest.json") in text
-    assert "2 slices did not settle" in text
+    assert "2 partitions did not settle" in text
     results.show_export(replace(EXPORT, exit_code=3), Path("out"), Invocation())
     assert "1 file, 2.0 KiB, not yet listed in" in capsys.readouterr().out
 

@@ -44,7 +44,7 @@ def quick_clockwork() -> Iterator[None]:
 
 
 async def export_until_done(sandbox: Sandbox, key: str, folder: Path) -> tuple[int, int]:
-    """Exit code and number of unsettled slices of the last run."""
+    """Exit code and number of unsettled partitions of the last run."""
     settings = resolve_settings(
         base_url=sandbox.base_url, ledger=folder / "ledger.db", environ={"SCALE_API_KEY": key}, rate="600"
     )

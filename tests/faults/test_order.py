@@ -182,7 +182,7 @@ async def test_the_lines_of_a_page_are_durable_before_the_cursor_behind_it(
     plain = ExportStore.commit
 
     async def commit(store: ExportStore, step: Commit) -> None:
-        taken.update({number: state["inside"] for number, state in step.slices.items()})
+        taken.update({number: state["inside"] for number, state in step.partitions.items()})
         files = [*out.glob(".part-*"), *out.glob("tasks/*")]
         seen.append((sum(taken.values()), sum(map(trace.durable_lines, files))))
         await plain(store, step)

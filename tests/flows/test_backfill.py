@@ -325,7 +325,7 @@ async def test_an_unsettled_window_is_told_and_read_again(
     async def read(self: Any, *args: Any) -> None:
         await adds_up(self, *args)
         if lies and self._plan.selection.bounds["created_after"] == FIRST + DAY:
-            self._harvest.figures.unsettled = lies.pop()
+            self._reader.figures.unsettled = lies.pop()
 
     monkeypatch.setattr(flow.BackfillRun, "_read", read)
     first = await backfill(world, last="2025-02-02")

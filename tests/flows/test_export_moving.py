@@ -87,7 +87,7 @@ async def test_what_matched_all_the_time_is_in_exactly_one_line(seed, status, ma
 
 
 @pytest.mark.parametrize("at", [3, 17, 40, 90])
-async def test_a_stopped_export_reads_at_most_one_page_per_slice_again(at, make_sandbox, export, tmp_path):
+async def test_a_stopped_export_reads_at_most_one_page_per_partition_again(at, make_sandbox, export, tmp_path):
     now = [1_750_000_000_000]
     sandbox = await make_sandbox(clock=lambda: now[0])
     for number in range(600):
@@ -104,7 +104,7 @@ async def test_a_stopped_export_reads_at_most_one_page_per_slice_again(at, make_
     done = await export(sandbox)
     assert (done.exit_code, done.tasks) == (0, 600)
     answered = sandbox.journal.count("list", 200)
-    # A page per reader, the question for the time of each run, and slices that were cut at other places.
+    # A page per reader, the question for the time of each run, and partitions that were cut at other places.
     assert answered <= whole + 2 * 6 + 1
     lines = [line for path in (tmp_path / "out").rglob("tasks-*") for line in path.read_bytes().splitlines()]
     same = [line for path in (tmp_path / "whole").rglob("tasks-*") for line in path.read_bytes().splitlines()]

@@ -115,7 +115,7 @@ EXPORT_MUTANTS = (
         "exports are complete",
         (
             Edit(
-                "scalesync/engine/slices.py",
+                "scalesync/engine/partitions.py",
                 "self.different in {self.first_total, self.last_total}",
                 "self.listed in {self.first_total, self.last_total}",
             ),
@@ -128,10 +128,10 @@ EXPORT_MUTANTS = (
         (
             Edit(
                 "scalesync/flows/exports/reader.py",
-                "        sights = [met.meet(task_id, slice_.readings) for task_id in task_ids]\n",
-                "        sights = [met.meet(task_id, slice_.readings) for task_id in task_ids]\n"
-                "        self._met[slice_.number] = Sightings()\n"
-                "        self._met[slice_.number].add(task_ids, slice_.readings)\n",
+                "        sights = [met.meet(task_id, partition.readings) for task_id in task_ids]\n",
+                "        sights = [met.meet(task_id, partition.readings) for task_id in task_ids]\n"
+                "        self._met[partition.number] = Sightings()\n"
+                "        self._met[partition.number].add(task_ids, partition.readings)\n",
             ),
         ),
         (f"{FLOWS}/test_export_lies.py",),
@@ -142,7 +142,7 @@ EXPORT_MUTANTS = (
         (
             Edit(
                 "scalesync/flows/exports/reader.py",
-                "await self._remember() if late and slice_.readings == 1 else True",
+                "await self._remember() if late and partition.readings == 1 else True",
                 "True",
             ),
         ),

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from scalesync.engine import slices
-from scalesync.engine.slices import Partition
+from scalesync.engine import partitions
+from scalesync.engine.partitions import Partition
 from scalesync.errors import LedgerUnusable
 from scalesync.flows.exports import folder
 from scalesync.flows.exports.folder import Section
@@ -28,7 +28,7 @@ STORED: dict[str, tuple[Form[Any], type, str]] = {
         " quotechar header encoding records skip_rows folder some",
     ),
     "partition": (
-        slices._FORM,
+        partitions._FORM,
         Partition,
         "number lo hi asked_lo at cursor pages listed different inside margin first_total last_total expected ended"
         " done readings unsettled ties doubtful met outrun uncounted",

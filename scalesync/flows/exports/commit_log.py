@@ -1,9 +1,9 @@
-"""OutputLog: what an export read on its way to disk and ledger, in groups.
+"""CommitLog: what an export read on its way to disk and ledger, in groups.
 
-    put --> group --> lines into the open files --> fsync --> ledger: file lengths, slices, versions --> put returns
+    put --> group --> lines into the open files --> fsync --> ledger: file lengths, partitions, versions --> put returns
 
 A page counts once its group is durable. A reader waits for that before it asks for the next page, so a kill costs
-each slice at most the page it was about to get. Files are finished (renamed) by size and age.
+each partition at most the page it was about to get. Files are finished (renamed) by size and age.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ BACKLOG = 64  # pages that may wait for a file that cannot be gone on with (Parq
 
 @dataclass(slots=True)
 class PageCommit:
-    """What one page brings: states of the slices it touches, lines by kind of file, versions of its tasks."""
+    """What one page brings: states of the partitions it touches, lines by kind of file, versions of its tasks."""
 
-    slices: list[JsonObject] = field(default_factory=list)
+    partitions: list[JsonObject] = field(default_factory=list)
     lines: dict[str, Sequence[bytes]] = field(default_factory=dict)
     versions: dict[str, Version] = field(default_factory=dict)
 
@@ -82,8 +82,8 @@ class CommitLog:
         durable, self._durable = self._durable, anyio.Event()
         await anyio.to_thread.run_sync(self._write, group)
         for entry in group:
-            for state in entry.slices:
-                self._held.slices[state["number"]] = state
+            for state in entry.partitions:
+                self._held.partitions[state["number"]] = state
             self._held.versions.update(entry.versions)
         self._held_pages += len(group)
         full = any(writer.full for writer in self._writers.values())

@@ -313,7 +313,7 @@ class _Compaction:
     def summary(self, seconds: float) -> CompactSummary:
         """The figures so far."""
         unsettled = self._source.extra.get("unsettled", 0)
-        found = f"{count(unsettled, 'unsettled slice')} in the export it was made from" if unsettled else ""
+        found = f"{count(unsettled, 'unsettled partition')} in the export it was made from" if unsettled else ""
         return CompactSummary(
             job=self._job,
             source=str(self._options.source),

@@ -12,7 +12,7 @@ from pathlib import Path
 import anyio
 
 from scalesync.config.settings import Settings
-from scalesync.engine.slices import Partition
+from scalesync.engine.partitions import Partition
 from scalesync.errors import ConfigError
 from scalesync.flows.exports import filters
 from scalesync.flows.exports.commit_log import CommitLog
@@ -117,7 +117,7 @@ def _ids_in(files: Sequence[tuple[Path, int | None]], ranges: Ranges) -> Iterato
 
 @dataclass(slots=True)
 class ExportPlan:
-    """What one run reads: its server time, filters, slices and output.
+    """What one run reads: its server time, filters, partitions and output.
 
     window: of updates, for an increment. figures: of result files that the run had fetched before it was stopped.
     fresh: started over. versions_hold: the ledger's versions are those of the manifest's files. run_id: names the run.
@@ -127,7 +127,7 @@ class ExportPlan:
     run_id: str
     selection: Selection
     asked: Selection
-    slices: list[Partition]
+    partitions: list[Partition]
     log: CommitLog
     window: tuple[int, int] | None
     full_check: bool = False
@@ -187,7 +187,7 @@ async def begin(
     plan.fresh = True
     plan.versions_hold = stored is not None and finished and _keeps_versions(manifest, stored.plan)
     lo = plan.selection.bounds.get("created_after", 0)
-    plan.slices = [Partition.over(1, lo, plan.selection.bounds.get("created_before", now_ms + CLOCK_GRAIN_MS))]
+    plan.partitions = [Partition.over(1, lo, plan.selection.bounds.get("created_before", now_ms + CLOCK_GRAIN_MS))]
     return plan
 
 
@@ -247,8 +247,8 @@ def shape_of(options: ExportOptions) -> JsonObject:
 def _window_start(options: ExportOptions, manifest: Manifest | None) -> int:
     """Where an increment's window begins: the last watermark less the overlap; 0 for the first one.
 
-    Where a slice of an earlier run did not settle it begins with that run's window: what was missing then is asked for
-    until the counts agree.
+    Where a partition of an earlier run did not settle it begins with that run's window: what was missing then is asked
+    for until the counts agree.
     """
     if not options.incremental or manifest is None:
         return 0
@@ -270,7 +270,7 @@ async def _take_up(options: ExportOptions, store: ExportLedger, folder: Folder, 
     kinds = ("tasks", "left", "responses")
     known = {entry["path"] for kind in kinds for entry in await store.files(kind)}
     going_on = {entry["name"] for kind in kinds for entry in await store.files(f"{kind}:open")}
-    if not stored.slices or not all((folder.path / path).exists() for path in known):
+    if not stored.partitions or not all((folder.path / path).exists() for path in known):
         return None
     await anyio.to_thread.run_sync(folder.clean, known, going_on)
     plan = _plan(options, store, folder, stored.plan)
@@ -278,7 +278,7 @@ async def _take_up(options: ExportOptions, store: ExportLedger, folder: Folder, 
     if not plan.log.complete:
         return None
     plan.figures = stored.progress
-    plan.slices = [Partition.load(state) for state in stored.slices]
+    plan.partitions = [Partition.load(state) for state in stored.partitions]
     return plan
 
 

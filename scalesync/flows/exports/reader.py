@@ -1,8 +1,8 @@
-"""Harvest: many page chains at once over slices that cut themselves where tasks are dense.
+"""PartitionReader: many page chains at once over partitions that are split where tasks are dense.
 
-queue of slices --> readers --page--> take (filter, versions, result files) --> OutputLog
+queue of partitions --> readers --page--> take (filter, versions, result files) --> CommitLog
      ^                 |
-     +-- given away ---+   whenever readers are idle, by the slice with the most left
+     +----- split -----+   whenever readers are idle, by the partition with the most left
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from itertools import pairwise
 
 import anyio
 
-from scalesync.engine.slices import Partition, give_away, parts_for
+from scalesync.engine.partitions import Partition, parts_for, split
 from scalesync.flows.exports.commit_log import CommitLog, PageCommit
 from scalesync.flows.exports.sightings import EARLIER, Sightings
 from scalesync.flows.runtime.trust import Advance, listed_for
@@ -29,7 +29,7 @@ from scalesync.ports.platform import ListPage
 from scalesync.text import count
 from scalesync.times import iso
 
-READINGS = 3  # how often a slice is read whose count does not match before it is unsettled
+READINGS = 3  # how often a partition is read whose count does not match before it is unsettled
 WIDEST = 64  # lists in flight where nobody asked for more
 
 Page = Sequence[tuple[bytes, TaskView]]
@@ -40,9 +40,9 @@ Already = Callable[[Ranges], AsyncIterator[tuple[int, Sequence[str]]]]
 
 @dataclass(slots=True)
 class Figures:
-    """What the harvest did in this run. probes: requests that only counted, or brought nothing.
+    """What was read in this run. probes: requests that only counted, or brought nothing.
 
-    uncounted: slices of which the server lists more than it counts, the same at each reading.
+    uncounted: partitions of which the server lists more than it counts, the same at each reading.
     """
 
     pages: int = 0
@@ -54,17 +54,17 @@ class Figures:
 
 @dataclass(slots=True)
 class Resumed:
-    """A slice that an earlier run began. at: how far in time it had got. recalled: what it wrote is known."""
+    """A partition that an earlier run began. at: how far in time it had got. recalled: what it wrote is known."""
 
-    slice_: Partition
+    partition: Partition
     at: int
     ties_known: bool
     recalled: bool = False
 
     @classmethod
-    def of(cls, slice_: Partition) -> Resumed:
+    def of(cls, partition: Partition) -> Resumed:
         """As the ledger holds it."""
-        return cls(slice_, slice_.at if slice_.pages else sys.maxsize, slice_.ties_known)
+        return cls(partition, partition.at if partition.pages else sys.maxsize, partition.ties_known)
 
     def late(self, created: Sequence[int]) -> set[int]:
         """Places of the page's tasks that the earlier run may have met; it met all whose time lies behind `at`."""
@@ -72,7 +72,7 @@ class Resumed:
 
 
 class PartitionReader:
-    """Reads `slices` to their ends. asked: what the server is asked for besides the slice's time range.
+    """Reads `partitions` to their ends. asked: what the server is asked for besides the partition's time range.
 
     take: keeps what belongs to the export and puts it into the entry. already: task_ids that earlier runs wrote
     in some time ranges, by the range's place; raises ValueError when that cannot be told. width: readers, None to
@@ -109,83 +109,85 @@ class PartitionReader:
         self._resumed: dict[int, Resumed] = {}
         self._recalling = anyio.Lock()
         self._next = 1
-        self._promised = 0  # slices given away that are not durable yet
+        self._promised = 0  # partitions split off that are not durable yet
         self._ordered = True
         self._changed = anyio.Event()
 
-    async def run(self, slices: Sequence[Partition]) -> None:
-        """Read every slice that is not done. Raises what a call or the log raises."""
-        self._next = max(self._next, 1 + max(slice_.number for slice_ in slices))
-        self.figures.unsettled += sum(slice_.unsettled for slice_ in slices)
-        self.figures.uncounted += sum(slice_.uncounted for slice_ in slices)
-        begun = (slice_ for slice_ in slices if not slice_.done and (slice_.pages or slice_.readings > 1))
-        self._resumed = {slice_.number: Resumed.of(slice_) for slice_ in begun}
-        self._queue.extend(slice_ for slice_ in slices if not slice_.done)
+    async def run(self, partitions: Sequence[Partition]) -> None:
+        """Read every partition that is not done. Raises what a call or the log raises."""
+        self._next = max(self._next, 1 + max(partition.number for partition in partitions))
+        self.figures.unsettled += sum(partition.unsettled for partition in partitions)
+        self.figures.uncounted += sum(partition.uncounted for partition in partitions)
+        left = [partition for partition in partitions if not partition.done]
+        begun = (partition for partition in left if partition.pages or partition.readings > 1)
+        self._resumed = {partition.number: Resumed.of(partition) for partition in begun}
+        self._queue.extend(left)
         async with anyio.create_task_group() as group:
             while self._queue or self._running:
                 while self._queue and len(self._running) < self._readers():
-                    slice_ = self._queue.popleft()
-                    self._running[slice_.number] = slice_
-                    group.start_soon(self._read, slice_)
+                    partition = self._queue.popleft()
+                    self._running[partition.number] = partition
+                    group.start_soon(self._read, partition)
                 await self._changed.wait()
                 self._changed = anyio.Event()
 
     def next_number(self) -> int:
-        """A number for a slice that nobody has."""
+        """A number for a partition that nobody has."""
         self._next += 1
         return self._next - 1
 
-    async def run_again(self, asked: Selection, slice_: Partition) -> None:
-        """Read one more slice, with another question."""
+    async def run_again(self, asked: Selection, partition: Partition) -> None:
+        """Read one more partition, with another question."""
         self._asked = asked
-        await self.run([slice_])
+        await self.run([partition])
 
     def _readers(self) -> int:
         if self._width is not None:
             return self._width
         return min(WIDEST, self._connection.gate.width(RequestClass.LIST))
 
-    async def _read(self, slice_: Partition) -> None:
+    async def _read(self, partition: Partition) -> None:
         try:
-            if slice_.number in self._resumed:
-                self._met.setdefault(slice_.number, Sightings()).add(slice_.ties, slice_.readings)
+            if partition.number in self._resumed:
+                self._met.setdefault(partition.number, Sightings()).add(partition.ties, partition.readings)
             # A repeated reading that an earlier run began must know what the reading before it wrote.
-            repeated = slice_.readings > 1 and slice_.number in self._resumed
-            if repeated and not await self._recall(slice_):
-                await self._tell(slice_, slice_.last_total)
+            repeated = partition.readings > 1 and partition.number in self._resumed
+            if repeated and not await self._recall(partition):
+                await self._tell(partition, partition.last_total)
                 return
-            while not slice_.finished:
-                await self._page(slice_)
-            await self._conclude(slice_)
+            while not partition.finished:
+                await self._page(partition)
+            await self._conclude(partition)
         finally:
-            self._running.pop(slice_.number, None)
+            self._running.pop(partition.number, None)
             self._changed.set()
 
     # --- one page ------------------------------------------------------------------------------
 
-    async def _page(self, slice_: Partition) -> None:
-        asked = self._within(slice_.asked_lo, slice_.hi)
+    async def _page(self, partition: Partition) -> None:
+        asked = self._within(partition.asked_lo, partition.hi)
         query = self._connection.platform.lister.query(asked, self._page_size)
-        page, heads = await listed_for(asked, query, slice_.cursor, self._connection, self._note)
+        page, heads = await listed_for(asked, query, partition.cursor, self._connection, self._note)
         created = [head.created_ms() for head in heads]
         self._look_at_order(created)
-        sights = await self._sights(slice_, [head.ref for head in heads], created)
+        sights = await self._sights(partition, [head.ref for head in heads], created)
         again = {place for place, sight in enumerate(sights) if sight is Sight.SAME}
-        slice_.met += sum(sight is Sight.NEW and ms >= slice_.lo for sight, ms in zip(sights, created, strict=True))
-        advance = self._advance.setdefault(slice_.number, Advance())
-        advance.look(slice_.cursor, page.cursor, new=len(created) - len(again))
-        if slice_.pages == 0 and slice_.number == 1:
+        new = (ms for sight, ms in zip(sights, created, strict=True) if sight is Sight.NEW)
+        partition.met += sum(ms >= partition.lo for ms in new)
+        advance = self._advance.setdefault(partition.number, Advance())
+        advance.look(partition.cursor, page.cursor, new=len(created) - len(again))
+        if partition.pages == 0 and partition.number == 1:
             self.total = page.total
-        before = slice_.at
-        slice_.took(created, page.total, page.cursor, again)
-        slice_.tied([head.ref for head in heads], created, before)
+        before = partition.at
+        partition.took(created, page.total, page.cursor, again)
+        partition.tied([head.ref for head in heads], created, before)
         self.figures.pages += 1
         self.figures.listed += len(created) - len(again)
         self.figures.probes += not created
         entry = PageCommit()
-        await self._take(_fresh(slice_, page, heads, created, sights), entry)
-        given = self._give(slice_, created)
-        entry.slices = [slice_.state(), *(other.state() for other in given)]
+        await self._take(_fresh(partition, page, heads, created, sights), entry)
+        given = self._split(partition, created)
+        entry.partitions = [partition.state(), *(other.state() for other in given)]
         self._promised += len(given)
         await self._log.put(entry)
         self._promised -= len(given)
@@ -199,99 +201,100 @@ class PartitionReader:
             bounds["created_after"] = lo
         return replace(self._asked, bounds=bounds)
 
-    async def _sights(self, slice_: Partition, task_ids: Sequence[str], created: Sequence[int]) -> list[Sight]:
-        """What this slice has met of the page's tasks.
+    async def _sights(self, partition: Partition, task_ids: Sequence[str], created: Sequence[int]) -> list[Sight]:
+        """What this partition has met of the page's tasks.
 
         Where an earlier run began the chain, a task that comes behind its place in time may have been met by that run:
-        then the files tell, and what they do not hold leaves the slice's count in doubt.
+        then the files tell, and what they do not hold leaves the partition's count in doubt.
         """
-        met = self._met.setdefault(slice_.number, Sightings())
-        resumed = self._resumed.get(slice_.number)
+        met = self._met.setdefault(partition.number, Sightings())
+        resumed = self._resumed.get(partition.number)
         late = resumed.late(created) if resumed is not None else set()
-        told = await self._remember() if late and slice_.readings == 1 else True
-        sights = [met.meet(task_id, slice_.readings) for task_id in task_ids]
+        told = await self._remember() if late and partition.readings == 1 else True
+        sights = [met.meet(task_id, partition.readings) for task_id in task_ids]
         unclear = [place for place in late if sights[place] is not Sight.SAME]
-        slice_.doubtful = slice_.doubtful or bool(unclear)
+        partition.doubtful = partition.doubtful or bool(unclear)
         for place in () if told else unclear:
             sights[place] = Sight.SAME  # it may be in the files already, and never is a task written twice
         return sights
 
     def _look_at_order(self, created: Sequence[int]) -> None:
-        """Slices rest on the documented order, newest first; where it does not hold, nothing is cut any more."""
+        """Partitions rest on the documented order, newest first; where it does not hold, nothing is cut any more."""
         if self._ordered and any(later > earlier for earlier, later in pairwise(created)):
             self._ordered = False
             self._note("the server does not list the newest tasks first; reading goes on without cutting")
 
-    def _give(self, slice_: Partition, created: Sequence[int]) -> list[Partition]:
+    def _split(self, partition: Partition, created: Sequence[int]) -> list[Partition]:
         readers = self._readers()
         idle = readers - len(self._running) - len(self._queue) - self._promised
         # A repeated reading keeps its range: only it knows which of these tasks are in the files.
-        whole = slice_.readings > 1 or not self._ordered
-        parts = 0 if whole else parts_for(slice_, self._running.values(), idle, readers)
-        given = give_away(slice_, created, parts, range(self._next, self._next + parts))
+        whole = partition.readings > 1 or not self._ordered
+        parts = 0 if whole else parts_for(partition, self._running.values(), idle, readers)
+        given = split(partition, created, parts, range(self._next, self._next + parts))
         self._next += len(given)
         return given
 
-    # --- the end of a slice --------------------------------------------------------------------
+    # --- the end of a partition --------------------------------------------------------------------
 
-    async def _conclude(self, slice_: Partition) -> None:
+    async def _conclude(self, partition: Partition) -> None:
         """Does it add up? If not, read it again, at most three times in all, then call it unsettled."""
-        total = slice_.last_total if slice_.ended else await self._count(slice_)
-        adds_up = slice_.adds_up() if slice_.ended else slice_.matches_count(total)
-        if not adds_up and slice_.bears_out(total):
-            self._tell_uncounted(slice_, total)
-        if adds_up or slice_.uncounted:
-            await self._done(slice_)
+        total = partition.last_total if partition.ended else await self._count(partition)
+        adds_up = partition.adds_up() if partition.ended else partition.matches_count(total)
+        if not adds_up and partition.bears_out(total):
+            self._tell_uncounted(partition, total)
+        if adds_up or partition.uncounted:
+            await self._done(partition)
             return
-        if slice_.readings < READINGS and await self._recall(slice_):
-            self._resumed.pop(slice_.number, None)
-            self._advance.pop(slice_.number, None)
-            again = slice_.again(total)
-            await self._log.put(PageCommit(slices=[again.state()]))
+        if partition.readings < READINGS and await self._recall(partition):
+            self._resumed.pop(partition.number, None)
+            self._advance.pop(partition.number, None)
+            again = partition.again(total)
+            await self._log.put(PageCommit(partitions=[again.state()]))
             self._queue.append(again)
             return
-        await self._tell(slice_, total)
+        await self._tell(partition, total)
 
-    async def _tell(self, slice_: Partition, total: int | None) -> None:
-        slice_.unsettled = True
+    async def _tell(self, partition: Partition, total: int | None) -> None:
+        partition.unsettled = True
         self.figures.unsettled += 1
-        listed = slice_.different if slice_.ended else slice_.inside
-        twice = slice_.listed - slice_.different
+        listed = partition.different if partition.ended else partition.inside
+        twice = partition.listed - partition.different
         repeats = f" ({twice:,} of them came more than once)" if twice else ""
+        these = f"the tasks created from {iso(partition.lo)} to {iso(partition.hi)}"
         self._note(
-            f"unsettled: of the tasks created from {iso(slice_.lo)} to {iso(slice_.hi)} the server listed {listed:,}"
-            f" different ones{repeats} but counts {total:,}, also when it was asked {count(slice_.readings, 'time')}"
+            f"unsettled: of {these} the server listed {listed:,} different ones{repeats} but counts {total:,}, also"
+            f" when it was asked {count(partition.readings, 'time')}"
             if total is not None
-            else f"unsettled: the tasks created from {iso(slice_.lo)} to {iso(slice_.hi)} cannot be counted"
+            else f"unsettled: {these} cannot be counted"
         )
-        await self._done(slice_)
+        await self._done(partition)
 
-    def _tell_uncounted(self, slice_: Partition, total: int | None) -> None:
-        """The list cannot be held against a count: said once, for what it concerns is the server and not the slice."""
-        slice_.uncounted = True
+    def _tell_uncounted(self, partition: Partition, total: int | None) -> None:
+        """The list cannot be held against a count: said once, for it concerns the server and not the partition."""
+        partition.uncounted = True
         self.figures.uncounted += 1
         if not self.told_uncounted:
             self.told_uncounted = True
             self._note(
-                f"the server's totals are too low: of the tasks created from {iso(slice_.lo)} to {iso(slice_.hi)} it"
-                f" counts {total:,} and lists {slice_.different:,}, the same ones each time; the list ended by itself"
-                " and is taken for complete, for there is no count to compare it with"
+                f"the server's totals are too low: of the tasks created from {iso(partition.lo)} to {iso(partition.hi)}"
+                f" it counts {total:,} and lists {partition.different:,}, the same ones each time; the list ended by"
+                " itself and is taken for complete, for there is no count to compare it with"
             )
 
-    async def _recall(self, slice_: Partition) -> bool:
+    async def _recall(self, partition: Partition) -> bool:
         """Make ready for another reading: know what was written. False when an earlier run's part cannot be told."""
-        return slice_.number not in self._resumed or await self._remember()
+        return partition.number not in self._resumed or await self._remember()
 
     async def _remember(self) -> bool:
-        """Read back what earlier runs wrote of the slices that they began, all at once; False when that is unknown."""
+        """Read back what earlier runs wrote of partitions that they began, all at once; False when that is unknown."""
         async with self._recalling:
             missing = {number: resumed for number, resumed in self._resumed.items() if not resumed.recalled}
             if not missing:
                 return True
             begun = list(missing.values())
             try:
-                async for place, task_ids in self._already([(one.slice_.lo, one.slice_.hi) for one in begun]):
-                    one = begun[place].slice_
+                async for place, task_ids in self._already([(one.partition.lo, one.partition.hi) for one in begun]):
+                    one = begun[place].partition
                     met = self._met.setdefault(one.number, Sightings())
                     met.add(task_ids, EARLIER if one.readings > 1 else one.readings)
             except ValueError:
@@ -300,27 +303,27 @@ class PartitionReader:
                 resumed.recalled = True
             return True
 
-    async def _done(self, slice_: Partition) -> None:
-        slice_.done = True
+    async def _done(self, partition: Partition) -> None:
+        partition.done = True
         for memory in (self._met, self._advance, self._resumed):
-            memory.pop(slice_.number, None)
-        await self._log.put(PageCommit(slices=[slice_.state()]))
+            memory.pop(partition.number, None)
+        await self._log.put(PageCommit(partitions=[partition.state()]))
 
-    async def _count(self, slice_: Partition) -> int | None:
-        """How many tasks the server counts in the range of a chain that gave its end away."""
+    async def _count(self, partition: Partition) -> int | None:
+        """How many tasks the server counts in the range of a chain whose end was split off."""
         lister = self._connection.platform.lister
-        query = lister.query(self._within(slice_.lo, slice_.hi), 1)
+        query = lister.query(self._within(partition.lo, partition.hi), 1)
         page = await self._connection.call(partial(lister.page, query, None))
         self.figures.probes += 1
         return page.total
 
 
 def _fresh(
-    slice_: Partition, page: ListPage, heads: Sequence[TaskView], created: Sequence[int], sights: Sequence[Sight]
+    partition: Partition, page: ListPage, heads: Sequence[TaskView], created: Sequence[int], sights: Sequence[Sight]
 ) -> list[tuple[bytes, TaskView]]:
-    """The tasks of the page that are this slice's and were not taken before."""
+    """The tasks of the page that are this partition's and were not taken before."""
     return [
         (raw, head)
         for raw, head, ms, sight in zip(page.documents, heads, created, sights, strict=True)
-        if sight is Sight.NEW and slice_.lo <= ms < slice_.hi
+        if sight is Sight.NEW and partition.lo <= ms < partition.hi
     ]

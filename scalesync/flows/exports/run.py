@@ -1,8 +1,8 @@
 """Export: every task that matches, byte for byte, in files that exist whole or not at all.
 
-    plan (server time, filters) --> slices --> harvest --> take --> output log --> manifest.json, the commit point
+    plan (server time, filters) --> partitions --> reader --> take --> commit log --> manifest.json, the commit point
 
-A killed run goes on with its slices; nothing counts before the manifest's rename. docs/export.md says what is
+A killed run goes on with its partitions; nothing counts before the manifest's rename. docs/export.md says what is
 promised and why it holds.
 """
 
@@ -129,7 +129,7 @@ class ExportRun:
         self._observer = observer
         self._meter = RateMeter()
         self._plan: ExportPlan | None = None
-        self._harvest: PartitionReader | None = None
+        self._reader: PartitionReader | None = None
         self._responses: ResponseStore | None = None
         self._stopped: ScalesyncError | None = None
         self._scope = anyio.CancelScope()
@@ -238,12 +238,12 @@ class ExportRun:
     async def _read(
         self, plan: ExportPlan, folder: Folder, manifest: Manifest | None, take: TakeNew | TakeMatching
     ) -> None:
-        """Harvest the plan's slices, then, when it is due, all that the ledger and the server tell differently."""
+        """Read the plan's partitions, then, when it is due, all that the ledger and the server tell differently."""
         async with anyio.create_task_group() as group:
             group.start_soon(plan.log.run)
             try:
-                told_before = self._harvest is not None and self._harvest.told_uncounted
-                self._harvest = PartitionReader(
+                told_before = self._reader is not None and self._reader.told_uncounted
+                self._reader = PartitionReader(
                     self._connection,
                     plan.asked,
                     plan.log,
@@ -253,10 +253,10 @@ class ExportRun:
                     page_size=self._options.page_size,
                     note=self._observer.note,
                 )
-                self._harvest.told_uncounted = told_before
-                await self._harvest.run(plan.slices)
+                self._reader.told_uncounted = told_before
+                await self._reader.run(plan.partitions)
                 if isinstance(take, TakeNew) and plan.full_check_due(self._options, manifest):
-                    await check_everything(self._harvest, plan, self._job, self._connection, self._observer)
+                    await check_everything(self._reader, plan, self._job, self._connection, self._observer)
                 await plan.log.close()
             except BaseException:
                 await plan.log.put_down()
@@ -266,27 +266,27 @@ class ExportRun:
     # --- the end -------------------------------------------------------------------------------
 
     async def _commit(self, plan: ExportPlan, folder: Folder, manifest: Manifest | None) -> Manifest:
-        assert self._harvest is not None
+        assert self._reader is not None
         made = await finished_run(
             plan, self._job, manifest, job=self._job.name, settings=self._settings, options=self._options
         )
         made.finished_at = iso(self._connection.platform.server_now_ms)
         missing_before = manifest.extra.get("responses_failed", 0) if manifest is not None else 0
         made.extra |= {
-            "unsettled": self._harvest.figures.unsettled,
+            "unsettled": self._reader.figures.unsettled,
             "responses_downloaded": self._responses.stored if self._responses else 0,
             "responses_failed": missing_before + (self._responses.failed if self._responses else 0),
             **self._uncounted(),
         }
-        if self._harvest.figures.unsettled:
+        if self._reader.figures.unsettled:
             made.extra[UNSETTLED_FROM] = 0 if plan.window is None or plan.full_check else plan.window[0]
         await anyio.to_thread.run_sync(folder.commit, made)
         await self._job.end_run()
         return made
 
     def _uncounted(self) -> dict[str, int]:
-        """For the manifest: slices of which the server lists more than it counts, where there are any."""
-        uncounted = self._harvest.figures.uncounted if self._harvest else 0
+        """For the manifest: partitions of which the server lists more than it counts, where there are any."""
+        uncounted = self._reader.figures.uncounted if self._reader else 0
         return {"uncounted": uncounted} if uncounted else {}
 
     async def _ended(self, made: Manifest, before: Manifest | None) -> ExportSummary:
@@ -323,9 +323,9 @@ class ExportRun:
         return self._plan.log.written.get("left", 0) if self._plan else 0
 
     def _progress(self) -> Progress:
-        harvest = self._harvest
-        total = harvest.total if harvest else None
-        listed = harvest.figures.listed if harvest else 0
+        reader = self._reader
+        total = reader.total if reader else None
+        listed = reader.figures.listed if reader else 0
         return self._connection.watch.snapshot(
             "export",
             self._meter,

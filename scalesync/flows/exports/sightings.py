@@ -1,4 +1,4 @@
-"""Sightings: which tasks a slice has met, so that none becomes a line twice and none is counted twice."""
+"""Sightings: which tasks a partition has met, so that none becomes a line twice and none is counted twice."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Iterable
 
 from scalesync.mapping.seen import SeenTable, Sight
 
-FEW = 1_000  # task_ids of a slice that are kept as they are; more go into a table
+FEW = 1_000  # task_ids of a partition that are kept as they are; more go into a table
 
 EARLIER = 0  # the number of a reading that an earlier run did
 
 
 class Sightings:
-    """task_id -> the last reading of the slice in which it was met.
+    """task_id -> the last reading of the partition in which it was met.
 
-    At most 20 MB per million tasks of the slices that are being read, and 200 kB for each of these slices; a slice
-    that is done forgets. Nothing is taken for granted of the order in which a server lists.
+    At most 20 MB per million tasks of the partitions that are being read, and 200 kB for each of these partitions; a
+    partition that is done forgets. Nothing is taken for granted of the order in which a server lists.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What increments need beside their harvest: the memory of versions, and the check of everything."""
+"""What increments need beside their reader: the memory of versions, and the check of everything."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from itertools import pairwise
 import anyio
 import orjson
 
-from scalesync.engine.slices import Partition
+from scalesync.engine.partitions import Partition
 from scalesync.errors import ConfigError
 from scalesync.events import Observer
 from scalesync.flows.exports.folder import CLOCK_GRAIN_MS, ExportPlan, Folder
@@ -66,7 +66,7 @@ def _batches(folder: Folder, manifest: Manifest) -> Iterator[dict[str, Version]]
 
 
 async def check_everything(
-    harvest: PartitionReader, plan: ExportPlan, store: ExportLedger, connection: Connection, observer: Observer
+    reader: PartitionReader, plan: ExportPlan, store: ExportLedger, connection: Connection, observer: Observer
 ) -> None:
     """Compare counts per window of updates with the server's, one request each; read again where they differ.
 
@@ -89,6 +89,6 @@ async def check_everything(
         differing += 1
         top = plan.selection.bounds.get("created_before", plan.started_ms + CLOCK_GRAIN_MS)
         start = plan.selection.bounds.get("created_after", 0)
-        await harvest.run_again(asked, Partition.over(harvest.next_number(), start, top))
+        await reader.run_again(asked, Partition.over(reader.next_number(), start, top))
     told = f"{differing} of {len(windows)} windows differed and were read again" if differing else "nothing differed"
     observer.note(f"checked everything up to {iso(plan.started_ms)}: {told}")

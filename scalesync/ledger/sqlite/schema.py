@@ -1,7 +1,7 @@
 """Tables, views and migrations of the ledger, applied through sqlite-utils.
 
     targets 1--n jobs 1--n runs          a job is leased by one run at a time (owner, lease_until_ms, epoch)
-       |          +--1--n splits         parts of a job's work: source files, export slices; leased the same way
+       |          +--1--n splits         parts of a job's work: source files, export partitions; leased the same way
        |          +--1--n other_records  records without a home row: duplicate, clash, invalid, shared, changed
        +--1--n rows                      one per unique_id; home job, place in its source, state, task_id
        +--1--n events                    history of everything out of the ordinary

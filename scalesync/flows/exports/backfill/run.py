@@ -1,6 +1,6 @@
 """Backfill: an export over a past period, in windows that are each done once.
 
-    period --> windows, less those in the manifest --> one at a time: slices --> files --> manifest.json with the window
+    period --> windows, less those in the manifest --> one at a time: partitions --> files --> manifest.json
 
 Each window is an export run of its own and is committed by the manifest's rename. No watermark is read or written.
 """
@@ -112,7 +112,7 @@ def _finished_already(manifest: Manifest, settings: Settings) -> BackfillSummary
 
 
 class BackfillRun(ExportRun):
-    """One run: window after window, each with a plan, slices and a commit of its own."""
+    """One run: window after window, each with a plan, partitions and a commit of its own."""
 
     def __init__(
         self,
@@ -185,14 +185,14 @@ class BackfillRun(ExportRun):
         await anyio.to_thread.run_sync(folder.commit, made)
         self._manifest = made
         self._finished += 1
-        self._plan = self._harvest = self._responses = None
+        self._plan = self._reader = self._responses = None
         await self._job.end_run()
         (entry,) = [entry for entry in made.extra["windows"] if entry["start"] == window.name]
         await self._job.update_window(row_of(entry))
 
     async def _with(self, window: Window, plan: ExportPlan) -> Manifest:
         """The manifest with this window, in place of an earlier reading of it."""
-        assert self._harvest is not None
+        assert self._reader is not None
         before = self._manifest
         files = [FileEntry.from_json(entry) for entry in await self._job.files("tasks")]
         entry: JsonObject = {
@@ -201,7 +201,7 @@ class BackfillRun(ExportRun):
             "tasks": sum(file.rows for file in files),
             "files": len(files),
             "bytes": sum(file.bytes for file in files),
-            "unsettled": self._harvest.figures.unsettled,
+            "unsettled": self._reader.figures.unsettled,
             "responses_downloaded": self._responses.stored if self._responses else 0,
             "responses_failed": self._responses.failed if self._responses else 0,
             **self._uncounted(),

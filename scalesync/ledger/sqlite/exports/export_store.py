@@ -1,7 +1,7 @@
-"""What an export keeps in the ledger: its plan, its slices, its files, and the versions it has written.
+"""What an export keeps in the ledger: its plan, its partitions, its files, and the versions it has written.
 
-Slices, the length of the open data file, and versions move in one transaction, so that a killed run goes on with all
-three as they were together.
+Partitions, the length of the open data file, and versions move in one transaction, so that a killed run goes on with
+all three as they were together.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class ExportStore(JobStore):
     """An `ExportLedger`."""
 
     async def begin_run(self, name: str, plan: JsonObject) -> None:
-        """Forget slices and files of earlier runs and write the plan of this one."""
+        """Forget partitions and files of earlier runs and write the plan of this one."""
         number = self._job
 
         def work(db: sqlite3.Connection) -> None:
@@ -50,11 +50,11 @@ class ExportStore(JobStore):
             ).fetchone()
             if row is None:
                 return None
-            slices = db.execute(
+            states = db.execute(
                 "SELECT cursor FROM splits WHERE job=? AND kind='slice' ORDER BY number", (self._job,)
             ).fetchall()
             progress = json.loads(row[1]) if row[1] else {}
-            return StoredRun(json.loads(row[0]), progress, [json.loads(state) for (state,) in slices], row[2] == "done")
+            return StoredRun(json.loads(row[0]), progress, [json.loads(state) for (state,) in states], row[2] == "done")
 
         found: StoredRun | None = await self._writer.read(work)
         return found
@@ -69,7 +69,7 @@ class ExportStore(JobStore):
                 " ON CONFLICT (job, number) DO UPDATE SET state=excluded.state, cursor=excluded.cursor",
                 [
                     (number, key, str(key), "done" if state["done"] else "open", json.dumps(state))
-                    for key, state in step.slices.items()
+                    for key, state in step.partitions.items()
                 ],
             )
             db.executemany(

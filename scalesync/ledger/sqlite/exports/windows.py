@@ -11,7 +11,7 @@ from scalesync.model.exports import WindowRow
 
 
 def replace(db: sqlite3.Connection, job: int, windows: Sequence[WindowRow]) -> None:
-    """Write the whole table of a job. Windows are splits with numbers below zero: slices count from one."""
+    """Write the whole table of a job. Windows are splits with numbers below zero: partitions count from one."""
     rows = [
         (job, -place, window.start, json.dumps({"end": window.end}), window.state, json.dumps(window.figures))
         for place, window in enumerate(windows, start=1)

@@ -1,8 +1,8 @@
-"""Cutting an export into slices of creation time, pure: where to split, what is left, whether it adds up.
+"""Cutting an export into partitions of creation time, pure: where to split, what is left, whether it adds up.
 
-A slice is one page chain over [lo, hi), newest first. Nobody knows how tasks lie in time, so nothing is probed in
+A partition is one page chain over [lo, hi), newest first. Nobody knows how tasks lie in time, so nothing is probed in
 advance: the first page of a chain brings data and the filter's total at once. Whenever readers are idle, the chain
-with the most left gives the older part of its range away; it goes on with its own token and stops where it gave.
+with the most left is split: it keeps the newer part of its range, goes on with its own token and stops at the cut.
 
 The server's bounds may be inclusive or not, so a chain asks a millisecond wider and takes what falls into [lo, hi).
 """
@@ -15,7 +15,7 @@ from typing import Any
 
 from scalesync.stored import Form, Member
 
-GIVE_AT_LEAST = 200  # tasks: what a reader is given must be worth its first, possibly half empty, page
+SPLIT_AT_LEAST = 200  # tasks: what is split off must be worth its first, possibly half empty, page
 MOST_TIES = 100  # ids kept of tasks with one creation time
 FAR = 3  # one part in so many reaches beyond where the tasks are expected to end
 
@@ -24,8 +24,8 @@ FAR = 3  # one part in so many reaches beyond where the tasks are expected to en
 class Partition:
     """One chain and how far it got. All times in ms since the epoch.
 
-    lo, hi: tasks taken, lo <= created < hi. asked_lo: where the chain's query begins (lo rises when a part is given
-    away). at: creation time of the last task read. cursor: where the next page begins. pages: read so far.
+    lo, hi: tasks taken, lo <= created < hi. asked_lo: where the chain's query begins (lo rises at each split). at:
+    creation time of the last task read. cursor: where the next page begins. pages: read so far.
     inside, margin: different tasks listed at or after lo, and exactly at lo - 1. listed: all that the chain listed,
     each as often as it came; different: without those that came before. ties: ids of the tasks listed at `at`, as far
     as they are few; doubtful: a run that resumed the chain cannot tell whether some of its tasks were listed before.
@@ -60,17 +60,17 @@ class Partition:
 
     @classmethod
     def over(cls, number: int, lo: int, hi: int, expected: float = 0.0) -> Partition:
-        """A slice that nobody has read from."""
+        """A partition that nobody has read from."""
         return cls(number, lo, hi, asked_lo=lo, at=hi, expected=expected)
 
     @property
     def truncated(self) -> bool:
-        """Whether the chain's query reaches below what the slice still takes."""
+        """Whether the chain's query reaches below what the partition still takes."""
         return self.lo > self.asked_lo
 
     @property
     def finished(self) -> bool:
-        """Whether everything of the slice was read: the chain ended, or went below its lower margin."""
+        """Whether everything of the partition was read: the chain ended, or went below its lower margin."""
         return self.ended or (self.pages > 0 and self.at < self.lo - 1)
 
     def took(
@@ -123,7 +123,7 @@ class Partition:
         return self.first_total is None or self.different in {self.first_total, self.last_total}
 
     def matches_count(self, total: int | None) -> bool:
-        """For a chain that gave its end away: does a count over [lo, hi) agree, whichever way the server reads lo?"""
+        """For a chain whose end was split off: does a count over [lo, hi) agree, whichever way the server reads lo?"""
         return not self.doubtful and (total is None or total in {self.inside, self.inside + self.margin})
 
     def outruns(self, total: int | None) -> bool:
@@ -178,31 +178,31 @@ _FORM = Form(
 )
 
 
-def give_away(slice_: Partition, page: Sequence[int], parts: int, numbers: Iterable[int]) -> list[Partition]:
-    """Cut the unread rest of a slice into `parts`; the slice keeps the newest, the others are returned.
+def split(partition: Partition, page: Sequence[int], parts: int, numbers: Iterable[int]) -> list[Partition]:
+    """Cut the unread rest of a partition into `parts`; the partition keeps the newest, the others are returned.
 
     page: creation times of its last page, which tell how dense the tasks lie here. Where time is too short to cut,
     fewer parts come back, down to none.
     """
-    if parts < 2 or not page or slice_.ended:
+    if parts < 2 or not page or partition.ended:
         return []
-    rest = slice_.at - slice_.lo
-    each = slice_.expected / parts
+    rest = partition.at - partition.lo
+    each = partition.expected / parts
     density_ms = max(1.0, (page[0] - page[-1]) / len(page))
-    reach = min(float(rest), slice_.expected * density_ms * 1.1)
-    cuts = _cuts(slice_.at, slice_.lo, reach, parts)
+    reach = min(float(rest), partition.expected * density_ms * 1.1)
+    cuts = _cuts(partition.at, partition.lo, reach, parts)
     if not cuts:
         return []
-    given = []
+    split_off = []
     upper = cuts[0]
-    for cut, number in zip([*cuts[1:], slice_.lo], numbers, strict=False):
+    for cut, number in zip([*cuts[1:], partition.lo], numbers, strict=False):
         if cut < upper:
-            given.append(Partition.over(number, cut, upper, each))
+            split_off.append(Partition.over(number, cut, upper, each))
             upper = cut
-    slice_.lo = cuts[0]
-    slice_.expected = each
-    slice_.margin = 0  # all that was read so far is newer than the cut
-    return given
+    partition.lo = cuts[0]
+    partition.expected = each
+    partition.margin = 0  # all that was read so far is newer than the cut
+    return split_off
 
 
 def _cuts(at: int, lo: int, reach: float, parts: int) -> list[int]:
@@ -229,16 +229,16 @@ def _cuts(at: int, lo: int, reach: float, parts: int) -> list[int]:
     return cuts
 
 
-def parts_for(slice_: Partition, running: Collection[Partition], idle: int, readers: int) -> int:
-    """Into how many parts a slice that just got a page may be cut; below 2 it keeps its range.
+def parts_for(partition: Partition, running: Collection[Partition], idle: int, readers: int) -> int:
+    """Into how many parts a partition that just got a page may be cut; below 2 it keeps its range.
 
     idle: readers without work, of `readers` in all. Every reader should end with about the same share of what is left.
-    A slice with much less than the largest one leaves the idle readers to that.
+    A partition with much less than the largest one leaves the idle readers to that.
     """
-    if idle <= 0 or slice_.expected < 2 * GIVE_AT_LEAST:
+    if idle <= 0 or partition.expected < 2 * SPLIT_AT_LEAST:
         return 0
-    if 2 * slice_.expected < max(other.expected for other in running):
+    if 2 * partition.expected < max(other.expected for other in running):
         return 0
     share = sum(other.expected for other in running) / readers
-    wanted = max(2, round(slice_.expected / max(share, GIVE_AT_LEAST)))
-    return min(idle + 1, wanted, int(slice_.expected // GIVE_AT_LEAST))
+    wanted = max(2, round(partition.expected / max(share, SPLIT_AT_LEAST)))
+    return min(idle + 1, wanted, int(partition.expected // SPLIT_AT_LEAST))

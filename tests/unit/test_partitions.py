@@ -1,4 +1,4 @@
-"""Slices of an export, against a model of a server: complete, without repeats, and few requests wasted."""
+"""Partitions of an export, against a model of a server: complete, without repeats, and few requests wasted."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from bisect import bisect_left
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scalesync.engine.slices import GIVE_AT_LEAST, Partition, give_away, parts_for
+from scalesync.engine.partitions import SPLIT_AT_LEAST, Partition, parts_for, split
 
 PAGE = 100
 
@@ -41,7 +41,7 @@ class Server:
         return last - first
 
 
-def harvest(server: Server, lo: int, hi: int, readers: int) -> tuple[list[int], list[Partition]]:
+def read_all(server: Server, lo: int, hi: int, readers: int) -> tuple[list[int], list[Partition]]:
     """Round after round every reader gets one page, as concurrent readers of equal speed do."""
     running = {1: Partition.over(1, lo, hi)}
     queue: list[Partition] = []
@@ -49,18 +49,18 @@ def harvest(server: Server, lo: int, hi: int, readers: int) -> tuple[list[int], 
     taken: list[int] = []
     number = 2
     while running:
-        for slice_ in list(running.values()):
-            places, total, cursor = server.page(slice_.asked_lo - 1, slice_.hi, slice_.cursor)
+        for partition in list(running.values()):
+            places, total, cursor = server.page(partition.asked_lo - 1, partition.hi, partition.cursor)
             created = [server.created[place] for place in places]
-            slice_.took(created, total, cursor)
-            taken += [place for place, ms in zip(places, created, strict=True) if slice_.lo <= ms < slice_.hi]
+            partition.took(created, total, cursor)
+            taken += [place for place, ms in zip(places, created, strict=True) if partition.lo <= ms < partition.hi]
             idle = readers - len(running) - len(queue)
-            parts = parts_for(slice_, running.values(), idle, readers)
-            given = give_away(slice_, created, parts, range(number, number + parts))
+            parts = parts_for(partition, running.values(), idle, readers)
+            given = split(partition, created, parts, range(number, number + parts))
             number += len(given)
             queue += given
-            if slice_.finished:
-                done.append(running.pop(slice_.number))
+            if partition.finished:
+                done.append(running.pop(partition.number))
         while queue and len(running) < readers:
             following = queue.pop(0)
             running[following.number] = following
@@ -83,13 +83,13 @@ times = st.one_of(
 @given(times, st.booleans(), st.integers(1, 64))
 def test_every_task_is_taken_once_however_time_is_cut(created, inclusive, readers):
     server = Server(created, inclusive=inclusive)
-    taken, done = harvest(server, 0, 50 * HOUR + 1, readers)
+    taken, done = read_all(server, 0, 50 * HOUR + 1, readers)
     assert sorted(taken) == list(range(len(created)))
-    for slice_ in done:
-        if slice_.ended:
-            assert slice_.adds_up()
+    for partition in done:
+        if partition.ended:
+            assert partition.adds_up()
         else:
-            assert slice_.matches_count(server.count(slice_.lo - 1, slice_.hi))
+            assert partition.matches_count(server.count(partition.lo - 1, partition.hi))
 
 
 @settings(max_examples=30, deadline=None)
@@ -98,7 +98,7 @@ def test_bounds_are_half_open_whichever_way_the_server_reads_them(created, inclu
     lo = data.draw(st.sampled_from(created))
     hi = data.draw(st.integers(lo + 1, 50 * HOUR + 2))
     server = Server(created, inclusive=inclusive)
-    taken, _ = harvest(server, lo, hi, 8)
+    taken, _ = read_all(server, lo, hi, 8)
     assert sorted(server.created[place] for place in taken) == sorted(ms for ms in created if lo <= ms < hi)
 
 
@@ -106,30 +106,30 @@ def test_few_requests_are_wasted_on_a_dense_hour_in_a_year():
     dense = [200 * 24 * HOUR + (i * HOUR) // 90_000 for i in range(90_000)]
     sparse = [i * 365 * 24 * HOUR // 10_000 for i in range(10_000)]
     server = Server(dense + sparse, inclusive=True)
-    taken, done = harvest(server, 0, 366 * 24 * HOUR, 64)
+    taken, done = read_all(server, 0, 366 * 24 * HOUR, 64)
     assert sorted(taken) == list(range(100_000))
-    counted = sum(not slice_.ended for slice_ in done)
+    counted = sum(not partition.ended for partition in done)
     assert server.empty + counted <= 0.15 * 1_000
     assert server.requests <= 1.25 * 1_000
 
 
 def test_a_missing_task_does_not_add_up():
-    slice_ = Partition.over(1, 0, 100)
-    slice_.took([90, 80], 3, None)
-    assert slice_.finished
-    assert not slice_.adds_up()
+    partition = Partition.over(1, 0, 100)
+    partition.took([90, 80], 3, None)
+    assert partition.finished
+    assert not partition.adds_up()
 
 
 def test_thousands_in_one_millisecond_are_left_to_one_chain():
-    slice_ = Partition.over(1, 50, 60)
-    slice_.took([55] * PAGE, 5_000, "more")
-    assert parts_for(slice_, [slice_], 63, 64) >= 2
-    assert all(part.lo < part.hi for part in give_away(slice_, [55] * PAGE, 64, range(2, 99)))
-    assert slice_.lo <= 55
+    partition = Partition.over(1, 50, 60)
+    partition.took([55] * PAGE, 5_000, "more")
+    assert parts_for(partition, [partition], 63, 64) >= 2
+    assert all(part.lo < part.hi for part in split(partition, [55] * PAGE, 64, range(2, 99)))
+    assert partition.lo <= 55
 
 
 def test_state_survives_the_ledger():
-    slice_ = Partition.over(3, 10, 20)
-    slice_.took([19, 12], 7, "token")
-    assert Partition.load(slice_.state()) == slice_
-    assert GIVE_AT_LEAST >= PAGE
+    partition = Partition.over(3, 10, 20)
+    partition.took([19, 12], 7, "token")
+    assert Partition.load(partition.state()) == partition
+    assert SPLIT_AT_LEAST >= PAGE

@@ -14,7 +14,7 @@ import msgspec
 
 LIES = ("repeat", "gap", "circle", "empty", "total", "foreign")  # what a list says that is not so
 KINDS = ("latency", "error", "reset", "hang", "cut", "html502", "outage", "late", "partial", "lag", *LIES)
-CLASSES = ("create", "get", "list", "mutate", "batch", "project", "result", "any")
+CLASSES = ("create", "get", "list", "mutate", "batch", "project", "result", "token", "command", "export", "any")
 
 
 @dataclass(frozen=True, kw_only=True)

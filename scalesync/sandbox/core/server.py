@@ -121,7 +121,7 @@ class Server:
         if rule is not None and rule.kind == "partial":
             call.only = rule.count
         call.body = body
-        call.idempotency_key = request.headers.get("Idempotency-Key")
+        call.idempotency_key, call.range = request.headers.get("Idempotency-Key"), request.headers.get("Range")
         call.visible_after_s, call.lies, call.draw = decision.lag_s, decision.lies, decision.draw
         if rule is not None and rule.kind == "late":
             return await self._leave(request, call, kind, rule)

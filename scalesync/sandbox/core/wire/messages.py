@@ -26,6 +26,7 @@ class Call:
     body: bytes = b""
     outside: bool = False  # not under the API's root: `target` is whole
     idempotency_key: str | None = None
+    range: str | None = None  # the header of that name
     visible_after_s: float = 0.0  # set by the fault `lag`
     only: int | None = None  # set by the fault `partial`: no more than so many records are made
     lies: tuple[FaultRule, ...] = ()  # what a list is to say that is not so

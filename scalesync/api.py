@@ -97,7 +97,7 @@ class ExportArguments(TypedDict, total=False):
     updated_before: str | None
     completed_after: str | None
     completed_before: str | None
-    format: Literal["jsonl", "jsonl.gz", "jsonl.zst", "parquet"]
+    format: str
     download_responses: bool
     fields: str | Iterable[str]
     again: bool

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -17,9 +16,8 @@ from scalesync.disk import output_error, sync_folder, unusable_folder
 from scalesync.errors import ConfigError
 from scalesync.file_names import is_of_the_system
 from scalesync.model.records import JsonObject
+from scalesync.outputs.encoders.registry import is_data_name
 
-Format = Literal["jsonl", "jsonl.gz", "jsonl.zst", "parquet"]
-FORMATS: tuple[Format, ...] = ("jsonl", "jsonl.gz", "jsonl.zst", "parquet")
 NAME = "manifest.json"
 PART = ".part-"
 RESPONSES = "responses"
@@ -184,14 +182,15 @@ def check_folder(folder: Path, job: str, *, stems: Collection[str] = STEMS, begu
     if manifest is not None and manifest.job != job:
         raise ConfigError(f'{folder}: holds the export of job "{manifest.job}", not of "{job}"; choose another --out')
     listed = manifest.paths() if manifest is not None else set()
-    ours = re.compile(_pattern(stems) if begun or manifest is not None else r"(?!)")
+    ours = begun or manifest is not None
     if TASKS in names and (begun or manifest is not None):
         names = [name for name in names if name != TASKS] + [TASKS + name for name in _names_in(folder / TASKS)]
     for name in names:
         known = (
             name in (NAME, f"{RESPONSES}/") or name in listed or is_leftover(name.removesuffix("/").rpartition("/")[2])
         )
-        if not known and not ours.fullmatch(name) and not _holds(listed, name):
+        is_data = ours and is_data_name(name.removeprefix(TASKS), stems)
+        if not known and not is_data and not _holds(listed, name):
             raise ConfigError(f"{folder / name}: is not from this export; move it away or choose another --out")
     return manifest
 
@@ -219,19 +218,12 @@ def _holds(listed: Collection[str], name: str) -> bool:
     return name.endswith("/") and any(path.startswith(name) for path in listed)
 
 
-def _pattern(stems: Collection[str]) -> str:
-    names = "|".join(map(re.escape, stems))
-    formats = "|".join(map(re.escape, FORMATS))
-    return rf"(?:{TASKS})?(?:{names})(?:-[\w.+-]+)?-\d{{5,}}\.(?:{formats})"
-
-
 def _orphans(folder: Path, known: set[str], stems: Collection[str]) -> Iterator[Path]:
     manifest = load(folder)
     kept = known | (manifest.paths() if manifest is not None else set())
-    ours = re.compile(_pattern(stems))
     inside = (TASKS + name for name in _names_in(folder / TASKS)) if (folder / TASKS).is_dir() else ()
     for name in (*_names_in(folder), *inside):
-        if name not in kept and ours.fullmatch(name):
+        if name not in kept and is_data_name(name.removeprefix(TASKS), stems):
             yield folder / name
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
+import io
 import json
-import sys
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, BinaryIO, cast
 
 import msgspec
 
-PARQUET_ROWS = 1_000  # documents held in memory at a time
+from scalesync.outputs.encoders.registry import format_of
 
 
 class Head(msgspec.Struct):
@@ -27,23 +25,13 @@ _decode = msgspec.json.Decoder(Head).decode
 
 
 def lines_of(path: Path, limit: int | None = None) -> Iterator[bytes]:
-    """The lines of a data file, whatever its format; of Parquet the documents. limit: bytes of a file to read.
+    """The documents of a data file, a line each, whatever its format. limit: bytes of a file to read.
 
-    A hidden file of a run that was killed is read up to what was durable.
+    A hidden file of a run that was killed is read up to what was durable. Raises ConfigError for an unknown format.
     """
-    name = path.name
-    if name.endswith(".parquet"):
-        yield from _parquet(path)
-        return
+    format = format_of(path.name)
     with open(path, "rb") as raw:
-        source = cast("IO[bytes]", _Limited(raw, limit)) if limit is not None else raw
-        if name.endswith(".gz"):
-            source = cast("IO[bytes]", gzip.GzipFile(fileobj=source))
-        elif name.endswith(".zst"):
-            zstd = import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
-            source = zstd.ZstdFile(source)
-        for line in source:
-            yield line.rstrip(b"\n")
+        yield from format.lines(raw if limit is None else cast(BinaryIO, io.BufferedReader(_Limited(raw, limit))))
 
 
 def heads_of(path: Path, limit: int | None = None) -> Iterator[Head]:
@@ -65,31 +53,18 @@ def _head_slowly(line: bytes, path: Path) -> Head:
         raise ValueError(f"{path}: holds a line without task_id") from error
 
 
-def _parquet(path: Path) -> Iterator[bytes]:
-    parquet: Any = import_module("pyarrow.parquet")
-    with parquet.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=PARQUET_ROWS, columns=["task"]):
-            for text in batch.column(0).to_pylist():
-                yield text.encode()
-
-
-class _Limited:
+class _Limited(io.RawIOBase):
     """The first bytes of a file."""
 
-    def __init__(self, file: IO[bytes], left: int) -> None:
+    def __init__(self, file: BinaryIO, left: int) -> None:
         self._file = file
         self._left = left
 
-    def read(self, size: int = -1) -> bytes:
-        wanted = self._left if size < 0 else min(size, self._left)
-        data = self._file.read(wanted)
-        self._left -= len(data)
-        return data
+    def readable(self) -> bool:
+        return True
 
-    def __iter__(self) -> Iterator[bytes]:
-        rest = b""
-        while data := self.read(1 << 16):
-            *lines, rest = (rest + data).split(b"\n")
-            yield from lines
-        if rest:
-            yield rest
+    def readinto(self, buffer: Any) -> int:
+        data = self._file.read(min(len(buffer), self._left))
+        buffer[: len(data)] = data
+        self._left -= len(data)
+        return len(data)

@@ -11,35 +11,19 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import sys
-import zlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from scalesync.disk import output_error, sync_folder
-from scalesync.errors import ConfigError
-from scalesync.outputs.columns import ParquetEncoder, arrow
+from scalesync.outputs.encoders.registry import Encoder, OutputFormat, find
 from scalesync.outputs.fields import FieldPicker
-from scalesync.outputs.manifest import FORMATS, PART, FileEntry, Format, hidden
+from scalesync.outputs.manifest import PART, FileEntry, hidden
 from scalesync.stored import Form, Member
-
-__all__ = ["FORMATS", "FileEntry", "Format", "SegmentWriter", "clean_parts"]
 
 MAX_BYTES = 256 * 1024 * 1024
 HASH_CHUNK = 1024 * 1024
-
-
-class _Encoder(Protocol):
-    """Turns lines into the bytes of one file."""
-
-    def add(self, lines: Sequence[bytes]) -> None: ...
-
-    def pause(self) -> None: ...
-
-    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +42,10 @@ OPEN_PART = Form(OpenPart, "a file that is being written", [Member(n) for n in (
 class SegmentWriter:
     """Writes documents into numbered files `{stem}-{number:05d}.{format}` of one folder, one at a time.
 
-    format: one of FORMATS; gzip and zstd give the same bytes for the same documents. max_bytes: uncompressed;
-    when `full`, call `finish()` and go on writing into the next file. fields: cuts each document. number: of
-    the first file; names already taken are passed over. under: the sub-folder that finished files go to, such as
-    `tasks/`; files being written stay outside of it. typed: Parquet with times, tags and flags as such, not as text.
+    format: the name of one (encoders/registry.py). max_bytes: uncompressed; when `full`, call `finish()` and go on
+    writing into the next file. fields: cuts each document. number: of the first file; names already taken are passed
+    over. under: the sub-folder that finished files go to, such as `tasks/`; files being written stay outside of it.
+    typed: Parquet with times, tags and flags as such, not as text.
     Blocking: call it in a thread.
     Every method raises DiskFull when the disk or quota is full, after removing its own hidden file.
     """
@@ -70,7 +54,7 @@ class SegmentWriter:
         self,
         folder: Path,
         stem: str,
-        format: Format = "jsonl",
+        format: str = "jsonl",
         max_bytes: int = MAX_BYTES,
         fields: FieldPicker | None = None,
         *,
@@ -79,11 +63,11 @@ class SegmentWriter:
         under: str = "",
         typed: bool = True,
     ) -> None:
-        if format not in FORMATS:
-            raise ConfigError(f'"{format}" is not an output format; write one of {", ".join(FORMATS)}')
+        self._format: OutputFormat = find(format)
+        if self._format.check is not None:
+            self._format.check()  # say before the first request what is not installed
         self._folder = folder
         self._stem = stem
-        self._format = format
         self._max_bytes = max_bytes
         self._fields = fields
         self._number = number
@@ -91,17 +75,15 @@ class SegmentWriter:
         self._under = under
         self._typed = typed
         self._file: _HashedFile | None = None
-        self._encoder: _Encoder | None = None
+        self._encoder: Encoder | None = None
         self._rows = 0
         self._size = 0
         self._name = ""
-        if format == "parquet":
-            arrow()  # say before the first request that it is missing
 
     @property
     def resumable(self) -> bool:
-        """Whether `sync` can make the open file one to go on with; a Parquet file is whole or nothing."""
-        return self._format != "parquet"
+        """Whether `sync` can make the open file one to go on with; others, such as Parquet, are whole or nothing."""
+        return self._format.resumable
 
     @property
     def full(self) -> bool:
@@ -157,7 +139,7 @@ class SegmentWriter:
             self._file = _HashedFile(path, part.bytes)
         except OSError as error:
             raise output_error(self._folder, error) from error
-        self._encoder = _LineEncoder(self._file, self._format)
+        self._encoder = self._format.open(self._file)
         self._rows, self._size = part.rows, part.size
         return True
 
@@ -196,14 +178,12 @@ class SegmentWriter:
             self._part.unlink(missing_ok=True)
         self._reset()
 
-    def _open(self) -> _Encoder:
+    def _open(self) -> Encoder:
         self._name = self._free_name()
         self._part = hidden(self._folder, self._name)
         self._file = _HashedFile(self._part)
-        if self._format == "parquet":
-            self._encoder = ParquetEncoder(self._file, typed=self._typed)
-        else:
-            self._encoder = _LineEncoder(self._file, self._format)
+        untyped = None if self._typed else self._format.open_untyped
+        self._encoder = (untyped or self._format.open)(self._file)
         return self._encoder
 
     def _reset(self) -> None:
@@ -212,7 +192,7 @@ class SegmentWriter:
 
     def _free_name(self) -> str:
         while True:
-            name = f"{self._under}{self._stem}-{self._number:05d}.{self._format}"
+            name = f"{self._under}{self._stem}-{self._number:05d}.{self._format.name}"
             if not (self._folder / name).exists():
                 return name
             self._number += 1
@@ -262,45 +242,6 @@ class _HashedFile:
         self._dropped = True
         with contextlib.suppress(OSError):  # the disk is full; what was buffered is not wanted any more
             self._file.close()
-
-
-class _Compressor(Protocol):
-    def compress(self, data: bytes, /) -> bytes: ...
-
-    def flush(self) -> bytes: ...
-
-
-class _LineEncoder:
-    """One document a line, compressed or not."""
-
-    def __init__(self, file: _HashedFile, format: Format) -> None:
-        self._file = file
-        self._format = format
-        self._compressor: _Compressor | None = None
-
-    def add(self, lines: Sequence[bytes]) -> None:
-        data = b"\n".join(lines) + b"\n"
-        if self._format != "jsonl":
-            self._compressor = self._compressor or _compressor(self._format)
-            data = self._compressor.compress(data)
-        self._file.write(data)
-
-    def pause(self) -> None:
-        """End the gzip member or zstd frame: both formats are a sequence of them, and a whole one can be kept."""
-        if self._compressor is not None:
-            self._file.write(self._compressor.flush())
-            self._compressor = None
-
-    def close(self) -> None:
-        self.pause()
-
-
-def _compressor(format: Format) -> _Compressor:
-    if format == "jsonl.gz":
-        return zlib.compressobj(6, zlib.DEFLATED, 31)  # 31: gzip header, without name and time
-    zstd = import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
-    compressor: _Compressor = zstd.ZstdCompressor(options={zstd.CompressionParameter.checksum_flag: 1})
-    return compressor
 
 
 def _on_one_line(line: bytes) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import re
 import sys
 import tomllib
@@ -18,6 +20,7 @@ from tests.plugins import install
 from .console import ROOT
 
 PAGE = ROOT / "docs" / "extending.md"
+BODY = {"attachment_type": "text", "categories": ["a", "b"]}
 SUBTITLES = """\
 1
 00:00:01,000 --> 00:00:02,500
@@ -72,6 +75,32 @@ def test_a_source_format_is_one_module_and_one_entry_point(tmp_path: Path) -> No
         assert again.code == 1
         assert server.tasks() == 2
     assert "parquet|srt]" in program(tmp_path, "import", "--help").out
+
+
+def test_an_output_encoder_is_one_module_and_one_entry_point(tmp_path: Path) -> None:
+    install_example(tmp_path, "An output encoder")
+    records = [{"unique_id": f"u{n}", **BODY, "attachment": f'one, "two"\nand {n} ü'} for n in range(30)]
+    (tmp_path / "r.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records), "utf-8")
+    with sandbox(tmp_path, "--project", "p=categorization") as server:
+        to = {"url": server.base_url}
+        assert program(tmp_path, "import", "r.jsonl", "--type", "categorization", "--project", "p", **to).code == 0
+        assert program(tmp_path, "export", "--out", "plain", **to).code == 0
+        done = program(tmp_path, "export", "--out", "tables", "--format", "csv", "--json", **to)
+        assert (done.code, done.json["tasks"]) == (0, len(records)), done
+        wrong = program(tmp_path, "export", "--out", "cut", "--format", "csv", "--fields", "task_id", **to)
+        assert (wrong.code, "--fields" in wrong.err) == (2, True)
+    assert program(tmp_path, "compact", "--from", "tables", "--to", "again").code == 0
+    (table,) = (tmp_path / "tables" / "tasks").iterdir()
+    (plain,) = (tmp_path / "plain" / "tasks").iterdir()
+    (again,) = (tmp_path / "again" / "tasks").iterdir()
+    assert table.name == "tasks-00001.csv"
+    with table.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["task_id", "status", "type", "task"]
+    tasks = [json.loads(line) for line in plain.read_bytes().splitlines()]
+    assert sorted((row["task_id"], row["status"]) for row in rows) == sorted((t["task_id"], t["status"]) for t in tasks)
+    assert sorted(row["task"].encode() for row in rows) == sorted(plain.read_bytes().splitlines())
+    assert sorted(again.read_bytes().splitlines()) == sorted(plain.read_bytes().splitlines())
 
 
 def test_a_command_is_one_module_and_one_row(

@@ -22,7 +22,8 @@ from scalesync.flows.runtime.options import ExportOptions
 from scalesync.ledger.sqlite.exports.versions_index import VersionsIndex
 from scalesync.model.exports import Seen
 from scalesync.outputs import writer as segments
-from scalesync.outputs.manifest import FORMATS, Manifest, load
+from scalesync.outputs.encoders.registry import FORMATS
+from scalesync.outputs.manifest import Manifest, load
 from scalesync.outputs.reader import lines_of
 from scalesync.outputs.writer import SegmentWriter
 from scalesync.times import iso

@@ -15,7 +15,7 @@ import pytest
 
 from scalesync.flows.exports.run import run_export
 from scalesync.flows.runtime.options import ExportOptions
-from scalesync.outputs.columns import ParquetEncoder
+from scalesync.outputs.encoders.parquet import ParquetEncoder
 from scalesync.sandbox import Sandbox
 from tests.conftest import KIND, PROJECT, letter
 from tests.flows.test_increments import MINUTE, START_MS, World, newest

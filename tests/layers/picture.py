@@ -74,6 +74,8 @@ ONLY = {
     ("api", "cli"),  # the progress line, where a program asks for it
     ("api", "sources"),  # records that a program gives
     ("cli.commands.ingest", "sources"),  # the names of the formats
+    ("cli.commands.export", "outputs"),
+    ("cli.commands.compact", "outputs"),
 }
 MODULES_AT_MOST = 15  # of a package, without its sub-packages
 

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from scalesync.errors import ConfigError, DiskFull
-from scalesync.outputs.manifest import Manifest, check_folder, load, remove_orphans
-from scalesync.outputs.writer import FileEntry
+from scalesync.outputs.manifest import FileEntry, Manifest, check_folder, load, remove_orphans
 
 ENTRY = FileEntry("tasks-00001.jsonl", 2, 10, "ab" * 32)
 

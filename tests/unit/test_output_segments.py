@@ -18,11 +18,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scalesync.errors import ConfigError, DiskFull, StopRun
-from scalesync.outputs import columns
 from scalesync.outputs import writer as segments
+from scalesync.outputs.encoders import parquet
+from scalesync.outputs.encoders.registry import FORMATS
 from scalesync.outputs.fields import FieldPicker
-from scalesync.outputs.manifest import Format
-from scalesync.outputs.writer import FORMATS, FileEntry, SegmentWriter, clean_parts
+from scalesync.outputs.manifest import FileEntry
+from scalesync.outputs.writer import SegmentWriter, clean_parts
 
 ODD = [
     b'{"b":1,"a":340282366920938463463374607431768211456}',
@@ -41,7 +42,7 @@ def read(folder: Path, entry: FileEntry) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "jsonl.gz", "jsonl.zst"])
-def test_documents_are_kept_byte_for_byte(tmp_path: Path, kind: Format) -> None:
+def test_documents_are_kept_byte_for_byte(tmp_path: Path, kind: str) -> None:
     writer = SegmentWriter(tmp_path, "tasks", kind)
     writer.write(ODD[:2])
     writer.write(ODD[2:])
@@ -88,7 +89,7 @@ def test_any_documents_are_found_again(
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "jsonl.gz", "jsonl.zst"])
-def test_the_same_documents_give_the_same_file(tmp_path: Path, kind: Format) -> None:
+def test_the_same_documents_give_the_same_file(tmp_path: Path, kind: str) -> None:
     hashes = set()
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
@@ -167,7 +168,7 @@ class Full:
     ],
 )
 def test_a_write_that_fails_is_one_clear_sentence_and_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Format, code: int, error: type[Exception], text: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, code: int, error: type[Exception], text: str
 ) -> None:
     real_open = builtins.open
 
@@ -190,7 +191,7 @@ def test_a_write_that_fails_is_one_clear_sentence_and_leaves_nothing(
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 @pytest.mark.parametrize("kind", FORMATS)
-def test_a_disk_that_is_really_full_is_told(tmp_path: Path, kind: Format) -> None:
+def test_a_disk_that_is_really_full_is_told(tmp_path: Path, kind: str) -> None:
     (tmp_path / f".part-tasks-00001.{kind}").symlink_to("/dev/full")
     writer = SegmentWriter(tmp_path, "tasks", kind)
 
@@ -239,7 +240,7 @@ def test_fields_are_cut_before_they_are_written(tmp_path: Path) -> None:
 
 
 def test_parquet_has_typed_columns_and_the_document_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(columns, "GROUP_BYTES", 200)
+    monkeypatch.setattr(parquet, "GROUP_BYTES", 200)
     first = (
         b'{"task_id":"t\\u00e9","unique_id":null,"type":"imageannotation","status":"completed","is_test":true,'
         b'"project":{"id":1},"params": {"n": 340282366920938463463374607431768211456},"batch":"\\ud800"}'
@@ -267,7 +268,7 @@ def test_a_missing_pyarrow_says_what_to_install(tmp_path: Path, monkeypatch: pyt
     def missing(name: str) -> None:
         raise ImportError(name)
 
-    monkeypatch.setattr(columns, "import_module", missing)
+    monkeypatch.setattr(parquet, "import_module", missing)
     with pytest.raises(ConfigError, match=r'pip install "scalesync\[parquet\]"'):
         SegmentWriter(tmp_path, "tasks", "parquet")
 

@@ -11,6 +11,8 @@ import click
 from scalesync.cli.common import Invocation, SyncCommand, run_async
 from scalesync.cli.output import facts, say, say_json, size
 from scalesync.cli.results import tell_outcome
+from scalesync.cli.types import FormatName
+from scalesync.outputs.encoders.registry import FORMATS, names
 from scalesync.text import count
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 @click.option("--as-of", metavar="T", help="the state at this time: ISO 8601, or an age such as 7d  [now]")
 @click.option(
     "--format",
-    type=click.Choice(["jsonl", "jsonl.gz", "jsonl.zst", "parquet"]),
+    type=FormatName(FORMATS, names),
     default="jsonl",
     show_default=True,
     help="of the data files; lines stay byte for byte",

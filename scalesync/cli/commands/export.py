@@ -8,6 +8,8 @@ from typing import Any
 import click
 
 from scalesync.cli.common import Invocation, SyncCommand, filter_values, run_async
+from scalesync.cli.types import FormatName
+from scalesync.outputs.encoders.registry import FORMATS, names
 
 EXAMPLES = (
     "scalesync export --out annotations --project reviews --status completed",
@@ -37,7 +39,7 @@ EXAMPLES = (
 @click.option("--completed-before", metavar="TIME", help="earlier than this time")
 @click.option(
     "--format",
-    type=click.Choice(["jsonl", "jsonl.gz", "jsonl.zst", "parquet"]),
+    type=FormatName(FORMATS, names),
     default="jsonl",
     show_default=True,
     help="of the data files; jsonl holds each task byte for byte",

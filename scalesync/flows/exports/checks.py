@@ -12,6 +12,7 @@ from scalesync.flows.exports.folder import shape_of
 from scalesync.flows.runtime.account import check_fields, check_names, wrong_root
 from scalesync.flows.runtime.options import ExportOptions
 from scalesync.flows.runtime.wiring import Connection
+from scalesync.outputs.encoders.registry import find
 from scalesync.outputs.fields import FieldPicker
 from scalesync.outputs.manifest import Manifest
 from scalesync.outputs.writer import SegmentWriter
@@ -53,11 +54,12 @@ def _check_filters(options: ExportOptions) -> None:
 
 
 def _check_form(options: ExportOptions) -> None:
-    if options.fields and options.format == "parquet":
-        raise ConfigError("--fields cuts lines; with --format parquet choose columns when you read the files")
+    format = find(options.format)
+    if options.fields and not format.fields:
+        raise ConfigError(f"--fields cuts lines; with --format {format.name} choose columns when you read the files")
     if options.fields:
         FieldPicker(",".join(options.fields))
-    SegmentWriter(options.out, "tasks", options.format)  # tells when Parquet is not installed; touches no disk
+    SegmentWriter(options.out, "tasks", options.format)  # tells what is not installed; touches no disk
 
 
 def _check_incremental(options: ExportOptions) -> None:

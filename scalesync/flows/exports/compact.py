@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Literal
 
 import anyio
 
@@ -60,7 +59,7 @@ class CompactOptions:
     source: Path
     to: Path
     as_of: str | None = None
-    format: Literal["jsonl", "jsonl.gz", "jsonl.zst", "parquet"] = "jsonl"
+    format: str = "jsonl"
 
 
 @dataclass(frozen=True, slots=True)

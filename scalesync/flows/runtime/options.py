@@ -103,7 +103,7 @@ class ExportOptions:
     updated_before: str | None = None
     completed_after: str | None = None
     completed_before: str | None = None
-    format: Literal["jsonl", "jsonl.gz", "jsonl.zst", "parquet"] = "jsonl"
+    format: str = "jsonl"
     download_responses: bool = False
     fields: tuple[str, ...] = ()
     again: bool = False

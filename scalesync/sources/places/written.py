@@ -17,6 +17,7 @@ from pathlib import Path
 
 from scalesync.errors import ConfigError
 from scalesync.outputs import manifest
+from scalesync.outputs.encoders.registry import is_data_name
 from scalesync.sources.registry import suffix_format
 
 REASONS = frozenset({"unique_id", "file", "line", "reason", "task_id"})  # in each line of a file of reasons
@@ -32,7 +33,6 @@ _TABLES = (
     (b"CREATE TABLE shelf (name TEXT PRIMARY KEY, data BLOB NOT NULL)",),
 )
 _SANDBOX = b"scalesync-sandbox "
-_DATA = re.compile(rf"(?:{'|'.join(manifest.STEMS)})(?:-[\w.+-]+)?-\d{{5,}}\.(?:{'|'.join(manifest.FORMATS)})")
 _NOT_OURS = (".json", ".png", ".jpg")  # what a folder may hold a million of, told without a look at its kind
 # Not looked into for tables: a folder may hold a million of these.
 _MEDIA = re.compile(
@@ -76,8 +76,8 @@ class ExportFolder:
             inside in self._listed
             or inside == manifest.NAME
             or top == manifest.RESPONSES
-            or (not rest and _DATA.fullmatch(top) is not None)
-            or (top in manifest.STEMS and _DATA.fullmatch(rest) is not None)
+            or (not rest and is_data_name(top, manifest.STEMS))
+            or (top in manifest.STEMS and is_data_name(rest, manifest.STEMS))
         )
 
 

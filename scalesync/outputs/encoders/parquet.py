@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from importlib import import_module
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 
 from scalesync.errors import ConfigError, RecordError
 from scalesync.model.records import JsonObject
+from scalesync.outputs.encoders.registry import Output
 from scalesync.outputs.fields import members_of
 
+READ_ROWS = 1_000  # documents held in memory at a time when a file is read back
 GROUP_BYTES = 16 * 1024 * 1024  # of a row group, uncompressed; held in memory
 TIMES = ("created_at", "updated_at", "completed_at")
 _TEXTS = ("task_id", "unique_id", "type", "status", "project", "batch")
@@ -56,6 +58,25 @@ class ParquetEncoder:
             rows = [_row(line, typed=self._typed) for line in self._lines]
             self._writer.write_table(self._pa.Table.from_pylist(rows, schema=self._schema))
         self._lines, self._held = [], 0
+
+
+def typed(file: Output) -> ParquetEncoder:
+    """Times, tags and flags as such."""
+    return ParquetEncoder(file)
+
+
+def untyped(file: Output) -> ParquetEncoder:
+    """Times as text, and no tags, as version 0.1 began its folders."""
+    return ParquetEncoder(file, typed=False)
+
+
+def documents(file: BinaryIO) -> Iterator[bytes]:
+    """The documents of a file, in order."""
+    _, pq = arrow()
+    with pq.ParquetFile(file) as parquet:
+        for batch in parquet.iter_batches(batch_size=READ_ROWS, columns=["task"]):
+            for text in batch.column(0).to_pylist():
+                yield text.encode()
 
 
 def _row(line: bytes, *, typed: bool) -> JsonObject:

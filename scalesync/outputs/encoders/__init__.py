@@ -1,0 +1,1 @@
+"""One module for each encoding of data files, and the table of them."""

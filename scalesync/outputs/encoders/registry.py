@@ -1,0 +1,137 @@
+"""The formats that data files may have, one row each: what writers, readers, options and checks know of a format.
+
+A row of the program names functions of modules that are imported when they are needed; a row of another package is
+found by its entry point in the group `scalesync.encoders`, whose name is the format's name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import Any, BinaryIO, Protocol
+
+from scalesync.errors import ConfigError
+from scalesync.plugins import Plugins
+
+API = 1  # raised when a row that was written for the version before would no longer do
+GROUP = "scalesync.encoders"
+_NUMBERED = re.compile(r".*-\d{5,}\.(.+)", re.DOTALL)
+
+
+class Output(Protocol):
+    """The file that an encoder writes to. It is hashed on the way, so it can only be appended to."""
+
+    def write(self, data: bytes, /) -> int:
+        """Append bytes; how many."""
+
+    def tell(self) -> int:
+        """Bytes that are in it."""
+
+
+class Encoder(Protocol):
+    """Turns documents into the bytes of one file."""
+
+    def add(self, lines: Sequence[bytes]) -> None:
+        """Take documents, each the bytes of one JSON object on one line, without its newline."""
+
+    def pause(self) -> None:
+        """Where the format is resumable: write what is held, so that the bytes so far are a file that can be read."""
+
+    def close(self) -> None:
+        """Write what is held, and the end of the file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputFormat:
+    """One format. api: the version of this interface. name: as it is typed, and the end of the files' names.
+
+    open: an encoder for a file; where `resumable`, also for one that has bytes up to a `pause` in it.
+    lines: the documents of a file that is open for reading, in their order, each as it was added.
+    resumable: after a `pause` the file is whole so far, and another encoder can go on behind it. fields: documents may
+    be cut down to fields before they are added. check: raises ConfigError where something has to be installed.
+    open_untyped: as `open`, for a folder whose first files have texts in all columns.
+    """
+
+    api: int
+    name: str
+    open: Callable[[Output], Encoder]
+    lines: Callable[[BinaryIO], Iterator[bytes]]
+    resumable: bool = False
+    fields: bool = True
+    check: Callable[[], object] | None = None
+    open_untyped: Callable[[Output], Encoder] | None = None
+
+
+def _late(module: str, name: str) -> Callable[..., Any]:
+    """A function of a module in this package, which is imported when it is called."""
+
+    def call(*arguments: Any) -> Any:
+        return getattr(import_module(f"scalesync.outputs.encoders.{module}"), name)(*arguments)
+
+    return call
+
+
+ROWS = (
+    OutputFormat(
+        api=API, name="jsonl", open=_late("jsonl", "plain"), lines=_late("jsonl", "plain_lines"), resumable=True
+    ),
+    OutputFormat(
+        api=API, name="jsonl.gz", open=_late("jsonl", "gzipped"), lines=_late("jsonl", "gzipped_lines"), resumable=True
+    ),
+    OutputFormat(
+        api=API, name="jsonl.zst", open=_late("jsonl", "zipped"), lines=_late("jsonl", "zipped_lines"), resumable=True
+    ),
+    OutputFormat(
+        api=API,
+        name="parquet",
+        open=_late("parquet", "typed"),
+        lines=_late("parquet", "documents"),
+        fields=False,
+        check=_late("parquet", "arrow"),
+        open_untyped=_late("parquet", "untyped"),
+    ),
+)
+FORMATS: Mapping[str, OutputFormat] = {row.name: row for row in ROWS}
+PLUGINS = Plugins(GROUP, "output format", OutputFormat, API, FORMATS)
+
+
+def names() -> Sequence[str]:
+    """The names of all formats, those of other packages last."""
+    return (*FORMATS, *PLUGINS.names())
+
+
+def find(name: str) -> OutputFormat:
+    """The row of a name that a person gave. Raises ConfigError when there is none, or when it cannot be used."""
+    row = PLUGINS.load(name) or FORMATS.get(name)
+    if row is None:
+        raise ConfigError(f'"{name}" is not an output format; write one of {", ".join(names())}')
+    return row
+
+
+def format_of(file: str) -> OutputFormat:
+    """The row of a data file, by its name. Raises ConfigError when no package that is installed has it."""
+    match = _NUMBERED.fullmatch(file)
+    name = match[1] if match else next((name for name in FORMATS if file.endswith(f".{name}")), "jsonl")
+    row = FORMATS.get(name) or PLUGINS.load(name)
+    if row is None:
+        raise ConfigError(f'{file}: the format "{name}" is not known; install the package that wrote it')
+    return row
+
+
+def is_data_name(name: str, stems: Collection[str]) -> bool:
+    """Whether an export gives such a name to a data file. stems: the words that it may begin with."""
+    if _pattern(tuple(stems), tuple(FORMATS)).fullmatch(name):
+        return True
+    return _NUMBERED.fullmatch(name) is not None and bool(_pattern(tuple(stems), tuple(names())).fullmatch(name))
+
+
+@cache
+def _pattern(stems: tuple[str, ...], formats: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile(rf"(?:{_one_of(stems)})(?:-[\w.+-]+)?-\d{{5,}}\.(?:{_one_of(formats)})")
+
+
+def _one_of(words: Sequence[str]) -> str:
+    return "|".join(map(re.escape, words))

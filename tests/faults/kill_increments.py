@@ -39,7 +39,7 @@ STATUSES = (None, "completed", "pending")
 SWITCHES = ((), ("--full-every", "1s"), ("--download-responses",))
 WIDTHS = ((), ("--concurrency", "1"))  # one chain alone is durable page by page
 LAST_STEPS = 8  # file operations of a run that are about its manifest
-RESULT = re.compile(r"responses/\w\w/\w{64} ")
+RESULT = re.compile(r"responses/\w\w/\w{64}(\.json)? ")
 
 Left = tuple[str, str, str]  # task_id, updated_at, reason
 

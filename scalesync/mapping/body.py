@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scalesync.errors import ConfigError, RecordError
-from scalesync.jsonvalue import as_text, dumps, kind, strict_loads
+from scalesync.jsonvalue import dumps, kind, strict_loads
 from scalesync.mapping.expressions import MISSING, Expression, Field, number_text
 from scalesync.mapping.identity import CONTENT_BYTES, content_hash, derived_unique_id
 from scalesync.mapping.template import Template
 from scalesync.model.records import Former, JsonObject, Outgoing, SourceRecord
+from scalesync.ports.spec import Shaper
 from scalesync.sources.about import FILE_KEY, of_file, picked, taken_in
 
 _PLACES = ("project", "batch")
@@ -39,8 +40,9 @@ class BodySpec:
 class BodyBuilder:
     """Builds bodies. Raises ConfigError at once for settings that cannot work for any record."""
 
-    def __init__(self, spec: BodySpec) -> None:
+    def __init__(self, spec: BodySpec, shaper: Shaper) -> None:
         self.spec = spec
+        self._shaper = shaper
         self._template = spec.template
         self._keep = None if spec.template.keep is None else [Field(name, False) for name in spec.template.keep]
         sets: JsonObject = {}
@@ -85,11 +87,11 @@ class BodyBuilder:
         value = decoded if about is None else self._seen(decoded, about)
         filled = template.fill(value)
         kept = self._kept(decoded, value)
-        body = merge(filled, kept) if filled else kept
+        fields = merge(filled, kept) if filled else kept
         if self._sets:
-            body = merge(body, self._sets)
-        project = self._project_of(body, filled, kept)
-        batch = self._batch_of(body, filled, kept, self._lend(value, project, None))
+            fields = merge(fields, self._sets)
+        project = self._project_of(filled, kept)
+        batch = self._batch_of(filled, kept, self._lend(value, project, None))
         former = None
         try:
             alone = own if own or about is None else {FILE_KEY: about}  # nothing of its own: its file's description
@@ -98,7 +100,7 @@ class BodyBuilder:
                 told = {**own, FILE_KEY: picked(about, self._of_file)}
                 content = content_hash(project, self.spec.type, told)
             key = self._key(self._lend(value, project, batch), value, derived)
-            body["unique_id"] = key
+            body = self._shaper.shape(fields, key=key, project=project, batch=batch)
             data = dumps(body)
             name = b"" if batch is None else batch.encode()
             old = None if self._unique_id is None else self._old_key(self._lend(value, project, batch), value)
@@ -126,9 +128,7 @@ class BodyBuilder:
         if former is None:
             return
         if former.key is not None and former.key in known:
-            end = as_text(record.key).encode() + b"}"
-            assert record.body.endswith(end)  # an id that is not the record's own is the body's last field
-            record.body = record.body.removesuffix(end) + as_text(former.key).encode() + b"}"
+            record.body = self._shaper.rekey(record.body, record.key, former.key)
             record.key = former.key
         if record.key in known and known[record.key][1][:CONTENT_BYTES] == former.content[:CONTENT_BYTES]:
             record.content = former.content
@@ -141,13 +141,12 @@ class BodyBuilder:
             own, about = taken_in(own)
         own = template.salvage(own)
         value = self._seen(own, about)
-        body: JsonObject = {}
         try:
             places = {place: template.fill_one(place, value) for place in _PLACES}
             filled = {place: found for place, found in places.items() if found is not MISSING}
             kept = self._kept(own, value)
-            project = self._project_of(body, filled, kept)
-            return self._batch_of(body, filled, kept, self._lend(value, project, None))
+            project = self._project_of(filled, kept)
+            return self._batch_of(filled, kept, self._lend(value, project, None))
         except RecordError:
             return None
 
@@ -190,14 +189,14 @@ class BodyBuilder:
                 kept = merge(kept, {wanted.name: found} if flat else nest(wanted.name, found))
         return kept
 
-    def _project_of(self, body: JsonObject, filled: JsonObject, kept: JsonObject) -> str | None:
+    def _project_of(self, filled: JsonObject, kept: JsonObject) -> str | None:
         own = kept.get("project") or None
         given = self._project
         if given is None or (own is not None and not self.spec.force):
             given = own if own is not None else filled.get("project")
-        return _settle(body, "project", given)
+        return _place_name(given, "project")
 
-    def _batch_of(self, body: JsonObject, filled: JsonObject, kept: JsonObject, lent: JsonObject) -> str | None:
+    def _batch_of(self, filled: JsonObject, kept: JsonObject, lent: JsonObject) -> str | None:
         own = kept.get("batch") or None
         given = None
         if self._batch is not None and (own is None or self.spec.force):
@@ -206,7 +205,7 @@ class BodyBuilder:
                 given = None
         if given is None:
             given = own if own is not None else filled.get("batch")
-        return _settle(body, "batch", given)
+        return _place_name(given, "batch")
 
     def _key(self, record: JsonObject, own: JsonObject, content: bytes) -> str:
         """The unique_id: the record's own, else from the expression, else derived from the content.
@@ -236,13 +235,8 @@ class BodyBuilder:
         return {**{key: value for key, value in lent.items() if value is not None}, **record}
 
 
-def _settle(body: JsonObject, place: str, value: Any) -> str | None:
-    """Write the settled name into the body, or take an empty one out."""
-    if value is None:
-        body.pop(place, None)
-        return None
-    name = body[place] = _name(value, place)
-    return name
+def _place_name(value: Any, place: str) -> str | None:
+    return None if value is None else _name(value, place)
 
 
 def _name(value: Any, what: str) -> str:

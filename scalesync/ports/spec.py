@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
+from scalesync.model.records import JsonObject
 from scalesync.model.selection import TaskFields
 from scalesync.model.targets import Mode, RequestClass
 
@@ -120,6 +121,16 @@ class Option:
     parse: Callable[[str], Any] = str
 
 
+class Shaper(Protocol):
+    """How a record becomes the body of a create call. Pure."""
+
+    def shape(self, fields: JsonObject, *, key: str, project: str | None, batch: str | None) -> JsonObject:
+        """The body. fields: of the record, after template and --set; an object of the caller that may be changed."""
+
+    def rekey(self, body: bytes, before: str, after: str) -> bytes:
+        """An encoded body whose key, one that the record did not bring itself, is another one."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlatformSpec:
     """One labelling service.
@@ -132,6 +143,7 @@ class PlatformSpec:
     types: what is known of the fields of task types. known_types: all that are documented; open, so others are sent.
     fields: members of a task that are documented; open as well.
     offers: command or operation -> whether it works here, and why not.
+    shaper: makes bodies of records.
     page_most: tasks on a page.
     adapter: `module:name` of what opens the live object, imported when a run connects.
     """
@@ -144,6 +156,7 @@ class PlatformSpec:
     variables: Variables
     vocabulary: Vocabulary
     key: KeyRule
+    shaper: Shaper
     page_most: int
     adapter: str
     mode_of: Callable[[str], Mode] = lambda key: Mode.LIVE

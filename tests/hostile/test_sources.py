@@ -24,11 +24,12 @@ from scalesync.jsonvalue import as_text
 from scalesync.mapping.body import BodyBuilder, BodySpec
 from scalesync.mapping.template import Template
 from scalesync.model.records import BadRecord
+from scalesync.platforms.scale.spec import SPEC
 from scalesync.sources.open import open_sources
 from scalesync.sources.options import ReadOptions
 from tests.conftest import FAST, KIND, PROJECT
 
-BUILDER = BodyBuilder(BodySpec(KIND, project=PROJECT))
+BUILDER = BodyBuilder(BodySpec(KIND, project=PROJECT), SPEC.shaper)
 MB = 1024 * 1024
 
 
@@ -145,7 +146,8 @@ json_values = st.recursive(
 FILLED = BodyBuilder(
     BodySpec(
         KIND, template=Template({"text": "a {text?}", "n": "{a.b?}", "l": "{list?}"}, None, ("cell",)), batch="{b?}"
-    )
+    ),
+    SPEC.shaper,
 )
 
 

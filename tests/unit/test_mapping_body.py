@@ -14,11 +14,14 @@ from scalesync.mapping.body import BodyBuilder, BodySpec, merge, parse_set, pars
 from scalesync.mapping.identity import content_hash, derived_unique_id
 from scalesync.mapping.template import Template
 from scalesync.model.records import Outgoing, SourceRecord
+from scalesync.platforms.scale.spec import SPEC
 
 
 def build(record: dict[str, Any], template: dict[str, Any] | None = None, **spec: Any) -> Outgoing:
     compiled = Template.EMPTY if template is None else Template.from_mapping(template)
-    return BodyBuilder(BodySpec("categorization", template=compiled, **spec)).build(SourceRecord(7, record), 3)
+    return BodyBuilder(BodySpec("categorization", template=compiled, **spec), SPEC.shaper).build(
+        SourceRecord(7, record), 3
+    )
 
 
 def body(record: dict[str, Any], template: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
@@ -160,7 +163,7 @@ def test_settings_that_cannot_work_are_told_at_once() -> None:
         {"template": Template.from_mapping({"task": {"unique_id": "same"}})},
     ):
         with pytest.raises(ConfigError):
-            BodyBuilder(BodySpec("t", **spec))  # type: ignore[arg-type]
+            BodyBuilder(BodySpec("t", **spec), SPEC.shaper)  # type: ignore[arg-type]
 
 
 def test_big_integers_and_deep_records() -> None:
@@ -178,7 +181,7 @@ def test_big_integers_and_deep_records() -> None:
 
 def test_records_and_templates_are_left_alone() -> None:
     template = Template.from_mapping({"task": {"a": {"b": [1]}, "m": {"k": 1}}})
-    builder = BodyBuilder(BodySpec("t", project="p", template=template, sets={"m": {"s": 1}, "a.c": 2}))
+    builder = BodyBuilder(BodySpec("t", project="p", template=template, sets={"m": {"s": 1}, "a.c": 2}), SPEC.shaper)
     record = {"x": 1, "m": {"r": 1}}
     first = builder.build(SourceRecord(1, record), 0)
     assert record == {"x": 1, "m": {"r": 1}}
@@ -248,7 +251,7 @@ def test_the_batch_of_a_record_that_cannot_be_built_is_told_where_it_can_be() ->
         ({"a": "x", "n": "", "unique_id": "u"}, "{type}", "categorization"),
     ]
     for value, batch, told in cases:
-        builder = BodyBuilder(BodySpec("categorization", batch=batch, template=template))
+        builder = BodyBuilder(BodySpec("categorization", batch=batch, template=template), SPEC.shaper)
         record = SourceRecord(1, value)
         with pytest.raises(RecordError):
             builder.build(record, 1)

@@ -13,6 +13,7 @@ from scalesync.mapping.body import BodyBuilder, BodySpec
 from scalesync.mapping.seen import SeenTable, Sight
 from scalesync.mapping.template import Template
 from scalesync.model.records import SourceRecord
+from scalesync.platforms.scale.spec import SPEC
 from scalesync.sources.open import open_sources
 from scalesync.sources.options import ReadOptions
 
@@ -50,7 +51,7 @@ def test_every_record_builds(
     options = ReadOptions(header=header and ("url_640", "url_original"))
     files = open_sources([str(DATA / source) for source in sources], options)
     template = Template.load(EXAMPLES / f"{example}.toml")
-    builder = BodyBuilder(BodySpec(type_, project=example, template=template))
+    builder = BodyBuilder(BodySpec(type_, project=example, template=template), SPEC.shaper)
     seen = SeenTable()
     read = same = 0
     for number, source in enumerate(files):

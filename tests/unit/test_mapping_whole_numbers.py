@@ -11,11 +11,14 @@ from scalesync.errors import RecordError
 from scalesync.mapping.body import BodyBuilder, BodySpec
 from scalesync.mapping.template import Template
 from scalesync.model.records import Outgoing, SourceRecord
+from scalesync.platforms.scale.spec import SPEC
 
 
 def build(record: dict[str, Any], template: dict[str, Any] | None = None, **spec: Any) -> Outgoing:
     shaped = Template.EMPTY if template is None else Template.from_mapping(template)
-    return BodyBuilder(BodySpec("categorization", template=shaped, **spec)).build(SourceRecord(1, record), 0)
+    return BodyBuilder(BodySpec("categorization", template=shaped, **spec), SPEC.shaper).build(
+        SourceRecord(1, record), 0
+    )
 
 
 WHOLE = [(7, 7.0, "7"), (0, -0.0, "0"), (10**16, 1e16, "10000000000000000"), (-3, -3.0, "-3")]

@@ -14,6 +14,7 @@ from scalesync.mapping.body import BodyBuilder, BodySpec
 from scalesync.mapping.template import Template
 from scalesync.model.records import JsonObject, Outgoing, SourceRecord
 from scalesync.model.rows import RowState
+from scalesync.platforms.scale.spec import SPEC
 from scalesync.sources.about import describe, taken_in, written_out
 from scalesync.sources.open import open_sources
 from scalesync.sources.options import ReadOptions
@@ -27,7 +28,7 @@ def build(
     value: JsonObject, about: JsonObject | None = None, template: JsonObject | None = None, **spec: Any
 ) -> Outgoing:
     compiled = Template.from_mapping(template or {})
-    builder = BodyBuilder(BodySpec("categorization", project="cats", template=compiled, **spec))
+    builder = BodyBuilder(BodySpec("categorization", project="cats", template=compiled, **spec), SPEC.shaper)
     return builder.build(SourceRecord(1, value, about), 1)
 
 
@@ -127,7 +128,7 @@ FORMER = [
 def test_a_row_of_an_older_version_is_the_records_own(
     value: JsonObject, about: JsonObject | None, digest: str, spec: dict[str, str]
 ) -> None:
-    builder = BodyBuilder(BodySpec("categorization", project="cats", **spec))
+    builder = BodyBuilder(BodySpec("categorization", project="cats", **spec), SPEC.shaper)
     record = builder.build(SourceRecord(1, value, about), 1)
     key = str(value.get("unique_id", digest))
     assert record.former is not None
@@ -138,7 +139,7 @@ def test_a_row_of_an_older_version_is_the_records_own(
 
 
 def test_a_row_with_other_content_is_not_taken_for_the_older_one() -> None:
-    builder = BodyBuilder(BodySpec("categorization", project="cats"))
+    builder = BodyBuilder(BodySpec("categorization", project="cats"), SPEC.shaper)
     record = builder.build(SourceRecord(1, {"n": 1, "unique_id": "u"}, ABOUT), 1)
     content = record.content
     builder.known_as(record, {"u": (RowState.CREATED, b"0" * 16)})

@@ -23,13 +23,13 @@ from scalesync.model.records import JsonObject
 from scalesync.model.targets import RequestClass
 from scalesync.pacing.pace import Pace
 from scalesync.ports.ledger import Ledger
+from scalesync.ports.spec import PlatformSpec, Vocabulary
 from scalesync.sources.open import SourceFile, open_sources
 from scalesync.sources.options import ReadOptions
 from scalesync.sources.places.passed_over import PassedOver
 from scalesync.text import count
 
 LOAD_RECORDS = 512
-RECLAIMABLE = frozenset({"canceled", "error"})
 SHOWN_NAMES = 3  # of sources about which the same is to be said
 MIN_JUDGED = 20  # a percentage of failures says nothing about fewer records
 
@@ -129,7 +129,9 @@ def changed_meanwhile(names: Sequence[str]) -> str:
     return f"{few_names(names)}: changed while this run read {it}; run the same command again to read {it} as {now} now"
 
 
-def make_plan(options: ImportOptions, home: Path | None = None, given: BinaryIO | None = None) -> ImportPlan:
+def make_plan(
+    options: ImportOptions, platform: PlatformSpec, home: Path | None = None, given: BinaryIO | None = None
+) -> ImportPlan:
     """Check the options and open the sources. Raises ConfigError or SourceError; nothing was sent.
 
     home: the ledger's folder, beneath which sources are known by their path in it.
@@ -137,7 +139,7 @@ def make_plan(options: ImportOptions, home: Path | None = None, given: BinaryIO 
     """
     if not options.sources:
         raise ConfigError("no source was named; give files, globs, folders or - for standard input")
-    _check(options)
+    _check(options, platform.vocabulary)
     template = _template(options)
     spec = BodySpec(
         type=options.type,
@@ -157,7 +159,7 @@ def make_plan(options: ImportOptions, home: Path | None = None, given: BinaryIO 
     return ImportPlan(
         options,
         template,
-        BodyBuilder(spec),
+        BodyBuilder(spec, platform.shaper),
         [source for source, _ in found],
         _max_failures(options.max_failures),
         passed,
@@ -231,7 +233,7 @@ def _template(options: ImportOptions) -> Template:
     return Template.from_mapping(dict(options.template))
 
 
-def _check(options: ImportOptions) -> None:
+def _check(options: ImportOptions, words: Vocabulary) -> None:
     for name in ("limit", "canary", "canary_wait", "max_new", "max_invalid"):
         value = getattr(options, name)
         if value is not None and value < 0:
@@ -241,9 +243,11 @@ def _check(options: ImportOptions) -> None:
         raise ConfigError(f"{what} needs a name for the job: add --job NAME")
     if options.on_conflict not in get_args(OnConflict):
         raise ConfigError(f"--on-conflict takes {', '.join(get_args(OnConflict))}, not {options.on_conflict!r}")
-    unknown = options.reclaim - RECLAIMABLE
+    unknown = options.reclaim.difference(words.reclaimable)
     if unknown:
-        raise ConfigError(f"--reclaim takes canceled and error, not {', '.join(sorted(unknown))}")
+        raise ConfigError(
+            f"--reclaim takes {' and '.join(words.reclaimable) or 'nothing here'}, not {', '.join(sorted(unknown))}"
+        )
 
 
 def _is_pipe(source: str) -> bool:

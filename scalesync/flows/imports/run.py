@@ -76,8 +76,9 @@ async def run_import(
     """
     limits = limits or EngineLimits()
     home = settings.ledger.parent
-    types = spec_of(settings.platform).types
-    plan = await in_daemon(lambda: make_plan(options, home, given))
+    platform = spec_of(settings.platform)
+    types = platform.types
+    plan = await in_daemon(lambda: make_plan(options, platform, home, given))
     for note in plan.notes():
         observer.note(note)
     spec = import_job(options, settings.target, plan.template, home)

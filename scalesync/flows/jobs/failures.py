@@ -28,6 +28,7 @@ from scalesync.model.jobs import Failure, JobRow
 from scalesync.model.records import BadRecord, SourceRecord
 from scalesync.model.rows import RecordState
 from scalesync.ports.ledger import Ledger
+from scalesync.ports.spec import PlatformSpec
 from scalesync.sources.about import written_out
 
 SHOWN_FILES = 3
@@ -72,7 +73,7 @@ async def write_failures(settings: Settings, job: str | None, group: str | None,
         jobs = await _failing(ledger, settings, job, group)
     finally:
         ledger.close()
-    return await anyio.to_thread.run_sync(_write, out, settings.ledger, jobs)
+    return await anyio.to_thread.run_sync(_write, out, settings.ledger, jobs, spec_of(settings.platform))
 
 
 Failing = Sequence[tuple[JobRow, Sequence[Failure]]]
@@ -107,12 +108,12 @@ async def _failures(ledger: Ledger, row: JobRow, group: str | None) -> list[Fail
     return found
 
 
-def _write(out: Path, ledger: Path, jobs: Failing) -> WrittenOut:
+def _write(out: Path, ledger: Path, jobs: Failing, platform: PlatformSpec) -> WrittenOut:
     check_places(out, ledger, [placed_in(row.settings["folder"], name) for row, _ in jobs for name in row.sources])
     left: list[NotWritten] = []
     with writing(out) as written:
         for row, failures in jobs:
-            search = Search(row, failures, outputs(out))
+            search = Search(row, failures, outputs(out), platform)
             for text, failure in search.found():
                 written.add(text, example_of(failure))
             left += search.left()
@@ -122,8 +123,11 @@ def _write(out: Path, ledger: Path, jobs: Failing) -> WrittenOut:
 class Search:
     """The failing records of one job, looked for in its sources. spared: files that are none of them."""
 
-    def __init__(self, row: JobRow, failures: Sequence[Failure], spared: Sequence[Path]) -> None:
+    def __init__(
+        self, row: JobRow, failures: Sequence[Failure], spared: Sequence[Path], platform: PlatformSpec
+    ) -> None:
         self._job = row.name
+        self._platform = platform
         self._options = stored_options(row.settings)
         self._all = len(failures)
         ordered = sorted(failures, key=lambda failure: (failure.repeat, failure.path, failure.line))
@@ -139,7 +143,7 @@ class Search:
         if not self._missing:
             return
         sources = tuple(source for source in self._options.sources if source != STANDARD_INPUT)
-        plan = make_plan(replace(self._options, sources=sources))
+        plan = make_plan(replace(self._options, sources=sources), self._platform)
         for where in PLACES:
             if self._missing:
                 yield from self._read(plan, where)

@@ -19,6 +19,7 @@ from scalesync.flows.runtime.lease import Hold, holding
 from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.flows.runtime.options import ImportOptions
 from scalesync.flows.runtime.rate_meter import RateMeter
+from scalesync.flows.runtime.setup.services import spec_of
 from scalesync.flows.runtime.threads import in_daemon
 from scalesync.flows.runtime.wiring import Connection, connect
 from scalesync.ledger.states import aside_of
@@ -42,7 +43,7 @@ async def run_rebuild(
     Raises ConfigError when the ledger holds the job already. One that broke off is carried on by the same call.
     """
     home = settings.ledger.parent
-    plan = await in_daemon(lambda: make_plan(options, home))
+    plan = await in_daemon(lambda: make_plan(options, spec_of(settings.platform), home))
     spec = import_job(options, settings.target, plan.template, home)
     ledger = open_ledger(settings.ledger, note=observer.note)
     try:

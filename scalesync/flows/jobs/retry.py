@@ -24,6 +24,7 @@ from scalesync.flows.runtime.identity import STANDARD_INPUT, stored_options
 from scalesync.flows.runtime.lease import holding, import_job_of
 from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.flows.runtime.options import ImportOptions
+from scalesync.flows.runtime.setup.services import spec_of
 from scalesync.model.jobs import StoredJob
 from scalesync.model.rows import RowState
 from scalesync.model.summaries import ImportSummary
@@ -59,7 +60,7 @@ async def run_retry(
         found = await import_job_of(ledger, settings, job)
         if is_piped(found) and not errored:
             return await _wait_for_input(ledger, found, settings, group)
-        options = await readable_options(found, "--reclaim error" if errored else "")
+        options = await readable_options(found, settings, "--reclaim error" if errored else "")
         # The bounds of a first run are about records that nobody knows yet: none of them goes along.
         options = replace(options, canary=None, max_new=None, reclaim=frozenset({"error"} if errored else ()))
         if errored:
@@ -124,7 +125,7 @@ def _nothing_sent(found: StoredJob, settings: Settings, counts: Mapping[str, int
     return finish.summary(found.name, settings, counts, finish.NOTHING_DONE, ending)
 
 
-async def readable_options(found: StoredJob, switch: str = "") -> ImportOptions:
+async def readable_options(found: StoredJob, settings: Settings, switch: str = "") -> ImportOptions:
     """The options of a stored job whose sources can be read again. Raises ConfigError when they cannot.
 
     switch: what the import of the same input must be given to do the same.
@@ -135,7 +136,8 @@ async def readable_options(found: StoredJob, switch: str = "") -> ImportOptions:
         raise ConfigError(
             f"job {found.name} read standard input, which is gone: pipe the same input into the same import{more}"
         )
-    await anyio.to_thread.run_sync(make_plan, options)  # a source that is gone must not cost the failures
+    platform = spec_of(settings.platform)
+    await anyio.to_thread.run_sync(make_plan, options, platform)  # a source that is gone must not cost the failures
     return options
 
 

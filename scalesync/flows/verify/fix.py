@@ -24,6 +24,7 @@ from scalesync.flows.jobs.retry import readable_options
 from scalesync.flows.runtime.lease import Hold, holding, import_job_of
 from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.flows.runtime.options import ImportOptions
+from scalesync.flows.runtime.setup.services import spec_of
 from scalesync.flows.runtime.threads import in_daemon
 from scalesync.flows.runtime.wiring import connect
 from scalesync.flows.verify.findings import RECLAIM, TASK_ID
@@ -77,7 +78,7 @@ async def run_repair(
                 await _record(found, hold, plan.lost, settings=settings, observer=observer, limits=limits)
             hold.complete, hold.exit_code = whole and not plan.imports, 0
             hold.figures = {"repaired": dict(plan.done)}
-        options = await readable_options(found) if plan.imports else None
+        options = await readable_options(found, settings) if plan.imports else None
     finally:
         ledger.close()
     sent = None
@@ -143,8 +144,8 @@ async def _record(
     limits: EngineLimits | None,
 ) -> None:
     """Take records whose rows are lost into the ledger, those that have no task as pending: the import sends them."""
-    options = await readable_options(found)
-    plan = await in_daemon(lambda: make_plan(options, settings.ledger.parent))
+    options = await readable_options(found, settings)
+    plan = await in_daemon(lambda: make_plan(options, spec_of(settings.platform), settings.ledger.parent))
     async with connect(
         settings, observer, task_type=options.type, paced=RequestClass.LIST, limits=limits
     ) as connection:

@@ -15,6 +15,7 @@ from scalesync.flows.runtime.identity import STANDARD_INPUT, stored_options
 from scalesync.flows.runtime.lease import holding, import_job_of
 from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.flows.runtime.rate_meter import RateMeter
+from scalesync.flows.runtime.setup.services import spec_of
 from scalesync.flows.runtime.threads import in_daemon
 from scalesync.flows.runtime.wiring import connect
 from scalesync.flows.verify.findings_file import FindingsFile, check_place
@@ -76,7 +77,11 @@ async def run_verify(
     try:
         found = await import_job_of(ledger, settings, job)
         options = stored_options(found.settings)
-        plan = None if STANDARD_INPUT in options.sources else await in_daemon(lambda: make_plan(options))
+        plan = (
+            None
+            if STANDARD_INPUT in options.sources
+            else await in_daemon(lambda: make_plan(options, spec_of(settings.platform)))
+        )
         path = out if out is not None else default_file(found.name)
         sources = [source.place for source in plan.sources if source.place is not None] if plan is not None else []
         await in_daemon(lambda: check_place(path, settings.ledger, sources))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scalesync.model.targets import Mode, RequestClass
+from scalesync.platforms.scale.bodies import ScaleShaper
 from scalesync.platforms.scale.task_types import TYPES
 from scalesync.platforms.scale.vocabulary import TASK_FIELDS, TASK_TYPES
 from scalesync.ports.spec import ClassLimit, KeyRule, KeyStrength, Offer, PlatformSpec, Variables, Vocabulary
@@ -34,6 +35,7 @@ SPEC = PlatformSpec(
         reviews=("pending", "accepted", "fixed", "rejected", "commented"),
     ),
     key=KeyRule(strength=KeyStrength.ENFORCED),
+    shaper=ScaleShaper(),
     page_most=100,
     adapter="scalesync.platforms.scale.adapter:ScalePlatform",
     mode_of=mode_of,

@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -389,3 +390,11 @@ async def test_a_pipe_needs_a_name_for_the_job(make_sandbox, bring, write, tmp_p
     for source in ("-", "/dev/stdin", "/dev/fd/0"):
         with pytest.raises(Exception, match="add --job NAME"):
             await bring(sandbox, source)
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no files in memory here")
+async def test_a_file_in_memory_is_a_file(make_sandbox, bring):
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        source = Path(folder) / "letters.jsonl"
+        source.write_text("".join(json.dumps(letter(n)) + "\n" for n in range(3)))
+        assert (await bring(await make_sandbox(), source)).created == 3

@@ -252,7 +252,8 @@ def _check(options: ImportOptions, words: Vocabulary) -> None:
 
 def _is_pipe(source: str) -> bool:
     """Whether the same name may stand for other records next time: it says nothing of what they are."""
-    return source == STANDARD_INPUT or source.startswith(("/dev/", "/proc/")) or _is_fifo(source)
+    is_device = source.startswith(("/dev/", "/proc/")) and not source.startswith("/dev/shm/")  # noqa: S108  files in memory
+    return source == STANDARD_INPUT or is_device or _is_fifo(source)
 
 
 def _is_fifo(source: str) -> bool:

@@ -23,6 +23,7 @@ PART = ".part-"
 RESPONSES = "responses"
 VERSION = 1
 STEMS = ("tasks", "left")
+PLATFORM = "platform"
 LAYOUT = "layout"
 TASKS = "tasks/"  # where data files of tasks go, so that a program that reads whole folders meets nothing else
 _OWN = ("files", "filters", "watermark", "version", "job", "target", "mode", "started_at", "finished_at", RESPONSES)
@@ -98,6 +99,11 @@ class Manifest:
         own: JsonObject = {name: getattr(self, name) for name in _OWN}
         own["files"] = [entry.to_json() for entry in self.files]
         return own | {name: value for name, value in self.extra.items() if name not in own}
+
+    @property
+    def platform(self) -> str | None:
+        """The platform whose tasks the files hold; None where that was the only one there was."""
+        return self.extra.get(PLATFORM)
 
     def paths(self) -> set[str]:
         """Every file listed, relative to the folder."""

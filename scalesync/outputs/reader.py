@@ -1,27 +1,24 @@
-"""Reading back what an export wrote: the heads of the tasks in its data files."""
+"""Reading back what an export wrote: the tasks in its data files."""
 
 from __future__ import annotations
 
 import io
-import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import msgspec
 
+from scalesync.errors import OutcomeUnknown
+from scalesync.model.task_view import TaskView
 from scalesync.outputs.encoders.registry import format_of
 
 
-class Head(msgspec.Struct):
-    """The members of a line that say which version of which task it is."""
+class LeftLine(msgspec.Struct):
+    """A line of a file of tasks that left, which this program words itself."""
 
     task_id: str
-    created_at: str | None = None
     updated_at: str | None = None
-
-
-_decode = msgspec.json.Decoder(Head).decode
 
 
 def lines_of(path: Path, limit: int | None = None) -> Iterator[bytes]:
@@ -34,23 +31,25 @@ def lines_of(path: Path, limit: int | None = None) -> Iterator[bytes]:
         yield from format.lines(raw if limit is None else cast(BinaryIO, io.BufferedReader(_Limited(raw, limit))))
 
 
-def heads_of(path: Path, limit: int | None = None) -> Iterator[Head]:
-    """The head of each line. Raises ValueError for a line without a task_id, such as one cut by --fields."""
+def views_of(path: Path, view: Callable[[bytes], TaskView], limit: int | None = None) -> Iterator[TaskView]:
+    """The task of each line. view: reads a document of the export's platform.
+
+    Raises ValueError for a line that is not a whole task, such as one without its id, cut by --fields.
+    """
     for line in lines_of(path, limit):
         try:
-            yield _decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            yield _head_slowly(line, path)
+            yield view(line)
+        except OutcomeUnknown as error:
+            raise ValueError(f"{path}: holds a line without the id of its task") from error
 
 
-def _head_slowly(line: bytes, path: Path) -> Head:
-    """The same through the standard library, which lets lone surrogates pass as JSON does."""
-    try:
-        value = json.loads(line.decode("utf-8", "surrogateescape"), strict=False)
-        texts = {name: value.get(name) for name in ("task_id", "created_at", "updated_at")}
-        return Head(**{name: text for name, text in texts.items() if isinstance(text, str)})
-    except (ValueError, RecursionError, AttributeError, TypeError) as error:
-        raise ValueError(f"{path}: holds a line without task_id") from error
+def left_lines_of(path: Path) -> Iterator[LeftLine]:
+    """The tasks that left. Raises ValueError for a line that is none."""
+    for line in lines_of(path):
+        try:
+            yield msgspec.json.decode(line, type=LeftLine)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ValueError(f"{path}: holds a line without task_id") from error
 
 
 class _Limited(io.RawIOBase):

@@ -10,7 +10,6 @@ from typing import Any, Protocol
 from scalesync.model.outcomes import LookupResult, Outcome, TaskError
 from scalesync.model.records import JsonObject
 from scalesync.model.selection import Selection
-from scalesync.model.task_view import TaskView
 from scalesync.ports.operation import Operation
 from scalesync.ports.spec import PlatformSpec
 
@@ -66,9 +65,6 @@ class Lister(Protocol):
 
     async def probe(self) -> None:
         """The cheapest question that shows whether key and address work. Raises RemoteError."""
-
-    def head(self, document: bytes) -> TaskView:
-        """Read the head of one raw task. Raises OutcomeUnknown when it is none."""
 
     async def read(self, ref: str) -> LookupResult:
         """Read one task by the platform's own id. Raises RemoteError."""

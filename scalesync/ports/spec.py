@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from scalesync.model.records import JsonObject
 from scalesync.model.selection import TaskFields
 from scalesync.model.targets import Mode, RequestClass
+from scalesync.model.task_view import TaskView
 
 API = 1  # of this port; a platform that was written for another one is refused
 
@@ -143,7 +144,7 @@ class PlatformSpec:
     types: what is known of the fields of task types. known_types: all that are documented; open, so others are sent.
     fields: members of a task that are documented; open as well.
     offers: command or operation -> whether it works here, and why not.
-    shaper: makes bodies of records.
+    shaper: makes bodies of records. view: reads one raw task; raises OutcomeUnknown for what is none.
     page_most: tasks on a page.
     adapter: `module:name` of what opens the live object, imported when a run connects.
     """
@@ -157,6 +158,7 @@ class PlatformSpec:
     vocabulary: Vocabulary
     key: KeyRule
     shaper: Shaper
+    view: Callable[[bytes], TaskView]
     page_most: int
     adapter: str
     mode_of: Callable[[str], Mode] = lambda key: Mode.LIVE

@@ -138,7 +138,7 @@ def test_the_decoder_takes_anything_and_raises_nothing_but_its_own_errors(body, 
     for act in (
         lambda: wire.page(reply(body), "list"),
         lambda: wire.as_object(reply(body), "read"),
-        lambda: [list(platform.lister.head(document).urls()) for document in wire.page(reply(body), "list")[0]],
+        lambda: [list(platform.spec.view(document).urls()) for document in wire.page(reply(body), "list")[0]],
     ):
         try:
             act()

@@ -26,6 +26,7 @@ from scalesync.flows.exports.run_plan import NUMBERS, highest
 from scalesync.flows.runtime.identity import derived_name
 from scalesync.flows.runtime.ledgers import open_versions_index
 from scalesync.flows.runtime.rate_meter import RateMeter
+from scalesync.flows.runtime.setup.services import default_spec, spec_of
 from scalesync.model.exports import Seen
 from scalesync.model.records import JsonObject
 from scalesync.model.targets import Mode, Target
@@ -33,6 +34,7 @@ from scalesync.outputs.manifest import (
     LAYOUT,
     NAME,
     PART,
+    PLATFORM,
     FileEntry,
     Manifest,
     check_folder,
@@ -40,7 +42,7 @@ from scalesync.outputs.manifest import (
     remove_orphans,
     under_of,
 )
-from scalesync.outputs.reader import Head, heads_of, lines_of
+from scalesync.outputs.reader import left_lines_of, lines_of, views_of
 from scalesync.outputs.writer import SegmentWriter, clean_parts
 from scalesync.ports.export_ledger import VersionsIndex
 from scalesync.text import count
@@ -49,7 +51,7 @@ from scalesync.times import iso, local_ms, milliseconds, now_iso
 STEMS = ("tasks",)
 STEP = 2_000  # lines between two looks at the clock and at a stop
 LINES_BYTES = 4 * 1024 * 1024  # of lines held before they are written
-CARRIED = ("unsettled", "responses_failed")
+CARRIED = ("unsettled", "responses_failed", PLATFORM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,7 @@ class _Compaction:
         self._as_of = None if as_of_ms is None else iso(as_of_ms)
         source, self._digest = _source(options.source)
         self._source = source
+        self._view = spec_of(source.platform or default_spec().name).view
         self._folder = options.to
         target = Target(source.target, Mode(source.mode))
         identity = {"from": str(options.source.absolute()), "as_of": options.as_of}
@@ -228,19 +231,20 @@ class _Compaction:
         for entry in self._source.files:
             path = self._options.source / entry.path
             try:
-                for head in heads_of(path):
+                for ref, updated_ms in self._versions(path, left=entry.kind == "left"):
                     position, self._read = self._read, self._read + 1
-                    updated_ms = self._version(head, path)
+                    if not updated_ms and self._as_of_ms is not None:
+                        raise ConfigError(f"{path}: holds lines without updated_at; --as-of cannot tell their time")
                     if self._as_of_ms is None or updated_ms <= self._as_of_ms:
-                        yield Seen(head.task_id, updated_ms, position, entry.kind == "left")
+                        yield Seen(ref, updated_ms, position, entry.kind == "left")
             except (OSError, EOFError, ValueError) as error:
                 raise ConfigError(f"{path}: cannot be read ({error}); restore it first") from error
 
-    def _version(self, head: Head, path: Path) -> int:
-        updated_ms = milliseconds(head.updated_at) or milliseconds(head.created_at)
-        if not updated_ms and self._as_of_ms is not None:
-            raise ConfigError(f"{path}: holds lines without updated_at; --as-of cannot tell their time")
-        return updated_ms
+    def _versions(self, path: Path, *, left: bool) -> Iterator[tuple[str, int]]:
+        """Id and time of change of each line of a file."""
+        if left:
+            return ((line.task_id, milliseconds(line.updated_at)) for line in left_lines_of(path))
+        return ((task.ref, task.updated_ms()) for task in views_of(path, self._view))
 
     def _write_lines(self) -> Iterator[Progress]:
         assert self._index is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -19,12 +19,15 @@ from scalesync.flows.exports.commit_log import CommitLog
 from scalesync.flows.exports.reader import Already, Ranges
 from scalesync.flows.exports.run_plan import NUMBERS, highest, larger
 from scalesync.flows.runtime.options import ExportOptions
+from scalesync.flows.runtime.setup.services import default_spec
 from scalesync.model.exports import StoredRun
 from scalesync.model.records import JsonObject
 from scalesync.model.selection import Selection
+from scalesync.model.task_view import TaskView
 from scalesync.outputs.fields import FieldPicker
 from scalesync.outputs.manifest import (
     LAYOUT,
+    PLATFORM,
     TASKS,
     FileEntry,
     Manifest,
@@ -33,7 +36,7 @@ from scalesync.outputs.manifest import (
     remove_orphans,
     under_of,
 )
-from scalesync.outputs.reader import heads_of
+from scalesync.outputs.reader import views_of
 from scalesync.outputs.writer import SegmentWriter, clean_parts
 from scalesync.ports.export_ledger import ExportLedger
 from scalesync.stored import Form, Member
@@ -83,13 +86,13 @@ class Folder:
         self.manifest = manifest
         remove_orphans(self.path, set(), stems=STEMS)
 
-    def already(self, store: ExportLedger) -> Already:
+    def already(self, store: ExportLedger, view: Callable[[bytes], TaskView]) -> Already:
         """Asks for the task_ids that this run's files hold, by time range; a ValueError when the lines do not tell."""
 
         async def look(ranges: Ranges) -> AsyncIterator[tuple[int, Sequence[str]]]:
             whole = [(self.path / entry["path"], None) for entry in await store.files("tasks")]
             parts = [(hidden(self.path, entry["name"]), entry["bytes"]) for entry in await store.files("tasks:open")]
-            batches = _ids_in([*whole, *parts], ranges)
+            batches = _ids_in([*whole, *parts], ranges, view)
             while (batch := await anyio.to_thread.run_sync(next, batches, None)) is not None:
                 for place, task_ids in batch.items():
                     yield place, task_ids
@@ -97,21 +100,28 @@ class Folder:
         return look
 
 
-def _ids_in(files: Sequence[tuple[Path, int | None]], ranges: Ranges) -> Iterator[dict[int, list[str]]]:
+def platform_of(settings: Settings) -> JsonObject:
+    """For the manifest: whose tasks these are, where that is not the platform of all older folders."""
+    return {} if settings.platform == default_spec().name else {PLATFORM: settings.platform}
+
+
+def _ids_in(
+    files: Sequence[tuple[Path, int | None]], ranges: Ranges, view: Callable[[bytes], TaskView]
+) -> Iterator[dict[int, list[str]]]:
     """Batches of task_ids by the place of their range. ranges: none overlaps another."""
     ordered = sorted((lo, hi, place) for place, (lo, hi) in enumerate(ranges))
     starts = [lo for lo, _, _ in ordered]
     for path, limit in files:
-        heads = heads_of(path, limit)
-        while group := list(islice(heads, READ_BACK)):
+        tasks = views_of(path, view, limit)
+        while group := list(islice(tasks, READ_BACK)):
             batch: dict[int, list[str]] = {}
-            for head in group:
-                if head.created_at is None:
-                    raise ValueError(f"{path}: holds a line without created_at")
-                ms = milliseconds(head.created_at)
+            for task in group:
+                ms = task.created_ms()
+                if not ms:
+                    raise ValueError(f"{path}: holds a line without its time of creation")
                 lo, hi, place = ordered[max(0, bisect_right(starts, ms) - 1)]
                 if lo <= ms < hi:
-                    batch.setdefault(place, []).append(head.task_id)
+                    batch.setdefault(place, []).append(task.ref)
             yield batch
 
 
@@ -344,5 +354,6 @@ async def finished_run(
             "full_at": full_at or iso(plan.started_ms),
             "runs": _runs(before) + 1,
             **({RUN_ID: plan.run_id} if plan.run_id else {}),
+            **platform_of(settings),
         },
     )

@@ -180,7 +180,9 @@ class ExportRun:
         plan = self._plan = await begin(self._options, self._job, folder, manifest, now_ms)
         if self._options.incremental:
             self._tell_ages(manifest)
-            await recall_versions(plan, self._job, folder, manifest, self._observer)
+            await recall_versions(
+                plan, self._job, folder, manifest, self._observer, view=self._connection.platform.spec.view
+            )
         async with self._downloader(folder) as downloader:
             self._keep_responses(downloader, plan, folder)
             if self._options.incremental:
@@ -248,7 +250,7 @@ class ExportRun:
                     plan.asked,
                     plan.log,
                     take,
-                    already=folder.already(self._job),
+                    already=folder.already(self._job, self._connection.platform.spec.view),
                     width=self._settings.concurrency,
                     page_size=self._options.page_size,
                     note=self._observer.note,

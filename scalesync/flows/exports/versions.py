@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 
 import anyio
-import orjson
 
 from scalesync.engine.partitions import Partition
 from scalesync.errors import ConfigError
@@ -17,8 +16,9 @@ from scalesync.flows.exports.folder import CLOCK_GRAIN_MS, ExportPlan, Folder
 from scalesync.flows.exports.reader import PartitionReader
 from scalesync.flows.runtime.wiring import Connection
 from scalesync.model.exports import Commit, Version
+from scalesync.model.task_view import TaskView
 from scalesync.outputs.manifest import Manifest
-from scalesync.outputs.reader import heads_of, lines_of
+from scalesync.outputs.reader import left_lines_of, views_of
 from scalesync.ports.export_ledger import ExportLedger
 from scalesync.times import iso, milliseconds
 
@@ -26,7 +26,13 @@ GROUP = 5_000  # tasks per window of the check of everything: one request each
 
 
 async def recall_versions(
-    plan: ExportPlan, store: ExportLedger, folder: Folder, manifest: Manifest | None, observer: Observer
+    plan: ExportPlan,
+    store: ExportLedger,
+    folder: Folder,
+    manifest: Manifest | None,
+    observer: Observer,
+    *,
+    view: Callable[[bytes], TaskView],
 ) -> None:
     """Make sure that a run that starts over knows just the versions which the folder's files hold.
 
@@ -39,24 +45,23 @@ async def recall_versions(
     if manifest is None:
         return
     observer.note("reading back which versions the files of this folder hold")
-    batches = _batches(folder, manifest)
+    batches = _batches(folder, manifest, view)
     while (batch := await anyio.to_thread.run_sync(next, batches, None)) is not None:
         await store.commit(Commit(versions=batch))
 
 
-def _batches(folder: Folder, manifest: Manifest) -> Iterator[dict[str, Version]]:
+def _batches(folder: Folder, manifest: Manifest, view: Callable[[bytes], TaskView]) -> Iterator[dict[str, Version]]:
     """Versions in the order in which they were written, so that the newest is written last."""
     for entry in manifest.files:
         batch: dict[str, Version] = {}
         path = folder.path / entry.path
         try:
             if entry.kind == "left":
-                heads = [(line["task_id"], line["updated_at"]) for line in map(orjson.loads, lines_of(path))]
-                batch = {key: Version(milliseconds(at), matched=False) for key, at in heads}
+                for line in left_lines_of(path):
+                    batch[line.task_id] = Version(milliseconds(line.updated_at), matched=False)
             else:
-                for head in heads_of(path):
-                    updated = milliseconds(head.updated_at) or milliseconds(head.created_at)
-                    batch[head.task_id] = Version(updated, matched=True)
+                for task in views_of(path, view):
+                    batch[task.ref] = Version(task.updated_ms(), matched=True)
                     if len(batch) >= GROUP:
                         yield batch
                         batch = {}

@@ -63,7 +63,7 @@ async def believed(asked: Selection, read: Callable[[], Awaitable[Listed]], note
 
 async def _listed(connection: Connection, query: Mapping[str, Any], cursor: str | None) -> Listed:
     page = await connection.platform.lister.page(query, cursor)
-    return page, [connection.platform.lister.head(raw) for raw in page.documents]
+    return page, [connection.platform.spec.view(raw) for raw in page.documents]
 
 
 def _foreign(asked: Selection, head: TaskView) -> str:

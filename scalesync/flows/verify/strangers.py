@@ -151,7 +151,7 @@ class Strangers:
 
     def _head(self, document: bytes, place: str) -> TaskView | None:
         try:
-            return self._connection.platform.lister.head(document)
+            return self._connection.platform.spec.view(document)
         except OutcomeUnknown as error:
             if self._meet(f"unreadable: {hash(document)}"):
                 self._report.add(Finding("unclear", f"a task of {place} cannot be read: {error}"))

@@ -13,7 +13,7 @@ from scalesync.model.records import JsonObject
 from scalesync.model.selection import Selection
 from scalesync.model.targets import RequestClass
 from scalesync.platforms.scale import wire
-from scalesync.platforms.scale.documents import Document, is_text, read_document
+from scalesync.platforms.scale.documents import is_text
 from scalesync.platforms.scale.query import list_query
 from scalesync.ports.platform import Axis, ListPage
 
@@ -40,10 +40,6 @@ class ScaleLists:
     def query(self, selection: Selection, page_size: int) -> JsonObject:
         """What `page` takes for a selection."""
         return list_query(selection, page_size)
-
-    def head(self, document: bytes) -> Document:
-        """The members of a raw task that an export reads. Raises OutcomeUnknown when it is none."""
-        return read_document(document)
 
     async def probe(self) -> None:
         """GET /tasks?limit=1, which every account can answer."""

@@ -32,7 +32,7 @@ from scalesync.flows.exports.backfill.plan import (
 from scalesync.flows.exports.backfill.windows import Window
 from scalesync.flows.exports.checks import as_typed, first_look
 from scalesync.flows.exports.finished import NO_REQUESTS, loss, lost_files
-from scalesync.flows.exports.folder import ExportPlan, Folder, Section, begin, form_of, shape_of
+from scalesync.flows.exports.folder import ExportPlan, Folder, Section, begin, form_of, platform_of, shape_of
 from scalesync.flows.exports.run import ExportRun
 from scalesync.flows.exports.select import TakeMatching
 from scalesync.flows.runtime.identity import derived_name
@@ -225,6 +225,7 @@ class BackfillRun(ExportRun):
                 "by": self._backfill.by,
                 "windows": windows,
                 "form": shape_of(self._options),
+                **platform_of(self._settings),
                 **{name: sum(other[name] for other in windows) for name in sums},
             },
         )

@@ -1,280 +1,48 @@
-"""What any ledger must do, whatever it is made of: one suite over `ImportLedger`.
-
-An implementation runs it by deriving from `LedgerContract` and giving the fixture `ledgers`, a `Ledgers`.
-"""
+"""What any ledger must do with jobs, names and leases, whatever it is made of: `Ledger` and `JobLedger`."""
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+import re
 
 import pytest
 
 from scalesync.errors import JobRunning, LeaseLost, NameBound
-from scalesync.model.jobs import JobSpec
-from scalesync.model.records import Outgoing
-from scalesync.model.rows import OtherRecord, RecordState, RowOutcome, RowState, Verb
-from scalesync.model.targets import Mode, Target
-from scalesync.ports.import_ledger import ImportLedger
-
-LIVE = Target("https://a.test/v1", Mode.LIVE)
-TEST = Target("https://a.test/v1", Mode.TEST)
-ELSEWHERE = Target("https://b.test/v1", Mode.LIVE)
-OTHER_ACCOUNT = Target("https://a.test/v1", Mode.LIVE, "other")
-
-CONTENT = b"0123456789abcdef"
-CHANGED = b"fedcba9876543210"
-S, R = RowState, RecordState
-
-
-class Ledgers(Protocol):
-    """One store, as several programs see it."""
-
-    async def open_job(self, spec: JobSpec) -> ImportLedger:
-        """Open the store anew, as another program would, and begin a run."""
-
-    async def die(self, spec: JobSpec) -> None:
-        """The program that runs the job is killed: it gives nothing back."""
-
-    async def lapse(self, spec: JobSpec) -> None:
-        """The program that runs the job is alive, but has not renewed its lease for too long."""
-
-
-def spec(name: str = "j", target: Target = LIVE, **identity: Any) -> JobSpec:
-    return JobSpec(name, "import", target, {"sources": ["a"], **identity}, {"format": None})
-
-
-def out(key: str, content: bytes = CONTENT, line: int = 1, source: int = 1) -> Outgoing:
-    return Outgoing(key, content, b"{}", source, line)
-
-
-def outs(count: int) -> list[Outgoing]:
-    return [out(f"k{number}", line=number + 1) for number in range(count)]
-
-
-async def admit(
-    job: ImportLedger, records: Sequence[Outgoing], asides: Sequence[OtherRecord] = (), now_ms: int = 1000, **more: Any
-) -> list[Verb]:
-    return [found.verb for found in await job.admit(records, asides, now_ms=now_ms, **more)]
-
-
-async def finish(job: ImportLedger) -> None:
-    await job.finish(complete=True, exit_code=0, figures={})
-
-
-def some(counts: Mapping[str, int]) -> dict[str, int]:
-    return {name: number for name, number in counts.items() if number}
+from scalesync.model.jobs import Failure, JobSpec
+from scalesync.model.row_views import Standing
+from scalesync.model.rows import OtherRecord, RowOutcome, Verb
+from scalesync.model.targets import RequestClass, Target
+from tests.contract.ledgers import (
+    CHANGED,
+    CONTENT,
+    ELSEWHERE,
+    LIVE,
+    OTHER_ACCOUNT,
+    TEST,
+    Ledgers,
+    R,
+    S,
+    admit,
+    finish,
+    open_export,
+    open_import,
+    out,
+    outs,
+    some,
+    spec,
+    stored,
+)
 
 
 class LedgerContract:
     """Derive, and give the fixture `ledgers`."""
 
-    # --- intents and outcomes ----------------------------------------------------------------------
-
-    async def test_an_admitted_record_is_known_after_a_kill(self, ledgers: Ledgers):
-        job = await ledgers.open_job(spec())
-        assert await admit(job, outs(3)) == [Verb.SEND] * 3
-        await ledgers.die(spec())
-        again = await ledgers.open_job(spec())
-        assert dict(await again.peek(["k0", "k2", "nobody"])) == {
-            "k0": (S.SENDING, CONTENT),
-            "k2": (S.SENDING, CONTENT),
-        }
-        assert await admit(again, outs(3)) == [Verb.SETTLE] * 3
-
-    async def test_the_intent_keeps_its_first_time(self, ledgers: Ledgers):
-        job = await ledgers.open_job(spec())
-        record = out("k")
-        await job.admit([record], (), now_ms=1000)
-        assert record.intent_ms == 1000
-        await job.record([RowOutcome("k", S.PENDING, attempts=0)])
-        (admission,) = await job.admit([record], (), now_ms=9000)
-        assert (admission.verb, admission.intent_ms, record.intent_ms) == (Verb.SEND, 1000, 1000)
-
-    async def test_admissions_say_what_is_new_and_whose_it_is(self, ledgers: Ledgers):
-        one, two = await ledgers.open_job(spec("one")), await ledgers.open_job(spec("two"))
-        (first,) = await one.admit([out("k")], (), now_ms=1)
-        (second,) = await one.admit([out("k")], (), now_ms=1)
-        (third,) = await two.admit([out("k")], (), now_ms=1)
-        assert [(a.new, a.home) for a in (first, second, third)] == [(True, True), (False, True), (False, False)]
-
-    async def test_outcomes_are_known_after_a_kill(self, ledgers: Ledgers):
-        job = await ledgers.open_job(spec())
-        await admit(job, outs(5))
-        await job.record(
-            [
-                RowOutcome("k0", S.CREATED, ref="t0", status=200),
-                RowOutcome("k1", S.ADOPTED, ref="t1"),
-                RowOutcome("k2", S.CONFLICT, ref="t2", reason="differs", detail={"differences": {"a": [1, 2]}}),
-                RowOutcome("k3", S.FAILED, status=400, reason="no"),
-            ]
-        )
-        await ledgers.die(spec())
-        again = await ledgers.open_job(spec())
-        assert some(await again.counts()) == {"created": 1, "adopted": 1, "conflicts": 1, "failed": 1, "pending": 1}
-        assert await admit(again, outs(5)) == [Verb.SKIP] * 4 + [Verb.SETTLE]
-
-    async def test_the_last_of_several_outcomes_of_one_row_stands_and_all_attempts_count(self, ledgers: Ledgers):
-        job = await ledgers.open_job(spec())
-        await admit(job, outs(3))
-        await job.record(
-            [
-                RowOutcome("k0", S.PENDING, attempts=2),
-                RowOutcome("k1", S.CREATED, ref="t1"),
-                RowOutcome("k0", S.FAILED, reason="no", attempts=3),
-                RowOutcome("k1", S.FAILED, reason="late"),
-            ]
-        )
-        assert some(await job.counts()) == {"created": 1, "failed": 1, "pending": 1}
-
-    async def test_settling_nothing_is_nothing(self, ledgers: Ledgers):
-        job = await ledgers.open_job(spec())
-        await job.record([])
-        assert some(await job.counts()) == {}
-
-    async def test_a_task_that_is_known_is_never_unknown_again(self, ledgers: Ledgers):
-        job = await ledgers.open_job(spec())
-        await admit(job, [out("k")])
-        await job.record([RowOutcome("k", S.CREATED, ref="t")])
-        for late in (S.PENDING, S.SENDING, S.FAILED, S.CONFLICT):
-            await job.record([RowOutcome("k", late, reason="late")])
-        assert some(await job.counts()) == {"created": 1}
-
-    async def test_conflicts_are_looked_up_again_only_when_asked(self, ledgers: Ledgers):
-        job = await ledgers.open_job(spec())
-        await admit(job, [out("k")])
-        await job.record([RowOutcome("k", S.CONFLICT, ref="t", reason="differs")])
-        assert await admit(job, [out("k")]) == [Verb.SKIP]
-        assert await admit(job, [out("k")], recheck=True) == [Verb.SETTLE]
-
-    async def test_a_change_after_creation_is_a_conflict_and_back(self, ledgers: Ledgers):
-        job = await ledgers.open_job(spec())
-        await admit(job, [out("k")])
-        await job.record([RowOutcome("k", S.ADOPTED, ref="t")])
-        assert await admit(job, [out("k", CHANGED)]) == [Verb.SKIP]
-        assert some(await job.counts()) == {"conflicts": 1}
-        assert await admit(job, [out("k", CHANGED)]) == [Verb.SKIP]
-        assert await admit(job, [out("k")]) == [Verb.SKIP]
-        assert some(await job.counts()) == {"adopted": 1}
-
-    async def test_many_records_in_one_go(self, ledgers: Ledgers):
-        job = await ledgers.open_job(spec())
-        many = outs(1700)
-        assert await admit(job, many) == [Verb.SEND] * 1700
-        assert len(await job.peek([record.key for record in many])) == 1700
-
-    async def test_keys_are_texts_as_they_are(self, ledgers: Ledgers):
-        job = await ledgers.open_job(spec())
-        keys = ["a", "A", " a", "a ", "é", "e\u0301", "0", "00", "1", "1.0", "x\0y", "😀", "'; DROP TABLE rows; --"]
-        assert await admit(job, [out(key, line=n) for n, key in enumerate(keys)]) == [Verb.SEND] * len(keys)
-        assert set(await job.peek(keys)) == set(keys)
-
     # --- jobs and targets --------------------------------------------------------------------------
-
-    async def test_two_jobs_share_the_row_of_a_key(self, ledgers: Ledgers):
-        one, two = await ledgers.open_job(spec("one")), await ledgers.open_job(spec("two"))
-        await admit(one, [out("k")])
-        await one.record([RowOutcome("k", S.CREATED, ref="t")])
-        assert await admit(two, [out("k")]) == [Verb.SKIP]
-        assert some(await one.counts()) == some(await two.counts()) == {"created": 1}
-
-    async def test_a_shared_row_counts_in_both_jobs_as_it_changes(self, ledgers: Ledgers):
-        one, two = await ledgers.open_job(spec("one")), await ledgers.open_job(spec("two"))
-        await admit(one, [out("k")])
-        await admit(two, [out("k")])
-        await two.record([RowOutcome("k", S.FAILED, status=400, reason="no")])
-        assert some(await one.counts()) == some(await two.counts()) == {"failed": 1}
-
-    async def test_other_content_for_a_task_of_another_job_is_a_conflict_here_only(self, ledgers: Ledgers):
-        one, two = await ledgers.open_job(spec("one")), await ledgers.open_job(spec("two"))
-        await admit(one, [out("k")])
-        await one.record([RowOutcome("k", S.CREATED, ref="t")])
-        await admit(two, [out("k", CHANGED)])
-        assert some(await one.counts()) == {"created": 1}
-        assert some(await two.counts()) == {"conflicts": 1}
-        await admit(two, [out("k")])
-        assert some(await two.counts()) == {"created": 1}
-
-    async def test_a_shared_task_stays_the_other_jobs_when_the_record_at_home_changes(self, ledgers: Ledgers):
-        one, two, three = [await ledgers.open_job(spec(name)) for name in ("one", "two", "three")]
-        await admit(one, [out("k")])
-        await one.record([RowOutcome("k", S.CREATED, ref="t")])
-        await admit(two, [out("k")])
-        await admit(one, [out("k", CHANGED)])
-        await admit(three, [out("k", CHANGED)])
-        assert some(await one.counts()) == some(await three.counts()) == {"conflicts": 1}
-        assert some(await two.counts()) == {"created": 1}
-
-    async def test_a_shared_row_that_another_record_took_over_is_a_conflict(self, ledgers: Ledgers):
-        one, two, three = [await ledgers.open_job(spec(name)) for name in ("one", "two", "three")]
-        await admit(one, [out("k")])
-        await one.record([RowOutcome("k", S.CONFLICT, reason="differs", ref="t")])
-        await admit(two, [out("k")])
-        assert some(await two.counts()) == {"conflicts": 1}
-        await admit(three, [out("k", CHANGED)])
-        await three.record([RowOutcome("k", S.CREATED, ref="t", content=CHANGED)])
-        assert some(await three.counts()) == {"created": 1}
-        assert some(await one.counts()) == some(await two.counts()) == {"conflicts": 1}
-        assert await admit(two, [out("k")]) == [Verb.SKIP]
-        assert some(await two.counts()) == {"conflicts": 1}
-
-    async def test_a_shared_record_that_moved_to_another_line_counts_once(self, ledgers: Ledgers):
-        one, two = await ledgers.open_job(spec("one")), await ledgers.open_job(spec("two"))
-        await admit(one, outs(3))
-        await one.record([RowOutcome(f"k{n}", S.CREATED, ref=f"t{n}") for n in range(3)])
-        await admit(two, outs(3))
-        await ledgers.die(spec("two"))
-        again = await ledgers.open_job(spec("two"))
-        await admit(again, [out("k1", line=1), out("k0", line=3)])
-        assert some(await again.counts()) == {"created": 2}
-        await admit(again, [out("k2", line=2), out("k0", CHANGED, line=4)])
-        assert some(await again.counts()) == {"created": 2, "conflicts": 1}
-
-    async def test_a_task_whose_record_changed_at_home_is_as_it_was_for_others(self, ledgers: Ledgers):
-        one, two = await ledgers.open_job(spec("one")), await ledgers.open_job(spec("two"))
-        await admit(one, [out("k")])
-        await one.record([RowOutcome("k", S.ADOPTED, ref="t")])
-        await admit(two, [out("k")])
-        await admit(one, [out("k", CHANGED)])
-        assert await two.peek(["k"]) == {"k": (S.ADOPTED, CONTENT)}
-        assert await one.peek(["k"]) == {"k": (S.CONFLICT, CONTENT)}
-
-    async def test_a_row_whose_record_is_gone_is_taken_over_without_a_trace(self, ledgers: Ledgers):
-        one, two = await ledgers.open_job(spec("one")), await ledgers.open_job(spec("two"))
-        await admit(one, outs(2))
-        await one.record([RowOutcome(f"k{n}", S.FAILED, status=400, reason="no", content=CONTENT) for n in range(2)])
-        await one.mark_gone(1, {"k0"}.__contains__)
-        await admit(one, (), [OtherRecord(1, 2, R.INVALID, reason="is no valid JSON")])
-        await admit(two, [out("k0", CHANGED), out("k1", CHANGED, line=2)])
-        assert some(await one.counts()) == {"pending": 1, "invalid": 1}
-        assert some(await two.counts()) == {"pending": 2}
-
-    async def test_a_record_whose_place_was_given_away_is_left_to_the_next_reading(self, ledgers: Ledgers):
-        """Lines moved: where this run met one record, an earlier one left another, and both rows are taken over."""
-        one, two = await ledgers.open_job(spec("one")), await ledgers.open_job(spec("two"))
-        await admit(one, [out("old")])
-        await one.record([RowOutcome("old", S.FAILED, status=400, reason="no", content=CONTENT)])
-        await admit(one, [out("k")])
-        await admit(two, [out("k", CHANGED)])
-        await two.record([RowOutcome("k", S.CREATED, ref="t", content=CHANGED)])
-        await admit(two, [out("old", CHANGED, line=2)])
-        await one.record([RowOutcome("k", S.CONFLICT, ref="t", reason="differs", content=CONTENT)])
-        assert some(await two.counts()) == {"created": 1, "pending": 1}
-
-    async def test_a_job_that_takes_a_task_although_it_differs_takes_it_for_itself_alone(self, ledgers: Ledgers):
-        one, two = await ledgers.open_job(spec("one")), await ledgers.open_job(spec("two"))
-        await admit(one, [out("k")])
-        await one.record([RowOutcome("k", S.CONFLICT, reason="differs", ref="t", content=CONTENT)])
-        await admit(two, [out("k", CHANGED)])
-        detail = {"differences": {"a": {"record": 1, "task": 2}}}
-        await two.record([RowOutcome("k", S.ADOPTED, ref="t", detail=detail, content=CHANGED)])
-        assert some(await two.counts()) == {"adopted": 1}
-        assert some(await one.counts()) == {"conflicts": 1}
 
     @pytest.mark.parametrize("other", [TEST, ELSEWHERE, OTHER_ACCOUNT], ids=["mode", "host", "account"])
     async def test_targets_are_apart(self, ledgers: Ledgers, other: Target):
-        here, there = await ledgers.open_job(spec()), await ledgers.open_job(spec(target=other, sources=["b"]))
+        here, there = await open_import(ledgers, spec()), await open_import(ledgers, spec(target=other, sources=["b"]))
         await admit(here, [out("k")])
         await here.record([RowOutcome("k", S.CREATED, ref="t")])
         assert await admit(there, [out("k")]) == [Verb.SEND]
@@ -282,51 +50,190 @@ class LedgerContract:
         assert some(await here.counts()) == {"created": 1}
 
     async def test_a_name_is_bound_at_its_first_use(self, ledgers: Ledgers):
-        await finish(await ledgers.open_job(spec(sources=["first"], batch="one")))
+        await finish(await open_import(ledgers, spec(sources=["first"], batch="one")))
         with pytest.raises(NameBound) as refusal:
-            await ledgers.open_job(spec(sources=["first"], batch="two"))
+            await open_import(ledgers, spec(sources=["first"], batch="two"))
         assert "batch one" in str(refusal.value)
         assert "batch two" in str(refusal.value)
-        await finish(await ledgers.open_job(spec(sources=["first"], batch="one")))
+        await finish(await open_import(ledgers, spec(sources=["first"], batch="one")))
 
     async def test_sources_are_no_part_of_what_a_name_is_bound_to(self, ledgers: Ledgers):
-        await finish(await ledgers.open_job(spec(sources=["first"])))
-        await finish(await ledgers.open_job(spec(sources=["second"])))
+        await finish(await open_import(ledgers, spec(sources=["first"])))
+        await finish(await open_import(ledgers, spec(sources=["second"])))
 
     async def test_settings_are_no_part_of_what_a_name_is_bound_to(self, ledgers: Ledgers):
-        await finish(await ledgers.open_job(spec()))
+        await finish(await open_import(ledgers, spec()))
         changed = JobSpec("j", "import", LIVE, {"sources": ["a"]}, {"format": "csv"})
-        await finish(await ledgers.open_job(changed))
+        await finish(await open_import(ledgers, changed))
+
+    async def test_a_name_of_an_import_is_none_of_an_export(self, ledgers: Ledgers):
+        await finish(await open_import(ledgers, spec()))
+        with pytest.raises(NameBound, match="is an import of type"):
+            await open_export(ledgers, JobSpec("j", "export", LIVE, {"out": "/out"}, {}))
+
+    async def test_a_job_is_found_by_name_and_by_what_it_does(self, ledgers: Ledgers):
+        job = await open_import(ledgers, spec(batch="one"))
+        assert not job.was_complete
+        await finish(job)
+        await finish(await open_import(ledgers, spec("other")))
+        await finish(await open_export(ledgers, JobSpec("e", "export", LIVE, {"out": "/out"}, {})))
+        ledger = ledgers.open()
+        found = await ledger.find_job(LIVE, "j")
+        assert found is not None
+        assert (found.name, found.command, found.target, found.complete) == ("j", "import", LIVE, True)
+        assert (found.identity, found.settings) == ({"sources": ["a"], "batch": "one"}, {"format": None})
+        assert [one.name for one in await ledger.jobs_of(LIVE, "import")] == ["j", "other"]
+        assert [one.name for one in await ledger.jobs_of(LIVE, "export")] == ["e"]
+        assert await ledger.find_job(TEST, "j") is None
+        assert list(await ledger.jobs_of(TEST, "import")) == []
+
+    async def test_work_beside_a_job_leaves_its_settings_and_its_sentence(self, ledgers: Ledgers):
+        job = await open_import(ledgers, spec())
+        await job.finish(complete=True, exit_code=0, figures={}, message="done")
+        changed = JobSpec("j", "import", LIVE, {"sources": ["a"]}, {"format": "csv"})
+        beside = await ledgers.open().open_import(changed, beside=True)
+        assert beside.was_complete
+        await beside.finish(complete=False, exit_code=0, figures={})
+        (row,) = await ledgers.open().jobs()
+        assert (row.settings, row.complete, row.message) == ({"format": None}, False, "done")
+        await finish(await open_import(ledgers, changed))
+        (row,) = await ledgers.open().jobs()
+        assert row.settings == {"format": "csv"}
+
+    async def test_jobs_are_shown_with_counts_sources_and_how_they_ended(self, ledgers: Ledgers):
+        job = await open_import(ledgers, spec())
+        first, second = await job.register_sources([("/a", {"name": "a"}), ("/b", {"name": "b"})])
+        await job.lose_sources([second])
+        await admit(job, outs(2))
+        await job.record([RowOutcome("k0", S.CREATED, ref="t")])
+        (row,) = await ledgers.open().jobs()
+        assert re.match(rf"process {os.getpid()} on ", row.running or "")
+        assert (row.name, row.command, row.target, row.sources) == ("j", "import", LIVE, ("a",))
+        assert some(row.counts) == {"created": 1, "pending": 1} == some(await job.counts())
+        assert await ledgers.open().counts(await stored(ledgers, spec())) == await job.counts()
+        assert (row.ended_at, row.exit_code) == (None, None)
+        await job.finish(complete=False, exit_code=3, figures={}, message="stopped by Ctrl-C")
+        (row,) = await ledgers.open().jobs()
+        assert (row.running, row.exit_code, row.message, row.complete) == (None, 3, "stopped by Ctrl-C", False)
+        assert row.started_at is not None
+        assert row.ended_at is not None
+        assert first == 1
+
+    async def test_the_job_of_a_dead_program_is_not_running(self, ledgers: Ledgers):
+        await open_import(ledgers, spec())
+        await ledgers.die(spec())
+        (row,) = await ledgers.open().jobs()
+        assert (row.running, row.ended_at) == (None, None)
+
+    async def test_only_jobs_that_stopped_are_stops_the_newest_first(self, ledgers: Ledgers):
+        for name, complete, code, message in (
+            *(("a", False, 3, "stopped"), ("b", True, 0, ""), ("c", False, 1, "1 record is pending")),
+            *(("d", False, 0, "nothing wrong"), ("e", True, 1, "findings")),
+        ):
+            job = await open_import(ledgers, spec(name))
+            await job.finish(complete=complete, exit_code=code, figures={}, message=message)
+        await open_import(ledgers, spec("running"))
+        ledger = ledgers.open()
+        assert [(one.job, one.exit_code, one.message) for one in await ledger.stops(None)] == [
+            *(("c", 1, "1 record is pending"), ("a", 3, "stopped")),
+        ]
+        assert [one.job for one in await ledger.stops("a")] == ["a"]
+        assert list(await ledger.stops("b")) == []
+
+    async def test_limits_are_remembered_for_each_target_and_class(self, ledgers: Ledgers):
+        job, ledger = await open_import(ledgers, spec()), ledgers.open()
+        assert await ledger.learned_limits(LIVE) == {}
+        learned = {"version": 1, "rate": 40.0, "window_s": 0.0, "width": 9}
+        await job.save_limits({RequestClass.CREATE: learned, RequestClass.LIST: {**learned, "rate": 7.0}})
+        await job.save_limits({RequestClass.CREATE: {**learned, "rate": 41.0}})
+        rates = {cls: value["rate"] for cls, value in (await ledger.learned_limits(LIVE)).items()}
+        assert rates == {RequestClass.CREATE: 41.0, RequestClass.LIST: 7.0}
+        assert await ledger.learned_limits(ELSEWHERE) == {}
+
+    # --- records, without a run --------------------------------------------------------------------
+
+    async def test_what_is_known_of_keys_is_told_without_a_job(self, ledgers: Ledgers):
+        job, ledger = await open_import(ledgers, spec()), ledgers.open()
+        await admit(job, outs(2))
+        assert await ledger.peek(LIVE, ["k0", "nobody"]) == {"k0": (S.SENDING, CONTENT)}
+        assert await ledger.peek(ELSEWHERE, ["k0"]) == {}
+        found = await stored(ledgers, spec())
+        assert (await ledger.known(LIVE, found, ["k0"]))["k0"].home
+        assert not (await ledger.known(LIVE, None, ["k0"]))["k0"].home
+        assert await ledger.known(ELSEWHERE, None, ["k0"]) == {}
+
+    async def test_rows_stand_as_they_count_and_as_they_would_if_their_record_were_gone(self, ledgers: Ledgers):
+        job = await open_import(ledgers, spec())
+        await admit(job, [out("a"), out("b", line=2), out("c", line=1, source=2)])
+        await job.record([RowOutcome("a", S.CREATED, ref="t"), RowOutcome("b", S.FAILED, reason="no")])
+        ledger, found = ledgers.open(), await stored(ledgers, spec())
+        made, failed, waiting = Standing("created", "created"), Standing("failed", None), Standing("pending", "pending")
+        assert await ledger.homes(found) == {made: 1, failed: 1, waiting: 1}
+        assert await ledger.homes(found, [1]) == {made: 1, failed: 1}
+        await job.mark_gone(2, lambda key: key != "b")
+        assert await ledger.homes(found) == {made: 1, Standing(None, None): 1, waiting: 1}
+
+    async def test_failing_records_are_visited_with_their_places(self, ledgers: Ledgers):
+        one, two = await open_import(ledgers, spec("one")), await open_import(ledgers, spec("two"))
+        await one.register_sources([("/a.jsonl", {"name": "a.jsonl"})])
+        clash = OtherRecord(1, 4, R.CLASH, key="k0", reason="other content", content=CHANGED)
+        await admit(one, outs(3), [OtherRecord(1, 9, R.INVALID, reason="no JSON", raw="{"), clash])
+        await one.record(
+            [
+                RowOutcome("k0", S.CREATED, ref="t"),
+                RowOutcome("k1", S.FAILED, status=400, reason="no"),
+                RowOutcome("k2", S.CONFLICT, ref="t2", reason="differs", detail={"differences": {"a": {}}}),
+            ]
+        )
+        await admit(two, [out("z")])
+        await two.record([RowOutcome("z", S.FAILED, reason="never")])
+        ledger = ledgers.open()
+        met: list[Failure] = []
+        await ledger.visit_failures(met.append, job="one")
+        told = {(one.state, one.unique_id, one.path, one.file, one.line, one.status, one.reason) for one in met}
+        assert told == {
+            ("failed", "k1", "/a.jsonl", "a.jsonl", 2, 400, "no"),
+            ("conflict", "k2", "/a.jsonl", "a.jsonl", 3, None, "differs"),
+            ("conflict", "k0", "/a.jsonl", "a.jsonl", 4, None, "other content"),
+            ("invalid", None, "/a.jsonl", "a.jsonl", 9, None, "no JSON"),
+        }
+        by_line = {one.line: one for one in met}
+        assert (by_line[4].earlier, by_line[4].repeat, by_line[9].raw) == ("a.jsonl:1", True, "{")
+        assert json.loads(by_line[3].detail or "") == {"differences": {"a": {}}}
+        found = await stored(ledgers, spec("two"))
+        others: list[Failure] = []
+        await ledger.visit_failures(others.append, number=found.id)
+        assert [(one.job, one.unique_id) for one in others] == [("two", "z")]
 
     # --- the lease ---------------------------------------------------------------------------------
 
     async def test_a_second_run_of_a_job_is_refused_and_told_who_has_it(self, ledgers: Ledgers):
-        await ledgers.open_job(spec())
+        await open_import(ledgers, spec())
         with pytest.raises(JobRunning, match=rf"process {os.getpid()}\b") as refusal:
-            await ledgers.open_job(spec())
+            await open_import(ledgers, spec())
         assert refusal.value.exit_code == 3
         assert "j is already running" in str(refusal.value)
 
     async def test_other_jobs_run_meanwhile(self, ledgers: Ledgers):
-        one, two = await ledgers.open_job(spec("one")), await ledgers.open_job(spec("two"))
+        one, two = await open_import(ledgers, spec("one")), await open_import(ledgers, spec("two"))
         await admit(one, [out("a")])
         await admit(two, [out("b")])
         assert some(await one.counts()) == some(await two.counts()) == {"pending": 1}
 
     async def test_a_finished_run_gives_the_job_back(self, ledgers: Ledgers):
-        await finish(await ledgers.open_job(spec()))
-        await finish(await ledgers.open_job(spec()))
+        await finish(await open_import(ledgers, spec()))
+        await finish(await open_import(ledgers, spec()))
 
     async def test_the_job_of_a_dead_program_is_taken_over_at_once(self, ledgers: Ledgers):
-        await ledgers.open_job(spec())
+        await open_import(ledgers, spec())
         await ledgers.die(spec())
-        await finish(await ledgers.open_job(spec()))
+        await finish(await open_import(ledgers, spec()))
 
     async def test_a_run_whose_lease_was_taken_over_writes_nothing_more(self, ledgers: Ledgers):
-        slow = await ledgers.open_job(spec())
+        slow = await open_import(ledgers, spec())
         await admit(slow, [out("k")])
         await ledgers.lapse(spec())
-        fresh = await ledgers.open_job(spec())
+        fresh = await open_import(ledgers, spec())
         for write in (
             lambda: slow.record([RowOutcome("k", S.FAILED, reason="late")]),
             lambda: slow.admit([out("new")], (), now_ms=1),
@@ -342,105 +249,8 @@ class LedgerContract:
         await finish(fresh)
 
     async def test_a_lapsed_lease_that_nobody_took_is_carried_on(self, ledgers: Ledgers):
-        job = await ledgers.open_job(spec())
+        job = await open_import(ledgers, spec())
         await ledgers.lapse(spec())
         await admit(job, [out("k")])
         with pytest.raises(JobRunning):
-            await ledgers.open_job(spec())
-
-    # --- counting ----------------------------------------------------------------------------------
-
-    async def test_counts_add_up_over_all_kinds(self, ledgers: Ledgers):
-        job = await ledgers.open_job(spec())
-        asides = [
-            OtherRecord(1, 10, R.DUPLICATE, key="k0"),
-            OtherRecord(1, 11, R.CLASH, key="k0", reason="other content"),
-            OtherRecord(1, 12, R.INVALID, reason="no JSON", raw="{"),
-            OtherRecord(1, 13, R.INVALID, reason="no JSON", raw="}"),
-        ]
-        await admit(job, outs(4), asides)
-        await job.record([RowOutcome("k0", S.CREATED, ref="t"), RowOutcome("k1", S.FAILED, reason="no")])
-        counts = dict(await job.counts())
-        assert counts.pop("gone") == 0
-        assert some(counts) == {
-            "created": 1, "failed": 1, "pending": 2, "duplicates": 1, "conflicts": 1, "invalid": 2,
-        }  # fmt: skip
-        assert sum(counts.values()) == 8
-
-    async def test_the_same_place_set_aside_again_counts_once(self, ledgers: Ledgers):
-        job = await ledgers.open_job(spec())
-        for state in (R.INVALID, R.DUPLICATE):
-            await job.admit([], [OtherRecord(1, 5, state, key="k", reason="x")], now_ms=1)
-        assert some(await job.counts()) == {"duplicates": 1}
-
-    async def test_a_place_that_was_mended_is_no_longer_set_aside(self, ledgers: Ledgers):
-        first = await ledgers.open_job(spec())
-        await admit(
-            first,
-            [out("k0", line=1)],
-            [OtherRecord(1, 2, R.INVALID, reason="x"), OtherRecord(1, 9, R.INVALID, reason="x")],
-        )
-        await finish(first)
-        second = await ledgers.open_job(spec())
-        await admit(second, [out("k0", line=1), out("k1", line=2), out("k2", line=3)])
-        assert some(await second.counts()) == {"pending": 3, "invalid": 1}
-
-    # --- what became of records --------------------------------------------------------------------
-
-    async def test_rows_whose_records_vanished_are_flagged_and_cleared(self, ledgers: Ledgers):
-        job = await ledgers.open_job(spec())
-        await admit(job, outs(4))
-        assert await job.mark_gone(4, lambda key: True) == 0
-        assert await job.mark_gone(2, lambda key: key in {"k0", "k1"}) == 2
-        assert some(await job.counts()) == {"pending": 4, "gone": 2}
-        assert await job.mark_gone(3, lambda key: key != "k0") == 1
-        assert await job.mark_gone(4, lambda key: True) == 0
-        assert some(await job.counts()) == {"pending": 4}
-
-    async def test_rows_of_other_jobs_are_never_gone(self, ledgers: Ledgers):
-        one, two = await ledgers.open_job(spec("one")), await ledgers.open_job(spec("two"))
-        await admit(one, outs(3))
-        await admit(two, [out("mine")])
-        assert await two.mark_gone(0, lambda key: False) == 1
-        assert some(await one.counts()) == {"pending": 3}
-
-    async def test_failed_rows_are_reopened_by_choice(self, ledgers: Ledgers):
-        job = await ledgers.open_job(spec())
-        await admit(job, outs(4))
-        await job.record(
-            [
-                RowOutcome("k0", S.FAILED, status=400, reason="a"),
-                RowOutcome("k1", S.FAILED, status=422, reason="b"),
-                RowOutcome("k2", S.CONFLICT, ref="t", reason="differs"),
-                RowOutcome("k3", S.CREATED, ref="t"),
-            ]
-        )
-        assert await admit(job, [out("k0")]) == [Verb.SKIP]
-        assert await job.reopen(lambda key, status, reason: (key, status, reason) == ("k0", 400, "a")) == 1
-        assert some(await job.counts()) == {"pending": 1, "failed": 1, "conflicts": 1, "created": 1}
-        assert await admit(job, [out("k0"), out("k1")]) == [Verb.SEND, Verb.SKIP]
-
-    async def test_a_shared_failure_is_reopened_from_either_job_but_no_others(self, ledgers: Ledgers):
-        one, two, three = [await ledgers.open_job(spec(name)) for name in ("one", "two", "three")]
-        await admit(one, [out("k")])
-        await one.record([RowOutcome("k", S.FAILED, reason="no")])
-        await admit(two, [out("k")])
-        assert await three.reopen(lambda *_: True) == 0
-        assert await two.reopen(lambda *_: True) == 1
-        assert some(await one.counts()) == {"pending": 1}
-
-    # --- splits ------------------------------------------------------------------------------------
-
-    async def test_splits_keep_their_numbers_from_run_to_run(self, ledgers: Ledgers):
-        job = await ledgers.open_job(spec())
-        assert list(await job.register_sources([("a", {"size": 1}), ("b", {})])) == [1, 2]
-        await finish(job)
-        again = await ledgers.open_job(spec())
-        assert list(await again.register_sources([("0", {}), ("b", {}), ("a", {"size": 2})])) == [3, 2, 1]
-
-    async def test_splits_of_jobs_and_kinds_are_apart(self, ledgers: Ledgers):
-        one, two = await ledgers.open_job(spec("one")), await ledgers.open_job(spec("two"))
-        assert list(await one.register_sources([("a", {})])) == [1]
-        assert list(await two.register_sources([("a", {})])) == [1]
-        await one.checks.begin_rebuild()
-        assert list(await one.register_sources([("b", {}), ("a", {})])) == [3, 1]
+            await open_import(ledgers, spec())

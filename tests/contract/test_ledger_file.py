@@ -22,7 +22,7 @@ from scalesync.ledger.sqlite.imports.rows import MOVED
 from scalesync.ledger.sqlite.report import jobs
 from scalesync.ledger.sqlite.schema import migrate, migrations
 from scalesync.ledger.sqlite.store import SqliteLedger
-from tests.contract.ledger_suite import admit, outs, spec
+from tests.contract.ledgers import admit, outs, spec
 
 
 def quiet(text: str) -> None:

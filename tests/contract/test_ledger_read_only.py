@@ -21,7 +21,7 @@ from scalesync.ledger.sqlite.schema import migrations
 from scalesync.ledger.sqlite.store import SqliteLedger
 from scalesync.model.rows import RowOutcome, RowState
 from scalesync.model.targets import Mode
-from tests.contract.ledger_suite import admit, outs, spec
+from tests.contract.ledgers import admit, outs, spec
 
 
 def quiet(text: str) -> None:

@@ -11,8 +11,7 @@ from scalesync.flows.runtime import wiring
 from scalesync.ledger.sqlite import schema
 from scalesync.ledger.sqlite.connection import open_ledger
 from scalesync.ledger.sqlite.store import SqliteLedger
-from scalesync.model.jobs import JobSpec
-from scalesync.model.targets import Mode, RequestClass, Target
+from scalesync.model.targets import RequestClass
 
 LEARNED = {"version": 1, "rate": 40.0, "window_s": 0.0, "width": 9}
 
@@ -45,23 +44,6 @@ async def test_an_import_that_met_a_limit_leaves_it_for_the_next(
     assert 60 < begun[0] < 400
     assert begun[1] is None or begun[1] != begun[0]  # the other world is another target
     assert sandbox.journal.count("create", 200) == 950 + 20
-
-
-async def test_each_target_and_class_has_its_own(settings_for, make_sandbox):
-    settings = settings_for(await make_sandbox())
-    ledger = ledger_of(settings)
-    try:
-        here, there = settings.target, Target("http://elsewhere.test/v1", Mode.LIVE)
-        assert await ledger.learned_limits(here) == {}
-        job = await ledger.open_import(JobSpec(name="j", command="import", target=here, identity={}, settings={}))
-        await job.save_limits({RequestClass.CREATE: LEARNED, RequestClass.LIST: {**LEARNED, "rate": 7.0}})
-        await job.save_limits({RequestClass.CREATE: {**LEARNED, "rate": 41.0}})
-        found = await ledger.learned_limits(here)
-        rates = {cls: value["rate"] for cls, value in found.items()}
-        assert rates == {RequestClass.CREATE: 41.0, RequestClass.LIST: 7.0}
-        assert await ledger.learned_limits(there) == {}
-    finally:
-        ledger.close()
 
 
 def test_a_ledger_from_before_gets_the_table(tmp_path, monkeypatch):

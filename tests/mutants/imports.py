@@ -368,6 +368,24 @@ IMPORT_MUTANTS = (
         ("tests/unit/test_ledger_runs.py::test_whatever_two_or_three_jobs_do_at_once_each_record_ends_as_it_deserves",),
     ),
     Mutant(
+        "an outcome against a record beside the row is written to the row",
+        "exactly once",
+        (
+            Edit(
+                "scalesync/ledger/decisions.py",
+                "if not same and row.home and end.state in _AGAINST:",
+                "if not same and end.state in _AGAINST:",
+            ),
+        ),
+        ("tests/unit/test_ledger_runs.py::test_whatever_two_or_three_jobs_do_at_once_each_record_ends_as_it_deserves",),
+    ),
+    Mutant(
+        "a late outcome of another job is written to a row with a task",
+        "exactly once",
+        (Edit("scalesync/ledger/decisions.py", "if row.home and row.state in FINAL:", "if row.state in FINAL:"),),
+        ("tests/unit/test_ledger_outcomes.py",),
+    ),
+    Mutant(
         "a lost lease does not stop the writer",
         "exactly once",
         (Edit("scalesync/ledger/sqlite/writer.py", "if self._fence is not None:", "if False:"),),

@@ -1,6 +1,6 @@
 """The moves of a row, pure: what admitting a record does to it, and what an outcome does. The same for every ledger.
 
-admit                          settle
+                     admit                          record
     (no row) ------------------> sending ------------------------> created | adopted | conflict | failed
     pending -------------------> sending ---(not sent after all)-> pending
     sending --- look up first -> sending
@@ -9,11 +9,10 @@ admit                          settle
 
 `sending` is the durable intent: from it on a request may have left. An interrupted run leaves rows in it; the next
 run looks each of them up before it sends anything. While a row is in it, its content stays that of the record it was
-made for; another record under the key brings its own with the task. docs/ledger.md tells the same at
-length.
+made for; another record under the key brings its own with the task. docs/ledger.md says more.
 
 An outcome is about the content that was sent. The row takes it while it holds that content and no task is known: nearly
-always. What is left, and whatever was admitted beside another run's intent, is settled by what the row holds now: it
+always. What is left, and whatever was admitted beside another run's intent, is decided by what the row holds now: it
 belongs to the record that became the task, which takes it over, content, job and place, and the record that had it is
 listed beside it. An outcome against a record leaves the row to those it belongs to.
 """
@@ -77,9 +76,9 @@ def admit(known: Known | None, content: bytes, now_ms: int, *, recheck: bool, ad
         case RowState.PENDING | RowState.FAILED:
             return Move(Verb.SEND, RowState.SENDING, intent_ms, take_content=True, takes_over=not known.home)
         case RowState.SENDING:
-            # Nobody at home waits for a row that is gone: it becomes this record's, and its verdict can be written.
+            # Nobody at home waits for a row that is gone: it becomes this record's, and its outcome can be written.
             left = not known.home and known.gone is not None
-            return Move(Verb.SETTLE, None, intent_ms, aside=None if left else aside, rival=True, takes_over=left)
+            return Move(Verb.LOOK_UP, None, intent_ms, aside=None if left else aside, rival=True, takes_over=left)
         case RowState.CONFLICT:
             if known.reason == CHANGED:
                 return _admit_changed(known, content, intent_ms, aside, adopt=adopt)
@@ -104,7 +103,7 @@ def _admit_conflict(known: Known, content: bytes, intent_ms: int, aside: RecordS
         return Move(Verb.SKIP, None, intent_ms, aside=aside)
     # Another job's conflict over another record is no doubt of this one's.
     state = RowState.SENDING if same or known.home else None
-    return Move(Verb.SETTLE, state, intent_ms, aside=aside, rival=True)
+    return Move(Verb.LOOK_UP, state, intent_ms, aside=aside, rival=True)
 
 
 def _admit_final(known: Known, content: bytes, intent_ms: int, aside: RecordState | None, *, adopt: bool) -> Move:
@@ -112,10 +111,10 @@ def _admit_final(known: Known, content: bytes, intent_ms: int, aside: RecordStat
         return Move(Verb.SKIP, None, intent_ms, aside=aside)
     accepted = is_accepted(known.accepted, content)
     if open_batch(known.content, content) and not accepted:
-        return Move(Verb.SETTLE, None, intent_ms, aside=aside, rival=True)
+        return Move(Verb.LOOK_UP, None, intent_ms, aside=aside, rival=True)
     if known.loose and not accepted:
         # What the task was made for was never known: it may be this.
-        return Move(Verb.SETTLE, RowState.SENDING if known.home else None, intent_ms, aside=aside, rival=True)
+        return Move(Verb.LOOK_UP, RowState.SENDING if known.home else None, intent_ms, aside=aside, rival=True)
     if adopt or accepted:
         # The row keeps the content that its task was made for: it is what other records are compared with.
         return Move(Verb.SKIP, None, intent_ms, aside=aside, accepts=True)

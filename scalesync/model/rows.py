@@ -50,7 +50,7 @@ class Verb(Enum):
     """What to do with an admitted record."""
 
     SEND = "send"
-    SETTLE = "settle"  # an earlier request may have arrived: look it up first
+    LOOK_UP = "look_up"  # first: an earlier request may have arrived
     SKIP = "skip"  # finished before, nothing to do
 
 

@@ -33,7 +33,7 @@ class ImportContract:
             "k0": (S.SENDING, CONTENT),
             "k2": (S.SENDING, CONTENT),
         }
-        assert await admit(again, outs(3)) == [Verb.SETTLE] * 3
+        assert await admit(again, outs(3)) == [Verb.LOOK_UP] * 3
 
     async def test_the_intent_keeps_its_first_time(self, ledgers: Ledgers):
         job = await open_import(ledgers, spec())
@@ -65,7 +65,7 @@ class ImportContract:
         await ledgers.die(spec())
         again = await open_import(ledgers, spec())
         assert some(await again.counts()) == {"created": 1, "adopted": 1, "conflicts": 1, "failed": 1, "pending": 1}
-        assert await admit(again, outs(5)) == [Verb.SKIP] * 4 + [Verb.SETTLE]
+        assert await admit(again, outs(5)) == [Verb.SKIP] * 4 + [Verb.LOOK_UP]
 
     async def test_the_last_of_several_outcomes_of_one_row_stands_and_all_attempts_count(self, ledgers: Ledgers):
         job = await open_import(ledgers, spec())
@@ -98,7 +98,7 @@ class ImportContract:
         await admit(job, [out("k")])
         await job.record([RowOutcome("k", S.CONFLICT, ref="t", reason="differs")])
         assert await admit(job, [out("k")]) == [Verb.SKIP]
-        assert await admit(job, [out("k")], recheck=True) == [Verb.SETTLE]
+        assert await admit(job, [out("k")], recheck=True) == [Verb.LOOK_UP]
 
     async def test_a_change_after_creation_is_a_conflict_and_back(self, ledgers: Ledgers):
         job = await open_import(ledgers, spec())

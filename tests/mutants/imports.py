@@ -17,7 +17,7 @@ IMPORT_MUTANTS = (
             ),
             Edit(
                 "scalesync/flows/imports/run.py",
-                "        await self._dispatcher.put(send, settle)\n",
+                "        await self._dispatcher.put(send, look_up)\n",
                 "        await self._dispatcher.put([], settle)\n",
             ),
         ),
@@ -87,7 +87,7 @@ IMPORT_MUTANTS = (
         (
             Edit(
                 "scalesync/ledger/decisions.py",
-                "return Move(Verb.SETTLE, None, intent_ms, aside=None if left",
+                "return Move(Verb.LOOK_UP, None, intent_ms, aside=None if left",
                 "return Move(Verb.SEND, None, intent_ms, aside=None if left",
             ),
         ),

@@ -25,7 +25,7 @@ from scalesync.model.rows import Gone, RowOutcome, RowState, Verb
 
 OLD, NEW = b"old-content-16by", b"new-content-16by"
 S = RowState
-WAYS = {Verb.SEND: ("send", "look", "settle"), Verb.SETTLE: ("look", "send", "look", "settle"), Verb.SKIP: ()}
+WAYS = {Verb.SEND: ("send", "look", "settle"), Verb.LOOK_UP: ("look", "send", "look", "settle"), Verb.SKIP: ()}
 ROW = "state, task_id, job, content, status, reason, detail, gone"
 ASIDE = "job, state, reason, detail, content"
 Rows = tuple[tuple[object, ...], ...]

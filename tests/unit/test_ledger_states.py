@@ -40,18 +40,18 @@ CELLS = [
     (S.PENDING, False, False, Verb.SEND, S.SENDING, True),
     (S.PENDING, True, True, Verb.SEND, S.SENDING, False),
     (S.PENDING, False, True, Verb.SEND, S.SENDING, True),
-    (S.SENDING, True, False, Verb.SETTLE, None, False),
-    (S.SENDING, False, False, Verb.SETTLE, None, False),
-    (S.SENDING, True, True, Verb.SETTLE, None, False),
-    (S.SENDING, False, True, Verb.SETTLE, None, False),
+    (S.SENDING, True, False, Verb.LOOK_UP, None, False),
+    (S.SENDING, False, False, Verb.LOOK_UP, None, False),
+    (S.SENDING, True, True, Verb.LOOK_UP, None, False),
+    (S.SENDING, False, True, Verb.LOOK_UP, None, False),
     (S.FAILED, True, False, Verb.SKIP, None, False),
     (S.FAILED, False, False, Verb.SEND, S.SENDING, True),
     (S.FAILED, True, True, Verb.SKIP, None, False),
     (S.FAILED, False, True, Verb.SEND, S.SENDING, True),
     (S.CONFLICT, True, False, Verb.SKIP, None, False),
-    (S.CONFLICT, False, False, Verb.SETTLE, S.SENDING, False),
-    (S.CONFLICT, True, True, Verb.SETTLE, S.SENDING, False),
-    (S.CONFLICT, False, True, Verb.SETTLE, S.SENDING, False),
+    (S.CONFLICT, False, False, Verb.LOOK_UP, S.SENDING, False),
+    (S.CONFLICT, True, True, Verb.LOOK_UP, S.SENDING, False),
+    (S.CONFLICT, False, True, Verb.LOOK_UP, S.SENDING, False),
     (S.CREATED, True, False, Verb.SKIP, None, False),
     (S.CREATED, False, False, Verb.SKIP, S.CONFLICT, False),
     (S.CREATED, True, True, Verb.SKIP, None, False),
@@ -74,7 +74,7 @@ def test_admitting_a_home_row(state, same, recheck, verb, after, takes):
     move = admit(known(state), OLD if same else NEW, NOW, recheck=recheck)
     assert (move.verb, move.state, move.take_content, move.aside) == (verb, after, takes, None)
     assert move.intent_ms == THEN
-    assert move.rival is (verb is Verb.SETTLE)
+    assert move.rival is (verb is Verb.LOOK_UP)
     if state in {S.CREATED, S.ADOPTED} and not same:
         assert (move.reason, move.was) == (CHANGED, state.value)
     else:
@@ -136,9 +136,9 @@ def test_a_conflict_over_a_changed_record_ends_when_that_is_accepted(was):
 @pytest.mark.parametrize("adopt", [False, True])
 def test_what_an_adopted_task_was_made_for_is_asked_of_the_server(adopt):
     row = Known(S.ADOPTED, OLD, THEN, None, None, True, loose=True)
-    assert admit(row, NEW, NOW, recheck=adopt, adopt=adopt) == Move(Verb.SETTLE, S.SENDING, THEN, rival=True)
+    assert admit(row, NEW, NOW, recheck=adopt, adopt=adopt) == Move(Verb.LOOK_UP, S.SENDING, THEN, rival=True)
     beside = replace(row, home=False)
-    asked = Move(Verb.SETTLE, None, THEN, aside=R.SHARED, rival=True)
+    asked = Move(Verb.LOOK_UP, None, THEN, aside=R.SHARED, rival=True)
     assert admit(beside, NEW, NOW, recheck=adopt, adopt=adopt) == asked
     assert admit(beside, OLD, NOW, recheck=adopt, adopt=adopt) == Move(Verb.SKIP, None, THEN, aside=R.SHARED)
 
@@ -146,7 +146,7 @@ def test_what_an_adopted_task_was_made_for_is_asked_of_the_server(adopt):
 @pytest.mark.parametrize("gone", Gone)
 def test_a_row_in_doubt_that_is_gone_at_home_is_taken_over(gone):
     row = Known(S.SENDING, OLD, THEN, None, None, home=False, gone=gone)
-    assert admit(row, NEW, NOW, recheck=False) == Move(Verb.SETTLE, None, THEN, takes_over=True, rival=True)
+    assert admit(row, NEW, NOW, recheck=False) == Move(Verb.LOOK_UP, None, THEN, takes_over=True, rival=True)
 
 
 def test_a_row_without_an_intent_gets_one():
@@ -248,7 +248,7 @@ class Life:
         )
         if admission.verb is Verb.SKIP or ending == "killed before":
             return
-        found = self.tasks.get("k") if admission.verb is Verb.SETTLE else None
+        found = self.tasks.get("k") if admission.verb is Verb.LOOK_UP else None
         if found is None and ending == "refused":
             self.settle(place, S.FAILED, rivals, content)
             return

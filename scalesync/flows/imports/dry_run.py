@@ -207,7 +207,7 @@ class DryRun:
             self._add(before.now, -1)
             self._unmet[before] -= 1
         state: RowState | RecordState | None = move.state or (None if known is None else known.state)
-        asked = move.verb is Verb.SETTLE and state in FINAL  # whether its task is in the batch
+        asked = move.verb is Verb.LOOK_UP and state in FINAL  # whether its task is in the batch
         if asked:
             state = RowState.PENDING
         elif move.verb is Verb.SKIP and known is not None and not known.home:

@@ -394,8 +394,8 @@ class ImportRun:
             if record.inside is not None and admission.verb is not Verb.SKIP
         )
         send = [record for record, admission in pairs if admission.verb is Verb.SEND]
-        settle = [record for record, admission in pairs if admission.verb is Verb.SETTLE]
-        await self._dispatcher.put(send, settle)
+        look_up = [record for record, admission in pairs if admission.verb is Verb.LOOK_UP]
+        await self._dispatcher.put(send, look_up)
 
     async def _record(self, group: Sequence[RowOutcome]) -> None:
         await self._job.record([self._placed(settled) for settled in group] if self._inside else group)

@@ -75,9 +75,9 @@ class QuotaFile:
                 db = db or self._open()
                 result = _transact(db, name, change)
             except BaseException as error:
-                _settle(future, None, self._in_words(error))
+                _resolve(future, None, self._in_words(error))
             else:
-                _settle(future, result, None)
+                _resolve(future, result, None)
         if db is not None:
             with suppress(sqlite3.Error):
                 db.close()
@@ -125,7 +125,7 @@ def _transact(db: sqlite3.Connection, name: str, change: Change[T]) -> T:
     return result
 
 
-def _settle(future: asyncio.Future[Any] | None, result: Any, error: BaseException | None) -> None:
+def _resolve(future: asyncio.Future[Any] | None, result: Any, error: BaseException | None) -> None:
     if future is None:
         return
 

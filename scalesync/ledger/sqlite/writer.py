@@ -95,10 +95,10 @@ class Writer:
             result = work(self._connection)
         except BaseException as error:
             self._roll_back()
-            _settle(future, None, self._in_words(error))
+            _resolve(future, None, self._in_words(error))
         else:
             self._roll_back()
-            _settle(future, result, None)
+            _resolve(future, result, None)
 
     def _run_group(self, group: list[tuple[Work, asyncio.Future[Any]]]) -> None:
         if not group:
@@ -113,10 +113,10 @@ class Writer:
         except BaseException as error:
             self._roll_back()
             for _, future in group:
-                _settle(future, None, self._in_words(error))
+                _resolve(future, None, self._in_words(error))
             return
         for (_, future), result in zip(group, results, strict=True):
-            _settle(future, result, None)
+            _resolve(future, result, None)
 
     def _roll_back(self) -> None:
         # Whatever goes wrong here must not end the thread: callers would wait for ever.
@@ -135,7 +135,7 @@ class Writer:
         return told
 
 
-def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+def _resolve(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
     def apply() -> None:
         if future.done():
             return

@@ -14,7 +14,7 @@ from scalesync.model.rows import CHANGED, RecordState
 # Rows with these states want nothing from a line that reads as it did; a conflict over a changed record does.
 _QUIET = "state IN ('created', 'adopted', 'failed') OR (state='conflict' AND coalesce(reason, '')<>?)"
 _REPEATS = "('duplicate', 'clash')"
-# A repeat whose content was not kept, as older ledgers have it, is compared anew.
+# A repeat whose content was not kept, as older ledgers have it, is compared again.
 _STILL = f"state='invalid' OR (state IN {_REPEATS} AND content IS NOT NULL)"
 
 

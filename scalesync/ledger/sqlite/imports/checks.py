@@ -113,8 +113,8 @@ class CheckStore:
         """Take records in whose rows are lost, each in the state that a look-up gave it."""
 
         def work(db: sqlite3.Connection, place: rows.Place) -> None:
-            for record, settled in found:
-                _record(db, place, record, settled)
+            for record, end in found:
+                _record(db, place, record, end)
             rows.write_asides(db, place, asides)
 
         await self._write(work)
@@ -240,15 +240,15 @@ def _doubt(db: sqlite3.Connection, place: rows.Place, key: str, state: str, ref:
     return changed
 
 
-def _record(db: sqlite3.Connection, place: rows.Place, record: Outgoing, settled: RowOutcome) -> None:
-    detail = None if settled.detail is None else json.dumps(settled.detail)
+def _record(db: sqlite3.Connection, place: rows.Place, record: Outgoing, end: RowOutcome) -> None:
+    detail = None if end.detail is None else json.dumps(end.detail)
     added = db.execute(
         "INSERT OR IGNORE INTO rows (target, unique_id, state, task_id, job, source, line, content, intent_ms, status,"
         " reason, detail) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
         (
-            *(place.target, record.key, settled.state.value, settled.ref, place.job, record.source, record.line),
-            *(record.content, record.intent_ms, settled.status, settled.reason, detail),
+            *(place.target, record.key, end.state.value, end.ref, place.job, record.source, record.line),
+            *(record.content, record.intent_ms, end.status, end.reason, detail),
         ),
     ).rowcount
-    if added and settled.event is not None:
-        _event(db, place, record.key, settled.event, {"status": settled.status, "reason": settled.reason})
+    if added and end.event is not None:
+        _event(db, place, record.key, end.event, {"status": end.status, "reason": end.reason})

@@ -35,7 +35,7 @@ class ImportStore(JobStore):
         self._fresh = True  # the last records admitted were all new, and the next ones may be
         self._stale: bool | None = None
         self._reads: Set[int] | None = None
-        self._rivals: dict[str, Rival] = {}  # admitted and not settled yet; few, as those in doubt are
+        self._rivals: dict[str, Rival] = {}  # admitted, without an outcome yet; few, as those in doubt are
 
     # --- rows ----------------------------------------------------------------------------------
 

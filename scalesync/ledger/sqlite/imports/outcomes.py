@@ -19,7 +19,7 @@ _NAMES = {state: state.value for state in RowState}
 # The plain case: `decisions.takes`, which says why.
 # The rows are there, they were admitted: so no value but those of the update is ever written. Joining them to the new
 # values takes a third longer.
-_SETTLE = {
+_RECORD = {
     size: "INSERT INTO rows (target, job, source, line, intent_ms,"
     " unique_id, state, task_id, status, reason, detail, attempts, content) VALUES "
     + ",".join(["(?,0,0,0,0,?,?,?,?,?,?,?,?)"] * size)
@@ -54,9 +54,9 @@ def write(db: sqlite3.Connection, place: Place, ends: Sequence[RowOutcome]) -> l
     left: list[RowOutcome] = []
     for some in pieces(ends):
         db.execute("SAVEPOINT outcomes")
-        if db.execute(_SETTLE[len(some)], _values(place, some)).rowcount != len(some):
+        if db.execute(_RECORD[len(some)], _values(place, some)).rowcount != len(some):
             db.execute("ROLLBACK TO outcomes")
-            left += [one for one in some if not db.execute(_SETTLE[1], _values(place, [one])).rowcount]
+            left += [one for one in some if not db.execute(_RECORD[1], _values(place, [one])).rowcount]
         db.execute("RELEASE outcomes")
     return left
 

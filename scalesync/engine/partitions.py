@@ -92,12 +92,12 @@ class Partition:
             self.at = min(self.at, *created)
         self.expected = self._estimate(created)
 
-    def tied(self, task_ids: Sequence[str], created: Sequence[int], before: int) -> None:
+    def tied(self, refs: Sequence[str], created: Sequence[int], before: int) -> None:
         """Keep the ids of the tasks at `at`: a chain that is taken up again may list them once more.
 
         created: times of the page's tasks; before: `at` as it was before the page.
         """
-        tied = [task_id for task_id, ms in zip(task_ids, created, strict=True) if ms == self.at]
+        tied = [ref for ref, ms in zip(refs, created, strict=True) if ms == self.at]
         kept = dict.fromkeys([*(self.ties if self.at == before else ()), *tied])
         self.ties = list(kept)[: MOST_TIES + 1]
 

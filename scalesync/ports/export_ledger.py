@@ -30,7 +30,7 @@ class ExportLedger(JobLedger, Protocol):
 
     # --- versions ------------------------------------------------------------------------------
 
-    async def versions(self, task_ids: Sequence[str]) -> Mapping[str, Version]:
+    async def versions(self, refs: Sequence[str]) -> Mapping[str, Version]:
         """The versions met of these tasks."""
 
     async def forget_versions(self) -> None:
@@ -52,7 +52,7 @@ class ExportLedger(JobLedger, Protocol):
 
 
 class VersionsIndex(Protocol):
-    """task_id -> its newest line, for one run. Also the lock of the folder where it lies, until it is closed."""
+    """ref -> its newest line, for one run. Also the lock of the folder where it lies, until it is closed."""
 
     def add(self, lines: Iterable[Seen]) -> None:
         """Keep what is newer than what is known; of two lines with one time the later."""

@@ -307,6 +307,9 @@ def search(rules: Rules) -> int:
     return len(seen)
 
 
+LONG = (pytest.mark.soak, pytest.mark.timeout(900))
+
+
 @pytest.mark.parametrize(
     "rules",
     [
@@ -315,23 +318,23 @@ def search(rules: Rules) -> int:
         Rules(2, 2, moody=True),
         Rules(2, 2, (OLD, OLD + b"batch")),
         Rules(2, 2, (OLD + b"batch", OLD + b"other")),
-        pytest.param(Rules(2, 3), marks=pytest.mark.soak),
+        pytest.param(Rules(2, 3), marks=LONG),
         Rules(1, 5, leaves=True),
         Rules(2, 2, leaves=True),
         Rules(2, 2, refused=OLD, leaves=True),
         Rules(2, 2, (OLD, OLD + b"batch"), leaves=True),
         Rules(3, 1),
-        pytest.param(Rules(3, 1, (OLD, OLD + b"batch")), marks=pytest.mark.soak),
-        pytest.param(Rules(3, 1, refused=OLD), marks=pytest.mark.soak),
+        pytest.param(Rules(3, 1, (OLD, OLD + b"batch")), marks=LONG),
+        pytest.param(Rules(3, 1, refused=OLD), marks=LONG),
         Rules(3, 1, moody=True),
         Rules(1, 4, adopts=True),
         Rules(2, 1, adopts=True),
-        pytest.param(Rules(2, 2, adopts=True), marks=pytest.mark.soak),
-        pytest.param(Rules(3, 1, adopts=True), marks=pytest.mark.soak),
-        pytest.param(Rules(2, 2, refused=OLD, adopts=True), marks=pytest.mark.soak),
-        pytest.param(Rules(2, 2, (OLD, OLD + b"batch"), adopts=True), marks=pytest.mark.soak),
-        pytest.param(Rules(2, 2, (OLD + b"batch", OLD + b"other"), adopts=True), marks=pytest.mark.soak),
-        pytest.param(Rules(2, 2, adopts=True, leaves=True), marks=pytest.mark.soak),
+        pytest.param(Rules(2, 2, adopts=True), marks=LONG),
+        pytest.param(Rules(3, 1, adopts=True), marks=LONG),
+        pytest.param(Rules(2, 2, refused=OLD, adopts=True), marks=LONG),
+        pytest.param(Rules(2, 2, (OLD, OLD + b"batch"), adopts=True), marks=LONG),
+        pytest.param(Rules(2, 2, (OLD + b"batch", OLD + b"other"), adopts=True), marks=LONG),
+        pytest.param(Rules(2, 2, adopts=True, leaves=True), marks=LONG),
     ],
     ids=str,
 )

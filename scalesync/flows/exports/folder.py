@@ -87,15 +87,15 @@ class Folder:
         remove_orphans(self.path, set(), stems=STEMS)
 
     def already(self, store: ExportLedger, view: Callable[[bytes], TaskView]) -> Already:
-        """Asks for the task_ids that this run's files hold, by time range; a ValueError when the lines do not tell."""
+        """Asks for the refs that this run's files hold, by time range; a ValueError when the lines do not tell."""
 
         async def look(ranges: Ranges) -> AsyncIterator[tuple[int, Sequence[str]]]:
             whole = [(self.path / entry["path"], None) for entry in await store.files("tasks")]
             parts = [(hidden(self.path, entry["name"]), entry["bytes"]) for entry in await store.files("tasks:open")]
             batches = _ids_in([*whole, *parts], ranges, view)
             while (batch := await anyio.to_thread.run_sync(next, batches, None)) is not None:
-                for place, task_ids in batch.items():
-                    yield place, task_ids
+                for place, refs in batch.items():
+                    yield place, refs
 
         return look
 
@@ -108,7 +108,7 @@ def platform_of(settings: Settings) -> JsonObject:
 def _ids_in(
     files: Sequence[tuple[Path, int | None]], ranges: Ranges, view: Callable[[bytes], TaskView]
 ) -> Iterator[dict[int, list[str]]]:
-    """Batches of task_ids by the place of their range. ranges: none overlaps another."""
+    """Batches of refs by the place of their range. ranges: none overlaps another."""
     ordered = sorted((lo, hi, place) for place, (lo, hi) in enumerate(ranges))
     starts = [lo for lo, _, _ in ordered]
     for path, limit in files:

@@ -115,10 +115,10 @@ class Gaps:
                 group.start_soon(one, place, line)
         return found
 
-    async def _read(self, task_id: str, field: str) -> tuple[TaskView, str]:
+    async def _read(self, ref: str, field: str) -> tuple[TaskView, str]:
         """The task as it is now, with a fresh link. Raises Refused when there is none."""
         lister = self._connection.platform.lister
-        finding = await self._connection.call(partial(lister.read, task_id))
+        finding = await self._connection.call(partial(lister.read, ref))
         url = None if finding.view is None else dict(finding.view.urls()).get(field)
         if finding.view is None or url is None:
             raise Refused(GONE, op="read task")

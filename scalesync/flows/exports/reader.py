@@ -74,7 +74,7 @@ class Resumed:
 class PartitionReader:
     """Reads `partitions` to their ends. asked: what the server is asked for besides the partition's time range.
 
-    take: keeps what belongs to the export and puts it into the entry. already: task_ids that earlier runs wrote
+    take: keeps what belongs to the export and puts it into the entry. already: refs that earlier runs wrote
     in some time ranges, by the range's place; raises ValueError when that cannot be told. width: readers, None to
     follow the pace.
     """
@@ -201,7 +201,7 @@ class PartitionReader:
             bounds["created_after"] = lo
         return replace(self._asked, bounds=bounds)
 
-    async def _sights(self, partition: Partition, task_ids: Sequence[str], created: Sequence[int]) -> list[Sight]:
+    async def _sights(self, partition: Partition, refs: Sequence[str], created: Sequence[int]) -> list[Sight]:
         """What this partition has met of the page's tasks.
 
         Where an earlier run began the chain, a task that comes behind its place in time may have been met by that run:
@@ -211,7 +211,7 @@ class PartitionReader:
         resumed = self._resumed.get(partition.number)
         late = resumed.late(created) if resumed is not None else set()
         told = await self._remember() if late and partition.readings == 1 else True
-        sights = [met.meet(task_id, partition.readings) for task_id in task_ids]
+        sights = [met.meet(ref, partition.readings) for ref in refs]
         unclear = [place for place in late if sights[place] is not Sight.SAME]
         partition.doubtful = partition.doubtful or bool(unclear)
         for place in () if told else unclear:
@@ -293,10 +293,10 @@ class PartitionReader:
                 return True
             begun = list(missing.values())
             try:
-                async for place, task_ids in self._already([(one.partition.lo, one.partition.hi) for one in begun]):
+                async for place, refs in self._already([(one.partition.lo, one.partition.hi) for one in begun]):
                     one = begun[place].partition
                     met = self._met.setdefault(one.number, Sightings())
-                    met.add(task_ids, EARLIER if one.readings > 1 else one.readings)
+                    met.add(refs, EARLIER if one.readings > 1 else one.readings)
             except ValueError:
                 return False
             for resumed in begun:

@@ -19,7 +19,7 @@ from scalesync.model.task_view import TaskView
 from scalesync.ports.pacing import Pacing
 from scalesync.ports.platform import Lister
 
-ReadAgain = Callable[[str, str], Awaitable[tuple[TaskView, str]]]  # task_id, field -> the task now, its link
+ReadAgain = Callable[[str, str], Awaitable[tuple[TaskView, str]]]  # ref, field -> the task now, its link
 
 WIDEST = 64
 ATTEMPTS = 4  # in a row that brought nothing more of the file
@@ -126,9 +126,9 @@ class ResponseStore:
             finally:
                 self._follow_pace()
 
-    async def _fresh_url(self, task_id: str, place: str) -> str | None:
+    async def _fresh_url(self, ref: str, place: str) -> str | None:
         try:
-            finding = await self._lister.read(task_id)
+            finding = await self._lister.read(ref)
         except RemoteError:
             return None
         return None if finding.view is None else dict(finding.view.urls()).get(place)

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 
 from scalesync.mapping.seen import SeenTable, Sight
 
-FEW = 1_000  # task_ids of a partition that are kept as they are; more go into a table
+FEW = 1_000  # refs of a partition that are kept as they are; more go into a table
 
 EARLIER = 0  # the number of a reading that an earlier run did
 
 
 class Sightings:
-    """task_id -> the last reading of the partition in which it was met.
+    """ref -> the last reading of the partition in which it was met.
 
     At most 20 MB per million tasks of the partitions that are being read, and 200 kB for each of these partitions; a
     partition that is done forgets. Nothing is taken for granted of the order in which a server lists.
@@ -22,32 +22,32 @@ class Sightings:
         self._few: dict[str, int] = {}
         self._table: SeenTable | None = None
 
-    def meet(self, task_id: str, reading: int) -> Sight:
+    def meet(self, ref: str, reading: int) -> Sight:
         """NEW for a task never met, OTHER for one that an earlier reading met, SAME for one met in this reading."""
         if self._table is not None:
-            return self._table.renew(task_id, _stamp(reading))
-        before = self._few.get(task_id)
-        self._few[task_id] = reading
+            return self._table.renew(ref, _stamp(reading))
+        before = self._few.get(ref)
+        self._few[ref] = reading
         if before is None:
             if len(self._few) > FEW:
                 self._pack()
             return Sight.NEW
         return Sight.SAME if before == reading else Sight.OTHER
 
-    def add(self, task_ids: Iterable[str], reading: int = EARLIER) -> None:
+    def add(self, refs: Iterable[str], reading: int = EARLIER) -> None:
         """Tasks that were met before; one that is known keeps what is known of it."""
-        for task_id in task_ids:
+        for ref in refs:
             if self._table is not None:
-                self._table.add(task_id, _stamp(reading))
+                self._table.add(ref, _stamp(reading))
             else:
-                self._few.setdefault(task_id, reading)
+                self._few.setdefault(ref, reading)
                 if len(self._few) > FEW:
                     self._pack()
 
     def _pack(self) -> None:
         table = SeenTable()
-        for task_id, reading in self._few.items():
-            table.add(task_id, _stamp(reading))
+        for ref, reading in self._few.items():
+            table.add(ref, _stamp(reading))
         self._table = table
         self._few = {}
 

@@ -103,7 +103,7 @@ class Advance:
         if following is None:
             return
         if hash(following) in self._met:
-            raise BudgetUsed(f"the list goes in a circle: the server sent the next_token of an earlier page; {_AGAIN}")
+            raise BudgetUsed(f"the list goes in a circle: the server sent the cursor of an earlier page; {_AGAIN}")
         self._idle = 0 if new else self._idle + 1
         if self._idle >= IDLE_PAGES:
             raise BudgetUsed(

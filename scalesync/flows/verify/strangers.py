@@ -127,9 +127,9 @@ class Strangers:
         heads = (self._head(document, place) for document in page.documents)
         return page, [head for head in heads if head is not None]
 
-    def _meet(self, task_id: str) -> bool:
+    def _meet(self, ref: str) -> bool:
         """Whether a task is listed for the first time, in whatever reading."""
-        sight = self._met.renew(task_id, b"%d" % self._reading.number)
+        sight = self._met.renew(ref, b"%d" % self._reading.number)
         self._reading.shown += sight is not Sight.SAME
         return sight is Sight.NEW
 

@@ -104,7 +104,7 @@ class ExportArguments(TypedDict, total=False):
     incremental: bool
     full_every: str | None
     overlap: str
-    page_size: int
+    page_size: int | None
 
 
 async def import_tasks(

@@ -20,6 +20,7 @@ from scalesync.text import did_you_mean
 if TYPE_CHECKING:
     from scalesync.cli.progress import ProgressDisplay
     from scalesync.config.settings import Settings
+    from scalesync.ports.spec import Vocabulary
 
 T = TypeVar("T")
 SWITCH_S = 0.0005
@@ -97,6 +98,13 @@ class Invocation:
 
             log_line(about)
         return settings
+
+    @staticmethod
+    def words(settings: Settings) -> Vocabulary:
+        """What things are called on the platform of these settings."""
+        from scalesync.flows.runtime.setup.services import spec_of
+
+        return spec_of(settings.platform).vocabulary
 
     def command(self, *words: str, paced: bool = False) -> str:
         """A command line to copy: the program, these words, and what was typed to reach this ledger and this target.

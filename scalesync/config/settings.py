@@ -71,7 +71,7 @@ class Settings:
     concurrency: int | None = None
     profile: str | None = None
     allow_http: bool = False
-    platform: str = "scale"
+    platform: str
     notes: tuple[str, ...] = ()
 
     @property

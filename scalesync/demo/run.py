@@ -27,6 +27,7 @@ from scalesync.events import Observer, Progress
 from scalesync.flows.exports.run import run_export
 from scalesync.flows.imports.run import run_import
 from scalesync.flows.runtime.options import ExportOptions, ImportOptions
+from scalesync.flows.runtime.setup.services import default_spec
 from scalesync.model.summaries import ExportSummary, ImportSummary
 from scalesync.model.targets import Mode
 from scalesync.sandbox import Sandbox, SandboxConfig
@@ -175,7 +176,12 @@ def _write_inputs(home: Path, limit: int | None) -> int:
 
 def _settings(home: Path, sandbox: Sandbox) -> Settings:
     return Settings(
-        base_url=sandbox.base_url, api_key=DEMO_KEY, mode=Mode.LIVE, ledger=home / "scalesync.db", rate="auto"
+        platform=default_spec().name,
+        base_url=sandbox.base_url,
+        api_key=DEMO_KEY,
+        mode=Mode.LIVE,
+        ledger=home / "scalesync.db",
+        rate="auto",
     )
 
 

@@ -23,7 +23,7 @@ API = 1  # of this port; a platform that was written for another one is refused
 class KeyStrength(Enum):
     """What a record's key is worth: how a create is answered whose outcome is not known.
 
-    ENFORCED: the server refuses a second use (Scale), so sending again is safe.
+    ENFORCED: the server refuses a second use, so sending again is safe.
     PUT: the second send returns the task of the first, so sending again is safe.
     NAMED: unique only where we look first: names of projects, batches, tasks.
     LABEL: stored and searchable, and repeats are allowed: a look-up must precede any second send, and "absent" counts

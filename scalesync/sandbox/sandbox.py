@@ -1,4 +1,4 @@
-"""Which platform is served: Scale."""
+"""Which platform is served."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def unwritable(folder: Path) -> Iterator[None]:
 
 
 def reading(path: Path) -> Settings:
-    return Settings(base_url="https://a.test/v1", api_key="", mode=Mode.LIVE, ledger=path)
+    return Settings(base_url="https://a.test/v1", api_key="", mode=Mode.LIVE, ledger=path, platform="scale")
 
 
 async def fill(path: Path, *, close: bool = True) -> SqliteLedger:

@@ -128,10 +128,10 @@ EXPORT_MUTANTS = (
         (
             Edit(
                 "scalesync/flows/exports/reader.py",
-                "        sights = [met.meet(task_id, partition.readings) for task_id in task_ids]\n",
-                "        sights = [met.meet(task_id, partition.readings) for task_id in task_ids]\n"
+                "        sights = [met.meet(ref, partition.readings) for ref in refs]\n",
+                "        sights = [met.meet(ref, partition.readings) for ref in refs]\n"
                 "        self._met[partition.number] = Sightings()\n"
-                "        self._met[partition.number].add(task_ids, partition.readings)\n",
+                "        self._met[partition.number].add(refs, partition.readings)\n",
             ),
         ),
         (f"{FLOWS}/test_export_lies.py",),

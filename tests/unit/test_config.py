@@ -53,7 +53,7 @@ def refused(**settings: object) -> str:
 def test_defaults_are_scale_and_a_ledger_in_the_working_folder() -> None:
     settings = resolve_settings(environ=ENV)
     assert settings == Settings(
-        base_url="https://api.scale.com/v1", api_key=KEY, mode=Mode.LIVE, ledger=Path("scalesync.db")
+        base_url="https://api.scale.com/v1", api_key=KEY, mode=Mode.LIVE, ledger=Path("scalesync.db"), platform="scale"
     )
     assert settings.target == Target("https://api.scale.com/v1", Mode.LIVE, "default")
 
@@ -493,6 +493,8 @@ OTHER = PlatformSpec(
     variables=Variables("OTHER_API_KEY", "OTHER_API_URL"),
     vocabulary=Vocabulary(key="key", ref="id"),
     key=KeyRule(strength=KeyStrength.LABEL),
+    shaper=SPEC.shaper,
+    view=SPEC.view,
     page_most=50,
     adapter="nowhere:None",
 )

@@ -18,7 +18,6 @@ EXAMPLES = (
     "scalesync import reviews.jsonl --type categorization --canary 50 --max-failures 1%",
     "zcat dump.gz | scalesync import - --type transcription --job nightly --json",
 )
-DEAD = ("canceled", "error")
 HELP = f"""Create one task per record of the sources.
 
 A source is a path, a glob, a URL, a folder of files, or - for standard input; {either(row.words for row in ROWS)},
@@ -95,12 +94,12 @@ def import_command(invocation: Invocation, /, **typed: Any) -> int:
     from scalesync.flows.runtime.options import ImportOptions
 
     header = typed.pop("header")
+    settings = invocation.settings()
     options = ImportOptions(
-        reclaim=frozenset(one_of("--reclaim", typed.pop("reclaim"), DEAD)),
+        reclaim=frozenset(one_of("--reclaim", typed.pop("reclaim"), invocation.words(settings).reclaimable)),
         header=None if header is None else tuple(name.strip() for name in header.split(",")),
         **typed,
     )
-    settings = invocation.settings()
 
     from functools import partial
 

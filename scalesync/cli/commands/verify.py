@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scalesync.cli.asking import asker
-from scalesync.cli.commands.ingest import DEAD
 from scalesync.cli.common import Invocation, SyncCommand, one_of, run_async
 from scalesync.cli.output import facts, say, say_json, tell
 from scalesync.errors import ConfigError
@@ -81,10 +80,10 @@ def verify_command(
     hundred tasks of the project. Exit code 1 when a record has no task or something differs; each difference is a
     line of the file of findings.
     """
-    statuses = frozenset(one_of("--reclaim", reclaim, DEAD))
-    if statuses and not fix:
+    if reclaim and not fix:
         raise ConfigError("--reclaim goes with --fix")
     settings = invocation.settings()
+    statuses = frozenset(one_of("--reclaim", reclaim, invocation.words(settings).reclaimable))
 
     from scalesync.flows.verify.fix import run_repair
     from scalesync.flows.verify.run import run_verify

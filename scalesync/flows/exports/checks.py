@@ -16,21 +16,16 @@ from scalesync.outputs.encoders.registry import find
 from scalesync.outputs.fields import FieldPicker
 from scalesync.outputs.manifest import Manifest
 from scalesync.outputs.writer import SegmentWriter
+from scalesync.ports.spec import PlatformSpec, Vocabulary
 from scalesync.text import count
 from scalesync.times import local_ms
 
-# The API documents these; it is not documented what it makes of others, and a misspelt one would match nothing.
-KNOWN = {
-    "status": ("pending", "completed", "canceled", "error"),
-    "review_status": ("pending", "accepted", "fixed", "rejected", "commented"),
-}
 
-
-def check_options(options: ExportOptions) -> None:
+def check_options(options: ExportOptions, platform: PlatformSpec) -> None:
     """Raises ConfigError for options that are wrong, or do not go together."""
-    if not 1 <= options.page_size <= 100:
-        raise ConfigError(f"a page holds 1 to 100 tasks, not {options.page_size}")
-    _check_filters(options)
+    if options.page_size is not None and not 1 <= options.page_size <= platform.page_most:
+        raise ConfigError(f"a page holds 1 to {platform.page_most} tasks, not {options.page_size}")
+    _check_filters(options, platform.vocabulary)
     _check_form(options)
     if options.full_every is not None:
         filters.duration_ms(options.full_every, "--full-every")
@@ -41,14 +36,15 @@ def check_options(options: ExportOptions) -> None:
         _check_incremental(options)
 
 
-def _check_filters(options: ExportOptions) -> None:
+def _check_filters(options: ExportOptions, words: Vocabulary) -> None:
     for name in ("project", "batch", "type", "status", "review_status", "tags", *filters.BOUNDS):
         value = getattr(options, name)
         if value == "" or (isinstance(value, tuple) and "" in value):
             raise ConfigError(f"{option_of(name)} is empty; give it a value, or leave it out for tasks of any")
-    for name, known in KNOWN.items():
+    # It is not documented what a server makes of other values, and a misspelt one would match nothing.
+    for name, known in (("status", words.statuses), ("review_status", words.reviews)):
         for value in getattr(options, name):
-            if value not in known:
+            if known and value not in known:
                 raise ConfigError(f"{option_of(name)} {value!r} is unknown; use {', '.join(known)}")
     filters.selection(options, local_ms())
 
@@ -80,7 +76,9 @@ async def first_look(connection: Connection, options: ExportOptions, note: Calla
     now_ms = platform.server_now_ms
     window = (0, now_ms) if options.incremental else None
     selection = filters.selection(options, now_ms)
-    query = platform.lister.query(filters.asked(selection, window=window), options.page_size if options.fields else 1)
+    query = platform.lister.query(
+        filters.asked(selection, window=window), (options.page_size or platform.spec.page_most) if options.fields else 1
+    )
     try:
         page = await connection.call(lambda: platform.lister.page(query, None))
         await check_names(connection, options, found=bool(page.documents))

@@ -47,6 +47,7 @@ from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.flows.runtime.options import ExportOptions
 from scalesync.flows.runtime.rate_meter import RateMeter
 from scalesync.flows.runtime.run import guarded, heartbeat, plain_errors, report, save_limits, taking_signals
+from scalesync.flows.runtime.setup.services import spec_of
 from scalesync.flows.runtime.wiring import Connection, connect
 from scalesync.http.download import Downloader
 from scalesync.model.jobs import JobSpec
@@ -65,7 +66,7 @@ async def run_export(
 
     Raises ConfigError before anything is written; a run stopped later returns its summary with exit_code 3.
     """
-    check_options(options)
+    check_options(options, spec_of(settings.platform))
     ledger = open_ledger(settings.ledger, note=observer.note)
     try:
         # before the first look at the folder: what it holds must not change until the run is over
@@ -252,7 +253,7 @@ class ExportRun:
                     take,
                     already=folder.already(self._job, self._connection.platform.spec.view),
                     width=self._settings.concurrency,
-                    page_size=self._options.page_size,
+                    page_size=self._options.page_size or self._connection.platform.spec.page_most,
                     note=self._observer.note,
                 )
                 self._reader.told_uncounted = told_before

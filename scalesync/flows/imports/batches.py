@@ -98,9 +98,9 @@ class BatchKeeper:
     async def finalize(self, name: str) -> str | None:
         """Finalize after reading the status; None when done or open anyway, else why not.
 
-        Only an open batch waits for it; for another one the call may be a bad request (Scale's Rapid batches). The
-        first one may have taken effect although its reply was lost, or another process may have been faster: so after
-        a refusal the batch itself says whether it is finalized.
+        Only an open batch waits for it; for another one the call may be a bad request. The first call may have taken
+        effect although its reply was lost, or another process may have been faster: so after a refusal the batch itself
+        says whether it is finalized.
         """
         why = await self._closed(name)
         if why != _OPEN:

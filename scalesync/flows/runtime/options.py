@@ -110,7 +110,7 @@ class ExportOptions:
     incremental: bool = False
     full_every: str | None = None
     overlap: str = "10m"
-    page_size: int = 100
+    page_size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from scalesync.model.exports import WindowRow
 from scalesync.model.records import JsonObject
 from scalesync.model.summaries import ExportSummary
 from scalesync.outputs.manifest import Manifest
+from scalesync.ports.spec import PlatformSpec
 from scalesync.times import iso, local_ms, milliseconds
 
 By = Literal["created", "completed", "updated"]
@@ -42,9 +43,9 @@ class BackfillSummary(ExportSummary):
     windows_read: int = 0
 
 
-def check_backfill(options: BackfillOptions) -> None:
+def check_backfill(options: BackfillOptions, platform: PlatformSpec) -> None:
     export = options.export
-    check_options(export)
+    check_options(export, platform)
     if export.incremental or export.again:
         raise ConfigError("a backfill reads each window once; leave --incremental and --again out")
     for side in ("after", "before"):

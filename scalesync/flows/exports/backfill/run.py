@@ -37,6 +37,7 @@ from scalesync.flows.exports.run import ExportRun
 from scalesync.flows.exports.select import TakeMatching
 from scalesync.flows.runtime.identity import derived_name
 from scalesync.flows.runtime.ledgers import open_ledger
+from scalesync.flows.runtime.setup.services import spec_of
 from scalesync.flows.runtime.wiring import Connection, connect
 from scalesync.http.download import Downloader
 from scalesync.model.exports import WindowRow
@@ -57,7 +58,7 @@ async def run_backfill(
 
     Raises ConfigError before anything is written; a run stopped later returns its summary with exit_code 3.
     """
-    check_backfill(options)
+    check_backfill(options, spec_of(settings.platform))
     ledger = open_ledger(settings.ledger, note=observer.note)
     try:
         with holding_folder(options.export.out):

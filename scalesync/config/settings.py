@@ -76,8 +76,8 @@ class Settings:
 
     @property
     def target(self) -> Target:
-        """Where this run's rows belong."""
-        return Target(self.base_url, self.mode, self.account)
+        """The account that the key opens; a job of it may belong to one of its namespaces."""
+        return Target(self.base_url, self.mode, self.account, self.platform)
 
     def __repr__(self) -> str:
         shown = ((item.name, getattr(self, item.name)) for item in fields(self))

@@ -13,6 +13,7 @@ from scalesync.mapping.expressions import MISSING, Expression, Field, number_tex
 from scalesync.mapping.identity import CONTENT_BYTES, content_hash, derived_unique_id
 from scalesync.mapping.template import Template
 from scalesync.model.records import Former, JsonObject, Outgoing, SourceRecord
+from scalesync.model.targets import DEFAULT_PLATFORM
 from scalesync.ports.spec import Shaper
 from scalesync.sources.about import FILE_KEY, of_file, picked, taken_in
 
@@ -26,6 +27,7 @@ class BodySpec:
     """What an import makes of its records. batch and unique_id may hold placeholders; project is as it is.
 
     sets: --set values, nested; a key with dots nests too. force: project and batch win over a record's own.
+    one_project: a record of another project is invalid, for its key would not be known there.
     """
 
     type: str
@@ -35,6 +37,8 @@ class BodySpec:
     template: Template = Template.EMPTY
     sets: JsonObject = field(default_factory=dict)
     force: bool = False
+    platform: str = DEFAULT_PLATFORM
+    one_project: bool = False
 
 
 class BodyBuilder:
@@ -95,10 +99,10 @@ class BodyBuilder:
         former = None
         try:
             alone = own if own or about is None else {FILE_KEY: about}  # nothing of its own: its file's description
-            derived = content = content_hash(project, self.spec.type, alone)
+            derived = content = content_hash(project, self.spec.type, alone, self.spec.platform)
             if about is not None and own and self._of_file:
                 told = {**own, FILE_KEY: picked(about, self._of_file)}
-                content = content_hash(project, self.spec.type, told)
+                content = content_hash(project, self.spec.type, told, self.spec.platform)
             key = self._key(self._lend(value, project, batch), value, derived)
             body = self._shaper.shape(fields, key=key, project=project, batch=batch)
             data = dumps(body)
@@ -172,7 +176,7 @@ class BodyBuilder:
             whole = {**whole, FILE_KEY: told}
             if len(whole) > 1:
                 whole[FILE_KEY] = {part: value for part, value in told.items() if part != "size"}
-        former = content_hash(project, self.spec.type, whole)
+        former = content_hash(project, self.spec.type, whole, self.spec.platform)
         if former == content:
             return None
         return Former(former + batch, derived_unique_id(former) if derived else None)
@@ -194,7 +198,10 @@ class BodyBuilder:
         given = self._project
         if given is None or (own is not None and not self.spec.force):
             given = own if own is not None else filled.get("project")
-        return _place_name(given, "project")
+        name = _place_name(given, "project")
+        if self.spec.one_project and name != self.spec.project:
+            raise RecordError(f"its project is {name}, and a job here has one project: {self.spec.project}")
+        return name
 
     def _batch_of(self, filled: JsonObject, kept: JsonObject, lent: JsonObject) -> str | None:
         own = kept.get("batch") or None

@@ -11,6 +11,7 @@ import orjson
 
 from scalesync.jsonvalue import check_depth, slow_dumps
 from scalesync.model.records import JsonObject
+from scalesync.model.targets import DEFAULT_PLATFORM
 from scalesync.signatures import unsigned
 
 CONTENT_BYTES = 16
@@ -53,22 +54,24 @@ def _whole_numbers(value: Any) -> Any:
     return value
 
 
-def content_hash(project: str | None, type: str, record: JsonObject) -> bytes:
-    """16 bytes that stand for a source record in a project, signatures of URLs left out.
+def content_hash(project: str | None, type: str, record: JsonObject, platform: str = DEFAULT_PLATFORM) -> bytes:
+    """16 bytes that stand for a source record in a project of a platform, signatures of URLs left out.
 
     Raises ValueError when the record is nested too deep.
     """
     data = canonical(record)
     if b"?" in data and _SIGNED.search(data):
         data = canonical(unsigned(record))
-    digest = _scope(project, type).copy()
+    digest = _scope(platform, project, type).copy()
     digest.update(data)
     return digest.digest()
 
 
 @lru_cache(maxsize=256)
-def _scope(project: str | None, type: str) -> blake2b:
-    return blake2b(orjson.dumps([project, type]) + b"\n", digest_size=CONTENT_BYTES)
+def _scope(platform: str, project: str | None, type: str) -> blake2b:
+    # What ledgers hold was hashed when there was one platform, so its name is left out for that one.
+    parts = [project, type] if platform == DEFAULT_PLATFORM else [platform, project, type]
+    return blake2b(orjson.dumps(parts) + b"\n", digest_size=CONTENT_BYTES)
 
 
 def derived_unique_id(content: bytes) -> str:

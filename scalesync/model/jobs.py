@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scalesync.model.records import Checkpoint
-from scalesync.model.targets import Mode, Target
+from scalesync.model.targets import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +87,7 @@ class JobRow:
     id: int
     name: str
     command: str
-    base_url: str
-    mode: str
-    account: str
+    target: Target
     settings: Mapping[str, Any]
     complete: bool
     running: str | None
@@ -100,11 +98,6 @@ class JobRow:
     sources: tuple[str, ...]
     windows: tuple[Mapping[str, Any], ...] = ()
     message: str = ""
-
-    @property
-    def target(self) -> Target:
-        """Where the job belongs."""
-        return Target(self.base_url, Mode(self.mode), self.account)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 
 from scalesync.errors import ConfigError
+from scalesync.model.targets import DEFAULT_PLATFORM
 from scalesync.plugins import Plugins
 from scalesync.ports.spec import API, PlatformSpec
 from scalesync.text import did_you_mean
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from scalesync.ports.platform import Platform
 
 GROUP = "scalesync.platforms"
-DEFAULT = "scale"
 BUILT_IN = {"scale": "scalesync.platforms.scale.spec:SPEC"}
 PLUGINS = Plugins(GROUP, "platform", PlatformSpec, API, BUILT_IN)
 
@@ -42,7 +42,7 @@ def names() -> Sequence[str]:
 
 def default() -> PlatformSpec:
     """The platform where nothing says which."""
-    return spec_of(DEFAULT)
+    return spec_of(DEFAULT_PLATFORM)
 
 
 def spec_of(name: str) -> PlatformSpec:

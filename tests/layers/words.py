@@ -45,7 +45,12 @@ WORDS = (
     Word("the spelling of keys", r"[\"'](?:test|live)_", ("demo.run",), "the demo runs on the sandbox of Scale"),
     Word("Rapid", r"\bRapid\b", (), ""),
     Word("statuses", r"[\"'](?:canceled|staging)[\"']", (), ""),
-    Word("the name of the service", r"\bScale\b|[\"']scale[\"']", ("platforms.registry", "sandbox"), "what there is"),
+    Word(
+        "the name of the service",
+        r"\bScale\b|[\"']scale[\"']",
+        ("platforms.registry", "sandbox", "model.targets", "ledger.sqlite.schema"),
+        "what there is, and whose all rows, names and hashes are from before there were several",
+    ),
 )
 
 

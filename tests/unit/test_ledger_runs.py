@@ -97,7 +97,7 @@ class Ledger:
     def __post_init__(self) -> None:
         self.db = sqlite3.connect(":memory:", isolation_level=None)
         migrate(Database(self.db))
-        self.db.execute("INSERT INTO targets VALUES (1, 'u', 'live', 'default', '')")
+        self.db.execute("INSERT INTO targets VALUES (1, 'scale', 'u', 'live', 'default', '', '')")
         for job in range(1, self.rules.jobs + 1):
             self.db.execute(
                 "INSERT INTO jobs (id, target, name, command, identity, settings, created_at)"

@@ -273,7 +273,7 @@ class Life:
 def new_ledger() -> sqlite3.Connection:
     db = sqlite3.connect(":memory:", isolation_level=None)
     migrate(Database(db))
-    db.execute("INSERT INTO targets VALUES (1, 'u', 'live', 'default', '')")
+    db.execute("INSERT INTO targets VALUES (1, 'scale', 'u', 'live', 'default', '', '')")
     for job in (1, 2, 3):
         db.execute(
             "INSERT INTO jobs (id, target, name, command, identity, settings, created_at) VALUES (?,1,?,'','','','')",

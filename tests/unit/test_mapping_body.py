@@ -296,3 +296,10 @@ def test_what_cannot_be_an_expression_is_told_with_its_place(
 ) -> None:
     with pytest.raises(ConfigError, match=told):
         build({"a": 1}, template, **spec)
+
+
+def test_where_a_key_is_known_within_one_project_a_record_of_another_one_is_invalid() -> None:
+    builder = BodyBuilder(BodySpec("t", project="cats", platform="toy", one_project=True), SPEC.shaper)
+    assert builder.build(SourceRecord(1, {"a": 1}), 1).project == "cats"
+    with pytest.raises(RecordError, match="its project is dogs, and a job here has one project: cats"):
+        builder.build(SourceRecord(1, {"a": 1, "project": "dogs"}), 1)

@@ -146,3 +146,10 @@ def test_hashes_never_change_between_versions() -> None:
     """Rows in ledgers carry them: a change here would pay for every derived task again."""
     content = content_hash("cats", "categorization", {"text": "h\u00e9llo?", "n": 10.0, "u": f"{BASE}?v=1"})
     assert derived_unique_id(content) == "ef953d3de710344f8a2f10f12189a342"
+
+
+def test_the_hash_of_a_record_for_scale_is_that_of_ledgers_from_before_there_were_other_platforms() -> None:
+    record = {"attachment": "https://a.example/1.jpg", "n": 1}
+    assert content_hash("p", "categorization", record).hex() == "66e716687c64070a94d79648c14e22e5"
+    assert content_hash("p", "categorization", record, "toy") != content_hash("p", "categorization", record)
+    assert content_hash("p", "t", record, "toy") != content_hash("p", "t", record, "other")

@@ -73,7 +73,7 @@ async def rehearse(
     findings = any(counts[name] for name in finish.FINDINGS)
     said = f"dry run: nothing was sent and nothing was written{rehearsal.stopped}"
     ending = finish.RunEnd(int(findings), False, said)
-    return finish.summary(name, settings, counts, figures, ending)
+    return finish.summary(name, spec.target, counts, figures, ending)
 
 
 @asynccontextmanager
@@ -88,7 +88,7 @@ async def _ledger(
     ledger = open_ledger(settings.ledger, note=observer.note, to_read=True)
     try:
         found, spec = await find_import(ledger, spec, plan.options)
-        yield spec.name, partial(ledger.known, settings.target, found), await _homes(ledger, found, plan)
+        yield spec.name, partial(ledger.known, spec.target, found), await _homes(ledger, found, plan)
     finally:
         ledger.close()
 

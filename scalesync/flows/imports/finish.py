@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scalesync.config.settings import Settings
 from scalesync.engine.dispatcher import Tally
 from scalesync.errors import ConfigError, ScalesyncError
 from scalesync.events import Observer
@@ -20,6 +19,7 @@ from scalesync.model.jobs import Feeder
 from scalesync.model.records import Outgoing
 from scalesync.model.rows import FINAL, RecordState, RowState
 from scalesync.model.summaries import ImportSummary
+from scalesync.model.targets import Target
 from scalesync.ports.import_ledger import ImportLedger
 from scalesync.text import be, count
 
@@ -98,14 +98,14 @@ def _unclear(tally: Tally, vanished: int) -> str:
 
 
 def summary(
-    job: str, settings: Settings, counts: Mapping[str, int], figures: Mapping[str, Any], ending: RunEnd
+    job: str, target: Target, counts: Mapping[str, int], figures: Mapping[str, Any], ending: RunEnd
 ) -> ImportSummary:
     """Put counts of the job and figures of the run together."""
     numbers = {name: counts.get(name, 0) for name in STATES}
     return ImportSummary(
         job=job,
-        target=settings.base_url,
-        mode=settings.mode.value,
+        target=target.base_url,
+        mode=target.mode.value,
         read=sum(numbers.values()),
         **numbers,
         **figures,
@@ -125,11 +125,11 @@ NOTHING_DONE: Mapping[str, Any] = {
 }
 
 
-def finished_already(name: str, counts: Mapping[str, int], settings: Settings) -> ImportSummary:
+def finished_already(name: str, counts: Mapping[str, int], target: Target) -> ImportSummary:
     """The summary of a finished job whose sources have not changed: nothing is sent."""
     findings = sum(counts[name] for name in FINDINGS)
     message = "nothing to send: the job is finished and its sources have not changed (--rescan reads them all)"
-    return summary(name, settings, counts, NOTHING_DONE, RunEnd(1 if findings else 0, True, message))
+    return summary(name, target, counts, NOTHING_DONE, RunEnd(1 if findings else 0, True, message))
 
 
 async def finalize(

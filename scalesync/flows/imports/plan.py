@@ -149,6 +149,8 @@ def make_plan(
         template=template,
         sets=parse_sets(options.sets),
         force=options.force,
+        platform=platform.name,
+        one_project=platform.key.namespaced,
     )
     passed = PassedOver()
     found, missing = _opened(options, read_options(options), passed, given)

@@ -35,7 +35,7 @@ from scalesync.flows.imports.reading.prepare import Preparer, read_loads
 from scalesync.flows.imports.reading.read_progress import Reading
 from scalesync.flows.imports.spending import Confirm, guard_spending
 from scalesync.flows.imports.vanished import settle_vanished
-from scalesync.flows.runtime.identity import find_import, import_job, sources_of
+from scalesync.flows.runtime.identity import find_import, import_job, job_target, sources_of
 from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.flows.runtime.options import ImportOptions
 from scalesync.flows.runtime.rate_meter import RateMeter
@@ -47,7 +47,7 @@ from scalesync.model.jobs import SourceCursor, SourceSplit, StoredJob
 from scalesync.model.records import JsonObject, Load, Outgoing
 from scalesync.model.rows import OtherRecord, RowOutcome, RowState, Verb
 from scalesync.model.summaries import ImportSummary
-from scalesync.model.targets import RequestClass
+from scalesync.model.targets import RequestClass, Target
 from scalesync.ports.import_ledger import ImportLedger
 from scalesync.sources.blocks import Loads
 from scalesync.sources.open import SourceFile
@@ -77,40 +77,39 @@ async def run_import(
     limits = limits or EngineLimits()
     home = settings.ledger.parent
     platform = spec_of(settings.platform)
-    types = platform.types
     plan = await in_daemon(lambda: make_plan(options, platform, home, given))
     for note in plan.notes():
         observer.note(note)
-    spec = import_job(options, settings.target, plan.template, home)
+    spec = import_job(options, job_target(settings.target, platform, options.project), plan.template, home)
     if stored is not None:
-        spec = replace(spec, name=stored.name, identity=stored.identity, settings=stored.settings)
+        spec = replace(spec, name=stored.name, target=stored.target, identity=stored.identity, settings=stored.settings)
     if options.dry_run:
-        await first_look(plan, types, observer)
+        await first_look(plan, platform.types, observer)
         return await rehearse(plan, spec, settings, observer, limits=limits)
     ledger = open_ledger(settings.ledger, note=observer.note)
     try:
         if stored is None:
             found, spec = await find_import(ledger, spec, options)
         else:
-            found = await ledger.find_job(settings.target, spec.name)
+            found = await ledger.find_job(spec.target, spec.name)
         named = None if stored is None else await Named.of(ledger, stored, plan)
         if (
             named is None
             and found is not None
             and (counts := await nothing_left(ledger, found, spec, plan)) is not None
         ):
-            return finish.finished_already(found.name, counts, settings)
+            return finish.finished_already(found.name, counts, spec.target)
         if stored is None:
-            await first_look(plan, types, observer, again=found is not None)
+            await first_look(plan, platform.types, observer, again=found is not None)
             note_changed_bodies(found, spec, {} if found is None else await ledger.counts(found), observer)
-        memory = await ledger.learned_limits(settings.target)
+        memory = await ledger.learned_limits(spec.target)
         async with connect(settings, observer, task_type=options.type, limits=limits, memory=memory) as connection:
             await check_target(plan, connection, observer)
-            free = await guard_spending(plan, ledger, settings, confirm) if named is None else None
+            free = await guard_spending(plan, ledger, spec.target, confirm) if named is None else None
             job = await ledger.open_import(spec)
             bound = frozenset() if found is None else sources_of(found, home)
             run = ImportRun(plan, connection, job, observer, limits, bound=bound, named=named, free=free)
-            return await run.go(settings, signals=signals)
+            return await run.go(spec.target, signals=signals)
     finally:
         ledger.close()
 
@@ -160,7 +159,7 @@ class ImportRun:
         if named is not None:
             job.touch_few()
 
-    async def go(self, settings: Settings, *, signals: bool) -> ImportSummary:
+    async def go(self, target: Target, *, signals: bool) -> ImportSummary:
         """Do the work, end the run in the ledger, return the summary."""
         reason: ScalesyncError | None = None
         open_batches: list[str] = []
@@ -178,7 +177,7 @@ class ImportRun:
             raise
         with anyio.CancelScope(shield=True):
             await self._outbox.flush()
-        return await self._end(settings, reason, open_batches)
+        return await self._end(target, reason, open_batches)
 
     def _interrupt(self, reason: ScalesyncError) -> None:
         self._dispatcher.stop(reason)
@@ -436,7 +435,7 @@ class ImportRun:
             failed=tally.failed + tally.conflicts + reading.invalid,
         )
 
-    async def _end(self, settings: Settings, reason: ScalesyncError | None, open_batches: list[str]) -> ImportSummary:
+    async def _end(self, target: Target, reason: ScalesyncError | None, open_batches: list[str]) -> ImportSummary:
         await self._remember()
         counts = await self._job.counts()
         tally = self._dispatcher.tally
@@ -475,4 +474,4 @@ class ImportRun:
         await self._job.finish(
             complete=ending.complete, exit_code=ending.exit_code, figures=figures, message=ending.message
         )
-        return finish.summary(self._job.name, settings, counts, figures, ending)
+        return finish.summary(self._job.name, target, counts, figures, ending)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from scalesync.config.settings import Settings
 from scalesync.errors import ConfigError, Interrupted
 from scalesync.flows.imports.plan import ImportPlan
 from scalesync.flows.imports.reading.prepare import Preparer, read_all
 from scalesync.flows.runtime.threads import in_daemon
-from scalesync.model.targets import Mode
+from scalesync.model.targets import Mode, Target
 from scalesync.ports.ledger import Ledger
 from scalesync.text import count
 
@@ -21,20 +20,20 @@ Confirm = Callable[[str], bool]
 """Puts a question to whoever sits at the terminal and waits for the answer, in a thread of its own."""
 
 
-async def guard_spending(plan: ImportPlan, ledger: Ledger, settings: Settings, confirm: Confirm | None) -> int | None:
+async def guard_spending(plan: ImportPlan, ledger: Ledger, target: Target, confirm: Confirm | None) -> int | None:
     """Ask before more than 1,000 new tasks are made with a live key. confirm: None where nobody can answer.
 
     Reads the sources as far as is needed. Returns how many new tasks the run may make, None for any number: a source
     that can be read only once cannot be counted beforehand. Raises ConfigError or Interrupted; nothing was sent.
     """
     options = plan.options
-    if settings.mode is not Mode.LIVE or options.yes:
+    if target.mode is not Mode.LIVE or options.yes:
         return None
     if options.max_new is not None and options.max_new <= FREE_NEW_TASKS:
         return None
     if any(source.mtime_ns is None and "://" not in source.name for source in plan.sources):
         return FREE_NEW_TASKS
-    new = await _count_new(plan, ledger, settings, FREE_NEW_TASKS if confirm is None else COUNTED_NEW_TASKS)
+    new = await _count_new(plan, ledger, target, FREE_NEW_TASKS if confirm is None else COUNTED_NEW_TASKS)
     new = new if options.max_new is None else min(new, options.max_new)
     if new <= FREE_NEW_TASKS:
         return None
@@ -45,19 +44,19 @@ async def guard_spending(plan: ImportPlan, ledger: Ledger, settings: Settings, c
         )
     many = f"more than {COUNTED_NEW_TASKS:,} new tasks" if new > COUNTED_NEW_TASKS else count(new, "new task")
     where = f"project {options.project}" if options.project else "the projects that the records name"
-    await _ask(f"create {many} in {where} at {settings.target}?", confirm)
+    await _ask(f"create {many} in {where} at {target}?", confirm)
     return None
 
 
-async def guard_resending(number: int, settings: Settings, *, yes: bool, confirm: Confirm | None) -> None:
+async def guard_resending(number: int, target: Target, *, yes: bool, confirm: Confirm | None) -> None:
     """The same for records that the ledger has: `number` of them may become tasks."""
-    if settings.mode is not Mode.LIVE or yes or number <= FREE_NEW_TASKS:
+    if target.mode is not Mode.LIVE or yes or number <= FREE_NEW_TASKS:
         return
     if confirm is None:
         raise ConfigError(
             f"this sends {number:,} records again with a live key and nobody at a terminal; add --yes to go ahead"
         )
-    await _ask(f"send {count(number, 'record')} again at {settings.target}?", confirm)
+    await _ask(f"send {count(number, 'record')} again at {target}?", confirm)
 
 
 async def _ask(question: str, confirm: Confirm) -> None:
@@ -65,9 +64,9 @@ async def _ask(question: str, confirm: Confirm) -> None:
         raise Interrupted("nothing was sent, as you answered; the same command asks again, --max-new N bounds it")
 
 
-async def _count_new(plan: ImportPlan, ledger: Ledger, settings: Settings, most: int) -> int:
+async def _count_new(plan: ImportPlan, ledger: Ledger, target: Target, most: int) -> int:
     """How many records the ledger has no task for; reading ends behind `most`."""
-    peek = partial(ledger.peek, settings.target)
+    peek = partial(ledger.peek, target)
     preparer = Preparer(plan.builder, None, plan.options.limit, look=peek)
     new = 0
     async for load in read_all(enumerate(plan.sources, start=1)):

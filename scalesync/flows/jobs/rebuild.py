@@ -14,7 +14,7 @@ from scalesync.flows.imports.plan import ImportPlan, make_plan
 from scalesync.flows.imports.preflight import check_target
 from scalesync.flows.imports.reading.prepare import Preparer, read_all
 from scalesync.flows.runtime.bulk_lookup import BulkLookup
-from scalesync.flows.runtime.identity import find_import, import_job
+from scalesync.flows.runtime.identity import find_import, import_job, job_target
 from scalesync.flows.runtime.lease import Hold, holding
 from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.flows.runtime.options import ImportOptions
@@ -28,7 +28,7 @@ from scalesync.model.outcomes import LookupResult, Presence
 from scalesync.model.records import Outgoing
 from scalesync.model.rows import OtherRecord, RowOutcome, RowState
 from scalesync.model.summaries import ImportSummary
-from scalesync.model.targets import RequestClass
+from scalesync.model.targets import RequestClass, Target
 from scalesync.ports.import_ledger import ImportLedger
 from scalesync.ports.ledger import Ledger
 from scalesync.text import count
@@ -43,8 +43,9 @@ async def run_rebuild(
     Raises ConfigError when the ledger holds the job already. One that broke off is carried on by the same call.
     """
     home = settings.ledger.parent
-    plan = await in_daemon(lambda: make_plan(options, spec_of(settings.platform), home))
-    spec = import_job(options, settings.target, plan.template, home)
+    platform = spec_of(settings.platform)
+    plan = await in_daemon(lambda: make_plan(options, platform, home))
+    spec = import_job(options, job_target(settings.target, platform, options.project), plan.template, home)
     ledger = open_ledger(settings.ledger, note=observer.note)
     try:
         found, spec = await find_import(ledger, spec, options)
@@ -53,7 +54,7 @@ async def run_rebuild(
         async with connect(settings, observer, task_type=kind, paced=RequestClass.LIST, limits=limits) as connection:
             await check_target(plan, connection, observer)
             async with holding(ledger, spec) as hold:
-                return await _rebuild(plan, connection, hold, settings, observer)
+                return await _rebuild(plan, connection, hold, spec.target, observer)
     finally:
         ledger.close()
 
@@ -67,7 +68,7 @@ async def _check_new(ledger: Ledger, found: StoredJob | None) -> None:
 
 
 async def _rebuild(
-    plan: ImportPlan, connection: Connection, hold: Hold, settings: Settings, observer: Observer
+    plan: ImportPlan, connection: Connection, hold: Hold, target: Target, observer: Observer
 ) -> ImportSummary:
     meter = RateMeter()
     mode = plan.options.on_conflict
@@ -91,7 +92,7 @@ async def _rebuild(
     message = f"{count(pending, 'record')} {'has' if pending == 1 else 'have'} no task" if pending else ""
     ending = finish.RunEnd(1 if findings else 0, not pending, message)
     hold.complete, hold.exit_code, hold.figures = ending.complete, ending.exit_code, figures
-    return finish.summary(hold.job.name, settings, counts, figures, ending)
+    return finish.summary(hold.job.name, target, counts, figures, ending)
 
 
 class Recorder:

@@ -18,14 +18,14 @@ from scalesync.events import Observer, Progress
 from scalesync.flows.jobs.status import job_status
 from scalesync.flows.runtime.bulk_lookup import BulkLookup
 from scalesync.flows.runtime.dead_tasks import turn_of
-from scalesync.flows.runtime.lease import holding
+from scalesync.flows.runtime.lease import holding, import_jobs_of
 from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.flows.runtime.options import JobStatus
 from scalesync.flows.runtime.rate_meter import RateMeter
 from scalesync.flows.runtime.wiring import Connection, connect
 from scalesync.model.jobs import StoredJob
 from scalesync.model.outcomes import LookupResult, Presence
-from scalesync.model.targets import RequestClass
+from scalesync.model.targets import RequestClass, Target
 from scalesync.ports.ledger import Ledger
 from scalesync.ports.verify_ledger import VerifyLedger
 
@@ -42,7 +42,7 @@ async def refreshed_status(
     ledger = open_ledger(settings.ledger, note=observer.note, create=False)
     tasks: dict[str, Mapping[str, int]] = {}
     try:
-        for found in await _jobs(ledger, settings, job):
+        for found in await _jobs(ledger, settings.target, job):
             tasks[found.name] = await refresh_job(ledger, found, settings, observer, limits=limits)
     finally:
         ledger.close()
@@ -53,13 +53,11 @@ async def refreshed_status(
     ]
 
 
-async def _jobs(ledger: Ledger, settings: Settings, job: str | None) -> list[StoredJob]:
-    names = [job] if job is not None else list(dict.fromkeys(row.name for row in await ledger.jobs()))
-    found = [await ledger.find_job(settings.target, name) for name in names]
-    jobs = [one for one in found if one is not None and one.command == "import"]
+async def _jobs(ledger: Ledger, target: Target, job: str | None) -> list[StoredJob]:
+    jobs = await import_jobs_of(ledger, target, job)
     if not jobs:
         which = f"import job {job}" if job is not None else "import job"
-        raise ConfigError(f"the ledger {settings.ledger} has no {which} for {settings.target}")
+        raise ConfigError(f"the ledger {ledger.path} has no {which} for {target}")
     return jobs
 
 

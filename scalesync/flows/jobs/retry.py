@@ -57,10 +57,10 @@ async def run_retry(
         raise ConfigError("--errored takes every task in error; leave --group out")
     ledger = open_ledger(settings.ledger, note=observer.note, create=False)
     try:
-        found = await import_job_of(ledger, settings, job)
+        found = await import_job_of(ledger, settings.target, job)
         if is_piped(found) and not errored:
-            return await _wait_for_input(ledger, found, settings, group)
-        options = await readable_options(found, settings, "--reclaim error" if errored else "")
+            return await _wait_for_input(ledger, found, group)
+        options = await readable_options(found, "--reclaim error" if errored else "")
         # The bounds of a first run are about records that nobody knows yet: none of them goes along.
         options = replace(options, canary=None, max_new=None, reclaim=frozenset({"error"} if errored else ()))
         if errored:
@@ -69,11 +69,11 @@ async def run_retry(
         else:
             what = _nothing(group)
         waiting = await _waiting(ledger, found, group, options.reclaim)
-        await guard_resending(waiting, settings, yes=yes, confirm=confirm)
+        await guard_resending(waiting, found.target, yes=yes, confirm=confirm)
         left = 0 if errored else await _reopen(ledger, found, group)
         gone = await ledger.checks(found).gone_in_doubt()
         if not gone and not await ledger.checks(found).waiting(options.reclaim):
-            return _nothing_sent(found, settings, await ledger.counts(found), what)
+            return _nothing_sent(found, await ledger.counts(found), what)
     finally:
         ledger.close()
     if not errored and (left or not gone):
@@ -97,12 +97,12 @@ def is_piped(found: StoredJob) -> bool:
     return STANDARD_INPUT in found.settings["sources"]
 
 
-async def _wait_for_input(ledger: Ledger, found: StoredJob, settings: Settings, group: str | None) -> ImportSummary:
+async def _wait_for_input(ledger: Ledger, found: StoredJob, group: str | None) -> ImportSummary:
     """Mark the failed records pending: the import of the same input sends them."""
     marked = await _reopen(ledger, found, group, exit_code=1)
     counts = await ledger.counts(found)
     if not counts["pending"]:
-        return _nothing_sent(found, settings, counts, _nothing(group))
+        return _nothing_sent(found, counts, _nothing(group))
     told = (
         f"{count(marked, 'failed record')} {be(marked)} pending again" if marked else f"the job has {_nothing(group)}"
     )
@@ -110,22 +110,22 @@ async def _wait_for_input(ledger: Ledger, found: StoredJob, settings: Settings, 
         f"nothing was sent: job {found.name} read standard input, which is gone; {told}; pipe the same input into the"
         f" same import to send {count(counts['pending'], 'pending record')}"
     )
-    return finish.summary(found.name, settings, counts, finish.NOTHING_DONE, finish.RunEnd(1, False, message))
+    return finish.summary(found.name, found.target, counts, finish.NOTHING_DONE, finish.RunEnd(1, False, message))
 
 
 def _nothing(group: str | None) -> str:
     return "no failed records" if group is None else f"no failed records in group {group}"
 
 
-def _nothing_sent(found: StoredJob, settings: Settings, counts: Mapping[str, int], what: str) -> ImportSummary:
+def _nothing_sent(found: StoredJob, counts: Mapping[str, int], what: str) -> ImportSummary:
     findings = sum(counts[state] for state in finish.FINDINGS)
     pending = counts["pending"]
     more = f"; {count(pending, 'record')} {be(pending)} pending: {finish.IMPORT_AGAIN}" if pending else ""
     ending = finish.RunEnd(int(findings > 0 or pending > 0), not pending, f"nothing to send: the job has {what}{more}")
-    return finish.summary(found.name, settings, counts, finish.NOTHING_DONE, ending)
+    return finish.summary(found.name, found.target, counts, finish.NOTHING_DONE, ending)
 
 
-async def readable_options(found: StoredJob, settings: Settings, switch: str = "") -> ImportOptions:
+async def readable_options(found: StoredJob, switch: str = "") -> ImportOptions:
     """The options of a stored job whose sources can be read again. Raises ConfigError when they cannot.
 
     switch: what the import of the same input must be given to do the same.
@@ -136,7 +136,7 @@ async def readable_options(found: StoredJob, settings: Settings, switch: str = "
         raise ConfigError(
             f"job {found.name} read standard input, which is gone: pipe the same input into the same import{more}"
         )
-    platform = spec_of(settings.platform)
+    platform = spec_of(found.target.platform)
     await anyio.to_thread.run_sync(make_plan, options, platform)  # a source that is gone must not cost the failures
     return options
 

@@ -45,8 +45,8 @@ def _status(row: JobRow) -> JobStatus:
     return JobStatus(
         job=row.name,
         command=row.command,
-        target=row.base_url,
-        mode=row.mode,
+        target=row.target.base_url,
+        mode=row.target.mode.value,
         state=state,
         counts=row.counts,
         started_at=row.started_at,

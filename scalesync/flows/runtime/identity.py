@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from scalesync.addresses import is_url, public_name, without_credentials
-from scalesync.errors import NameBound
+from scalesync.errors import ConfigError, NameBound
 from scalesync.file_names import readable
 from scalesync.flows.runtime.options import IMPORT_OPTIONS, ImportOptions
 from scalesync.ledger import binding
@@ -22,10 +22,26 @@ from scalesync.mapping.template import Template
 from scalesync.model.jobs import JobSpec, StoredJob
 from scalesync.model.targets import Target
 from scalesync.ports.ledger import Ledger
+from scalesync.ports.spec import PlatformSpec
 from scalesync.sources.places.remote import address
 
 STANDARD_INPUT = "-"
 _DERIVED = re.compile(r"import-(?:.*-)?[0-9a-f]{10}")
+
+
+def job_target(target: Target, platform: PlatformSpec, project: str | None) -> Target:
+    """Where the rows of an import belong: in its project, where a key is unique within one only.
+
+    Raises ConfigError where that is not known.
+    """
+    if not platform.key.namespaced:
+        return target
+    if project is None:
+        words = platform.vocabulary
+        raise ConfigError(
+            f"{platform.title} knows a {words.key} within a {words.project} only, so an import needs --project NAME"
+        )
+    return replace(target, namespace=project)
 
 
 def import_job(options: ImportOptions, target: Target, template: Template, home: Path) -> JobSpec:

@@ -9,7 +9,6 @@ from typing import Any
 
 import anyio
 
-from scalesync.config.settings import Settings
 from scalesync.errors import ConfigError, ScalesyncError
 from scalesync.flows.runtime.run import heartbeat, plain_errors
 from scalesync.model.jobs import JobSpec, StoredJob
@@ -28,25 +27,42 @@ class Hold:
     figures: Mapping[str, Any] = field(default_factory=dict)
 
 
-async def import_job_of(ledger: Ledger, settings: Settings, job: str | None) -> StoredJob:
-    """The import job named, or the only one of the target. Raises ConfigError when there is none."""
-    name = await only_job(ledger, settings.target, job)
-    found = await ledger.find_job(settings.target, name)
+async def import_job_of(ledger: Ledger, target: Target, job: str | None) -> StoredJob:
+    """The import job named, or the only one of the target, in whichever of its namespaces.
+
+    Raises ConfigError when there is none, or when it is not clear which is meant.
+    """
+    found = None if job is None else await ledger.find_job(target, job)
+    if found is None:
+        found = await _only_job(ledger, target, job)
     if found is None or found.command != "import":
-        raise ConfigError(f"there is no import job {name} for {settings.target}; see scalesync status")
+        raise ConfigError(f"there is no import job {job} for {target}; see scalesync status")
     return found
 
 
-async def only_job(ledger: Ledger, target: Target, job: str | None) -> str:
-    """The job named, or the only import job of the target. Raises ConfigError when that is not clear."""
-    if job is not None:
-        return job
-    names = [row.name for row in await ledger.jobs() if row.command == "import" and row.target == target]
-    if len(names) == 1:
-        return names[0]
-    if not names:
+async def import_jobs_of(ledger: Ledger, target: Target, job: str | None) -> list[StoredJob]:
+    """The import jobs of a target and of its namespaces, oldest first; of those, the ones of a name."""
+    rows = [
+        row
+        for row in await ledger.jobs()
+        if row.command == "import" and row.target.whole == target and job in {None, row.name}
+    ]
+    found = [await ledger.find_job(row.target, row.name) for row in rows]
+    return [one for one in found if one is not None]
+
+
+async def _only_job(ledger: Ledger, target: Target, job: str | None) -> StoredJob | None:
+    found = await import_jobs_of(ledger, target, job)
+    if len(found) == 1:
+        return found[0]
+    if job is not None and found:
+        places = ", ".join(one.target.namespace for one in found)
+        raise ConfigError(f"there are several jobs {job}: in {places}; run its import again, with its --project")
+    if job is None and not found:
         raise ConfigError(f"the ledger {ledger.path} has no import job for {target}")
-    raise ConfigError(f"name the job with --job; the ledger has {', '.join(names)}")
+    if job is None:
+        raise ConfigError(f"name the job with --job; the ledger has {', '.join(one.name for one in found)}")
+    return None
 
 
 @asynccontextmanager

@@ -67,7 +67,7 @@ async def run_repair(
     """Repair what a findings file lists. reclaim: statuses of dead tasks whose unique_id may be freed."""
     ledger = open_ledger(settings.ledger, note=observer.note, create=False)
     try:
-        found = await import_job_of(ledger, settings, job)
+        found = await import_job_of(ledger, settings.target, job)
         plan = Plan(reclaim)
         async with holding(ledger, found) as hold:
             whole, hold.complete = hold.complete, False  # until the import that follows, whatever happens on the way
@@ -78,7 +78,7 @@ async def run_repair(
                 await _record(found, hold, plan.lost, settings=settings, observer=observer, limits=limits)
             hold.complete, hold.exit_code = whole and not plan.imports, 0
             hold.figures = {"repaired": dict(plan.done)}
-        options = await readable_options(found, settings) if plan.imports else None
+        options = await readable_options(found) if plan.imports else None
     finally:
         ledger.close()
     sent = None
@@ -144,7 +144,7 @@ async def _record(
     limits: EngineLimits | None,
 ) -> None:
     """Take records whose rows are lost into the ledger, those that have no task as pending: the import sends them."""
-    options = await readable_options(found, settings)
+    options = await readable_options(found)
     plan = await in_daemon(lambda: make_plan(options, spec_of(settings.platform), settings.ledger.parent))
     async with connect(
         settings, observer, task_type=options.type, paced=RequestClass.LIST, limits=limits

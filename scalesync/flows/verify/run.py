@@ -75,7 +75,7 @@ async def run_verify(
     ledger = open_ledger(settings.ledger, note=observer.note, create=False)
     meter = RateMeter()
     try:
-        found = await import_job_of(ledger, settings, job)
+        found = await import_job_of(ledger, settings.target, job)
         options = stored_options(found.settings)
         plan = (
             None

@@ -14,18 +14,26 @@ from scalesync.ledger.sqlite.schema import SHARING, TOLD
 from scalesync.model.jobs import Failure, JobRow, Stop
 from scalesync.model.targets import Mode, Target
 
+_WHERE = "t.base_url, t.mode, t.account, t.platform, t.namespace"
+_PARTS = 5
+
+
+def _target(where: Sequence[str]) -> Target:
+    base_url, mode, account, platform, namespace = where
+    return Target(base_url, Mode(mode), account, platform, namespace)
+
 
 def jobs(db: sqlite3.Connection) -> list[JobRow]:
     """Every job, oldest first."""
     found = db.execute(
-        "SELECT j.id, j.name, j.command, t.base_url, t.mode, t.account, j.settings, j.complete, j.owner, j.target"
+        f"SELECT j.id, j.name, j.command, j.settings, j.complete, j.owner, j.target, {_WHERE}"
         " FROM jobs j JOIN targets t ON t.id = j.target ORDER BY j.id"
     ).fetchall()
     return [_job(db, row) for row in found]
 
 
 def _job(db: sqlite3.Connection, row: tuple[Any, ...]) -> JobRow:
-    number, name, command, base_url, mode, account, settings, complete, owner, target = row
+    number, name, command, settings, complete, owner, target, *where = row
     run = db.execute(
         "SELECT started_at, ended_at, exit_code FROM runs WHERE job=? ORDER BY id DESC LIMIT 1", (number,)
     ).fetchone() or (None, None, None)
@@ -43,9 +51,7 @@ def _job(db: sqlite3.Connection, row: tuple[Any, ...]) -> JobRow:
         id=number,
         name=name,
         command=command,
-        base_url=base_url,
-        mode=mode,
-        account=account,
+        target=_target(where),
         settings=json.loads(settings),
         complete=bool(complete),
         running=describe_owner(owner) if owner and owner_alive(owner) else None,
@@ -68,7 +74,7 @@ def _message(db: sqlite3.Connection, job: int) -> str:
 def stops(db: sqlite3.Connection, job: str | None) -> list[Stop]:
     """Every job that is not complete and that nobody runs, with how its last run ended; newest first."""
     found = db.execute(
-        "SELECT j.id, j.name, t.base_url, t.mode, t.account, r.exit_code"
+        f"SELECT j.id, j.name, r.exit_code, {_WHERE}"
         " FROM jobs j JOIN targets t ON t.id = j.target"
         " JOIN runs r ON r.id ="
         "  (SELECT max(id) FROM runs WHERE job = j.id AND (message IS NOT NULL OR ended_at IS NULL))"
@@ -77,8 +83,8 @@ def stops(db: sqlite3.Connection, job: str | None) -> list[Stop]:
         {"job": job},
     ).fetchall()
     return [
-        Stop(name, Target(base_url, Mode(mode), account), code, message)
-        for number, name, base_url, mode, account, code in found
+        Stop(name, _target(where), code, message)
+        for number, name, code, *where in found
         if (message := _message(db, number))
     ]
 
@@ -100,8 +106,8 @@ def _export_counts(db: sqlite3.Connection, job: int) -> dict[str, int]:
     return counts | ({"tasks over all increments": known} if known else {})
 
 
-_ROWS = """
-SELECT t.base_url, t.mode, t.account, j.name, r.state, r.unique_id, s.name, s.spec, r.line, r.status, r.reason,
+_ROWS = f"""
+SELECT {_WHERE}, j.name, r.state, r.unique_id, s.name, s.spec, r.line, r.status, r.reason,
        r.task_id, r.detail, NULL, NULL, r.content, 0
   FROM rows r JOIN jobs j ON j.id = r.job JOIN targets t ON t.id = j.target
   LEFT JOIN splits s ON s.job = r.job AND s.number = r.source
@@ -109,7 +115,7 @@ SELECT t.base_url, t.mode, t.account, j.name, r.state, r.unique_id, s.name, s.sp
    AND (:job IS NULL OR j.name = :job) AND (:number IS NULL OR j.id = :number)
 """
 _OTHERS = f"""
-SELECT t.base_url, t.mode, t.account, j.name,
+SELECT {_WHERE}, j.name,
        CASE {TOLD} WHEN 'failed' THEN 'failed' WHEN 'invalid' THEN 'invalid' ELSE 'conflict' END,
        o.unique_id, s.name, s.spec, o.line, CASE {TOLD} WHEN r.state THEN r.status END,
        CASE {TOLD} WHEN 'changed_after_creation' THEN {TOLD} WHEN r.state THEN r.reason ELSE o.reason END,
@@ -130,11 +136,11 @@ def failures(db: sqlite3.Connection, job: str | None, number: int | None = None)
     """Failing records of all jobs, of those with a name, or of the one with a number; in no promised order."""
     for query in (_ROWS, _OTHERS):
         for row in db.execute(query, {"job": job, "number": number}):
-            base_url, mode, account, name, state, key, path, spec, line, status, reason, *more = row
+            name, state, key, path, spec, line, status, reason, *more = row[_PARTS:]
             task_id, detail, raw, earlier, content, repeat = more
             yield Failure(
                 job=name,
-                target=Target(base_url, Mode(mode), account),
+                target=_target(row[:_PARTS]),
                 state=state,
                 unique_id=key,
                 path=path or "",

@@ -95,6 +95,32 @@ def m006_acceptances(db: Database) -> None:
     db.execute(_JOB_RECORDS)
 
 
+@migrations()
+def m007_platforms(db: Database) -> None:
+    """Targets of several platforms, and of the namespaces within which a key is unique.
+
+    A table's uniqueness cannot be altered, so it is made again under its name; what refers to it stays as it is.
+    """
+    targets = db.execute("SELECT id, base_url, mode, account, created_at FROM targets").fetchall()
+    db.execute("DROP TABLE targets")
+    db.execute(_TARGETS)
+    for number, *key, created_at in targets:
+        db.execute("INSERT INTO targets VALUES (?, 'scale', ?, ?, ?, '', ?)", (number, *key, created_at))
+
+
+_TARGETS = """
+CREATE TABLE targets (
+  id INTEGER PRIMARY KEY,
+  platform TEXT NOT NULL,
+  base_url TEXT NOT NULL,
+  mode TEXT NOT NULL,
+  account TEXT NOT NULL,
+  namespace TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  UNIQUE (platform, base_url, mode, account, namespace)
+)
+"""
+
 # task_id: of the row when its task was accepted; another task is another question.
 _ACCEPTANCES = """
 CREATE TABLE acceptances (
@@ -262,23 +288,42 @@ CREATE VIEW job_summary AS
 
 def migrate(db: Database) -> None:
     """Bring a ledger up to date. Raises LedgerUnusable when a newer or another program wrote it."""
-    if _pending(db):
-        # Two runs may find a new file at the same moment: the lock lets one make the tables, the other finds them.
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            migrations.apply(db)
-            db.execute("COMMIT")
-        except BaseException:
-            if db.conn.in_transaction:
-                db.execute("ROLLBACK")
-            raise
+    if not _pending(db):
+        return
+    # A table that is made again is gone for a moment, while others refer to it; inside a transaction this is no switch.
+    kept = int(db.execute("PRAGMA foreign_keys").fetchone()[0])
+    db.execute("PRAGMA foreign_keys=OFF")
+    try:
+        _apply(db)
+    finally:
+        db.execute(f"PRAGMA foreign_keys={kept}")
+
+
+def _apply(db: Database) -> None:
+    # Two runs may find a new file at the same moment: the lock lets one make the tables, the other finds them.
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        migrations.apply(db)
+        db.execute("COMMIT")
+    except BaseException:
+        if db.conn.in_transaction:
+            db.execute("ROLLBACK")
+        raise
 
 
 def _pending(db: Database) -> bool:
     return bool(_ours() - _applied(db))
 
 
-_STEPS = (m001_first, m002_paces, m003_other_contents, m004_superseded, m005_run_messages, m006_acceptances)
+_STEPS = (
+    m001_first,
+    m002_paces,
+    m003_other_contents,
+    m004_superseded,
+    m005_run_messages,
+    m006_acceptances,
+    m007_platforms,
+)
 
 
 def is_current(db: Database) -> bool:

@@ -152,18 +152,18 @@ class SqliteLedger:
 
 _STORED = (
     "SELECT j.id, j.name, j.command, j.identity, j.settings, j.complete FROM jobs j JOIN targets t ON t.id=j.target"
-    " WHERE t.base_url=? AND t.mode=? AND t.account=?"
+    " WHERE t.platform=? AND t.base_url=? AND t.mode=? AND t.account=? AND t.namespace=?"
 )
 
 
 def _find_job(db: sqlite3.Connection, target: Target, name: str) -> StoredJob | None:
-    key = (target.base_url, target.mode.value, target.account)
+    key = _target_key(target)
     row = db.execute(f"{_STORED} AND j.name=?", (*key, name)).fetchone()
     return None if row is None else _stored(row, target)
 
 
 def _jobs_of(db: sqlite3.Connection, target: Target, command: str) -> list[StoredJob]:
-    key = (target.base_url, target.mode.value, target.account)
+    key = _target_key(target)
     found = db.execute(f"{_STORED} AND j.command=? ORDER BY j.id", (*key, command)).fetchall()
     return [_stored(row, target) for row in found]
 
@@ -173,21 +173,25 @@ def _stored(row: tuple[Any, ...], target: Target) -> StoredJob:
     return StoredJob(number, name, command, target, json.loads(identity), json.loads(settings), bool(complete))
 
 
+_TARGET = "SELECT id FROM targets WHERE platform=? AND base_url=? AND mode=? AND account=? AND namespace=?"
+
+
+def _target_key(target: Target) -> tuple[str, ...]:
+    """What a target is known by, in the order of the columns."""
+    return (target.platform, target.base_url, target.mode.value, target.account, target.namespace)
+
+
 def _known_target(db: sqlite3.Connection, target: Target) -> int | None:
-    row = db.execute(
-        "SELECT id FROM targets WHERE base_url=? AND mode=? AND account=?",
-        (target.base_url, target.mode.value, target.account),
-    ).fetchone()
+    row = db.execute(_TARGET, _target_key(target)).fetchone()
     return None if row is None else int(row[0])
 
 
 def _target_id(db: sqlite3.Connection, target: Target) -> int:
-    key = (target.base_url, target.mode.value, target.account)
     db.execute(
-        "INSERT OR IGNORE INTO targets (base_url, mode, account, created_at) VALUES (?,?,?,?)",
-        (*key, now_iso()),
+        "INSERT OR IGNORE INTO targets (platform, base_url, mode, account, namespace, created_at) VALUES (?,?,?,?,?,?)",
+        (*_target_key(target), now_iso()),
     )
-    row = db.execute("SELECT id FROM targets WHERE base_url=? AND mode=? AND account=?", key).fetchone()
+    row = db.execute(_TARGET, _target_key(target)).fetchone()
     return int(row[0])
 
 

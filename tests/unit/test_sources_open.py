@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import gzip
 import http.server
 import importlib
 import io
 import os
+import random
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +28,7 @@ from scalesync.model.records import BadRecord, SourceRecord
 from scalesync.sources import open as sources
 from scalesync.sources.open import SourceFile, open_sources
 from scalesync.sources.options import ReadOptions
+from scalesync.sources.places.downloaded import BLOCK
 
 zstd = importlib.import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 20
@@ -341,6 +345,37 @@ def site(tmp_path: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
         thread.join()
+
+
+def test_a_long_file_of_a_server_that_gives_no_parts_is_read_whole(tmp_path: Path, site: str) -> None:
+    pytest.importorskip("fsspec")
+    (tmp_path / "a.jsonl").write_bytes(b"".join(b'{"n":%d,"t":"%s"}\n' % (n, b"x" * 1000) for n in range(4_000)))
+    (source,) = opened(f"{site}/a.jsonl")
+    assert [record.value["n"] for record in items(source)] == list(range(4_000))
+
+
+def test_long_parquet_of_a_server_that_gives_no_parts_is_read_whole(tmp_path: Path, site: str) -> None:
+    pytest.importorskip("fsspec")
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    rows = {"n": list(range(3_000)), "t": [random.Random(n).randbytes(500).hex() for n in range(3_000)]}
+    parquet.write_table(pyarrow.table(rows), tmp_path / "a.parquet", compression="none")
+    assert (tmp_path / "a.parquet").stat().st_size > 2 * BLOCK
+    (source,) = opened(f"{site}/a.parquet")
+    assert [record.value for record in items(source)] == [{"n": n, "t": t} for n, t in zip(*rows.values(), strict=True)]
+
+
+def test_a_copy_that_does_not_fit_is_named_with_the_way_out(tmp_path: Path, site: str, monkeypatch: Any) -> None:
+    pytest.importorskip("fsspec")
+    (tmp_path / "a.jsonl").write_bytes(lines(60_000))
+
+    class Full(io.BytesIO):
+        def write(self, data: Any, /) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: Full())
+    (source,) = opened(f"{site}/a.jsonl")
+    with pytest.raises(SourceError, match=r"does not fit into .*; set TMPDIR"):
+        items(source)
 
 
 def test_a_url_without_its_secrets(tmp_path: Path, site: str) -> None:

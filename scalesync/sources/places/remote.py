@@ -14,13 +14,13 @@ from scalesync.errors import ConfigError, SourceError
 from scalesync.file_names import is_hidden, is_of_the_system
 from scalesync.outputs.manifest import NAME as MANIFEST
 from scalesync.signatures import strip_signatures
+from scalesync.sources.places.downloaded import BLOCK, Downloaded, gives_ranges
 from scalesync.sources.places.passed_over import PassedOver, Reason
 from scalesync.sources.places.written import LEVELS, REASONS_END, ExportFolder, is_report_line
 from scalesync.sources.registry import is_packed, suffix_format
 
 _ABSENT = frozenset({404, 410})
 _DENIED = frozenset({401, 403})
-_BLOCK = 1024 * 1024
 _HEAD = 64 * 1024  # bytes in which the first line of a report of ours ends
 
 
@@ -66,7 +66,13 @@ def open_url(url: str) -> BinaryIO:
     name = public_name(url)
     system, path = _system(url)
     try:
-        return cast(BinaryIO, RemoteFile(system.open(path, "rb", block_size=_BLOCK), name))
+        file = system.open(path, "rb", block_size=BLOCK)
+        if is_web(url) and not gives_ranges(file):
+            if hasattr(file, "size"):  # else it is a stream already
+                file.close()
+                file = system.open(path, "rb", block_size=0)
+            file = Downloaded(file, name)
+        return cast(BinaryIO, RemoteFile(file, name))
     except Exception as error:
         raise _trouble(error, name) from None
 
@@ -163,7 +169,7 @@ def _system(url: str) -> tuple[Any, str]:
         raise ConfigError(f'{public_name(url)}: reading URLs needs fsspec: pip install "scalesync[cloud]"') from None
     scheme = url.partition("://")[0]
     try:
-        system, path = core.url_to_fs(url)
+        system, path = core.url_to_fs(url, **_options(url))
     except ImportError as error:
         raise ConfigError(f"{public_name(url)}: reading {scheme}:// needs another package ({error})") from None
     except ValueError:
@@ -171,6 +177,14 @@ def _system(url: str) -> tuple[Any, str]:
     except Exception as error:
         raise _trouble(error, public_name(url)) from None
     return system, path
+
+
+def _options(url: str) -> dict[str, Any]:
+    """For web servers: aiohttp ends a download after five minutes, however well it goes on; a silent one ends here."""
+    if not is_web(url):
+        return {}
+    aiohttp = importlib.import_module("aiohttp")
+    return {"client_kwargs": {"timeout": aiohttp.ClientTimeout(total=None, sock_connect=30.0, sock_read=60.0)}}
 
 
 def _trouble(error: Exception, name: str) -> SourceError:

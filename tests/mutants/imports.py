@@ -18,7 +18,7 @@ IMPORT_MUTANTS = (
             Edit(
                 "scalesync/flows/imports/run.py",
                 "        await self._dispatcher.put(send, look_up)\n",
-                "        await self._dispatcher.put([], settle)\n",
+                "        await self._dispatcher.put([], look_up)\n",
             ),
         ),
         (f"{FAULTS}/test_order.py",),

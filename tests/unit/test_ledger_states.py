@@ -14,6 +14,7 @@ from sqlite_utils import Database
 
 from scalesync.ledger.decisions import Move, Rival, admit
 from scalesync.ledger.sqlite.imports import outcomes, row_counts, rows
+from scalesync.ledger.sqlite.imports.feeding import owing
 from scalesync.ledger.sqlite.report import failures
 from scalesync.ledger.sqlite.schema import migrate
 from scalesync.ledger.states import COUNTED, shared_state, standing_of, stands
@@ -215,6 +216,23 @@ def test_the_ledger_tells_a_row_that_is_gone_as_the_rule_does():
         failing = [failure.state for failure in failures(db, "j1")]
         assert bool(failing) == (gone is None and state in {S.FAILED, S.CONFLICT})
         assert row_counts.reopen(db, 1, 1, lambda *_: True) == (state is S.FAILED and gone is None)
+    db.close()
+
+
+def test_a_batch_is_owed_the_rows_that_stand_for_no_task_yet():
+    db = new_ledger()
+    db.execute("UPDATE jobs SET command='import', identity='{}'")
+    db.execute("INSERT INTO splits (job, number, kind, name, spec, state) VALUES (1, 1, 'source', 'a', '{}', 'read')")
+    for state, reason, was, gone in product(RowState, (None, CHANGED), (None, "adopted"), (None, *Gone)):
+        db.execute("DELETE FROM rows")
+        db.execute(
+            "INSERT INTO rows (target, unique_id, state, job, source, line, content, intent_ms, reason, detail, gone)"
+            " VALUES (1, 'k', ?, 1, 1, 1, ?, 0, ?, ?, ?)",
+            (state.value, OLD + b"batch", reason, json.dumps({"was": was}) if was else None, gone),
+        )
+        owed = stands(state, reason, was, gone) not in {None, S.CREATED, S.ADOPTED}
+        out = {feeder.job: feeder.out for feeder in owing(db, 1, 2, {"batch"}, ()).get("batch", ())}
+        assert out.get("j1", 0) == owed, (state, reason, was, gone)
     db.close()
 
 

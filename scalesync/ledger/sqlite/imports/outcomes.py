@@ -35,7 +35,7 @@ def record(
     db: sqlite3.Connection, place: Place, ends: Sequence[RowOutcome], rivals: dict[str, Rival]
 ) -> Sequence[RowOutcome]:
     """Write outcomes; those of `rivals` are taken out of it. Returns them as the job's history should tell them."""
-    ends = [_as_accepted(db, place, end) for end in ends]
+    ends = [end if end.state is not RowState.CONFLICT else _as_accepted(db, place, end) for end in ends]
     alone = [end for end in ends if end.key not in rivals] if rivals else ends
     for end in alone:
         if is_loose(end.state, end.detail):
@@ -110,8 +110,6 @@ def _put(db: sqlite3.Connection, place: Place, end: RowOutcome) -> None:
 
 
 def _as_accepted(db: sqlite3.Connection, place: Place, end: RowOutcome) -> RowOutcome:
-    if end.state is not RowState.CONFLICT:
-        return end
     return decisions.as_accepted(end, rows.accepted(db, place, end.key, end.ref))
 
 

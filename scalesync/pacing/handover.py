@@ -46,18 +46,20 @@ class HandoverWindow:
 class Handovers:
     """The windows of a run: one for each class that has a configured rate, one for all classes together.
 
-    clock: seconds, the loop's pace. Belongs to one event loop.
+    heads: the class whose window others share. clock: seconds, the loop's pace. Belongs to one event loop.
     """
 
     rates: Mapping[RequestClass, Rate | None]
     rate_all: Rate | None = None
     clock: Callable[[], float] = time.monotonic
+    heads: Mapping[RequestClass, RequestClass] = field(default_factory=dict)
     _windows: dict[RequestClass, list[HandoverWindow]] = field(init=False)
 
     def __post_init__(self) -> None:
         common = [] if self.rate_all is None else [HandoverWindow(self.rate_all)]
         own = {cls: HandoverWindow(rate) for cls, rate in self.rates.items() if rate is not None}
-        self._windows = {cls: [*([own[cls]] if cls in own else []), *common] for cls in RequestClass}
+        of_class = {cls: own.get(self.heads.get(cls, cls)) for cls in RequestClass}
+        self._windows = {cls: [*([window] if window else []), *common] for cls, window in of_class.items()}
 
     def __bool__(self) -> bool:
         return any(self._windows.values())

@@ -14,7 +14,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from enum import Enum
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 from scalesync.model.targets import RequestClass
@@ -33,6 +33,9 @@ STEP = 1.005
 ELSEWHERE_S = 2.0  # an answer to another class so lately tells that the server is there
 # A page of a list stands for a hundred tasks, and result files lie with others: few calls, in a hurry.
 EAGER = frozenset({RequestClass.LIST, RequestClass.FILES})
+
+
+NOTHING: Mapping[RequestClass, Any] = MappingProxyType({})
 
 
 class Signal(Enum):
@@ -102,8 +105,9 @@ class Pace:
     """Admits attempts by class and for all classes together, and says how many may be in flight.
 
     rates: the rate a person set per class; None or missing: unknown, found by the 429s. rate_all: for all
-    classes together. width: requests in flight, None to adapt up to max_width. auto: whether 429s may lower
-    the rates; otherwise they only hold their class for a while. memory: what `learned` gave an earlier run, by class.
+    classes together. heads: the class whose limit others share. width: requests in flight, None to adapt up to
+    max_width, or to what `widths` has for a class. auto: whether 429s may lower the rates; otherwise they only hold
+    their class for a while. memory: what `learned` gave an earlier run, by class.
     clock: seconds, the loop's pace.
     Belongs to one event loop.
     """
@@ -113,7 +117,9 @@ class Pace:
         rates: Mapping[RequestClass, Rate | None],
         rate_all: Rate | None = None,
         *,
+        heads: Mapping[RequestClass, RequestClass] = NOTHING,
         width: int | None = None,
+        widths: Mapping[RequestClass, int] = NOTHING,
         auto: bool = True,
         max_width: int = MAX_WIDTH,
         memory: Mapping[RequestClass, Mapping[str, Any]] | None = None,
@@ -125,9 +131,14 @@ class Pace:
         self._all = WindowLimiter(rate_all, clock) if rate_all is not None else None
         self._lanes: dict[RequestClass, _Lane] = {}
         for request in RequestClass:
+            head = heads.get(request, request)
+            if head is not request:
+                self._lanes[request] = self._lanes[head]
+                continue
             cap = rates.get(request)
             max_rate = cap.window[0] / cap.window[1] if cap is not None else None
-            limits = Limits(max_rate, max_width, width, fixed=not auto, eager=request in EAGER)
+            widest = min(max_width, widths.get(request, max_width))
+            limits = Limits(max_rate, widest, width, fixed=not auto, eager=request in EAGER)
             self._lanes[request] = _Lane(cap, limits, clock, (memory or {}).get(request))
         self._answered_at = -math.inf
         self._held_s, self._held_until = 0.0, -math.inf
@@ -227,12 +238,12 @@ class Pace:
 
     def attempts(self, request: RequestClass | None = None) -> int:
         """Attempts admitted so far, of one class or of all."""
-        lanes = self._lanes.values() if request is None else (self._lanes[request],)
+        lanes = set(self._lanes.values()) if request is None else {self._lanes[request]}
         return sum(lane.attempts for lane in lanes)
 
     def throttled(self, request: RequestClass | None = None) -> int:
         """429s reported so far, of one class or of all."""
-        lanes = self._lanes.values() if request is None else (self._lanes[request],)
+        lanes = set(self._lanes.values()) if request is None else {self._lanes[request]}
         return sum(lane.throttled for lane in lanes)
 
     def enter(self) -> None:

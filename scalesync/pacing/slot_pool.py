@@ -13,7 +13,7 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from scalesync.model.targets import RequestClass
 from scalesync.pacing.limiter import SHORTEST_SLEEP_S
@@ -27,7 +27,8 @@ MARGIN_S = 0.002
 class QuotaPool:
     """Slots of one process, by class. `lose` is told once, in words, when there is no common quota any more.
 
-    asker: this process and its limits. clock: as the lessor's. Belongs to one event loop.
+    asker: this process and its limits. clock: as the lessor's. heads: the class whose slots others take.
+    Belongs to one event loop.
     """
 
     def __init__(
@@ -36,12 +37,15 @@ class QuotaPool:
         asker: SlotClient,
         lose: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
+        heads: Mapping[RequestClass, RequestClass] | None = None,
     ) -> None:
         self.active = True
         self.clock = clock
         self.lessor = lessor
         self._lose = lose
-        self._lanes = {cls: _Lane(self, cls) for cls in RequestClass if asker.applies(cls)}
+        self._own = {cls: _Lane(self, cls) for cls in RequestClass if asker.applies(cls)}
+        of_class = {cls: self._own.get((heads or {}).get(cls, cls)) for cls in RequestClass}
+        self._lanes = {cls: lane for cls, lane in of_class.items() if lane is not None}
 
     def counts(self, cls: RequestClass) -> bool:
         """Whether attempts of this class need slots now."""
@@ -83,13 +87,13 @@ class QuotaPool:
         if self.active:
             self.active = False
             self._lose(reason)
-        for lane in self._lanes.values():
+        for lane in self._own.values():
             lane.wake()
 
     def close(self) -> None:
         """Give back what is held, tell what was used."""
         self.active = False
-        self.lessor.close([(cls, report) for cls, lane in self._lanes.items() if (report := lane.end())])
+        self.lessor.close([(cls, report) for cls, lane in self._own.items() if (report := lane.end())])
 
 
 class _Lane:

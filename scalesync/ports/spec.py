@@ -176,6 +176,12 @@ class PlatformSpec:
         """What the address of the API is called: `v1 root` where all addresses end so."""
         return f"{urlsplit(self.root_like).path.rpartition('/')[2]} root".lstrip()
 
+    @property
+    def heads(self) -> dict[RequestClass, RequestClass]:
+        """For each class that the server counts together with others, the one that stands for all of them."""
+        order = list(RequestClass)
+        return {cls: min(group, key=order.index) for group in self.shared for cls in group}
+
     def is_at(self, base_url: str) -> bool:
         """Whether this is the address of the platform's own API."""
         try:

@@ -6,7 +6,7 @@ import sys
 import threading
 import types
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import combinations
 from pathlib import Path
 
@@ -17,12 +17,12 @@ from scalesync.config import profiles
 from scalesync.config.settings import Settings, check_base_url, is_loopback
 from scalesync.errors import ConfigError
 from scalesync.flows.runtime.setup.services import resolve_settings
-from scalesync.flows.runtime.wiring import published_rates
+from scalesync.flows.runtime.wiring import make_gate, published_rates
 from scalesync.model.targets import Mode, RequestClass, Target
 from scalesync.pacing.limiter import Rate
 from scalesync.platforms import registry
 from scalesync.platforms.scale.spec import SPEC, mode_of
-from scalesync.ports.spec import KeyRule, KeyStrength, PlatformSpec, Variables, Vocabulary
+from scalesync.ports.spec import ClassLimit, KeyRule, KeyStrength, PlatformSpec, Variables, Vocabulary
 
 KEY = "live_0123456789abcdef"
 ENV = {"SCALE_API_KEY": KEY}
@@ -498,6 +498,11 @@ OTHER = PlatformSpec(
     page_most=50,
     adapter="nowhere:None",
 )
+COUNTED = replace(
+    OTHER,
+    limits={RequestClass.LIST: ClassLimit(rate="100/min"), RequestClass.MUTATE: ClassLimit(width=1)},
+    shared=(frozenset({RequestClass.LIST, RequestClass.CREATE}),),
+)
 BOTH = {"SCALE_API_KEY": "test_scale", "OTHER_API_KEY": "test_other"}
 
 
@@ -547,6 +552,23 @@ def test_a_platform_without_an_address_of_its_own_says_where_it_is_looked_for() 
     assert refused(platform="other", base_url="https://u@o.example", environ=BOTH).endswith(
         "give the root, such as https://label.example.com"
     )
+
+
+@pytest.mark.usefixtures("_two")
+def test_limits_of_the_spec_pace_a_run_and_a_typed_rate_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "spec_of", lambda name: COUNTED)
+    asked: list[tuple[str | None, float, float | None]] = [(None, 100 / 60, None), ("30", 30, None), ("auto", 0, None)]
+    for rate, per_second, elsewhere in asked:
+        settings = resolve_settings(base_url="https://api.other.example", rate=rate, environ=BOTH)
+        pace, _ = make_gate(settings, RequestClass.CREATE)
+        assert pace.rate(RequestClass.CREATE) == pace.rate(RequestClass.LIST) == (per_second or None)
+        assert pace.rate(RequestClass.MUTATE) == elsewhere
+        assert pace.width(RequestClass.MUTATE) == 1
+    settings = resolve_settings(base_url="https://o.example", environ=BOTH)
+    assert make_gate(settings, RequestClass.CREATE)[0].rate(RequestClass.LIST) is None
+    settings = resolve_settings(base_url="https://api.other.example", rate="7", environ=BOTH)
+    pace, _ = make_gate(settings, RequestClass.MUTATE)
+    assert (pace.rate(RequestClass.MUTATE), pace.rate(RequestClass.CREATE)) == (7, 100 / 60)
 
 
 def test_what_cannot_be_asked_for_is_a_mistake_of_the_program() -> None:

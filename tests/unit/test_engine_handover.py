@@ -223,6 +223,13 @@ def test_who_gives_up_in_the_line_uses_nothing_up() -> None:
     assert through[-1][1] == pytest.approx(1.004, abs=0.02)
 
 
+def test_classes_that_share_a_limit_share_its_window() -> None:
+    heads = {LIST: CREATE}
+    through = entering(lambda loop: Handovers({CREATE: Rate(3)}, None, loop.time, heads), [CREATE, LIST] * 6, {})
+    assert [place for place, at in through if at < 1] == [0, 1, 2]
+    assert through[-1][1] == pytest.approx(3 * 1.004, abs=0.02)
+
+
 def test_a_class_that_waits_for_its_own_window_does_not_hold_up_the_others() -> None:
     classes = [CREATE] * 6 + [LIST] * 6
     through = entering(lambda loop: Handovers({CREATE: Rate(2, 10)}, Rate(10), loop.time), classes, {})

@@ -46,6 +46,37 @@ def test_class_and_common_limits_both_hold_and_both_are_used() -> None:
     assert len(create) + len(listed) >= 0.98 * 20 * 20
 
 
+def test_classes_that_the_server_counts_together_share_one_limit() -> None:
+    stamps: list[float] = []
+
+    async def main(loop: JumpingLoop) -> None:
+        pace = Pace({CREATE: Rate(5)}, heads={CREATE: CREATE, LIST: CREATE}, clock=loop.time)
+        await asyncio.gather(*(ask(loop, pace, cls, 20, stamps) for cls in (CREATE, LIST) for _ in range(8)))
+        assert pace.attempts() == pace.attempts(LIST) == len(stamps)
+        pace.report(LIST, Signal.THROTTLED, 0.05, 30.0)
+        assert pace.throttled() == 1
+        assert not pace.admit_now(CREATE), "the wait that one class was asked for holds the others"
+
+    run(main, lambda: 0.001)
+    assert most_in_a_window(sorted(stamps), 1.0) <= 5
+    assert len(stamps) >= 0.97 * 5 * 20
+
+
+def test_a_class_is_no_wider_than_the_platform_bears_unless_a_person_says_so() -> None:
+    async def main(loop: JumpingLoop) -> None:
+        pace = Pace({}, widths={MUTATE: 2}, clock=loop.time)
+        for _ in range(200):
+            for cls in (MUTATE, LIST):
+                await pace.acquire(cls)
+                pace.report(cls, Signal.OK, 0.001)
+            await asyncio.sleep(0.02)
+        assert pace.width(MUTATE) <= 2
+        assert pace.width(LIST) > 2
+        assert Pace({}, width=7, widths={MUTATE: 2}).width(MUTATE) == 7
+
+    run(main)
+
+
 def test_where_no_rate_is_in_force_nobody_waits_and_else_everybody_asks() -> None:
     async def main(loop: JumpingLoop) -> None:
         memory = {CREATE: {"version": 1, "rate": 5.0, "window_s": 0.0, "width": 4}}

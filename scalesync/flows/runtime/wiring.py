@@ -85,23 +85,36 @@ def make_gate(
 ) -> tuple[Pace, RequestGate]:
     """The pace of a run. --rate limits the class that the job is about, --rate-all everything together.
 
-    Without --rate, the rates that the platform publishes are kept at its own address, and all else follows the server,
+    Otherwise the rates that the platform publishes are kept at its own address, and all else follows the server,
     beginning with what earlier runs learned (memory). Rates that are set are shared with all runs on this ledger and
     target; `note` is told when that is not possible. `end` must be called on the gate.
     """
+    spec = registry.spec_of(settings.platform)
+    rates = published_rates(spec, settings.base_url)
     if settings.rate is not None:
-        rates: Mapping[RequestClass, Rate | None] = {paced: parse_rate(settings.rate)}
-    else:
-        rates = published_rates(registry.spec_of(settings.platform), settings.base_url)
+        rates[spec.heads.get(paced, paced)] = parse_rate(settings.rate)
     rate_all = parse_rate(settings.rate_all) if settings.rate_all else None
     width = settings.concurrency and connections_allowed(settings.concurrency)
-    pace = Pace(rates, rate_all, width=width, max_width=connections_allowed(MAX_WIDTH), memory=memory)
-    handovers = Handovers(rates, rate_all)
+    pace = Pace(
+        rates,
+        rate_all,
+        heads=spec.heads,
+        width=width,
+        widths={cls: limit.width for cls, limit in spec.limits.items() if limit.width is not None},
+        max_width=connections_allowed(MAX_WIDTH),
+        memory=memory,
+    )
+    handovers = Handovers(rates, rate_all, heads=spec.heads)
     quota = None
     if handovers and settings.ledger.exists():  # a dry run without a ledger makes no file
         asker = asker_of(rates, rate_all)
         lessor = SharedLessor(open_quota(settings.ledger), str(settings.target), asker)
-        quota = QuotaPool(lessor, asker, lambda reason: note(f"other runs do not share this run's rate: {reason}"))
+        quota = QuotaPool(
+            lessor,
+            asker,
+            lambda reason: note(f"other runs do not share this run's rate: {reason}"),
+            heads=spec.heads,
+        )
     return pace, RequestGate(pace, handovers, paced, quota=quota)
 
 
@@ -109,7 +122,8 @@ def published_rates(spec: PlatformSpec, base_url: str) -> dict[RequestClass, Rat
     """The rates of a platform by class, kept where none was asked for; elsewhere than at its own address none."""
     if not spec.is_at(base_url):
         return {}
-    return {cls: parse_rate(limit.rate) for cls, limit in spec.limits.items() if limit.rate is not None}
+    heads = spec.heads
+    return {heads.get(cls, cls): parse_rate(limit.rate) for cls, limit in spec.limits.items() if limit.rate is not None}
 
 
 @asynccontextmanager

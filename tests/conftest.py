@@ -16,7 +16,7 @@ from hypothesis import settings as hypothesis_settings
 
 from scalesync.config.settings import Settings
 from scalesync.engine.backoff import RetryPolicy
-from scalesync.engine.dispatcher import EngineLimits
+from scalesync.engine.limits import EngineLimits
 from scalesync.events import Progress
 from scalesync.flows.runtime.setup.services import resolve_settings
 from scalesync.sandbox import FaultRule, Sandbox, SandboxConfig

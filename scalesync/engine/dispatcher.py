@@ -3,78 +3,55 @@
     put --> ready --> workers --send--> created ............................. outbox
               ^          |   refused -> guard ............................... outbox
               |          |   throttled, no connection -> delayed -> ready
-              |          +-- unknown, taken -> doubts -> settler --equal..... outbox
+              |          +-- unknown, taken -> doubts -> resolver --equal.... outbox
               +---------------------- absent, released ----+  '--different... outbox
 
 A record is in exactly one place at any time. Workers are started as the allowed width grows and end as it shrinks.
+Where several records go in one request, or a record must not be sent twice, `ChunkSender` is between worker and send.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
 
 import anyio
 from anyio.abc import TaskGroup
 
-from scalesync.engine.backoff import RetryPolicy, backoff_s
-from scalesync.engine.calls import too_long
+from scalesync.engine.backoff import backoff_s
+from scalesync.engine.chunks import ChunkSender
 from scalesync.engine.first_refusals import FirstRefusals
+from scalesync.engine.limits import EngineLimits, Tally
 from scalesync.engine.outbox import Outbox
+from scalesync.engine.patience import Patience
 from scalesync.engine.queue import InDoubt, WorkQueue
 from scalesync.engine.resolver import Resolve, Resolver
-from scalesync.engine.waits import LATE_S, THROTTLED_S, Waits
+from scalesync.engine.waits import Waits
 from scalesync.errors import AllRefused, BudgetUsed, KeyRefused, ScalesyncError, StopRun
 from scalesync.model.outcomes import Outcome, OutcomeKind
 from scalesync.model.records import Outgoing
 from scalesync.model.rows import RowOutcome, RowState
 from scalesync.model.targets import RequestClass
-from scalesync.ports.operation import Operation
+from scalesync.ports.chunk_log import ChunkLog
+from scalesync.ports.operation import Operation, Repeat
 from scalesync.ports.pacing import Pacing
+from scalesync.ports.platform import Commands
 
 _CREATE = RequestClass.CREATE
 # Creates that something else than the platform answered, and none that it took: none will get through.
 STRAYS = 3
-SURE_S = 5.0  # of silence tell that a wait holds up everything, and not the look-ups alone
 # The platform took the record, or had taken it before: not everything is refused.
 _ACCEPTED = frozenset({RowState.CREATED, RowState.ADOPTED, RowState.CONFLICT})
 # What came of a record got through, whatever it is; one that was given up for now did not.
 FINAL = _ACCEPTED | {RowState.FAILED}
 
 
-@dataclass(slots=True)
-class Tally:
-    """What this run did; failed counts refusals, exhausted counts records given up for now."""
-
-    settled: int = 0
-    created: int = 0
-    failed: int = 0
-    conflicts: int = 0
-    adopted: int = 0
-    exhausted: int = 0
-    retries: int = 0
-    last_trouble: str = ""
-
-
-@dataclass(slots=True)
-class EngineLimits:
-    """When a run gives up or ends. Times in seconds.
-
-    stall_s: of nothing but trouble before the run gives up. grace_s: how long a stop waits for answers. patience_s: how
-    long a single call, such as the first one, is repeated. max_failures: called with (failed, settled), true when the
-    run must stop.
-    """
-
-    retry: RetryPolicy = field(default_factory=RetryPolicy)
-    stall_s: float = 300.0
-    grace_s: float = 5.0
-    patience_s: float = 300.0
-    max_failures: Callable[[int, int], bool] | None = None
-
-
 class Dispatcher:
-    """One run's engine. `run` serves until cancelled; `put` feeds it; `drain` waits for the end of all work."""
+    """One run's engine. `run` serves until cancelled; `put` feeds it; `drain` waits for the end of all work.
+
+    commands: where the service may accept requests and carry them out later. log: keeps requests under way in the
+    ledger, where `keeps_chunks` says so; `recall` must be called before the first `put` then.
+    """
 
     def __init__(
         self,
@@ -85,6 +62,8 @@ class Dispatcher:
         limits: EngineLimits,
         *,
         waits: Waits | None = None,
+        commands: Commands | None = None,
+        log: ChunkLog | None = None,
     ) -> None:
         self.tally = Tally()
         self.queue = WorkQueue()
@@ -95,11 +74,14 @@ class Dispatcher:
         self._outbox = outbox
         self._limits = limits
         self._guard: FirstRefusals[tuple[Outgoing, Outcome]] = FirstRefusals()
-        self._settler = Resolver(operation, self, resolve, limits.retry)
+        self._resolver = Resolver(operation, self, resolve, limits.retry)
+        several = operation.most > 1 or keeps_chunks(operation, commands)
+        self._chunks = ChunkSender(operation, self, commands, log) if several else None
         self._workers = 0
         self._sending: dict[str, Outgoing] = {}
         self._rng = random.Random()
         self._waits = waits or Waits()
+        self.patience = Patience(self._waits, self.tally, limits.stall_s, self._is_busy, self.stop)
         self._strays = 0
 
     # --- feeding and ending --------------------------------------------------------------------
@@ -111,7 +93,14 @@ class Dispatcher:
         """
         for record in doubts:
             record.unclear += 1
-        await self.queue.put(records, [InDoubt(record) for record in doubts])
+        make = InDoubt if self._chunks is None else self._chunks.doubt
+        await self.queue.put(records, [make(record) for record in doubts])
+        self._raise_if_stopped()
+
+    async def recall(self) -> None:
+        """Learn what requests of earlier runs may still do, once all that the service accepted of them has ended."""
+        if self._chunks is not None:
+            await self._chunks.recall()
         self._raise_if_stopped()
 
     async def drain(self) -> None:
@@ -149,22 +138,28 @@ class Dispatcher:
             self._outbox.put(RowOutcome(record.key, RowState.PENDING, attempts=record.attempts, content=record.content))
 
     async def run(self) -> None:
-        """Serve: alarm, settlers, watchdog and as many workers as the pace allows."""
+        """Serve: alarm, resolvers, watchdog and as many workers as the pace allows."""
         async with anyio.create_task_group() as group:
             group.start_soon(self.queue.run_alarm)
-            group.start_soon(self._settler.run)
-            group.start_soon(self._settler.run)
-            group.start_soon(self._watch)
+            group.start_soon(self._resolver.run)
+            group.start_soon(self._resolver.run)
+            group.start_soon(self.patience.watch)
+            if self._chunks is not None:
+                group.start_soon(self._chunks.run)
             while True:
                 self._grow(group)
                 await self.queue.change()
 
     def _grow(self, group: TaskGroup) -> None:
-        useful = self._workers - self.queue.parked + len(self.queue.ready)
-        wanted = min(self._pace.width(_CREATE), useful)
+        chunks = self._chunks
+        ready = len(self.queue.ready) if chunks is None else self.queue.chunks_ready(chunks.most)
+        wanted = min(self._pace.width(_CREATE), self._workers - self.queue.parked + ready)
         while self._workers < wanted and self.stopped is None:
             self._workers += 1
-            group.start_soon(self._work)
+            if chunks is None:
+                group.start_soon(self._work)
+            else:
+                group.start_soon(self._work_in_chunks, chunks)
 
     # --- sending -------------------------------------------------------------------------------
 
@@ -185,6 +180,42 @@ class Dispatcher:
             self.queue.pass_on()
             self.queue.signal()
 
+    async def _work_in_chunks(self, chunks: ChunkSender) -> None:
+        """As `_work`, with several records in one request."""
+        queue = self.queue
+        try:
+            while self.stopped is None and self._workers <= (width := self._pace.width(_CREATE)):
+                if self._workers < width and (queue.ready or queue.parts):
+                    queue.signal()
+                records = await queue.take_chunk(chunks.most, chunks.most_bytes)
+                if records:
+                    await chunks.send(records)
+                    continue
+                if queue.parked + 1 == self._workers:
+                    queue.signal()
+                await queue.park()
+        finally:
+            self._workers -= 1
+            queue.pass_on()
+            queue.signal()
+
+    def leave(self, records: Collection[Outgoing]) -> None:
+        """A request with these records is about to leave."""
+        self._sending.update((record.key, record) for record in records)
+        self.tally.retries += any(record.attempts for record in records)
+
+    def repeat(self, records: Collection[Outgoing]) -> None:
+        """The same request leaves once more."""
+        self.tally.retries += 1
+        for record in records:
+            record.attempts += 1
+
+    def come_back(self, records: Collection[Outgoing]) -> None:
+        """The request is over, however it went."""
+        for record in records:
+            record.attempts += 1
+            del self._sending[record.key]
+
     async def _send(self, record: Outgoing) -> None:
         self._sending[record.key] = record
         if record.attempts:
@@ -198,11 +229,11 @@ class Dispatcher:
         record.attempts += 1
         del self._sending[record.key]
         if outcome.kind is OutcomeKind.CREATED:
-            self._created(record, outcome)
+            self.created(record, outcome)
         else:
-            self._follow(record, outcome)
+            self.follow(record, outcome)
 
-    def _created(self, record: Outgoing, outcome: Outcome) -> None:
+    def created(self, record: Outgoing, outcome: Outcome) -> None:
         """`end` for the outcome that nearly all records have."""
         self.tally.settled += 1
         self.tally.created += 1
@@ -215,7 +246,8 @@ class Dispatcher:
         if not self._guard.is_open:
             self._release(self._guard.succeeded())
 
-    def _follow(self, record: Outgoing, outcome: Outcome) -> None:
+    def follow(self, record: Outgoing, outcome: Outcome) -> None:
+        """Any other outcome of one record."""
         match outcome.kind:
             case OutcomeKind.REFUSED:
                 self._refused(record, outcome)
@@ -230,19 +262,19 @@ class Dispatcher:
             case OutcomeKind.TAKEN:
                 self._release(self._guard.succeeded())
                 self.queue.doubt(InDoubt(record, ref=outcome.ref, message=outcome.message, taken=True))
-            case OutcomeKind.UNKNOWN:
+            case OutcomeKind.UNKNOWN | OutcomeKind.ACCEPTED:
                 record.unclear += 1
-                self.trouble(outcome.message, asked_s=outcome.retry_after_s)
+                self.patience.trouble(outcome.message, asked_s=outcome.retry_after_s)
                 self.queue.doubt(InDoubt(record, message=outcome.message), self.delay_s(record.unclear))
                 if outcome.astray:
-                    self._astray(outcome)
+                    self.astray(outcome)
             case _:
                 # Throttled, or no connection: certainly not processed.
                 throttled = outcome.kind is OutcomeKind.THROTTLED
-                self.trouble(outcome.message, asked_s=outcome.retry_after_s, throttled=throttled)
+                self.patience.trouble(outcome.message, asked_s=outcome.retry_after_s, throttled=throttled)
                 self.queue.later(record, self.delay_s(min(record.attempts, 5)))
 
-    def _astray(self, outcome: Outcome) -> None:
+    def astray(self, outcome: Outcome) -> None:
         """A redirect or a web page: waiting helps where the platform took something before, and else nothing does."""
         self._strays += 1
         tally = self.tally
@@ -313,29 +345,6 @@ class Dispatcher:
         limit = self._limits.max_failures
         return limit is not None and limit(self.tally.failed + held, self.tally.settled + held)
 
-    def trouble(
-        self,
-        message: str,
-        cls: RequestClass = _CREATE,
-        *,
-        asked_s: float | None = None,
-        throttled: bool = False,
-    ) -> None:
-        """Remember why nothing moves, for the sentence that may have to be said. cls: of the calls that failed."""
-        self.tally.last_trouble = message
-        self._waits.met(
-            cls,
-            message,
-            patience_s=self._limits.stall_s,
-            asked_s=asked_s,
-            tell_after_s=THROTTLED_S if throttled else LATE_S,
-            busy=self._is_busy,
-        )
-
-    def answered(self, cls: RequestClass) -> None:
-        """Calls of this class get through, whatever came of them."""
-        self._waits.passed(cls)
-
     def _is_busy(self) -> bool:
         return self.queue.outstanding > 0
 
@@ -344,20 +353,7 @@ class Dispatcher:
         policy = self._limits.retry
         return backoff_s(attempt, base_s=policy.base_s, cap_s=policy.cap_s, rng=self._rng)
 
-    async def _watch(self) -> None:
-        while True:
-            await anyio.sleep(min(1.0, self._limits.stall_s / 4))
-            stuck = self._waits.stuck()
-            if stuck is None:
-                continue
-            now = self._waits.clock()
-            if stuck.beyond and now >= stuck.since + min(SURE_S, self._limits.stall_s / 4):
-                left_s = stuck.asked_until - now
-                self.stop(too_long(stuck.why, stuck.asked_s or left_s, self._limits.stall_s, left_s))
-            elif now > stuck.since + self._limits.stall_s:
-                self.stop(
-                    BudgetUsed(
-                        f"nothing got through for {self._limits.stall_s:.0f} s (last: {stuck.why});"
-                        " run the same command to carry on"
-                    )
-                )
+
+def keeps_chunks(operation: Operation, commands: Commands | None) -> bool:
+    """Whether requests under way have to stand in the ledger."""
+    return operation.repeat is not Repeat.IDEMPOTENT or commands is not None

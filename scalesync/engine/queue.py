@@ -16,6 +16,8 @@ from scalesync.model.records import Outgoing
 
 HIGH_WATER = 1024  # records ready to go: they keep the widest run busy while the next block is made durable
 MAX_OUTSTANDING = 2560  # with those in flight, delayed and in doubt: an outage must not pile records up
+FILL_S = 0.05  # that a chunk waits for more records: less than a round trip, more than a load takes to be made ready
+ALONE_AFTER = 3  # unclear attempts: the record may be what its chunks fail of, and the others need not fail with it
 
 
 @dataclass(slots=True)
@@ -24,6 +26,9 @@ class InDoubt:
 
     taken: the platform says that the key is in use. ref: id of the task that has it, when it was named.
     looks: look-ups that failed. refused: those of them that the platform will not answer.
+    given_up: when nobody waited for an answer to its last request any more, by the queue's clock; None where no request
+    left, or sending again is safe. absent: when a look-up first said that there is no task. alone: sent again, it goes
+    by itself.
     """
 
     record: Outgoing
@@ -32,19 +37,28 @@ class InDoubt:
     looks: int = 0
     refused: int = 0
     taken: bool = False
+    given_up: float | None = None
+    absent: float | None = None
+    alone: bool = False
 
 
 @dataclass(slots=True)
 class WorkQueue:
-    """Records inside the engine. `outstanding` counts every record that was put in and has not ended."""
+    """Records inside the engine. `outstanding` counts every record that was put in and has not ended.
+
+    ready: to be sent. parts: chunks to be sent as they are. doubts: to be looked up.
+    """
 
     clock: Callable[[], float] = time.monotonic
     ready: deque[Outgoing] = field(default_factory=deque)
+    parts: deque[list[Outgoing]] = field(default_factory=deque)
     doubts: deque[InDoubt] = field(default_factory=deque)
     outstanding: int = 0
     closed: bool = False
     _parked: deque[asyncio.Future[None]] = field(default_factory=deque)
     _full: bool = False
+    _filling: anyio.Event | None = None
+    _wanted: int = 0
     _delayed: list[tuple[float, int, Outgoing | InDoubt]] = field(default_factory=list)
     _order: itertools.count[int] = field(default_factory=itertools.count)
     _changed: anyio.Event = field(default_factory=anyio.Event)
@@ -69,12 +83,19 @@ class WorkQueue:
         """Nobody waits for room any more: the run is stopping."""
         self.closed = True
         self._make_room()
+        self._fill(0)
         self._wake(len(self._parked))
         self.signal()
 
     def again(self, record: Outgoing) -> None:
         """Back to the front: it was here first."""
         self.ready.appendleft(record)
+        self._wake(1)
+        self.signal()
+
+    def part(self, records: list[Outgoing]) -> None:
+        """Have these records sent in one request, and no others with them."""
+        self.parts.append(records)
         self._wake(1)
         self.signal()
 
@@ -104,6 +125,50 @@ class WorkQueue:
             self._make_room()
         return record
 
+    async def take_chunk(self, most: int, most_bytes: int) -> list[Outgoing]:
+        """Records to send in one request, at least one; none when none is ready, or somebody else waits for more.
+
+        Waits for more at most FILL_S, with the records still in the queue. One that is larger than most_bytes goes
+        alone, and so does one whose outcome was unclear several times.
+        """
+        if self.parts:
+            return self.parts.popleft()
+        if not self.ready or self._filling is not None:
+            return []
+        if len(self.ready) < most and not self.closed:
+            self._filling, self._wanted = anyio.Event(), most
+            try:
+                with anyio.move_on_after(FILL_S):
+                    await self._filling.wait()
+            finally:
+                self._filling = None
+            if self.closed:
+                return []
+        chunk: list[Outgoing] = []
+        size = 0
+        while self.ready and len(chunk) < most:
+            record = self.ready[0]
+            size += len(record.body)
+            alone = record.unclear >= ALONE_AFTER
+            if chunk and (alone or size > most_bytes):
+                break
+            chunk.append(self.ready.popleft())
+            if alone:
+                break
+        if self._full and len(self.ready) <= HIGH_WATER // 2:
+            self._make_room()
+        self.pass_on()
+        return chunk
+
+    def chunks_ready(self, most: int) -> int:
+        """How many requests are ready to go."""
+        return len(self.parts) - (-len(self.ready) // most)
+
+    def _fill(self, count: int) -> None:
+        """Let go whoever waits for more than there were. count: how many are ready now."""
+        if self._filling is not None and (count >= self._wanted or self.closed):
+            self._filling.set()
+
     async def park(self) -> None:
         """Wait until a record may be ready; whoever is woken and takes none calls `pass_on`."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -122,10 +187,12 @@ class WorkQueue:
 
     def pass_on(self) -> None:
         """Wake another one for what is ready."""
-        if self.ready:
+        if self.ready or self.parts:
             self._wake(1)
 
     def _wake(self, count: int) -> None:
+        if self._filling is not None:
+            self._fill(len(self.ready))
         while count > 0 and self._parked:
             future = self._parked.popleft()
             if not future.done():
@@ -176,5 +243,6 @@ class WorkQueue:
 
     def unsent(self) -> list[Outgoing]:
         """The waiting records that certainly became no task: never sent, or each time certainly not processed."""
-        waiting = [*self.ready, *(item for _, _, item in self._delayed if isinstance(item, Outgoing))]
+        delayed = (item for _, _, item in self._delayed if isinstance(item, Outgoing))
+        waiting = [*self.ready, *(record for part in self.parts for record in part), *delayed]
         return [record for record in waiting if record.unclear == 0]

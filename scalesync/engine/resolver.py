@@ -1,33 +1,38 @@
-"""Settler: finds out what became of records whose outcome is not known, by look-up and never by hope."""
+"""Resolver: finds out what became of records whose outcome is not known, by look-up and never by hope."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from scalesync.engine.backoff import RetryPolicy
+from scalesync.engine.patience import Patience
 from scalesync.engine.queue import InDoubt, WorkQueue
 from scalesync.errors import KeyRefused, NotAllowed, Refused, RemoteError, ScalesyncError
 from scalesync.model.outcomes import Comparison, LookupResult, Presence
 from scalesync.model.records import Outgoing
 from scalesync.model.rows import RowOutcome, RowState
 from scalesync.model.targets import RequestClass
-from scalesync.ports.operation import Operation
+from scalesync.ports.operation import Operation, Repeat
+
+APART_S = 1.0  # between two look-ups that agree; their order in time alone proves little about replicas and caches
 
 # What to do with a task found under our key: how the row ends, or None to send the record again.
 Resolve = Callable[[Outgoing, Comparison], Awaitable[RowOutcome | None]]
+_AT_ONCE = Repeat.IDEMPOTENT
+_KILLED = "the run that sent it was killed"
 
 
 class Engine(Protocol):
-    """The part of the dispatcher that the settler needs."""
+    """The part of the dispatcher that the resolver needs."""
 
     queue: WorkQueue
+    patience: Patience
     stopped: ScalesyncError | None
 
     def end(self, settled: RowOutcome) -> None: ...
     def stop(self, reason: ScalesyncError) -> None: ...
-    def trouble(self, message: str, cls: RequestClass, *, asked_s: float | None = None) -> None: ...
-    def answered(self, cls: RequestClass) -> None: ...
     def delay_s(self, attempt: int) -> float: ...
 
 
@@ -49,12 +54,24 @@ class Resolver:
             if not group:
                 await queue.change()
                 continue
+            if self._operation.repeat is Repeat.ONCE:
+                group = self._without_unclear(group)
             try:
                 await self._look_up(group)
             except ScalesyncError as reason:
                 self._engine.stop(reason)
 
+    def _without_unclear(self, group: Sequence[InDoubt]) -> list[InDoubt]:
+        """What may have been done once, and must not be done twice, stays as it is; only the others are looked up."""
+        for doubt in group:
+            if doubt.given_up is not None:
+                self._give_up(doubt, f"may have been carried out, and is not sent twice: {doubt.message or _KILLED}")
+        return [doubt for doubt in group if doubt.given_up is None]
+
     async def _look_up(self, group: Sequence[InDoubt]) -> None:
+        if not group:
+            return
+        asked = self._engine.queue.clock()
         try:
             findings = await self._operation.look_up([doubt.record.key for doubt in group])
         except NotAllowed as error:
@@ -70,9 +87,9 @@ class Resolver:
             self._put_back(group, str(error), error.retry_after_s)
             return
         self._denied = False
-        clear = [await self._conclude(doubt, findings[doubt.record.key]) for doubt in group]
+        clear = [await self._conclude(doubt, findings[doubt.record.key], asked) for doubt in group]
         if any(clear):  # an answer that tells nothing of any record is as good as none: patience goes on counting
-            self._engine.answered(RequestClass.LIST)
+            self._engine.patience.answered(RequestClass.LIST)
 
     async def _not_answered(self, group: Sequence[InDoubt], error: Refused) -> None:
         """The platform will not answer this look-up: ask for each key alone, and give up on those it refuses still."""
@@ -88,24 +105,27 @@ class Resolver:
             self._give_up(doubt, f"the platform refused to look the unique_id up: {error}")
 
     def _put_back(self, group: Sequence[InDoubt], message: str, asked_s: float | None = None) -> None:
-        self._engine.trouble(message, RequestClass.LIST, asked_s=asked_s)
+        self._engine.patience.trouble(message, RequestClass.LIST, asked_s=asked_s)
         for doubt in group:
             doubt.looks += 1
             self._engine.queue.doubt(doubt, self._engine.delay_s(min(doubt.looks, 5)))
 
-    async def _conclude(self, doubt: InDoubt, finding: LookupResult) -> bool:
-        """Whether it is clear what became of the record."""
+    async def _conclude(self, doubt: InDoubt, finding: LookupResult, asked: float) -> bool:
+        """Whether the answer says something of the record. asked: when the look-up began, by the queue's clock."""
         if finding.presence is Presence.ABSENT and doubt.ref is not None:
             finding = await self._read_other(doubt)
         if finding.presence is Presence.FOUND and finding.task is not None:
             verdict = self._operation.compare(doubt.record, finding.task)
+            if finding.others:
+                verdict = replace(verdict, others=finding.others)
             settled = await self._resolve(doubt.record, verdict)
             if settled is None:
                 self._engine.queue.again(doubt.record)
             else:
                 self._engine.end(settled)
-        elif finding.presence is Presence.ABSENT:
-            self._send_again(doubt)
+        elif finding.presence is Presence.ABSENT and not (finding.short and self._operation.repeat is not _AT_ONCE):
+            if not self._waits_for_landing(doubt, asked):
+                self._send_again(doubt)
         else:
             self._put_back([doubt], "the look-up gave no trustworthy answer")
             return False
@@ -117,28 +137,45 @@ class Resolver:
         try:
             finding = await self._operation.read(doubt.ref)
         except RemoteError as error:
-            self._engine.trouble(str(error), RequestClass.LIST, asked_s=error.retry_after_s)
+            self._engine.patience.trouble(str(error), RequestClass.LIST, asked_s=error.retry_after_s)
             return LookupResult(Presence.UNKNOWN)
         if finding.view is not None and finding.view.key != doubt.record.key:
             return LookupResult(Presence.ABSENT)
         return finding
+
+    def _waits_for_landing(self, doubt: InDoubt, asked: float) -> bool:
+        """Whether "absent" is no proof yet: the last request may still take effect, or only one look-up has said it."""
+        if doubt.given_up is None:
+            return False
+        landed = doubt.given_up + self._operation.landing_s
+        if doubt.absent is not None and asked >= max(landed, doubt.absent + APART_S):
+            return False
+        if doubt.absent is None:
+            doubt.absent = asked
+        now = self._engine.queue.clock()
+        wait_s = max(landed, doubt.absent + APART_S) - now
+        self._engine.patience.landing(wait_s)
+        self._engine.queue.doubt(doubt, wait_s)
+        return True
 
     def _send_again(self, doubt: InDoubt) -> None:
         record = doubt.record
         if doubt.taken:
             # In use, says the platform, and shows no task that uses it: it needs time, not another request at once.
             record.unclear += 1
-            self._engine.trouble(doubt.message, RequestClass.CREATE)
+            self._engine.patience.trouble(doubt.message, RequestClass.CREATE)
         if record.unclear >= self._retry.max_attempts:
             self._give_up(doubt, f"no clear answer in {record.unclear} attempts (last: {doubt.message or 'unknown'})")
         elif doubt.taken:
             self._engine.queue.later(record, self._engine.delay_s(record.unclear))
+        elif doubt.alone:
+            self._engine.queue.part([record])
         else:
             self._engine.queue.again(record)
 
     def _give_up(self, doubt: InDoubt, reason: str) -> None:
         """For this run: the row stays in doubt, the next run looks it up first."""
-        self._engine.trouble(reason, RequestClass.CREATE)
+        self._engine.patience.trouble(reason, RequestClass.CREATE)
         self._engine.end(
             RowOutcome(
                 doubt.record.key,

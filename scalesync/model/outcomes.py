@@ -83,7 +83,10 @@ class TaskError:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Comparison of a record with a task. differences: field -> (ours, theirs). error: of a task in error."""
+    """Comparison of a record with a task. differences: field -> (ours, theirs). error: of a task in error.
+
+    others: ids of further tasks under the key.
+    """
 
     match: Match
     ref: str
@@ -92,3 +95,4 @@ class Comparison:
     differences: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
     not_comparable: frozenset[str] = frozenset()
     error: TaskError | None = None
+    others: tuple[str, ...] = ()

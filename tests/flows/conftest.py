@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from scalesync.engine.dispatcher import EngineLimits
+from scalesync.engine.limits import EngineLimits
 from scalesync.flows.imports.run import run_import
 from scalesync.flows.runtime.options import ImportOptions
 from scalesync.flows.verify.fix import Repaired, run_repair

@@ -72,7 +72,7 @@ WAIT_MUTANTS = (
         "a run that waits says so",
         (
             Edit(
-                "scalesync/engine/dispatcher.py",
+                "scalesync/engine/patience.py",
                 "            if stuck.beyond and ",
                 "            if stuck.since < 0 and ",
             ),
@@ -82,7 +82,7 @@ WAIT_MUTANTS = (
     Mutant(
         "an engine that waits says nothing",
         "a run that waits says so",
-        (Edit("scalesync/engine/dispatcher.py", "        self._waits.met(\n", "        Waits().met(\n"),),
+        (Edit("scalesync/engine/patience.py", "        self._waits.met(\n", "        Waits().met(\n"),),
         (f"{NETWORK}/test_waiting.py",),
     ),
     Mutant(

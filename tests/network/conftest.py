@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from scalesync.engine.backoff import RetryPolicy
-from scalesync.engine.dispatcher import EngineLimits
+from scalesync.engine.limits import EngineLimits
 from scalesync.flows.exports import run as export
 from scalesync.flows.exports.run import run_export
 from scalesync.flows.imports import run as ingest

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import aiohttp
 import pytest
 
-from scalesync.engine.dispatcher import EngineLimits
+from scalesync.engine.limits import EngineLimits
 from scalesync.errors import OutcomeUnknown, RemoteError, StopRun, Unavailable
 from scalesync.http.download import Downloader
 from scalesync.http.exchange import Deadlines

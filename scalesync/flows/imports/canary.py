@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import anyio
 
-from scalesync.engine.dispatcher import Tally
+from scalesync.engine.limits import Tally
 from scalesync.errors import BudgetUsed
 from scalesync.flows.runtime.bulk_lookup import BulkLookup
 from scalesync.flows.runtime.dead_tasks import turn_of

@@ -20,7 +20,7 @@ Release = Callable[[str], Awaitable[Outcome]]
 
 
 class ConflictPolicy:
-    """The settler's `Resolve`. mode: report, adopt or stop; reclaim: statuses whose id may be freed."""
+    """The resolver's `Resolve`. mode: report, adopt or stop; reclaim: statuses whose id may be freed."""
 
     def __init__(self, mode: str, reclaim: frozenset[str], release: Release, record: Record) -> None:
         self._mode = mode
@@ -31,19 +31,37 @@ class ConflictPolicy:
 
     async def __call__(self, record: Outgoing, verdict: Comparison) -> RowOutcome | None:
         """How the row ends; None when its key was freed and the record is to be sent again."""
+        if verdict.others:
+            return self._told(self._duplicate(record, verdict), verdict)
         if verdict.match is Match.EQUAL:
             return self._equal(record, verdict)
         if verdict.match is Match.DEAD and verdict.status in self._reclaim:
             return await self._free(record, verdict)
         if verdict.match is Match.DIFFERENT and self._mode == "adopt":
             return self._ending(record, verdict, RowState.ADOPTED, "adopted although it differs")
-        conflict = self._ending(record, verdict, RowState.CONFLICT, "conflict")
+        return self._told(self._ending(record, verdict, RowState.CONFLICT, "conflict"), verdict)
+
+    def _told(self, conflict: RowOutcome, verdict: Comparison) -> RowOutcome:
         if self._mode == "stop":
             raise StopRun(
-                f"stopped at the first conflict: unique_id {record.key} belongs to task {verdict.ref},"
+                f"stopped at the first conflict: unique_id {conflict.key} belongs to task {verdict.ref},"
                 f" {conflict.reason}"
             )
         return conflict
+
+    def _duplicate(self, record: Outgoing, verdict: Comparison) -> RowOutcome:
+        """Several tasks, of which only a person can say which one is to stay."""
+        refs = [verdict.ref, *verdict.others]
+        return RowOutcome(
+            record.key,
+            RowState.CONFLICT,
+            ref=verdict.ref,
+            reason=f"duplicate: {len(refs)} tasks have this key",
+            detail={"tasks": refs},
+            attempts=record.attempts,
+            event="conflict",
+            content=record.content,
+        )
 
     def _equal(self, record: Outgoing, verdict: Comparison) -> RowOutcome:
         ours = verdict.created_ms >= record.intent_ms - TOLERANCE_MS

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 from scalesync.config.settings import Settings
-from scalesync.engine.dispatcher import EngineLimits
+from scalesync.engine.limits import EngineLimits
 from scalesync.events import Observer
 from scalesync.flows.imports import finish
 from scalesync.flows.imports.batches import BatchKeeper

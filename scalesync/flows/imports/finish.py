@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scalesync.engine.dispatcher import Tally
+from scalesync.engine.limits import Tally
 from scalesync.errors import ConfigError, ScalesyncError
 from scalesync.events import Observer
 from scalesync.flows.imports.batches import BatchKeeper

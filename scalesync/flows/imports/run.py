@@ -16,7 +16,8 @@ from typing import BinaryIO
 import anyio
 
 from scalesync.config.settings import Settings
-from scalesync.engine.dispatcher import Dispatcher, EngineLimits
+from scalesync.engine.dispatcher import Dispatcher
+from scalesync.engine.limits import EngineLimits
 from scalesync.engine.outbox import Outbox
 from scalesync.errors import BudgetUsed, ConfigError, ScalesyncError, StopRun
 from scalesync.events import Observer, Progress

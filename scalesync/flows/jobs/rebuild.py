@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 
 from scalesync.config.settings import Settings
-from scalesync.engine.dispatcher import EngineLimits
+from scalesync.engine.limits import EngineLimits
 from scalesync.errors import ConfigError
 from scalesync.events import Observer
 from scalesync.flows.imports import finish

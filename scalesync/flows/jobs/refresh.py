@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from scalesync.config.settings import Settings
-from scalesync.engine.dispatcher import EngineLimits
+from scalesync.engine.limits import EngineLimits
 from scalesync.errors import ConfigError, JobRunning
 from scalesync.events import Observer, Progress
 from scalesync.flows.jobs.status import job_status

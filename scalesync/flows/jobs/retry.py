@@ -11,7 +11,7 @@ from dataclasses import replace
 import anyio
 
 from scalesync.config.settings import Settings
-from scalesync.engine.dispatcher import EngineLimits
+from scalesync.engine.limits import EngineLimits
 from scalesync.errors import ConfigError
 from scalesync.events import Observer
 from scalesync.flows.imports import finish

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from scalesync.config.settings import Settings
 from scalesync.engine.calls import Caller
-from scalesync.engine.dispatcher import EngineLimits
+from scalesync.engine.limits import EngineLimits
 from scalesync.engine.waits import Waits
 from scalesync.errors import ConfigError
 from scalesync.events import Observer

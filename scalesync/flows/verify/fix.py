@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 from scalesync.config.settings import Settings
-from scalesync.engine.dispatcher import EngineLimits
+from scalesync.engine.limits import EngineLimits
 from scalesync.events import Observer
 from scalesync.flows.imports.conflicts import ConflictPolicy
 from scalesync.flows.imports.plan import make_plan

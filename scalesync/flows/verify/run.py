@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scalesync.config.settings import Settings
-from scalesync.engine.dispatcher import EngineLimits
+from scalesync.engine.limits import EngineLimits
 from scalesync.events import Observer
 from scalesync.flows.imports.plan import make_plan
 from scalesync.flows.runtime.identity import STANDARD_INPUT, stored_options

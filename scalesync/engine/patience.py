@@ -1,0 +1,89 @@
+"""Patience: what keeps a run from getting on is remembered, and ends it when it lasts too long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import anyio
+
+from scalesync.engine.calls import too_long
+from scalesync.engine.limits import Tally
+from scalesync.engine.waits import LATE_S, THROTTLED_S, Waits
+from scalesync.errors import BudgetUsed, ScalesyncError
+from scalesync.model.targets import RequestClass
+
+SURE_S = 5.0  # of silence tell that a wait holds up everything, and not the look-ups alone
+
+
+class Patience:
+    """Of one run. stall_s: of nothing but trouble before the run gives up. busy: whether anything is to be done.
+
+    on_landing: told how many seconds records wait until a request without an answer cannot take effect any more.
+    """
+
+    def __init__(
+        self,
+        waits: Waits,
+        tally: Tally,
+        stall_s: float,
+        busy: Callable[[], bool],
+        stop: Callable[[ScalesyncError], None],
+    ) -> None:
+        self.on_landing: Callable[[float], None] | None = None
+        self._waits = waits
+        self._tally = tally
+        self._stall_s = stall_s
+        self._busy = busy
+        self._stop = stop
+
+    def trouble(
+        self,
+        message: str,
+        cls: str = RequestClass.CREATE,
+        *,
+        asked_s: float | None = None,
+        throttled: bool = False,
+    ) -> None:
+        """Remember why nothing moves, for the sentence that may have to be said. cls: kind of the calls that failed."""
+        self._tally.last_trouble = message
+        self._waits.met(
+            cls,
+            message,
+            patience_s=self._stall_s,
+            asked_s=asked_s,
+            tell_after_s=THROTTLED_S if throttled else LATE_S,
+            busy=self._busy,
+        )
+
+    def answered(self, cls: str) -> None:
+        """Calls of this kind get through, whatever came of them."""
+        self._waits.passed(cls)
+
+    def pending(self, message: str, cls: str) -> None:
+        """The service takes its time over what it accepted."""
+        self._waits.met(cls, message, patience_s=self._stall_s)
+
+    def landing(self, wait_s: float) -> None:
+        """Records wait until a request without an answer is too late to take effect; that is no trouble."""
+        self._waits.passes += 1
+        if self.on_landing is not None:
+            self.on_landing(wait_s)
+
+    async def watch(self) -> None:
+        """Stop the run when patience is over; runs for as long as the engine."""
+        while True:
+            await anyio.sleep(min(1.0, self._stall_s / 4))
+            stuck = self._waits.stuck()
+            if stuck is None:
+                continue
+            now = self._waits.clock()
+            if stuck.beyond and now >= stuck.since + min(SURE_S, self._stall_s / 4):
+                left_s = stuck.asked_until - now
+                self._stop(too_long(stuck.why, stuck.asked_s or left_s, self._stall_s, left_s))
+            elif now > stuck.since + self._stall_s:
+                self._stop(
+                    BudgetUsed(
+                        f"nothing got through for {self._stall_s:.0f} s (last: {stuck.why});"
+                        " run the same command to carry on"
+                    )
+                )

@@ -1,0 +1,76 @@
+"""Where the server does not refuse a second task: none is made and none is lost, whatever fails, whenever it dies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.engine.world import LANDING_S, Fate, World, in_no_time
+
+# Before the first look-up, between the two, and at the very end of the window.
+LATE_S = (0.01, 40.0, LANDING_S)
+AT_ONCE = ("ok", "slow", "lost", "half", "throttled", "unavailable", "refused")
+LATER = ("late", "half late", "mixed")
+COMMANDS = ("command", "command done", "command fails", "command refused")
+FATES = (
+    *(Fate(how) for how in AT_ONCE),
+    *(Fate(how, late_s) for how in LATER for late_s in LATE_S),
+    *(Fate(how, late_s) for how in COMMANDS for late_s in (1.0, 60.0, 3 * LANDING_S)),
+    *(Fate("command vanishes", late_s) for late_s in LATE_S),
+    Fate("slow", LANDING_S),
+)
+SERVICES: dict[str, dict[str, Any]] = {
+    "several tasks, each with its own fate": {"most": 4},
+    "several tasks, one fate": {"most": 4, "one_fate": True},
+    "one task a request": {"most": 1},
+}
+
+
+def to_the_end(world: World, kills: Sequence[int] = ()) -> World:
+    """The world when nothing is left to do, and all that was to land has landed."""
+    return in_no_time(lambda: world.to_the_end(kills))  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES)
+@pytest.mark.parametrize("fate", FATES, ids=str)
+def test_a_kill_between_any_two_steps(fate: Fate, service: dict[str, Any]):
+    undisturbed = to_the_end(World(6, [fate], **service))
+    undisturbed.check()
+    for kill in range(1, undisturbed.steps + 1):
+        world = to_the_end(World(6, [fate], **service), [kill])
+        try:
+            world.check()
+        except AssertionError as error:
+            error.add_note(f"killed at step {kill}")
+            raise
+
+
+@given(
+    fates=st.lists(st.sampled_from(FATES), max_size=12),
+    kills=st.lists(st.integers(1, 60), max_size=4),
+    records=st.integers(1, 14),
+    width=st.integers(1, 4),
+    seed=st.integers(0, 99),
+    service=st.sampled_from(tuple(SERVICES.values())),
+    bad=st.frozensets(st.integers(0, 13), max_size=3),
+    names=st.booleans(),
+    look_fails=st.frozensets(st.integers(1, 12), max_size=4),
+)
+def test_any_failures_and_any_kills(
+    fates: list[Fate],
+    kills: list[int],
+    records: int,
+    width: int,
+    seed: int,
+    service: dict[str, Any],
+    bad: frozenset[int],
+    names: bool,
+    look_fails: frozenset[int],
+):
+    wrong = frozenset(f"k{number}" for number in bad if number < records)
+    world = World(records, fates, width=width, seed=seed, **service, bad=wrong, names=names, look_fails=look_fails)
+    to_the_end(world, kills).check()

@@ -8,7 +8,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command line and leave with its exit code; an interrupt while starting is no traceback."""
+    """Run the command line and leave with its exit code; an interrupt while starting prints no traceback."""
     open_standard_descriptors()
     taken = [signal.SIGTERM, *_hangup()]
     for number in taken:
@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def _hangup() -> list[signal.Signals]:
-    """SIGHUP, of a terminal that was closed, unless `nohup` had it ignored or the system has none."""
+    """SIGHUP, of a closed terminal, unless `nohup` ignores it or the system has none."""
     number = getattr(signal, "SIGHUP", None)
     return [] if number is None or signal.getsignal(number) is signal.SIG_IGN else [number]
 
@@ -37,8 +37,8 @@ def _hangup() -> list[signal.Signals]:
 def open_standard_descriptors() -> None:
     """Put the null device where standard input, output or error is closed, as daemons leave them.
 
-    Otherwise the next file or socket gets that number, and is written to by whatever prints an error, or closed with
-    the stream; uvloop aborts the process when its own descriptors are among the first three. Python's own streams stay
+    Otherwise the next file or socket gets that number: whatever prints an error then writes to it, or it is closed with
+    the stream; uvloop aborts the process if its own descriptors are among the first three. Python's own streams stay
     None: nobody reads what is written there.
     """
     for number in range(3):

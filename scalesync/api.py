@@ -1,9 +1,8 @@
 """The Python API: the flows of the command line as async functions with typed results.
 
 Each function resolves its settings as the command line does (see `config`). They run in the caller's event loop
-(asyncio, by way of anyio), take no signals, and raise the errors of `scalesync.errors`, whose sentences name arguments
-where the command line's name options. A run that stopped early returns its summary with exit_code 3 and the reason in
-`message`.
+(asyncio, through anyio), handle no signals, and raise the errors of `scalesync.errors`; their sentences name arguments
+instead of options. A run that stopped early returns its summary with exit_code 3 and the reason in `message`.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ _PHRASES = (
     ("run the same command", "make the same call"),
     ("the same command", "the same call"),
     ("standard input", "records that a program gives"),
-    ("a live key and nobody at a terminal", "a live key"),
+    ("a live key and no terminal to ask at", "a live key"),
 )
 
 
@@ -119,10 +118,12 @@ async def import_tasks(
     """Import records as tasks of a type; the options are the fields of `ImportOptions`.
 
     sources: paths, globs or URLs; or the records themselves: an iterable of dictionaries, a pandas or polars DataFrame,
-    an Arrow table. Records need `job`, by which a later call knows them. settings: from `resolve_settings`, which is
-    called when None is given. observer: "rich" shows progress on standard error. More than 1,000 new tasks with a live
-    key require yes=True. What an iterable raises comes out as it is.
-    Raises ConfigError or SourceError before anything is sent, TypeError for an option that there is not.
+        an Arrow table. Records need `job`, so that a later call knows them.
+    settings: from `resolve_settings`, which is called for None.
+    observer: "rich" shows progress on standard error.
+
+    More than 1,000 new tasks with a live key require yes=True. An exception of an iterable comes out unchanged.
+    Raises ConfigError or SourceError before anything is sent, TypeError for an unknown option.
     """
     asked = _listed("import_tasks", ImportOptions, options, ("sets", "header", "reclaim"))
     asked["reclaim"] = frozenset(asked.get("reclaim") or ())
@@ -147,7 +148,7 @@ async def export_tasks(
 ) -> ExportSummary:
     """Export matching tasks into a folder; the options are the fields of `ExportOptions`.
 
-    Raises ConfigError when the folder holds something else, TypeError for an option that there is not.
+    Raises ConfigError if the folder holds something else, TypeError for an unknown option.
     """
     asked = _listed("export_tasks", ExportOptions, options, ("status", "review_status", "tags", "fields"))
     with _in_python(observer) as watching:
@@ -165,7 +166,7 @@ async def retry_failed(
 ) -> ImportSummary:
     """Send the failed records of an import job again, all or one group of `list_failures`.
 
-    yes: more than 1,000 of them with a live key require it.
+    yes: required for more than 1,000 of them with a live key.
     """
     with _in_python(observer) as watching:
         return _summary(await run_retry(_settings(settings, watching), job, group, watching, yes=yes, signals=False))
@@ -193,7 +194,7 @@ def _settings(settings: Settings | None, observer: Observer) -> Settings:
 
 
 def _listed(function: str, kind: type[Any], options: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    """Options that are known; those that take several values take one string as well, which is no list of letters."""
+    """Known options; those that take several values also take one string, not a list of letters."""
     known = {field.name for field in fields(kind)} - {"sources", "type" if kind is ImportOptions else "out", "template"}
     for name in options:
         if name not in known:

@@ -29,9 +29,9 @@ def sync_folder(folder: Path) -> None:
 
 
 def output_error(folder: Path, error: OSError) -> ScalesyncError:
-    """The error of ours that tells a person what could not be written and what to do."""
+    """Our error that tells a person what could not be written and what to do."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFull(f"{folder}: no space left; free some, then run the same command again to carry on")
+        return DiskFull(f"{folder}: no space left; free some, then run the same command again to resume")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return ConfigError(f"{folder}: not allowed to write there; change its permissions or choose another --out")
     return StopRun(f"{folder}: cannot write: {error.strerror or error}; fix that, then run the same command again")

@@ -6,7 +6,7 @@
     |   +-- NameBound                2: the job's name belongs to something else
     |   +-- NoSuchProject            2: the account has no project of that name
     |   +-- LedgerUnusable           2: ledger newer than the program, not a ledger, read-only
-    +-- StopRun                      3: stopped early, the same command carries on
+    +-- StopRun                      3: stopped early, the same command resumes
     |   +-- Interrupted              3: Ctrl-C, SIGTERM or SIGHUP
     |   +-- KeyRefused               3: 401, 402 or 403, confirmed by a second call
     |   +-- JobRunning               3: another run holds the job's lease

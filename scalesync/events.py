@@ -1,4 +1,4 @@
-"""What a running flow tells whoever watches: frozen snapshots and short notes."""
+"""What a running flow reports to its observer: frozen snapshots and short notes."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Progress:
     done: records settled (import) or tasks written (export) by this run and earlier ones. share: part of the
     input settled or of the total exported, 0..1, None when unknown. failed: failed + invalid + conflicts.
     rate: items per second over the last few seconds. limit: the rate in force ("30/s"), None when none is known.
-    left_s: seconds to the end at this rate, None where that cannot be told or the rate will not last. waiting: why
+    left_s: seconds to the end at this rate, None if unknown or the rate is not steady. waiting: why
     nothing passes, None while something does.
     """
 

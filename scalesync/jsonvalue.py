@@ -21,7 +21,7 @@ _DIGITS = bytes.maketrans(b"123456789", b"000000000")
 _RUN = b"0" * 19
 _LONG_NUMBER = re.compile(rb"(?:^|[\s:,\[])-?[0-9]{19}")
 _PLACE = re.compile(r"[,:]? ?line (\d+) column (\d+) \(char \d+\)$")
-_NAMES = {list: "a list", str: "a text", bool: "true or false", int: "a number", float: "a number"}
+_NAMES = {list: "a list", str: "a string", bool: "true or false", int: "a number", float: "a number"}
 # What joined files and text sequences (RFC 7464) carry around records: marks of UTF-8, U+001E, a DOS file's end.
 _AROUND = re.compile(rb"\A(?:\xef\xbb\xbf|\x1e)+|\x1a\s*\Z")
 _BLANK = re.compile(rb"(?:\xef\xbb\xbf|[\s\x1a\x1e])*")
@@ -119,7 +119,7 @@ def slow_dumps(value: Any, sort_keys: bool = False) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
-        raise ValueError("holds a text that is not valid Unicode") from None
+        raise ValueError("holds a string that is not valid Unicode") from None
 
 
 def check_depth(value: Any) -> None:
@@ -161,16 +161,16 @@ def _reason(data: bytes, error: orjson.JSONDecodeError) -> str:
     if "infinity" in words:
         words = "a number is too large (1.8e308, or 308 digits, is the most)"
     if _LITERAL.match(text, max(error.pos, 0)):  # a place in characters, not in bytes
-        words = "NaN and Infinity are no JSON"
+        words = "NaN and Infinity are not JSON"
     place = f"column {error.colno}" if error.lineno == 1 else f"line {error.lineno} of the record"
     if words.startswith("NaN") and (path := _path_of_literal(data)):
         # A name is shown as JSON has it: it may hold line ends, which a sentence must not.
         place = f"field {json.dumps(path, ensure_ascii=False)}, {place}".encode("utf-8", "backslashreplace").decode()
-    return f"is no valid JSON: {words} ({place})"
+    return f"is not valid JSON: {words} ({place})"
 
 
 def _path_of_literal(data: bytes) -> str:
-    """The names that lead to the first NaN or infinity of a text, "" where they cannot be told."""
+    """The names that lead to the first NaN or infinity of a text, "" if unknown."""
     odd = object()
     try:
         level = [("", json.loads(data, parse_constant=lambda _: odd))]

@@ -1,6 +1,6 @@
 """What other packages add: entry points of a group, found by name and imported when that name is asked for.
 
-Listing the names imports nothing. What is wrong with an addition is told when it is asked for, as one sentence that
+Listing the names imports nothing. What is wrong with an addition is reported when it is asked for, in one sentence that
 names the package.
 """
 
@@ -32,7 +32,7 @@ T = TypeVar("T", bound=Addition)
 class Plugins(Generic[T]):
     """The additions of one group.
 
-    group: of the entry points. what: how a person is told of one, such as "source format". kind: the class of what
+    group: of the entry points. what: what a person calls one, such as "source format". kind: the class of what
     they hold. api: the version of the interface that this program has. own: names that the program has itself.
     """
 
@@ -110,5 +110,5 @@ class Plugins(Generic[T]):
 
 
 def _package(entry: EntryPoint) -> str:
-    """The package of an entry point and its release, as a person is told of it."""
+    """The package of an entry point and its release, as a person reads it."""
     return "a package" if entry.dist is None else f"{entry.dist.name} {entry.dist.version}"

@@ -1,6 +1,6 @@
 """Stored forms: how a value stands in a ledger or a manifest, under names of its own.
 
-What is written outlives the program that wrote it, so a name in the code is no stored name: each form lists its
+What is written outlives the program that wrote it, so a name in the code is not a stored name: each form lists its
 members, as they are stored and as the code calls them. A member that older versions did not write has the value that
 its absence meant then. A member that this program does not know comes from a version whose form it can still read, and
 is left out; a form with a higher number it cannot read, and says so.
@@ -49,7 +49,7 @@ class Member:
 
 
 class Form(Generic[T]):
-    """The stored form of one class. what: how a person is told of it; number: of this form, raised when an older
+    """The stored form of one class. what: what a person calls it; number: of this form, raised when an older
     program would misread it.
     """
 

@@ -1,4 +1,4 @@
-"""Questions to whoever sits at the terminal."""
+"""Questions to the person at the terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ YES = frozenset({"y", "yes"})
 
 
 def asker(mask: Callable[[str], str]) -> Callable[[str], bool] | None:
-    """A function that puts a question and waits for the answer; None where no terminal is there to answer at.
+    """A function that asks a question and waits for the answer; None without a terminal.
 
     It reads without Python's buffer: a thread that waits in the buffer holds its lock, and the interpreter dies over
     that lock when Ctrl-C ends the program.

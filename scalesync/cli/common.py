@@ -1,4 +1,4 @@
-"""What all commands share: the settings' options before or after the name, examples in the help, running a flow."""
+"""What all commands share: common options before or after the name, examples in the help, running a flow."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Common:
     quiet: bool = False
 
     def over(self, outer: Common) -> Common:
-        """These options, and those of `outer` where nothing was typed; every -v counts."""
+        """These options, or those of `outer` that were not typed here; every -v counts."""
         chosen = {
             item.name: outer_value if own is None or own is False else own
             for item in fields(self)
@@ -62,7 +62,8 @@ class Common:
 class Invocation:
     """One run of the program: the common options and what must not be printed.
 
-    args: as typed. summary: what the command did, for the log.
+    args: as typed.
+    summary: what the command did, for the log.
     """
 
     common: Common = field(default_factory=Common)
@@ -107,9 +108,10 @@ class Invocation:
         return spec_of(settings.platform).vocabulary
 
     def command(self, *words: str, paced: bool = False) -> str:
-        """A command line to copy: the program, these words, and what was typed to reach this ledger and this target.
+        """A command line to copy: the program, these words, and the typed options that lead to this ledger and this
+        target.
 
-        paced: with what was typed to slow it down, for a command that sends.
+        paced: with the typed options that slow it down, for a command that sends.
         """
         asked = self.common
         options: dict[str, object] = {
@@ -130,9 +132,9 @@ class Invocation:
         return ProgressDisplay(quiet=self.common.quiet, mask=self.mask)
 
     def start_logging(self) -> None:
-        """-v shows scalesync's own log, -vv its details as well; --log-file keeps it with all that is told.
+        """-v shows scalesync's own log, -vv its details as well; --log-file keeps it with all messages.
 
-        Without them nothing is shown but what libraries report.
+        Without them only the reports of libraries are shown.
         """
         from scalesync.cli.logs import forget_handlers, log_begin, log_to_file, log_to_stderr, mask_stray_logs
 
@@ -148,7 +150,7 @@ class Invocation:
             raise ConfigError("--log-format goes with --log-file")
 
     def end_logging(self, code: int) -> None:
-        """Write into --log-file how the command ended."""
+        """Write the end of the command to --log-file."""
         if self.common.log_file is not None:
             from scalesync.cli.logs import log_end
 
@@ -156,9 +158,9 @@ class Invocation:
 
 
 def run_async(flow: Callable[..., Awaitable[T]], *args: Any) -> T:
-    """Run a flow to its end, on uvloop where it is installed. Raises Interrupted after SIGINT or SIGTERM.
+    """Run a flow to its end, on uvloop if it is installed. Raises Interrupted after SIGINT or SIGTERM.
 
-    Raises ConfigError where so few files may be open that not even the event loop and the ledger have theirs.
+    Raises ConfigError if the limit of open files is too low for the event loop and the ledger.
     """
     _check_files()
     import gc
@@ -194,7 +196,8 @@ def _check_files() -> None:
 class SyncCommand(click.Command):
     """A command that also takes the common options and ends its help with examples.
 
-    examples: command lines without the prompt. commons: names of the common options it takes, None for all.
+    examples: command lines without the prompt.
+    commons: names of the common options it takes, None for all.
     """
 
     def __init__(
@@ -228,7 +231,7 @@ class SyncCommand(click.Command):
         return super().invoke(ctx)
 
     def _refuse_strangers(self, before: Common) -> None:
-        """An option that this command does not take is refused before its name as it is behind it."""
+        """Refuse an option that this command does not take before its name, as after it."""
         taken = {option.name for option in self.shared}
         for item in fields(before):
             if item.name not in taken and getattr(before, item.name) != item.default:
@@ -246,7 +249,7 @@ class SyncCommand(click.Command):
         write_options(ctx, formatter, "Options of every command", self.shared)
 
     def format_arguments(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Told with the options, by every version of click alike."""
+        """Listed with the options, by every version of click."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         write_examples(formatter, self.examples)
@@ -264,7 +267,7 @@ def write_options(
 
 
 def write_examples(formatter: click.HelpFormatter, examples: Sequence[str]) -> None:
-    """Examples are printed as they stand: a command line must not be wrapped."""
+    """Print examples unwrapped: a person copies a command line whole."""
     if not examples:
         return
     with formatter.section("Examples"):
@@ -273,7 +276,7 @@ def write_examples(formatter: click.HelpFormatter, examples: Sequence[str]) -> N
 
 
 def common_options() -> list[click.Option]:
-    """Fresh options, for each command shows and parses its own."""
+    """Fresh options, because each command shows and parses its own."""
     return [
         click.Option(["--platform"], metavar="NAME", help="labelling service; so far there is scale  [scale]"),
         click.Option(["--base-url"], metavar="URL", help="API address, the v1 root  [SCALE_API_URL]"),
@@ -302,7 +305,9 @@ def listed(values: Sequence[str]) -> tuple[str, ...]:
 
 
 def filter_values(values: Sequence[str]) -> tuple[str, ...]:
-    """`listed`, with an empty text for what holds no value: it is refused then, not taken for no filter at all."""
+    """`listed`, with an empty string for an option without a value: later checks refuse it, so it does not count as no
+    filter.
+    """
     return tuple(part for value in values for part in listed([value]) or ("",))
 
 

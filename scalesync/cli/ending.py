@@ -20,7 +20,7 @@ _NO_FILES = {errno.EMFILE, errno.ENFILE}
 def report(error: BaseException, invocation: Invocation, *, as_json: bool, quiet: bool = False) -> int:
     """Print what happened and return the exit code.
 
-    With as_json the same goes to standard output as {"error", "exit_code"}, and with quiet as well only there.
+    With as_json the same goes to standard output as {"error", "exit_code"}; with quiet, only there.
     """
     cause = main_cause(error)
     if isinstance(cause, click.exceptions.NoArgsIsHelpError):
@@ -45,9 +45,9 @@ def report(error: BaseException, invocation: Invocation, *, as_json: bool, quiet
 
 
 def describe(error: BaseException) -> tuple[str, int]:
-    """One sentence and the exit code for anything that can be raised."""
+    """One sentence and the exit code for any exception."""
     if isinstance(error, FileNotFoundError | ConfigError) and _is_nowhere():
-        return "the working folder is not there any more; change to one that is and run the command again", 2
+        return "the working folder no longer exists; change to another one and run the command again", 2
     if isinstance(error, ScalesyncError):
         return str(error) or type(error).__doc__ or type(error).__name__, error.exit_code
     if isinstance(error, click.UsageError):
@@ -70,7 +70,7 @@ def describe(error: BaseException) -> tuple[str, int]:
 
 
 def main_cause(error: BaseException) -> BaseException:
-    """Of several errors raised at once, the one that decides: a stop, else one of ours, else the first."""
+    """The error that decides among several raised at once: a stop, else one of ours, else the first."""
     leaves = list(_leaves(error))
     for kind in (StopRun, ScalesyncError, KeyboardInterrupt, OSError):
         for leaf in leaves:
@@ -88,7 +88,7 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def _is_nowhere() -> bool:
-    """Whether the working folder was removed under the process."""
+    """Whether somebody removed the working folder of this process."""
     try:
         os.getcwd()
     except FileNotFoundError:

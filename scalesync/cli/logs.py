@@ -17,7 +17,7 @@ from scalesync.masking import Mask
 
 TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 TOLD = logging.getLogger("scalesync.told")
-"""What people are told, for the file: on standard error it stands already."""
+"""Messages for people, for the file: standard error has them already."""
 
 
 class _MaskedHandler(logging.Handler):
@@ -39,7 +39,7 @@ class _MaskedFile(logging.FileHandler):
 
 
 class _JsonLines(logging.Formatter):
-    """One object a line: at (UTC), level, logger, message, and the traceback where there is one."""
+    """One object a line: at (UTC), level, logger, message, and the traceback if there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -59,9 +59,10 @@ def log_to_stderr(verbosity: int, mask: Mask) -> None:
 
 
 def log_to_file(path: Path, form: str, verbosity: int, mask: Mask) -> None:
-    """Append the log to a file, with everything that is told on standard error. form: text or json.
+    """Append the log to a file, with everything printed on standard error.
 
-    Raises ConfigError where the file cannot be written.
+    form: text or json.
+    Raises ConfigError if the file cannot be written.
     """
     try:
         handler = _MaskedFile(path, mask)
@@ -76,13 +77,13 @@ def log_to_file(path: Path, form: str, verbosity: int, mask: Mask) -> None:
 
 
 def log_line(text: str) -> None:
-    """A line for the file alone, where there is one; what may not be shown is masked there."""
+    """A line for the file only, if there is one; secrets are masked there."""
     if TOLD.handlers:
         TOLD.info("%s", text)
 
 
 def log_begin(args: Sequence[str]) -> None:
-    """What is run, as typed, URLs without credentials and queries."""
+    """The command as typed, with URLs without credentials and queries."""
     from importlib.metadata import version
 
     from scalesync.addresses import public_text
@@ -121,7 +122,7 @@ def forget_handlers() -> None:
 
 
 def mask_stray_logs(mask: Mask) -> None:
-    """What libraries log as an error goes to standard error by itself; the key is masked there too."""
+    """Libraries log errors to standard error themselves; mask the key there too."""
     handler = _MaskedHandler(mask)
     handler.setLevel(logging.WARNING)
     logging.lastResort = handler

@@ -1,4 +1,4 @@
-"""The group of commands, and the one place where an ending becomes an exit code."""
+"""The group of commands, and the one place that turns the end of a run into an exit code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EXAMPLES = (
 
 
 class LazyGroup(click.Group):
-    """Knows its commands by name and line of help; imports one when it is used."""
+    """Knows its commands by name and line of help; imports a command when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -58,7 +58,7 @@ class LazyGroup(click.Group):
 
 
 def reserved(name: str) -> click.Command:
-    """A command that only says that it is not there yet, whatever follows its name."""
+    """A command that only says that it is not built yet, whatever follows its name."""
 
     def refuse(rest: tuple[str, ...]) -> NoReturn:
         raise not_built(name)
@@ -107,7 +107,7 @@ cli = LazyGroup(
 
 
 def run(args: Sequence[str]) -> int:
-    """Run one command line and return its exit code; nothing but the code and the output leaves here."""
+    """Run one command line and return its exit code; it raises nothing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -1,4 +1,4 @@
-"""What is printed: results on standard output, everything else on standard error."""
+"""Printing: results on standard output, everything else on standard error."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ _ANSI = {ord(_PLAIN): "\x1b[0m"} | {ord(mark): f"\x1b[{code}m" for mark, code in
 
 
 def printable(text: str) -> str:
-    """The text with control characters shown, not obeyed: messages come from servers and files."""
+    """The string with control characters escaped, because messages come from servers and files."""
     return text.translate(_CONTROL)
 
 
 def paint(text: str, colour: str) -> str:
-    """The text in a colour, where it is printed to a terminal by `say` or `tell`."""
+    """The string in a colour, if `say` or `tell` prints it to a terminal."""
     return f"{_COLOURS[colour][0]}{text.translate(_PRIVATE)}{_PLAIN}"
 
 
 def coloured(stream: IO[str] | None) -> bool:
-    """Whether colours may be printed there: on terminals, unless NO_COLOR is set (no-color.org) or they are dumb."""
+    """Whether to print colours there: on terminals, unless NO_COLOR is set (no-color.org) or they are dumb."""
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False
     return bool(os.environ.get("FORCE_COLOR")) or (stream is not None and stream.isatty())
 
 
 def say(text: str) -> None:
-    """A line for standard output. A reader or a terminal that went away ends the printing, not the program."""
+    """Print a line on standard output. A reader or a terminal that went away ends the printing, not the program."""
     _write(sys.stdout, _painted(text, sys.stdout))
 
 
 def tell(text: str) -> None:
-    """A line for standard error; a terminal that went away never stops a run."""
+    """Print a line on standard error; a terminal that went away never stops a run."""
     for also in _also:
         also(printable(text).translate(_PRIVATE))
     try:
@@ -54,14 +54,14 @@ def tell(text: str) -> None:
 
 
 def stamp(wanted: bool) -> None:
-    """Begin each line on standard error with the time from now on, where that is no terminal."""
+    """From now on, begin each line on standard error with the time, if that is not a terminal."""
     _stamps.clear()
     if wanted and sys.stderr is not None and not sys.stderr.isatty():
         _stamps.append(now_iso)
 
 
 def also_tell(where: Callable[[str], None] | None) -> None:
-    """Hand everything that `tell` is given on, such as to a log; None ends that."""
+    """Pass everything that `tell` prints on, such as to a log; None ends that."""
     _also.clear()
     if where is not None:
         _also.append(where)
@@ -80,7 +80,7 @@ def _painted(text: str, stream: IO[str] | None) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of columns that begin under each other; the last one may be of any length."""
+    """Aligned columns; the last one may be of any length."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in (head, *rows)
@@ -88,12 +88,12 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def say_json(value: Mapping[str, Any]) -> None:
-    """One JSON object as one line, plain ASCII so that any encoding of the terminal carries it."""
+    """One JSON object as one line, plain ASCII, which any encoding of a terminal can show."""
     _write(sys.stdout, json.dumps(value, default=str))
 
 
 def facts(pairs: Mapping[str, Cell], *, indent: int = 0) -> str:
-    """Name and value line by line; texts begin, and numbers end, under each other."""
+    """Name and value line by line; strings align left, numbers right."""
     name_width = max(map(len, pairs), default=0)
     numbers = {name: f"{value:,}" for name, value in pairs.items() if not isinstance(value, str)}
     number_width = max(map(len, numbers.values()), default=0)
@@ -113,7 +113,9 @@ def size(number: int) -> str:
 
 
 def output_is_broken() -> bool:
-    """Whether standard output takes nothing more, its reader gone or its disk full; what it still holds is dropped."""
+    """Whether standard output takes nothing more, because its reader is gone or its disk full; drops what it still
+    holds.
+    """
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -139,7 +141,7 @@ def _write(stream: IO[str] | None, text: str) -> None:
 
 
 def _is_device(stream: IO[str]) -> bool:
-    """Whether it is a terminal, also one that was closed, which no longer says that it is one."""
+    """Whether it is a terminal, also a closed one, which no longer says so."""
     try:
         return stat.S_ISCHR(os.fstat(stream.fileno()).st_mode)
     except (OSError, ValueError):
@@ -147,7 +149,7 @@ def _is_device(stream: IO[str]) -> bool:
 
 
 def _silence(stream: IO[str]) -> None:
-    """Point the stream nowhere, or the interpreter would complain about it once more when it ends."""
+    """Point the stream to nowhere, or the interpreter complains about it again at its end."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, stream.fileno())

@@ -1,4 +1,4 @@
-"""Progress on standard error: a live line on a terminal, elsewhere a plain line every few seconds."""
+"""Progress on standard error: a live line on a terminal, a plain line every few seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -22,9 +22,11 @@ BAR_FROM = 110  # columns; narrower terminals need them for the figures
 
 
 class ProgressDisplay:
-    """An Observer for people. Used as a context manager, so that the live line is always taken away.
+    """An Observer for people. Use it as a context manager, so that it always removes the live line.
 
-    quiet: show nothing at all. mask: takes secrets out of a text. clock: seconds, for tests.
+    quiet: show nothing.
+    mask: takes secrets out of a string.
+    clock: seconds, for tests.
     """
 
     def __init__(
@@ -54,7 +56,7 @@ class ProgressDisplay:
             _harmless(live.stop)
 
     def progress(self, snapshot: Progress) -> None:
-        """Show the snapshot, unless the last one is too fresh."""
+        """Show the snapshot, unless the last one was shown a moment ago."""
         now = self._clock()
         waiting = snapshot.waiting is not None
         if waiting != self._waiting and not self._terminal:
@@ -69,7 +71,7 @@ class ProgressDisplay:
             tell(printable(self._mask(progress_line(snapshot))))
 
     def note(self, text: str) -> None:
-        """Show one sentence, above the live line where there is one."""
+        """Show one sentence, above the live line if there is one."""
         if self._quiet:
             return
         line = printable(self._mask(text))
@@ -102,7 +104,7 @@ def is_terminal() -> bool:
 
 
 def progress_line(snapshot: Progress, *, bar_width: int = 0) -> str:
-    """One snapshot in words: how far, how long still, how fast, what went wrong."""
+    """One snapshot in words: progress, time left, speed, errors."""
     share = _share(snapshot)
     done = f"{snapshot.done:,}" if snapshot.total is None else f"{snapshot.done:,}/{snapshot.total:,}"
     parts = [f"{snapshot.phase} {_bar(share, bar_width)}{done} done"]
@@ -138,7 +140,7 @@ def _bar(share: float | None, width: int) -> str:
 
 
 def _harmless(draw: Callable[[], None]) -> None:
-    """A terminal that went away must not end a run."""
+    """Ignore a terminal that went away."""
     try:
         draw()
     except (OSError, ValueError):

@@ -34,7 +34,8 @@ def show_import(
 ) -> int:
     """Print the summary of an import or a retry; returns its exit code.
 
-    advice: in place of an import's. piped: it read standard input.
+    advice: in place of an import's.
+    piped: it read standard input.
     """
     invocation.summary = summary_json(summary)
     told = list(import_advice(summary, invocation, piped=piped) if advice is None else advice)
@@ -64,8 +65,9 @@ def show_export(
 ) -> int:
     """Print the summary of an export; returns its exit code.
 
-    more: further lines. advice: in place of an export's. listed: whether a manifest lists the files that are counted;
-    that of an export is written at its end only.
+    more: further lines.
+    advice: in place of an export's.
+    listed: whether a manifest lists the files that are counted; an export writes its own at the end only.
     """
     invocation.summary = summary_json(summary)
     told = list(export_advice(summary) if advice is None else advice)
@@ -89,7 +91,7 @@ def show_export(
 
 
 def say_summary(summary: ImportSummary | ExportSummary, advice: Sequence[str], invocation: Invocation) -> int:
-    """Print the summary as JSON, and one sentence for people where not all is done; returns the exit code."""
+    """Print the summary as JSON, and one sentence for people if not all is done; returns the exit code."""
     say_json(invocation.mask.deep(summary_json(summary)))
     if summary.exit_code:
         tell_outcome("; ".join([*([summary.message] if summary.message else []), *advice]), invocation)
@@ -97,7 +99,7 @@ def say_summary(summary: ImportSummary | ExportSummary, advice: Sequence[str], i
 
 
 def tell_outcome(sentence: str, invocation: Invocation) -> None:
-    """With --json: say on standard error, too, that not all is done, unless --quiet."""
+    """With --json: also say on standard error that not all is done, unless --quiet."""
     if invocation.common.json and not invocation.common.quiet:
         tell(f"scalesync: {invocation.mask(sentence)}")
 
@@ -105,7 +107,11 @@ def tell_outcome(sentence: str, invocation: Invocation) -> None:
 def import_advice(
     summary: ImportSummary, invocation: Invocation, carry_on: str | None = None, *, piped: bool = False
 ) -> list[str]:
-    """What to do next, one line each. carry_on: what sends the pending ones. piped: the import read standard input."""
+    """What to do next, one line each.
+
+    carry_on: how to send the pending ones.
+    piped: the import read standard input.
+    """
     job = ("--job", summary.job)
     lines = []
     if kinds := findings(summary):
@@ -114,7 +120,7 @@ def import_advice(
         more = f", then {PIPE_AGAIN}" if piped else ""
         lines.append(f"to send the failed ones again: {invocation.command('retry', *job, paced=True)}{more}")
     if summary.pending and not any(way in summary.message for way in (PIPE_AGAIN, IMPORT_AGAIN)):
-        way = carry_on or f"{PIPE_AGAIN if piped else 'run the same command again'} to carry on"
+        way = carry_on or f"{PIPE_AGAIN if piped else 'run the same command again'} to resume"
         lines.append(f"{count(summary.pending, 'record')} pending: {way}")
     return lines
 
@@ -130,7 +136,7 @@ def rehearsal_advice(summary: ImportSummary) -> list[str]:
 
 
 def findings(summary: ImportSummary) -> str:
-    """How many records are failed, invalid and in conflict; empty when none is."""
+    """How many records are failed, invalid and in conflict; empty if none."""
     words = {"failed": "failed", "invalid": "invalid", "conflicts": "in conflict"}
     return ", ".join(f"{getattr(summary, name):,} {word}" for name, word in words.items() if getattr(summary, name))
 
@@ -140,8 +146,8 @@ def export_advice(summary: ExportSummary) -> list[str]:
     lines = []
     if summary.unsettled:
         lines.append(
-            f"{count(summary.unsettled, 'partition')} did not settle, tasks may be missing: export again with --again;"
-            " an increment asks for them again by itself"
+            f"{count(summary.unsettled, 'partition')} unsettled, tasks may be missing: export again with --again;"
+            " an increment reads them again by itself"
         )
     if summary.responses_failed:
         missing = count(summary.responses_failed, "response file")

@@ -1,8 +1,8 @@
 """SIGINT, SIGTERM and SIGHUP, while a flow runs and around it.
 
-A Python handler that raises inside a callback of the loop would be swallowed there, so while a flow runs signals are
-awaited like anything else. When it has ended, its outcome stands in the ledger and in files, and should be told: the
-first signal changes nothing then, a second one ends the program.
+The loop would swallow an exception of a Python handler inside one of its callbacks, so while a flow runs it awaits
+signals like anything else. When the flow has ended, its outcome is in the ledger and in files, and must be reported:
+the first signal changes nothing then, a second one ends the program.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 def _taken() -> tuple[signal.Signals, ...]:
-    """What stops a run. SIGHUP, of a terminal that was closed, stays ignored where `nohup` had it ignored."""
+    """The signals that stop a run. SIGHUP, of a closed terminal, stays ignored if `nohup` ignores it."""
     taken = [signal.SIGINT, signal.SIGTERM]
     if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         taken.append(signal.SIGHUP)
@@ -59,7 +59,7 @@ def heed() -> None:
 
 
 async def until_signal(flow: Callable[..., Awaitable[T]], args: tuple[Any, ...]) -> T:
-    """Await the flow, stopping it at a signal. Raises Interrupted when it had to be cancelled, else what it raises."""
+    """Await the flow and stop it at a signal. Raises Interrupted if it had to be cancelled, else what it raises."""
     results: list[T] = []
     failure: Exception | None = None
     desk = SignalDesk()

@@ -16,14 +16,15 @@ _CODE = ("clock", "monotonic")  # functions, set by programs only
 
 
 def switch_names(config: type[Any], taken: Iterable[str] = ()) -> list[str]:
-    """Fields that --set may name, besides those with an option of their own."""
+    """Fields that --set may name, except those with their own option."""
     return sorted(item.name for item in fields(config) if item.name not in {*_CODE, *taken})
 
 
 def read_switches(config: type[Any], pairs: Iterable[tuple[str, str]], taken: Mapping[str, str]) -> dict[str, Any]:
     """Typed values for KEY=VALUE pairs; the last of a key wins.
 
-    taken: field -> the option that sets it instead. Raises ConfigError naming key and value.
+    taken: field -> the option that sets it instead.
+    Raises ConfigError naming key and value.
     """
     hints = get_type_hints(config)
     known = switch_names(config, taken)
@@ -43,7 +44,7 @@ def read_switches(config: type[Any], pairs: Iterable[tuple[str, str]], taken: Ma
 
 
 def read_value(hint: Any, text: str) -> Any:
-    """The text as a value of this type. Raises ValueError that says what is wanted."""
+    """The string as a value of this type. Raises ValueError that says what is wanted."""
     origin = get_origin(hint)
     if origin in (Union, types.UnionType):
         return _read_union(get_args(hint), text)
@@ -58,7 +59,7 @@ def read_value(hint: Any, text: str) -> Any:
     plain: dict[Any, tuple[Callable[[str], Any], str]] = {
         int: (int, "a whole number"),
         float: (float, "a number"),
-        str: (str, "a text"),
+        str: (str, "a string"),
         Path: (Path, "a path"),
     }
     convert, wanted = plain[hint]
@@ -71,7 +72,7 @@ def read_value(hint: Any, text: str) -> Any:
 def _read_union(members: tuple[Any, ...], text: str) -> Any:
     if text.lower() == "none" and type(None) in members:
         return None
-    # a text fits everything, so it is tried last
+    # a string fits everything, so it is tried last
     tried = sorted((member for member in members if member is not type(None)), key=lambda kind: kind is str)
     problem = ValueError("no value fits")
     for member in tried:

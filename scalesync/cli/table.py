@@ -1,6 +1,6 @@
-"""Every command, one row each: the list of commands, `--help`, the nearest name and what is reserved come from here.
+"""Every command, one row each: the list of commands, `--help`, the nearest name and the reserved names come from here.
 
-Nothing is imported for a row until its command is used.
+A row imports nothing until its command is used.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from scalesync.errors import ConfigError
 
 
 class Row(NamedTuple):
-    """One command. text: its line in the list of commands.
+    """One command.
 
-    module: in cli/commands, with the command as `NAME_command`; several rows may share one. operations: words of which
-    one follows the name, as in `backfill export`, none where the command has no such words. reserved: of these, the
-    ones that are not built yet.
+    text: its line in the list of commands.
+    module: in cli/commands, with the command as `NAME_command`; several rows may share one.
+    operations: words that may follow the name, as in `backfill export`; none if the command has no such words.
+    reserved: the operations that are not built yet.
     """
 
     name: str
@@ -28,7 +29,7 @@ class Row(NamedTuple):
     reserved: tuple[str, ...] = ()
 
     def load(self) -> click.Command:
-        """Import the module; its command."""
+        """Import the module; returns its command."""
         module = importlib.import_module(f"scalesync.cli.commands.{self.module}")
         command: click.Command = getattr(module, f"{self.name}_command")
         return command
@@ -39,12 +40,12 @@ ROWS = (
     Row("sandbox", "serve the embedded emulator of the API", "sandbox"),
     Row("import", "create one task per record, exactly once", "ingest"),
     Row("export", "write tasks and their annotations to files", "export"),
-    Row("backfill", "export a past period, window by window, each done once", "backfill", ("export",), ("apply",)),
+    Row("backfill", "export a past period, window by window, each window once", "backfill", ("export",), ("apply",)),
     Row("compact", "the newest version of each task from a folder of increments", "compact"),
-    Row("status", "jobs the ledger knows, and how far they are", "inspect"),
+    Row("status", "jobs of the ledger and their progress", "inspect"),
     Row("failures", "what failed and why; writes it back out as a source", "inspect"),
     Row("retry", "send failed records again", "inspect"),
-    Row("verify", "compare source, ledger and server; repair what can be repaired", "verify"),
+    Row("verify", "compare source, ledger and server; repair differences", "verify"),
     Row("types", "task types that are documented, and the fields they need", "kinds"),
     Row("ledger", "restore a lost ledger from source and server", "ledger", ("rebuild",)),
 )
@@ -57,5 +58,8 @@ RESERVED = (
 
 
 def not_built(words: str) -> ConfigError:
-    """What is raised for a name that is reserved. words: the name as it is typed behind the program's."""
+    """The error for a reserved name.
+
+    words: the name as typed after the program's.
+    """
     return ConfigError(f"`scalesync {words}` is not built yet; the name is reserved")

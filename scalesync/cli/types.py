@@ -1,4 +1,4 @@
-"""Values of options that need a check of their own."""
+"""Values of options that need their own check."""
 
 from __future__ import annotations
 
@@ -34,9 +34,12 @@ class OneCharacter(TextType):
 
 
 class FormatName(TextType):
-    """The name of a format. own: those that the program has; names: those of other packages as well.
+    """The name of a format.
 
-    Other packages are looked for where one of their names is typed, completed or listed.
+    own: those of the program.
+    names: those of other packages as well.
+
+    It looks for other packages only when one of their names is typed, completed or listed.
     """
 
     name = "format"
@@ -77,12 +80,12 @@ class Encoding(TextType):
         try:
             codecs.lookup(value)
         except LookupError:
-            self.fail(f"{value!r} is no known text encoding", param, ctx)
+            self.fail(f"{value!r} is not a known text encoding", param, ctx)
         return str(value)
 
 
 class Operation(TextType):
-    """The word behind the name of a command that has several operations."""
+    """The word after the name of a command that has several operations."""
 
     name = "operation"
 
@@ -112,7 +115,7 @@ class Pair(PairType):
 
 
 class Positional(click.Argument):
-    """An argument with a line of help, which click itself takes from 8.5 on only."""
+    """An argument with a line of help, which click itself takes only from 8.5 on."""
 
     def __init__(self, names: Sequence[str], *, help: str, **kwargs: Any) -> None:
         super().__init__(names, **kwargs)

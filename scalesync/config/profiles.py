@@ -49,7 +49,7 @@ def find_profile(name: str | None) -> Profile:
     try:
         there = path.is_file()
     except PermissionError:  # HOME is that of somebody else, as sudo and containers with --user leave it
-        return Profile(note=f"{path.parent} cannot be looked into, so no default profile is used; is HOME right?")
+        return Profile(note=f"{path.parent} cannot be read, so no default profile is used; is HOME right?")
     return Profile(_load(path), DEFAULT_PROFILE) if there else Profile()
 
 

@@ -19,7 +19,7 @@ _Documented: TypeAlias = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 def standard_library_docstrings(limit: int | None = None) -> Iterator[JsonObject]:
     """Up to `limit` docstrings, always in the same order: module, qualname, file, line, docstring.
 
-    Raises ConfigError where the standard library is installed without its sources.
+    Raises ConfigError if the standard library is installed without its sources.
     """
     root = Path(sysconfig.get_paths()["stdlib"])
     found = 0
@@ -72,7 +72,7 @@ def _walk(node: ast.Module | _Documented, qualname: str) -> Iterator[tuple[str, 
 
 
 def _is_text(text: str) -> bool:
-    """Lone surrogates can be written in Python, not in UTF-8."""
+    """Python can write lone surrogates; UTF-8 cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""The whole loop on the embedded sandbox, with real records and a real SIGKILL; every figure is counted, not told.
+"""The whole loop on the embedded sandbox, with real records and a real SIGKILL; every figure is counted.
 
 This flow alone imports the sandbox: it is both ends of the wire in one process.
 """
@@ -45,7 +45,7 @@ keep = []
 instruction = "What does this docstring mainly do?"
 attachment_type = "text"
 attachment = "{docstring}"
-categories = ["tells how to use it", "tells how it works", "names a warning or a limit", "repeats the name"]
+categories = ["explains how to use it", "explains how it works", "states a warning or a limit", "repeats the name"]
 
 [task.metadata]
 module = "{module}"
@@ -57,10 +57,13 @@ line = "{line}"
 
 @dataclass(frozen=True, slots=True)
 class DemoReport:
-    """What the demo counted. killed_at: tasks the server held when the second import was killed.
+    """What the demo counted.
 
-    on_server: tasks of the second project at the end; repeated and missing: records with more than one task, and
-    with none; sent_again: creates the server received beyond one for each record. answers: exported, by category.
+    killed_at: tasks on the server when the second import was killed.
+    on_server: tasks of the second project at the end.
+    repeated, missing: records with more than one task, and with none.
+    sent_again: creates that the server received beyond one for each record.
+    answers: exported, by category.
     """
 
     folder: str
@@ -83,8 +86,9 @@ class DemoReport:
 async def run_demo(folder: Path | None, observer: Observer, records: int | None = None) -> DemoReport:
     """Import, annotate, export; then import again in a process that is killed half way, resume it, and count.
 
-    folder: new or empty; None takes ./scalesync-demo or the next free number. records: only the first so many.
-    Raises ConfigError when the folder cannot be used, and ScalesyncError when a step fails.
+    folder: new or empty; None takes ./scalesync-demo or the next free number.
+    records: only the first so many.
+    Raises ConfigError if the folder cannot be used, and ScalesyncError if a step fails.
     """
     started = time.monotonic()
     home = await anyio.to_thread.run_sync(_make_folder, folder)
@@ -124,7 +128,7 @@ async def run_demo(folder: Path | None, observer: Observer, records: int | None 
 
 
 def _judged(report: DemoReport) -> DemoReport:
-    """The report with exit code 1 when a figure is not what it must be."""
+    """The report, with exit code 1 if a figure is wrong."""
     wrong = [
         f"{name} is {number:,}, not {wanted:,}"
         for name, number, wanted in (
@@ -237,10 +241,10 @@ def _environment(sandbox: Sandbox) -> dict[str, str]:
 
 @contextmanager
 def _importing(home: Path, sandbox: Sandbox) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
-    """The second import as a process, and what it prints; killed on the way out unless it has ended.
+    """The second import as a process, and its output; killed at the end unless it has ended.
 
-    Not the loop's own kind of process: a Ctrl-C ends the loop before that kind has closed its pipes, which it tells
-    with a traceback.
+    It is not the loop's own kind of process: a Ctrl-C ends the loop before that kind has closed its pipes, and it
+    reports this with a traceback.
     """
     with (
         tempfile.TemporaryFile() as said,
@@ -255,7 +259,7 @@ def _importing(home: Path, sandbox: Sandbox) -> Iterator[tuple[subprocess.Popen[
 
 
 async def _import_and_kill(home: Path, sandbox: Sandbox, records: int, observer: Observer) -> int:
-    """Start the second import, kill it when half of its tasks exist; returns how many do."""
+    """Start the second import, kill it when half of its tasks exist; returns their number."""
     world = sandbox.store.world("live")
     before, started = world.count(), time.monotonic()
     with _importing(home, sandbox) as (process, _):
@@ -299,7 +303,7 @@ async def _resume(home: Path, sandbox: Sandbox) -> dict[str, Any]:
 
 
 def _tasks_of(sandbox: Sandbox, project: str) -> Counter[tuple[str, int, str]]:
-    """How many tasks of a project the server holds for each docstring, told by its place in the library."""
+    """How many tasks of a project the server holds for each docstring, by its place in the library."""
     return Counter(
         (task["metadata"]["file"], task["metadata"]["line"], task["metadata"]["qualname"])
         for task in sandbox.store.world("live").documents()

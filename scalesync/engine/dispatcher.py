@@ -281,7 +281,7 @@ class Dispatcher:
         if self._strays >= STRAYS and tally.settled == tally.exhausted and not self._guard.is_open:
             self.stop(
                 StopRun(
-                    f"none of the first {self._strays} create calls got to the platform: {outcome.message};"
+                    f"none of the first {self._strays} create calls reached the platform: {outcome.message};"
                     " then run the same command"
                 )
             )

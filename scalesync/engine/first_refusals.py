@@ -31,7 +31,7 @@ _VARIABLE = (
 
 
 def normalise_message(text: str, key: str | None = None) -> str:
-    """The message without what differs from record to record, to tell kinds of failures apart.
+    """The message without what differs from record to record, to distinguish kinds of failures.
 
     URLs become <url>, quoted strings <text> unless they name the field that the message is about, UUIDs and hex ids
     <id>, numbers <n>. key: the record's unique_id, replaced by <id> where it stands unquoted. One that is a plain word

@@ -84,6 +84,6 @@ class Patience:
                 self._stop(
                     BudgetUsed(
                         f"nothing got through for {self._stall_s:.0f} s (last: {stuck.why});"
-                        " run the same command to carry on"
+                        " run the same command to resume"
                     )
                 )

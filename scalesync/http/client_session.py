@@ -23,7 +23,7 @@ SHORT_BODY = 64 * 1024
 class AttemptClock:
     """The deadline of one download. It stands still while the attempt waits for its moment at the socket.
 
-    attempt_s: for what follows that moment, None for no bound.
+    attempt_s: for the time after that moment, None for no bound.
     """
 
     __slots__ = ("_attempt_s", "_timer", "cls", "connected")
@@ -35,7 +35,7 @@ class AttemptClock:
         self._timer = asyncio.timeout(None)
 
     def start(self, seconds: float | None) -> asyncio.Timeout:
-        """The timer, to be entered at once."""
+        """The timer, to enter at once."""
         self._timer = asyncio.timeout(seconds)
         return self._timer
 
@@ -49,10 +49,10 @@ class AttemptClock:
 
 
 class _Attempt:
-    """One exchange under the eyes of the sweep: a deadline for each of its phases, and one for what follows the moment.
+    """One exchange that the sweep watches: a deadline for each of its phases, and one for the time after the hand-over.
 
-    limit_s: of the phase that began at `since`, None while there is none. Late, it cancels its task, which
-    `SessionExchange` turns into a TimeoutError, as asyncio.timeout does.
+    limit_s: of the phase that began at `since`, None while there is none. When it is late, it cancels its task, and
+        `SessionExchange` turns that into a TimeoutError, as asyncio.timeout does.
     """
 
     __slots__ = ("began", "cls", "connected", "is_late", "limit_s", "limits", "loop", "since", "task")
@@ -89,9 +89,11 @@ class _Attempt:
 
 
 class SessionExchange:
-    """The general way to make an exchange; `connector` is closed with it.
+    """The general way to make an exchange; it closes `connector` with itself.
 
-    headers: of every request. proxy: as `proxy_for` gives it. most: bytes of a body that are read.
+    headers: of every request.
+    proxy: as `proxy_for` returns it.
+    most: bytes of a body to read.
     """
 
     def __init__(
@@ -154,7 +156,7 @@ class SessionExchange:
     def _first_limit_s(self, body: bytes | None) -> float | None:
         """Seconds to the first byte of the answer; with a gate that counts, to the connection.
 
-        Without one nobody tells when there is a connection; a long body may take long to send, within the attempt.
+        Without one nothing shows when there is a connection; a long body may take long to send, within the attempt.
         """
         limits = self._deadlines
         if self._gate.counts_handovers:
@@ -181,7 +183,7 @@ class SessionExchange:
         return Answer(response.status, response.headers, data)
 
     async def _read(self, attempt: _Attempt, response: aiohttp.ClientResponse) -> bytes:
-        """The whole body, as far as it can be held."""
+        """The whole body, up to the limit of memory."""
         attempt.since, attempt.limit_s = self._loop.time(), self._deadlines.first_byte
         parts: list[bytes] = []
         size = 0

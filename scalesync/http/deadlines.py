@@ -1,4 +1,4 @@
-"""Deadlines of many exchanges, looked after by one timer: a timer for each would cost more than the rest of a call."""
+"""Deadlines of many exchanges under one timer: a timer for each would cost more than the rest of a call."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Watched(Protocol):
     """Something with a deadline."""
 
     def look(self, now: float) -> bool:
-        """Whether it is still in time at `now` (the loop's clock); what is late breaks itself off and answers no."""
+        """Whether it is still in time at `now` (the loop's clock); if it is late, it stops itself and returns False."""
 
 
 class Sweep:
@@ -27,12 +27,12 @@ class Sweep:
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Begin; in the loop that the exchanges run in."""
+        """Begin, in the loop of the exchanges."""
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(self._every_s, self._sweep, loop)
 
     def stop(self) -> None:
-        """End; nothing is broken off."""
+        """End; stops no exchange."""
         if self._timer is not None:
             self._timer.cancel()
 

@@ -33,9 +33,11 @@ FILES = RequestClass.FILES
 class Downloader:
     """Fetches URLs into a folder, named by content. Holds one chunk of a body in memory, never the whole.
 
-    A client of its own: results lie on other hosts, and the API key goes to none of them. Each request passes the
-    gate as one of the class FILES. allow_http: follow redirects to plain http on other machines.
-    suffix: content that begins as JSON does gets `.json` behind its name.
+    It has its own client: results are on other hosts, and none of them may get the API key. Each request passes the
+    gate in the class FILES.
+
+    allow_http: follow redirects to plain http on other machines.
+    suffix: content that begins as JSON gets `.json` after its name.
     """
 
     def __init__(
@@ -85,7 +87,7 @@ class Downloader:
 
     @asynccontextmanager
     async def partial(self) -> AsyncIterator[Partial]:
-        """A file to be fetched in one or more attempts; what is not stored at the end is taken away."""
+        """A file to fetch in one or more attempts; it is removed at the end if it was not stored."""
         part = Partial(self._folder, suffix=self._suffix)
         try:
             yield part
@@ -94,10 +96,11 @@ class Downloader:
                 await anyio.to_thread.run_sync(part.drop)
 
     async def fetch(self, url: str, part: Partial | None = None) -> Stored:
-        """Store what `url` points at. part: goes on where an earlier attempt broke off, if the server allows.
+        """Store the file of `url`.
 
-        Raises Refused for a 4xx (an expired link is a 403) or a redirect to where it may not go, DiskFull when it
-        cannot be stored, else OutcomeUnknown or Unavailable; no words of theirs hold the link's signature.
+        part: resumes an earlier attempt, if the server allows it.
+        Raises Refused for a 4xx (an expired link is a 403) or a redirect that is not allowed, DiskFull if the disk
+            cannot store it, else OutcomeUnknown or Unavailable; their messages never hold the link's signature.
         """
         if part is None:
             async with self.partial() as own:
@@ -118,7 +121,7 @@ class Downloader:
         return self._tls
 
     async def _visit(self, url: str, part: Partial) -> str | None:
-        """One request: its body goes into the part; returns where it redirects to instead."""
+        """One request: its body goes into the part; returns the target of a redirect instead."""
         assert self._session is not None, "the downloader is used as a context manager"
         where = shown(url)
         proxy = proxy_for(url)
@@ -154,7 +157,7 @@ class Downloader:
             self._gate.release()
 
     def _onward(self, url: str, location: str) -> str:
-        """The address that an answer redirects to. Raises Refused where it must not go."""
+        """The address that an answer redirects to. Raises Refused if it is not allowed."""
         where = shown(url)
         try:
             target = urljoin(url, location)
@@ -174,7 +177,7 @@ class Downloader:
 
 
 def _as_given(url: str) -> URL:
-    """The URL without any re-encoding: its signature is over the text."""
+    """The URL without any re-encoding: its signature covers the exact characters."""
     return URL(url, encoded=url.isascii() and url.isprintable() and " " not in url)
 
 
@@ -189,4 +192,4 @@ def _check(status: int, where: str, asked_s: float | None) -> None:
 def _in_words(error: Exception, where: str, url: str) -> Exception:
     """A link that cannot be followed is one failed file, not a wrong setting of the whole run."""
     said = translate(error, f"GET {where}", url)
-    return Refused(f"{where} is no usable link", op="download") if isinstance(said, ConfigError) else said
+    return Refused(f"{where} is not a usable link", op="download") if isinstance(said, ConfigError) else said

@@ -1,4 +1,4 @@
-"""What the two ways of making an HTTP exchange share: the gate they pass, their deadlines, what they bring back."""
+"""What the two ways of making an HTTP exchange share: the gate, their deadlines, their results."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ MAY_ASK = frozenset({408, 413, 425, 429})
 
 
 class Gate(Protocol):
-    """What the transport asks before an attempt leaves, and tells after it."""
+    """The transport asks it before an attempt leaves, and reports to it after it."""
 
     def admit_now(self, cls: RequestClass) -> bool:
-        """As `acquire`, when nothing has to be waited for; if not, answers no and `acquire` is called."""
+        """Like `acquire`, if there is nothing to wait for; returns False otherwise."""
 
     async def acquire(self, cls: RequestClass) -> None:
         """Wait until an attempt of this class may leave; `release` follows."""
@@ -34,13 +34,16 @@ class Gate(Protocol):
 
     @property
     def counts_handovers(self) -> bool:
-        """Whether `handover` wants to be called."""
+        """Whether it needs calls of `handover`."""
 
     async def handover(self, cls: RequestClass) -> None:
-        """The connection is there, the request goes out as soon as this returns."""
+        """The connection is there; the request goes out as soon as this returns."""
 
     def answered(self, cls: RequestClass, status: int, latency_s: float, retry_after_s: float | None) -> None:
-        """An attempt was answered. retry_after_s: seconds until the next one, where the server asked for a wait."""
+        """An attempt was answered.
+
+        retry_after_s: seconds until the next one, if the server asked for a wait.
+        """
 
     def unanswered(self, cls: RequestClass, latency_s: float) -> None:
         """An attempt timed out, was reset, or found no connection."""
@@ -48,9 +51,11 @@ class Gate(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """Seconds. connect: name look-up, proxy and TLS included. first_byte also bounds every gap in an answer.
+    """Seconds.
 
-    attempt bounds the whole attempt, from its turn on.
+    connect: with name look-up, proxy and TLS.
+    first_byte: also bounds every gap in an answer.
+    attempt: bounds the whole attempt, from its turn on.
     """
 
     connect: float = 10.0
@@ -67,10 +72,10 @@ class Answer(NamedTuple):
 
 
 class Exchange(Protocol):
-    """One attempt over the network. An async context manager; entered before the first call.
+    """One attempt over the network. An async context manager, entered before the first call.
 
-    Raises what aiohttp raises, OSError or TimeoutError. aiohttp's ClientConnectorError and ConnectionTimeoutError
-    mean that nothing was sent; after all others the request may have arrived.
+    Raises aiohttp's errors, OSError or TimeoutError. aiohttp's ClientConnectorError and ConnectionTimeoutError mean
+    that nothing was sent; after all others the request may have arrived.
     """
 
     async def __aenter__(self) -> Self: ...
@@ -78,13 +83,13 @@ class Exchange(Protocol):
     async def __aexit__(self, *exc: object) -> None: ...
 
     async def __call__(self, cls: RequestClass, method: str, url: URL, body: bytes | None) -> Answer:
-        """Make the attempt. Raises Refused or OutcomeUnknown for a body larger than can be held."""
+        """Make the attempt. Raises Refused or OutcomeUnknown for a body larger than the limit."""
 
 
 def asked_wait_s(status: int, headers: Mapping[str, str], now_s: float) -> float | None:
-    """Seconds that an answer asks to wait before the next attempt, None when it names none.
+    """Seconds that an answer asks to wait before the next attempt, None if it asks for none.
 
-    now_s: the time of its sender, seconds since the epoch, where its own Date does not tell: dates count from there.
+    now_s: the time of its sender, seconds since the epoch, if its own Date does not say: dates count from there.
     """
     if status not in MAY_ASK and status < 500:
         return None
@@ -97,7 +102,7 @@ def asked_wait_s(status: int, headers: Mapping[str, str], now_s: float) -> float
 
 def too_large(cls: RequestClass, status: int, most: int) -> Exception:
     """The error for an answer of more than `most` bytes."""
-    words = f"the reply is larger than {most // 1024**2:,} MB and was not read on"
+    words = f"the reply is larger than {most // 1024**2:,} MB; the rest was not read"
     if cls is RequestClass.LIST:
         return Refused(f"{words}; ask for fewer tasks at a time", op="read", status=413)
     return OutcomeUnknown(words, op="read", status=status)

@@ -1,13 +1,12 @@
 """LeanExchange: small POSTs on aiohttp's connector and parser, without ClientSession.
 
-ClientSession builds a request, a response, a writer and several timers for each call, which is two thirds of what a
-create costs. Here the head of a request is prepared once, connections carry one exchange after the other, and one
-sweep a while looks after all deadlines.
+ClientSession builds a request, a response, a writer and several timers for each call; this is two thirds of the cost of
+a create. Here the head of a request is prepared once, connections carry one exchange after the other, and one sweep
+watches all deadlines.
 
-It leans on parts of aiohttp that are not documented: `ClientRequest` as the key of a connection, the protocol's
-`set_response_params`, `read` and `should_close`, the pieces that a body is kept in. So it is used with the releases
-that the tests were run on, and ClientSession does the work with all others, through proxies, and for whatever is not a
-small POST.
+It depends on parts of aiohttp that are not documented: `ClientRequest` as the key of a connection, the protocol's
+`set_response_params`, `read` and `should_close`, the pieces of a body. So the program uses it only with the releases
+that the tests ran on; with all others, through proxies, and for all other requests, ClientSession does the work.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ IDLE_S = 30.0
 
 
 def is_proven(version: str = aiohttp.__version__) -> bool:
-    """Whether this release of aiohttp is one of those that the lean way was proven on."""
+    """Whether this release of aiohttp is one that the tests of this path ran on."""
     numbers = []
     for part in version.split("."):
         if not part.isdigit():
@@ -44,7 +43,10 @@ def is_proven(version: str = aiohttp.__version__) -> bool:
 
 
 class _Line:
-    """One connection and the exchange it carries. began: when the request was written; times of the loop."""
+    """One connection and its exchange.
+
+    began: when the request was written; times of the loop.
+    """
 
     __slots__ = ("began", "connection", "idle_since", "limits", "moved_at", "payload", "protocol", "received")
 
@@ -57,7 +59,7 @@ class _Line:
         self.received = 0
 
     def look(self, now: float) -> bool:
-        """Break the exchange off when a gap in the answer, or the whole of it, has become too long."""
+        """Stop the exchange when a gap in the answer, or the whole of it, takes too long."""
         if self.payload is not None and self.payload.total_bytes != self.received:
             self.received = self.payload.total_bytes
             self.moved_at = now
@@ -71,8 +73,9 @@ class _Line:
 
 
 class LeanExchange:
-    """Small POSTs to one origin. connector: shared with the session, which closes it; enter this one inside of that.
+    """Small POSTs to one origin.
 
+    connector: shared with the session, which closes it; enter this one inside of that.
     headers: of every request, as the session sends them.
     """
 
@@ -115,7 +118,7 @@ class LeanExchange:
 
     @staticmethod
     def takes(method: str, body: bytes | None) -> bool:
-        """Whether this call is one of those that the lean way is for."""
+        """Whether this call is a small POST."""
         return method == "POST" and body is not None and len(body) <= MOST_BODY
 
     async def __call__(self, cls: RequestClass, method: str, url: URL, body: bytes | None) -> Answer:
@@ -135,7 +138,7 @@ class LeanExchange:
             answer = await self._converse(line, cls, b"%b%d\r\n\r\n%b" % (head, len(body), body))
         except HttpProcessingError as error:
             line.connection.close()
-            raise aiohttp.ClientPayloadError(f"the answer is no HTTP: {error.message}") from error
+            raise aiohttp.ClientPayloadError(f"the answer is not HTTP: {error.message}") from error
         except BaseException:
             line.connection.close()
             raise
@@ -181,7 +184,7 @@ class LeanExchange:
         return b"".join(parts)
 
     def _write(self) -> None:
-        """Write what this turn of the loop has gathered: in one go the server is woken once, not once a request."""
+        """Write the requests of this turn of the loop in one go: the server then wakes once, not once a request."""
         waiting, self._unwritten = self._unwritten, []
         for protocol, request in waiting:
             if protocol.is_connected():
@@ -190,7 +193,7 @@ class LeanExchange:
     # --- connections ---------------------------------------------------------------------------
 
     async def _line(self, request: ClientRequest) -> _Line:
-        """A connection that is not in use, the one used last first; a new one when there is none."""
+        """An idle connection, the last used first; a new one if there is none."""
         oldest = self._loop.time() - IDLE_S
         while self._idle:
             line = self._idle.pop()
@@ -215,7 +218,7 @@ class LeanExchange:
         return prepared
 
     def _prepare(self, url: URL) -> tuple[ClientRequest, bytes]:
-        """What names the connection, and the head of a request up to the value of Content-Length."""
+        """The key of the connection, and the head of a request up to the value of Content-Length."""
         request = ClientRequest("POST", url, headers=self._headers, loop=self._loop)
         fields = {
             "Host": request.headers["Host"],
@@ -229,9 +232,9 @@ class LeanExchange:
 
 
 def _whole(protocol: Any, payload: Any) -> bytes:
-    """The body, which has come to its end.
+    """The whole body, at its end.
 
-    `read_nowait` also has the protocol go on reading, and the parser look at no bytes. That is for where a long body
+    `read_nowait` also makes the protocol resume reading, and the parser look at no bytes. That is for a long body that
     made it pause.
     """
     if not protocol._reading_paused and payload.total_bytes and payload.exception() is None:

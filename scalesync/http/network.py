@@ -1,4 +1,4 @@
-"""What the surroundings say about the network: proxies and certificates, and its troubles in words."""
+"""The environment's network settings: proxies and certificates, and network errors in words."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ GATEWAY_TROUBLE = frozenset({500, 502, 503, 504})
 def proxy_for(url: str) -> str | None:
     """The proxy that the environment asks for (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY), if any.
 
-    Resolved here and not by aiohttp's trust_env, because that also reads ~/.netrc, whose entry for the host would
-    replace the API key. What stays on this machine goes through no proxy: plain http is allowed there only because
-    nobody else sees it. Raises ConfigError, which never quotes the value, for one that cannot be used.
+    Not aiohttp's trust_env, because that also reads ~/.netrc, and its entry for the host would replace the API key.
+    Requests that stay on this machine use no proxy: plain http is allowed there only because nobody else sees it.
+    Raises ConfigError, which never quotes the value, for one that cannot be used.
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
@@ -50,7 +50,7 @@ def proxy_for(url: str) -> str | None:
 
 
 def transport_wanted() -> str:
-    """How SCALESYNC_TRANSPORT wants small POSTs made: `auto` (lean where proven), `lean` or `session`.
+    """How to make small POSTs, from SCALESYNC_TRANSPORT: `auto` (lean where proven), `lean` or `session`.
 
     Raises ConfigError for any other value.
     """
@@ -61,7 +61,7 @@ def transport_wanted() -> str:
 
 
 def connections_allowed(wanted: int) -> int:
-    """As many connections as asked for, as far as the soft limit of open files leaves room for them."""
+    """As many connections as asked for, if the soft limit of open files leaves room for them."""
     if sys.platform == "win32":
         return wanted
     import resource  # noqa: PLC0415  not there on Windows
@@ -90,13 +90,13 @@ def host_of(url: str) -> str:
 
 
 def tls_context() -> ssl.SSLContext:
-    """Trust as this machine has it, or as SSL_CERT_FILE and SSL_CERT_DIR say.
+    """The certificates that this machine trusts, or those of SSL_CERT_FILE and SSL_CERT_DIR.
 
-    Raises ConfigError when they name nothing usable: OpenSSL alone would trust nobody and not say why.
+    Raises ConfigError if they name nothing usable: OpenSSL alone would trust nobody and not say why.
     """
     file, folders = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
     if folders and not any(os.path.isdir(folder) for folder in folders.split(os.pathsep)):
-        raise ConfigError(f"SSL_CERT_DIR names {folders}, which is no folder; correct or unset it")
+        raise ConfigError(f"SSL_CERT_DIR names {folders}, which is not a folder; correct or unset it")
     context = ssl.create_default_context()
     if file:
         try:
@@ -108,7 +108,7 @@ def tls_context() -> ssl.SSLContext:
 
 
 def translate(error: Exception, op: str, url: str, proxy: str | None = None) -> Exception:
-    """Map what aiohttp raises to the engine's errors; the words never hold credentials, a query or a header."""
+    """Map aiohttp's errors to the engine's; the messages never hold credentials, a query or a header."""
     host = host_of(url)
     if isinstance(error, aiohttp.InvalidURL | UnicodeError):
         return ConfigError(f"{shown(url)} is not a usable address")
@@ -127,21 +127,21 @@ def translate(error: Exception, op: str, url: str, proxy: str | None = None) -> 
     if is_long_header(error):
         return NotTheApi(
             f"{host} answers with a header of more than {HEADER_BYTES // 1024} KB, which is too long to read;"
-            " ask whoever runs it, or the proxy before it, what sends that",
+            " ask its operator, or that of the proxy before it, what sends that",
             op=op,
         )
     return OutcomeUnknown(f"{host} broke the connection ({type(error).__name__})", op=op)
 
 
 def is_setting(error: Exception) -> bool:
-    """Whether this trouble, met before anything ever got through, is one of the settings and will not pass."""
+    """Whether this error, before any request got through, comes from the settings and will not pass."""
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return error.status not in GATEWAY_TROUBLE
     return isinstance(error, aiohttp.ClientConnectorCertificateError)
 
 
 def is_long_header(error: Exception) -> bool:
-    """Whether an answer was given up because of a header of more than HEADER_BYTES, as the parser said underneath."""
+    """Whether the answer failed because of a header of more than HEADER_BYTES, according to the parser."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, LineTooLong):
         cause = cause.__cause__ or cause.__context__
@@ -149,7 +149,7 @@ def is_long_header(error: Exception) -> bool:
 
 
 def proxy_refusal(status: int, proxy: str | None) -> str:
-    """The sentence for a proxy that does not let us through."""
+    """The sentence for a proxy that refuses us."""
     what = "wants a user name and password" if status == 407 else f"answered {status}"
     return f"the proxy {host_of(proxy or '')} {what}; check HTTPS_PROXY and NO_PROXY"
 
@@ -158,7 +158,7 @@ def _distrust(error: aiohttp.ClientConnectorCertificateError, host: str) -> str:
     inner = error.certificate_error
     reason = getattr(inner, "verify_message", None) or str(inner)
     if getattr(inner, "verify_code", 0) == HOSTNAME_MISMATCH:
-        return f"the certificate of {host} is made out to another name ({reason}); correct the address"
+        return f"the certificate of {host} is for another name ({reason}); correct the address"
     return (
         f"cannot trust the certificate of {host} ({reason}); for a certificate authority of your own,"
         " name its PEM file in SSL_CERT_FILE"

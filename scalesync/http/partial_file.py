@@ -36,7 +36,10 @@ _zstd = import_module("compression.zstd" if sys.version_info >= (3, 14) else "ba
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One stored file. path: relative to the folder; its name is the sha256 of its content."""
+    """One stored file.
+
+    path: relative to the folder; its name is the sha256 of its content.
+    """
 
     path: str
     bytes: int
@@ -44,10 +47,12 @@ class Stored:
 
 
 class Partial:
-    """The bytes that came so far, as sent. Blocking: call it in a thread. `drop` must follow, however it went.
+    """The bytes received so far, as sent. Blocking: call it in a thread. Always call `drop` at the end.
 
-    size: bytes so far. furthest: the most that ever were. resumable: whether the server can be asked for the rest.
-    suffix: whether content that begins as JSON does gets `.json` behind its name.
+    size: bytes so far.
+    furthest: the most that it ever had.
+    resumable: whether the server can be asked for the rest.
+    suffix: whether content that begins as JSON gets `.json` after its name.
     """
 
     def __init__(self, folder: Path, *, suffix: bool = False) -> None:
@@ -66,7 +71,7 @@ class Partial:
 
     @property
     def resumable(self) -> bool:
-        """Whether the server gave what makes asking for the rest safe."""
+        """Whether the server sent a validator that makes asking for the rest safe."""
         return self._validator is not None
 
     def wanted(self) -> dict[str, str]:
@@ -76,9 +81,10 @@ class Partial:
         return {"Accept-Encoding": "gzip", "Range": f"bytes={self.size}-", "If-Range": self._validator}
 
     def begin(self, status: int, headers: Mapping[str, str], place: str) -> None:
-        """The head of an answer: go on behind what there is (206), or start over. place: whose answer it is.
+        """The head of an answer: continue after the bytes so far (206), or start over.
 
-        Raises OutcomeUnknown when the answer does not fit what there is; then all is to be asked for again.
+        place: the sender of the answer.
+        Raises OutcomeUnknown if the answer does not fit the bytes so far; then ask for the whole file again.
         """
         match = _RANGE.fullmatch(headers.get("Content-Range", ""))
         rest = match is not None and match[1] != "0"  # some hosts answer with the rest and call it 200
@@ -86,11 +92,11 @@ class Partial:
             fits = match is not None and int(match[1]) == self.size and match[2] in {"*", str(self._total)}
             if not fits or place != self._place:
                 self._reset()
-                raise OutcomeUnknown(f"{place} sent another part of the file than was asked for", op="download")
+                raise OutcomeUnknown(f"{place} sent another part of the file than requested", op="download")
             return
         if rest:
             self._reset()
-            raise OutcomeUnknown(f"{place} sent a part of the file that was not asked for", op="download")
+            raise OutcomeUnknown(f"{place} sent a part of the file that was not requested", op="download")
         if status not in {200, 203}:
             raise OutcomeUnknown(f"{place} answered {status}", op="download", status=status)
         self._reset()
@@ -117,7 +123,7 @@ class Partial:
         self.furthest = max(self.furthest, self.size)
 
     def keep(self) -> Stored:
-        """The body has ended: check it, decode it, give it its name. Raises OutcomeUnknown when it is not whole."""
+        """The body has ended: check it, decode it, name it. Raises OutcomeUnknown if it is not whole."""
         if self._total is not None and self.size != self._total:
             if self.size > self._total:
                 self._reset()
@@ -138,7 +144,7 @@ class Partial:
             return self._rename(path, digest, size)
 
     def drop(self) -> None:
-        """Take away what was not kept."""
+        """Remove the part, unless it was kept."""
         self._close()
         for path in (self._path, self._plain):
             path.unlink(missing_ok=True)
@@ -162,7 +168,7 @@ class Partial:
                 os.fsync(target.fileno())
         except (EOFError, gzip.BadGzipFile, zlib.error, _zstd.ZstdError) as error:
             self._reset()
-            raise OutcomeUnknown(f"{self._place} sent a body that is no {self._encoding}", op="download") from error
+            raise OutcomeUnknown(f"{self._place} sent a body that is not {self._encoding}", op="download") from error
         return digest.hexdigest(), size, self._plain
 
     def _rename(self, path: Path, digest: str, size: int) -> Stored:
@@ -178,7 +184,7 @@ class Partial:
         return Stored(f"{self._folder.name}/{digest[:2]}/{name}", size, digest)
 
     def _reset(self) -> None:
-        """What came is of no use."""
+        """Forget the bytes so far; they are of no use."""
         self._close()
         self.size = 0
         self._validator = self._total = None
@@ -192,7 +198,7 @@ class Partial:
 
     @contextmanager
     def _disk(self) -> Iterator[None]:
-        """What the disk says, told apart from what the network says."""
+        """Errors of the disk, kept separate from those of the network."""
         try:
             yield
         except OSError as error:
@@ -202,7 +208,7 @@ class Partial:
 
 
 def _is_json(path: Path) -> bool:
-    """By its first bytes: the name follows from the content alone, so that one content has one name."""
+    """By its first bytes: the name depends only on the content, so one content has one name."""
     with open(path, "rb") as file:
         return _JSON.match(file.read(64)) is not None
 
@@ -215,7 +221,7 @@ def _holds(path: Path, size: int) -> bool:
 
 
 def _encoding(headers: Mapping[str, str], place: str) -> str:
-    """The one coding that has to be undone, "" for none."""
+    """The one coding to decode, "" for none."""
     names = [name.strip().lower() for name in headers.get("Content-Encoding", "").split(",")]
     codings = [name for name in names if name not in PLAIN]
     if len(codings) > 1 or (codings and codings[0] not in {*ZIPPED, "zstd"}):
@@ -224,7 +230,7 @@ def _encoding(headers: Mapping[str, str], place: str) -> str:
 
 
 def _validator(headers: Mapping[str, str]) -> str | None:
-    """What makes asking for the rest safe: a strong ETag, else a Last-Modified that is old enough to be one.
+    """The validator that makes asking for the rest safe: a strong ETag, else a Last-Modified that is old enough.
 
     Source: RFC 9110, sections 8.8.1 and 13.1.5; a minute instead of its second.
     """
@@ -242,7 +248,7 @@ def _validator(headers: Mapping[str, str]) -> str | None:
 
 
 def _digests(headers: Mapping[str, str]) -> dict[str, str]:
-    """What the server says of the whole body: name of the hash -> hex. Sources: RFC 9530, 3230, 1864; Google's."""
+    """The server's digests of the whole body: name of the hash -> hex. Sources: RFC 9530, 3230, 1864; Google's."""
     found: dict[str, str] = {}
     places: list[tuple[str, str, str, Callable[[str], str]]] = [
         ("Repr-Digest", "sha-256", "sha256", lambda text: text.strip(":")),

@@ -1,7 +1,7 @@
 """A wait that a refusal asks for in words only: "It resets at 00:00 UTC", "Quota exceeded, resets in 3 hours".
 
-Read where the words leave no choice: a span with its units, or a time with its zone. What could mean two things, such
-as a time without a zone or two spans that differ, is left to people, to whom the message is shown.
+The words must be clear: a span with its units, or a time with its zone. Anything with two possible meanings, such as a
+time without a zone or two spans that differ, is left to people, who see the message.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _TIME = re.compile(
 
 
 def wait_in_words(status: int, body: bytes, now_s: float) -> float | None:
-    """Seconds until the quota of a refusal resets, as its words say; None where they do not, or not clearly.
+    """Seconds until the quota of a refusal resets, as its words say; None if they do not, or not clearly.
 
     now_s: the time of its sender, seconds since the epoch.
     """

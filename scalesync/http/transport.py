@@ -1,7 +1,7 @@
 """The one narrow seam to the network: a call goes out, a reply comes back, foreign errors are mapped here.
 
-Nothing is retried here and nothing is judged: every answered request is a `Reply`, whatever its status. Two ways lead
-out (`Exchange`): the lean one takes small POSTs where it is proven, ClientSession all else.
+It retries nothing and decides nothing: every answered request is a `Reply`, whatever its status. There are two paths
+(`Exchange`): the lean one takes small POSTs where it is proven, ClientSession everything else.
 """
 
 from __future__ import annotations
@@ -35,10 +35,12 @@ Query = Sequence[tuple[str, str]]
 
 
 class Reply(NamedTuple):
-    """An answered request. body: the whole of it, decompressed.
+    """An answered request.
 
-    hide: takes our credentials out of a text of it. An error may repeat what was sent, and errors are kept.
-    where: the API root that was asked. retry_after_s: seconds that it asks to wait, None when it names none.
+    body: the whole of it, decompressed.
+    hide: removes our credentials from a string. An error may repeat the request, and errors are stored.
+    where: the API root of the request.
+    retry_after_s: seconds that the reply asks to wait, None if it asks for none.
     """
 
     status: int
@@ -51,9 +53,11 @@ class Reply(NamedTuple):
 
 @dataclass(slots=True)
 class Counters:
-    """Attempts handed to the network by this process, by class, and how they went.
+    """Attempts of this process, by class, and their results.
 
-    ended: those that are over, however they went. throttled: answers of 429. server_errors: of 500 and above.
+    ended: attempts that are over, with any result.
+    throttled: answers of 429.
+    server_errors: answers of 500 and above.
     """
 
     attempts: dict[RequestClass, int] = field(default_factory=lambda: dict.fromkeys(RequestClass, 0))
@@ -132,14 +136,14 @@ class Transport:
         await self._stack.aclose()
 
     def hide(self, text: str) -> str:
-        """The text without our credentials."""
+        """The string without our credentials."""
         return self._mask(text)
 
     @property
     def server_now_ms(self) -> int:
-        """The server's clock as its Date headers tell it, to about a second; the local clock before any reply.
+        """The server's clock as its Date headers say, to about a second; the local clock before any reply.
 
-        Between replies it runs on with the monotonic clock: somebody may set the local one meanwhile.
+        Between replies it continues with the monotonic clock, because somebody may set the local one.
         """
         if self._server_at is None:
             return time.time_ns() // 1_000_000
@@ -148,11 +152,12 @@ class Transport:
     async def call(
         self, cls: RequestClass, method: str, path: str, *, query: Query = (), body: bytes | None = None
     ) -> Reply:
-        """Make one attempt. path: below the API root, already percent-encoded.
+        """Make one attempt.
 
-        Raises Unavailable when no connection was made, OutcomeUnknown when the reply did not come or was cut short,
-        Refused (413) for a list that is too large to hold, and ConfigError when, before anything ever got through,
-        the settings are at fault.
+        path: below the API root, already percent-encoded.
+        Raises Unavailable if no connection was made, OutcomeUnknown if the reply did not come or was cut short, Refused
+            (413) for a list that is too large, and ConfigError if the settings are wrong and nothing got through
+            before.
         """
         url = self._url(path, query)
         if not self._gate.admit_now(cls):
@@ -188,7 +193,7 @@ class Transport:
         return Reply(status, headers, data, self._mask, self._base, asked_s)
 
     def _url(self, path: str, query: Query) -> URL:
-        """The address below the API root; those without a query are few and kept."""
+        """The address below the API root; the few without a query are cached."""
         url = self._urls.get(path)
         if url is None:
             url = URL(self._base + path, encoded=True)
@@ -207,7 +212,7 @@ class Transport:
     def _odd(
         self, cls: RequestClass, status: int, headers: Mapping[str, str], data: bytes, latency_s: float
     ) -> float | None:
-        """Tell the gate of an answer that is no success, or a web page; returns the wait that it asks for."""
+        """Report an answer that is not a success, or a web page, to the gate; returns the wait that it asks for."""
         self.counters.throttled += status == 429
         self.counters.server_errors += status >= 500
         asked_s = asked_wait_s(status, headers, self.server_now_ms / 1000)

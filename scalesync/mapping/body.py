@@ -1,4 +1,4 @@
-"""A record as the body of a create call: template, over it the record, over that what was set."""
+"""A record as the body of a create call: the template, overlaid by the record, overlaid by what was set."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class BodyBuilder:
         self._shapes: dict[tuple[str, ...], int] = {}
 
     def _moves(self, name: str) -> bool:
-        """Whether what an expression names can differ from record to record, even if no record has such a column."""
+        """Whether the fields of an expression can differ from record to record, even if no record has such a column."""
         if name not in _LENT:
             return True
         own = self._template.as_mapping()["task"].get(name)
@@ -123,10 +123,12 @@ class BodyBuilder:
         return outgoing
 
     def known_as(self, record: Outgoing, known: Mapping[str, tuple[Any, bytes]]) -> None:
-        """Let a record be what the ledger knows it as since an older version. known: content of keys, of `former` too.
+        """Keep the form of a record that an older version wrote to the ledger.
 
-        An older version counted where the file of a record stood as part of its content, and so of its derived id, and
-        wrote 7.0 into the ids of expressions for what is 7.
+        known: content of keys, of `former` too.
+
+        An older version counted the place of a record's file as part of its content, and so of its derived id, and
+        wrote 7.0 for 7 into the ids of expressions.
         """
         former = record.former
         if former is None:
@@ -138,7 +140,7 @@ class BodyBuilder:
             record.content = former.content
 
     def batch_of(self, record: SourceRecord) -> str | None:
-        """The batch of a record of which `build` makes nothing; None where that cannot be told either."""
+        """The batch of a record that `build` refuses; None if that is unknown too."""
         template = self._template
         own, about = record.value, record.about
         if FILE_KEY in own:
@@ -155,7 +157,7 @@ class BodyBuilder:
             return None
 
     def _shape_of(self, body: JsonObject) -> int:
-        """A number for the body's fields; -1 once there are more kinds of bodies than anybody compares."""
+        """A number for the body's fields; -1 when there are more kinds of bodies than anybody compares."""
         fields = tuple(body)
         shape = self._shapes.get(fields, -1)
         if shape < 0 and len(self._shapes) < MOST_SHAPES:
@@ -163,13 +165,13 @@ class BodyBuilder:
         return shape
 
     def _seen(self, record: JsonObject, about: JsonObject | None) -> JsonObject:
-        """The record as expressions see it: with what is known of its file, where one of them names it."""
+        """The record as expressions see it: with the description of its file, if one of them names it."""
         return {**record, FILE_KEY: about} if about is not None and self._of_file else record
 
     def _former(
         self, record: SourceRecord, project: str | None, content: bytes, derived: bool, batch: bytes
     ) -> Former | None:
-        """What an older version made of the record: `_file` was in its content, its size only where it was all."""
+        """The record as an older version had it: `_file` was in its content, its size only if it was all."""
         whole = record.value if record.before is None else record.before
         told = record.about or whole.get(FILE_KEY)
         if type(told) is dict:
@@ -182,7 +184,10 @@ class BodyBuilder:
         return Former(former + batch, derived_unique_id(former) if derived else None)
 
     def _kept(self, own: JsonObject, record: JsonObject) -> JsonObject:
-        """The record's own fields for the body, in a new object. record: as expressions see it."""
+        """The record's own fields for the body, in a new object.
+
+        record: as expressions see it.
+        """
         if self._keep is None:
             return own.copy()
         kept: JsonObject = {}
@@ -217,25 +222,28 @@ class BodyBuilder:
     def _key(self, record: JsonObject, own: JsonObject, content: bytes) -> str:
         """The unique_id: the record's own, else from the expression, else derived from the content.
 
-        own: the record without what is lent to it. Raises ConfigError where all records would have the same.
+        own: the record without the fields that `_lend` adds.
+        Raises ConfigError if all records would have the same.
         """
         if "unique_id" in record:
             return _name(record["unique_id"], "unique_id")
         if self._unique_id is not None:
             if self._borrows and not any(name in own for name in self._unique_id.names):
                 text = self._unique_id.text
-                raise ConfigError(f'--unique-id "{text}" names no column of this record: all such would have one id')
+                raise ConfigError(
+                    f'--unique-id "{text}" names no column of this record: all records like it would have one id'
+                )
             return _name(self._unique_id.fill(record), "unique_id")
         return derived_unique_id(content)
 
     def _old_key(self, record: JsonObject, own: JsonObject) -> str | None:
-        """What the expression gave in an older version, where whole floats were written as 7.0."""
+        """The expression's value in an older version, which wrote whole floats as 7.0."""
         if self._unique_id is None or "unique_id" in own:
             return None
         return self._unique_id.formerly(record)
 
     def _lend(self, record: JsonObject, project: str | None, batch: str | None) -> JsonObject:
-        """The record with type, project and batch where expressions name them and it has none itself."""
+        """The record with type, project and batch, if expressions name them and it has none itself."""
         if not self._lends:
             return record
         lent = {"type": self.spec.type, "project": project, "batch": batch}
@@ -253,14 +261,14 @@ def _name(value: Any, what: str) -> str:
         return number_text(value)
     if value is MISSING or value is None or value == "":
         raise RecordError(f"{what} is empty")
-    raise RecordError(f"{what} is {kind(value)}, not a text")
+    raise RecordError(f"{what} is {kind(value)}, not a string")
 
 
 def _expression(text: Any, what: str) -> Expression:
     if type(text) is not str:
-        raise ConfigError(f"{what} is {kind(text)}; give a text")
+        raise ConfigError(f"{what} is {kind(text)}; give a string")
     if not text:
-        raise ConfigError(f"{what} is empty; give a text or leave it out")
+        raise ConfigError(f"{what} is empty; give a string or leave it out")
     try:
         return Expression(text)
     except ConfigError as error:
@@ -287,7 +295,7 @@ def nest(name: str, value: Any) -> JsonObject:
 
 
 def parse_set(text: str) -> JsonObject:
-    """The object that `KEY=JSON` stands for, nested at the dots of KEY. Raises ConfigError when it is none."""
+    """The object that `KEY=JSON` stands for, nested at the dots of KEY. Raises ConfigError for anything else."""
     name, equals, right = text.partition("=")
     if not equals or not name or not all(name.split(".")):
         raise ConfigError(f'--set wants KEY=JSON, such as priority=10; got "{text}"')
@@ -295,7 +303,9 @@ def parse_set(text: str) -> JsonObject:
         value = strict_loads(right)
     except ValueError:
         quoted = json.dumps(right, ensure_ascii=False)
-        raise ConfigError(f"--set {name}: the value is no JSON; a text needs quotes: --set '{name}={quoted}'") from None
+        raise ConfigError(
+            f"--set {name}: the value is not JSON; a string needs quotes: --set '{name}={quoted}'"
+        ) from None
     return nest(name, value)
 
 

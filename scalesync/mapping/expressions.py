@@ -1,4 +1,4 @@
-"""Texts with placeholders: "{column}", "{a.b}", "{maybe?}", and "{{" for a brace."""
+"""Strings with placeholders: "{column}", "{a.b}", "{maybe?}", and "{{" for a brace."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ MISSING: Any = _Missing()
 
 
 class Expression:
-    """A compiled text. fill(record) gives its value; MISSING when all of it is one optional, absent field.
+    """A compiled string. fill(record) gives its value; MISSING when all of it is one optional, absent field.
 
-    names: the fields it mentions. Constant texts have none. Raises ConfigError for braces that do not match.
+    names: the fields that it mentions; constant strings have none.
+    Raises ConfigError for braces that do not match.
     """
 
     __slots__ = ("_parts", "fill", "names", "text")
@@ -45,7 +46,7 @@ class Expression:
             self.fill = lambda record: "".join(part if isinstance(part, str) else part.text(record) for part in parts)
 
     def formerly(self, record: JsonObject) -> str | None:
-        """The text as a version made it that wrote 7.0 for 7.0; None where it made the same, or none."""
+        """The string as an older version made it, which wrote 7.0 for 7.0; None if it is the same, or there is none."""
         found = [part if isinstance(part, str) else part.find(record) for part in self._parts]
         if len(found) == 1 or not any(type(value) is float and value.is_integer() for value in found):
             return None
@@ -66,7 +67,7 @@ class Field:
         self._path = name.split(".") if "." in name else None
 
     def find(self, record: JsonObject) -> Any:
-        """The field's value, a key with dots before a nested one; MISSING when there is none."""
+        """The field's value, a key with dots before a nested one; MISSING if there is none."""
         if self.name in record:
             return record[self.name]
         if self._path is not None:
@@ -77,7 +78,7 @@ class Field:
         return record.get(f"{self.name}?", MISSING) if self.optional else MISSING
 
     def value(self, record: JsonObject) -> Any:
-        """The value with its type; MISSING when it is optional and absent or empty."""
+        """The value with its type; MISSING if it is optional and absent or empty."""
         found = self.find(record)
         if self.optional:
             return MISSING if found is None or found == "" else found
@@ -86,23 +87,23 @@ class Field:
         return found
 
     def text(self, record: JsonObject) -> str:
-        """The value as part of a text: texts as they are, numbers by their value, true and false."""
+        """The value as part of a string: strings as they are, numbers by their value, true and false."""
         found = self.value(record)
         if type(found) is str:
             return found
         if found is MISSING:
             return ""
         if found is None:
-            raise RecordError(f'column "{self.name}" is null and cannot be part of a text')
+            raise RecordError(f'column "{self.name}" is null and cannot be part of a string')
         if isinstance(found, bool):
             return "true" if found else "false"
         if isinstance(found, (int, float)):
             return number_text(found)
-        raise RecordError(f'column "{self.name}" is {kind(found)} and cannot be part of a text')
+        raise RecordError(f'column "{self.name}" is {kind(found)} and cannot be part of a string')
 
 
 def number_text(number: float) -> str:
-    """A number as text by its value: 7 for 7.0 as well, which is what tables make of 7 beside an empty cell."""
+    """A number as a string by its value: also 7 for 7.0, because tables read 7 beside an empty cell as 7.0."""
     return str(int(number) if type(number) is float and number.is_integer() else number)
 
 

@@ -1,4 +1,4 @@
-"""What a record is: its canonical form, its hash, and the unique_id derived from it."""
+"""The identity of a record: its canonical form, its hash, and the unique_id derived from it."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _SIGNED = re.compile(rb"[?&](?:x-amz-|x-goog-|signature=|sig=)", re.IGNORECASE)
 
 
 def canonical(value: Any) -> bytes:
-    """JSON bytes that are equal for equal values: keys sorted, numbers by value (10 == 10.0), texts as they are.
+    """JSON bytes that are equal for equal values: keys sorted, numbers by value (10 == 10.0), strings as they are.
 
-    Raises ValueError when the value is nested too deep.
+    Raises ValueError if the value is nested too deep.
     """
     try:
         data = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)

@@ -1,4 +1,4 @@
-"""Which keys an import has met, in 15 to 20 MB per million: fingerprints in open addressing."""
+"""The keys that an import has seen, in 15 to 20 MB per million: fingerprints in open addressing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _STRIDE = 2.0
 
 
 class Sight(IntEnum):
-    """What `add` says of a key."""
+    """The answer of `add` for a key."""
 
     NEW = 0
     SAME = 1  # met before with the same content
@@ -24,10 +24,10 @@ class Sight(IntEnum):
 
 
 class SeenTable:
-    """Keys with the content each was first met with.
+    """Keys with the content of their first record.
 
-    Holds 8 bytes of fingerprint per key and 4 per content. Two keys out of a million are taken for one
-    with a probability of 3 in 100 million, and then nearly always told as OTHER, which a person sees.
+    It holds 8 bytes of fingerprint per key and 4 per content. The probability that two of a million keys count as one
+    is 3 in 100 million; this is nearly always reported as OTHER, which a person sees.
     """
 
     __slots__ = ("_contents", "_counts", "_expected", "_keys", "_limits")
@@ -42,7 +42,7 @@ class SeenTable:
         self._expected = 0.0
 
     def expect(self, count: float) -> None:
-        """So many keys there will be, as far as one can tell: the tables grow towards it in few steps.
+        """Set the expected number of keys: the tables grow towards it in few steps.
 
         A guess that is too high costs at most twice the memory, one that is too low some time.
         """
@@ -68,7 +68,7 @@ class SeenTable:
         return False
 
     def look(self, key: str, content: bytes) -> Sight:
-        """What `add` would say of a key; remembers nothing."""
+        """The answer of `add` for a key; remembers nothing."""
         mark = _key_mark(key)
         shard = mark % SHARDS
         keys = self._keys[shard]
@@ -81,7 +81,10 @@ class SeenTable:
         return Sight.NEW
 
     def add(self, key: str, content: bytes) -> Sight:
-        """Remember a key; a key met before keeps its first content. content: a hash, any length."""
+        """Remember a key; a key seen before keeps its first content.
+
+        content: a hash, any length.
+        """
         mark = (hash(key) & _KEY_MASK) or 1  # as `_key_mark`; a call costs as much as the rest
         shard = mark % SHARDS
         keys = self._keys[shard]
@@ -101,7 +104,7 @@ class SeenTable:
         return Sight.NEW
 
     def renew(self, key: str, content: bytes) -> Sight:
-        """As `add`, but what is remembered of a key met before becomes this content."""
+        """Like `add`, but a key seen before gets this content."""
         sight = self.add(key, content)
         if sight is Sight.OTHER:
             mark = _key_mark(key)
@@ -138,7 +141,7 @@ class SeenTable:
 
 
 def _table(size: int) -> tuple[memoryview[int], memoryview[int]]:
-    """Zeroed slots for keys and contents in pages of their own, `size` bytes rounded down to pages.
+    """Zeroed slots for keys and contents in their own pages, `size` bytes rounded down to pages.
 
     Not from malloc: the holes that growing leaves there would cost a third more.
     """

@@ -1,4 +1,4 @@
-"""Templates: what a task looks like, with places for the values of a record."""
+"""Templates: the form of a task, with places for the values of a record."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ _AT_LINE = re.compile(r" \(at line (\d+), column (\d+)\)$")
 
 
 class Template:
-    """A compiled template. keep: fields that go into the body as they are, None for all.
+    """A compiled template.
 
-    json_columns: columns whose cells hold JSON. unique_id: the expression under task.unique_id, if any.
-    names: the fields that its other placeholders mention.
+    keep: fields that go into the body unchanged, None for all.
+    json_columns: columns with JSON in their cells.
+    unique_id: the expression under task.unique_id, if any.
+    names: the fields in its other placeholders.
     """
 
     __slots__ = ("_columns", "_constant", "_fill", "_mapping", "json_columns", "keep", "names", "unique_id")
@@ -51,7 +53,7 @@ class Template:
 
     @classmethod
     def load(cls, path: str | Path) -> Template:
-        """Read a .toml or .json file. Raises ConfigError with file and line when it cannot be used."""
+        """Read a .toml or .json file. Raises ConfigError with file and line if it cannot be used."""
         try:
             data = Path(path).read_bytes()
         except OSError as error:
@@ -85,7 +87,7 @@ class Template:
         return cls(_plain(task, "task"), keep, _names(mapping, "json") or ())
 
     def as_mapping(self) -> JsonObject:
-        """The template as JSON-able data, to be stored and given to `from_mapping` again."""
+        """The template as data for JSON, to store and to pass to `from_mapping` again."""
         return self._mapping
 
     def fingerprint(self) -> str:
@@ -94,20 +96,20 @@ class Template:
 
     @property
     def constant(self) -> JsonObject | None:
-        """The fields of every body when no placeholder occurs, else None. Not to be changed."""
+        """The fields of every body if there is no placeholder, else None. Do not change them."""
         return self._constant if self._fill is None else None
 
     def decode(self, record: JsonObject) -> JsonObject:
         """The record with the cells of `json` columns parsed; an empty cell counts as absent.
 
-        Raises RecordError naming the column whose cell is no JSON. The record itself is left alone.
+        Raises RecordError naming the column with a cell that is not JSON. It does not change the record itself.
         """
         for name, path in self._columns:
             record = _decoded(record, [name] if name in record else path, name)
         return record
 
     def salvage(self, record: JsonObject) -> JsonObject:
-        """`decode` for a record that it refuses: a column whose cell is no JSON is left out."""
+        """`decode` for a record that it refuses: leaves out a column with a cell that is not JSON."""
         for name, path in self._columns:
             steps = [name] if name in record else path
             try:
@@ -117,17 +119,17 @@ class Template:
         return record
 
     def fill_one(self, field: str, record: JsonObject) -> Any:
-        """One field of `fill`, for a record whose others cannot be filled in; MISSING when it is not there."""
+        """One field of `fill`, for a record with others that cannot be filled in; MISSING if it is absent."""
         value = self._mapping["task"].get(field, MISSING)
         fill = None if value is MISSING else _compile(value)
         return _unescape(value) if fill is None else fill(record)
 
     def render(self, record: JsonObject) -> JsonObject:
-        """The body's fields for a record. Raises RecordError naming a column that is missing."""
+        """The body's fields for a record. Raises RecordError naming a missing column."""
         return self.fill(self.decode(record))
 
     def fill(self, record: JsonObject) -> JsonObject:
-        """`render` for a record that went through `decode`. Constant parts are shared: change nothing."""
+        """`render` for a record that went through `decode`. Constant parts are shared: do not change them."""
         if self._fill is None:
             return self._constant
         filled: JsonObject = self._fill(record)
@@ -135,7 +137,7 @@ class Template:
 
 
 def _expressions(value: Any) -> Iterator[Expression]:
-    """The texts with placeholders in a value, however deep."""
+    """The strings with placeholders in a value, at any depth."""
     if type(value) is str:
         yield Expression(value)
     elif type(value) in (dict, list):
@@ -144,7 +146,7 @@ def _expressions(value: Any) -> Iterator[Expression]:
 
 
 def _compile(value: Any) -> Fill | None:
-    """How to fill in a value; None when it is constant."""
+    """How to fill in a value; None if it is constant."""
     if type(value) is str:
         expression = Expression(value)
         return expression.fill if expression.names else None
@@ -216,7 +218,7 @@ def _decoded(record: JsonObject, path: list[str], name: str) -> JsonObject:
 def _own_id(fields: JsonObject) -> str | None:
     own = fields.pop("unique_id", None)
     if own is not None and type(own) is not str:
-        raise ConfigError(f"task.unique_id is a text with placeholders, not {kind(own)}")
+        raise ConfigError(f"task.unique_id is a string with placeholders, not {kind(own)}")
     return own
 
 

@@ -152,7 +152,7 @@ def load(folder: Path) -> Manifest | None:
     try:
         return _manifest(value)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ConfigError(f"{path}: is no manifest of scalesync ({error}); choose another --out") from error
+        raise ConfigError(f"{path}: is not a manifest of scalesync ({error}); choose another --out") from error
 
 
 def _manifest(value: Any) -> Manifest:

@@ -5,7 +5,7 @@ the limit gave, be it a bucket of any size or a window of any length (`pool`); a
 429 than the ceiling gives in that time (`credit`) has proof that the limit is higher. Servers that forget unused
 allowance are recognised by their 429s coming late; for them the rate that was refused is the limit (`blend`).
 
-The replies to what left at the old rate after the allowance was used up tell how far above the limit it was (the
+The replies to what left at the old rate after the allowance was used up show how far above the limit it was (the
 *look*). A lone 429 where none is expected is about something else, until a second one follows soon.
 The clock of all this is the moment at which a request left.
 """

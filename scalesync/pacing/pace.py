@@ -1,4 +1,4 @@
-"""The pace of a run: what a platform asks at the hand-over to the socket and tells about each reply.
+"""The pace of a run: what a platform asks at the hand-over to the socket and reports each reply.
 
     admit --> [class limiter] --> [limiter of all classes] --> stamp in both --> socket
                    ^ rate, hold
@@ -171,7 +171,7 @@ class Pace:
     def report(
         self, request: RequestClass, signal: Signal, latency_s: float, retry_after_s: float | None = None
     ) -> None:
-        """Tell how an attempt went. latency_s: hand-over to reply. retry_after_s: as the server asked."""
+        """Report how an attempt went. latency_s: hand-over to reply. retry_after_s: as the server asked."""
         lane = self._lanes[request]
         now = self._clock()
         if signal is Signal.OK:

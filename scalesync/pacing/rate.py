@@ -3,7 +3,7 @@
 Two states. *Climb*: no limit is known; the rate grows with what gets through, so slowly that a limit which shows
 itself finds few requests in flight. *Track*: a ceiling is known; the rate stays around it in slow saw teeth.
 
-Requests that left before the last cut do not cut again: their replies tell how deep the cut must be. What
+Requests that left before the last cut do not cut again: their replies show how deep the cut must be. What
 is read from replies stands in ceiling.py, what is done while nothing passes in silence.py.
 """
 
@@ -133,7 +133,7 @@ class RateState(DryState):
         return state.anchored(sent)
 
     def fresh(self, now: float, sent: float) -> bool:
-        """Whether a 429 tells something new: it left after the last cut, which has had time to show."""
+        """Whether a 429 is news: it left after the last cut, which has had time to show."""
         return sent > self.cut_at and now - self.cut_at > SHOWN_TRIPS * self.latency_s
 
     def after_outage(self) -> RateState:

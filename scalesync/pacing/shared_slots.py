@@ -66,7 +66,7 @@ class SharedLessor:
         self._rng = rng or random.Random()
 
     async def lease(self, cls: RequestClass, n: int, report: Report) -> Grant:
-        """Up to `n` slots for attempts of a class; n=0 only tells. Raises OSError when the shelf cannot be used."""
+        """Up to `n` slots for attempts of a class; n=0 only reports. Raises OSError when the shelf cannot be used."""
 
         def change(data: bytes | None) -> tuple[bytes, Grant]:
             book, now = self._open(data)

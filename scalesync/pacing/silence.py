@@ -1,6 +1,6 @@
 """What the controller does while nothing passes: pure, frozen, times in seconds.
 
-An allowance that is used up comes back when its window ends, and nothing tells when that is. So one request at a time
+An allowance that is used up comes back when its window ends, and nothing shows when that is. So one request at a time
 asks: soon, when a window of a second must have ended, then ever more rarely. What got through from the end of one
 silence to the end of the next is what the limit gives.
 """

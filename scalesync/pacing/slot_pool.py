@@ -1,7 +1,7 @@
 """The slots that this process holds: leased in groups, taken before a connection, used up at the hand-over.
 
     lease --> [held] --admit--> [taken] --handover--> used, with its moment --+
-                 |                  |                                         +--> told with the next lease
+                 |                  |                                         +--> reported with the next lease
                  +---- too late ----+---------------------> unused -----------+
 
 No task, lock or timer per attempt where slots are at hand.
@@ -25,7 +25,7 @@ MARGIN_S = 0.002
 
 
 class QuotaPool:
-    """Slots of one process, by class. `lose` is told once, in words, when there is no common quota any more.
+    """Slots of one process, by class. `lose` is called once, with a sentence, when there is no common quota any longer.
 
     asker: this process and its limits. clock: as the lessor's. heads: the class whose slots others take.
     Belongs to one event loop.
@@ -91,7 +91,7 @@ class QuotaPool:
             lane.wake()
 
     def close(self) -> None:
-        """Give back what is held, tell what was used."""
+        """Give back what is held, report what was used."""
         self.active = False
         self.lessor.close([(cls, report) for cls, lane in self._own.items() if (report := lane.end())])
 
@@ -141,7 +141,7 @@ class _Lane:
             _wake(future)
 
     def end(self) -> Report:
-        """Stop; what is to be told."""
+        """Stop; returns what to report."""
         for running in (self._asking, self._idle):
             if running is not None:
                 running.cancel()
@@ -213,7 +213,7 @@ class _Lane:
         self._idle = asyncio.get_running_loop().call_later(IDLE_S, self._look)
 
     def _look(self) -> None:
-        """Give back what nobody takes, and tell what was used, when nothing has been taken for a while."""
+        """Give back what nobody takes, and report what was used, when nothing has been taken for a while."""
         self._idle = None
         now = self._pool.clock()
         self._drop_closed(self.taken, now)

@@ -1,7 +1,7 @@
 """One quota for several processes: who may hand over an attempt when. Pure: a book and a moment in, slots out.
 
     opens            closes = opens + a quarter of a second
-      |----------------|            one slot is one attempt, handed over in between; its moment is told afterwards
+      |----------------|            one slot is one attempt, handed over in between; its moment is reported afterwards
 
 A slot counts at its moment where that is known, else at the last moment possible, `closes`. A new slot opens only when
 the `count`-th newest of these is a whole window old. So whatever the holders do, die included, no window holds more
@@ -75,10 +75,10 @@ class SlotSource(Protocol):
     """Where several processes, or machines with one clock, get their slots. A shared service implements this."""
 
     async def lease(self, cls: RequestClass, n: int, report: Report) -> Grant:
-        """Up to `n` slots for attempts of a class; n=0 only tells. Raises OSError when there is no common quota."""
+        """Up to `n` slots for attempts of a class; n=0 only reports. Raises OSError when there is no common quota."""
 
     def close(self, reports: Iterable[tuple[RequestClass, Report]]) -> None:
-        """Hand in what is left. Waits a moment at most and raises nothing: slots that are not told of run out."""
+        """Hand in what is left. Waits a moment at most and raises nothing: slots that are not reported run out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class Limit:
 
     @property
     def ahead_s(self) -> float:
-        """How long before it opens a slot is given out. Half a period, so that uses are told by then."""
+        """How long before it opens a slot is given out. Half a period, so uses are reported by then."""
         return min(AHEAD_S, self.period_s / 2)
 
     @property
@@ -223,7 +223,7 @@ def _note(book: QuotaState, lane: Lane, asker: SlotClient, wish: Wish) -> None:
 
 
 def _tidy(book: QuotaState, lane: Lane, now: float, asker: SlotClient) -> None:
-    """Slots that nobody told of count at their end for good; of the moments, those that can matter are kept."""
+    """Slots that nobody reported count at their end for good; of the moments, those that can matter are kept."""
     for number in [number for number, closes in lane.out.items() if closes < now - LATE_S]:
         lane.used.append(lane.out.pop(number))
     lane.used.sort()

@@ -1,6 +1,6 @@
-"""What a folder knows of the file that a record stood in: kept apart from the record, under a name for templates.
+"""The description of a record's file in a folder: kept apart from the record, under a name for templates.
 
-`_file` in a template or expression names it, unless the record has a field `_file` of its own.
+`_file` in a template or expression names it, unless the record has its own field `_file`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,12 @@ _FIELDS = ("name", "stem", "path", "size")
 
 
 def describe(inside: str, size: int) -> JsonObject:
-    """The description of a file. inside: its path in the folder, with slashes; size: bytes.
+    """The description of a file.
 
-    The stem is the name without its last extension and packing.
+    inside: its path in the folder, with slashes.
+    size: bytes.
+
+    The stem is the name without its last extension and compression.
     """
     name = inside[inside.rfind("/") + 1 :]
     bare = name[: name.rfind(".")] if is_packed(name) else name
@@ -32,7 +35,7 @@ def written_out(value: JsonObject, about: JsonObject | None) -> JsonObject:
 
 
 def taken_in(value: JsonObject) -> tuple[JsonObject, JsonObject | None]:
-    """A record and what a folder knew of its file, where `_file` is just that; else the record as it is and None.
+    """A record and the description of its file, if `_file` is just that; else the record as it is and None.
 
     `failures --out` writes the records of a folder like this, and a template that names `_file` needs it again.
     """
@@ -50,17 +53,20 @@ def _is_description(about: Any) -> bool:
 
 
 def picked(about: JsonObject, names: Collection[str]) -> JsonObject:
-    """The parts of a description that expressions name: `_file.stem` one of them, `_file` all."""
+    """The parts of a description that expressions name: `_file.stem` is one of them, `_file` is all."""
     if FILE_KEY in names:
         return about
     return {part: about[part] for part in _FIELDS if f"{FILE_KEY}.{part}" in names}
 
 
 def told_place(file: str, line: int, inside: Sequence[Any] | None) -> tuple[str, int]:
-    """File and line as people are told them. inside: of a record in a folder, the file in it and the line there."""
+    """File and line for people.
+
+    inside: of a record in a folder, the file in it and the line there.
+    """
     return (file, line) if not inside else (f"{file}/{inside[0]}", int(inside[1]))
 
 
 def of_file(names: Collection[str]) -> frozenset[str]:
-    """Those of the names that mean the file."""
+    """The names that mean the file."""
     return frozenset(name for name in names if name == FILE_KEY or name.startswith(f"{FILE_KEY}."))

@@ -1,6 +1,6 @@
-"""Records of sources in loads, read in one thread and, where that one waits for a slow source, taken early by another.
+"""Records of sources in loads. One thread reads; if it waits for a slow source, another one takes what is there early.
 
-A load spans sources: what is done once for a load (a thread, a commit) would cost more than the record of a small file.
+A load spans sources, because the cost of a load (a thread, a commit) is higher than that of the record of a small file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,11 @@ LOAD_WEIGHT = 4 * 1024 * 1024  # unpacked bytes after which a load ends early
 
 
 class Opened(NamedTuple):
-    """A source that is being read. number: what its blocks say; name: as shown to people."""
+    """A source that is being read.
+
+    number: the one that its blocks carry.
+    name: for people.
+    """
 
     number: int
     name: str
@@ -28,11 +32,13 @@ class Opened(NamedTuple):
 
 
 class Loads(Iterator[Load]):
-    """The records of sources in order, in loads of at most `most`, fewer when they are large.
+    """The records of sources in order, in loads of at most `most`, fewer if they are large.
 
-    sources: each is opened when those before it are read. `next` raises SourceError when one cannot be read on, once
-    all that was read is given out. The open source's file is closed when it is exhausted or by `close`.
+    sources: each is opened when those before it are read.
     done: all sources are read to their end.
+
+    `next` raises SourceError if a source cannot be read further, after it has given out everything before that. The
+    open source's file is closed when it is exhausted or by `close`.
     """
 
     def __init__(self, sources: Iterator[Opened], most: int) -> None:
@@ -84,7 +90,7 @@ class Loads(Iterator[Load]):
         return False
 
     def early(self) -> Load | None:
-        """What was read but not given out, to be used before the load that `next`, in another thread, waits for."""
+        """Records that are read but not given out; use them before the load that `next` waits for in another thread."""
         return self._take() if self._pending else None
 
     def _take(self) -> Load:
@@ -100,7 +106,7 @@ class Loads(Iterator[Load]):
             return load
 
     def _block(self, most: int) -> Block:
-        """What is pending of the first source, at most so many records."""
+        """The pending records of the first source, at most this many."""
         pending = self._pending
         source = pending[0][0]
         # Before the records: those of all lines up to the mark are pending by then, or were given out.

@@ -1,4 +1,4 @@
-"""Bytes of a source as plain UTF-8 pieces: gzip, zstd, byte order marks and other encodings taken off."""
+"""Bytes of a source as plain UTF-8 pieces, without gzip, zstd, byte order marks and other encodings."""
 
 from __future__ import annotations
 
@@ -40,9 +40,12 @@ codecs.register_error("scalesync.mark", _mark)
 
 
 class Progress:
-    """How far a reader has come. consumed: bytes of the file; weight: bytes after decompression.
+    """The progress of a reader.
 
-    lines: those read before, which JSON lines begin behind, then those given out. mark: of the last of them.
+    consumed: bytes of the file.
+    weight: bytes after decompression.
+    lines: those read by an earlier run, which JSON lines begin after, then those given out.
+    mark: of the last of them.
     """
 
     __slots__ = ("consumed", "lines", "mark", "weight")
@@ -84,7 +87,7 @@ class Replay:
 
 
 def check_encoding(name: str) -> str:
-    """The canonical name of an encoding. Raises ConfigError when Python knows no such text encoding."""
+    """The canonical name of an encoding. Raises ConfigError for an unknown text encoding."""
     try:
         info = codecs.lookup(name)
         "".encode(info.name)
@@ -96,11 +99,13 @@ def check_encoding(name: str) -> str:
 class ByteStream:
     """Iterates over the decompressed UTF-8 text of `raw`, in pieces of at most a few hundred kilobytes.
 
-    encoding: of the text; None for bytes as they are.
+    It drops the byte order mark.
 
-    damage: after the last piece, one sentence when the compressed data was broken, else None; all that
-    could be read before the damage has been given. packed: whether it was compressed. window: bytes of memory that the
-    largest zstd frame so far takes. The byte order mark is dropped.
+    encoding: of the text; None for bytes as they are.
+    damage: after the last piece, one sentence if the compressed data was broken, else None; everything before the
+        damage has been given.
+    packed: whether it was compressed.
+    window: bytes of memory that the largest zstd frame so far takes.
     """
 
     def __init__(self, raw: Any, progress: Progress, encoding: str | None = "utf-8") -> None:
@@ -233,7 +238,7 @@ def _zstd_damage(frame: FrameHeader, error: Exception) -> str:
 
 
 def _salvage(engine: Any, data: bytes) -> bytes:
-    """What a gzip engine gives before the byte at which it fails."""
+    """The bytes that a gzip engine gives before the byte at which it fails."""
     out = bytearray()
     try:
         for at in range(len(data)):

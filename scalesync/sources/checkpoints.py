@@ -1,4 +1,4 @@
-"""Which lines of a source were read before: a running hash of lines, and marks of it that a later reading may meet."""
+"""The lines of a source that were read before: a running hash of lines, and marks of it for a later reading."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ DIGEST_BYTES = 16
 
 
 class Fingerprint:
-    """The lines of a source from the first one on. line: how many there are so far."""
+    """The lines of a source from the first one on.
+
+    line: how many there are so far.
+    """
 
     __slots__ = ("_hash", "line")
 
@@ -31,16 +34,16 @@ class Fingerprint:
         return Checkpoint(self.line, self._hash.hexdigest())
 
     def copy(self) -> Fingerprint:
-        """As it is now; both go on by themselves."""
+        """A copy; both continue independently."""
         other = Fingerprint()
         other.line, other._hash = self.line, self._hash.copy()
         return other
 
 
 def longest_known(batches: Iterable[list[bytes]], marks: Sequence[Checkpoint]) -> Fingerprint | None:
-    """The longest beginning that still reads as one of the marks (ascending) says; None when none does.
+    """The longest beginning that still matches one of the marks (ascending); None if none does.
 
-    Reads no further than the last mark, or than the first one that does not fit: what follows it has changed too.
+    It reads up to the last mark, or the first one that does not match: everything after that has changed too.
     """
     here, found = Fingerprint(), None
     wanted = iter(marks)

@@ -1,4 +1,4 @@
-"""Which format a source has: what the caller says, else its name, else its content."""
+"""The format of a source: from the caller, else from its name, else from its content."""
 
 from __future__ import annotations
 
@@ -39,10 +39,12 @@ _TEXT = bytes([7, 8, 9, 10, 11, 12, 13, 27, *range(32, 127), *range(128, 256)])
 def detect(
     name: str, head: bytes, complete: bool, said: str | None, table: bool, *, packed: bool = False
 ) -> SourceFormat:
-    """The format of a source. head: the first unpacked bytes; packed: they were compressed.
+    """The format of a source.
 
+    head: the first unpacked bytes.
+    packed: they were compressed.
     table: the caller named a delimiter or a header.
-    Raises SourceError when the content is binary rubbish, contradicts the name, or tells nothing.
+    Raises SourceError if the content is binary, contradicts the name, or says nothing.
     """
     wanted = find(said) if said else format_of(name) or (FORMATS["csv"] if table else None)
     if (certain := _certain(name, head, wanted)) is not None:
@@ -54,16 +56,16 @@ def detect(
     _refuse_binary(name, head, wanted)
     if wanted is not None:
         if strict:
-            raise SourceError(f"is no {wanted.words} file", name)
+            raise SourceError(f"is not a {wanted.words} file", name)
         return wanted if said else _held(wanted, head, complete)
     for row in ROWS:
         if row.guess is not None and row.guess(head, complete):
             return row
-    raise SourceError(f"neither its name nor its content tells the format; give --input-format {either(names())}", name)
+    raise SourceError(f"neither its name nor its content shows the format; give --input-format {either(names())}", name)
 
 
 def _certain(name: str, head: bytes, wanted: SourceFormat | None) -> SourceFormat | None:
-    """The format as every file of which the head begins. Raises SourceError when another one is wanted."""
+    """The format of files that always begin like this. Raises SourceError if another one is wanted."""
     if wanted is not None and wanted.begins is not None and wanted.begins(head):
         return wanted
     for row in ROWS:
@@ -75,7 +77,7 @@ def _certain(name: str, head: bytes, wanted: SourceFormat | None) -> SourceForma
 
 
 def _held(wanted: SourceFormat, head: bytes, complete: bool) -> SourceFormat:
-    """What a file that is called so holds."""
+    """The format of the content of a file with this name."""
     for row in (FORMATS[other] for other in wanted.may_hold):
         if row.guess is not None and row.guess(head, complete):
             return row
@@ -109,7 +111,7 @@ def _refuse_binary(name: str, head: bytes, wanted: SourceFormat | None) -> None:
 
 
 def _instead(words: str) -> str:
-    """What to do with a file that is no source, to follow the sentence that says so; empty where nothing helps."""
+    """Advice for a file that is not a source, to follow the sentence that says so; empty if there is none."""
     if "Excel" in words or "Office" in words:
         return "; save a sheet as CSV (UTF-8) and import that"
     if "archive" in words:
@@ -118,7 +120,7 @@ def _instead(words: str) -> str:
 
 
 def _unmarked_utf16(head: bytes) -> str | None:
-    """The byte order of text in which every other byte is zero; None where that is not so."""
+    """The byte order of text in which every other byte is zero; None for other bytes."""
     whole = head[: len(head) // 2 * 2]
     for order, zeros, others in (("utf-16-le", whole[1::2], whole[::2]), ("utf-16-be", whole[::2], whole[1::2])):
         if len(zeros) >= 8 and zeros.count(0) > 0.9 * len(zeros) and others.count(0) < 0.1 * len(others):
@@ -127,7 +129,7 @@ def _unmarked_utf16(head: bytes) -> str | None:
 
 
 def is_utf8(head: bytes) -> bool:
-    """Whether the beginning of a file is UTF-8, but for a character that it may end in."""
+    """Whether the beginning of a file is UTF-8, except for a character cut at its end."""
     try:
         head.decode()
     except UnicodeDecodeError as error:
@@ -136,7 +138,7 @@ def is_utf8(head: bytes) -> bool:
 
 
 def may_have_json_lines(name: str, head: bytes, said: str | None) -> bool:
-    """Whether `detect` has to see all of the first line, to tell JSON lines from objects that follow each other."""
+    """Whether `detect` needs the whole first line, to distinguish JSON lines from objects that follow each other."""
     return said is None and suffix_format(name) in (None, "json") and head.lstrip()[:1] == b"{"
 
 

@@ -1,7 +1,7 @@
-"""Records that a program gives: dictionaries, data frames, Arrow tables. They travel as standard input would.
+"""Records that a program gives: dictionaries, data frames, Arrow tables. They count like standard input.
 
-So everything that holds for a pipe holds for them: the job needs a name, and records that failed are sent again when
-the same records are given again.
+So every rule for a pipe applies to them: the job needs a name, and failed records are sent again when the program gives
+the same records again.
 """
 
 from __future__ import annotations
@@ -23,7 +23,11 @@ PLACE = "the records given"
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """Records as a stream. format: as in `ImportOptions`. size: how many there are, None when that is not known."""
+    """Records as a stream.
+
+    format: as in `ImportOptions`.
+    size: how many there are, None if unknown.
+    """
 
     stream: BinaryIO
     format: str
@@ -31,10 +35,10 @@ class Given:
 
 
 def given_records(sources: Any) -> Given | None:
-    """The records in `sources`; None when it names files. Raises ConfigError for what is neither.
+    """The records in `sources`; None if it names files. Raises ConfigError for anything else.
 
-    A table (pandas, polars, pyarrow, DuckDB: whatever has `__arrow_c_stream__` or `to_parquet`) reads as the same table
-    in a Parquet file does; its values keep their types. Iterables are read once, as the records are sent.
+    A table (pandas, polars, pyarrow, DuckDB: anything with `__arrow_c_stream__` or `to_parquet`) reads like the same
+    table in a Parquet file; its values keep their types. Iterables are read once, while the records are sent.
     """
     if isinstance(sources, str | PathLike):
         return None
@@ -42,7 +46,9 @@ def given_records(sources: Any) -> Given | None:
     if hasattr(sources, "__arrow_c_stream__") or hasattr(sources, "to_parquet"):
         return _table(sources)
     if isinstance(sources, Mapping | bytes) or not isinstance(sources, Iterable):
-        raise ConfigError(f"sources must be paths, records or a table, not {type(sources).__name__}; one record: [it]")
+        raise ConfigError(
+            f"sources must be paths, records or a table, not {type(sources).__name__}; for one record use [record]"
+        )
     every = iter(sources)
     try:
         first = next(every)
@@ -107,9 +113,9 @@ def _line(number: int, record: Any) -> bytes:
 
 
 def _with_odd_number(value: JsonObject) -> bytes | None:
-    """The line of a record that holds NaN or an infinity, which stand in it as such; None where it holds none.
+    """The line of a record that holds NaN or an infinity, written unchanged; None if it holds none.
 
-    Read like any other line, such a record is invalid, for a reason that names the field.
+    Read like any other line, such a record is invalid, with a reason that names the field.
     """
     try:
         text = json.dumps(value, ensure_ascii=False, default=_plain)
@@ -130,5 +136,5 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def _plain(value: Any) -> Any:
-    """What `json` cannot write by itself, as `dumps` writes it."""
+    """Values that `json` cannot write by itself, as `dumps` writes them."""
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else json.loads(dumps(value))

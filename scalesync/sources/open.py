@@ -34,12 +34,15 @@ SMALL = 1024 * 1024  # bytes of a file in a folder that is read at once
 
 
 class SourceFile:
-    """One opened source. name: as shown to people. size, mtime_ns: None for standard input and URLs.
+    """One opened source.
 
-    notes: what a person should know about how it is read, as sentences that begin behind the name. left_out: paths
-    inside a folder of files that are read elsewhere. file: the path of a file that can be looked at again.
-    place: where a file or folder lies, to open it by; None for what is none on this machine. What `fingerprint` calls
-    path is a text, in which bytes that are not UTF-8 are written out.
+    name: for people.
+    size, mtime_ns: None for standard input and URLs.
+    notes: what a person should know about how it is read, as sentences that follow the name.
+    left_out: paths inside a folder of files that are read elsewhere.
+    file: the path of a file that can be read again.
+    place: the path of a file or folder, to open it; None for sources that are not on this machine. The path of
+        `fingerprint` is a string, with bytes that are not UTF-8 written out.
     """
 
     __slots__ = ("_file", "_more", "_path", "_read", "_seek", "left_out", "mtime_ns", "name", "notes", "place", "size")
@@ -79,7 +82,7 @@ class SourceFile:
         return {"path": self._path, "size": self.size, "mtime_ns": self.mtime_ns, **(self._more or {})}
 
     def has_changed(self) -> bool:
-        """Whether a file is not as it was when it was opened: what was read may be neither that nor what it is now."""
+        """Whether a file changed since it was opened: the records may be neither of the old nor of the new content."""
         if self._file is None:
             return False
         try:
@@ -90,18 +93,18 @@ class SourceFile:
 
     @property
     def has_lines(self) -> bool:
-        """Whether its beginning can be told by its lines, without reading records: see `known`."""
+        """Whether its lines identify its beginning, without reading records: see `known`."""
         return self._seek is not None
 
     @property
     def can_repeat(self) -> bool:
-        """Whether it can be read more than once at little cost: a file or folder, no pipe and no URL."""
+        """Whether it can be read more than once at little cost: a file or folder, not a pipe or a URL."""
         return self.mtime_ns is not None
 
     def known(self, marks: Sequence[Checkpoint]) -> Fingerprint | None:
-        """The longest beginning of the source that reads as one of the marks says, for `blocks` to begin behind it.
+        """The longest beginning of the source that matches one of the marks; `blocks` can begin after it.
 
-        None when there is none, or where lines cannot be told without reading records. Raises SourceError.
+        None if there is none, or if lines are unknown without reading records. Raises SourceError.
         """
         if self._seek is None or not marks:
             return None
@@ -111,12 +114,19 @@ class SourceFile:
             raise SourceError(f"cannot be read: {error.strerror or error}", self.name) from None
 
     def opened(self, number: int = 1, behind: Fingerprint | None = None) -> Opened:
-        """The source for `Loads` to read, as this number. behind: what `known` gave."""
+        """The source for `Loads` to read, with this number.
+
+        behind: the result of `known`.
+        """
         progress = Progress(behind)
         return Opened(number, self.name, self._read(progress), progress)
 
     def blocks(self, max_records: int = 256, behind: Fingerprint | None = None) -> Generator[Block, None, None]:
-        """Records in order, in blocks of at most `max_records`. behind: what `known` gave. Raises SourceError."""
+        """Records in order, in blocks of at most `max_records`.
+
+        behind: the result of `known`.
+        Raises SourceError.
+        """
         return blocks_of(self.opened(behind=behind), max_records)
 
 
@@ -125,9 +135,9 @@ def open_sources(
 ) -> list[SourceFile]:
     """Open every source, in the order given, each file once; patterns and folders are expanded and sorted.
 
-    passed: counts what is passed over, and knows the files that were opened before.
-    Raises SourceError when one is missing, unreadable or no source of records, ConfigError when an extra
-    package is needed. Nothing but the head of each file is read.
+    passed: counts skipped files, and knows the files that were opened before.
+    Raises SourceError if one is missing, unreadable or not a source of records, ConfigError if an extra package is
+        needed. It reads only the head of each file.
     """
     options.check()
     if sum(spec == STDIN for spec in specs) > 1:
@@ -160,7 +170,7 @@ def _open_one(spec: str, options: ReadOptions, stdin: BinaryIO | None, passed: P
 
 
 def _expand(spec: str, passed: PassedOver) -> list[str]:
-    """The files that a pattern matches, or the folders when it matches only such; a path that exists is itself."""
+    """The files that a pattern matches, or the folders if it matches only folders; a path that exists is itself."""
     if os.path.lexists(spec) or not glob.has_magic(spec):
         return [spec]
     found = {path: mode_of(path) for path in expand(spec, passed)}
@@ -173,7 +183,7 @@ def _expand(spec: str, passed: PassedOver) -> list[str]:
 
 
 def _foreign(files: Mapping[str, int], passed: PassedOver) -> Iterator[str]:
-    """Those of the files, given with their modes, that scalesync did not write."""
+    """The files, given with their modes, that scalesync did not write."""
     own = OwnFiles()
     for path, mode in files.items():
         folder, name = os.path.split(path)
@@ -225,7 +235,7 @@ def _open_file(
 
 
 def _bytes_of(path: str, size: int) -> bytes:
-    """The whole of a small file that had so many bytes."""
+    """The whole of a small file of this size."""
     file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
     try:
         data = os.read(file, size + 1)
@@ -282,7 +292,7 @@ def _read_json(options: ReadOptions, entry: Entry, size: int, progress: Progress
 
 
 def _open_pipe(replay: Replay, name: str, options: ReadOptions) -> SourceFile:
-    """Standard input, or a path that is a pipe: what is read for the look at its head is given again."""
+    """Standard input, or a path that is a pipe: the bytes of the look at its head are given again."""
     reader = reader_for(lambda: cast(BinaryIO, replay), name, options, None, pipe=True)
     replay.rewind()
     spent: list[bool] = []

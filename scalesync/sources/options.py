@@ -11,11 +11,14 @@ from scalesync.sources.registry import find
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """How sources are read. format: the name of one (sources/registry.py); None: by name, then by content.
+    """How sources are read.
 
-    delimiter, quotechar ("" for no quotes): of tables, None to guess. header: the column names of a table
-    that has no line for them. encoding: of texts; a UTF-16 mark at the beginning is seen anyway. records: of JSON,
-    the key of the list that holds the records, with dots for nested ones. skip_rows: lines before a table's header.
+    format: the name of one (sources/registry.py); None: by name, then by content.
+    delimiter, quotechar: of tables, None to guess; quotechar "" for no quotes.
+    header: the column names of a table without a header line.
+    encoding: of text; a UTF-16 mark at the beginning is recognised anyway.
+    records: of JSON, the key of the list that holds the records, with dots for nested ones.
+    skip_rows: lines before a table's header.
     """
 
     format: str | None = None

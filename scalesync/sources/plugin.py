@@ -1,4 +1,4 @@
-"""What a source format of another package imports; of this program, all else may change from release to release."""
+"""What a source format of another package imports; everything else in this program may change in any release."""
 
 from scalesync.errors import ConfigError, SourceError
 from scalesync.model.records import BadRecord, Item, SourceRecord

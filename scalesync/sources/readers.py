@@ -1,4 +1,4 @@
-"""How the bytes of one source become records: its head is looked at, and its format binds the reader."""
+"""How the bytes of one source become records: look at its head, and let its format bind the reader."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MEANT_FOR = {"records": "JSON", "skip_rows": "CSV and TSV"}
 
 
 def reader_for(opener: Open, name: str, options: ReadOptions, size: int | None, pipe: bool = False) -> Reader:
-    """Look at the head and bind the reader that fits. Raises SourceError when none does."""
+    """Look at the head and bind the right reader. Raises SourceError if there is none."""
     table = options.header is not None or options.delimiter is not None
     said = options.format or ("csv" if table else "json" if options.records is not None else None)
     head = _head(opener, name, options.encoding, least=1 if pipe else HEAD, said=said)
@@ -28,7 +28,7 @@ def reader_for(opener: Open, name: str, options: ReadOptions, size: int | None, 
 def _general_notes(format: SourceFormat, options: ReadOptions, head: Head) -> Iterator[str]:
     if head.window > ORDINARY_WINDOW:
         window = size_words(head.window)
-        yield f"is packed with a window of {window}: reading it takes up to so much memory; {repacking(head.window)}"
+        yield f"is packed with a window of {window}: reading it takes up to that much memory; {repacking(head.window)}"
     for option, meant in _MEANT_FOR.items():
         if getattr(options, option) not in (None, 0) and option not in format.takes:
             yield f"is {format.words}: --{option.replace('_', '-')} is for {meant} and was not used"
@@ -37,10 +37,12 @@ def _general_notes(format: SourceFormat, options: ReadOptions, head: Head) -> It
 
 
 def _head(opener: Open, name: str, encoding: str, least: int, said: str | None) -> Head:
-    """The beginning of a file: at least so many bytes, and of fewer than HEAD at least one line.
+    """The beginning of a file: at least this many bytes and, below HEAD, at least one line.
 
-    said: the format, where the caller knows it. Where JSON can be told from JSON lines by the first line alone, that
-    is there, up to LONGEST_LOOK. Raises SourceError where nothing can be unpacked.
+    said: the format, if the caller knows it.
+
+    If the first line alone distinguishes JSON from JSON lines, it is there, up to LONGEST_LOOK. Raises SourceError if
+    nothing can be unpacked.
     """
 
     def is_enough(parts: Sequence[bytes], size: int) -> bool:

@@ -1,9 +1,9 @@
 """A second way to count the records of a file, which shares no code with the readers.
 
-JSON lines are counted as lines that are not blank, JSON by the standard library's decoder, tables by its csv, Parquet
-by its footer; gzip and zstd are unpacked by the modules of that name. Only what a file is (its format, and how cells
-are cut) is decided where the readers decide it: a count says nothing about a wrong guess, but everything about a
-record that was passed over.
+It counts JSON lines as lines that are not blank, JSON by the standard library's decoder, tables by its csv, Parquet by
+its footer, and unpacks gzip and zstd with the modules of that name. Only the decision what a file is (its format, and
+how cells are cut) comes from the readers: a count says nothing about a wrong guess, but everything about a missed
+record.
 """
 
 from __future__ import annotations
@@ -53,9 +53,11 @@ _BROKEN_OFF: tuple[type[BaseException], ...] = (ValueError, csv.Error, Recursion
 
 @dataclass(frozen=True, slots=True)
 class Recount:
-    """How many records a file, or a folder, holds. how: what was counted, "" where the format has no second count.
+    """How many records a file, or a folder, holds.
 
-    exact: False when the count broke off, at what the reader tells as invalid: then there are at least so many.
+    how: what was counted, "" if the format has no second count.
+    exact: False if the count broke off, at a place that the reader reports as invalid: then there are at least that
+        many.
     """
 
     records: int
@@ -63,12 +65,16 @@ class Recount:
     how: str
 
     def contradicts(self, read: int) -> bool:
-        """Whether a reading that met so many places cannot have met all."""
+        """Whether a reading with this many places cannot have seen all."""
         return read != self.records if self.exact else read < self.records
 
 
 def recount_file(path: str, options: ReadOptions, name: str | None = None) -> Recount:
-    """Count one file on this machine. name: by which its format is told. Raises OSError or SourceError."""
+    """Count one file on this machine.
+
+    name: shows its format.
+    Raises OSError or SourceError.
+    """
     head, complete = _head(path)
     table = options.header is not None or options.delimiter is not None
     said = options.format or ("csv" if table else None)
@@ -89,7 +95,7 @@ def recount_file(path: str, options: ReadOptions, name: str | None = None) -> Re
 
 
 def recount_folder(folder: str, options: ReadOptions, left_out: frozenset[str] = frozenset()) -> Recount:
-    """Count the files of a folder that do not carry records by their name: one each, JSON files as their content.
+    """Count the files of a folder that do not carry records by their name: one each, JSON files by their content.
 
     left_out: paths inside the folder of files that are read elsewhere.
     """
@@ -111,7 +117,7 @@ def recount_folder(folder: str, options: ReadOptions, left_out: frozenset[str] =
 
 @dataclass(slots=True)
 class Tally:
-    """What is counted, in words, and how far the count has come when it breaks off."""
+    """What is counted, in words, and the count so far when it breaks off."""
 
     how: str
     records: int = 0
@@ -138,7 +144,7 @@ def _head(path: str, size: int = HEAD) -> tuple[bytes, bool]:
 
 
 def _text_head(head: bytes, complete: bool, path: str, options: ReadOptions, size: int = HEAD) -> tuple[bytes, bool]:
-    """The beginning as UTF-8 and whether it is the whole, as `detect` wants it."""
+    """The beginning as UTF-8 and whether it is the whole, as `detect` needs it."""
     if head.startswith((_GZIP, _ZSTD)):
         head, complete = _unpacked_head(path, size)
     encoding = _encoding(head, options)
@@ -148,7 +154,7 @@ def _text_head(head: bytes, complete: bool, path: str, options: ReadOptions, siz
 
 
 def _unpacked_head(path: str, size: int) -> tuple[bytes, bool]:
-    """As `_head`; of a damaged file, what comes before the damage."""
+    """Like `_head`; of a damaged file, the part before the damage."""
     head = bytearray()
     try:
         with _unpacked(path) as file:
@@ -168,7 +174,10 @@ def _encoding(head: bytes, options: ReadOptions) -> str:
 
 @contextmanager
 def _text(path: str, options: ReadOptions, newline: str | None = None) -> Iterator[TextIO]:
-    """The unpacked text. newline: as `open` takes it."""
+    """The unpacked text.
+
+    newline: as `open` takes it.
+    """
     with _unpacked(path) as file:
         encoding = _encoding(file.read(2), options)
     known = "utf-8-sig" if encoding == "utf-8" else encoding
@@ -180,7 +189,7 @@ def _text(path: str, options: ReadOptions, newline: str | None = None) -> Iterat
 
 
 def count_lines(path: str, options: ReadOptions, tally: Tally) -> None:
-    """Lines that are not blank; values where --records names a list in them."""
+    """Lines that are not blank; values if --records names a list in them."""
     if options.records is not None:
         tally.how = FORMATS["json"].counted
         count_json(path, options, tally)
@@ -200,12 +209,12 @@ def count_lines(path: str, options: ReadOptions, tally: Tally) -> None:
 
 
 def count_csv(path: str, options: ReadOptions, tally: Tally) -> None:
-    """Rows of a table whose delimiter is guessed."""
+    """Rows of a table with a guessed delimiter."""
     _count_rows(path, options, _dialect(path, options, None), tally)
 
 
 def count_tsv(path: str, options: ReadOptions, tally: Tally) -> None:
-    """Rows of a table that is cut at tabs."""
+    """Rows of a table cut at tabs."""
     _count_rows(path, options, _dialect(path, options, "\t"), tally)
 
 
@@ -233,12 +242,12 @@ def _dialect(path: str, options: ReadOptions, default: str | None) -> Dialect:
 
 
 def count_parquet(path: str, options: ReadOptions, tally: Tally) -> None:
-    """The number of rows that the file's footer tells."""
+    """The number of rows in the file's footer."""
     tally.records = int(importlib.import_module("pyarrow.parquet").read_metadata(path).num_rows)
 
 
 def count_json(path: str, options: ReadOptions, tally: Tally) -> None:
-    """The elements of an array, or values that follow each other. Raises ValueError where the text is no JSON."""
+    """The elements of an array, or values that follow each other. Raises ValueError if the text is not JSON."""
     with _text(path, options) as stream:
         _count_values(path, _Json(stream), options, tally)
 
@@ -287,7 +296,7 @@ def _at(value: Any, path: Sequence[str]) -> Any:
 
 
 class _Json:
-    """Values of a JSON text, decoded one at a time; in memory lies the present one."""
+    """Values of a JSON text, decoded one at a time; only the current one is in memory."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -296,7 +305,7 @@ class _Json:
         self._decoder = json.JSONDecoder()
 
     def _more(self) -> bool:
-        """Read at least as much again as is pending, so that a long value is not begun too often."""
+        """Read at least as much again as is pending, so that a long value is not started too often."""
         parts, size = [self._text[self._at :]], 0
         while size <= len(parts[0]) and (piece := self._stream.read(PIECE)):
             parts.append(piece)
@@ -305,7 +314,7 @@ class _Json:
         return size > 0
 
     def peek(self) -> str:
-        """The next character that is no white space; "" at the end."""
+        """The next character that is not white space; "" at the end."""
         while True:
             while self._at < len(self._text) and self._text[self._at] in " \t\r\n":
                 self._at += 1

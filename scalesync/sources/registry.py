@@ -1,8 +1,8 @@
-"""The formats that a source may have, one row each: what readers, detection, options and help know of a format.
+"""The formats of a source, one row each: what readers, detection, options and help know about a format.
 
-A row of the program names functions of modules that are imported when they are needed; a row of another package is
-found by its entry point in the group `scalesync.sources`, whose name is the format's name and, with a dot before it,
-the one suffix that means the format. So a suffix is known without importing anything.
+A row of the program names functions of modules that are imported when they are needed. A row of another package comes
+from its entry point in the group `scalesync.sources`; the entry point's name is the format's name and, with a dot
+before it, the one suffix that means the format. So a suffix is known without importing anything.
 """
 
 from __future__ import annotations
@@ -27,18 +27,25 @@ PACKED = (".gz", ".zst")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceFormat:
-    """One format. api: the version of this interface. name: as it is typed; words: as people are told of it.
+    """One format.
 
-    bind: looks at a source and says how it is read. Raises SourceError when it cannot be.
-    suffixes: ends of names that mean it. begins: whether bytes begin as every file of it does; then no other look is
-    taken at them, and a file that is called so and begins otherwise is refused. guess: whether the beginning of a file,
-    which may be the whole, looks like it, asked in the order of the rows where neither caller nor name tells.
-    may_hold: formats that a file called so may have after all, by their guess, where the caller says none.
-    takes: options of ReadOptions that mean something to it. same_columns: all records have the same ones.
-    checkpoints: a beginning that has not changed is recognised, and stays unread. document: in a folder, files of it
-    are one source together with those of no format.
+    api: the version of this interface.
+    name: as typed.
+    words: what people call it.
+    bind: looks at a source and says how to read it.
+    Raises SourceError if it cannot be read.
+    suffixes: ends of names that mean it.
+    begins: whether bytes begin like every file of it; then no other check looks at them, and a file with its suffix
+        that begins otherwise is refused.
+    guess: whether the beginning of a file, which may be the whole, looks like it; asked in the order of the rows if
+        neither caller nor name says.
+    may_hold: formats that a file with its suffix may have after all, by their guess, if the caller names none.
+    takes: options of ReadOptions that apply to it.
+    same_columns: all records have the same ones.
+    checkpoints: an unchanged beginning is recognised, and stays unread.
+    document: in a folder, its files are one source together with those of no format.
     count, counted: a second way to count records, with the path of a file on this machine, and what it counts in words;
-    it shares no code with `bind`, and may raise when the file is damaged.
+        it shares no code with `bind`, and may raise if the file is damaged.
     """
 
     api: int
@@ -142,7 +149,7 @@ def names() -> Sequence[str]:
 
 
 def find(name: str) -> SourceFormat:
-    """The row of a name that a person gave. Raises ConfigError when there is none, or when it cannot be used."""
+    """The row of a name that a person gave. Raises ConfigError if there is none, or if it cannot be used."""
     row = PLUGINS.load(name) or FORMATS.get(name)
     if row is None:
         raise ConfigError(f'format "{name}" is not known; use {", ".join(names())}')
@@ -150,7 +157,7 @@ def find(name: str) -> SourceFormat:
 
 
 def suffix_format(name: str) -> str | None:
-    """The format that a file's name tells, looking under .gz and .zst; None when it tells none."""
+    """The format of a file's name, looking under .gz and .zst; None if it has none."""
     low = name.lower()
     for packed in PACKED:
         low = low.removesuffix(packed)
@@ -163,13 +170,13 @@ def suffix_format(name: str) -> str | None:
 
 
 def format_of(name: str) -> SourceFormat | None:
-    """The row that a file's name tells. Raises ConfigError when it is of another package and cannot be used."""
+    """The row of a file's name. Raises ConfigError if it is of another package and cannot be used."""
     format = suffix_format(name)
     return None if format is None else FORMATS.get(format) or find(format)
 
 
 def is_document(name: str) -> bool:
-    """Whether a file in a folder is one whose content belongs to the folder's own source, by its name."""
+    """Whether the content of a file in a folder belongs to the folder's own source, by its name."""
     return suffix_format(name) in DOCUMENTS
 
 

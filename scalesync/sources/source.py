@@ -1,4 +1,4 @@
-"""One source before it is read: how it is opened, its beginning, and what a format binds to it."""
+"""One source before it is read: how to open it, its beginning, and what a format binds to it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ Parse = Callable[[ByteStream], Iterator[Item]]
 
 
 class Reader(NamedTuple):
-    """How a source is read, and how its beginning is recognised, where that can be.
+    """How a source is read, and how its beginning is recognised, if it can be.
 
-    notes: what a person should know about how it is read, as sentences that begin behind the name.
+    notes: what a person should know about how it is read, as sentences that follow the name.
     """
 
     read: Read
@@ -33,7 +33,11 @@ class Reader(NamedTuple):
 
 
 class Head(NamedTuple):
-    """The beginning of a file, unpacked. complete: it is the whole; window: see ByteStream."""
+    """The beginning of a file, unpacked.
+
+    complete: it is the whole.
+    window: see ByteStream.
+    """
 
     data: bytes
     complete: bool
@@ -43,10 +47,13 @@ class Head(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One source that is about to be read.
+    """One source before it is read.
 
-    open: its bytes from the start, as they are stored. name: as shown to people. head: its beginning. size: bytes as
-    stored, None where nobody knows. pipe: it can be read once only; what was looked at is given again.
+    open: its bytes from the start, as stored.
+    name: for people.
+    head: its beginning.
+    size: bytes as stored, None if unknown.
+    pipe: it can be read only once; the bytes of the look are given again.
     """
 
     open: Open
@@ -57,13 +64,13 @@ class Source:
     pipe: bool = False
 
     def look(self, least: int) -> Head:
-        """The beginning, with at least so many unpacked bytes where there are so many; of a pipe, what is known."""
+        """The beginning, with at least this many unpacked bytes if there are so many; of a pipe, what is known."""
         if self.pipe or least <= HEAD:
             return self.head
         return take_head(self.open, self.name, self.options.encoding, lambda parts, size: size >= least)
 
     def reads(self, parse: Parse, *, binary: bool = False) -> Read:
-        """A way to read: `parse` makes the items of the unpacked bytes.
+        """A way to read: `parse` makes items of the unpacked bytes.
 
         It gets UTF-8, whatever the encoding, without a byte order mark; with `binary`, the bytes as they are.
         """
@@ -79,9 +86,10 @@ def _read(opener: Open, encoding: str | None, parse: Parse, progress: Progress) 
 
 
 def take_head(opener: Open, name: str, encoding: str, is_enough: Callable[[Sequence[bytes], int], bool]) -> Head:
-    """The beginning of a file. is_enough: of the pieces so far and their size. Raises SourceError for no beginning.
+    """The beginning of a file.
 
-    That is where what was packed cannot be unpacked at all.
+    is_enough: of the pieces so far and their size.
+    Raises SourceError if there is no beginning, because a compressed file cannot be unpacked at all.
     """
     raw = opener()
     try:
@@ -101,5 +109,5 @@ def take_head(opener: Open, name: str, encoding: str, is_enough: Callable[[Seque
 
 
 def holds_a_line(parts: Sequence[bytes]) -> bool:
-    """Whether a whole line stands there, blank ones apart: the header of a table may be cut behind a blank line."""
+    """Whether a whole line is there, except blank ones: the header of a table may be cut after a blank line."""
     return b"\n" in b"".join(parts).lstrip(b" \t\r\n")

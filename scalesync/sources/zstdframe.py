@@ -16,7 +16,9 @@ _SIZE_BYTES = (0, 2, 4, 8)
 
 
 class FrameHeader(NamedTuple):
-    """window: bytes that unpacking keeps in memory. dictionary: number of the one that is needed, 0 for none."""
+    """window: bytes that unpacking keeps in memory.
+    dictionary: number of the one that is needed, 0 for none.
+    """
 
     window: int
     dictionary: int
@@ -31,7 +33,7 @@ def is_zstd(data: bytes) -> bool:
 
 
 def read_header(data: bytes) -> FrameHeader:
-    """The header at the beginning of `data`, of which HEADER_BYTES are enough; NO_HEADER where there is none."""
+    """The header at the beginning of `data`; HEADER_BYTES are enough. NO_HEADER if there is none."""
     if not data.startswith(MAGIC) or len(data) < len(MAGIC) + 2:
         return NO_HEADER
     flags, at = data[len(MAGIC)], len(MAGIC) + 1
@@ -57,6 +59,6 @@ def size_words(count: int) -> str:
 
 
 def repacking(window: int) -> str:
-    """How a person makes a file of it that needs little memory."""
+    """How a person makes a version of the file that needs little memory."""
     log = max(window - 1, 1).bit_length()
     return f"zstd -d --long={log} -c FILE | zstd > NEW packs it again with a small one"

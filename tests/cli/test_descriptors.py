@@ -118,5 +118,5 @@ def test_a_working_folder_that_is_gone_is_told(args: tuple[str, ...], served: Se
         timeout=50,
         check=False,
     )
-    sentence = "scalesync: the working folder is not there any more; change to one that is and run the command again"
+    sentence = "scalesync: the working folder no longer exists; change to another one and run the command again"
     assert (ended.returncode, ended.stderr.splitlines()[-1]) == (2, sentence)

@@ -1,4 +1,4 @@
-"""`verify --fix` killed and interrupted half way: the same command carries on, and without --fix it is told."""
+"""`verify --fix` killed and interrupted half way: the same command resumes, and without --fix it is told."""
 
 from __future__ import annotations
 

@@ -177,7 +177,7 @@ def test_people_are_told_what_to_do_next(capsys: pytest.CaptureFixture[str]) -> 
     results.show_import(IMPORT, Invocation(), piped=True)
     text = capsys.readouterr().out
     assert "scalesync retry --job 'nightly run', then pipe the same input into the same import" in text
-    assert "5 records pending: pipe the same input into the same import to carry on" in text
+    assert "5 records pending: pipe the same input into the same import to resume" in text
     common = Common(profile="p", ledger=Path("my ledger.db"), base_url="http://h/v1", rate="5", allow_http=True)
     results.show_import(replace(IMPORT, message="stopped"), Invocation(common))
     text = capsys.readouterr().out
@@ -187,7 +187,7 @@ def test_people_are_told_what_to_do_next(capsys: pytest.CaptureFixture[str]) -> 
     results.show_export(EXPORT, Path("out"), Invocation())
     text = capsys.readouterr().out
     assert str(Path("out") / "manifest.json") in text
-    assert "2 partitions did not settle" in text
+    assert "2 partitions unsettled" in text
     results.show_export(replace(EXPORT, exit_code=3), Path("out"), Invocation())
     assert "1 file, 2.0 KiB, not yet listed in" in capsys.readouterr().out
 

@@ -51,7 +51,7 @@ def test_a_taken_port_is_one_sentence(run: Run) -> None:
         (("--project", "a=nonsense"), "nonsense"),
         (("--set", "rate_period_s=0"), "rate_period_s"),
         (("--data", "."), "is a directory"),
-        (("--data", "other.db"), "no data file"),
+        (("--data", "other.db"), "not a data file"),
     ],
 )
 def test_wrong_settings_are_one_sentence(run: Run, tmp_path: Path, args: tuple[str, ...], says: str) -> None:

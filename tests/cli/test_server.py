@@ -93,8 +93,8 @@ def test_people_get_a_table_and_the_next_step(run: Run, served: Served, tmp_path
     failures = run(*at(served, "failures", "--job", "odd", "--out", "failed.jsonl"))
     assert failures.code == 0
     assert f"records.jsonl:{RECORDS + 1}" in failures.out
-    assert "wrote 1 record to failed.jsonl; the reasons lie beside it" in failures.out
-    assert "wrote 1 line that is no record to failed.jsonl.bad.txt, as found" in failures.out
+    assert "wrote 1 record to failed.jsonl; the reasons are beside it" in failures.out
+    assert "wrote 1 line that is not a record to failed.jsonl.bad.txt, as found" in failures.out
     assert (tmp_path / "failed.jsonl").exists()
     assert run(*at(served, "failures", "--job", "odd", "--out", "failed.jsonl")).code == 0
     source = (tmp_path / "records.jsonl").read_bytes()
@@ -218,8 +218,8 @@ def test_ctrl_c_in_a_long_input_says_that_the_rest_is_not_read_yet(tmp_path: Pat
         int(re.search(rf"^{name} +([\d,]+)$", out, re.M)[1].replace(",", "")) for name in ("read", "pending")
     )
     assert 0 < pending < read < records
-    assert "stopped by Ctrl-C; the same command carries on; the rest of the input is not read yet\n" in out
-    assert f"{pending:,} records pending: run the same command again to carry on\n" in out
+    assert "stopped by Ctrl-C; the same command resumes; the rest of the input is not read yet\n" in out
+    assert f"{pending:,} records pending: run the same command again to resume\n" in out
 
 
 def test_an_interrupt_while_starting_is_one_line(tmp_path: Path) -> None:

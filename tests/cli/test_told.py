@@ -77,7 +77,7 @@ def test_the_sentence_that_ended_a_run_can_be_read_afterwards(stop: Any, go: Run
     assert sentence in go("status", "--job", "j").out
     if ended.code == 3:
         told = go("failures", "--job", "j")
-        assert f"j (test) is not finished; its last run ended so: {sentence}" in told.out
+        assert f"j (test) is not finished; its last run ended with: {sentence}" in told.out
         (stopped,) = go("failures", "--json").json["stopped"]
         assert (stopped["job"], stopped["message"], stopped["exit_code"]) == ("j", sentence, 3)
 

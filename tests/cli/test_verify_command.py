@@ -100,8 +100,8 @@ def test_a_verification_shows_repairs_and_is_clean_afterwards(go: Run, served: S
     served.ask("/_sandbox/faults", {"rule": [{"kind": "error", "on": "create", "status": 403}]})
     stopped = go("verify", "--fix", "--yes")
     assert stopped.code == 3
-    assert "this is done now:\n  1  send what has no task\n" in stopped.err
-    assert "1 finding taken up, of which the import above says what is left" in stopped.out
+    assert "repairing now:\n  1  send what has no task\n" in stopped.err
+    assert "1 finding started; the import above says what is left" in stopped.out
     assert "finding repaired" not in stopped.out
     served.ask("/_sandbox/faults", {"rule": []})
 

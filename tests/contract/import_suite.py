@@ -197,7 +197,7 @@ class ImportContract:
         await admit(one, outs(2))
         await one.record([RowOutcome(f"k{n}", S.FAILED, status=400, reason="no", content=CONTENT) for n in range(2)])
         await one.mark_gone(1, {"k0"}.__contains__)
-        await admit(one, (), [OtherRecord(1, 2, R.INVALID, reason="is no valid JSON")])
+        await admit(one, (), [OtherRecord(1, 2, R.INVALID, reason="is not valid JSON")])
         await admit(two, [out("k0", CHANGED), out("k1", CHANGED, line=2)])
         assert some(await one.counts()) == {"pending": 1, "invalid": 1}
         assert some(await two.counts()) == {"pending": 2}

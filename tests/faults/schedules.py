@@ -154,7 +154,7 @@ def _throttle(rng: random.Random) -> FaultRule:
 
 
 def _refuse(rng: random.Random) -> FaultRule:
-    # The key is refused for a moment: the run stops, nothing is marked as failed, the same command carries on.
+    # The key is refused for a moment: the run stops, nothing is marked as failed, the same command resumes.
     status = (401, 403)[rng.randrange(2)]
     return FaultRule(kind="error", on="create", status=status, at=(rng.randint(0, 200),))
 

@@ -1,4 +1,4 @@
-"""SIGKILL at a dozen seeded moments: the same command carries on, nothing is lost, nothing is there twice."""
+"""SIGKILL at a dozen seeded moments: the same command resumes, nothing is lost, nothing is there twice."""
 
 from __future__ import annotations
 

@@ -179,7 +179,7 @@ async def test_the_end_never_lies_in_the_future(world, backfill, notebook, tmp_p
 
 async def test_a_period_that_has_not_begun_is_refused(world, backfill, ask_ledger):
     for last in (None, "2030-12-01"):
-        with pytest.raises(ConfigError, match="--from lies in the future"):
+        with pytest.raises(ConfigError, match="--from is in the future"):
             await backfill(world, first="2030-11-01", last=last)
     assert ask_ledger("SELECT name FROM jobs") == []
 
@@ -209,7 +209,7 @@ async def test_filters_form_and_time_belong_to_the_folder(world, backfill, tmp_p
         await backfill(world, last="2025-02-01", status=("completed",), format="jsonl.gz")
     with pytest.raises(ConfigError, match="leave --created-after out"):
         await backfill(world, "x", created_after="3d")
-    with pytest.raises(ConfigError, match="--from must lie before"):
+    with pytest.raises(ConfigError, match="--from must be before"):
         await backfill(world, "x", last="2025-01-30")
     with pytest.raises(ConfigError, match="leave --incremental"):
         await backfill(world, "x", incremental=True)

@@ -95,7 +95,7 @@ async def test_a_gap_is_unsettled_also_where_a_repeat_makes_up_for_it(repeat, wa
     assert max(exported(tmp_path / "out").values()) == 1
     (told,) = [note for note in notebook.notes if note.startswith("unsettled")]
     assert f"listed {TASKS - 1} different ones" in told
-    assert f"counts {TASKS}, also when it was asked 3 times" in told
+    assert f"counts {TASKS}, even when asked 3 times" in told
 
 
 async def test_a_gap_that_closes_is_filled_by_another_reading(sandbox, export, tmp_path):
@@ -139,7 +139,7 @@ async def test_a_list_that_leads_nowhere_ends_the_run_and_the_next_run_goes_on(
         stopped = await export(sandbox, format=format)
         assert stopped.exit_code == 3
         assert told in stopped.message or run  # a schedule that begins again draws the tokens of the run before
-        assert stopped.message.endswith("run the same command again to carry on")
+        assert stopped.message.endswith("run the same command again to resume")
     sandbox.faults.replace([])
     done = await export(sandbox, format=format)
     assert (done.exit_code, done.tasks) == (0, TASKS)
@@ -167,7 +167,7 @@ async def test_a_total_that_is_always_too_low_is_told_once_and_does_not_unsettle
     assert (summary.exit_code, summary.unsettled, summary.tasks) == (0, 0, TASKS)
     assert exported(tmp_path / "out") == WANTED
     (told,) = [note for note in notebook.notes if "totals are too low" in note]
-    assert "the list ended by itself" in told
+    assert "the list ended normally" in told
     assert uncounted(tmp_path / "out") >= 1
 
 
@@ -230,7 +230,7 @@ async def test_a_page_of_another_question_is_asked_for_again(pages, sandbox, exp
     sandbox.faults.replace([FaultRule(kind="foreign", pages=pages, at=tuple(range(pages[0], pages[0] + 4)))])
     assert (await export(sandbox)).exit_code == 0
     assert exported(tmp_path / "out") == WANTED
-    (told,) = [note for note in notebook.notes if "not of the tasks asked for" in note]
+    (told,) = [note for note in notebook.notes if "other tasks than requested" in note]
     assert "a task of project 'others', not 'letters'; asking again" in told
 
 
@@ -238,7 +238,7 @@ async def test_pages_of_another_question_that_keep_coming_end_the_run(sandbox, e
     sandbox.faults.replace([FaultRule(kind="foreign", pages=(4,))])
     stopped = await export(sandbox)
     assert (stopped.exit_code, stopped.tasks) == (3, 30)
-    assert "not of the tasks asked for: a task of project 'others', not 'letters', 5 times" in stopped.message
+    assert "a page of other tasks than requested: a task of project 'others', not 'letters', 5 times" in stopped.message
     sandbox.faults.replace([])
     assert (await export(sandbox)).exit_code == 0
     assert exported(tmp_path / "out") == WANTED

@@ -54,9 +54,9 @@ async def sandbox(make_sandbox) -> Sandbox:
         ({"project": PROJECT, "batch": "clips"}, "batch 'clips' belongs to project 'videos', not to 'letters'"),
         ({"type": "categorisation"}, "is of type 'categorisation'; correct --type; did you mean 'categorization'"),
         ({"project": "videos", "type": KIND}, "project 'videos' takes tasks of type videoannotation, not categorizat"),
-        ({"created_after": "2026-02-01", "created_before": "2026-01-01"}, "no task lies between them"),
-        ({"updated_after": "1d", "updated_before": "7d"}, "no task lies between them"),
-        ({"completed_after": "2026-01-01", "completed_before": "2026-01-01"}, "no task lies between them"),
+        ({"created_after": "2026-02-01", "created_before": "2026-01-01"}, "no task is between them"),
+        ({"updated_after": "1d", "updated_before": "7d"}, "no task is between them"),
+        ({"completed_after": "2026-01-01", "completed_before": "2026-01-01"}, "no task is between them"),
         ({"fields": ("task_id", "sttaus")}, "has the field 'sttaus'; correct it; did you mean 'status'"),
         (
             {"fields": ("nope",)},

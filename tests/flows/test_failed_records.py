@@ -96,7 +96,7 @@ async def test_what_is_gone_is_counted_and_told(make_sandbox, bring, write_recor
     done, lines, _ = await write_out(sandbox)
     assert (done.exit_code, ids(lines)) == (1, ["letter-00002"])
     assert [(item.job, item.count) for item in done.left] == [("j", 2)]
-    assert f"2 of 3 failing records of job j could not be found any more in {source}" in why(done)
+    assert f"2 of 3 failing records of job j are no longer in {source}" in why(done)
 
 
 async def test_the_clash_is_written_and_not_the_record_it_clashes_with(make_sandbox, bring, write_records, write_out):
@@ -342,7 +342,7 @@ async def test_of_standard_input_what_was_not_kept_is_told(make_sandbox, pipe, w
     assert done.exit_code == 1
     assert (lines, bad_lines(tmp_path / "out.jsonl")) == ([], ["no JSON", "[" * 300])
     assert [item.count for item in done.left] == [1, 1]
-    assert "1 of 4 failing records of job piped came from standard input, of which records are not kept" in why(done)
+    assert "1 of 4 failing records of job piped came from standard input, and its records are not kept" in why(done)
     assert "scalesync retry --job piped" in why(done)
     assert "1 of 4 failing records of job piped are too long: only their first 4,096 characters are left" in why(done)
 

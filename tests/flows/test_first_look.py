@@ -230,7 +230,7 @@ async def test_a_changed_template_over_tasks_that_are_there_is_told(
     again = await bring(sandbox, source, **after)
     assert (again.exit_code, again.created, again.conflicts) == (0, 20, 0)
     (told,) = [note for note in notebook.notes if "changed since the last run" in note]
-    assert told.startswith(f"{what} changed since the last run: 20 tasks that are there keep the body")
+    assert told.startswith(f"{what} changed since the last run: 20 tasks that are there keep their earlier body")
     assert "--reclaim canceled" in told
     notebook.notes.clear()
     await bring(sandbox, source, **after, rescan=True)
@@ -244,10 +244,10 @@ async def test_tasks_that_another_job_made_with_another_template_are_told(make_s
     beside = await bring(sandbox, source, job="second", sets=("priority=30",))
     assert (beside.exit_code, beside.created, sandbox.store.world("live").count()) == (0, 3, 3)
     (told,) = [note for note in notebook.notes if "job first" in note]
-    assert told.startswith("3 tasks that job first made keep the body of then: --set of that job is another")
+    assert told.startswith("3 tasks that job first made keep their earlier body: --set of that job is different")
     notebook.notes.clear()
     await bring(sandbox, source, job="third", sets=("priority=10",))
-    assert not [note for note in notebook.notes if "the body of then" in note]
+    assert not [note for note in notebook.notes if "earlier body" in note]
 
 
 def test_a_body_is_shown_in_lines_and_each_cut_is_visible() -> None:

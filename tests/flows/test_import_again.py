@@ -290,7 +290,7 @@ async def test_a_finished_job_whose_record_another_one_is_sending_is_not_told_as
         await other.admit([mended], [], now_ms=1)
     again = await bring(sandbox, source, job="a")
     assert (again.created, again.pending, again.exit_code) == (1, 1, 1)
-    assert "another job has yet to send it" in again.message
+    assert "another job must still send it" in again.message
 
 
 async def test_two_jobs_at_once_with_other_content_for_shared_ids_share_them_out(

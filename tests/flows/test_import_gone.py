@@ -188,7 +188,7 @@ async def test_without_an_answer_the_run_says_so_and_the_next_one_asks_again(
     sandbox.faults.replace([FaultRule(kind="error", on="list", status=400)])
     summary = await bring(sandbox, source, job=JOB)
     assert summary.exit_code == 3
-    assert "in no source any more" in summary.message
+    assert "no longer in any source" in summary.message
     assert summary.pending == 4
     sandbox.faults.replace([])
     assert told(await bring(sandbox, source, job=JOB)) == (held + 1, held + 1, 0, 0, 0, 4, 0)
@@ -207,7 +207,7 @@ async def test_a_retry_looks_up_what_is_gone_and_in_doubt(
     settings = settings_for(sandbox)
     still = await run_retry(settings, JOB, None, notebook, limits=FAST, signals=False)
     assert (still.exit_code, still.pending) == (3, 4)
-    assert "in no source any more" in still.message
+    assert "no longer in any source" in still.message
     sandbox.faults.replace([])
     seen, calls = creates(sandbox), int(refused)
     retried = await run_retry(settings, JOB, None, notebook, limits=FAST, signals=False)

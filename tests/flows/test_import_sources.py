@@ -310,10 +310,10 @@ async def test_tomorrows_file_is_another_source_of_the_job(
     sandbox.journal.clear()
     retried = await run_retry(settings_for(sandbox), JOB, None, notebook, limits=FAST, signals=False)
     assert (retried.created, retried.failed, creates(sandbox)) == (6, 1, 1)
-    (note,) = [note for note in notebook.notes if "not there any more" in note]
+    (note,) = [note for note in notebook.notes if "no longer there" in note]
     assert str(one) in note
     checked = await run_verify(settings_for(sandbox), JOB, tmp_path / "found.jsonl", notebook, limits=FAST)
-    assert "not there any more" in checked.message
+    assert "no longer there" in checked.message
     assert "gone" not in checked.findings
 
     two.unlink()

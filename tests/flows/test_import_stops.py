@@ -1,4 +1,4 @@
-"""Stopping early: what ends a run, what stays pending, and that the same command carries on."""
+"""Stopping early: what ends a run, what stays pending, and that the same command resumes."""
 
 from __future__ import annotations
 
@@ -289,7 +289,7 @@ async def test_a_stop_returns_unsent_records_to_pending_and_waits_for_answers(
     async def interrupt() -> None:
         while sandbox.store.world("live").count() < 20:
             await anyio.sleep(0.01)
-        engines[0].stop(Interrupted("stopped by a test; the same command carries on"))
+        engines[0].stop(Interrupted("stopped by a test; the same command resumes"))
 
     source = write_records(700)
     async with anyio.create_task_group() as group:

@@ -258,7 +258,7 @@ async def test_a_review_status_that_is_not_told_is_a_note_not_a_match(make_sandb
     await world.act(0, "complete")
     now[0] += MINUTE
     assert (await export(world, review_status=("accepted",))).tasks == 0
-    assert sum("do not all tell a review status" in note for note in notebook.notes) == 1
+    assert sum("some completed tasks have no review status" in note for note in notebook.notes) == 1
 
 
 async def test_a_lost_ledger_goes_on_from_the_folder(world, export, tmp_path, notebook):
@@ -271,7 +271,7 @@ async def test_a_lost_ledger_goes_on_from_the_folder(world, export, tmp_path, no
     world.now[0] += MINUTE
     second = await export(world)
     assert second.tasks == 1
-    assert any("reading back" in note for note in notebook.notes)
+    assert any("reading the versions back" in note for note in notebook.notes)
     assert newest(tmp_path / "inc") == matching(world, None)
 
 

@@ -86,9 +86,7 @@ async def test_a_list_of_the_project_that_shows_fewer_tasks_than_it_counts_is_to
     told = [line["detail"] for line in lines(summary) if "the list of project" in line["detail"]]
     shown = RECORDS + 2 - (2 if rule is LEFT_OUT else 0)
     counted = RECORDS + 2 + (0 if rule is LEFT_OUT else 3)
-    assert told == [
-        f"the list of project 'letters' shows {shown} tasks and counts {counted}, also when it was asked 3 times"
-    ]
+    assert told == [f"the list of project 'letters' shows {shown} tasks and counts {counted}, even when asked 3 times"]
 
 
 async def test_a_list_of_the_project_that_left_a_task_out_once_is_read_again(sandbox, verify):

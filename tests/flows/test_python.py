@@ -150,7 +150,7 @@ async def test_nan_in_a_record_makes_it_invalid_under_its_field(
     assert (done.read, done.created, done.invalid, done.exit_code) == (3, 2, 1, 1)
     (failure,) = (await list_failures("j", settings=settings))[0].examples
     assert failure["line"] == 2
-    assert f'NaN and Infinity are no JSON (field "{named}"' in failure["reason"]
+    assert f'NaN and Infinity are not JSON (field "{named}"' in failure["reason"]
 
 
 @pytest.mark.parametrize("kind", [iter, list])
@@ -223,7 +223,7 @@ def test_the_typed_options_are_those_of_the_flows() -> None:
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
-        ("add --yes to go ahead, or --max-new to bound it", "add yes=True to go ahead, or max_new= to bound it"),
+        ("add --yes to continue, or --max-new to limit it", "add yes=True to continue, or max_new= to limit it"),
         ("--set a: invalid; --input-format jsonl", "sets= a: invalid; format= jsonl"),
         ("the file a--b.jsonl", "the file a--b.jsonl"),
     ],

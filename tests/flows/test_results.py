@@ -314,7 +314,7 @@ async def test_what_begins_as_json_has_its_extension(body, coding, json, tmp_pat
 
 async def test_a_part_that_nobody_asked_for_is_no_file(tmp_path):
     part = Partial(tmp_path)
-    with pytest.raises(OutcomeUnknown, match="not asked for"):
+    with pytest.raises(OutcomeUnknown, match="not requested"):
         part.begin(200, {"ETag": TAG, "Content-Length": "5", "Content-Range": "bytes 5-9/10"}, "http://x/file")
     part.begin(200, {"ETag": TAG, "Content-Length": "5", "Content-Range": "bytes 0-4/10"}, "http://x/file")
     part.append(b"01234")
@@ -431,9 +431,9 @@ async def test_what_is_stored_is_the_decoded_content_also_behind_a_break(name, s
 @pytest.mark.parametrize(
     ("encoding", "body", "why"),
     [
-        ("gzip", packed("gzip")[:-50], "no gzip"),
-        ("gzip", BODY, "no gzip"),
-        ("zstd", BODY, "no zstd"),
+        ("gzip", packed("gzip")[:-50], "not gzip"),
+        ("gzip", BODY, "not gzip"),
+        ("zstd", BODY, "not zstd"),
         ("br", BODY, "cannot be decoded"),
         ("gzip, gzip", BODY, "cannot be decoded"),
     ],

@@ -87,7 +87,7 @@ async def test_a_unique_id_that_is_a_word_of_the_message_neither_hides_it_nor_ma
 async def test_failures_of_a_job_nobody_knows_are_a_wrong_name(make_sandbox, bring, write_records, settings_for):
     sandbox = await make_sandbox()
     await bring(sandbox, write_records(1))
-    with pytest.raises(ConfigError, match="knows no job elsewhere"):
+    with pytest.raises(ConfigError, match="has no job elsewhere"):
         await list_failures(settings_for(sandbox), "elsewhere", None)
 
 

@@ -140,7 +140,7 @@ async def test_tasks_of_nobody_are_unexpected(make_sandbox, bring, write_records
     await make_task(sandbox, letter(3, unique_id="elsewhere"), project="others")
     plain = await verify(sandbox, "first")
     assert (plain.findings, plain.others, plain.exit_code) == ({}, 2, 0)
-    assert "2 listed tasks belong to no record (--unexpected says which)" in plain.message
+    assert "2 listed tasks belong to no record (--unexpected lists them)" in plain.message
     summary = await verify(sandbox, "first", unexpected=True)
     assert (summary.findings, summary.others) == ({"unexpected": 2}, 2)
     assert {(line["unique_id"], line["task_id"]) for line in lines(summary)} == {("stranger", named), (None, nameless)}
@@ -421,7 +421,7 @@ async def test_a_job_without_a_project_is_not_listed(make_sandbox, bring, write_
     sandbox.journal.clear()
     summary = await verify(sandbox)
     assert (summary.findings, sandbox.journal.count()) == ({}, 1)
-    assert "tasks of others were not looked for" in summary.message
+    assert "verify did not look for tasks of others" in summary.message
 
 
 async def test_each_project_of_the_records_is_listed(make_sandbox, bring, write_records, verify):
@@ -576,7 +576,7 @@ async def test_a_file_that_holds_no_findings_is_left_alone(text, make_sandbox, b
     seen = sandbox.journal.count()
     for path, out in ((tmp_path / "verify-j.jsonl", None), (tmp_path / "other.txt", tmp_path / "other.txt")):
         path.write_text(text)
-        with pytest.raises(ConfigError, match=f"{path.name} exists and is no file of findings"):
+        with pytest.raises(ConfigError, match=f"{path.name} exists and is not a file of findings"):
             await verify(sandbox, out=out)
         assert path.read_text() == text
     assert sandbox.journal.count() == seen

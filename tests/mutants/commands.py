@@ -135,7 +135,7 @@ COMMAND_MUTANTS = (
     ),
     _mutant(
         MONEY,
-        "a pipe makes any number of tasks without a word",
+        "a pipe makes any number of tasks without a question",
         "flows/imports/spending.py",
         "        return FREE_NEW_TASKS\n",
         "        return None\n",
@@ -143,7 +143,7 @@ COMMAND_MUTANTS = (
     ),
     _mutant(
         MONEY,
-        "thousands of records are sent again without a word",
+        "thousands of records are sent again without a question",
         "flows/imports/spending.py",
         "    if target.mode is not Mode.LIVE or yes or number <= FREE_NEW_TASKS:\n",
         "    if target.mode is not Mode.LIVE or yes or number >= FREE_NEW_TASKS:\n",

@@ -1,4 +1,4 @@
-"""No space left, at any write: one sentence, exit code 3, and the same command carries on."""
+"""No space left, at any write: one sentence, exit code 3, and the same command resumes."""
 
 from __future__ import annotations
 

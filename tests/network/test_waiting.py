@@ -248,7 +248,7 @@ async def test_an_address_that_answers_503_from_the_start_is_told_before_it_is_g
     async with raw_api(lambda asked: answer(503, b"")) as api:
         with pytest.raises(BudgetUsed):
             await load(api.base_url, write_records(3), limits=replace(QUICK, patience_s=0.5))
-    assert "status 503 without a word" in waits_told(notebook)[0]
+    assert "status 503 without a message" in waits_told(notebook)[0]
 
 
 # --- every flow that asks the server -----------------------------------------------------------------

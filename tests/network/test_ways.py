@@ -195,7 +195,7 @@ async def test_an_unknown_authority_is_one_sentence_that_names_ssl_cert_file(sec
 async def test_a_certificate_for_another_name_is_told_as_that(secure, trusted, hurried, load, write_records):
     sandbox = await secure("other.test")
     hurried()
-    with pytest.raises(ConfigError, match="made out to another name"):
+    with pytest.raises(ConfigError, match="is for another name"):
         await load(f"https://localhost:{port_of(sandbox)}/v1", write_records(3))
 
 

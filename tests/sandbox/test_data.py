@@ -116,7 +116,7 @@ def test_another_seed_or_a_foreign_file_is_refused(tmp_path: Path) -> None:
         Api(data=tmp_path / "state", seed=3)
     text = tmp_path / "text"
     text.write_text("precious notes")
-    with pytest.raises(ValueError, match="no data file"):
+    with pytest.raises(ValueError, match="not a data file"):
         Api(data=text)
     assert text.read_text() == "precious notes"
 

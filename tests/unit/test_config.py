@@ -365,7 +365,7 @@ def test_the_config_folder_of_somebody_else_holds_no_default_profile(monkeypatch
     settings = resolve_settings(environ=ENV)
     assert settings.api_key == ENV["SCALE_API_KEY"]
     (note,) = settings.notes
-    assert note.endswith("user cannot be looked into, so no default profile is used; is HOME right?")
+    assert note.endswith("user cannot be read, so no default profile is used; is HOME right?")
 
 
 @pytest.mark.parametrize(

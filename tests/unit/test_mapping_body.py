@@ -284,8 +284,8 @@ def test_an_expression_without_a_column_is_refused_unless_the_record_has_one_of_
 @pytest.mark.parametrize(
     ("spec", "template", "told"),
     [
-        ({"batch": ""}, {}, "--batch is empty; give a text"),
-        ({"sets": {"batch": 5}}, {}, "--set batch is a number; give a text"),
+        ({"batch": ""}, {}, "--batch is empty; give a string"),
+        ({"sets": {"batch": 5}}, {}, "--set batch is a number; give a string"),
         ({"unique_id": ""}, {}, "--unique-id is empty"),
         ({"unique_id": "const"}, {}, '--unique-id "const" names no column'),
         ({}, {"task": {"unique_id": ""}}, "unique_id of the template is empty"),

@@ -105,7 +105,7 @@ def test_json_columns() -> None:
     assert template.render({"labels": [1], "o": {"p": "[2]"}}) == {"l": [1], "o": [2]}
     assert template.render({"labels": str(2**70)}) == {"l": 2**70}
     for cell in ("[1", "NaN", "x"):
-        with pytest.raises(RecordError, match='column "labels" is no valid JSON'):
+        with pytest.raises(RecordError, match='column "labels" is not valid JSON'):
             template.render({"labels": cell})
 
 
@@ -137,7 +137,7 @@ def test_mapping_and_fingerprint() -> None:
         ({"task": []}, "task is a table, not a list"),
         ({"keep": "a"}, "keep is a list"),
         ({"json": [1]}, "json is a list"),
-        ({"task": {"unique_id": 7}}, "unique_id is a text"),
+        ({"task": {"unique_id": 7}}, "unique_id is a string"),
         ({"task": {"a": float("inf")}}, "task.a is not a finite number"),
         ([], "a template is a table"),
     ],
@@ -165,7 +165,7 @@ def test_loading_files(tmp_path: Path) -> None:
     [
         ("t.toml", b"[task]\na = \n", r"t\.toml:2: "),
         ("t.toml", b"[task]\na = '\xff'\n", "t.toml: "),
-        ("t.json", b'{"task":', "t.json: is no valid JSON"),
+        ("t.json", b'{"task":', "t.json: is not valid JSON"),
         ("t.toml", b"keeps = []\n", 't.toml: unknown key "keeps"'),
         ("t.toml", b"[task]\na = '{'\n", "t.toml: the braces"),
     ],

@@ -53,6 +53,6 @@ def test_whole_floats_make_the_same_batch_project_and_own_id(whole: int, floatin
 
 @pytest.mark.parametrize("number", [7.5, 1e-7])
 def test_a_fraction_alone_is_no_name(number: float) -> None:
-    with pytest.raises(RecordError, match="unique_id is a number, not a text"):
+    with pytest.raises(RecordError, match="unique_id is a number, not a string"):
         build({"id": number}, unique_id="{id}")
     assert build({"id": number}, unique_id="i{id}").key == f"i{number}"

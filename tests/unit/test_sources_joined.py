@@ -49,7 +49,7 @@ PARTS = ("id,t\n1,a\n2,b\n", 'id,t\n"3",c\n4,"d\nd"\n')
 def test_a_header_that_joined_tables_repeat_makes_no_record(tmp_path: Path) -> None:
     found = read(tmp_path, "".join(PARTS).encode(), "t.csv")
     assert values(found) == by_csv(*PARTS)
-    assert reasons(found) == ["repeats the header, as joined tables do; it is no record"]
+    assert reasons(found) == ["repeats the header, as joined tables do; it is not a record"]
     assert [item.line for item in found if isinstance(item, BadRecord)] == [4]
 
 

@@ -70,10 +70,10 @@ def test_elements_that_are_no_objects(step: int) -> None:
     reasons = [item.reason.removesuffix(" (line 1)") for item in found if isinstance(item, BadRecord)]
     assert [reason.removesuffix(", not an object") for reason in reasons] == [
         "is a number",
-        "is a text",
+        "is a string",
         "is null",
         "is a list",
-        'is no valid JSON: NaN and Infinity are no JSON (field "a", column 6)',
+        'is not valid JSON: NaN and Infinity are not JSON (field "a", column 6)',
     ]
 
 
@@ -89,7 +89,7 @@ def test_elements_that_are_no_objects(step: int) -> None:
         (b'[{"a":1}{"a":2}]', 2, "a comma is missing"),
         (b'[{"a":1},,{"a":2}]', 2, "an element is missing"),
         (b'[{"a":1}] x', 1, "text follows"),
-        (b'{"a":1} x', 1, "is no valid JSON"),
+        (b'{"a":1} x', 1, "is not valid JSON"),
         (b'{"a":1} {"a":', 1, "the data ends inside"),
     ],
 )

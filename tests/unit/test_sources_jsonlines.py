@@ -45,21 +45,21 @@ def test_lines_and_blanks_and_a_last_line_without_newline() -> None:
     ("line", "words"),
     [
         (b"[1]", "is a list, not an object"),
-        (b'"x"', "is a text, not an object"),
+        (b'"x"', "is a string, not an object"),
         (b"null", "is null, not an object"),
         (b"3", "is a number, not an object"),
-        (b'{"a":1', "is no valid JSON"),
-        (b'{"a":NaN}', "NaN and Infinity are no JSON"),
-        (b'{"a":-Infinity}', 'NaN and Infinity are no JSON (field "a", column 7)'),
-        ('{"ä":"ää","b":[1,{"c":NaN}]}'.encode(), 'NaN and Infinity are no JSON (field "b.c", column 23)'),
-        (b'{"a":NaN,,}', "NaN and Infinity are no JSON (column 6)"),
-        (b'{"a":1e999}', "is no valid JSON"),
+        (b'{"a":1', "is not valid JSON"),
+        (b'{"a":NaN}', "NaN and Infinity are not JSON"),
+        (b'{"a":-Infinity}', 'NaN and Infinity are not JSON (field "a", column 7)'),
+        ('{"ä":"ää","b":[1,{"c":NaN}]}'.encode(), 'NaN and Infinity are not JSON (field "b.c", column 23)'),
+        (b'{"a":NaN,,}', "NaN and Infinity are not JSON (column 6)"),
+        (b'{"a":1e999}', "is not valid JSON"),
         (b'{"a":"\xff"}', "is not valid UTF-8 (byte 0xff at byte 7)"),
         (b'{"a":"\\ud800"}', "half of a surrogate pair"),
-        (b'{"a":"\x00"}', "is no valid JSON"),
+        (b'{"a":"\x00"}', "is not valid JSON"),
         (b'{"a":' + b"[" * 10_000 + b"]" * 10_000 + b"}", "nested too deep"),
-        (b'{"a":' + b"9" * 5000 + b"}", "is no valid JSON"),
-        (b'{"a":1}{"b":2}', "is no valid JSON"),
+        (b'{"a":' + b"9" * 5000 + b"}", "is not valid JSON"),
+        (b'{"a":1}{"b":2}', "is not valid JSON"),
     ],
 )
 def test_bad_lines_are_told_and_reading_goes_on(line: bytes, words: str) -> None:
@@ -97,7 +97,7 @@ def test_a_number_that_no_task_can_carry_is_told_as_that(number: str) -> None:
     assert isinstance(first, SourceRecord)
     assert first.value == {"n": 9 * 10**307}
     assert isinstance(bad, BadRecord)
-    assert bad.reason == "is no valid JSON: a number is too large (1.8e308, or 308 digits, is the most) (column 6)"
+    assert bad.reason == "is not valid JSON: a number is too large (1.8e308, or 308 digits, is the most) (column 6)"
 
 
 def test_byte_order_marks_at_the_start_and_where_files_were_joined() -> None:

@@ -80,7 +80,7 @@ def test_fingerprint_tells_changes(tmp_path: Path) -> None:
         ("a.jsonl.gz", b"", "is empty"),
         ("a.parquet", b"", "is empty"),
         ("a.txt", b"just some words\nand more of them\n", "neither its name nor its content"),
-        ("a", b"one\ntwo\n", "neither its name nor its content tells the format; give --input-format"),
+        ("a", b"one\ntwo\n", "neither its name nor its content shows the format; give --input-format"),
         ("a.jsonl.gz", gzip.compress(b"", mtime=0)[:12], "the gzip data ends too early"),
     ],
 )
@@ -425,7 +425,7 @@ def test_globs_of_a_store() -> None:
 
 
 def test_schemes_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigError, match="no known kind of source"):
+    with pytest.raises(ConfigError, match="not a known kind of source"):
         opened("klingon://x/y.jsonl")
     monkeypatch.setitem(sys.modules, "fsspec", None)
     monkeypatch.setitem(sys.modules, "fsspec.core", None)

@@ -139,7 +139,7 @@ def test_parquet_under_another_name(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="is a Parquet file, not CSV"):
         open_sources([str(path)], ReadOptions(format="csv"))
     (tmp_path / "no.parquet").write_text("a,b\n")
-    with pytest.raises(SourceError, match="is no Parquet file"):
+    with pytest.raises(SourceError, match="is not a Parquet file"):
         open_sources([str(tmp_path / "no.parquet")], ReadOptions())
 
 

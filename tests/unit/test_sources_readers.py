@@ -118,7 +118,7 @@ def test_a_key_that_is_not_there_ends_the_command_before_anything_is_sent(
 
 LITERAL, NESTED = {"a.b": [{"n": 1}]}, {"a": {"x": [], "b": [{"n": 2}, {"n": 3}]}}
 DOTTED: list[tuple[list[Any], int, str]] = [
-    ([LITERAL], 1, 'the key "a.b": --records a.b takes that, for there is none under "b" inside "a"'),
+    ([LITERAL], 1, 'the key "a.b": --records a.b takes that, because there is none under "b" inside "a"'),
     ([{**LITERAL, "a": {"c": []}}], 1, "takes that"),
     ([{**LITERAL, "a": 1}, LITERAL], 2, "takes that"),
     ([LITERAL | NESTED], 2, 'the key "a.b" too: --records a.b takes the one under "b" inside "a"'),
@@ -245,7 +245,7 @@ def test_of_two_header_rows_the_second_can_be_taken_or_both_be_named_anew(tmp_pa
 def test_skipped_lines_count_the_line_that_names_the_delimiter_and_old_line_ends(tmp_path: Path) -> None:
     assert values(opened(tmp_path, "sep=;\nx\na;b\n1;2\n", "t.csv", skip_rows=2)) == [{"a": "1", "b": "2"}]
     assert values(opened(tmp_path, "x\ra,b\r1,2\r", "t.csv", skip_rows=1)) == [{"a": "1", "b": "2"}]
-    told = "holds no record: --skip-rows 5 passes over all of it"
+    told = "holds no record: --skip-rows 5 skips all of it"
     assert opened(tmp_path, "x\na,b\n", "t.csv", skip_rows=5).notes == (told,)
 
 

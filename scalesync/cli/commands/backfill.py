@@ -46,16 +46,16 @@ def _shared() -> list[click.Parameter]:
     type=click.Choice(["created", "completed", "updated"]),
     default="created",
     show_default=True,
-    help="the time of a task that says which window it belongs to",
+    help="the time that puts a task into a window",
 )
 @click.option(
     "--order", type=click.Choice(["oldest", "newest"]), default="oldest", show_default=True, help="which window first"
 )
 @click.pass_obj
 def backfill_command(invocation: Invocation, /, operation: str, **typed: Any) -> int:
-    """Export the tasks of a past period, cut into windows that are each done once.
+    """Export the tasks of a past period in windows, each window once.
 
-    Run again with a later --to, it reads the new windows only. `scalesync status` shows them. It never moves the
+    Run again with a later --to, it reads only the new windows. `scalesync status` shows them. It never moves the
     watermark of an incremental export. Times and windows are UTC.
     """
     from scalesync.flows.exports.backfill.plan import BackfillOptions

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 def compact_command(invocation: Invocation, /, **typed: Any) -> int:
     """Write the newest version of each task in DIR to NEWDIR, without those that left the export.
 
-    No request is made. Each file of DIR is checked against its manifest first. The same DIR gives the same files.
+    It sends no request and checks each file of DIR against its manifest first. The same DIR gives the same files.
     """
     from scalesync.flows.exports.compact import CompactOptions, run_compact
 

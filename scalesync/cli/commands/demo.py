@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 def demo_command(invocation: Invocation, /, folder: Path | None, records: int | None) -> int:
     """Run the whole loop on this machine: no account, no key, no network.
 
-    The docstrings of the installed Python standard library become tasks of the embedded sandbox, are
-    annotated by simulation and exported. Then a second import is killed half way with SIGKILL and run again,
-    and the server's tasks are counted.
+    The demo imports the docstrings of the installed Python standard library into the embedded sandbox, which simulates
+    the annotation, and exports the result. Then it kills a second import half way with SIGKILL, runs it again, and
+    counts the server's tasks.
     """
     from scalesync.demo.run import run_demo
 
@@ -96,7 +96,7 @@ def _show(report: DemoReport) -> None:
 
 
 def _program() -> str:
-    """This program as it can be typed here: outside of its virtual environment the plain name is not found."""
+    """This program as a person can type it here: the plain name does not work outside of its virtual environment."""
     typed = Path(sys.argv[0])
     if shutil.which("scalesync") is not None:
         return "scalesync"

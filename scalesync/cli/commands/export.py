@@ -44,18 +44,18 @@ EXAMPLES = (
     show_default=True,
     help="of the data files; jsonl holds each task byte for byte",
 )
-@click.option("--download-responses", is_flag=True, help="also store what response.*.url points at")
+@click.option("--download-responses", is_flag=True, help="also store the files that response.*.url points to")
 @click.option("--fields", multiple=True, metavar="LIST", help="only these fields of a task, comma separated")
-@click.option("--again", is_flag=True, help="export everything again although this export is finished")
+@click.option("--again", is_flag=True, help="export everything again even if this export is finished")
 @click.option("--incremental", is_flag=True, help="add what is new or changed since the last run to the folder")
-@click.option("--overlap", metavar="T", default="10m", show_default=True, help="how far an increment looks back again")
+@click.option("--overlap", metavar="T", default="10m", show_default=True, help="how far an increment looks back")
 @click.option("--full-every", metavar="T", help="with --incremental: compare all counts with the server's every T")
 @click.pass_obj
 def export_command(invocation: Invocation, /, **typed: Any) -> int:
     """Write every matching task to data files and a manifest.json in DIR.
 
-    Filters that may be repeated also take a comma separated list. Times without a zone are UTC; after is
-    inclusive, before exclusive. What the manifest lists is complete; anything else in the folder is not yet data.
+    Filters that may be repeated also take a comma separated list. Times without a zone are UTC; after is inclusive,
+    before exclusive. Files in the manifest are complete; other files in the folder are not data yet.
     """
     from scalesync.flows.runtime.options import ExportOptions
 

@@ -21,7 +21,7 @@ EXAMPLES = (
 HELP = f"""Create one task per record of the sources.
 
 A source is a path, a glob, a URL, a folder of files, or - for standard input; {either(row.words for row in ROWS)},
-plain, .gz or .zst. Run the same command again and it carries on where it stopped: no record becomes two tasks.
+plain, .gz or .zst. Run the same command again; it resumes where it stopped: no record becomes two tasks.
 """
 
 
@@ -56,10 +56,10 @@ plain, .gz or .zst. Run the same command again and it carries on where it stoppe
     help="what to do when a different task holds the unique_id",
 )
 @click.option(
-    "--reclaim", multiple=True, metavar="LIST", help="canceled,error: free the id of such a task and create again"
+    "--reclaim", multiple=True, metavar="LIST", help="canceled,error: free the ids of these tasks and create them again"
 )
 @click.option("--finalize", is_flag=True, help="finalize batches in which nothing is left open")
-@click.option("--finalize-anyway", is_flag=True, help="finalize although some lines could not be parsed")
+@click.option("--finalize-anyway", is_flag=True, help="finalize even if some lines could not be parsed")
 @click.option("--canary", type=click.IntRange(min=1), metavar="N", help="send N records first; go on if they hold")
 @click.option(
     "--canary-wait",
@@ -67,23 +67,23 @@ plain, .gz or .zst. Run the same command again and it carries on where it stoppe
     default=30.0,
     show_default=True,
     metavar="SECONDS",
-    help="at most so long for the canary's attachments",
+    help="wait at most this long for the canary's attachments",
 )
 @click.option("--max-new", type=click.IntRange(min=1), metavar="N", help="stop after N new records")
 @click.option("--max-failures", type=CountOrPercent(), metavar="N|P%", help="stop when more records failed")
 @click.option("--max-invalid", type=click.IntRange(min=0), metavar="N", help="stop when more records are invalid")
 @click.option("--force", is_flag=True, help="--project and --batch win over what a record says")
 @click.option("--yes", is_flag=True, help="create more than 1,000 tasks with a live key without a question")
-@click.option("--rescan", is_flag=True, help="read sources again although they look unchanged")
+@click.option("--rescan", is_flag=True, help="read sources again even if they look unchanged")
 @click.option(
     "--input-format",
     "format",
     type=FormatName(FORMATS, names),
-    help="of the sources  [told by name and content]",
+    help="of the sources  [detected from name and content]",
 )
-@click.option("--delimiter", type=OneCharacter(), metavar="C", help="between CSV cells: a character, or tab")
-@click.option("--quotechar", type=OneCharacter(), metavar="C", help="around CSV cells that hold a delimiter")
-@click.option("--header", metavar="A,B,C", help="column names of a CSV file that has no line of names")
+@click.option("--delimiter", type=OneCharacter(), metavar="C", help="delimiter of CSV cells: a character, or tab")
+@click.option("--quotechar", type=OneCharacter(), metavar="C", help="quote around CSV cells that hold a delimiter")
+@click.option("--header", metavar="A,B,C", help="column names of a CSV file without a header line")
 @click.option("--records", metavar="KEY", help="of a JSON object: the list under KEY holds the records")
 @click.option(
     "--skip-rows", type=click.IntRange(min=0), default=0, metavar="N", help="lines of a CSV file before its header"

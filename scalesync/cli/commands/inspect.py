@@ -1,4 +1,4 @@
-"""`scalesync status`, `failures` and `retry`: what the ledger knows."""
+"""`scalesync status`, `failures` and `retry`: the jobs of the ledger."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ ALWAYS = ("read", "tasks")  # counts that are told when they are 0, too
 def status_command(invocation: Invocation, /, job: str | None, refresh: bool) -> int:
     """Show the jobs of the ledger: running, finished or unfinished, with their counts.
 
-    With --refresh the server is asked too. Tasks that turned to error or were canceled after they were created
-    are written to the ledger, and `scalesync failures` shows why.
+    With --refresh it also asks the server. It records tasks that turned to error or were canceled after they were
+    created in the ledger, and `scalesync failures` shows why.
     """
     settings = invocation.settings(need_key=refresh)
 
@@ -73,7 +73,7 @@ def status_command(invocation: Invocation, /, job: str | None, refresh: bool) ->
 
 
 def _job_table(jobs: Sequence[JobStatus]) -> list[str]:
-    """A line for each job, the one that ran last first; beneath those that stopped early, why."""
+    """A line for each job, the latest run first; below those that stopped early, the reason."""
     ordered = sorted(jobs, key=lambda item: item.started_at or "", reverse=True)
     several = len({item.target for item in jobs}) > 1
     rows = [
@@ -92,11 +92,14 @@ def _job_table(jobs: Sequence[JobStatus]) -> list[str]:
         shown.append(line.replace(f"  {item.state}", f"  {paint(item.state, STATES[item.state])}", 1))
         if item.state == "unfinished" and (why := _last(item)):
             shown.append(f"  {why}")
-    return [*shown, paint("scalesync status --job NAME tells more of one", "dim")]
+    return [*shown, paint("scalesync status --job NAME shows one job in full", "dim")]
 
 
 def _window_lines(job: JobStatus, most: int | None) -> list[str]:
-    """A table of a backfill's windows. most: lines, the latest ones."""
+    """A table of a backfill's windows.
+
+    most: lines, the latest ones.
+    """
     shown = job.windows if most is None else job.windows[-most:]
     lines = [f"{'window from':26}{'to':26}{'state':12}tasks"] if shown else []
     lines += [f"{item['start']:26}{item['end']:26}{item['state']:12}{item.get('tasks', '')}" for item in shown]
@@ -131,8 +134,9 @@ def failures_command(
 ) -> int:
     """Show failed, invalid and conflicting records by cause, each with its file and line.
 
-    With --out they are written to a file that can be imported again, and what is no record to FILE.bad.txt beside it.
-    Exit code 1 when some of them cannot be: the source does not hold them any more, or it was standard input.
+    With --out it writes them to a file that can be imported again, and input that is not a record to FILE.bad.txt
+    beside it. It exits with code 1 if it cannot write all of them: the source no longer holds them, or it was standard
+    input.
     """
     settings = invocation.settings(need_key=False)
 
@@ -163,11 +167,11 @@ def failures_command(
     for name in dict.fromkeys(item.job for item in groups if item.message == CHANGED_REASON):
         say(invocation.mask(f"to see what changed in {name}: {invocation.command('verify', '--job', name)}"))
     for stop in stops:
-        say(invocation.mask(f"{stop.job} ({stop.mode}) is not finished; its last run ended so: {stop.message}"))
+        say(invocation.mask(f"{stop.job} ({stop.mode}) is not finished; its last run ended with: {stop.message}"))
     if written is not None:
-        say(invocation.mask(f"wrote {count(written.written, 'record')} to {out}; the reasons lie beside it"))
+        say(invocation.mask(f"wrote {count(written.written, 'record')} to {out}; the reasons are beside it"))
         if written.bad:
-            it = "is no record" if written.bad == 1 else "are no records"
+            it = "is not a record" if written.bad == 1 else "are not records"
             say(invocation.mask(f"wrote {count(written.bad, 'line')} that {it} to {written.bad_out}, as found"))
         for item in written.left:
             say(invocation.mask(item.reason))
@@ -189,9 +193,9 @@ def failures_command(
 @click.option("--yes", is_flag=True, help="send more than 1,000 records with a live key without a question")
 @click.pass_obj
 def retry_command(invocation: Invocation, /, job: str | None, group: str | None, errored: bool, yes: bool) -> int:
-    """Send failed records again, as they stand in their sources now, under the same unique_id.
+    """Send failed records again, as they are in their sources now, under the same unique_id.
 
-    Records that came from standard input are marked to be sent: pipe the same input into the same import.
+    It only marks records of standard input as pending: then pipe the same input into the same import.
     """
     settings = invocation.settings()
 
@@ -213,7 +217,7 @@ def _written_out(out: Path | None, written: WrittenOut) -> dict[str, Any]:
 
 
 def _blocks(texts: Iterable[str]) -> Iterable[str]:
-    """Texts with an empty line between them."""
+    """Paragraphs with an empty line between them."""
     for number, text in enumerate(texts):
         yield f"\n{text}" if number else text
 
@@ -224,7 +228,7 @@ def _counts(job: JobStatus) -> str:
 
 
 def _last(job: JobStatus) -> str:
-    """How the last run ended, and the sentence that it ended with."""
+    """How the last run ended, and its last sentence."""
     return ": ".join(part for part in (job.last or "", job.message) if part)
 
 
@@ -246,7 +250,7 @@ def _job_text(job: JobStatus, windows: int | None) -> str:
 
 
 def _counted(name: str, number: int) -> str:
-    """`2 tasks`, `1 file`, `1 conflict`: counts that are nouns are named in the plural."""
+    """`2 tasks`, `1 file`, `1 conflict`: counts with a noun get the plural."""
     word, *rest = name.split(" ")
     one = word.removesuffix("s") if number == 1 and word in NOUNS else word
     return " ".join([f"{number:,}", one, *rest])

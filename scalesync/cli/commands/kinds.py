@@ -30,7 +30,7 @@ OPEN = "the platform takes other types and fields, too: these are the documented
 def types_command(invocation: Invocation, /, name: str | None) -> int:
     """List the documented task types and the fields that each needs, or all documented fields of one type.
 
-    Nothing is asked of the platform, and no key is needed.
+    It sends no request and needs no key.
     """
     from scalesync.flows.runtime.setup.services import default_spec
 

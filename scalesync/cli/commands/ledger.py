@@ -21,9 +21,9 @@ SHARED = (
 def _rebuild(invocation: Invocation, /, action: str, **typed: Any) -> int:
     """Restore a lost ledger: `scalesync ledger rebuild SOURCE...` with the options of the import.
 
-    It looks each record up on the server by its unique_id, a hundred in a list call. It sends nothing and changes
-    no task. Equal tasks are written down as created or adopted, different ones as conflicts, and records without
-    a task as pending: the next import sends those and nothing else.
+    It looks each record up on the server by its unique_id, a hundred in a list call. It sends nothing and changes no
+    task. It records equal tasks as created or adopted, different ones as conflicts, and records without a task as
+    pending: the next import sends those and nothing else.
     """
     from scalesync.flows.runtime.options import ImportOptions
 

@@ -40,7 +40,7 @@ OWN = {
 @click.option("--port", type=click.IntRange(0, 65535), default=8787, show_default=True, help="0 takes any free port")
 @click.option("--data", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="keep the state in FILE")
 @click.option("--rate", type=click.FloatRange(min=0), metavar="N", help="answer 429 above N creates a second")
-@click.option("--retry-after", type=click.FloatRange(min=0), metavar="S", help="seconds told with a 429")
+@click.option("--retry-after", type=click.FloatRange(min=0), metavar="S", help="Retry-After of a 429, in seconds")
 @click.option("--faults", metavar="FILE", type=click.Path(path_type=Path), help="TOML or JSON file of fault rules")
 @click.option("--seed", type=int, default=0, show_default=True, help="of ids, answers and faults")
 @click.option(
@@ -59,7 +59,7 @@ OWN = {
 def sandbox_command(invocation: Invocation, /, **typed: Any) -> int:
     """Serve an emulator of the API until Ctrl-C: tasks, batches, projects, simulated annotation, faults.
 
-    Any key that starts with live_ or test_ is let in. Keys, tasks and money of the real service are never touched.
+    It accepts any key that starts with live_ or test_. It never touches keys, tasks and money of the real service.
     """
     from scalesync.sandbox import Sandbox
 
@@ -90,7 +90,7 @@ def _refuse_two_types(projects: Iterable[tuple[str, str]]) -> None:
 
 
 def add_project(sandbox: Sandbox, name: str, kind: str) -> None:
-    """Make the project in both worlds, unless the data file holds it already."""
+    """Make the project in both worlds, unless the data file already has it."""
     for world in (sandbox.store.world("live"), sandbox.store.world("test")):
         if name in world.project_names:
             continue

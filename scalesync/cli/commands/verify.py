@@ -50,12 +50,14 @@ DONE = {
     ),
 )
 @click.option("--job", metavar="NAME", help="the import job; needed where the ledger has several")
-@click.option("--fix", is_flag=True, help="show what can be repaired, and repair it")
+@click.option("--fix", is_flag=True, help="show which findings can be repaired, and repair them")
 @click.option(
     "--reclaim", multiple=True, metavar="LIST", help="canceled,error: with --fix, free their ids and create again"
 )
 @click.option("--yes", is_flag=True, help="repair without asking; needed where there is no terminal")
-@click.option("--unexpected", is_flag=True, help="tasks that belong to no record are findings, and not only counted")
+@click.option(
+    "--unexpected", is_flag=True, help="report tasks that belong to no record as findings, not only as a count"
+)
 @click.option(
     "--out",
     metavar="FILE",
@@ -76,9 +78,9 @@ def verify_command(
 ) -> int:
     """Compare the records of an import with the ledger and with the tasks on the server.
 
-    The sources are read whole and counted a second way. Costs a list call for every hundred records and every
-    hundred tasks of the project. Exit code 1 when a record has no task or something differs; each difference is a
-    line of the file of findings.
+    It reads the sources whole and counts them a second way. It costs a list call for every hundred records and every
+    hundred tasks of the project. It exits with code 1 if a record has no task or something differs; each difference is
+    a line of the file of findings.
     """
     if reclaim and not fix:
         raise ConfigError("--reclaim goes with --fix")
@@ -111,7 +113,7 @@ def _asked(fix: str, statuses: frozenset[str]) -> bool:
 def _confirmed(invocation: Invocation, planned: Mapping[str, int], *, yes: bool) -> bool:
     text = "\n".join(f"  {number:,}  {ACTIONS[name]}" for name, number in planned.items())
     if not invocation.common.quiet or not yes:
-        tell(invocation.mask(f"{'this is done now' if yes else 'to be repaired'}:\n{text}"))
+        tell(invocation.mask(f"{'repairing now' if yes else 'can be repaired'}:\n{text}"))
     if yes:
         return True
     ask = asker(invocation.mask)
@@ -133,7 +135,7 @@ def _say_found(invocation: Invocation, summary: VerifySummary) -> None:
 
 
 def _show(invocation: Invocation, summary: VerifySummary, repaired: Repaired | None, *, found: bool = True) -> int:
-    """Print what was found, where that is still to be said, and what was or can be done about it."""
+    """Print the findings, unless they are printed already, and what was or can be done about them."""
     code = summary.exit_code if repaired is None else repaired.exit_code
     if invocation.common.json:
         invocation.summary = _as_json(summary, repaired)
@@ -161,7 +163,7 @@ def _next(summary: VerifySummary, repaired: Repaired | None, invocation: Invocat
 
 
 def _findings(summary: VerifySummary) -> list[str]:
-    """What was found, one line each."""
+    """The findings, one line each."""
     lines = [summary.message] if summary.message else []
     if summary.file is not None:
         lines.append(f"{count(sum(summary.findings.values()), 'finding')}, each with its place, in {summary.file}")
@@ -206,7 +208,7 @@ def _outcome(repaired: Repaired) -> list[str]:
     done = count(sum(repaired.done.values()), "finding")
     parts = ", ".join(f"{number:,} {DONE[name]}" for name, number in repaired.done.items())
     whole = repaired.sent is None or repaired.sent.exit_code == 0
-    lines = [f"{done} repaired: {parts}" if whole else f"{done} taken up, of which the import above says what is left"]
+    lines = [f"{done} repaired: {parts}" if whole else f"{done} started; the import above says what is left"]
     if repaired.left:
-        lines.append(f"{count(repaired.left, 'finding')} left as they are: nothing here can be repaired without you")
+        lines.append(f"{count(repaired.left, 'finding')} not repaired: a person must decide about them")
     return lines

@@ -68,7 +68,7 @@ def _check_incremental(options: ExportOptions) -> None:
 
 
 async def first_look(connection: Connection, options: ExportOptions, note: Callable[[str], None]) -> None:
-    """Ask for one task: tells that the key works, what time it is over there, and that the filters are understood.
+    """Ask for one task: shows that the key works, what time it is over there, and that the filters are understood.
 
     Raises ConfigError where the server does not take the filters, or the account has nothing of a name in them.
     """
@@ -100,7 +100,7 @@ def nothing_matched(made: Manifest, before: Manifest | None) -> str:
     """What is said of a run that wrote no task. before: of an increment, the manifest that it stands behind."""
     if before is not None:
         return f"nothing that matches is new or changed from {before.watermark} to {made.watermark}"
-    match = f"0 tasks match {as_typed(made.filters)}" if made.filters else "0 tasks are there"
+    match = f"0 tasks match {as_typed(made.filters)}" if made.filters else "there are 0 tasks"
     return f"{match}, up to {made.watermark}"
 
 

@@ -159,7 +159,7 @@ class _Compaction:
     def prepare(self) -> CompactSummary | None:
         """See that the folders can be used, and take the lock; the summary of the run before if nothing changed."""
         if self._folder.resolve().is_relative_to(self._options.source.resolve()):
-            raise ConfigError("--to must be another folder than --from, and lie outside of it")
+            raise ConfigError("--to must be another folder than --from, and outside of it")
         if {entry.kind for entry in self._source.files} - {None, "left"}:
             raise ConfigError(f"{self._options.source}: holds files of a kind that this program does not know")
         with _option("--to"):
@@ -234,7 +234,7 @@ class _Compaction:
                 for ref, updated_ms in self._versions(path, left=entry.kind == "left"):
                     position, self._read = self._read, self._read + 1
                     if not updated_ms and self._as_of_ms is not None:
-                        raise ConfigError(f"{path}: holds lines without updated_at; --as-of cannot tell their time")
+                        raise ConfigError(f"{path}: holds lines without updated_at; --as-of needs their time")
                     if self._as_of_ms is None or updated_ms <= self._as_of_ms:
                         yield Seen(ref, updated_ms, position, entry.kind == "left")
             except (OSError, EOFError, ValueError) as error:

@@ -41,7 +41,7 @@ def moment(text: str, now_ms: int, option: str) -> int:
             ) from None
         at_ms = (at.replace(tzinfo=at.tzinfo or UTC) - EPOCH) // timedelta(milliseconds=1)
     if not 0 <= at_ms < LAST_MS:
-        raise ConfigError(f"{option} {text!r} lies outside of the years 1970 to 9998; no task has such a time")
+        raise ConfigError(f"{option} {text!r} is outside the years 1970 to 9998; no task has that time")
     return at_ms
 
 
@@ -92,7 +92,7 @@ def _check_ranges(bounds: Mapping[str, int]) -> None:
         after, before = bounds.get(f"{what}_after"), bounds.get(f"{what}_before")
         if after is not None and before is not None and after >= before:
             raise ConfigError(
-                f"--{what}-after is {iso(after)} and --{what}-before is {iso(before)}: no task lies between them;"
+                f"--{what}-after is {iso(after)} and --{what}-before is {iso(before)}: no task is between them;"
                 " after must be the earlier one"
             )
 

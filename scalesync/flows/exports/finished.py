@@ -1,4 +1,4 @@
-"""A folder whose export is finished: what it holds, told without a request, once its files were looked for."""
+"""A folder whose export is finished: its content, reported without a request, once its files were looked for."""
 
 from __future__ import annotations
 

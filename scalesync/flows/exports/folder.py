@@ -87,7 +87,7 @@ class Folder:
         remove_orphans(self.path, set(), stems=STEMS)
 
     def already(self, store: ExportLedger, view: Callable[[bytes], TaskView]) -> Already:
-        """Asks for the refs that this run's files hold, by time range; a ValueError when the lines do not tell."""
+        """Asks for the refs that this run's files hold, by time range; a ValueError when the lines do not show it."""
 
         async def look(ranges: Ranges) -> AsyncIterator[tuple[int, Sequence[str]]]:
             whole = [(self.path / entry["path"], None) for entry in await store.files("tasks")]
@@ -232,7 +232,7 @@ def _keeps_versions(manifest: Manifest | None, plan: JsonObject) -> bool:
 
 
 def _name_of(manifest: Manifest | None) -> str:
-    """What tells the state of a folder from every other one."""
+    """What distinguishes the state of a folder from every other one."""
     if manifest is None:
         return ""
     return str(manifest.extra.get(RUN_ID) or f"{manifest.watermark} {_runs(manifest)}")

@@ -32,8 +32,8 @@ from scalesync.ports.export_ledger import ExportLedger
 from scalesync.times import milliseconds
 
 GROUP = 500  # lines of an index held at a time
-GONE = "the task points at no such file any more"
-LOST = "the file was taken away from the folder, and the task has a newer version"
+GONE = "the task no longer points to that file"
+LOST = "the file was removed from the folder, and the task has a newer version"
 
 
 class Gaps:

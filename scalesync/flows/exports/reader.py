@@ -75,7 +75,7 @@ class PartitionReader:
     """Reads `partitions` to their ends. asked: what the server is asked for besides the partition's time range.
 
     take: keeps what belongs to the export and puts it into the entry. already: refs that earlier runs wrote
-    in some time ranges, by the range's place; raises ValueError when that cannot be told. width: readers, None to
+    in some time ranges, by the range's place; raises ValueError when that is unknown. width: readers, None to
     follow the pace.
     """
 
@@ -205,7 +205,7 @@ class PartitionReader:
         """What this partition has met of the page's tasks.
 
         Where an earlier run began the chain, a task that comes behind its place in time may have been met by that run:
-        then the files tell, and what they do not hold leaves the partition's count in doubt.
+        then the files show it, and what they do not hold leaves the partition's count in doubt.
         """
         met = self._met.setdefault(partition.number, Sightings())
         resumed = self._resumed.get(partition.number)
@@ -262,8 +262,8 @@ class PartitionReader:
         repeats = f" ({twice:,} of them came more than once)" if twice else ""
         these = f"the tasks created from {iso(partition.lo)} to {iso(partition.hi)}"
         self._note(
-            f"unsettled: of {these} the server listed {listed:,} different ones{repeats} but counts {total:,}, also"
-            f" when it was asked {count(partition.readings, 'time')}"
+            f"unsettled: of {these} the server listed {listed:,} different ones{repeats} but counts {total:,},"
+            f" even when asked {count(partition.readings, 'time')}"
             if total is not None
             else f"unsettled: {these} cannot be counted"
         )
@@ -277,12 +277,12 @@ class PartitionReader:
             self.told_uncounted = True
             self._note(
                 f"the server's totals are too low: of the tasks created from {iso(partition.lo)} to {iso(partition.hi)}"
-                f" it counts {total:,} and lists {partition.different:,}, the same ones each time; the list ended by"
-                " itself and is taken for complete, for there is no count to compare it with"
+                f" it counts {total:,} and lists {partition.different:,}, the same ones each time; the list ended"
+                " normally and counts as complete, because there is no count to compare it with"
             )
 
     async def _recall(self, partition: Partition) -> bool:
-        """Make ready for another reading: know what was written. False when an earlier run's part cannot be told."""
+        """Make ready for another reading: know what was written. False when an earlier run's part is unknown."""
         return partition.number not in self._resumed or await self._remember()
 
     async def _remember(self) -> bool:

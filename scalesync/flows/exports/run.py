@@ -146,7 +146,7 @@ class ExportRun:
 
         A manifest that is gone on with without --incremental is finished, but for result files that it lacks.
 
-        Raises ConfigError for a folder that turned out to be no good; any other stop is told by the summary.
+        Raises ConfigError for a folder that turned out to be no good; the summary reports any other stop.
         """
         summary: ExportSummary | None = None
         async with anyio.create_task_group() as group:
@@ -211,7 +211,7 @@ class ExportRun:
             responses.count_from({"stored": manifest.extra.get("responses_downloaded", 0)})
             made = await Gaps(folder, responses, self._connection, self._job).fill(manifest, manifest)
         now = await self._summary(0, 0, "")
-        told = f"the export was finished at {made.finished_at}; only missing response files were asked for"
+        told = f"the export was finished at {made.finished_at}; this run fetched only missing response files"
         traffic = {name: getattr(now, name) for name in NO_REQUESTS}
         return replace(finished_already(made, self._settings, told), **traffic)
 
@@ -241,7 +241,7 @@ class ExportRun:
     async def _read(
         self, plan: ExportPlan, folder: Folder, manifest: Manifest | None, take: TakeNew | TakeMatching
     ) -> None:
-        """Read the plan's partitions, then, when it is due, all that the ledger and the server tell differently."""
+        """Read the plan's partitions, then, when it is due, everything in which ledger and server differ."""
         async with anyio.create_task_group() as group:
             group.start_soon(plan.log.run)
             try:
@@ -344,7 +344,7 @@ class ExportRun:
 def _stop_of(reason: ScalesyncError) -> tuple[int, str]:
     """Exit code and words of a run that was stopped."""
     if isinstance(reason, RemoteError):
-        return 3, f"{reason}; run the same command again to carry on, or choose another --out if it stops there again"
+        return 3, f"{reason}; run the same command again to resume, or choose another --out if it stops there again"
     return max(reason.exit_code, 1), str(reason)
 
 

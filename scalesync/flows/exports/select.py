@@ -41,8 +41,8 @@ async def keep(kept: Page, entry: PageCommit, responses: ResponseStore | None) -
 class TakeNew:
     """An increment: a line for each task whose version is new, a `left` line for one that matched and does not now.
 
-    A version is (task_id, updated_at): signed URLs differ at each reading and are no change. A version older than
-    the newest one written is never written.
+    A version is (task_id, updated_at): signed URLs differ at each reading and do not count as a change. A version older
+    than the newest one written is never written.
 
     done: the status of tasks with their answer.
     """
@@ -90,7 +90,7 @@ class TakeNew:
         if any(head.get("review_status") is None for head in completed):
             self._told = True
             self._note(
-                "completed tasks do not all tell a review status, and those without one count as not matching;"
+                "some completed tasks have no review status, and those without one count as not matching;"
                 " an export without --incremental leaves the choice to the server"
             )
 

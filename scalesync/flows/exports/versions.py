@@ -44,7 +44,7 @@ async def recall_versions(
     await store.forget_versions()
     if manifest is None:
         return
-    observer.note("reading back which versions the files of this folder hold")
+    observer.note("reading the versions back from the files of this folder")
     batches = _batches(folder, manifest, view)
     while (batch := await anyio.to_thread.run_sync(next, batches, None)) is not None:
         await store.commit(Commit(versions=batch))

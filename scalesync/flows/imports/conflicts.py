@@ -100,7 +100,7 @@ class ConflictPolicy:
     async def _free(self, record: Outgoing, verdict: Comparison) -> RowOutcome | None:
         """Both steps stand in the ledger: the announcement before the call, the result after it.
 
-        When the result is not known, sending again tells: a key still in use comes back here, a few times at most.
+        When the result is not known, sending again shows it: a key still in use comes back here, a few times at most.
         """
         step = {"task_id": verdict.ref, "status": verdict.status}
         tries = self._releases.get(record.key, 0)

@@ -102,7 +102,7 @@ def shown_body(body: bytes) -> str:
 
 
 def _cut(value: Any) -> Any:
-    """The value with long texts and lists cut; each cut tells how much there is."""
+    """The value with long strings and lists cut; each cut says how much there is."""
     if type(value) is str and len(value) > SHOWN_TEXT:
         return f"{value[:SHOWN_TEXT]}... ({len(value):,} characters)"
     if type(value) is dict:

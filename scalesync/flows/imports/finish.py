@@ -61,7 +61,7 @@ def exit_status(
     in no source any more.
     """
     if reason is not None:
-        # Whatever ended the run early, the same command carries on; only wrong settings are not cured by that.
+        # Whatever ended the run early, the same command resumes; only wrong settings are not cured by that.
         left = "" if whole or isinstance(reason, ConfigError) else "; the rest of the input is not read yet"
         return RunEnd(2 if isinstance(reason, ConfigError) else 3, False, f"{reason}{left}")
     if tally.exhausted or unclear:
@@ -73,13 +73,13 @@ def exit_status(
         sentences.append(rest)
     if vanished:
         what, them = ("a task", "it") if vanished == 1 else ("tasks", "them")
-        told = f"{count(vanished, 'record')} in no source any more may have become {what}"
+        told = f"{count(vanished, 'record')} no longer in any source may have become {what}"
         sentences.append(f"{told}: {IMPORT_AGAIN}, which looks {them} up")
     if pending > vanished:
         pending -= vanished
         told = f"{count(pending, 'record')} {be(pending)} pending"
         it = "it" if pending == 1 else "them"
-        where = f" that this run did not meet: another job has yet to send {it}, or other sources of the job hold {it}"
+        where = f" that this run did not read: another job must still send {it}, or other sources of the job hold {it}"
         sentences.append(told + where if whole else told)
     sentences.extend(f"batch {line}" for line in open_batches)
     lost = whole and counts["pending"] > 0
@@ -92,8 +92,8 @@ def _unclear(tally: Tally, vanished: int) -> str:
     if tally.exhausted:
         told.append(f"{count(tally.exhausted, 'record')} got no clear answer from the platform ({tally.last_trouble})")
     if vanished:
-        left = "that is in no source any more" if vanished == 1 else "that are in no source any more"
-        told.append(f"whether {count(vanished, 'record')} {left} became tasks, the platform did not say clearly")
+        left = "that is no longer in any source" if vanished == 1 else "that are no longer in any source"
+        told.append(f"the platform did not say clearly whether {count(vanished, 'record')} {left} became tasks")
     return f"{'; '.join(told)}; run the same command again"
 
 
@@ -142,11 +142,11 @@ async def finalize(
     strays = invalid.get(None, 0)
     if strays and not plan.options.finalize_anyway:
         held = f"{count(strays, 'record')} of the input {be(strays)} invalid and may belong to it"
-        return [f"{name} stays open: {held} (--finalize-anyway passes over them)" for name in sorted(batches.projects)]
+        return [f"{name} stays open: {held} (--finalize-anyway ignores them)" for name in sorted(batches.projects)]
     counts = await job.counts()
     out = counts["pending"] + counts["failed"] + counts["conflicts"]
     if out and STANDARD_INPUT in plan.options.sources and not _one_batch(plan, batches):
-        held = f"{count(out, 'record')} of the input {be(out)} not in, and of standard input it cannot be told whose"
+        held = f"{count(out, 'record')} of the input {be(out)} not in, and standard input does not show their batch"
         return [f"{name} stays open: {held}" for name in sorted(batches.projects)]
     waiting = await _waiting(plan, job, batches, out)
     owing = await job.feeders(batches.projects, await _read_now(plan, job))
@@ -185,7 +185,7 @@ def _owed(feeders: Sequence[Feeder], plan: ImportPlan) -> str | None:
     return None
 
 
-_ANYWAY = "or pass over that with --finalize-anyway"
+_ANYWAY = "or ignore that with --finalize-anyway"
 
 
 def _one_batch(plan: ImportPlan, batches: BatchKeeper) -> bool:
@@ -193,7 +193,7 @@ def _one_batch(plan: ImportPlan, batches: BatchKeeper) -> bool:
 
 
 async def _waiting(plan: ImportPlan, job: ImportLedger, batches: BatchKeeper, out: int) -> dict[str, int]:
-    """Records per batch that are pending, failed or in conflict, `out` in all; reads the sources again to tell."""
+    """Records per batch that are pending, failed or in conflict, `out` in all; reads the sources again to find out."""
     if not out:
         return {}
     if _one_batch(plan, batches):

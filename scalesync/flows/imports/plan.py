@@ -39,7 +39,7 @@ class ImportPlan:
     """Everything an import needs besides the ledger and the platform.
 
     origins: for each source what was named for it, by what it is; named: all that was. missing: what is gone of it.
-    total_bytes: of all sources, None when one of them does not tell.
+    total_bytes: of all sources, None if one of them does not say.
     """
 
     options: ImportOptions
@@ -94,7 +94,7 @@ class ImportPlan:
     @property
     def left_out(self) -> str:
         """What is said of the sources of earlier runs that are gone."""
-        return f"{few_names(self.missing)}: not there any more, and left out; the other sources of the job are read"
+        return f"{few_names(self.missing)}: no longer there, and left out; the other sources of the job are read"
 
     def facts(self, place: int) -> JsonObject:
         """What the ledger keeps of the source at a place among them: how it was, its name, what was named for it."""
@@ -217,7 +217,7 @@ def _opened(
 
 
 def _unbuffered_stdin() -> BinaryIO | None:
-    """Standard input without Python's buffer, None where it is no file.
+    """Standard input without Python's buffer, None if it is not a file.
 
     A thread that waits in the buffer holds its lock, and the interpreter dies over that lock when it ends.
     """

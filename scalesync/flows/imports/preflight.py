@@ -62,10 +62,10 @@ async def note_other_bodies(job: ImportLedger, plan: ImportPlan, observer: Obser
     now = json.loads(json.dumps(kept, default=list))
     for name, settings, number in await job.jobs_beside():
         if other := [words for field, words in _SHAPES.items() if settings.get(field) != now[field]]:
+            kept_by = f"{count(number, 'task')} that job {name} made {'keeps its' if number == 1 else 'keep their'}"
             observer.note(
-                f"{count(number, 'task')} that job {name} made {'keeps' if number == 1 else 'keep'} the body of then:"
-                f" {' and '.join(other)} of that job {'are' if len(other) > 1 else 'is'} another; cancel a task and run"
-                " with --reclaim canceled to have it made again"
+                f"{kept_by} earlier body: {' and '.join(other)} of that job {'are' if len(other) > 1 else 'is'}"
+                " different; cancel a task and run with --reclaim canceled to create it again"
             )
 
 
@@ -79,6 +79,6 @@ def note_changed_bodies(found: StoredJob | None, spec: JobSpec, counts: Mapping[
     if changed:
         observer.note(
             f"{' and '.join(changed)} changed since the last run: {count(made, 'task')} that {be(made)} there"
-            f" {'keeps' if made == 1 else 'keep'} the body of then, new records get the new one; cancel a task and run"
-            " with --reclaim canceled to have it made again"
+            f" {'keeps its' if made == 1 else 'keep their'} earlier body, new records get the new one; cancel a task"
+            " and run with --reclaim canceled to create it again"
         )

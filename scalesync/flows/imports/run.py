@@ -286,7 +286,7 @@ class ImportRun:
         return self._plan.sources[self._places[number]]
 
     async def _read(self, load: Load) -> None:
-        """Let the engine have a load, then tell the ledger how far the sources are read."""
+        """Let the engine have a load, then record in the ledger how far the sources are read."""
         whole = await self._take(load)
         for block in load:
             if block.last:
@@ -442,7 +442,7 @@ class ImportRun:
         tally = self._dispatcher.tally
         counters = self._connection.transport.counters
         if isinstance(reason, ConfigError) and counters.attempts[RequestClass.CREATE]:
-            # A source that broke off, say: what was sent stays, and the same command carries on once it is mended.
+            # A source that broke off, say: what was sent stays, and the same command resumes once it is mended.
             reason = StopRun(str(reason))
         if self._adopted:
             which = "record differs from its task" if self._adopted == 1 else "records differ from their tasks"

@@ -39,8 +39,8 @@ async def guard_spending(plan: ImportPlan, ledger: Ledger, target: Target, confi
         return None
     if confirm is None:
         raise ConfigError(
-            f"this makes more than {FREE_NEW_TASKS:,} new tasks with a live key and nobody at a terminal;"
-            " add --yes to go ahead, or --max-new to bound it"
+            f"this makes more than {FREE_NEW_TASKS:,} new tasks with a live key and no terminal to ask at;"
+            " add --yes to continue, or --max-new to limit it"
         )
     many = f"more than {COUNTED_NEW_TASKS:,} new tasks" if new > COUNTED_NEW_TASKS else count(new, "new task")
     where = f"project {options.project}" if options.project else "the projects that the records name"
@@ -54,7 +54,7 @@ async def guard_resending(number: int, target: Target, *, yes: bool, confirm: Co
         return
     if confirm is None:
         raise ConfigError(
-            f"this sends {number:,} records again with a live key and nobody at a terminal; add --yes to go ahead"
+            f"this sends {number:,} records again with a live key and no terminal to ask at; add --yes to continue"
         )
     await _ask(f"send {count(number, 'record')} again at {target}?", confirm)
 

@@ -1,6 +1,6 @@
 """Records that are in no source any more although a request for them may have left: what became of them is asked.
 
-There is no record to compare a task with, so its age alone tells whether it was made for this job.
+There is no record to compare a task with, so only its age shows whether it was made for this job.
 """
 
 from __future__ import annotations

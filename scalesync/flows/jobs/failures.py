@@ -2,7 +2,7 @@
 
 A record is looked for where it stood, then in the rest of its source, then in the others: a record by its unique_id,
 built as the import builds it, a place that could not be used by the text that was kept of it. What is not found, or
-not whole any more, is told.
+no longer whole, is reported.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ class WrittenOut:
 async def write_failures(settings: Settings, job: str | None, group: str | None, out: Path) -> WrittenOut:
     """Write failing records back out as a source (JSON lines), with the reasons in `OUT.reasons.jsonl` beside it.
 
-    A place that is no record is written as it stood, into `OUT.bad.txt`. Of several targets, the settings' own is meant
-    where a key tells it. Raises ConfigError when the target is not clear or another file would be lost; nothing is
+    A place that is not a record is written unchanged into `OUT.bad.txt`. Of several targets, the settings' own is meant
+    if a key shows it. Raises ConfigError when the target is not clear or another file would be lost; nothing is
     replaced before all is written.
     """
     ledger = open_to_read(settings)
@@ -153,7 +153,7 @@ class Search:
         every = (
             (self._gone(), len(self._missing)),
             (
-                "came from standard input, of which records are not kept: scalesync retry --job"
+                "came from standard input, and its records are not kept: scalesync retry --job"
                 f" {self._job} and the same input piped into the same import send what failed again",
                 self._unkept,
             ),
@@ -169,7 +169,7 @@ class Search:
     def _gone(self) -> str:
         files = list(dict.fromkeys(failure.file for failure in self._missing))
         more = f" and {len(files) - SHOWN_FILES:,} more" if len(files) > SHOWN_FILES else ""
-        return f"could not be found any more in {', '.join(files[:SHOWN_FILES])}{more}: they changed or were taken out"
+        return f"are no longer in {', '.join(files[:SHOWN_FILES])}{more}: they changed or were removed"
 
     def _kept(self) -> Iterator[tuple[bytes, Failure]]:
         """Of standard input there is only what the ledger kept of places that could not be used."""

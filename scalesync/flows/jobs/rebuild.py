@@ -96,7 +96,7 @@ async def _rebuild(
 
 
 class Recorder:
-    """Takes records whose rows are lost into the ledger, in the state that the server tells.
+    """Takes records whose rows are lost into the ledger, in the state that the server reports.
 
     named: only these, and nothing else of the sources. None: all of them, and each source is noted as read, so that the
     job can be finished.

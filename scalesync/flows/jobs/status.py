@@ -34,7 +34,7 @@ async def job_status(settings: Settings, job: str | None) -> list[JobStatus]:
         if job is not None:
             jobs = [row for row in jobs if row.name == job]
             if not jobs:
-                raise ConfigError(f"the ledger {settings.ledger} knows no job {job}; see scalesync status")
+                raise ConfigError(f"the ledger {settings.ledger} has no job {job}; see scalesync status")
         return [_status(row) for row in jobs]
     finally:
         ledger.close()
@@ -101,7 +101,7 @@ async def list_failures(
     ledger = open_to_read(settings)
     try:
         if job is not None and all(row.name != job for row in await ledger.jobs()):
-            raise ConfigError(f"the ledger {settings.ledger} knows no job {job}; see scalesync status")
+            raise ConfigError(f"the ledger {settings.ledger} has no job {job}; see scalesync status")
         groups = _Groups(group, examples)
         await ledger.visit_failures(groups.add, job=job)
     finally:
@@ -135,7 +135,7 @@ class _Groups:
 
 
 def example_of(failure: Failure) -> Mapping[str, Any]:
-    """A failing record as it is shown to people and told beside what is written out."""
+    """A failing record as people see it, and as the file of reasons has it."""
     detail = json.loads(failure.detail) if failure.detail else {}
     file, line = told_place(failure.file, failure.line, detail.get("inside"))
     example: dict[str, Any] = {

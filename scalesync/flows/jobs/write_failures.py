@@ -1,4 +1,4 @@
-"""The files of `failures --out OUT`, which `import` reads back, and of what stood in the sources and is no record.
+"""The files of `failures --out OUT`, which `import` reads back, and of places in the sources that are not records.
 
 OUT              a record a line, as JSON               OUT.reasons.jsonl            why each of its lines failed
 OUT.bad.txt      a place a line, as it was found        OUT.bad.txt.reasons.jsonl    the same of those lines
@@ -20,7 +20,7 @@ from scalesync.sources.places.written import REASONS, REASONS_END
 
 
 def bad_of(out: Path) -> Path:
-    """The file of places that are no records."""
+    """The file of places that are not records."""
     return Path(f"{out}.bad.txt")
 
 

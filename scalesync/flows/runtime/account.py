@@ -96,7 +96,7 @@ async def _check_type(connection: Connection, name: str) -> None:
 
 
 async def _projects(connection: Connection) -> Sequence[JsonObject]:
-    """What the account has, as far as it tells."""
+    """What the account has, as far as it shows."""
     try:
         return await connection.containers.projects()
     except RemoteError:

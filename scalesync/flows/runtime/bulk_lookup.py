@@ -36,7 +36,7 @@ class BulkLookup:
     async def find(self, keys: Sequence[str]) -> Mapping[str, LookupResult]:
         """What the platform says of each key. UNKNOWN: no answer that can be trusted, after several tries.
 
-        Nor is a list trusted that tells of more tasks than it showed: one of the missing may be left out of it.
+        Nor is a list trusted that counts more tasks than it showed: one of the missing may be left out of it.
         """
         found: dict[str, LookupResult] = {}
         waiting = list(keys)

@@ -70,7 +70,7 @@ class RequestGate:
             raise Unavailable("the run is stopping")
 
     def answered(self, cls: RequestClass, status: int, latency_s: float, retry_after_s: float | None) -> None:
-        """Feed the controller: 429 asks to slow down; 5xx, 408 and redirects, which no API gives, tell of trouble.
+        """Feed the controller: 429 asks to slow down; 5xx, 408 and redirects, which no API gives, mean trouble.
 
         A wait that the server asked for is kept, whatever the status.
         """

@@ -158,7 +158,7 @@ _IN_WORDS = {CHANGED_REASON: CHANGED}
 
 
 def in_words(reason: str) -> str:
-    """A reason as people are told it: the names that programs read are spelled out."""
+    """A reason in words for people: the names that programs read are spelled out."""
     return _IN_WORDS.get(reason, reason)
 
 

@@ -16,7 +16,7 @@ STEADY_SHARE = 1 / 3
 
 
 class RateMeter:
-    """Rate over the last few seconds, from a growing count that is told a few times a second."""
+    """Rate over the last few seconds, from a growing count that is reported a few times a second."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.started = clock()

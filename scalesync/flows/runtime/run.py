@@ -23,7 +23,7 @@ class SignalDesk:
     """Where SIGINT, SIGTERM and SIGHUP arrive, and who takes them.
 
     A loop keeps one handler for a signal, so there is one receiver for the whole program, and what runs registers here.
-    When the last one has ended in order, nothing is left but to close and to tell: signals change nothing then.
+    When the last one has ended in order, only closing and reporting are left: signals change nothing then.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class SignalDesk:
         """Hand a signal on. False when nobody takes it, and what runs should be cancelled."""
         if self._stop is not None:
             name = "Ctrl-C" if number == signal.SIGINT else _named(number)
-            self._stop(Interrupted(f"stopped by {name}; the same command carries on"))
+            self._stop(Interrupted(f"stopped by {name}; the same command resumes"))
             return True
         return self._ended
 

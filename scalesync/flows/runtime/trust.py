@@ -19,7 +19,7 @@ from scalesync.times import iso
 
 IDLE_PAGES = 200  # in a row that bring no task: some servers search behind an empty page, none for ever
 FOREIGN_ANSWERS = RetryPolicy(max_attempts=5, cap_s=2.0)
-_AGAIN = "run the same command again to carry on"
+_AGAIN = "run the same command again to resume"
 
 Listed = tuple[ListPage, list[TaskView]]
 
@@ -52,7 +52,7 @@ async def believed(asked: Selection, read: Callable[[], Awaitable[Listed]], note
         foreign = next((told for head in heads if (told := _foreign(asked, head))), "")
         if not foreign:
             return page, heads
-        told = f"the server sent a page that is not of the tasks asked for: {foreign}"
+        told = f"the server sent a page of other tasks than requested: {foreign}"
         if not FOREIGN_ANSWERS.may_retry(attempt):
             raise ForeignPages(f"{told}, {attempt} times; {_AGAIN}")
         if attempt == 1:

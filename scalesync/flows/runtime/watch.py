@@ -1,4 +1,5 @@
-"""Watch: looks a few times a second whether a run gets on, and tells its observer when it waits, and when no more.
+"""Watch: looks a few times a second whether a run gets on, and tells its observer when it waits and when it no longer
+does.
 
 Every flow that speaks to the platform has one, from before the first request to the end. It also makes the snapshots of
 progress, so that all of them say what is waited for.
@@ -26,7 +27,10 @@ CHANGE_S = 30.0  # from one sentence about a wait to the next one, where it has 
 
 @dataclass(slots=True)
 class _Told:
-    """A wait that was told. passes: what had got through by then. at: of the last sentence, by the monotonic clock."""
+    """A wait that was reported.
+
+    passes: what had got through by then. at: of the last sentence, by the monotonic clock.
+    """
 
     stuck: Stuck
     passes: int
@@ -80,7 +84,7 @@ class Watch:
             self._over(self._waits.clock())
 
     def look(self) -> None:
-        """Tell what has changed since the last look."""
+        """Report what has changed since the last look."""
         stuck = self._stuck()
         if stuck is not None and not stuck.is_due and self._told is None:
             stuck = None
@@ -100,13 +104,13 @@ class Watch:
 
     @property
     def waiting(self) -> Waiting | None:
-        """What is waited for, once it was told."""
+        """What is waited for, once it was reported."""
         stuck = None if self._told is None else self._stuck()
         return None if stuck is None else self._words(stuck)
 
     @property
     def waited_s(self) -> float:
-        """Seconds so far in which nothing got through, of the times that were told."""
+        """Seconds so far in which nothing got through, of the times that were reported."""
         return self._waited_s + (0.0 if self._told is None else self._waits.clock() - self._told.stuck.since)
 
     def snapshot(

@@ -87,7 +87,7 @@ def make_gate(
 
     Otherwise the rates that the platform publishes are kept at its own address, and all else follows the server,
     beginning with what earlier runs learned (memory). Rates that are set are shared with all runs on this ledger and
-    target; `note` is told when that is not possible. `end` must be called on the gate.
+    target; `note` is called when that is not possible. `end` must be called on the gate.
     """
     spec = registry.spec_of(settings.platform)
     rates = published_rates(spec, settings.base_url)

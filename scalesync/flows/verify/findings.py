@@ -92,7 +92,7 @@ def compare(case: Case) -> Iterator[Finding]:
     """What is wrong with one record, nothing when source, ledger and server agree."""
     row = case.row
     if case.finding.presence is Presence.UNKNOWN:
-        yield case.remark("unclear", "the server gave no answer about this unique_id that can be trusted")
+        yield case.remark("unclear", "the server gave no trustworthy answer about this unique_id")
     elif row is None:
         yield from _unknown(case)
     elif case.finding.task is None:

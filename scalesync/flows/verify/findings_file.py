@@ -23,16 +23,16 @@ from scalesync.model.records import JsonObject
 
 
 def check_place(path: Path, ledger: Path, sources: Iterable[str]) -> None:
-    """Raise ConfigError when a file that is no file of findings would be lost at `path`."""
+    """Raise ConfigError when a file that is not a file of findings would be lost at `path`."""
     spare_inputs(path, ledger, sources)
     if os.path.lexists(path) and not is_report(path, ALWAYS):
-        raise ConfigError(f"{path} exists and is no file of findings; move it away or choose another --out")
+        raise ConfigError(f"{path} exists and is not a file of findings; move it away or choose another --out")
 
 
 class FindingsFile:
     """Used as a context manager: what breaks off leaves no file.
 
-    keep_empty: leave a file even when there is nothing to tell; else an older one of that name is taken away.
+    keep_empty: leave a file even when there is nothing to report; otherwise an older one of that name is removed.
     """
 
     def __init__(self, path: Path, *, keep_empty: bool) -> None:

@@ -88,7 +88,7 @@ class Checking:
                 self.left_out.append(plan.left_out)
         await self._read_rows(whole=plan is not None and not plan.missing)
         if not self._scopes:
-            self.left_out.append("the job names no project or batch, so tasks of others were not looked for")
+            self.left_out.append("the job names no project or batch, so verify did not look for tasks of others")
         self._meter = RateMeter()
         await self.strangers.read(self._scopes, self._seen, self._detached)
 
@@ -132,7 +132,7 @@ class Checking:
             self._report.add(Finding(kind, aside.reason or "the record cannot be used", *place))
 
     async def _recount(self, source: SourceFile, read: int, options: ReadOptions) -> None:
-        """Count a source another way, and tell when its reading cannot have met every record."""
+        """Count a source another way, and report when its reading cannot have met every record."""
         facts = source.fingerprint()
         place = source.place
         if facts["size"] is None or place is None:
@@ -160,7 +160,7 @@ class Checking:
         elif counted.contradicts(read):
             least = "" if counted.exact else "at least "
             detail = f"reading gave {read:,} records, counting {counted.how} gives {least}{counted.records:,}"
-            advice = "please report this as a fault of scalesync"
+            advice = "please report this as a bug in scalesync"
             self._report.add(Finding("miscounted", f"{detail}; {advice}", file=source.name))
 
     async def _check_records(

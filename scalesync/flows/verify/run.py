@@ -69,8 +69,8 @@ async def run_verify(
     """Compare a job's source, ledger and tasks. out: the file of findings; by default `verify-JOB.jsonl`, here.
 
     unexpected: tasks of the project or batch that belong to no record are findings, too, and not counted only.
-    Raises ConfigError when there is no such job, its source cannot be read, or `out` is no file of findings, JobRunning
-    while an import runs.
+    Raises ConfigError when there is no such job, its source cannot be read, or `out` is not a file of findings,
+    JobRunning while an import runs.
     """
     ledger = open_ledger(settings.ledger, note=observer.note, create=False)
     meter = RateMeter()
@@ -127,7 +127,7 @@ def _message(check: Checking, *, counted: bool, told: bool) -> str:
     if check.strangers.others and not told:
         others = count(check.strangers.others, "listed task")
         sentences.append(
-            f"{others} belong{'s' if check.strangers.others == 1 else ''} to no record (--unexpected says which)"
+            f"{others} belong{'s' if check.strangers.others == 1 else ''} to no record (--unexpected lists them)"
         )
     return "; ".join([*sentences, *check.left_out])
 

@@ -37,7 +37,7 @@ class Reading:
     least: int | None = None
 
     def counted(self, total: int | None) -> None:
-        """A page tells how many there are. Tasks that are made meanwhile raise that, and none ever leaves."""
+        """A page says how many there are. Tasks that are made meanwhile raise that, and none ever leaves."""
         told = total or 0
         self.least = told if self.least is None else min(self.least, told)
 
@@ -50,7 +50,8 @@ class Reading:
 class Strangers:
     """Reads lists, each task once. listed: distinct tasks; others: those that belong to no record of the ledger.
 
-    told: whether these are findings. In memory stay 12 bytes for each listed task, in a table like that of the keys.
+    told: whether to report these as findings. In memory stay 12 bytes for each listed task, in a table like that of the
+    keys.
     total: how many tasks the lists say there are.
     """
 
@@ -97,10 +98,10 @@ class Strangers:
             if not (ended and reading.short):
                 return
         what = f"the list of {kind} {name!r} shows {count(reading.shown, 'task')} and counts {reading.least:,}"
-        self._report.add(Finding("unclear", f"{what}, also when it was asked {count(READINGS, 'time')}"))
+        self._report.add(Finding("unclear", f"{what}, even when asked {count(READINGS, 'time')}"))
 
     async def _read_list(self, scope: Scope, keys: SeenTable, detached: Collection[str]) -> bool:
-        """One reading; False when the list has no end, which is told."""
+        """One reading; False when the list has no end, which is reported."""
         kind, name = scope
         project, batch = (name, None) if kind == "project" else (None, name)
         asked = Selection(project, batch, None, EVERY, (), EVERY, {})
@@ -117,8 +118,8 @@ class Strangers:
             if cursor is None:
                 return True
             if idle >= MAX_IDLE_PAGES:
-                what = f"the list of {place} has no end: {idle} pages brought no further task, and what may follow"
-                self._report.add(Finding("unclear", f"{what} was not looked at"))
+                what = f"the list of {place} has no end: {idle} pages in a row had no new task, and the rest"
+                self._report.add(Finding("unclear", f"{what} was not read"))
                 return False
 
     async def _page(self, asked: Selection, cursor: str | None, place: str) -> Listed:

@@ -75,14 +75,14 @@ def read_document(raw: bytes) -> Document:
     try:
         value = json.loads(raw.decode("utf-8", "surrogateescape"))
     except (ValueError, RecursionError) as error:
-        raise OutcomeUnknown("the list holds something that is no task", op="list tasks") from error
+        raise OutcomeUnknown("the list holds an entry that is not a task", op="list tasks") from error
     return view_of(value)
 
 
 def view_of(task: Any) -> Document:
     """The head of a decoded task. An odd member is passed over: the task is exported all the same, byte for byte."""
     if not isinstance(task, dict) or not task.get("task_id") or not is_text(task["task_id"]):
-        raise OutcomeUnknown("the list holds something that is no task", op="list tasks")
+        raise OutcomeUnknown("the list holds an entry that is not a task", op="list tasks")
     texts: dict[str, Any] = {name: found for name in _TEXTS if is_text(found := task.get(_WIRE.get(name, name)))}
     tags = task.get("tags")
     kept = [tag for tag in tags if is_text(tag)] if isinstance(tags, list) else None

@@ -165,7 +165,7 @@ def error_text(reply: Reply) -> str:
     words = _own_words(reply)
     if words is None:
         text = re.sub(r"<[^<>]*>", " ", reply.body[:ERROR_BYTES].decode("utf-8", "replace"))
-        words = reply.hide(" ".join(text.split())) or f"status {reply.status} without a word"
+        words = reply.hide(" ".join(text.split())) or f"status {reply.status} without a message"
     return words[:TEXT_LIMIT]
 
 
@@ -193,7 +193,7 @@ def page(reply: Reply, op: str) -> Page:
         except (msgspec.DecodeError, UnicodeDecodeError):
             decoded = _page_by_hand(reply.body)
     except (ValueError, RecursionError) as error:
-        raise _no_answer(reply, op, "the reply is no list of tasks") from error
+        raise _no_answer(reply, op, "the reply is not a list of tasks") from error
     return [bytes(raw) for raw in decoded.docs], decoded.total, decoded.has_more, decoded.next_token
 
 
@@ -273,7 +273,7 @@ def objects(reply: Reply, op: str) -> list[JsonObject]:
     except ValueError as error:
         raise OutcomeUnknown(f"{op}: the reply is not JSON", op=op) from error
     if not isinstance(value, list):
-        raise OutcomeUnknown(f"{op}: the reply is no array", op=op)
+        raise OutcomeUnknown(f"{op}: the reply is not an array", op=op)
     return [item for item in value if isinstance(item, dict)]
 
 
@@ -284,5 +284,5 @@ def as_object(reply: Reply, op: str) -> JsonObject:
     except ValueError as error:
         raise _no_answer(reply, op, "the reply is not JSON") from error
     if not isinstance(value, dict):
-        raise OutcomeUnknown(f"{op}: the reply is no object", op=op)
+        raise OutcomeUnknown(f"{op}: the reply is not an object", op=op)
     return value

@@ -49,7 +49,7 @@ class App(Protocol[W]):
         """Answer a control request that is about this platform; None for a path it does not have. Raises ApiError."""
 
     def stats(self) -> dict[str, object]:
-        """What `GET /_sandbox/stats` tells of the state."""
+        """What `GET /_sandbox/stats` says about the state."""
 
     def listening(self, origin: str) -> None:
         """Take note of the server's address, without a slash at the end."""

@@ -40,7 +40,7 @@ class EmulatorConfig:
     rate_burst: float | None = None  # bucket size; None: as many as `rate`
     rate_all: float | None = None  # the same for all requests together
     rate_text: str = "Too many requests"  # guess
-    retry_after: float | None = None  # guess: seconds told with a 429; None sends no header
+    retry_after: float | None = None  # guess: Retry-After of a 429, in seconds; None sends no header
     retry_after_date: bool = False  # the header as an HTTP date
 
     # The server itself.

@@ -35,14 +35,14 @@ def body_of(call: Call) -> dict[str, Any]:
     try:
         value = loads(call.body) if call.body else {}
     except ValueError as error:
-        raise ApiError(400, f"The body is no JSON: {error}") from error
+        raise ApiError(400, f"The body is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise ApiError(400, "The body must be a JSON object.")
     return value
 
 
 def stats(engine: Engine, _: Call) -> Reply:
-    """GET stats: what the platform tells of its state, then requests, faults, in flight."""
+    """GET stats: what the platform says about its state, then requests, faults, in flight."""
     journal = engine.journal
     requests = [{"kind": k, "status": s, "count": n} for (k, s), n in sorted(journal.counts.items())]
     return ok(

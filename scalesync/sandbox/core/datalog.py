@@ -59,7 +59,7 @@ class DataLog:
         with self.path.open("rb") as source:
             start = source.read(len(MAGIC))
             if not MAGIC.startswith(start):
-                raise ValueError("this is no data file of the sandbox, or one of another version")
+                raise ValueError("this is not a data file of the sandbox, or one of another version")
             good = len(MAGIC) if start == MAGIC else 0
             while len(head := source.read(HEAD.size)) == HEAD.size:
                 length, check = HEAD.unpack(head)

@@ -34,7 +34,7 @@ class FaultRule:
     times: strikes at most this often.
     after_write: error, reset, html502 and hang strike when the request has been carried out; its reply is lost.
     retry_after: seconds, sent as Retry-After with error and outage.
-    pages: numbers of pages in their chain, from 1, at which a lie about a list is told; None is any, and for repeat
+    pages: numbers of pages in their chain, from 1, at which a list lies; None is any, and for repeat
         and gap any but the first. count: tasks repeated or left out. back: pages, 0 is within the page. by: of total,
         negative is too low. moving: another total on each request, up to `by` away. fresh: of circle and empty, each
         token is a new one.
@@ -66,11 +66,11 @@ class FaultRule:
         if unknown:
             raise ValueError(f"on {sorted(unknown)[0]!r} is none of {', '.join(CLASSES)}")
         if self.share is not None and not 0 <= self.share <= 1:
-            raise ValueError(f"share must lie in 0..1, got {self.share}")
+            raise ValueError(f"share must be in 0..1, got {self.share}")
         if self.between is not None and not self.between[0] <= self.between[1]:
             raise ValueError(f"between must be (start, end), got {self.between}")
         if self.status is not None and not (400 <= self.status <= 599 or self.status == 0):
-            raise ValueError(f"status must lie in 400..599, got {self.status}")
+            raise ValueError(f"status must be in 400..599, got {self.status}")
         if self.kind in ("latency", "lag", "late") and self.seconds is None:
             raise ValueError(f"{self.kind} needs seconds")
         if min(self.seconds or 0, self.jitter, self.retry_after or 0) < 0:

@@ -70,6 +70,6 @@ class SandboxConfig(EmulatorConfig):
             try:
                 re.compile(self.bad_attachments)
             except re.error as error:
-                raise ValueError(f"bad_attachments is no regular expression: {error}") from error
+                raise ValueError(f"bad_attachments is not a regular expression: {error}") from error
         elif self.bad_attachments is not None and not 0 <= self.bad_attachments <= 1:
-            raise ValueError(f"bad_attachments as a share lies in 0..1, got {self.bad_attachments}")
+            raise ValueError(f"bad_attachments as a share must be in 0..1, got {self.bad_attachments}")

@@ -1,7 +1,7 @@
-"""Arrow arrays as JSON values, decided by type: what Python can hold comes from pyarrow, the rest from integers.
+"""Arrow arrays as JSON values, decided by type: pyarrow converts what Python can hold, the rest comes from integers.
 
-Python has no nanoseconds and no years beyond 9999, and pyarrow casts no nested type to text, so dates, times and
-durations of nanoseconds are made of their integers here, at the top and inside lists, structs and maps alike.
+Python has no nanoseconds and no years beyond 9999, and pyarrow casts no nested type to string, so this module makes
+dates, times and durations of nanoseconds from their integers, at the top and inside lists, structs and maps alike.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ _Values = list[Any]
 
 
 class Unreadable:
-    """Stands for a cell that has no place in JSON. reason: continues 'column "x" ...'."""
+    """Stands for a cell that JSON cannot hold.
+
+    reason: continues 'column "x" ...'.
+    """
 
     __slots__ = ("reason",)
 
@@ -33,7 +36,7 @@ class Unreadable:
 
 
 def trouble_in(value: Any) -> str | None:
-    """The reason of the first Unreadable in a value; None when there is none."""
+    """The reason of the first Unreadable in a value; None if there is none."""
     if isinstance(value, Unreadable):
         return value.reason
     inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
@@ -41,17 +44,19 @@ def trouble_in(value: Any) -> str | None:
 
 
 def json_values(array: Any, seconds: Any = None) -> _Values:
-    """One JSON value for each of an array's; Unreadable stands where there is none.
+    """One JSON value for each of an array's; Unreadable where JSON has none.
 
-    Dates and times are ISO 8601, durations seconds, bytes base64, decimals and UUIDs texts, NaN null, maps objects.
-    seconds: the same INT96 column read as whole seconds. Read as nanoseconds it is right but for multiples of 2**64,
-    read as seconds it is right but for the fraction: together they give any instant exactly.
+    seconds: the same INT96 column read as whole seconds.
+
+    Dates and times are ISO 8601, durations seconds, bytes base64, decimals and UUIDs strings, NaN null, maps objects.
+    INT96 read as nanoseconds is right except for multiples of 2**64, read as seconds it is right except for the
+    fraction: together they give any instant exactly.
     """
     return _Converter(importlib.import_module("pyarrow")).values(array, seconds, True)
 
 
 def is_plain(kind: Any) -> bool:
-    """Whether pyarrow's Python values of a type are JSON as they are."""
+    """Whether pyarrow's Python values of a type are already JSON."""
     types = importlib.import_module("pyarrow").types
     if types.is_list(kind) or types.is_large_list(kind):
         return is_plain(kind.value_type)
@@ -109,9 +114,9 @@ class _Converter:
         return _rows(array, [dict(pairs[start - first : end - first]) for start, end in zip(starts, ends, strict=True)])
 
     def _bounds(self, array: Any) -> tuple[list[int], list[int]]:
-        """Where each list begins and ends in the values beneath, those of null ones included.
+        """The begin and end of each list in the values beneath, also of null ones.
 
-        Not `flatten`, which has no way to leave out the values of null lists of every type.
+        Not `flatten`, which cannot leave out the values of null lists of every type.
         """
         types, kind = self._pa.types, array.type
         if types.is_fixed_size_list(kind):
@@ -211,7 +216,7 @@ def _plain(value: Any) -> Any:
             return format(value, "f")
         case bytes():
             return base64.b64encode(value).decode()
-    return Unreadable(f"holds a value that is no JSON ({type(value).__name__})")
+    return Unreadable(f"holds a value that is not JSON ({type(value).__name__})")
 
 
 def _part(values: Any, bounds: tuple[list[int], list[int]]) -> Any:

@@ -1,7 +1,7 @@
-"""What a CSV looks like: delimiter, quotes and line ends, guessed from its beginning.
+"""The dialect of a CSV: delimiter, quotes and line ends, guessed from its beginning.
 
-A judgement must not depend on where the beginning was cut: only rows that end in it are counted, and the caller looks
-further where there are too few of them.
+The guess must not depend on where the beginning was cut: it counts only rows that end in it, and the caller looks
+further if there are too few.
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ _OPTIONS = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "pipe", " ": "spac
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How cells are cut. quotechar: None when quotes mean nothing. newline: what ends a line in bytes.
+    """How cells are cut.
 
-    escapechar: what takes the meaning off a quote within a cell, None where it is doubled for that.
+    quotechar: None if quotes mean nothing.
+    newline: the bytes that end a line.
+    escapechar: the character that escapes a quote within a cell, None if it is doubled.
     """
 
     delimiter: str = ","
@@ -38,7 +40,7 @@ class Dialect:
     escapechar: str | None = None
 
     def rows(self, lines: Iterable[str]) -> _Reader:
-        """The cells of each row; csv.Error where quotes do not match."""
+        """The cells of each row; csv.Error if quotes do not match."""
         return csv.reader(
             lines,
             delimiter=self.delimiter,
@@ -53,8 +55,10 @@ class Dialect:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The beginning of a table. complete: it is the whole; columns: their number when it is known.
+    """The beginning of a table.
 
+    complete: it is the whole.
+    columns: their number if known.
     skip: lines before the first row.
     """
 
@@ -73,9 +77,9 @@ class _Reader(Protocol):
 
 
 class Guess(NamedTuple):
-    """header: the cells of the first row; rows: how many were judged.
-
-    notes: sentences about what could be read in another way, or needs an option.
+    """header: the cells of the first row.
+    rows: how many rows it is based on.
+    notes: sentences about another possible reading, or about an option that is needed.
     """
 
     dialect: Dialect
@@ -86,9 +90,12 @@ class Guess(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """How a dialect cuts a sample. widths: cells of each whole row; broken: rows whose quotes do not match.
+    """How a dialect cuts a sample.
 
-    spans: a row, or what is left of one at the end, holds a line break. header: the first row's cells.
+    widths: cells of each whole row.
+    broken: rows with quotes that do not match.
+    spans: a row, or the rest of one at the end, holds a line break.
+    header: the first row's cells.
     """
 
     widths: tuple[int, ...]
@@ -99,7 +106,7 @@ class Fit:
 
     @property
     def share(self) -> float:
-        """Which part of the rows has as many cells as the first, or as was said."""
+        """The share of rows with as many cells as the first, or as given."""
         return self.widths.count(self.columns) / (len(self.widths) + self.broken) if self.widths else 0.0
 
     @property
@@ -109,7 +116,7 @@ class Fit:
 
 
 def guess(sample: Sample, delimiter: str | None, quotechar: str | None, default: str | None = None) -> Guess:
-    """The dialect of a table. Given values are taken as they are; `default` is the name's delimiter.
+    """The dialect of a table. Given values win; `default` is the delimiter of the name.
 
     quotechar "" means: no quotes. A first line `sep=;`, as spreadsheets write it, is followed.
     """
@@ -133,7 +140,7 @@ def guess(sample: Sample, delimiter: str | None, quotechar: str | None, default:
 def guess_widely(
     look: Callable[[int], Sample], size: int, delimiter: str | None, quotechar: str | None, default: str | None
 ) -> Guess:
-    """`guess`, from a look at `size` bytes, and at more of them where rows are so long that few end in it."""
+    """`guess`, from a look at `size` bytes, and at more if rows are so long that few end in it."""
     while True:
         sample = look(size)
         guessed = guess(sample, delimiter, quotechar, default)
@@ -148,12 +155,15 @@ def looks_like_table(sample: Sample) -> bool:
 
 
 def is_table(head: bytes, complete: bool) -> bool:
-    """`looks_like_table`, of the first bytes of a file. complete: they are the whole."""
+    """`looks_like_table`, of the first bytes of a file.
+
+    complete: they are the whole.
+    """
     return looks_like_table(Sample(head.decode("utf-8", "replace"), complete))
 
 
 def fit(sample: Sample, dialect: Dialect) -> Fit:
-    """Cut the first rows of a sample. Those that do not end in it, for it was cut, are left out."""
+    """Cut the first rows of a sample, without those that the cut leaves unfinished."""
     lines = _lines(sample.text)
     if lines and not sample.complete and not lines[-1].endswith("\n"):
         lines.pop()
@@ -186,7 +196,7 @@ def _lines(text: str) -> list[str]:
 
 
 def _delimiter(sample: Sample, base: Dialect, quotechar: str | None, notes: list[str]) -> str:
-    """The candidate that gives most rows the first one's number of cells; of those alike the one with more cells."""
+    """The candidate that gives most rows the first one's number of cells; of equal ones, the one with more cells."""
     fits = {}
     for candidate in CANDIDATES:
         if candidate in sample.text:
@@ -222,7 +232,7 @@ def _quoted(sample: Sample, dialect: Dialect, quotechar: str | None, notes: list
     if fit(sample, bare).perfect and (not found.broken or delimiter in _BARE):
         if not found.broken:
             notes.append(
-                "has quotation marks at the edges of cells that are read as text, for each line has all its cells;"
+                "has quotation marks at the edges of cells that are read as text, because each line has all its cells;"
                 " --quotechar '\"' takes them for quotes around cells of several lines"
             )
         return bare
@@ -238,7 +248,7 @@ def _quoted(sample: Sample, dialect: Dialect, quotechar: str | None, notes: list
 
 
 def _apostrophe(sample: Sample, dialect: Dialect, notes: list[str]) -> str:
-    """The apostrophe where it wraps the cells of the header, else the quotation mark, of which there is none."""
+    """The apostrophe if it wraps the cells of the header, else the quotation mark, which does not occur."""
     delimiter, text = dialect.delimiter, sample.text
     edge = re.escape(delimiter)
     wrapped = re.compile(rf"(?:^|(?<={edge}))'[^'\n]*'(?=(?:{edge}|\r?$))", re.MULTILINE)
@@ -255,7 +265,7 @@ def _apostrophe(sample: Sample, dialect: Dialect, notes: list[str]) -> str:
 
 
 def _odd_shape(sample: Sample, dialect: Dialect) -> Iterator[str]:
-    """What a person should know of the rows that do not go with the first one."""
+    """What a person should know about rows that do not match the first one."""
     found = fit(sample, dialect)
     if found.columns == 1 and len(found.widths) > 1 and '"' not in sample.text:
         yield from _other_cut(sample, dialect)

@@ -21,7 +21,7 @@ _OPEN = b"[{"
 
 
 def _shallow(levels: int) -> str:
-    """A pattern for a bracketed value with at most so many levels: such an element is one match."""
+    """A pattern for a bracketed value with at most this many levels: such an element is one match."""
     inner = r'[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+"'
     nested = f"|{_shallow(levels - 1)}" if levels > 1 else ""
     return rf"[\[{{](?:{inner}{nested})*+[\]}}]"
@@ -35,7 +35,7 @@ _WHOLE = 8 * 1024 * 1024  # a file of at most so many bytes that is one object i
 class Splitter:
     """Finds the elements in a growing buffer. States: between elements, inside one, inside a string.
 
-    buffer, pos: what was read and not dropped yet, and the place in it.
+    buffer, pos: the bytes read and not dropped yet, and the position in them.
     """
 
     def __init__(self, stream: ByteStream, limit: int) -> None:
@@ -52,7 +52,7 @@ class Splitter:
         self._limit = limit
 
     def more(self) -> bool:
-        """Read on; False at the end. Grows by as much as is pending, so that joining stays cheap."""
+        """Read on; False at the end. Reads as much as is pending, so that joining stays cheap."""
         base = self.start if self.start >= 0 else self.pos
         self._count_to(base)
         pending = len(self.buffer) - base
@@ -85,7 +85,7 @@ class Splitter:
         return self.line
 
     def peek(self) -> int:
-        """The next byte that is no white space, -1 at the end."""
+        """The next byte that is not white space, -1 at the end."""
         while True:
             match = _SPACE.match(self.buffer, self.pos)
             self.pos = match.end() if match else self.pos
@@ -95,14 +95,14 @@ class Splitter:
                 return -1
 
     def whole(self, most: int) -> bool:
-        """Read on until `most` bytes are there; True when they are all."""
+        """Read until `most` bytes are there; True if they are all."""
         while len(self.buffer) <= most:
             if not self.more():
                 return True
         return False
 
     def element(self) -> bool:
-        """Move over one element that starts at `pos`; False when the data ends inside it."""
+        """Move over one element that starts at `pos`; False if the data ends inside it."""
         self._count_to(self.pos)
         self.start, self.start_line = self.pos, self.line
         self.overlong = b""
@@ -124,7 +124,7 @@ class Splitter:
         return text
 
     def _step(self) -> bool:
-        """Scan what is in the buffer; True when the element is complete."""
+        """Scan the buffer; True when the element is complete."""
         buffer, pos, end = self.buffer, self.pos, len(self.buffer)
         while True:
             if self._in_string:
@@ -166,8 +166,8 @@ def _end(pattern: re.Pattern[bytes], buffer: bytes, pos: int) -> int:
 def read_array(stream: ByteStream, limit: int = SIZE_LIMIT) -> Iterator[Item]:
     """Records of a JSON array, or of objects that follow each other; `line` is the element's number, from 1.
 
-    A whole array may stand on one line, so lines do not tell its elements apart; a complaint names both. What is no
-    object, a broken element and a cut-off end are BadRecords; reading goes on where it can.
+    A whole array may be on one line, so lines do not separate its elements; a complaint names both. An element that is
+    not an object, a broken one and a cut-off end are BadRecords; reading continues if it can.
     """
     for number, item in enumerate(_items(stream, limit), start=1):
         if isinstance(item, BadRecord):
@@ -193,7 +193,9 @@ def _items(stream: ByteStream, limit: int) -> Iterator[Item]:
 
 
 def read_elements(split: Splitter, array: bool) -> Generator[Item, None, bool]:
-    """The elements from the position on, with the line on which each starts; whether the array's end was met."""
+    """The elements from the position on, with the line on which each starts; returns whether it reached the array's
+    end.
+    """
     byte = split.peek()
     while byte != -1:
         if array and byte == 0x5D:
@@ -219,7 +221,7 @@ def _item(split: Splitter) -> Item:
 
 
 def _separator(split: Splitter, array: bool) -> Iterator[Item]:
-    """Move over the comma; between objects that follow each other there is none to find."""
+    """Move over the comma; objects that follow each other have none."""
     byte = split.peek()
     if not array or byte in (-1, 0x5D):
         return

@@ -1,4 +1,4 @@
-"""Whether a text begins as JSON, and whether as JSON lines: the two are told apart by the first line alone."""
+"""Whether a text begins as JSON, and whether as JSON lines: the first line alone distinguishes the two."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from scalesync.sources.formats.dialect import LONGEST_LOOK
 
 
 def is_lines(head: bytes, complete: bool) -> bool:
-    """True when the first line is an object by itself: lines then recover better than a stream of objects.
+    """True if the first line is an object by itself: lines then recover better than a stream of objects.
 
-    A longer line than the longest look is none, however much a caller happens to have read.
+    A line longer than the longest look does not count, however much a caller has read.
     """
     text = head.lstrip()
     line, newline, _ = text.partition(b"\n")
@@ -23,5 +23,5 @@ def is_lines(head: bytes, complete: bool) -> bool:
 
 
 def is_json(head: bytes, complete: bool) -> bool:
-    """True when it begins as an array, or as an object."""
+    """True if it begins as an array or an object."""
     return head.lstrip()[:1] in (b"[", b"{")

@@ -18,10 +18,10 @@ class Oversized(bytes):
 
 
 class Lines:
-    """Iterates over lists of lines, without the newline; a list is what one piece of the stream completed.
+    """Iterates over lists of lines, without the newline; a list holds the lines that one piece of the stream completed.
 
-    piece: the bytes that completed the list just given. tail: the unfinished last line when the stream
-    was damaged, else empty (it then comes as a line).
+    piece: the bytes that completed the last list.
+    tail: the unfinished last line if the stream was damaged, else empty (it then comes as a line).
     """
 
     def __init__(self, stream: ByteStream, newline: bytes = b"\n", limit: int = SIZE_LIMIT) -> None:
@@ -69,7 +69,7 @@ class Lines:
 
 
 def read_jsonl(stream: ByteStream, newline: bytes = b"\n", limit: int = SIZE_LIMIT) -> Iterator[Item]:
-    """Records of JSON lines, from behind `stream.progress.lines`; `line` is the physical line, blank lines are none."""
+    """Records of JSON lines after `stream.progress.lines`; `line` is the physical line, blank lines do not count."""
     lines = Lines(stream, newline, limit)
     number = 0
     loads = orjson.loads

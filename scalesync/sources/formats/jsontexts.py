@@ -1,4 +1,4 @@
-"""How a text of JSON is read: as lines, as an array or objects in a row, or as a list in an object."""
+"""How JSON text is read: as lines, as an array or objects in a row, or as a list in an object."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OBJECT_BEGINS = frozenset((b"{", b" ", b"\t", b"\r", b"\n"))
 
 
 def bind_lines(source: Source) -> Reader:
-    """Lines, or a list in objects where --records names one. Raises SourceError for an object that lacks it."""
+    """Lines, or a list in objects if --records names one. Raises SourceError for an object that lacks it."""
     if source.options.records is not None:
         return _wrapped(source, source.options.records, _emptiness(source, b""))
     text, head = source.head.data.strip(), source.head
@@ -38,7 +38,7 @@ def bind_lines(source: Source) -> Reader:
 
 
 def bind_array(source: Source) -> Reader:
-    """Elements of an array, objects in a row, or a list in objects. Raises SourceError as `bind_lines` does."""
+    """Elements of an array, objects in a row, or a list in objects. Raises SourceError like `bind_lines`."""
     notes = _emptiness(source, b"[ \t\r\n]")
     if source.options.records is not None:
         return _wrapped(source, source.options.records, notes)
@@ -46,7 +46,10 @@ def bind_array(source: Source) -> Reader:
 
 
 def _emptiness(source: Source, brackets: bytes) -> list[str]:
-    """What is said of a text without a record. brackets: bytes that alone make none, either."""
+    """The note about a text without a record.
+
+    brackets: bytes that alone do not make a record either.
+    """
     text = source.head.data.strip()
     if not source.head.complete or text.strip(brackets or None):
         return []
@@ -82,7 +85,7 @@ def _seek_line(opener: Open, encoding: str, marks: Sequence[Checkpoint]) -> Fing
 
 
 def object_in(data: bytes, options: ReadOptions) -> SourceRecord | None:
-    """The one record that a file named .json holds, read as its reader would read it; None where that has to look."""
+    """The one record of a file named .json, read as its reader would read it; None if the reader must look."""
     if data[:1] not in _OBJECT_BEGINS or options.records is not None or options.encoding not in PLAIN:
         return None
     try:
@@ -93,7 +96,7 @@ def object_in(data: bytes, options: ReadOptions) -> SourceRecord | None:
 
 
 def _line_of_object(data: bytes, options: ReadOptions) -> int:
-    """The line of an object on one line, which is read as JSON lines are; else 1, for it is the first element."""
+    """The line of an object on one line, read like JSON lines; else 1, because it is the first element."""
     text = data.strip()
     if options.format == "json" or b"\n" in text:
         return 1
@@ -101,9 +104,9 @@ def _line_of_object(data: bytes, options: ReadOptions) -> int:
 
 
 def is_plain_object(data: bytes, options: ReadOptions) -> bool:
-    """Whether the whole of a file named .json is one object, of which nothing is to be said.
+    """Whether the whole of a file named .json is one object that needs no note.
 
-    Then it is one record whatever else could be told of it, and telling that takes a tenth of the look of `reader_for`.
+    Then it is one record in any case, and this check takes a tenth of the look of `reader_for`.
     """
     if data[:1] != b"{" or options.format not in (None, "json") or options.skip_rows:
         return False

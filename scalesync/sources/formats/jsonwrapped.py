@@ -27,7 +27,9 @@ class _Unusable(ValueError):
 def read_wrapped(stream: ByteStream, path: Sequence[str], limit: int = SIZE_LIMIT) -> Iterator[Item]:
     """Records of the list at `path` in an object, or in each of several that follow each other.
 
-    path: as `path_of` tells. `line` is the record's number, from 1; complaints name the physical line as well.
+    path: as `path_of` returns it.
+
+    `line` is the record's number, from 1; complaints name the physical line as well.
     """
     for number, item in enumerate(_items(stream, path, limit), start=1):
         if isinstance(item, BadRecord):
@@ -44,7 +46,7 @@ def _items(stream: ByteStream, path: Sequence[str], limit: int) -> Iterator[Item
             if byte == 0x7B and not (yield from _object(split, path)):
                 yield BadRecord(line, f'holds no list "{".".join(path)}"', "")
             elif byte != 0x7B:
-                yield BadRecord(line, "is no object that holds a list of records", "")
+                yield BadRecord(line, "is not an object that holds a list of records", "")
                 _pass(split)
                 split.pos += 1
     except _Unusable as error:
@@ -58,7 +60,7 @@ def _items(stream: ByteStream, path: Sequence[str], limit: int) -> Iterator[Item
 
 
 def _object(split: Splitter, path: Sequence[str]) -> Generator[Item, None, bool]:
-    """Move over one object and give the elements of the list at `path` in it; whether there was one."""
+    """Move over one object and yield the elements of the list at `path` in it; returns whether there was one."""
     found = False
     for name in members(split):
         value = split.peek()
@@ -88,7 +90,7 @@ def members(split: Splitter) -> Iterator[str]:
 def _name(split: Splitter) -> str:
     while (match := _NAME.match(split.buffer, split.pos)) is None:
         if split.buffer[split.pos : split.pos + 1] != b'"' or not split.more():
-            raise _Unusable("the data ends inside this object, or it is no valid JSON")
+            raise _Unusable("the data ends inside this object, or it is not valid JSON")
     split.pos = match.end()
     try:
         return str(orjson.loads(match[1]))
@@ -103,9 +105,9 @@ def _pass(split: Splitter) -> None:
 
 
 def path_of(head: bytes, key: str) -> tuple[list[str], str | None]:
-    """The names that lead to the list that --records means, and what to say where it might mean another.
+    """The names that lead to the list of --records, and a note if it might mean another.
 
-    Dots step into objects, unless the first object of the file has the key as it is typed and no list where they lead.
+    Dots step into objects, unless the first object of the file has the key as typed and no list at the end of the dots.
     """
     path = key.split(".")
     if len(path) == 1 or not _has_list(head, [key]):
@@ -113,7 +115,7 @@ def path_of(head: bytes, key: str) -> tuple[list[str], str | None]:
     inner = f'under "{path[-1]}" inside "{".".join(path[:-1])}"'
     if _has_list(head, path):
         return path, f'holds a list under the key "{key}" too: --records {key} takes the one {inner}'
-    return [key], f'holds a list under the key "{key}": --records {key} takes that, for there is none {inner}'
+    return [key], f'holds a list under the key "{key}": --records {key} takes that, because there is none {inner}'
 
 
 def _has_list(head: bytes, path: Sequence[str]) -> bool:
@@ -135,7 +137,7 @@ def _leads(split: Splitter, path: Sequence[str]) -> bool:
 
 
 def missing_list(text: bytes, path: Sequence[str]) -> str | None:
-    """What to say of a whole file that is one object without a list at `path`; None where nothing is to be said."""
+    """The complaint about a file that is one object without a list at `path`; None if there is none."""
     key = ".".join(path)
     try:
         value: Any = loads(text)
@@ -154,12 +156,12 @@ def missing_list(text: bytes, path: Sequence[str]) -> str | None:
 
 
 def is_long_list(value: list[Any]) -> bool:
-    """Whether a list is one that `long_lists` names."""
+    """Whether `long_lists` would name this list."""
     return len(value) >= LONG_LIST and all(type(one) is dict for one in value)
 
 
 def long_lists(head: bytes, complete: bool) -> list[str]:
-    """The names in one object under which long lists of objects stand; [] where several objects follow each other."""
+    """The names of long lists of objects in one object; [] if several objects follow each other."""
     split = Splitter(ByteStream(io.BytesIO(head), Progress()), SIZE_LIMIT)
     found: list[str] = []
     if split.peek() != 0x7B:

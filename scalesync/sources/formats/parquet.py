@@ -23,8 +23,10 @@ BATCH_BYTES = 8 * 1024 * 1024
 
 
 class ParquetFacts(NamedTuple):
-    """What the end of a file tells. rows: how many; row_numbers: columns that number them, by the file's own word.
+    """What the end of a file says.
 
+    rows: how many.
+    row_numbers: columns that number them, by the file's own word.
     numbers: the other columns of numbers.
     """
 
@@ -34,7 +36,7 @@ class ParquetFacts(NamedTuple):
 
 
 def bind(source: Source) -> Reader:
-    """Row groups. Raises SourceError when the end of the file cannot be read, ConfigError without pyarrow."""
+    """Row groups. Raises SourceError if the end of the file cannot be read, ConfigError without pyarrow."""
     notes: list[str] = []
     if not source.pipe:
         facts = check_parquet(source.open, source.name)
@@ -48,7 +50,7 @@ def bind(source: Source) -> Reader:
 
 
 def check_parquet(opener: Open, name: str) -> ParquetFacts:
-    """Open a file for a moment. Raises SourceError when its end cannot be read, ConfigError without pyarrow."""
+    """Open a file for a moment. Raises SourceError if its end cannot be read, ConfigError without pyarrow."""
     with _opened(opener, name, Progress()) as (file, *_):
         schema, types = file.schema_arrow, _arrow().types
         left_out = row_numbers(schema)
@@ -75,7 +77,7 @@ def read_parquet(opener: Open, name: str, progress: Progress, size: int | None) 
 def row_numbers(schema: Any) -> frozenset[str]:
     """The columns in which pandas kept the numbers of its rows: an index without a name, of integers.
 
-    They are no data: a row put in front renumbers all others. An index that has a name is a column like any other.
+    They are not data: a row added at the front renumbers all others. An index with a name is a column like any other.
     """
     try:
         facts = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))
@@ -127,7 +129,7 @@ def _seekable(raw: BinaryIO) -> bool:
 
 @contextmanager
 def _spooled(raw: BinaryIO, name: str, progress: Progress) -> Iterator[BinaryIO]:
-    """Parquet begins at its end: what is compressed or a pipe is unpacked into an unnamed file first."""
+    """Parquet begins at its end: a compressed file or a pipe is first unpacked into an unnamed file."""
     stream = ByteStream(raw, progress)
     with tempfile.TemporaryFile(prefix="scalesync-") as spool:
         for piece in stream.unpacked():
@@ -139,14 +141,18 @@ def _spooled(raw: BinaryIO, name: str, progress: Progress) -> Iterator[BinaryIO]
 
 
 class _Files(NamedTuple):
-    """One file in two readings. coarse: INT96 as whole seconds, None where there is none. plain: not a copy on disk."""
+    """One file in two readings.
+
+    coarse: INT96 as whole seconds, None without such a column.
+    plain: not a copy on disk.
+    """
 
     file: Any
     coarse: Any
     plain: bool
 
     def batches(self, group: int, most: int) -> Iterator[tuple[Any, Any]]:
-        """The rows of a group in batches of at most so many, each in both readings."""
+        """The rows of a group in batches of at most this many, each in both readings."""
         options = {"batch_size": most, "row_groups": [group], "use_threads": False}
         fine = self.file.iter_batches(**options)
         if self.coarse is None:
@@ -177,7 +183,7 @@ def _group(files: _Files, group: int, done: int, progress: Progress, left_out: f
 
 
 def _records(batch: Any, coarse: Any, number: int, left_out: frozenset[str]) -> Iterator[Item]:
-    """coarse: the same rows with INT96 as whole seconds, None where there is none."""
+    """coarse: the same rows with INT96 as whole seconds, None without such a column."""
     names, columns, odd = [], [], []
     for place, field in enumerate(batch.schema):
         values, whole = _cells(batch.column(place), None if coarse is None else coarse.column(place))

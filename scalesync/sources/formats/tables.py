@@ -1,4 +1,4 @@
-"""CSV and TSV: one record per row, cells as texts, with the physical line on which each row starts."""
+"""CSV and TSV: one record per row, cells as strings, with the physical line on which each row starts."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _MARKS = (_BOM, b"\x1a")
 
 
 def bind_csv(source: Source) -> Reader:
-    """A table whose delimiter is guessed. Raises SourceError for a header that cannot be used."""
+    """A table with a guessed delimiter. Raises SourceError for a header that cannot be used."""
     return _bind(source, None)
 
 
 def bind_tsv(source: Source) -> Reader:
-    """A table that is cut at tabs unless another delimiter was given. Raises as `bind_csv` does."""
+    """A table cut at tabs, unless another delimiter was given. Raises like `bind_csv`."""
     return _bind(source, "\t")
 
 
@@ -63,12 +63,12 @@ def _why_nothing(head: Head, options: ReadOptions, header: Sequence[str]) -> str
     if not head.data.strip():
         return "it is empty"
     if options.skip_rows and not header:
-        return f"--skip-rows {options.skip_rows} passes over all of it"
+        return f"--skip-rows {options.skip_rows} skips all of it"
     return "it has a header and no rows"
 
 
 def unnamed(names: Sequence[str]) -> Iterator[str]:
-    """What a person should know of columns that number the rows, as many programs write them."""
+    """What a person should know about columns that number the rows, as many programs write them."""
     if names:
         named = f'"{names[0]}"' if len(names) == 1 else f'"{names[0]}" and {len(names) - 1} more'
         yield (
@@ -126,7 +126,7 @@ class _Feed:
         self.number -= len(again)
 
     def bad(self, line: int, reason: str) -> BadRecord:
-        """The row as found, with what is wrong with it."""
+        """The row as found, with its error."""
         text = b"\n".join(self.taken)
         return BadRecord(line, reason, cut(text), None if any(type(one) is Oversized for one in self.taken) else text)
 
@@ -134,8 +134,8 @@ class _Feed:
 def column_plan(names: Sequence[str], file: str, line: int | None = None) -> list[tuple[str, ...]]:
     """The path in the record for each column: `a.b` fills b in a; an empty name becomes `column_N`.
 
-    Where a column has the name before a dot, that dot means nothing: beside `id`, `id.1` is a plain column.
-    Raises SourceError when a name occurs twice.
+    If a column has the name before a dot, that dot means nothing: beside `id`, `id.1` is a plain column. Raises
+    SourceError if a name occurs twice.
     """
     named = [name or f"column_{place}" for place, name in enumerate(names, 1)]
     twice = [name for name, times in Counter(named).items() if times > 1]
@@ -154,9 +154,10 @@ def _path(name: str, columns: Container[str]) -> tuple[str, ...]:
 def read_table(
     stream: ByteStream, dialect: Dialect, header: Sequence[str] | None, file: str, limit: int = SIZE_LIMIT
 ) -> Iterator[Item]:
-    """Records of a table. header: the columns' names when the table has no line that says them.
+    """Records of a table.
 
-    Raises SourceError when the header is unusable. A row whose quotes do not match costs its first line only.
+    header: the columns' names if the table has no header line.
+    Raises SourceError if the header is unusable. A row with quotes that do not match costs only its first line.
     """
     csv.field_size_limit(max(SIZE_LIMIT, csv.field_size_limit()))
     lines = Lines(stream, dialect.newline, limit)
@@ -177,7 +178,7 @@ def read_table(
             plan, names = column_plan(row, file, start), row
             flat = _flat(plan)
         elif row == names and len(row) > 1:
-            yield feed.bad(start, "repeats the header, as joined tables do; it is no record")
+            yield feed.bad(start, "repeats the header, as joined tables do; it is not a record")
         elif len(row) == len(plan):
             yield SourceRecord(start, dict(zip(flat, row, strict=True)) if flat else _record(plan, row))
         elif len(row) > 1 or row[0].strip():
@@ -208,12 +209,12 @@ def _rows(feed: _Feed, dialect: Dialect) -> Iterator[tuple[int, list[str] | BadR
 
 
 def _without_marks(line: bytes) -> bytes:
-    """The first line of a row without what joined files leave: a mark of UTF-8; the end of a DOS file, alone."""
+    """The first line of a row without the marks of joined files: a UTF-8 mark; the end of a DOS file, alone."""
     return b"" if is_blank(line) else line.removeprefix(_BOM)
 
 
 def _flat(plan: list[tuple[str, ...]] | None) -> list[str] | None:
-    """The columns' names when no column nests."""
+    """The columns' names if no column nests."""
     if plan is None or any(len(path) > 1 for path in plan):
         return None
     return [path[0] for path in plan]

@@ -1,1 +1,1 @@
-"""Where sources lie: folders, globs, URLs, and what is passed over in them."""
+"""The places of sources: folders, globs, URLs, and what is skipped in them."""

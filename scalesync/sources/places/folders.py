@@ -25,7 +25,12 @@ SHOWN_KINDS = 4
 
 
 class Entry(NamedTuple):
-    """A file in a folder. path: as to be opened; inside: relative to the folder, with slashes. link: a symbolic one."""
+    """A file in a folder.
+
+    path: to open it.
+    inside: relative to the folder, with slashes.
+    link: a symbolic one.
+    """
 
     path: str
     inside: str
@@ -37,11 +42,15 @@ ReadJson = Callable[[Entry, int, Progress], Iterator[Item]]  # with the size in 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A folder's first look. carriers: files that carry records. others: how many do not.
+    """A folder's first look.
 
-    described: those of the others that are no JSON either, by the end of their name: each is a record without content.
-    size: their bytes; mtime_ns: the newest; digest: changes when one of them comes, goes or changes.
-    left_out: paths inside the folder of files that are read elsewhere; they are none of the others.
+    carriers: files that carry records.
+    others: how many do not.
+    described: the others that are not JSON either, by the end of their name: each is a record without content.
+    size: bytes of the others.
+    mtime_ns: the newest of the others.
+    digest: changes when one of the others comes, goes or changes.
+    left_out: paths inside the folder of files that are read elsewhere; they do not count as others.
     """
 
     carriers: tuple[Entry, ...]
@@ -53,7 +62,7 @@ class Listing:
     described: Mapping[str, int]
 
     def notes(self) -> Iterator[str]:
-        """What a person should know, as sentences that stand behind the folder's name."""
+        """What a person should know, as sentences that follow the folder's name."""
         if self.described:
             number = sum(self.described.values())
             kinds = sorted(self.described, key=lambda kind: (-self.described[kind], kind))
@@ -64,7 +73,7 @@ class Listing:
 
 
 def walk(folder: str, passed: PassedOver | None = None) -> Iterator[Entry]:
-    """The files of a folder, sorted, depth included, without what is passed over; `passed` counts that."""
+    """The files of a folder, sorted, at any depth, without skipped ones; `passed` counts those."""
     return _walk(folder, "", OwnFiles(), PassedOver() if passed is None else passed)
 
 
@@ -96,7 +105,7 @@ def _walk(folder: str, inside: str, own: OwnFiles, passed: PassedOver) -> Iterat
 
 
 def leads_to_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether a folder is there, be it by a link. A link that leads into itself leads nowhere, as a broken one does."""
+    """Whether a folder is there, also by a link. A link that leads into itself leads nowhere, like a broken one."""
     try:
         return entry.is_dir()
     except OSError:
@@ -104,12 +113,12 @@ def leads_to_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def is_special(path: str) -> bool:
-    """Whether something is there that is neither file nor folder: opening it, or reading it, may never end."""
+    """Whether it is neither file nor folder: opening or reading it may never end."""
     return is_mode_special(mode_of(path))
 
 
 def mode_of(path: str) -> int:
-    """What is there, as `stat` tells it; 0 where that cannot be told."""
+    """The mode that `stat` reports; 0 if unknown."""
     try:
         return os.stat(path).st_mode
     except OSError:
@@ -117,7 +126,7 @@ def mode_of(path: str) -> int:
 
 
 def is_mode_special(mode: int) -> bool:
-    """`is_special`, where the mode is at hand."""
+    """`is_special`, if the mode is at hand."""
     return mode != 0 and not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
@@ -126,13 +135,20 @@ def _by_name(entry: os.DirEntry[str]) -> str:
 
 
 def carries_records(entry: Entry, every: bool) -> bool:
-    """True for names that end in .jsonl, .csv, .parquet and the like; every: the caller named a format."""
+    """True for names that end in .jsonl, .csv, .parquet and the like.
+
+    every: the caller named a format.
+    """
     format = None if every else suffix_format(entry.inside)
     return every or (format is not None and format not in DOCUMENTS)
 
 
 def look(folder: str, every: bool, passed: PassedOver) -> Listing:
-    """List a folder. every: all files carry records. Raises SourceError when it holds no file that is read."""
+    """List a folder.
+
+    every: all files carry records.
+    Raises SourceError if it holds no file that is read.
+    """
     carriers: list[Entry] = []
     digest = hashlib.blake2b(digest_size=16)
     others = size = newest = 0
@@ -173,7 +189,7 @@ def read_folder(
 ) -> Generator[Item, None, None]:
     """One record per file, JSON files as their content, all with `about`; `line` counts them from 1.
 
-    left_out: as `look` told.
+    left_out: as `look` reported.
     """
     line = 0
     for entry in walk(folder):

@@ -1,7 +1,7 @@
 """Patterns of files: `*`, `?`, `[abc]` in a name, and `**` for any depth of folders.
 
 The program's own, not glob's: that one goes through links to folders, and does not say what it leaves out. Names that
-begin with `.` or `_` match where the pattern has such a name itself.
+begin with `.` or `_` match only if the pattern itself has such a name.
 """
 
 from __future__ import annotations
@@ -52,7 +52,10 @@ def _match(base: str, parts: list[str], passed: PassedOver) -> Iterator[str]:
 
 
 def _names(base: str, part: str, passed: PassedOver, *, folders: bool) -> list[str]:
-    """The names in a folder that match one part. folders: only those of folders, links to them included."""
+    """The names in a folder that match one part.
+
+    folders: only those of folders, with links to them.
+    """
     matches = re.compile(fnmatch.translate(part)).match
     try:
         with os.scandir(base or ".") as entries:

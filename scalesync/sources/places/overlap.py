@@ -1,4 +1,4 @@
-"""Files of a folder that are read elsewhere: under another name in it, in another folder, or named by themselves."""
+"""Files of a folder that are read elsewhere: under another name in it, in another folder, or because they are named."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scalesync.sources.places.passed_over import PassedOver
 
 
 def is_read_in(path: str, folder: str) -> bool:
-    """Whether a file, or a folder, lies where the reading of `folder` comes by. Both are real paths."""
+    """Whether the reading of `folder` reaches a file or a folder. Both are real paths."""
     if path == folder:
         return True
     start = os.path.join(folder, "")
@@ -20,10 +20,10 @@ def is_read_in(path: str, folder: str) -> bool:
 
 
 class Overlap:
-    """Tells which files of one folder are read elsewhere.
+    """Knows which files of one folder are read elsewhere.
 
-    A link counts as the file that it leads to. Links into hidden folders, as git-annex and DVC make them, are the only
-    way to what is there and are read.
+    A link counts as its target. Links into hidden folders, as git-annex and DVC make them, are the only way to those
+    files, so they are read.
     """
 
     def __init__(self, folder: str, passed: PassedOver) -> None:
@@ -33,7 +33,10 @@ class Overlap:
         self._below = [earlier for earlier in passed.folders if is_read_in(earlier, self._folder)]
 
     def has(self, path: str, inside: str, info: os.stat_result, *, link: bool) -> bool:
-        """Whether the file at `path` was, or will be, read under another name. inside: its path in the folder."""
+        """Whether the file at `path` was, or will be, read under another name.
+
+        inside: its path in the folder.
+        """
         here = (info.st_dev, info.st_ino)
         if self._whole or self._passed.knows(here):
             return True

@@ -1,4 +1,4 @@
-"""What is passed over where folders and patterns are read, counted by reason, and the files that were met."""
+"""What is skipped in folders and patterns, counted by reason, and the files that were opened."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SHOWN_NAMES = 3
 
 
 class Reason(StrEnum):
-    """Why a name is passed over, in words that follow its number."""
+    """Why a name is skipped, in words that follow its number."""
 
     HIDDEN = "hidden"
     SYSTEM = "left by the system"
@@ -27,9 +27,9 @@ _NAMELESS = frozenset({Reason.HIDDEN})
 
 
 class PassedOver:
-    """What was passed over while sources were opened. It knows the files that were opened.
+    """What was skipped while sources were opened. It knows the opened files.
 
-    folders: real paths of the folders whose files are read as one source.
+    folders: real paths of the folders with files that are read as one source.
     """
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class PassedOver:
         self._met: set[Hashable] = set()
 
     def add(self, reason: Reason, name: str) -> None:
-        """One more: a file, or a folder with all that is in it."""
+        """One more: a file, or a folder with everything in it."""
         mark = hash((reason, name))
         if mark in self._told and reason is not Reason.MET:
             return
@@ -51,7 +51,7 @@ class PassedOver:
             names.append(readable(name))
 
     def meets(self, here: Hashable, name: str) -> bool:
-        """Whether a file was opened before, under whatever name; then it is counted as passed over.
+        """Whether a file was opened before, under any name; then it counts as skipped.
 
         here: its device and inode, or its URL.
         """

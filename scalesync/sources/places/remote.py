@@ -1,4 +1,4 @@
-"""Sources behind URLs (http, https, s3, gs and what else fsspec knows); nothing secret of one is shown."""
+"""Sources behind URLs (http, https, s3, gs and others that fsspec knows); their secrets are never shown."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _HEAD = 64 * 1024  # bytes in which the first line of a report of ours ends
 
 
 def address(url: str) -> str:
-    """What a URL is: its public name, and a digest of its query where that holds more than a signature.
+    """The identity of a URL: its public name, and a digest of its query if that holds more than a signature.
 
-    A query may hold what nobody should read, and it may be all in which two sources differ.
+    A query may hold secrets, and it may be the only difference between two sources.
     """
     query = strip_signatures(without_credentials(url)).partition("?")[2].partition("#")[0]
     digest = f"?{blake2b(query.encode('utf-8', 'surrogateescape'), digest_size=5).hexdigest()}" if query else ""
@@ -35,12 +35,14 @@ def address(url: str) -> str:
 
 
 def known_as(url: str) -> str:
-    """What a URL is met as: stores write the slashes of one path in several ways, to web servers they are others."""
+    """The identity of a URL that is read: stores write the slashes of one path in several ways; for web servers they
+    differ.
+    """
     return url if is_web(url) else re.sub("/+", "/", url)
 
 
 class RemoteFile:
-    """A file object whose errors are SourceErrors that do not repeat the URL."""
+    """A file object that raises SourceErrors, which do not repeat the URL."""
 
     def __init__(self, inner: Any, name: str) -> None:
         self._inner = inner
@@ -50,7 +52,7 @@ class RemoteFile:
         return getattr(self._inner, attribute)
 
     def read(self, size: int = -1) -> bytes:
-        """Bytes as the inner file gives them."""
+        """Bytes of the inner file."""
         try:
             return cast(bytes, self._inner.read(size))
         except Exception as error:  # every fsspec backend has errors of its own
@@ -62,7 +64,7 @@ class RemoteFile:
 
 
 def open_url(url: str) -> BinaryIO:
-    """The URL's bytes. Raises SourceError, or ConfigError when the backend is not installed."""
+    """The URL's bytes. Raises SourceError, or ConfigError if the backend is not installed."""
     name = public_name(url)
     system, path = _system(url)
     try:
@@ -78,9 +80,9 @@ def open_url(url: str) -> BinaryIO:
 
 
 def expand_url(url: str, passed: PassedOver) -> list[str]:
-    """The URLs of files that a pattern with * or [ names, sorted; a plain URL names itself.
+    """The URLs of files that a pattern with * or [ matches, sorted; a plain URL is itself.
 
-    Hidden names and files that scalesync wrote are passed over, as in local patterns.
+    It skips hidden names and files that scalesync wrote, as in local patterns.
     """
     if is_web(url) or not any(mark in url for mark in "*["):
         return [url]
@@ -98,7 +100,10 @@ def expand_url(url: str, passed: PassedOver) -> list[str]:
 
 
 class _Kept:
-    """Iterates over those of the paths in a store that are read. pattern: what they matched."""
+    """Iterates over the paths in a store that are read.
+
+    pattern: the one that they matched.
+    """
 
     def __init__(self, system: Any, pattern: str, found: Sequence[str], passed: PassedOver) -> None:
         self._system = system
@@ -128,7 +133,7 @@ class _Kept:
         return Reason.OURS if self._is_listed(path) or self._tells(path) else None
 
     def _is_listed(self, path: str) -> bool:
-        """Whether a manifest of ours, in the file's folder or the next three above, lists it."""
+        """Whether one of our manifests, in the file's folder or the next three above, lists it."""
         folder, _, inside = path.rpartition("/")
         for _ in range(LEVELS):
             if not folder:
@@ -149,7 +154,7 @@ class _Kept:
             return None
 
     def _tells(self, path: str) -> bool:
-        """Whether a file of lines is a report of ours, or lies beside one that tells of its lines."""
+        """Whether a file of lines is one of our reports, or is beside one about its lines."""
         if suffix_format(path) != "jsonl" or is_packed(path):
             return False
         reasons = f"{path}{REASONS_END}"
@@ -173,7 +178,7 @@ def _system(url: str) -> tuple[Any, str]:
     except ImportError as error:
         raise ConfigError(f"{public_name(url)}: reading {scheme}:// needs another package ({error})") from None
     except ValueError:
-        raise ConfigError(f"{public_name(url)}: {scheme}:// is no known kind of source") from None
+        raise ConfigError(f"{public_name(url)}: {scheme}:// is not a known kind of source") from None
     except Exception as error:
         raise _trouble(error, public_name(url)) from None
     return system, path

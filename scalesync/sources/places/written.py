@@ -1,6 +1,7 @@
-"""Files that scalesync wrote, told by what is in them: they are no sources of records, unless one is named exactly.
+"""Files that scalesync wrote, recognised by their content: they are not sources of records, unless one is named
+exactly.
 
-failures --out X        X beside X.reasons.jsonl, whose lines tell file, line and reason of each of X; X.bad.txt alike
+failures --out X        X beside X.reasons.jsonl, whose lines have file, line and reason of each of X; X.bad.txt alike
 verify                  lines that are findings
 export, compact, ...    what the manifest.json of a folder lists, and names of that kind that a killed run left
 ledgers, quota files    SQLite files with tables of ours, and SQLite's own files beside them
@@ -43,14 +44,14 @@ _MEDIA = re.compile(
 
 
 class ExportFolder:
-    """What belongs to the export in a folder that has a manifest of ours."""
+    """The files of the export in a folder with one of our manifests."""
 
     def __init__(self, listed: Collection[str]) -> None:
         self._listed = listed
 
     @classmethod
     def at(cls, folder: str) -> ExportFolder | None:
-        """The export in a folder, None where there is none, or where its manifest is no manifest of ours."""
+        """The export in a folder, None if there is none, or if its manifest is not one of ours."""
         try:
             found = manifest.load(Path(folder))
         except ConfigError:
@@ -59,7 +60,7 @@ class ExportFolder:
 
     @classmethod
     def of(cls, text: bytes) -> ExportFolder | None:
-        """The same from the text of a manifest that lies elsewhere."""
+        """The same from the text of a manifest elsewhere."""
         try:
             value = json.loads(text)
             if not all(name in value for name in ("version", "job", "target", "mode", "watermark")):
@@ -70,7 +71,10 @@ class ExportFolder:
             return None
 
     def holds(self, inside: str) -> bool:
-        """Whether a file belongs to the export. inside: its path in the folder, with slashes."""
+        """Whether a file belongs to the export.
+
+        inside: its path in the folder, with slashes.
+        """
         top, _, rest = inside.partition("/")
         return (
             inside in self._listed
@@ -82,7 +86,7 @@ class ExportFolder:
 
 
 class OwnFiles:
-    """Tells files that scalesync wrote; what it found of a folder it keeps for the next file."""
+    """Recognises files that scalesync wrote; it keeps what it found about a folder for the next file."""
 
     def __init__(self) -> None:
         self._folder: str | None = None
@@ -90,7 +94,10 @@ class OwnFiles:
         self._exports: list[tuple[ExportFolder, str]] = []
 
     def enter(self, folder: str, names: Collection[str] | None = None) -> None:
-        """Files of this folder are asked about next. names: all that it holds, where they are at hand."""
+        """Start with this folder.
+
+        names: everything in it, if at hand.
+        """
         if folder == self._folder:
             return
         self._folder = folder
@@ -109,14 +116,17 @@ class OwnFiles:
             inside = f"{name}/{inside}"
 
     def wrote(self, name: str) -> bool:
-        """Whether scalesync wrote the file of this name in the folder that was entered."""
+        """Whether scalesync wrote the file of this name in the folder of `enter`."""
         if any(export.holds(inside + name) for export, inside in self._exports):
             return True
         return _wrote(os.path.join(self._folder or "", name), name, self._beside)
 
 
 def _wrote(path: str, name: str, beside: Collection[str]) -> bool:
-    """Whether scalesync wrote a file, exports apart. beside: the names in its folder."""
+    """Whether scalesync wrote a file, except exports.
+
+    beside: the names in its folder.
+    """
     if f"{name}{REASONS_END}" in beside and _tells(f"{path}{REASONS_END}", REASONS, empty=True):
         return True
     if name.endswith(_NOT_OURS):
@@ -133,7 +143,10 @@ def _wrote(path: str, name: str, beside: Collection[str]) -> bool:
 
 
 def _tells(path: str, keys: Collection[str], *, empty: bool = False) -> bool:
-    """Whether the first line is an object with these keys. empty: so is an empty file."""
+    """Whether the first line is an object with these keys.
+
+    empty: an empty file counts too.
+    """
     if not os.path.isfile(path):  # a pipe would be waited for
         return False
     try:
@@ -145,7 +158,7 @@ def _tells(path: str, keys: Collection[str], *, empty: bool = False) -> bool:
 
 
 def is_report_line(head: bytes) -> bool:
-    """Whether a file that begins so holds findings, or reasons of failures."""
+    """Whether a file that begins like this holds findings, or reasons of failures."""
     line = head.partition(b"\n")[0]
     return _has(line, REASONS) or _has(line, FINDINGS)
 
@@ -180,5 +193,5 @@ def _is_our_database(path: str) -> bool:
 
 
 def _holds_our_tables(pages: bytes) -> bool:
-    """Whether these pages of SQLite hold the texts that made our tables; it keeps them as they were typed."""
+    """Whether these pages of SQLite hold the statements that made our tables; SQLite keeps them as typed."""
     return any(all(text in pages for text in texts) for texts in _TABLES)

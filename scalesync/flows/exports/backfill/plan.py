@@ -62,7 +62,7 @@ def _period(options: BackfillOptions, now_ms: int) -> tuple[int, int, Width]:
         lo = width.floor(lo)
     hi = filters.moment(options.last, now_ms, "--to") if options.last is not None else now_ms
     if lo >= hi and options.last is not None and _is_age(options.first) == _is_age(options.last):
-        raise ConfigError("--from must lie before --to")
+        raise ConfigError("--from must be before --to")
     return lo, hi, width
 
 
@@ -82,7 +82,7 @@ def same_backfill(manifest: Manifest, options: BackfillOptions) -> None:
 
 
 def may_be_missing(options: BackfillOptions, manifest: Manifest, lost: Mapping[str, str]) -> bool:
-    """Whether a window is left to do, as far as can be told without the server's time."""
+    """Whether a window is left to do, as far as is known without the server's time."""
     if lost or options.last is None or _is_age(options.first) or _is_age(options.last):
         return True
     return bool(Asked(options, manifest, filters.LAST_MS).todo)
@@ -117,7 +117,7 @@ class Asked:
     ) -> None:
         lo, hi, width = _period(options, now_ms)
         if lo >= now_ms:
-            raise ConfigError(f"--from lies in the future: the server's time is {iso(now_ms)}; bring it closer")
+            raise ConfigError(f"--from is in the future: the server's time is {iso(now_ms)}; use an earlier one")
         self.now_ms = now_ms
         self.cut_short = hi > now_ms
         hi = min(hi, now_ms)

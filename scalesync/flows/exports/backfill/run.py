@@ -139,7 +139,7 @@ class BackfillRun(ExportRun):
     async def _work(self, folder: Folder, manifest: Manifest | None) -> ExportSummary:
         self._manifest = manifest
         if self._asked.cut_short:
-            self._observer.note(f"--to lies in the future; reading up to {iso(self._asked.now_ms)}, the server's time")
+            self._observer.note(f"--to is in the future; reading up to {iso(self._asked.now_ms)}, the server's time")
         todo = await self._open_one_first()
         await self._job.replace_windows(self._table(todo))
         async with self._downloader(folder) as downloader:
@@ -149,10 +149,10 @@ class BackfillRun(ExportRun):
         message = "" if todo else "nothing to do: every window of this period was read"
         if todo and not totals(self._manifest)["tasks"]:
             told = filters.typed(self._options)
-            message = f"0 tasks of this period match {as_typed(told)}" if told else "0 tasks lie in this period"
+            message = f"0 tasks of this period match {as_typed(told)}" if told else "0 tasks are in this period"
         elsewhere = self._asked.elsewhere
         if elsewhere:
-            message = loss(folder.path, elsewhere, "bring its window within --from and --to to read it again")
+            message = loss(folder.path, elsewhere, "extend --from and --to to its window to read it again")
         return await self._summary(0, int(findings or bool(elsewhere)), message)
 
     async def _open_one_first(self) -> list[Window]:

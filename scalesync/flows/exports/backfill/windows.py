@@ -78,7 +78,7 @@ def cut(lo: int, hi: int, width: Width) -> Iterator[Window]:
     while start < hi:
         number += 1
         if number > MOST:
-            raise ConfigError(f"that makes more than {MOST:,} windows; widen --window or bring --from and --to closer")
+            raise ConfigError(f"that makes more than {MOST:,} windows; use a longer --window or a shorter period")
         end = min(hi, width.after(lo, number))
         yield Window(start, end)
         start = end

@@ -48,7 +48,7 @@ class Reading:
         self.invalid_in.update(place.batch for place in places)
 
     def expected(self, total_bytes: int | None, taken: int) -> float | None:
-        """How many records there will be, if the rest are as long as those that were taken; None: cannot be told."""
+        """How many records there will be, if the rest are as long as those that were taken; None: unknown."""
         read = self.bytes_before + self.consumed
         return taken * max(1.0, total_bytes / read) if total_bytes and read else None
 
@@ -56,7 +56,7 @@ class Reading:
         """A load was taken: `consumed` bytes of the present source are read, `taken` records of all are taken.
 
         Bytes run ahead of records, for files are read in large pieces. Where a new piece was begun, all records of the
-        pieces before it had been taken: that tells how long a record is.
+        pieces before it had been taken: that shows how long a record is.
         """
         read = self.bytes_before + consumed
         if read != self._read:
@@ -64,7 +64,7 @@ class Reading:
         self.consumed, self._read, self._taken = consumed, read, taken
 
     def total(self, total_bytes: int | None, taken: int) -> float | None:
-        """How many records the input holds; None where that cannot be told yet."""
+        """How many records the input holds; None if unknown yet."""
         if self.whole:
             return float(taken)
         read, records = self._known
@@ -73,6 +73,6 @@ class Reading:
         return max(float(taken), records * total_bytes / read)
 
     def share(self, total_bytes: int | None, taken: int, outstanding: int) -> float | None:
-        """How much of the input is settled, by records; None where that cannot be told."""
+        """How much of the input is settled, by records; None if unknown."""
         total = self.total(total_bytes, taken)
         return None if not total else max(0.0, taken - outstanding) / total

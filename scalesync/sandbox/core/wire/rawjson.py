@@ -17,7 +17,7 @@ _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 def members(body: bytes) -> dict[str, bytes]:
     """The members of a JSON object as raw JSON; an empty body is `{}` (the official SDK sends it so).
 
-    Raises ApiError 400 when the body is no JSON object in UTF-8.
+    Raises ApiError 400 when the body is not a JSON object in UTF-8.
     """
     if not body:
         return {}
@@ -68,7 +68,7 @@ def _after(text: str, place: int, mark: str) -> int:
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 def loads(raw: bytes) -> Any:

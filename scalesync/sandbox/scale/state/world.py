@@ -56,7 +56,7 @@ class World:
         return self._last_ms
 
     def catch_up(self, ms: int) -> None:
-        """Never tell a time before `ms` again; for state read from a file."""
+        """Never return a time before `ms` again; for state read from a file."""
         self._last_ms = max(self._last_ms, ms)
 
     def task_id(self, task: Task) -> str:

@@ -35,7 +35,7 @@ def get_task(world: World, call: Call) -> Reply:
 
 
 def find(world: World, call: Call) -> Task:
-    """The task a path names. Raises ApiError 404, also for ids that are no ids (recorded 2019)."""
+    """The task a path names. Raises ApiError 404, also for ids that are not ids (recorded 2019)."""
     task = world.find(call.path[1])
     if task is None:
         raise ApiError(404, NO_SUCH_TASK)

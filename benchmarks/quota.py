@@ -31,7 +31,7 @@ from pathlib import Path
 
 import anyio
 
-from benchmarks.moments import moments_of, most_in_a_window
+from benchmarks.handover_times import moments_of, most_in_a_window
 from benchmarks.quota_imports import imports
 from scalesync.flows.runtime.setup.services import resolve_settings
 from scalesync.flows.runtime.wiring import make_gate

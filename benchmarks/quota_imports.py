@@ -11,7 +11,7 @@ from typing import Any
 
 import anyio
 
-from benchmarks.moments import moments_of, most_in_a_window
+from benchmarks.handover_times import moments_of, most_in_a_window
 from scalesync.pacing.limiter import parse_rate
 from scalesync.sandbox import Sandbox, SandboxConfig
 

@@ -35,75 +35,75 @@ class ByteStore(Protocol):
         """Make one last change, if it takes no time to speak of, and let go. Raises nothing."""
 
 
-def asker_of(rates: Mapping[RequestClass, Rate | None], rate_all: Rate | None) -> SlotClient:
+def client_of(rates: Mapping[RequestClass, Rate | None], rate_all: Rate | None) -> SlotClient:
     """This process, with a name of its own, and the rates that were set."""
     limits = {cls: Limit.of(rate) for cls, rate in rates.items() if rate is not None}
     return SlotClient(secrets.token_hex(4), limits, None if rate_all is None else Limit.of(rate_all))
 
 
-class SharedLessor:
-    """A `Lessor` whose book lies on a shelf under the target's name.
+class SharedSlots:
+    """A `SlotSource` whose state lies on a store under the target's name.
 
-    clock: monotonic, common to all who use the shelf. boot: moments of another boot mean nothing; empty where that
-    cannot be told, then a book from the future is another boot's.
+    clock: monotonic, common to all who use the store. boot: moments of another boot mean nothing; empty where that
+    cannot be told, then a state from the future is another boot's.
     """
 
     def __init__(
         self,
-        shelf: ByteStore,
+        store: ByteStore,
         name: str,
-        asker: SlotClient,
+        client: SlotClient,
         *,
         clock: Callable[[], float] = time.monotonic,
         boot: str | None = None,
         rng: random.Random | None = None,
     ) -> None:
-        self._shelf = shelf
+        self._store = store
         self._name = name
-        self._asker = asker
+        self._client = client
         self._clock = clock
         self._boot = _boot_id() if boot is None else boot
         self._rng = rng or random.Random()
 
     async def lease(self, cls: RequestClass, n: int, report: Report) -> Grant:
-        """Up to `n` slots for attempts of a class; n=0 only reports. Raises OSError when the shelf cannot be used."""
+        """Up to `n` slots for attempts of a class; n=0 only reports. Raises OSError when the store cannot be used."""
 
         def change(data: bytes | None) -> tuple[bytes, Grant]:
-            book, now = self._open(data)
-            grant = allocate(book, now, self._asker, Wish(cls, n, report), self._rng)
-            return msgspec.msgpack.encode(book), grant
+            state, now = self._open(data)
+            grant = allocate(state, now, self._client, Wish(cls, n, report), self._rng)
+            return msgspec.msgpack.encode(state), grant
 
-        return await self._shelf.change(self._name, change)
+        return await self._store.change(self._name, change)
 
     def close(self, reports: Iterable[tuple[RequestClass, Report]]) -> None:
-        """Hand in what is left and let go of the shelf."""
+        """Hand in what is left and let go of the store."""
 
         def change(data: bytes | None) -> tuple[bytes, None]:
-            book, now = self._open(data)
+            state, now = self._open(data)
             for cls, report in reports:
-                allocate(book, now, self._asker, Wish(cls, 0, report), self._rng)
-            return msgspec.msgpack.encode(book), None
+                allocate(state, now, self._client, Wish(cls, 0, report), self._rng)
+            return msgspec.msgpack.encode(state), None
 
-        self._shelf.close(self._name, change)
+        self._store.close(self._name, change)
 
     def _open(self, data: bytes | None) -> tuple[QuotaState, float]:
-        """The book as of this boot, and now. The clock is read here, while nobody else changes the book."""
+        """The state as of this boot, and now. The clock is read here, while nobody else changes the state."""
         now = self._clock()
-        book = _decode(data)
-        if book.boot != self._boot or book.written > now + CLOCK_TOLERANCE_S:
-            book = QuotaState(boot=self._boot)
-        book.written = now
-        return book, now
+        state = _decode(data)
+        if state.boot != self._boot or state.written > now + CLOCK_TOLERANCE_S:
+            state = QuotaState(boot=self._boot)
+        state.written = now
+        return state, now
 
 
 def _decode(data: bytes | None) -> QuotaState:
     if data is None:
         return QuotaState()
     try:
-        book = msgspec.msgpack.decode(data, type=QuotaState)
+        state = msgspec.msgpack.decode(data, type=QuotaState)
     except msgspec.DecodeError:
         return QuotaState()
-    return book if book.layout == LAYOUT else QuotaState()
+    return state if state.layout == LAYOUT else QuotaState()
 
 
 def _boot_id() -> str:

@@ -27,23 +27,23 @@ MARGIN_S = 0.002
 class QuotaPool:
     """Slots of one process, by class. `lose` is called once, with a sentence, when there is no common quota any longer.
 
-    asker: this process and its limits. clock: as the lessor's. heads: the class whose slots others take.
+    client: this process and its limits. clock: as the source's. heads: the class whose slots others take.
     Belongs to one event loop.
     """
 
     def __init__(
         self,
-        lessor: SlotSource,
-        asker: SlotClient,
+        source: SlotSource,
+        client: SlotClient,
         lose: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
         heads: Mapping[RequestClass, RequestClass] | None = None,
     ) -> None:
         self.active = True
         self.clock = clock
-        self.lessor = lessor
+        self.source = source
         self._lose = lose
-        self._own = {cls: _Lane(self, cls) for cls in RequestClass if asker.applies(cls)}
+        self._own = {cls: _Lane(self, cls) for cls in RequestClass if client.applies(cls)}
         of_class = {cls: self._own.get((heads or {}).get(cls, cls)) for cls in RequestClass}
         self._lanes = {cls: lane for cls, lane in of_class.items() if lane is not None}
 
@@ -93,7 +93,7 @@ class QuotaPool:
     def close(self) -> None:
         """Give back what is held, report what was used."""
         self.active = False
-        self.lessor.close([(cls, report) for cls, lane in self._own.items() if (report := lane.end())])
+        self.source.close([(cls, report) for cls, lane in self._own.items() if (report := lane.end())])
 
 
 class _Lane:
@@ -172,7 +172,7 @@ class _Lane:
     async def _lease(self, n: int) -> None:
         report, self.report = self.report, Report()
         try:
-            self._got(await self._pool.lessor.lease(self._cls, n, report))
+            self._got(await self._pool.source.lease(self._cls, n, report))
         except OSError as error:
             self._pool.lost(str(error))
         except BaseException:

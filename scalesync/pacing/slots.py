@@ -1,4 +1,4 @@
-"""One quota for several processes: who may hand over an attempt when. Pure: a book and a moment in, slots out.
+"""One quota for several processes: who may hand over an attempt when. Pure: a state and a moment in, slots out.
 
     opens            closes = opens + a quarter of a second
       |----------------|            one slot is one attempt, handed over in between; its moment is reported afterwards
@@ -25,7 +25,7 @@ import msgspec
 from scalesync.model.targets import RequestClass
 from scalesync.pacing.limiter import CREDIT_S, Rate, kept_window_s
 
-LAYOUT = 1  # of the book; another one is begun anew
+LAYOUT = 1  # of the state; another one is begun anew
 LIFE_S = 0.25  # a slot may be used so long: a new connection is made meanwhile
 COVER_S = 0.1  # a lease covers so much of its holder's share, so that calls are few where attempts are many
 AHEAD_S = 1.0  # a slot opens at most so long after it is given out
@@ -83,7 +83,7 @@ class SlotSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A rate as the book counts it: so many in any `window_s`, one every `gap_s` on average."""
+    """A rate as the state counts it: so many in any `window_s`, one every `gap_s` on average."""
 
     count: int
     window_s: float
@@ -92,7 +92,7 @@ class Limit:
 
     @classmethod
     def of(cls, rate: Rate) -> Limit:
-        """Large counts are kept in parts of the period: that is stricter, and bounds what the book holds."""
+        """Large counts are kept in parts of the period: that is stricter, and bounds what the state holds."""
         count, period_s = rate.window
         parts = -(-count // MOST)
         count, period_s = count // parts, period_s / parts
@@ -115,7 +115,7 @@ class Limit:
 
 
 class Lane(msgspec.Struct, array_like=True):
-    """One class in the book: moments of uses, slots that are out, when the next is due, who asked when.
+    """One class in the state: moments of uses, slots that are out, when the next is due, who asked when.
 
     forgotten: nothing is known of what was before; a limit that looks back further takes its window as full there.
     """
@@ -147,12 +147,12 @@ class _Scope:
     moments: list[float]
     forgotten: float
     place: Lane | QuotaState
-    askers: int
+    clients: int
 
     @property
     def share(self) -> int:
-        """Slots in one lease: what falls to one of the askers in COVER_S."""
-        return max(1, math.ceil(COVER_S / (self.limit.gap_s * max(1, self.askers))))
+        """Slots in one lease: what falls to one of the clients in COVER_S."""
+        return max(1, math.ceil(COVER_S / (self.limit.gap_s * max(1, self.clients))))
 
     def opens(self) -> float:
         """When one more may be handed over, as far as this limit goes."""
@@ -178,19 +178,19 @@ class SlotClient:
         return self.common is not None or cls in self.limits
 
 
-def allocate(book: QuotaState, now: float, asker: SlotClient, wish: Wish, rng: random.Random) -> Grant:
-    """Note the report, then give out slots; the book is changed in place.
+def allocate(state: QuotaState, now: float, client: SlotClient, wish: Wish, rng: random.Random) -> Grant:
+    """Note the report, then give out slots; the state is changed in place.
 
-    Slots are granted within the asker's own limits, over the attempts that all holders have counted.
+    Slots are granted within the client's own limits, over the attempts that all holders have counted.
     """
-    lane = book.lanes.setdefault(str(wish.cls), Lane())
-    _note(book, lane, asker, wish)
-    _tidy(book, lane, now, asker)
+    lane = state.lanes.setdefault(str(wish.cls), Lane())
+    _note(state, lane, client, wish)
+    _tidy(state, lane, now, client)
     if wish.n <= 0:
-        lane.seen.pop(asker.name, None)
+        lane.seen.pop(client.name, None)
         return Grant((), now)
-    lane.seen[asker.name] = now
-    scopes = _scopes(book, lane, asker, wish.cls)
+    lane.seen[client.name] = now
+    scopes = _scopes(state, lane, client, wish.cls)
     ahead_s = min(scope.limit.ahead_s for scope in scopes)
     life_s = min(scope.limit.life_s for scope in scopes)
     slots: list[Slot] = []
@@ -199,8 +199,8 @@ def allocate(book: QuotaState, now: float, asker: SlotClient, wish: Wish, rng: r
         opens = max(now, *(scope.opens() for scope in scopes))
         if opens > now + ahead_s:
             break
-        book.number += 1
-        slot = Slot(book.number, opens, opens + life_s)
+        state.number += 1
+        slot = Slot(state.number, opens, opens + life_s)
         slots.append(slot)
         lane.out[slot.number] = slot.closes
         for scope in scopes:
@@ -211,39 +211,39 @@ def allocate(book: QuotaState, now: float, asker: SlotClient, wish: Wish, rng: r
     return Grant((), max(now + 0.002, opens - ahead_s * rng.uniform(0.25, 0.75)))
 
 
-def _note(book: QuotaState, lane: Lane, asker: SlotClient, wish: Wish) -> None:
+def _note(state: QuotaState, lane: Lane, client: SlotClient, wish: Wish) -> None:
     for number, moment in wish.report.used:
         if lane.out.pop(number, None) is not None:
             lane.used.append(moment)
     returned = sum(lane.out.pop(number, None) is not None for number in wish.report.unused)
-    if wish.cls in asker.limits:
-        lane.due -= returned * asker.limits[wish.cls].gap_s
-    if asker.common is not None:
-        book.due -= returned * asker.common.gap_s
+    if wish.cls in client.limits:
+        lane.due -= returned * client.limits[wish.cls].gap_s
+    if client.common is not None:
+        state.due -= returned * client.common.gap_s
 
 
-def _tidy(book: QuotaState, lane: Lane, now: float, asker: SlotClient) -> None:
+def _tidy(state: QuotaState, lane: Lane, now: float, client: SlotClient) -> None:
     """Slots that nobody reported count at their end for good; of the moments, those that can matter are kept."""
     for number in [number for number, closes in lane.out.items() if closes < now - LATE_S]:
         lane.used.append(lane.out.pop(number))
     lane.used.sort()
-    stated = [*asker.limits.values(), *([asker.common] if asker.common else [])]
-    book.depth = max(book.depth, *(limit.count for limit in stated))
-    if len(lane.used) > book.depth:
-        lane.forgotten = lane.used[-book.depth - 1]
-        del lane.used[: -book.depth]
+    stated = [*client.limits.values(), *([client.common] if client.common else [])]
+    state.depth = max(state.depth, *(limit.count for limit in stated))
+    if len(lane.used) > state.depth:
+        lane.forgotten = lane.used[-state.depth - 1]
+        del lane.used[: -state.depth]
     for name in [name for name, at in lane.seen.items() if at < now - RECENT_S]:
         del lane.seen[name]
 
 
-def _scopes(book: QuotaState, lane: Lane, asker: SlotClient, cls: RequestClass) -> list[_Scope]:
+def _scopes(state: QuotaState, lane: Lane, client: SlotClient, cls: RequestClass) -> list[_Scope]:
     scopes = []
-    if cls in asker.limits:
+    if cls in client.limits:
         moments = sorted([*lane.used, *lane.out.values()])
-        scopes.append(_Scope(asker.limits[cls], moments, lane.forgotten, lane, len(lane.seen)))
-    if asker.common is not None:
-        lanes = book.lanes.values()
+        scopes.append(_Scope(client.limits[cls], moments, lane.forgotten, lane, len(lane.seen)))
+    if client.common is not None:
+        lanes = state.lanes.values()
         moments = sorted(moment for one in lanes for moment in (*one.used, *one.out.values()))
         forgotten = max(one.forgotten for one in lanes)
-        scopes.append(_Scope(asker.common, moments, forgotten, book, sum(len(one.seen) for one in lanes)))
+        scopes.append(_Scope(client.common, moments, forgotten, state, sum(len(one.seen) for one in lanes)))
     return scopes

@@ -1,4 +1,4 @@
-"""The book of slots: what holders do, die or keep to themselves, no window holds more than the limit."""
+"""The state of slots: what holders do, die or keep to themselves, no window holds more than the limit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scalesync.model.targets import RequestClass
 from scalesync.pacing.limiter import Rate
 from scalesync.pacing.slots import LATE_S, MOST, Limit
 
-from .town import CREATE, LIST, START, Town, asker
+from .several_clients import CREATE, LIST, START, Town, client
 
 RATES = st.builds(Rate, st.floats(0.4, 60), st.sampled_from([0.2, 1.0, 4.0, 60.0]))
 PLACES = st.integers(0, 3)
@@ -30,7 +30,7 @@ class Holders(RuleBasedStateMachine):
     def start(self, rates: list[Rate], listed: Rate | None, common: list[Rate | None], seed: int) -> None:
         self.town = Town(
             (
-                asker(
+                client(
                     f"p{place}",
                     {CREATE: rates[place % len(rates)]} | ({LIST: listed} if listed else {}),
                     common[place % len(common)],
@@ -131,23 +131,23 @@ def work_for(town: Town, seconds: float, *, late_s: float = 0.001, crashes: int 
 def test_the_limit_is_kept_and_used_by_all_alike(
     rate: Rate, holders: int, seconds: float, crashes: int, used: float
 ) -> None:
-    town = Town([asker(f"p{place}", rate) for place in range(holders)], seed=holders)
+    town = Town([client(f"p{place}", rate) for place in range(holders)], seed=holders)
     work_for(town, seconds, crashes=crashes)
     assert town.broken() == []
     assert len(town.uses) >= used * rate.per_second * seconds
-    each = [sum(use.asker.name == f"p{place}" for use in town.uses) for place in range(crashes, holders)]
+    each = [sum(use.client.name == f"p{place}" for use in town.uses) for place in range(crashes, holders)]
     assert min(each) >= 0.5 * len(town.uses) / holders - 1, each
 
 
 def test_slots_are_spread_over_the_minute() -> None:
-    town = Town([asker(f"p{place}", Rate(100, 60)) for place in range(4)])
+    town = Town([client(f"p{place}", Rate(100, 60)) for place in range(4)])
     work_for(town, 130)
     moments = [use.at for use in town.uses]
     assert max(sum(at <= one < at + 6 for one in moments) for at in moments) <= 13
 
 
 def test_what_a_dead_process_had_counts_to_its_end_and_then_vanishes() -> None:
-    town = Town([asker("dead", Rate(4)), asker("alive", Rate(4))])
+    town = Town([client("dead", Rate(4)), client("alive", Rate(4))])
     grant = town.ask(0, CREATE, 4)
     assert len(grant.slots) == 1
     assert town.use(0, CREATE)
@@ -161,7 +161,7 @@ def test_what_a_dead_process_had_counts_to_its_end_and_then_vanishes() -> None:
 
 
 def test_a_slot_that_comes_back_unused_can_be_had_by_another() -> None:
-    town = Town([asker("idle", Rate(1)), asker("busy", Rate(1))])
+    town = Town([client("idle", Rate(1)), client("busy", Rate(1))])
     town.ask(0, CREATE, 1)
     assert not town.ask(1, CREATE, 1).slots
     town.give_back(0)
@@ -170,18 +170,18 @@ def test_a_slot_that_comes_back_unused_can_be_had_by_another() -> None:
 
 
 def test_each_keeps_to_its_own_number_over_the_common_count() -> None:
-    town = Town([asker("slow", Rate(5)), asker("fast", Rate(50))])
+    town = Town([client("slow", Rate(5)), client("fast", Rate(50))])
     work_for(town, 10)
     assert town.broken() == []
-    slow = sum(use.asker.name == "slow" for use in town.uses)
+    slow = sum(use.client.name == "slow" for use in town.uses)
     assert slow <= 10  # the others fill the second: hardly ever is there room for somebody who stays under five
     assert len(town.uses) >= 0.95 * 500
 
 
 def test_a_limit_that_looks_back_further_than_is_known_takes_the_past_as_full() -> None:
-    town = Town([asker("first", Rate(30))])
+    town = Town([client("first", Rate(30))])
     work_for(town, 30)
-    town.holders.append(type(town.holders[0])(asker("second", Rate(100, 60))))
+    town.holders.append(type(town.holders[0])(client("second", Rate(100, 60))))
     assert not town.ask(1, CREATE, 1).slots
     town.now += 57
     assert not town.ask(1, CREATE, 1).slots
@@ -201,7 +201,7 @@ def test_large_counts_are_kept_in_parts_of_the_period() -> None:
 @given(st.lists(st.tuples(PLACES, CLASSES, st.floats(0, 0.1)), min_size=1, max_size=80), st.integers(0, 99))
 def test_classes_share_what_is_set_for_all_together(steps: list[tuple[int, RequestClass, float]], seed: int) -> None:
     rates = {CREATE: Rate(20)}
-    town = Town([asker(f"p{place}", rates, Rate(25)) for place in range(4)], seed)
+    town = Town([client(f"p{place}", rates, Rate(25)) for place in range(4)], seed)
     for place, cls, seconds in steps:
         town.now += seconds
         town.ask(place, cls, 3)
@@ -211,7 +211,7 @@ def test_classes_share_what_is_set_for_all_together(steps: list[tuple[int, Reque
 
 
 def test_askers_who_get_nothing_come_back_at_different_times() -> None:
-    town = Town([asker(f"p{place}", Rate(1, 60)) for place in range(9)], seed=3)
+    town = Town([client(f"p{place}", Rate(1, 60)) for place in range(9)], seed=3)
     town.ask(0, CREATE, 1)
     later = [town.ask(place, CREATE, 1).again_at for place in range(1, 9)]
     assert len(set(later)) == 8

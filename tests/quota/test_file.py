@@ -18,7 +18,7 @@ from scalesync.ledger.sqlite.quota import QuotaFile, quota_path
 from scalesync.ledger.sqlite.store import SqliteLedger
 from scalesync.model.targets import RequestClass
 from scalesync.pacing.limiter import Rate
-from scalesync.pacing.shared_slots import SharedLessor, asker_of
+from scalesync.pacing.shared_slots import SharedSlots, client_of
 from scalesync.pacing.slots import Lane, QuotaState, Report
 
 CREATE = RequestClass.CREATE
@@ -114,7 +114,7 @@ async def test_a_network_file_system_is_told(tmp_path, monkeypatch):
         QuotaState(boot="another", written=5.0, depth=1, lanes={"create": Lane(used=[99.9])}),
         QuotaState(boot="this", written=5000.0, depth=1, lanes={"create": Lane(used=[99.9])}),
         QuotaState(layout=99, boot="this", depth=1, lanes={"create": Lane(used=[99.9])}),
-        b"\xc1 no book",
+        b"\xc1 no state",
     ],
     ids=["another boot", "from the future", "another layout", "damaged"],
 )
@@ -122,19 +122,19 @@ async def test_a_book_that_means_nothing_is_begun_anew(tmp_path, old):
     file = QuotaFile(tmp_path / "q")
     data = msgspec.msgpack.encode(old) if isinstance(old, QuotaState) else old
     await file.change("t", lambda _: (data, None))
-    lessor = SharedLessor(file, "t", asker_of({CREATE: Rate(1, 10)}, None), clock=lambda: 100.0, boot="this")
-    grant = await lessor.lease(CREATE, 1, Report())
+    source = SharedSlots(file, "t", client_of({CREATE: Rate(1, 10)}, None), clock=lambda: 100.0, boot="this")
+    grant = await source.lease(CREATE, 1, Report())
     assert [slot.opens for slot in grant.slots] == [100.0]
-    lessor.close([])
+    source.close([])
 
 
 async def test_a_book_of_this_boot_counts_for_the_next_process(tmp_path):
     for number in range(2):
         file = QuotaFile(tmp_path / "q")
-        asker = asker_of({CREATE: Rate(1, 10)}, None)
-        lessor = SharedLessor(file, "t", asker, clock=lambda now=100.0 + number: now, boot="this")
-        grant = await lessor.lease(CREATE, 1, Report())
-        lessor.close([(CREATE, Report(used=[(slot.number, 100.1) for slot in grant.slots]))])
+        client = client_of({CREATE: Rate(1, 10)}, None)
+        source = SharedSlots(file, "t", client, clock=lambda now=100.0 + number: now, boot="this")
+        grant = await source.lease(CREATE, 1, Report())
+        source.close([(CREATE, Report(used=[(slot.number, 100.1) for slot in grant.slots]))])
     assert not grant.slots
     assert 105 < grant.again_at < 110.2
 

@@ -13,7 +13,7 @@ from scalesync.model.targets import RequestClass
 from scalesync.pacing.limiter import Rate
 from tests.unit.test_engine_limiter import JumpingLoop, most_in_a_window, run
 
-from .street import Memory, Process, process, together
+from .several_runs import Memory, Process, process, together
 
 CREATE, LIST = RequestClass.CREATE, RequestClass.LIST
 
@@ -29,13 +29,13 @@ CREATE, LIST = RequestClass.CREATE, RequestClass.LIST
 def test_no_window_over_all_processes_holds_more_than_the_rate(
     rate: Rate, count: int, killed: int, slow: float, seed: int
 ) -> None:
-    """Some are killed and some end; connections are slow, the shelf and the timers are late."""
+    """Some are killed and some end; connections are slow, the store and the timers are late."""
     rng = random.Random(seed)
     seconds = 6 * rate.window[1] if rate.period_s < 10 else 40
 
     async def main(loop: JumpingLoop) -> list[Process]:
-        shelf = Memory(lambda: rng.uniform(0, 0.02))
-        processes = [process(loop, shelf, {CREATE: rate}, seed=seed + place) for place in range(count)]
+        store = Memory(lambda: rng.uniform(0, 0.02))
+        processes = [process(loop, store, {CREATE: rate}, seed=seed + place) for place in range(count)]
         for one in processes:
             one.work(rng.choice([12, 40]), slow=slow)
             await asyncio.sleep(rng.uniform(0, 0.3))
@@ -61,28 +61,28 @@ def test_the_limit_is_used_by_one_and_by_eight(rate: float, count: int, used: fl
     seconds = 30 if rate < 100 else 4
 
     async def main(loop: JumpingLoop) -> tuple[list[Process], Memory]:
-        shelf = Memory(lambda: rng.uniform(0, 0.002))
-        processes = [process(loop, shelf, {CREATE: Rate(rate)}, seed=place) for place in range(count)]
+        store = Memory(lambda: rng.uniform(0, 0.002))
+        processes = [process(loop, store, {CREATE: Rate(rate)}, seed=place) for place in range(count)]
         for one in processes:
             one.work(max(8, int(rate / 10)))
         await asyncio.sleep(seconds)
         for one in processes:
             await one.end()
-        return processes, shelf
+        return processes, store
 
-    processes, shelf = run(main, lambda: rng.uniform(0, 0.002))
+    processes, store = run(main, lambda: rng.uniform(0, 0.002))
     moments = together(processes)
     assert most_in_a_window(moments, 1.0) <= rate
     assert len(moments) >= used * rate * seconds
     shares = [len(one.moments[CREATE]) for one in processes]
     assert min(shares) >= 0.7 * max(shares), shares
-    assert shelf.calls <= min(1.1 * len(moments), 45 * count * seconds), "a call to the shelf covers many attempts"
+    assert store.calls <= min(1.1 * len(moments), 45 * count * seconds), "a call to the store covers many attempts"
 
 
 def test_one_that_has_little_to_do_takes_little_from_the_others() -> None:
     async def main(loop: JumpingLoop) -> list[Process]:
-        shelf = Memory()
-        busy, seldom = (process(loop, shelf, {CREATE: Rate(30)}, seed=place) for place in range(2))
+        store = Memory()
+        busy, seldom = (process(loop, store, {CREATE: Rate(30)}, seed=place) for place in range(2))
         busy.work(20)
         for _ in range(30):
             await asyncio.sleep(0.6)
@@ -99,8 +99,8 @@ def test_one_that_has_little_to_do_takes_little_from_the_others() -> None:
 
 def test_who_has_nothing_to_do_any_more_holds_nothing() -> None:
     async def main(loop: JumpingLoop) -> None:
-        shelf = Memory()
-        first, second = (process(loop, shelf, {CREATE: Rate(30)}, seed=place) for place in range(2))
+        store = Memory()
+        first, second = (process(loop, store, {CREATE: Rate(30)}, seed=place) for place in range(2))
         first.work(20)
         await asyncio.sleep(3)
         await first.stop()
@@ -117,8 +117,8 @@ def test_who_has_nothing_to_do_any_more_holds_nothing() -> None:
 
 def test_classes_have_their_own_slots_and_share_what_is_set_for_all() -> None:
     async def main(loop: JumpingLoop) -> list[Process]:
-        shelf = Memory()
-        processes = [process(loop, shelf, {CREATE: Rate(20)}, Rate(50), seed=place) for place in range(3)]
+        store = Memory()
+        processes = [process(loop, store, {CREATE: Rate(20)}, Rate(50), seed=place) for place in range(3)]
         for one in processes:
             one.work(10, CREATE)
             one.work(10, LIST)
@@ -150,8 +150,8 @@ def test_a_slot_that_closes_while_the_connection_is_made_is_replaced() -> None:
 
 def test_who_has_its_connection_goes_before_those_that_have_none() -> None:
     async def main(loop: JumpingLoop) -> None:
-        shelf = Memory()
-        one, other = (process(loop, shelf, {CREATE: Rate(1)}, seed=place) for place in range(2))
+        store = Memory()
+        one, other = (process(loop, store, {CREATE: Rate(1)}, seed=place) for place in range(2))
         pool = one.pool
         await pool.acquire(CREATE)
         await asyncio.sleep(0.5)
@@ -171,8 +171,8 @@ def test_who_has_its_connection_goes_before_those_that_have_none() -> None:
 
 def test_a_slot_that_nobody_waits_for_any_more_goes_to_another_process() -> None:
     async def main(loop: JumpingLoop) -> None:
-        shelf = Memory()
-        one, other = (process(loop, shelf, {CREATE: Rate(1)}, seed=place) for place in range(2))
+        store = Memory()
+        one, other = (process(loop, store, {CREATE: Rate(1)}, seed=place) for place in range(2))
         await one.attempt()
         waiting = loop.create_task(one.pool.acquire(CREATE))
         await asyncio.sleep(0.95)
@@ -190,8 +190,8 @@ def test_a_hold_of_the_pace_holds_those_who_wait_for_a_slot(monkeypatch: pytest.
     """Two slots a second for 20 attempts, which are all past nothing: the hold comes before their pace does."""
 
     async def main(loop: JumpingLoop) -> None:
-        shelf = Memory()
-        one, other = (process(loop, shelf, {CREATE: Rate(4)}, seed=place) for place in range(2))
+        store = Memory()
+        one, other = (process(loop, store, {CREATE: Rate(4)}, seed=place) for place in range(2))
         free, until = one.pace.acquire, 0.0
 
         async def acquire(cls: RequestClass) -> None:
@@ -232,15 +232,15 @@ def test_who_gives_up_while_waiting_uses_nothing_up() -> None:
 @pytest.mark.parametrize("from_the_start", [True, False])
 def test_without_the_shelf_a_process_keeps_the_rate_by_itself_and_says_so_once(from_the_start: bool) -> None:
     async def main(loop: JumpingLoop) -> None:
-        shelf = Memory(broken=from_the_start)
-        one = process(loop, shelf, {CREATE: Rate(10)}, Rate(40))
+        store = Memory(broken=from_the_start)
+        one = process(loop, store, {CREATE: Rate(10)}, Rate(40))
         one.work(10, slow=0.1)
         one.work(5, LIST)
         await asyncio.sleep(3)
-        shelf.broken = True
+        store.broken = True
         await asyncio.sleep(5)
         await one.end()
-        assert one.notes == ["the shelf fell down"]
+        assert one.notes == ["the store fell down"]
         assert most_in_a_window(one.moments[CREATE], 1.0) <= 10
         assert most_in_a_window(sorted(together([one]) + one.moments[LIST]), 1.0) <= 40
         assert len(one.moments[CREATE]) >= 0.95 * 10 * 8 - 3
@@ -252,16 +252,16 @@ def test_a_pause_of_the_whole_process_lets_nothing_through_too_early() -> None:
     """A suspended process wakes with slots that have closed: none of them is used."""
 
     async def main(loop: JumpingLoop) -> None:
-        shelf = Memory()
-        one, other = (process(loop, shelf, {CREATE: Rate(20)}, seed=place) for place in range(2))
+        store = Memory()
+        one, other = (process(loop, store, {CREATE: Rate(20)}, seed=place) for place in range(2))
         one.work(10)
         other.work(10)
         for _ in range(10):
             await asyncio.sleep(0.7)
             loop.now += 0.4
-        shelf.frozen = True
+        store.frozen = True
         await asyncio.sleep(1.5)
-        shelf.frozen = False
+        store.frozen = False
         await asyncio.sleep(3)
         await one.end()
         await other.end()

@@ -25,7 +25,7 @@ from scalesync.pacing.controller import MAX_WIDTH
 from scalesync.pacing.handover import Handovers
 from scalesync.pacing.limiter import Rate, parse_rate
 from scalesync.pacing.pace import Pace
-from scalesync.pacing.shared_slots import SharedLessor, asker_of
+from scalesync.pacing.shared_slots import SharedSlots, client_of
 from scalesync.pacing.slot_pool import QuotaPool
 from scalesync.platforms import registry
 from scalesync.ports.platform import Containers, Platform
@@ -107,11 +107,11 @@ def make_gate(
     handovers = Handovers(rates, rate_all, heads=spec.heads)
     quota = None
     if handovers and settings.ledger.exists():  # a dry run without a ledger makes no file
-        asker = asker_of(rates, rate_all)
-        lessor = SharedLessor(open_quota(settings.ledger), str(settings.target), asker)
+        client = client_of(rates, rate_all)
+        source = SharedSlots(open_quota(settings.ledger), str(settings.target), client)
         quota = QuotaPool(
-            lessor,
-            asker,
+            source,
+            client,
             lambda reason: note(f"other runs do not share this run's rate: {reason}"),
             heads=spec.heads,
         )

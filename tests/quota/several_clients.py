@@ -1,4 +1,4 @@
-"""Several holders on one book, without processes: each step of each is a call, the time is a number."""
+"""Several holders on one state, without processes: each step of each is a call, the time is a number."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Use:
     number: int
     cls: RequestClass
     at: float
-    asker: SlotClient
+    client: SlotClient
 
 
-def asker(name: str, rates: dict[RequestClass, Rate] | Rate, rate_all: Rate | None = None) -> SlotClient:
+def client(name: str, rates: dict[RequestClass, Rate] | Rate, rate_all: Rate | None = None) -> SlotClient:
     """A plain rate is one for creates."""
     stated = {CREATE: rates} if isinstance(rates, Rate) else rates
     limits = {cls: Limit.of(rate) for cls, rate in stated.items()}
@@ -43,21 +43,21 @@ class Holder:
 
 
 class Town:
-    """The book, the holders and everything that was handed over."""
+    """The state, the holders and everything that was handed over."""
 
-    def __init__(self, askers: Iterable[SlotClient], seed: int = 0) -> None:
+    def __init__(self, clients: Iterable[SlotClient], seed: int = 0) -> None:
         self.now = START
         self.rng = random.Random(seed)
-        self.holders = [Holder(one) for one in askers]
+        self.holders = [Holder(one) for one in clients]
         self.uses: list[Use] = []
         self._data = msgspec.msgpack.encode(QuotaState())
 
     def ask(self, place: int, cls: RequestClass, n: int) -> Grant:
-        """Report, and lease `n`. The book goes through its bytes, as it does between processes."""
+        """Report, and lease `n`. The state goes through its bytes, as it does between processes."""
         holder = self.holders[place]
-        book = msgspec.msgpack.decode(self._data, type=QuotaState)
-        grant = allocate(book, self.now, holder.who, Wish(cls, n, holder.reports[cls]), self.rng)
-        self._data = msgspec.msgpack.encode(book)
+        state = msgspec.msgpack.decode(self._data, type=QuotaState)
+        grant = allocate(state, self.now, holder.who, Wish(cls, n, holder.reports[cls]), self.rng)
+        self._data = msgspec.msgpack.encode(state)
         holder.reports[cls] = Report()
         holder.held += [(cls, slot) for slot in grant.slots]
         return grant
@@ -105,7 +105,7 @@ class Town:
 
 def limit_of(use: Use, cls: RequestClass | None) -> Limit | None:
     """The limit of a class, or of everything, that the user of a slot stated."""
-    return use.asker.common if cls is None else use.asker.limits.get(cls)
+    return use.client.common if cls is None else use.client.limits.get(cls)
 
 
 def too_full(uses: list[Use], limit: Limit, cls: RequestClass | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""Several runs in one loop whose time jumps: each with its gate and its slots, all with one shelf."""
+"""Several runs in one loop whose time jumps: each with its gate and its slots, all with one store."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scalesync.model.targets import RequestClass
 from scalesync.pacing.handover import Handovers
 from scalesync.pacing.limiter import Rate
 from scalesync.pacing.pace import Pace
-from scalesync.pacing.shared_slots import Change, SharedLessor, T, asker_of
+from scalesync.pacing.shared_slots import Change, SharedSlots, T, client_of
 from scalesync.pacing.slot_pool import QuotaPool
 from scalesync.pacing.slots import Grant, Report, Slot
 from tests.unit.test_engine_limiter import JumpingLoop
@@ -23,7 +23,7 @@ Rates = dict[RequestClass, Rate | None]
 
 @dataclass
 class Memory:
-    """A shelf in memory that takes its time, and breaks when told to. frozen: no change gets through meanwhile."""
+    """A store in memory that takes its time, and breaks when told to. frozen: no change gets through meanwhile."""
 
     took_s: Callable[[], float] = lambda: 0.001
     data: dict[str, bytes] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class Memory:
         while self.frozen:
             await asyncio.sleep(0.01)
         if self.broken:
-            raise OSError("the shelf fell down")
+            raise OSError("the store fell down")
         self.data[name], result = change(self.data.get(name))
         await asyncio.sleep(self.took_s() / 2)
         return result
@@ -88,7 +88,7 @@ class Process:
 
     async def kill(self) -> None:
         """What SIGKILL leaves: nobody reports, nobody gives back."""
-        self.pool.lessor.lease = never  # type: ignore[method-assign]
+        self.pool.source.lease = never  # type: ignore[method-assign]
         await self.stop()
 
     async def end(self) -> None:
@@ -96,7 +96,7 @@ class Process:
         self.gate.end()
 
 
-class Strict(SharedLessor):
+class Strict(SharedSlots):
     """Checks that each slot was used while it was open, if at all, and reported once."""
 
     out: dict[int, Slot]
@@ -124,12 +124,12 @@ async def never(*_: object) -> None:
     await asyncio.get_running_loop().create_future()
 
 
-def process(loop: JumpingLoop, shelf: Memory, rates: Rates, rate_all: Rate | None = None, seed: int = 0) -> Process:
-    asker = asker_of(rates, rate_all)
+def process(loop: JumpingLoop, store: Memory, rates: Rates, rate_all: Rate | None = None, seed: int = 0) -> Process:
+    client = client_of(rates, rate_all)
     notes: list[str] = []
-    lessor = Strict(shelf, "t", asker, clock=loop.time, boot="b", rng=random.Random(seed))
-    lessor.out = {}
-    pool = QuotaPool(lessor, asker, notes.append, loop.time)
+    source = Strict(store, "t", client, clock=loop.time, boot="b", rng=random.Random(seed))
+    source.out = {}
+    pool = QuotaPool(source, client, notes.append, loop.time)
     pace = Pace(rates, rate_all, auto=False, clock=loop.time)  # the controller is not what is looked at here
     gate = RequestGate(pace, Handovers(rates, rate_all, loop.time), quota=pool)
     return Process(loop, gate, pace, pool, random.Random(seed), notes)

@@ -87,7 +87,7 @@ async def run_demo(folder: Path | None, observer: Observer, records: int | None 
     """Import, annotate, export; then import again in a process that is killed half way, resume it, and count.
 
     folder: new or empty; None takes ./scalesync-demo or the next free number.
-    records: only the first so many.
+    records: only the first N.
     Raises ConfigError if the folder cannot be used, and ScalesyncError if a step fails.
     """
     started = time.monotonic()

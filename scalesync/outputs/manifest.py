@@ -161,7 +161,7 @@ def _manifest(value: Any) -> Manifest:
         raise ValueError(f"version {version}, this program knows {VERSION}; a newer scalesync wrote it")
     own = {name: value[name] for name in _OWN if name in value}
     if not all(isinstance(own[name], str) for name in ("job", "target", "mode")):
-        raise ValueError("job, target and mode must be texts")
+        raise ValueError("job, target and mode must be strings")
     own["files"] = [FileEntry.from_json(entry) for entry in value["files"]]
     manifest = Manifest(**own, extra={name: member for name, member in value.items() if name not in _OWN})
     manifest.paths()

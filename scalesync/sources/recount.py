@@ -271,7 +271,7 @@ def _count_values(path: str, text: _Json, options: ReadOptions, tally: Tally) ->
             if (mark := text.step()) == "]":
                 break
             if mark != ",":
-                raise ValueError("an array that does not go on")
+                raise ValueError("an array that does not continue")
     if text.peek():
         raise ValueError("something follows the array")
 

@@ -184,7 +184,7 @@ COMMAND_MUTANTS = (
     ),
     _mutant(
         READ_ONLY,
-        "an import goes on with a ledger that cannot be written",
+        "an import continues with a ledger that cannot be written",
         "ledger/sqlite/connection.py",
         "            if to_read:\n",
         "            if to_read or create:\n",

@@ -65,7 +65,7 @@ def test_a_folder_as_spark_writes_it_holds_its_records_alone(spec: str, here: Pa
         (here / "d" / folder / "0").mkdir(parents=True)
         (here / "d" / folder / "0" / "0.json").write_text(line(n=2))
     assert records(spec) == [{"n": 1}]
-    assert opened(spec)[1] == "passed over 13 files: 11 hidden, 2 left by the system (Thumbs.db, desktop.ini)".replace(
+    assert opened(spec)[1] == "skipped 13 files: 11 hidden, 2 left by the system (Thumbs.db, desktop.ini)".replace(
         "(Thumbs.db, desktop.ini)", "(d/Thumbs.db, d/desktop.ini)"
     )
 
@@ -85,7 +85,7 @@ def test_what_programs_leave_beside_files_is_no_record(spec: str, here: Path) ->
     for name in BESIDE:
         (here / "d" / name).write_text(line(n=2))
     assert records(spec) == [{"n": 1}]
-    assert opened(spec)[1].startswith(f"passed over {len(BESIDE)} files: {len(BESIDE)} left by the system (")
+    assert opened(spec)[1].startswith(f"skipped {len(BESIDE)} files: {len(BESIDE)} left by the system (")
 
 
 SYSTEMS = ("Icon\r", "ehthumbs.db", "lost+found/", "@eaDir/", "#recycle/", "@Recycle/", "#snapshot/", "$RECYCLE.BIN/")
@@ -98,7 +98,7 @@ def test_what_systems_and_network_disks_leave_is_no_record(spec: str, here: Path
         path.parent.mkdir(exist_ok=True)
         path.write_text(line(n=2))
     assert records(spec) == [{"n": 1}]
-    assert opened(spec)[1].startswith(f"passed over {len(SYSTEMS)} files: {len(SYSTEMS)} left by the system (")
+    assert opened(spec)[1].startswith(f"skipped {len(SYSTEMS)} files: {len(SYSTEMS)} left by the system (")
     assert records("d/#recycle/*.jsonl") == records("d/#recycle") == [{"n": 2}]
 
 
@@ -119,7 +119,7 @@ def test_hidden_names_that_are_named_are_read(here: Path) -> None:
     assert names("_in/_*.jsonl") == ["_in/_y.jsonl"]
     assert names("_*/x.jsonl") == ["_in/x.jsonl"]
     assert names("_z.jsonl", ".h.jsonl", "_in/_y.jsonl") == ["_z.jsonl", ".h.jsonl", "_in/_y.jsonl"]
-    with pytest.raises(SourceError, match=r"matches no file that is read \(passed over 1 file: 1 hidden; name one"):
+    with pytest.raises(SourceError, match=r"matches no file that is read \(skipped 1 file: 1 hidden; name one"):
         opened("*z.jsonl")
 
 
@@ -135,7 +135,7 @@ def test_pipes_and_devices_are_passed_over_and_never_waited_for(spec: str, here:
 
 def test_a_folder_in_which_nothing_is_read_says_why(here: Path) -> None:
     (here / "e" / ".git").mkdir(parents=True)
-    with pytest.raises(SourceError, match=r"e: is a folder without files \(passed over 1 file: 1 hidden\)"):
+    with pytest.raises(SourceError, match=r"e: is a folder without files \(skipped 1 file: 1 hidden\)"):
         opened("e")
 
 
@@ -203,13 +203,13 @@ def test_what_scalesync_wrote_is_passed_over_and_counted(spec: str, here: Path) 
     if spec == "d/*":
         count -= 6  # those in folders, to which this pattern does not come
     assert records(spec) == [{"n": 1}]
-    assert f"passed over {count} files: {count} written by scalesync (" in opened(spec)[1]
+    assert f"skipped {count} files: {count} written by scalesync (" in opened(spec)[1]
 
 
 def test_what_scalesync_wrote_is_read_where_it_is_named_exactly(here: Path) -> None:
     our_files(here / "d")
     assert records("d/0failed.jsonl", "d/out/tasks-00001.jsonl") == [{"n": 7}, {"task_id": "t"}]
-    with pytest.raises(SourceError, match=r"matches no file that is read \(passed over 1 file: 1 written by scalesync"):
+    with pytest.raises(SourceError, match=r"matches no file that is read \(skipped 1 file: 1 written by scalesync"):
         opened("d/0f*d.jsonl")
     with pytest.raises(SourceError, match="is a folder without files"):
         opened("d/out")
@@ -252,9 +252,9 @@ def test_a_file_is_read_once_however_it_is_reached(here: Path) -> None:
         ("d/self/*.jsonl", "**/*.jsonl"),
     ):
         assert records(*specs) == [{"n": 1}], specs
-    assert opened("d/a.jsonl", "d/a.jsonl")[1] == "passed over 1 file: 1 named more than once (d/a.jsonl)"
+    assert opened("d/a.jsonl", "d/a.jsonl")[1] == "skipped 1 file: 1 named more than once (d/a.jsonl)"
     told = opened("d/**/*.jsonl")[1]
-    assert told == "passed over 2 files: 1 link to a folder (d/self), 1 named more than once (d/link.jsonl)"
+    assert told == "skipped 2 files: 1 link to a folder (d/self), 1 named more than once (d/link.jsonl)"
 
 
 def test_links_that_lead_to_each_other_read_each_file_once(here: Path) -> None:
@@ -380,7 +380,7 @@ def test_patterns_of_a_store_pass_over_what_patterns_of_files_do() -> None:
             store.pipe(f"/scalesync-passed/{name}", text.encode())
         place = "memory://scalesync-passed"
         assert records(f"{place}/**/*.jsonl") == [{"n": 1}, {"n": 2}]
-        assert opened(f"{place}/**/*.jsonl")[1].startswith("passed over 9 files: 3 hidden, 2 left by the system (")
+        assert opened(f"{place}/**/*.jsonl")[1].startswith("skipped 9 files: 3 hidden, 2 left by the system (")
         assert records(f"{place}/_*/**/*.jsonl", f"{place}/0failed.jsonl") == [{"n": 9}, {"n": 9}]
         assert records(f"{place}/a.jsonl", f"{place}/*.jsonl") == [{"n": 1}]
         with pytest.raises(SourceError, match="matches no file that is read"):

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="new or empty folder for its files  [./scalesync-demo, or the next free number]",
 )
-@click.option("--records", type=click.IntRange(min=10), hidden=True, help="take only the first so many docstrings")
+@click.option("--records", type=click.IntRange(min=10), hidden=True, help="take only the first N docstrings")
 @click.pass_obj
 def demo_command(invocation: Invocation, /, folder: Path | None, records: int | None) -> int:
     """Run the whole loop on this machine: no account, no key, no network.

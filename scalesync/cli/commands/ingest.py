@@ -60,7 +60,9 @@ plain, .gz or .zst. Run the same command again; it resumes where it stopped: no 
 )
 @click.option("--finalize", is_flag=True, help="finalize batches in which nothing is left open")
 @click.option("--finalize-anyway", is_flag=True, help="finalize even if some lines could not be parsed")
-@click.option("--canary", type=click.IntRange(min=1), metavar="N", help="send N records first; go on if they hold")
+@click.option(
+    "--canary", type=click.IntRange(min=1), metavar="N", help="send N records first; continue if they succeed"
+)
 @click.option(
     "--canary-wait",
     type=click.FloatRange(min=0),

@@ -222,7 +222,7 @@ class PartitionReader:
         """Partitions rest on the documented order, newest first; where it does not hold, nothing is cut any more."""
         if self._ordered and any(later > earlier for earlier, later in pairwise(created)):
             self._ordered = False
-            self._note("the server does not list the newest tasks first; reading goes on without cutting")
+            self._note("the server does not list the newest tasks first; the export continues without splitting")
 
     def _split(self, partition: Partition, created: Sequence[int]) -> list[Partition]:
         readers = self._readers()

@@ -73,14 +73,14 @@ class PassedOver:
         return bool(self._counts)
 
     def __str__(self) -> str:
-        """Such as "passed over 3 files: 2 hidden, 1 written by scalesync (failed.jsonl)"."""
+        """Such as "skipped 3 files: 2 hidden, 1 written by scalesync (failed.jsonl)"."""
         parts = []
         for reason in Reason:
             number = self._counts.get(reason, 0)
             if number:
                 words = _MANY.get(reason, reason) if number > 1 else reason
                 parts.append(f"{number:,} {words}{self._named(reason, number)}")
-        return f"passed over {count(sum(self._counts.values()), 'file')}: {', '.join(parts)}"
+        return f"skipped {count(sum(self._counts.values()), 'file')}: {', '.join(parts)}"
 
     def _named(self, reason: Reason, number: int) -> str:
         if reason in _NAMELESS:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import html
 import json
 import re
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -62,13 +60,3 @@ def _escaped(text: str) -> Iterator[str]:
     yield (in_json := json.dumps(text)[1:-1])
     yield in_json.replace("/", "\\/")
     yield repr(text)[1:-1]
-
-
-def mask_of(authorization: str) -> Mask:
-    """Hides the credentials of an Authorization header, as they are and decoded."""
-    mask = Mask()
-    credentials = authorization.partition(" ")[2]
-    mask.add(credentials)
-    with suppress(binascii.Error, UnicodeDecodeError):
-        mask.add(base64.b64decode(credentials, validate=True).decode().removesuffix(":"))
-    return mask

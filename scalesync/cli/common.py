@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -88,6 +88,7 @@ class Invocation:
             need_key=need_key,
         )
         self.mask.add(settings.api_key)
+        settings = replace(settings, mask=self.mask)
         if not asked.quiet:
             for note in settings.notes:
                 tell(self.mask(note))

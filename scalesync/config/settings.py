@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Protocol, TypedDict
 from urllib.parse import SplitResult, urlsplit
@@ -17,6 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 from scalesync.config.keys import Origin, find_key
 from scalesync.config.profiles import Profile, find_profile
 from scalesync.errors import ConfigError
+from scalesync.masking import Mask
 from scalesync.model.targets import Mode, Target
 from scalesync.ports.spec import PlatformSpec
 
@@ -58,7 +59,8 @@ class Settings:
 
     rate None: the default of the platform (`PlatformSpec.rate_at`). rate_all None: no limit over all classes.
     concurrency None: chosen while running. api_key is empty only where no key was asked for.
-    notes: sentences that a person should read before anything is sent.
+    notes: sentences that a person should read before anything is sent. mask: hides the key, and every secret that a run
+    is given for it.
     """
 
     base_url: str
@@ -73,6 +75,7 @@ class Settings:
     allow_http: bool = False
     platform: str
     notes: tuple[str, ...] = ()
+    mask: Mask = field(default_factory=Mask, compare=False, repr=False)
 
     @property
     def target(self) -> Target:
@@ -80,7 +83,7 @@ class Settings:
         return Target(self.base_url, self.mode, self.account, self.platform)
 
     def __repr__(self) -> str:
-        shown = ((item.name, getattr(self, item.name)) for item in fields(self))
+        shown = ((item.name, getattr(self, item.name)) for item in fields(self) if item.repr)
         body = ", ".join(f"{name}={'***' if name == 'api_key' else repr(value)}" for name, value in shown)
         return f"Settings({body})"
 

@@ -139,6 +139,11 @@ class SessionExchange:
         self._sweep.stop()
         await self._session.close()
 
+    def carry(self, headers: Mapping[str, str]) -> None:
+        """See `Exchange`."""
+        self._session.headers.clear()
+        self._session.headers.update(headers)
+
     async def __call__(self, cls: RequestClass, method: str, url: URL, body: bytes | None) -> Answer:
         """One attempt; see `Exchange`."""
         attempt = _Attempt(cls, self._deadlines, self._loop, self._first_limit_s(body))

@@ -82,6 +82,9 @@ class Exchange(Protocol):
 
     async def __aexit__(self, *exc: object) -> None: ...
 
+    def carry(self, headers: Mapping[str, str]) -> None:
+        """Send these headers with every request from now on, in place of those before."""
+
     async def __call__(self, cls: RequestClass, method: str, url: URL, body: bytes | None) -> Answer:
         """Make the attempt. Raises Refused or OutcomeUnknown for a body larger than the limit."""
 

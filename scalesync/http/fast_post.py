@@ -116,6 +116,12 @@ class LeanExchange:
             line.connection.release()  # into the connector's pool, which ends TLS in good order
         self._idle.clear()
 
+    def carry(self, headers: Mapping[str, str]) -> None:
+        """See `Exchange`: the heads that were prepared are so no longer."""
+        self._headers = headers
+        self._heads.clear()
+        self._url = None
+
     @staticmethod
     def takes(method: str, body: bytes | None) -> bool:
         """Whether this call is a small POST."""

@@ -24,10 +24,12 @@ from scalesync.http.exchange import USER_AGENT, Deadlines, Gate, asked_wait_s
 from scalesync.http.fast_post import LeanExchange, is_proven
 from scalesync.http.network import is_setting, proxy_for, proxy_refusal, tls_context, translate, transport_wanted
 from scalesync.http.resets import wait_in_words
-from scalesync.masking import mask_of
+from scalesync.masking import Mask
 from scalesync.model.targets import RequestClass
+from scalesync.ports.credential import Credential
 from scalesync.times import http_date_s
 
+OUR_HEADERS = {"Accept": "application/json", "User-Agent": USER_AGENT}
 DATE = istr("Date")  # folded once: it is looked up in every reply
 MAX_REPLY_BYTES = 1024**3  # after decompression: a bomb ends in words, a page of the largest tasks fits
 
@@ -72,22 +74,29 @@ class Counters:
 
 
 class Transport:
-    """Calls below one API root. Use as an async context manager."""
+    """Calls below one API root. Use as an async context manager.
+
+    credential: its headers as they are when this is made. mask: hides what is secret; the credential's join it.
+    """
 
     def __init__(
         self,
         base_url: str,
-        authorization: str,
+        credential: Credential,
         gate: Gate,
         *,
         deadlines: Deadlines | None = None,
         ssl_context: ssl.SSLContext | None = None,
         max_reply_bytes: int = MAX_REPLY_BYTES,
+        mask: Mask | None = None,
     ) -> None:
         self.counters = Counters()
         self._base = base_url.rstrip("/")
-        self._headers = {"Authorization": authorization, "Accept": "application/json", "User-Agent": USER_AGENT}
-        self._mask = mask_of(authorization)
+        self._credential = credential
+        self._headers = {**credential.headers(), **OUR_HEADERS}
+        self._mask = mask or Mask()
+        for secret in credential.secrets:
+            self._mask.add(secret)
         self._gate = gate
         self._deadlines = deadlines or Deadlines()
         self._ssl = ssl_context
@@ -134,6 +143,13 @@ class Transport:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._stack.aclose()
+
+    def _set_headers(self, headers: Mapping[str, str]) -> None:
+        """Send these with every request from now on."""
+        self._headers = {**headers, **OUR_HEADERS}
+        for way in (self._session, self._lean):
+            if way is not None:
+                way.carry(self._headers)
 
     def hide(self, text: str) -> str:
         """The string without our credentials."""

@@ -50,3 +50,4 @@ class RequestClass(StrEnum):
     LIST = "list"
     MUTATE = "mutate"
     FILES = "files"
+    AUTH = "auth"

@@ -18,6 +18,7 @@ from scalesync.text import did_you_mean
 
 if TYPE_CHECKING:
     from scalesync.http.transport import Transport
+    from scalesync.ports.credential import Credential
     from scalesync.ports.platform import Platform
 
 GROUP = "scalesync.platforms"
@@ -31,8 +32,8 @@ class Adapter(Protocol):
     def __call__(self, transport: Transport, task_type: str = "") -> Platform:
         """The roles of the platform over one transport; nothing is sent."""
 
-    def authorization(self, api_key: str) -> str:
-        """The value of the header Authorization."""
+    def credential(self, api_key: str) -> Credential:
+        """What opens the platform for whoever has the key."""
 
 
 def names() -> Sequence[str]:

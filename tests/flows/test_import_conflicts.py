@@ -38,7 +38,7 @@ async def call(sandbox: Sandbox, method: str, path: str, body: Any = None) -> An
     def send() -> Any:
         data = None if body is None else json.dumps(body).encode()
         request = Request(
-            sandbox.base_url + path, data, {"Authorization": ScalePlatform.authorization("live_other")}, method=method
+            sandbox.base_url + path, data, dict(ScalePlatform.credential("live_other").headers()), method=method
         )
         with urlopen(request, timeout=10) as reply:
             return json.load(reply)

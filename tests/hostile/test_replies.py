@@ -21,6 +21,7 @@ from scalesync.errors import OutcomeUnknown, Refused, RemoteError
 from scalesync.flows.imports.run import run_import
 from scalesync.flows.runtime.options import ImportOptions
 from scalesync.flows.runtime.setup.services import resolve_settings
+from scalesync.http.credentials import bearer
 from scalesync.http.transport import Reply, Transport
 from scalesync.model.outcomes import Match, OutcomeKind, Presence
 from scalesync.model.records import Outgoing
@@ -196,7 +197,7 @@ ODD_REPLIES: dict[str, bytes] = {
 async def test_an_odd_reply_ends_in_an_error_of_ours(name):
     async with (
         listening(server_of(lambda *_: ODD_REPLIES[name])) as port,
-        Transport(f"http://127.0.0.1:{port}/v1", "Bearer k", OpenGate()) as transport,
+        Transport(f"http://127.0.0.1:{port}/v1", bearer("k"), OpenGate()) as transport,
     ):
         platform = ScalePlatform(transport, KIND)
         (outcome,) = await platform.creator.send([Outgoing("k", b"", b"{}", 1, 1)])
@@ -273,7 +274,7 @@ async def bomb_against(kind: str) -> int:
     cls = RequestClass(kind)
     async with (
         listening(server_of(lambda *_: answer)) as port,
-        Transport(f"http://127.0.0.1:{port}/v1", "Bearer k", OpenGate(), max_reply_bytes=2**24) as transport,
+        Transport(f"http://127.0.0.1:{port}/v1", bearer("k"), OpenGate(), max_reply_bytes=2**24) as transport,
     ):
         before = peak_mb()
         small = {"method": "POST", "path": "/task/x", "body": b"{}"}

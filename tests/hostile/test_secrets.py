@@ -21,10 +21,13 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from scalesync.masking import Mask, mask_of
+from scalesync.http.credentials import basic, bearer, header
+from scalesync.http.transport import Transport
+from scalesync.masking import Mask
 from scalesync.platforms.scale.adapter import ScalePlatform
 from tests.cli.conftest import environment
 from tests.conftest import KIND, PROJECT, letter
+from tests.network.test_never_hangs import OpenGate
 
 # Every character that one encoding or another writes differently.
 KEY = 'test_C4nary"%/+s3cr&t\\k3y=='
@@ -171,7 +174,7 @@ from scalesync.platforms.scale.adapter import ScalePlatform
 
 async def take(self, *args):
     key = os.environ["SCALE_API_KEY"]
-    told = f"boom {key} {key!r} {ScalePlatform.authorization(key)}"
+    told = f"boom {key} {key!r} {ScalePlatform.credential(key).headers()["Authorization"]}"
     logging.getLogger("elsewhere").error(told)
     asyncio.get_running_loop().call_exception_handler({"message": told, "exception": KeyError(told)})
     raise RuntimeError(told)
@@ -271,9 +274,12 @@ def test_the_mask_covers_each_form(form):
 
 
 def test_a_header_names_what_is_to_be_hidden():
-    mask = mask_of(ScalePlatform.authorization(KEY))
-    assert not found_in(mask(f"{ScalePlatform.authorization(KEY)} {KEY}").encode())
-    assert mask_of("Bearer abcdef")("an abcdef") == "an ***"
+    for credential in (ScalePlatform.credential(KEY), bearer(KEY), header("apikey", KEY), basic("me", KEY)):
+        told = " ".join([*credential.headers().values(), KEY])
+        assert found_in(told.encode())
+        transport = Transport("http://127.0.0.1:1/v1", credential, OpenGate())
+        assert not found_in(transport.hide(told).encode())
+        assert set(credential.headers().values()).isdisjoint(transport.hide(told).split())
 
 
 async def test_links_to_results_and_sources_show_no_signature(make_sandbox, write_records, tmp_path):

@@ -61,7 +61,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "mapping": ("sources",),
     "sources": ("outputs",),
     "ports": ("model",),
-    "config": ("ports", "model", "errors", "text"),
+    "config": ("ports", "model", "errors", "masking", "text"),
     "disk": ("errors",),
     "plugins": ("errors",),
     "stored": ("errors",),

@@ -10,6 +10,7 @@ import pytest
 
 from scalesync.errors import OutcomeUnknown, RemoteError, Throttled
 from scalesync.flows.runtime.gate import RequestGate
+from scalesync.http.credentials import bearer
 from scalesync.http.download import Downloader
 from scalesync.http.exchange import asked_wait_s
 from scalesync.http.transport import Transport
@@ -80,7 +81,7 @@ async def test_a_change_that_is_busy_is_made_after_its_wait():
         return answer(503, b"", {"Retry-After": str(WAIT_S)}) if asked.number == 1 else answer(200, {})
 
     gate = RequestGate(Pace({}), Handovers({}, None))
-    async with raw_api(script) as api, Transport(api.base_url, "Basic x", gate) as transport:
+    async with raw_api(script) as api, Transport(api.base_url, bearer("x"), gate) as transport:
         creator = ScalePlatform(transport, KIND).creator
         assert (await creator.release("a" * 24)).kind is OutcomeKind.UNKNOWN
         assert (await creator.release("a" * 24)).kind is OutcomeKind.CREATED
@@ -109,7 +110,7 @@ async def test_a_date_is_counted_from_the_servers_own_date(status, ahead_s):
     headers = {"Date": formatdate(now, usegmt=True), "Retry-After": formatdate(now + 2, usegmt=True)}
     async with (
         raw_api(refusing(status, 9, headers)) as api,
-        Transport(api.base_url, "Basic x", RequestGate(Pace({}), Handovers({}, None))) as transport,
+        Transport(api.base_url, bearer("x"), RequestGate(Pace({}), Handovers({}, None))) as transport,
     ):
         reply = await transport.call(RequestClass.CREATE, "POST", "/task/x", body=b'{"unique_id":"k"}')
     assert reply.retry_after_s == 2.0
@@ -125,7 +126,7 @@ async def test_without_a_date_of_its_own_a_reply_is_read_by_the_servers_clock_as
 
     async with (
         raw_api(script) as api,
-        Transport(api.base_url, "Basic x", RequestGate(Pace({}), Handovers({}, None))) as transport,
+        Transport(api.base_url, bearer("x"), RequestGate(Pace({}), Handovers({}, None))) as transport,
     ):
         await transport.call(RequestClass.LIST, "GET", "/tasks")
         reply = await transport.call(RequestClass.CREATE, "POST", "/task/x", body=b'{"unique_id":"k"}')
@@ -146,14 +147,14 @@ async def test_the_wait_travels_with_the_outcome_and_with_the_error():
     script = refusing(503, 9, {"Retry-After": "7"})
     async with (
         raw_api(script) as api,
-        Transport(api.base_url, "Basic x", RequestGate(Pace({}), Handovers({}, None))) as transport,
+        Transport(api.base_url, bearer("x"), RequestGate(Pace({}), Handovers({}, None))) as transport,
     ):
         (outcome,) = await ScalePlatform(transport, KIND).creator.send([Outgoing("k", b"", b'{"unique_id":"k"}', 1, 1)])
     assert (outcome.kind, outcome.retry_after_s) == (OutcomeKind.UNKNOWN, 7.0)
     for status, kind in ((503, OutcomeUnknown), (413, Throttled), (429, Throttled)):
         async with (
             raw_api(refusing(status, 9, {"Retry-After": "7"}, "is_list")) as api,
-            Transport(api.base_url, "Basic x", RequestGate(Pace({}), Handovers({}, None))) as transport,
+            Transport(api.base_url, bearer("x"), RequestGate(Pace({}), Handovers({}, None))) as transport,
         ):
             with pytest.raises(kind) as told:
                 await ScalePlatform(transport, KIND).lister.page({"limit": 1}, None)

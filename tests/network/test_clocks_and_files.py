@@ -19,6 +19,7 @@ from scalesync.cli.common import LEAST_FILES
 from scalesync.errors import Unavailable
 from scalesync.flows.imports import run as ingest
 from scalesync.flows.runtime.wiring import make_gate
+from scalesync.http.credentials import bearer
 from scalesync.http.network import SPARE_FILES, connections_allowed
 from scalesync.http.transport import Transport
 from scalesync.ledger.sqlite.store import SqliteLedger
@@ -52,7 +53,7 @@ def dated(date: str) -> CIMultiDict[str]:
 
 @pytest.mark.parametrize("shift_s", [-HOUR_S, HOUR_S])
 def test_the_servers_time_does_not_jump_with_the_local_clock(shift_s, clock):
-    transport = Transport("http://127.0.0.1:1/v1", "Bearer k", OpenGate())
+    transport = Transport("http://127.0.0.1:1/v1", bearer("k"), OpenGate())
     assert abs(transport.server_now_ms - time.time() * 1000) < 1000
     transport._note_time(dated("Fri, 20 Nov 2026 12:00:00 GMT"))
     before = transport.server_now_ms
@@ -63,7 +64,7 @@ def test_the_servers_time_does_not_jump_with_the_local_clock(shift_s, clock):
 
 @pytest.mark.parametrize("date", ["", "yesterday", "Fri, 31 Feb 2026 12:00:00 GMT"])
 def test_a_date_that_is_none_changes_nothing(date):
-    transport = Transport("http://127.0.0.1:1/v1", "Bearer k", OpenGate())
+    transport = Transport("http://127.0.0.1:1/v1", bearer("k"), OpenGate())
     transport._note_time(dated(date))
     assert abs(transport.server_now_ms - time.time() * 1000) < 1000
 
@@ -159,7 +160,7 @@ async def test_no_free_file_is_no_connection(make_sandbox, monkeypatch):
     def refuse(*args: object, **kwargs: object) -> object:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
-    async with Transport(sandbox.base_url, "Bearer live_k", OpenGate()) as transport:
+    async with Transport(sandbox.base_url, bearer("live_k"), OpenGate()) as transport:
         monkeypatch.setattr("aiohappyeyeballs.impl.socket.socket", refuse)
         with pytest.raises(Unavailable, match="Too many open files"):
             await transport.call(RequestClass.CREATE, "POST", f"/task/{KIND}", body=b"{}")

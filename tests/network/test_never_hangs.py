@@ -14,6 +14,7 @@ import pytest
 
 from scalesync.engine.limits import EngineLimits
 from scalesync.errors import OutcomeUnknown, RemoteError, StopRun, Unavailable
+from scalesync.http.credentials import bearer
 from scalesync.http.download import Downloader
 from scalesync.http.exchange import Deadlines
 from scalesync.http.transport import Transport
@@ -205,7 +206,7 @@ async def test_waiting_for_the_moment_at_the_socket_is_no_part_of_an_attempt(mak
     sandbox = await make_sandbox()
     gate = OpenGate(wait_s=0.5)
     short = Deadlines(connect=0.2, first_byte=0.2, attempt=0.2)
-    async with Transport(sandbox.base_url, "Bearer live_k", gate, deadlines=short) as transport:
+    async with Transport(sandbox.base_url, bearer("live_k"), gate, deadlines=short) as transport:
         for _ in range(2):
             reply = await transport.call(RequestClass.LIST, "GET", f"/projects/{PROJECT}")
             assert reply.status == 200
@@ -218,7 +219,7 @@ async def test_a_name_that_is_never_resolved_is_no_connection(wait_s, monkeypatc
         return await asyncio.get_running_loop().create_future()
 
     monkeypatch.setattr(aiohttp.ThreadedResolver, "resolve", resolve)
-    async with Transport("http://api.test/v1", "Bearer k", OpenGate(wait_s), deadlines=SHORT) as transport:
+    async with Transport("http://api.test/v1", bearer("k"), OpenGate(wait_s), deadlines=SHORT) as transport:
         with bounded(2), pytest.raises(Unavailable, match=r"cannot reach api\.test: no answer in time"):
             await transport.call(RequestClass.CREATE, "POST", "/task/x", body=b"{}")
 
@@ -241,7 +242,7 @@ async def test_a_handshake_that_is_never_finished_is_no_connection(wait_s):
 
     async with (
         listening(mute) as port,
-        Transport(f"https://127.0.0.1:{port}/v1", "Bearer k", OpenGate(wait_s), deadlines=SHORT) as transport,
+        Transport(f"https://127.0.0.1:{port}/v1", bearer("k"), OpenGate(wait_s), deadlines=SHORT) as transport,
     ):
         with bounded(2), pytest.raises(Unavailable, match="cannot reach"):
             await transport.call(RequestClass.CREATE, "POST", "/task/x", body=b"{}")
@@ -252,7 +253,7 @@ async def test_bytes_that_keep_coming_for_ever_end_with_the_attempt(wait_s, make
     sandbox = await make_sandbox()
     async with (
         relaying(sandbox.base_url, lambda *_: "slow body") as relay,
-        Transport(relay.base_url, "Bearer live_k", OpenGate(wait_s), deadlines=SHORT) as transport,
+        Transport(relay.base_url, bearer("live_k"), OpenGate(wait_s), deadlines=SHORT) as transport,
     ):
         with bounded(2), pytest.raises(OutcomeUnknown, match="did not answer in time"):
             await transport.call(RequestClass.LIST, "GET", f"/projects/{PROJECT}")

@@ -6,6 +6,7 @@ import pytest
 
 from scalesync.errors import ConfigError, OutcomeUnknown
 from scalesync.flows.runtime.gate import RequestGate
+from scalesync.http.credentials import bearer
 from scalesync.http.download import Downloader
 from scalesync.http.transport import Reply, Transport
 from scalesync.model.targets import RequestClass
@@ -163,7 +164,7 @@ async def test_a_longer_header_in_the_middle_leaves_the_outcome_open():
 
     async with (
         raw_api(script) as api,
-        Transport(api.base_url, "Basic x", RequestGate(Pace({}), Handovers({}, None))) as transport,
+        Transport(api.base_url, bearer("x"), RequestGate(Pace({}), Handovers({}, None))) as transport,
     ):
         await transport.call(RequestClass.LIST, "GET", "/tasks")
         with pytest.raises(OutcomeUnknown, match="a header of more than 64 KB"):

@@ -14,6 +14,7 @@ import pytest
 from scalesync.errors import ConfigError, OutcomeUnknown, Unavailable
 from scalesync.http import transport as transports
 from scalesync.http.client_session import SessionExchange
+from scalesync.http.credentials import bearer
 from scalesync.http.exchange import Deadlines
 from scalesync.http.fast_post import MOST_BODY, LeanExchange, is_proven
 from scalesync.http.transport import Reply, Transport
@@ -61,7 +62,7 @@ class Server:
 
 
 def to(port: int, gate: OpenGate | None = None, **more: object) -> Transport:
-    return Transport(f"http://127.0.0.1:{port}/v1", "Bearer live_k", gate or OpenGate(), **more)  # type: ignore[arg-type]
+    return Transport(f"http://127.0.0.1:{port}/v1", bearer("live_k"), gate or OpenGate(), **more)  # type: ignore[arg-type]
 
 
 def create(transport: Transport, body: bytes = BODY) -> Awaitable[Reply]:
@@ -306,7 +307,7 @@ async def way_of(base_url: str, method: str, body: bytes | None, monkeypatch: py
             raise aiohttp.ClientConnectionError
 
         monkeypatch.setattr(kind, "__call__", note)
-    async with Transport(base_url, "Bearer k", OpenGate()) as transport:
+    async with Transport(base_url, bearer("k"), OpenGate()) as transport:
         with pytest.raises(OutcomeUnknown):
             await transport.call(CREATE, method, "/x", body=body)
     return taken[0]
@@ -334,14 +335,14 @@ async def test_a_proxy_is_the_sessions_matter(monkeypatch):
     assert await way_of("https://api.example.test/v1", "POST", b"{}", monkeypatch) == "session"
     monkeypatch.setenv("SCALESYNC_TRANSPORT", "lean")
     with pytest.raises(ConfigError, match="proxy"):
-        async with Transport("https://api.example.test/v1", "Bearer k", OpenGate()):
+        async with Transport("https://api.example.test/v1", bearer("k"), OpenGate()):
             pass
 
 
 async def test_a_way_that_does_not_exist_is_said(monkeypatch):
     monkeypatch.setenv("SCALESYNC_TRANSPORT", "fast")
     with pytest.raises(ConfigError, match="auto, lean or session"):
-        async with Transport("http://127.0.0.1:1/v1", "Bearer k", OpenGate()):
+        async with Transport("http://127.0.0.1:1/v1", bearer("k"), OpenGate()):
             pass
 
 

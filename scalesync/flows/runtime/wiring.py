@@ -18,6 +18,7 @@ from scalesync.flows.runtime.ledgers import open_quota
 from scalesync.flows.runtime.watch import Watch
 from scalesync.http.exchange import Deadlines
 from scalesync.http.network import connections_allowed
+from scalesync.http.renewing import RenewingTransport
 from scalesync.http.transport import Transport
 from scalesync.model.records import JsonObject
 from scalesync.model.targets import RequestClass
@@ -145,8 +146,10 @@ async def connect(
     bounds = limits or EngineLimits()
     pace, gate = make_gate(settings, paced, observer.note, memory)
     adapter = registry.adapter_of(registry.spec_of(settings.platform))
-    transport = Transport(
-        settings.base_url, adapter.authorization(settings.api_key), gate, deadlines=deadlines, ssl_context=ssl_context
+    credential = adapter.credential(settings.api_key)
+    kind = RenewingTransport if credential.renews else Transport
+    transport = kind(
+        settings.base_url, credential, gate, deadlines=deadlines, ssl_context=ssl_context, mask=settings.mask
     )
     waits = Waits()
     watch = Watch(waits, observer, transport.counters, gate, where=settings.base_url)

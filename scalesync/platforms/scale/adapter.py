@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-
+from scalesync.http.credentials import basic
 from scalesync.http.transport import Transport
 from scalesync.platforms.scale.containers import ScaleContainers
 from scalesync.platforms.scale.lists import ScaleLists
 from scalesync.platforms.scale.spec import SPEC
 from scalesync.platforms.scale.tasks import ScaleTasks
+from scalesync.ports.credential import Credential
 from scalesync.ports.platform import Commands, Containers, Creator, ExportJobs, Lister
 
 
@@ -27,9 +27,9 @@ class ScalePlatform:
         self.export_jobs: ExportJobs | None = None
 
     @staticmethod
-    def authorization(api_key: str) -> str:
+    def credential(api_key: str) -> Credential:
         """HTTP Basic with the key as user and an empty password (Scale docs: Authentication)."""
-        return "Basic " + base64.b64encode(f"{api_key}:".encode()).decode("ascii")
+        return basic(api_key)
 
     @property
     def server_now_ms(self) -> int:

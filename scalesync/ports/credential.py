@@ -1,0 +1,53 @@
+"""What opens a platform for a request: asked for each attempt, renewed while the run goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Protocol
+
+
+class AuthReply(Protocol):
+    """An answer of the place that gives out tokens."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def body(self) -> bytes: ...
+
+
+class Ask(Protocol):
+    """One request for a token. Raises Unavailable or OutcomeUnknown where no answer came."""
+
+    async def __call__(self, where: str, body: bytes) -> AuthReply:
+        """POST a JSON body, without the credential. where: below the API root, or a whole address."""
+
+
+class Credential(Protocol):
+    """Headers that open the platform.
+
+    renews: whether they change during a run; if not, they are read once, and nothing else is asked.
+    generation: grows with each renewal. secrets: all that is secret in it now, to be kept out of every text.
+    """
+
+    renews: bool
+
+    @property
+    def generation(self) -> int: ...
+
+    @property
+    def secrets(self) -> Collection[str]: ...
+
+    def headers(self) -> Mapping[str, str]:
+        """What each request carries now; {} before the first renewal."""
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the next request should wait for `renew`."""
+
+    async def renew(self, ask: Ask, *, refused: bool) -> None:
+        """Get new headers; who comes while that is under way waits for it and asks nothing.
+
+        refused: the platform did not take the present ones (401), so they are of no more use.
+        Raises NotAllowed where no new ones are given, Throttled or Unavailable where that is not known yet.
+        """

@@ -140,11 +140,6 @@ def admit(
     return admissions
 
 
-def _has_moved(before: Known, record: Outgoing, state: RowState) -> bool:
-    """Whether the place of a row that stays as it is must be written."""
-    return before.place != (record.source, record.line) or (record.inside is not None and state in _LISTED)
-
-
 def _new(now_ms: int) -> Admission:
     """What becomes of a record whose key nobody knew."""
     move = decisions.admit(None, b"", now_ms, recheck=False)

@@ -74,6 +74,8 @@ def test_a_source_format_is_one_module_and_one_entry_point(tmp_path: Path) -> No
         again = program(tmp_path, "import", "film.srt", *options, "--input-format", "srt", url=server.base_url)
         assert again.code == 1
         assert server.tasks() == 2
+        verified = program(tmp_path, "verify", "--json", url=server.base_url)
+        assert "film.srt was counted once: there is no second count for its format" in verified.json["message"]
     assert "parquet|srt]" in program(tmp_path, "import", "--help").out
 
 

@@ -1,0 +1,110 @@
+"""Formats of other packages on the command line: what is wrong with one is told where it is asked for, nowhere else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.plugins import install, project
+
+from .conftest import Run, sandbox
+
+SOURCE = """
+from scalesync.sources.plugin import SourceFormat
+FORMAT = SourceFormat(api={api}, name="{name}", words="Odd", bind=lambda source: None)
+"""
+OUTPUT = """
+from scalesync.outputs.encoders.plugin import OutputFormat
+FORMAT = OutputFormat(api={api}, name="{name}", open=lambda file: None, lines=lambda file: None)
+"""
+SOURCES, ENCODERS = "scalesync.sources", "scalesync.encoders"
+IMPORT = ("--type", "categorization", "--project", "p", "--dry-run")
+
+
+def add(folder: Path, group: str, code: str, name: str = "odd", package: str = "other") -> None:
+    install(folder, project(package, group, **{name: f"{package}_module:FORMAT"}), {f"{package}_module": code})
+
+
+BROKEN = {
+    "api": ("{code}", 2, "odd", "is written for version 2 of the interface, this scalesync has version 1"),
+    "import": ("import nowhere", 1, "odd", "cannot be imported (ModuleNotFoundError: No module named 'nowhere')"),
+    "kind": ("FORMAT = 7", 1, "odd", "is int, not "),
+    "other name": ("{code}", 1, "strange", 'calls itself "strange"'),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+@pytest.mark.parametrize("way", ["named source", "suffix", "output", "compacted"])
+def test_one_that_cannot_be_used_is_one_sentence(run: Run, tmp_path: Path, case: str, way: str) -> None:
+    code, api, name, sentence = BROKEN[case]
+    group, template = (ENCODERS, OUTPUT) if way in ("output", "compacted") else (SOURCES, SOURCE)
+    add(tmp_path, group, template.format(api=api, name=name) if code == "{code}" else code)
+    (tmp_path / "in.odd").write_text('{"a": 1}\n')
+    typed = {
+        "named source": ("import", "in.odd", *IMPORT, "--input-format", "odd"),
+        "suffix": ("import", "in.odd", *IMPORT),
+        "output": ("export", "--out", "out", "--format", "odd"),
+        "compacted": ("compact", "--from", "in", "--to", "out", "--format", "odd"),
+    }[way]
+    if way == "compacted":
+        (tmp_path / "in").mkdir()
+        (tmp_path / "in" / "manifest.json").write_text(MANIFEST)
+    ended = run(*typed, env={"SCALE_API_URL": "http://127.0.0.1:9/v1"})
+    assert (ended.code, ended.out) == (2, "")
+    assert sentence in ended.err
+    assert "of other 1.0 " in ended.err
+    assert ended.err.count("\n") == 1
+
+
+MANIFEST = '{"version": 1, "job": "j", "target": "t", "mode": "test", "files": [], "filters": {}, "watermark": null}'
+
+
+@pytest.mark.parametrize(
+    ("group", "name", "typed"),
+    [
+        (SOURCES, "csv", ("import", "in.data", *IMPORT, "--input-format", "csv")),
+        (ENCODERS, "parquet", ("export", "--out", "out", "--format", "parquet")),
+    ],
+)
+def test_a_name_that_scalesync_has_is_refused(
+    run: Run, tmp_path: Path, group: str, name: str, typed: tuple[str, ...]
+) -> None:
+    add(tmp_path, group, "raise RuntimeError", name)
+    (tmp_path / "in.data").write_text("a,b\n1,2\n")
+    ended = run(*typed, env={"SCALE_API_URL": "http://127.0.0.1:9/v1"})
+    assert (ended.code, ended.out) == (2, "")
+    assert (
+        f'other 1.0 adds the {"source" if group == SOURCES else "output"} format "{name}", which scalesync' in ended.err
+    )
+
+
+def test_two_packages_with_one_name_are_told(run: Run, tmp_path: Path) -> None:
+    for package in ("one", "two"):
+        add(tmp_path, SOURCES, SOURCE.format(api=1, name="odd"), package=package)
+    (tmp_path / "in.odd").write_text("x\n")
+    ended = run("import", "in.odd", *IMPORT, env={"SCALE_API_URL": "http://127.0.0.1:9/v1"})
+    assert ended.code == 2
+    assert 'both add the source format "odd"; uninstall one of them' in ended.err
+
+
+def test_a_broken_one_disturbs_nothing_that_does_not_ask_for_it(run: Run, tmp_path: Path) -> None:
+    add(tmp_path, SOURCES, "raise RuntimeError('imported')")
+    add(tmp_path, ENCODERS, "raise RuntimeError('imported')", package="another")
+    body = '"attachment": "x", "attachment_type": "text", "categories": ["a", "b"]'
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.jsonl").write_text(f'{{"unique_id": "u", {body}}}\n')
+    assert "|parquet|odd]" in run("import", "--help").out
+    assert "|parquet|odd]" in run("export", "--help").out
+    unknown = run("export", "--out", "out", "--format", "odder")
+    assert unknown.code == 2
+    assert "'odd'" in unknown.err
+    with sandbox(tmp_path, "--project", "p=categorization") as server:
+        url = {"SCALE_API_URL": server.base_url}
+        typed = ("--type", "categorization", "--project", "p", "--job", "j")
+        assert run("import", "in", *typed, env=url).code == 0
+        assert run("export", "--out", "out", env=url).code == 0
+        (folder / "b.odd").write_text("x")
+        ended = run("import", "in", *typed, env=url)
+    assert (ended.code, "cannot be imported" in ended.err) == (2, True)

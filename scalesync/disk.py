@@ -29,7 +29,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def output_error(folder: Path, error: OSError) -> ScalesyncError:
-    """Our error that tells a person what could not be written and what to do."""
+    """Our error that says what could not be written and what to do."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskFull(f"{folder}: no space left; free some, then run the same command again to resume")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
@@ -50,7 +50,7 @@ def holding_folder(folder: Path) -> Iterator[None]:
     """Keep other runs out of a folder that this one writes to: of any ledger, job and command.
 
     The kernel holds the lock, on the folder itself: a killed run leaves none behind, and no file. A missing folder is
-    made, and taken away again if it stays empty. Raises JobRunning when another run is there. Where the file system
+    made, and removed again if it stays empty. Raises JobRunning when another run is there. Where the file system
     cannot lock folders, as with NFS, nobody is kept out.
     """
     made = _make(folder)

@@ -15,7 +15,7 @@
     |   +-- LedgerBusy               3: the ledger stayed locked
     |   +-- BudgetUsed               3: retry budget, --max-new and the like
     |   +-- AllRefused               3: the first records were all refused with one message
-    +-- RecordError                  the record is invalid and counted; the run goes on
+    +-- RecordError                  the record is invalid and counted; the run continues
     +-- RemoteError                  one call failed; says what may be done next
         +-- Throttled                429: wait, then send again
         +-- Unavailable              certainly not processed (no connection): send again
@@ -47,7 +47,8 @@ class ConfigError(ScalesyncError):
 class SourceError(ConfigError):
     """A source that cannot be opened or read at all.
 
-    file: the path or URL as typed. line: 1-based, None when the whole file is meant.
+    file: the path or URL as typed.
+    line: 1-based, None when the whole file is meant.
     """
 
     def __init__(self, reason: str, file: str, line: int | None = None) -> None:
@@ -70,7 +71,7 @@ class LedgerUnusable(ConfigError):
 
 
 class StopRun(ScalesyncError):
-    """The run ended early and can be carried on by the same command."""
+    """The run ended early and the same command resumes it."""
 
     exit_code = 3
 
@@ -114,7 +115,8 @@ class RecordError(ScalesyncError):
 class NoColumn(RecordError):
     """A template or expression names a column that this record does not have.
 
-    name: as it is written; columns: those that the record has.
+    name: as it is written.
+    columns: those that the record has.
     """
 
     def __init__(self, message: str, name: str, columns: Iterable[str]) -> None:
@@ -126,8 +128,9 @@ class NoColumn(RecordError):
 class RemoteError(ScalesyncError):
     """One call to the platform failed.
 
-    status: HTTP status, None without a reply. op: the call in words ("create task"). retry_after_s: seconds that the
-    platform asked to wait, None when it did not say.
+    status: HTTP status, None without a reply.
+    op: the call in words ("create task").
+    retry_after_s: seconds that the platform asked to wait, None when it did not say.
     """
 
     def __init__(

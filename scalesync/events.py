@@ -14,8 +14,9 @@ LONGEST_S = 100 * 365.25 * DAY_S  # what a server may ask for, and nobody counts
 class Waiting:
     """Why nothing passes. As a string it is one sentence for people, with times of the local clock.
 
-    why: in the server's own words, or what the network says. since, until: seconds since the epoch. until is when the
-    next attempt leaves where the server asked for a wait of asked_s seconds, else when the run gives up; None: unknown.
+    why: in the server's own words, or what the network says.
+    since, until: seconds since the epoch. until is when the next attempt leaves where the server asked for a wait of
+        asked_s seconds, else when the run gives up; None: unknown.
     """
 
     why: str
@@ -58,11 +59,13 @@ def clock(epoch_s: float) -> str:
 class Progress:
     """One look at a running job.
 
-    done: records settled (import) or tasks written (export) by this run and earlier ones. share: part of the
-    input settled or of the total exported, 0..1, None when unknown. failed: failed + invalid + conflicts.
-    rate: items per second over the last few seconds. limit: the rate in force ("30/s"), None when none is known.
-    left_s: seconds to the end at this rate, None if unknown or the rate is not steady. waiting: why
-    nothing passes, None while something does.
+    done: records finished (import) or tasks written (export) by this run and earlier ones.
+    share: part of the input finished or of the total exported, 0..1, None when unknown.
+    failed: failed + invalid + conflicts.
+    rate: items per second over the last few seconds.
+    limit: the rate in force ("30/s"), None when none is known.
+    left_s: seconds to the end at this rate, None if unknown or the rate is not steady.
+    waiting: why nothing passes, None while something does.
     """
 
     phase: str

@@ -1,4 +1,4 @@
-"""Names of files: as texts that can be kept and shown, and which of them are nobody's data."""
+"""Names of files: as strings that can be kept and shown, and which of them are nobody's data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BESIDE = re.compile(r"~\$.*|.*~|#.*#|.*[:\uf03a]Zone\.Identifier|.*\.crdownload
 
 
 def readable(name: str) -> str:
-    """A name as a text: it need not be UTF-8, but texts in the ledger are, so its odd bytes are written out."""
+    """A name as a string: it need not be UTF-8, but strings in the ledger are, so its odd bytes are written out."""
     try:
         name.encode()
     except UnicodeEncodeError:

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 class Addition(Protocol):
-    """What an entry point holds. api: the version of the interface that it was written for."""
+    """What an entry point holds.
+
+    api: the version of the interface that it was written for.
+    """
 
     @property
     def api(self) -> int: ...
@@ -32,8 +35,11 @@ T = TypeVar("T", bound=Addition)
 class Plugins(Generic[T]):
     """The additions of one group.
 
-    group: of the entry points. what: what a person calls one, such as "source format". kind: the class of what
-    they hold. api: the version of the interface that this program has. own: names that the program has itself.
+    group: of the entry points.
+    what: what a person calls one, such as "source format".
+    kind: the class of what they hold.
+    api: the version of the interface that this program has.
+    own: names that the program has itself.
     """
 
     def __init__(self, group: str, what: str, kind: type[T], api: int, own: Collection[str]) -> None:

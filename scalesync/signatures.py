@@ -73,7 +73,7 @@ def strip_signatures(url: str) -> str:
 
 
 def unsigned(value: Any) -> Any:
-    """A JSON value with `strip_signatures` applied to each URL in its texts, wherever it stands in them."""
+    """A JSON value with `strip_signatures` applied to each URL in its strings, anywhere in them."""
     if type(value) is str:
         return _URL.sub(lambda match: strip_signatures(match[0]), value) if "?" in value else value
     if type(value) is dict:

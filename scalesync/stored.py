@@ -31,9 +31,12 @@ def _same(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One member of a form. name: as stored; attribute: in the code, "" for the same.
+    """One member of a form.
 
-    absent: what its absence means, as it would be stored. write, read: to JSON and back.
+    name: as stored.
+    attribute: in the code, "" for the same.
+    absent: what its absence means, as it would be stored.
+    write, read: to JSON and back.
     """
 
     name: str
@@ -49,8 +52,10 @@ class Member:
 
 
 class Form(Generic[T]):
-    """The stored form of one class. what: what a person calls it; number: of this form, raised when an older
-    program would misread it.
+    """The stored form of one class.
+
+    what: what a person calls it.
+    number: of this form, raised when an older program would misread it.
     """
 
     def __init__(self, make: Callable[..., T], what: str, members: Sequence[Member], *, number: int = 1) -> None:

@@ -18,7 +18,7 @@ def either(names: Iterable[str]) -> str:
 
 
 def be(number: int) -> str:
-    """`is` or `are`, for so many."""
+    """`is` or `are`, for this number."""
     return "is" if number == 1 else "are"
 
 

@@ -52,8 +52,8 @@ def parse_retry_after(value: str | None, sent_s: float) -> float | None:
     """Seconds to wait from a Retry-After header: a number of seconds or an HTTP date.
 
     sent_s: when the reply was sent by the clock of its sender, seconds since the epoch: a date is counted from there.
-    Times past are 0. None without a header or for nonsense.
-    Source: RFC 9110, section 10.2.3; fractions of a second are read although it does not allow them.
+        Times past are 0. None without a header or for nonsense. Source: RFC 9110, section 10.2.3; fractions of a second
+        are read although it does not allow them.
     """
     text = (value or "").strip()
     if not text:

@@ -33,9 +33,10 @@ class Origin(Enum):
 def find_key(
     profile: Profile, account: str, environ: Mapping[str, str], variable: str, *, ask: bool
 ) -> tuple[str, Origin]:
-    """The API key and where it comes from. variable: of the environment, that the platform reads its key from.
+    """The API key and where it comes from.
 
-    ask=False: no command and no keyring is asked; the key is empty where only they could tell it.
+    variable: of the environment, that the platform reads its key from.
+    ask=False: no command and no keyring is asked; the key is empty if only they could provide it.
     Raises ConfigError, with a sentence that never holds the key.
     """
     ambient = environ.get(variable, "")

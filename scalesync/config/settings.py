@@ -59,8 +59,9 @@ class Settings:
 
     rate None: the default of the platform (`PlatformSpec.rate_at`). rate_all None: no limit over all classes.
     concurrency None: chosen while running. api_key is empty only where no key was asked for.
-    notes: sentences that a person should read before anything is sent. mask: hides the key, and every secret that a run
-    is given for it.
+
+    notes: sentences that a person should read before anything is sent.
+    mask: hides the key, and every secret that a run is given for it.
     """
 
     base_url: str
@@ -91,7 +92,7 @@ class Settings:
 def resolve(asked: Asked, platforms: Platforms, environ: Mapping[str, str], *, need_key: bool) -> Settings:
     """Put the settings together and check them; the platform is chosen first, for it names variables and defaults.
 
-    need_key=False: a key in the environment still tells the mode, but no command or keyring is asked.
+    need_key=False: a key in the environment still sets the mode, but no command or keyring is asked.
     Raises ConfigError with a sentence that never holds the key.
     """
     profile = find_profile(asked.get("profile"))
@@ -158,7 +159,10 @@ def _address(typed: str | None, profile: Profile, environ: Mapping[str, str], sp
 
 
 def _notes(profile: Profile, taken: Mapping[str, Origin]) -> tuple[str, ...]:
-    """One line where a profile and the environment share key and address. taken: in words -> where it comes from."""
+    """One line where a profile and the environment share key and address.
+
+    taken: in words -> where it comes from.
+    """
     if profile.note is not None:
         return (profile.note,)
     ambient = [what for what, origin in taken.items() if origin is Origin.ENVIRONMENT]

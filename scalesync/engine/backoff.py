@@ -1,4 +1,4 @@
-"""When to try again: pure functions. Waiting is done by whoever asks."""
+"""When to try again: pure functions. The caller waits."""
 
 from __future__ import annotations
 

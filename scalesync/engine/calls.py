@@ -31,8 +31,8 @@ FIRST_PATIENCE_S = 15.0
 class Change(Generic[T]):
     """One change on the platform that `Caller` may repeat.
 
-    unclear: an earlier attempt may have taken effect. Then a refusal of its repetition is no verdict on the change: the
-    thing itself must be read back.
+    unclear: an earlier attempt may have taken effect. Then a refusal of its repetition says nothing about the change:
+        the thing itself must be read back.
     """
 
     def __init__(self, change: Callable[[], Awaitable[T]]) -> None:
@@ -49,10 +49,11 @@ class Change(Generic[T]):
 
 
 class Caller:
-    """Repeats calls with full jitter until they succeed or the patience is over, which `waits` is told of meanwhile.
+    """Repeats calls with full jitter until they succeed or the patience is over, meanwhile `waits` gets the reason.
 
     patience_s: seconds from a call's first failure to giving up with BudgetUsed; a platform that never answered at all
-    gets FIRST_PATIENCE_S, for then the address is likelier wrong than the service down. retries: repeated so far.
+        gets FIRST_PATIENCE_S, for then the address is likelier wrong than the service down.
+    retries: repeated so far.
     """
 
     def __init__(self, policy: RetryPolicy, waits: Waits, *, patience_s: float) -> None:
@@ -120,8 +121,9 @@ class Caller:
 
 
 def too_long(why: object, asked_s: float, patience_s: float, left_s: float | None = None) -> BudgetUsed:
-    """The end of a run that the server asked to wait for longer than it does. why: in the server's words.
+    """The end of a run that the server asked to wait for longer than it does.
 
+    why: in the server's words.
     left_s: until what was asked for has passed, asked_s where that begins now.
     """
     beyond = "longer than the" if asked_s > patience_s else "with what it has waited already more than the"

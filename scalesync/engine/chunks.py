@@ -173,7 +173,7 @@ class ChunkSender:
             self._engine.astray(outcome)
 
     def _in_doubt(self, records: Sequence[Outgoing], message: str, *, alone: bool = False) -> None:
-        """Nobody waits for an answer any more: have them looked up, in one call."""
+        """Nobody waits for an answer any longer: have them looked up, in one call."""
         queue = self._engine.queue
         given_up = queue.clock() if self._careful else None
         for record in records:
@@ -197,7 +197,10 @@ class ChunkSender:
         self._end(number, given_up=len(records) > 1 and not nothing_done)
 
     def _end(self, number: int | None, *, given_up: bool) -> None:
-        """The request is over. given_up: it may take effect all the same."""
+        """The request is over.
+
+        given_up: it may take effect all the same.
+        """
         if number is None or self._log is None:
             return
         if given_up:

@@ -35,7 +35,7 @@ class CommandPoller:
     async def follow(self, command: str) -> CommandStatus | None:
         """Poll until it is done or failed; None when the run is stopped before that.
 
-        One that the service does not know any more counts as failed, and may have been carried out.
+        One that the service no longer knows counts as failed, and may have been carried out.
         """
         self._followed += 1
         try:

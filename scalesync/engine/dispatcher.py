@@ -3,7 +3,7 @@
     put --> ready --> workers --send--> created ............................. outbox
               ^          |   refused -> guard ............................... outbox
               |          |   throttled, no connection -> delayed -> ready
-              |          +-- unknown, taken -> doubts -> resolver --equal.... outbox
+              |          +-- unknown, taken -> in doubt > resolver --equal.... outbox
               +---------------------- absent, released ----+  '--different... outbox
 
 A record is in exactly one place at any time. Workers are started as the allowed width grows and end as it shrinks.
@@ -49,8 +49,9 @@ FINAL = _ACCEPTED | {RowState.FAILED}
 class Dispatcher:
     """One run's engine. `run` serves until cancelled; `put` feeds it; `drain` waits for the end of all work.
 
-    commands: where the service may accept requests and carry them out later. log: keeps requests under way in the
-    ledger, where `keeps_chunks` says so; `recall` must be called before the first `put` then.
+    commands: where the service may accept requests and carry them out later.
+    log: keeps requests under way in the ledger, where `keeps_chunks` says so; `recall` must be called before the first
+        `put` then.
     """
 
     def __init__(
@@ -87,7 +88,9 @@ class Dispatcher:
     # --- feeding and ending --------------------------------------------------------------------
 
     async def put(self, records: Sequence[Outgoing], doubts: Sequence[Outgoing]) -> None:
-        """Take a block in and wait for room. doubts: records that an earlier run may have sent.
+        """Take a block in and wait for room.
+
+        doubts: records that an earlier run may have sent.
 
         Raises what ended the run, if something did; the block is taken in all the same, for `shut` to account for.
         """
@@ -117,7 +120,7 @@ class Dispatcher:
             raise self.stopped
 
     def stop(self, reason: ScalesyncError) -> None:
-        """No new request starts from here on; the first reason stands. `on_stop` is told once."""
+        """No new request starts from here on; the first reason stands. `on_stop` is called once."""
         if self.stopped is None:
             self.stopped = reason
             self.queue.close()

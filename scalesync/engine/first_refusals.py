@@ -34,9 +34,11 @@ def normalise_message(text: str, key: str | None = None) -> str:
     """The message without what differs from record to record, to distinguish kinds of failures.
 
     URLs become <url>, quoted strings <text> unless they name the field that the message is about, UUIDs and hex ids
-    <id>, numbers <n>. key: the record's unique_id, replaced by <id> where it stands unquoted. One that is a plain word
-    may be any word of the message, and the one that matters: it is replaced only behind what announces an id.
-    Texts are cut to 2,000 characters first.
+    <id>, numbers <n>.
+
+    key: the record's unique_id, replaced by <id> where it stands unquoted. One that is a plain word may be any word of
+        the message, and the one that matters: it is replaced only behind what announces an id. Messages are cut to
+        2,000 characters first.
     """
     text = text[:_LONGEST]
     if key and key in text:
@@ -62,9 +64,9 @@ def _without(key: str, text: str) -> str:
 class FirstRefusals(Generic[_T]):
     """Holds definite refusals back while they are all there is and all have one message.
 
-    Feed refusals and successes in order; what comes back is released: to be settled as it is. The first
+    Feed refusals and successes in order; what comes back is released: to be recorded as it is. The first
     success, or a second kind of message, releases everything and ends the holding for good. `limit` refusals
-    of one kind trip the guard: what is held then stays held, because those records were never judged.
+    of one kind trip the guard: what is held then stays held, because those records were never decided.
     """
 
     __slots__ = ("_held", "_limit", "_message", "_open", "_tripped")
@@ -83,7 +85,7 @@ class FirstRefusals(Generic[_T]):
 
     @property
     def is_open(self) -> bool:
-        """True once something else than refusals of one kind came: nothing is held any more."""
+        """True once something else than refusals of one kind came: nothing is held any longer."""
         return self._open
 
     @property
@@ -92,7 +94,10 @@ class FirstRefusals(Generic[_T]):
         return self._tripped
 
     def refused(self, item: _T, message: str, key: str | None = None) -> list[_T]:
-        """A definite refusal with the platform's message; key: the record's unique_id if known."""
+        """A definite refusal with the platform's message.
+
+        key: the record's unique_id if known.
+        """
         if self._open:
             return [item]
         kind = normalise_message(message, key)

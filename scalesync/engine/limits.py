@@ -26,9 +26,10 @@ class Tally:
 class EngineLimits:
     """When a run gives up or ends. Times in seconds.
 
-    stall_s: of nothing but trouble before the run gives up. grace_s: how long a stop waits for answers. patience_s: how
-    long a single call, such as the first one, is repeated. max_failures: called with (failed, settled), true when the
-    run must stop.
+    stall_s: of nothing but trouble before the run gives up.
+    grace_s: how long a stop waits for answers.
+    patience_s: how long a single call, such as the first one, is repeated.
+    max_failures: called with (failed, finished), true when the run must stop.
     """
 
     retry: RetryPolicy = field(default_factory=RetryPolicy)

@@ -15,7 +15,7 @@ GROUP_S = 0.2
 
 
 class Outbox:
-    """Collects settled rows; one task hands them to the ledger group by group."""
+    """Collects finished rows; one task hands them to the ledger group by group."""
 
     def __init__(self, write: Callable[[Sequence[RowOutcome]], Awaitable[None]]) -> None:
         self._write = write

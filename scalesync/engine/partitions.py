@@ -2,7 +2,7 @@
 
 A partition is one page chain over [lo, hi), newest first. Nobody knows how tasks lie in time, so nothing is probed in
 advance: the first page of a chain brings data and the filter's total at once. Whenever readers are idle, the chain
-with the most left is split: it keeps the newer part of its range, goes on with its own token and stops at the cut.
+with the most left is split: it keeps the newer part of its range, continues with its own token and stops at the cut.
 
 The server's bounds may be inclusive or not, so a chain asks a millisecond wider and takes what falls into [lo, hi).
 """
@@ -24,14 +24,22 @@ FAR = 3  # one part in so many reaches beyond where the tasks are expected to en
 class Partition:
     """One chain and how far it got. All times in ms since the epoch.
 
-    lo, hi: tasks taken, lo <= created < hi. asked_lo: where the chain's query begins (lo rises at each split). at:
-    creation time of the last task read. cursor: where the next page begins. pages: read so far.
-    inside, margin: different tasks listed at or after lo, and exactly at lo - 1. listed: all that the chain listed,
-    each as often as it came; different: without those that came before. ties: ids of the tasks listed at `at`, as far
-    as they are few; doubtful: a run that resumed the chain cannot tell whether some of its tasks were listed before.
-    first_total, last_total: what the server counted for the chain's query. expected: tasks still to come, estimated.
-    met: different tasks inside that any reading listed. outrun: of the reading before, where it listed more
-    than a total that stood still: that total, and how many tasks it listed inside. uncounted: so did all of them.
+    lo, hi: tasks taken, lo <= created < hi.
+    asked_lo: where the chain's query begins (lo rises at each split).
+    at: creation time of the last task read.
+    cursor: where the next page begins.
+    pages: read so far.
+    inside, margin: different tasks listed at or after lo, and exactly at lo - 1.
+    listed: all that the chain listed, each as often as it came.
+    different: without those that came before.
+    ties: ids of the tasks listed at `at`, if they are few.
+    doubtful: a run that resumed the chain does not know whether some of its tasks were listed before.
+    first_total, last_total: what the server counted for the chain's query.
+    expected: tasks still to come, estimated.
+    met: different tasks inside that any reading listed.
+    outrun: of the reading before, where it listed more than a total that stood still: that total, and how many tasks it
+        listed inside.
+    uncounted: so did all of them.
     """
 
     number: int
@@ -76,7 +84,11 @@ class Partition:
     def took(
         self, created: Sequence[int], total: int | None, cursor: str | None, repeated: Collection[int] = ()
     ) -> None:
-        """Account for one page; created: times of its tasks. repeated: places of those that came before."""
+        """Account for one page.
+
+        created: times of its tasks.
+        repeated: places of those that came before.
+        """
         if self.pages == 0:
             self.first_total = total
         self.last_total = total
@@ -95,7 +107,8 @@ class Partition:
     def tied(self, refs: Sequence[str], created: Sequence[int], before: int) -> None:
         """Keep the ids of the tasks at `at`: a chain that is taken up again may list them once more.
 
-        created: times of the page's tasks; before: `at` as it was before the page.
+        created: times of the page's tasks.
+        before: `at` as it was before the page.
         """
         tied = [ref for ref, ms in zip(refs, created, strict=True) if ms == self.at]
         kept = dict.fromkeys([*(self.ties if self.at == before else ()), *tied])
@@ -138,7 +151,10 @@ class Partition:
         return same and self.ended and self.outruns(total)
 
     def again(self, total: int | None) -> Partition:
-        """The same range for another reading, with a query of its own. total: as counted at the end of this one."""
+        """The same range for another reading, with a query of its own.
+
+        total: as counted at the end of this one.
+        """
         fresh = Partition.over(self.number, self.lo, self.hi, self.inside)
         fresh.readings = self.readings + 1
         fresh.met = self.met
@@ -181,8 +197,8 @@ _FORM = Form(
 def split(partition: Partition, page: Sequence[int], parts: int, numbers: Iterable[int]) -> list[Partition]:
     """Cut the unread rest of a partition into `parts`; the partition keeps the newest, the others are returned.
 
-    page: creation times of its last page, which tell how dense the tasks lie here. Where time is too short to cut,
-    fewer parts come back, down to none.
+    page: creation times of its last page, which show how dense the tasks lie here. Where time is too short to cut,
+        fewer parts come back, down to none.
     """
     if parts < 2 or not page or partition.ended:
         return []
@@ -233,7 +249,7 @@ def parts_for(partition: Partition, running: Collection[Partition], idle: int, r
     """Into how many parts a partition that just got a page may be cut; below 2 it keeps its range.
 
     idle: readers without work, of `readers` in all. Every reader should end with about the same share of what is left.
-    A partition with much less than the largest one leaves the idle readers to that.
+        A partition with much less than the largest one leaves the idle readers to that.
     """
     if idle <= 0 or partition.expected < 2 * SPLIT_AT_LEAST:
         return 0

@@ -16,9 +16,11 @@ SURE_S = 5.0  # of silence tell that a wait holds up everything, and not the loo
 
 
 class Patience:
-    """Of one run. stall_s: of nothing but trouble before the run gives up. busy: whether anything is to be done.
+    """Of one run.
 
-    on_landing: told how many seconds records wait until a request without an answer cannot take effect any more.
+    stall_s: of nothing but trouble before the run gives up.
+    busy: whether anything is to be done.
+    on_landing: called with how many seconds records wait until a request without an answer can no longer take effect.
     """
 
     def __init__(
@@ -44,7 +46,10 @@ class Patience:
         asked_s: float | None = None,
         throttled: bool = False,
     ) -> None:
-        """Remember why nothing moves, for the sentence that may have to be said. cls: kind of the calls that failed."""
+        """Remember why nothing moves, for the sentence that may have to be said.
+
+        cls: kind of the calls that failed.
+        """
         self._tally.last_trouble = message
         self._waits.met(
             cls,
@@ -64,7 +69,7 @@ class Patience:
         self._waits.met(cls, message, patience_s=self._stall_s)
 
     def landing(self, wait_s: float) -> None:
-        """Records wait until a request without an answer is too late to take effect; that is no trouble."""
+        """Records wait until a request without an answer is too late to take effect; that is not a problem."""
         self._waits.passes += 1
         if self.on_landing is not None:
             self.on_landing(wait_s)

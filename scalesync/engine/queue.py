@@ -22,13 +22,17 @@ ALONE_AFTER = 3  # unclear attempts: the record may be what its chunks fail of, 
 
 @dataclass(slots=True)
 class InDoubt:
-    """A record whose outcome is not known. message: why it is in doubt.
+    """A record whose outcome is not known.
 
-    taken: the platform says that the key is in use. ref: id of the task that has it, when it was named.
-    looks: look-ups that failed. refused: those of them that the platform will not answer.
-    given_up: when nobody waited for an answer to its last request any more, by the queue's clock; None where no request
-    left, or sending again is safe. absent: when a look-up first said that there is no task. alone: sent again, it goes
-    by itself.
+    message: why it is in doubt.
+    taken: the platform says that the key is in use.
+    ref: id of the task that has it, when it was named.
+    looks: look-ups that failed.
+    refused: those of them that the platform will not answer.
+    given_up: when nobody waited for an answer to its last request any longer, by the queue's clock; None where no
+        request left, or sending again is safe.
+    absent: when a look-up first said that there is no task.
+    alone: sent again, it goes by itself.
     """
 
     record: Outgoing
@@ -46,7 +50,9 @@ class InDoubt:
 class WorkQueue:
     """Records inside the engine. `outstanding` counts every record that was put in and has not ended.
 
-    ready: to be sent. parts: chunks to be sent as they are. doubts: to be looked up.
+    ready: to be sent.
+    parts: chunks to be sent as they are.
+    doubts: those to look up.
     """
 
     clock: Callable[[], float] = time.monotonic
@@ -80,7 +86,7 @@ class WorkQueue:
             await self._room.wait()
 
     def close(self) -> None:
-        """Nobody waits for room any more: the run is stopping."""
+        """Nobody waits for room any longer: the run is stopping."""
         self.closed = True
         self._make_room()
         self._fill(0)
@@ -165,12 +171,15 @@ class WorkQueue:
         return len(self.parts) - (-len(self.ready) // most)
 
     def _fill(self, count: int) -> None:
-        """Let go whoever waits for more than there were. count: how many are ready now."""
+        """Wake those who wait for more than there were.
+
+        count: how many are ready now.
+        """
         if self._filling is not None and (count >= self._wanted or self.closed):
             self._filling.set()
 
     async def park(self) -> None:
-        """Wait until a record may be ready; whoever is woken and takes none calls `pass_on`."""
+        """Wait until a record may be ready; a caller that is woken and takes none calls `pass_on`."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._parked.append(future)
         try:
@@ -204,7 +213,7 @@ class WorkQueue:
         self._room.set()
 
     def take_doubts(self, limit: int) -> list[InDoubt]:
-        """Up to `limit` doubts that are due, oldest first."""
+        """Up to `limit` records in doubt that are due, oldest first."""
         return [self.doubts.popleft() for _ in range(min(limit, len(self.doubts)))]
 
     def ended(self, count: int = 1) -> None:

@@ -37,7 +37,7 @@ class Engine(Protocol):
 
 
 class Resolver:
-    """Takes doubts in groups of one look-up each. Several `run`s may serve one queue."""
+    """Takes records in doubt in groups of one look-up each. Several `run`s may serve one queue."""
 
     def __init__(self, operation: Operation, engine: Engine, resolve: Resolve, retry: RetryPolicy) -> None:
         self._operation = operation
@@ -111,7 +111,10 @@ class Resolver:
             self._engine.queue.doubt(doubt, self._engine.delay_s(min(doubt.looks, 5)))
 
     async def _conclude(self, doubt: InDoubt, finding: LookupResult, asked: float) -> bool:
-        """Whether the answer says something of the record. asked: when the look-up began, by the queue's clock."""
+        """Whether the answer says something of the record.
+
+        asked: when the look-up began, by the queue's clock.
+        """
         if finding.presence is Presence.ABSENT and doubt.ref is not None:
             finding = await self._read_other(doubt)
         if finding.presence is Presence.FOUND and finding.task is not None:
@@ -144,7 +147,7 @@ class Resolver:
         return finding
 
     def _waits_for_landing(self, doubt: InDoubt, asked: float) -> bool:
-        """Whether "absent" is no proof yet: the last request may still take effect, or only one look-up has said it."""
+        """Whether "absent" is not a proof yet: the last request may still take effect, or only one look-up said so."""
         if doubt.given_up is None:
             return False
         landed = doubt.given_up + self._operation.landing_s

@@ -1,4 +1,4 @@
-"""Waits: why nothing passes, since when, until when. One for each run; whoever tries fills it, whoever tells reads it.
+"""Waits: why nothing passes, since when, until when. One for each run; the caller fills it, the observer reads it.
 
 A cause lasts until its call gets through. A wait that the server asked for lasts until its time has come: what was in
 flight when it was asked for proves nothing.
@@ -20,7 +20,11 @@ LONG_S = 3.0  # what the server asks for beyond this is told with its end
 
 @dataclass(slots=True)
 class _Cause:
-    """Times of the monotonic clock. passes: when it was met last. busy: whether anything depends on it now."""
+    """Times of the monotonic clock.
+
+    passes: when it was met last.
+    busy: whether anything depends on it now.
+    """
 
     why: str
     since: float
@@ -39,8 +43,10 @@ class Stuck:
     """How things stand: since and until by the monotonic clock, `why` in words.
 
     until: when the next attempt leaves, where asked_s says that the server asked for a wait; else when patience ends,
-    None where nobody counts. asked_until: the end of what the server asked for.
-    is_due: long enough to be told. beyond: the wait that was asked for ends after the patience does.
+        None where nobody counts.
+    asked_until: the end of what the server asked for.
+    is_due: long enough to report.
+    beyond: the wait that was asked for ends after the patience does.
     """
 
     why: str
@@ -59,7 +65,8 @@ def _always() -> bool:
 class Waits:
     """What keeps a run from getting on.
 
-    passes: how much got through so far; added to by whoever gets something through. clock: seconds.
+    passes: how much got through so far; each caller that gets something through adds to it.
+    clock: seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -80,10 +87,12 @@ class Waits:
         busy: Callable[[], bool] = _always,
         alone: bool = False,
     ) -> None:
-        """An attempt failed. key: of the call, or of the kind of calls.
+        """An attempt failed.
 
-        patience_s: from the first failure in a row to giving up. asked_s: as the server said. alone: only `passed` ends
-        it; without, whatever gets through does.
+        key: of the call, or of the kind of calls.
+        patience_s: from the first failure in a row to giving up.
+        asked_s: as the server said.
+        alone: only `passed` ends it; without, whatever gets through does.
         """
         now = self._look(self.clock())
         cause = self._causes.get(key)
@@ -95,7 +104,7 @@ class Waits:
             cause.asked_s, cause.asked_until = asked_s, now + asked_s
 
     def passed(self, key: Hashable) -> None:
-        """Calls of this kind are answered, or it was given up: it is no cause any more."""
+        """Calls of this kind are answered, or it was given up: it is no longer a cause."""
         self._causes.pop(key, None)
 
     def stuck(self) -> Stuck | None:
@@ -129,7 +138,7 @@ class Waits:
 
 
 def told(stuck: Stuck, clock_now: float, wall_now: float) -> Waiting:
-    """How it is told: with times of the wall clock."""
+    """How it is shown: with times of the wall clock."""
     ahead_s = wall_now - clock_now
     until = None if stuck.until is None else stuck.until + ahead_s
     return Waiting(stuck.why, stuck.since + ahead_s, until, stuck.asked_s)

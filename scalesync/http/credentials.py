@@ -63,7 +63,11 @@ def basic(user: str, password: str = "") -> FixedCredential:
 
 
 class Token(NamedTuple):
-    """What was given out. life_s: seconds from now on, None where that is not told. secrets: new ones in it."""
+    """What was given out.
+
+    life_s: seconds from now on, None if unknown.
+    secrets: new ones in it.
+    """
 
     headers: Mapping[str, str]
     life_s: float | None
@@ -71,7 +75,10 @@ class Token(NamedTuple):
 
 
 class RenewedCredential(ABC):
-    """A token that is got before the first request and again at 80 % of its life. clock: monotonic, seconds."""
+    """A token that is got before the first request and again at 80 % of its life.
+
+    clock: monotonic, seconds.
+    """
 
     renews = True
 
@@ -157,7 +164,8 @@ class JwtPair(RenewedCredential):
 class MachineToken(RenewedCredential):
     """A token that a program gets by itself for a lasting secret (client credentials, RFC 6749 section 4.4).
 
-    asked: the body of the request, which holds `secret`. token, life: members of the answer; `life` in seconds.
+    asked: the body of the request, which holds `secret`.
+    token, life: members of the answer; `life` in seconds.
     """
 
     def __init__(
@@ -209,9 +217,9 @@ def _refusal(reply: AuthReply) -> RemoteError:
 
 
 def life_of(token: str) -> float | None:
-    """Seconds that a JSON Web Token lives from its issue to its end; None where it does not tell.
+    """Seconds that a JSON Web Token lives from its issue to its end; None if it does not say.
 
-    Where the issue is not told, the end is taken by the local clock.
+    If the issue is unknown, the end is taken by the local clock.
     """
     parts = token.split(".")
     if len(parts) != 3:

@@ -51,7 +51,7 @@ class RenewingTransport(Transport):
         return await super().call(cls, method, path, query=query, body=body)
 
     async def _renew(self, *, refused: bool) -> Reply | None:
-        """Renew the credential; the answer that refused it, None where it goes on."""
+        """Renew the credential; the answer that refused it, None if it continues."""
         replies: list[Reply] = []
 
         async def ask(where: str, body: bytes) -> Reply:

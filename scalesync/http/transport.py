@@ -76,7 +76,8 @@ class Counters:
 class Transport:
     """Calls below one API root. Use as an async context manager.
 
-    credential: its headers as they are when this is made. mask: hides what is secret; the credential's join it.
+    credential: its headers as they are when this is made.
+    mask: hides what is secret; the credential's join it.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """What a job's name is bound to at its first use: command, type, project and batch of an import; folder of an export.
 
-The sources of an import are no part of that: a named job may be given others.
+The sources of an import are not part of that: a named job may be given others.
 """
 
 from __future__ import annotations

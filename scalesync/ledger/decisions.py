@@ -38,11 +38,14 @@ _AGAINST = frozenset({RowState.CONFLICT, RowState.FAILED})
 class Move:
     """What admitting a record does: the verb for the engine and what to write.
 
-    state None: the row stays as it is. takes_over: another job had the row, and either no task with it or no record any
-    more. aside: how the record is listed when the row is not this job's. rival: a request for another record, or from
-    another job, may be under way, so the row is this record's only once the task is. differences: of the record from
-    its task, as far as the contents tell them. accepts: the record is content with the task that the row has, although
-    the task was made for another content.
+    state None: the row stays as it is.
+
+    takes_over: another job had the row, and either no task with it or no record left.
+    aside: how the record is listed when the row is not this job's.
+    rival: a request for another record, or from another job, may be under way, so the row is this record's only once
+        the task is.
+    differences: of the record from its task, as the contents show them.
+    accepts: the record is content with the task that the row has, although the task was made for another content.
     """
 
     verb: Verb
@@ -59,8 +62,9 @@ class Move:
 
 
 def admit(known: Known | None, content: bytes, now_ms: int, *, recheck: bool, adopt: bool = False) -> Move:
-    """Decide one record. recheck: look conflicts up again (another way of handling them was asked for).
+    """Decide one record.
 
+    recheck: look conflicts up again (another way of handling them was asked for).
     adopt: tasks that differ from their record are accepted as they are.
     """
     if known is None:
@@ -126,7 +130,7 @@ def _admit_final(known: Known, content: bytes, intent_ms: int, aside: RecordStat
 
 
 def admission(known: Known, move: Move, content: bytes) -> Admission:
-    """What the run is told of a record whose key was known."""
+    """What the run learns of a record whose key was known."""
     adopts = move.accepts and not is_accepted(known.accepted, content)
     home = known.home or move.takes_over
     return Admission(move.verb, move.state or known.state, move.intent_ms, new=False, home=home, adopts=adopts)
@@ -145,7 +149,9 @@ def left_behind(reads: Set[int], known: Known, record: Outgoing) -> OtherRecord 
 
 
 def displaced(state: RowState, gone: int | None, was: bytes, content: bytes) -> RecordState | None:
-    """How the record is listed whose row another job's record takes over. was, content: theirs.
+    """How the record is listed whose row another job's record takes over.
+
+    was, content: theirs.
 
     None: not at all. Its place is no longer its own, what stands there now may be listed under it.
     """
@@ -161,7 +167,8 @@ def displaced(state: RowState, gone: int | None, was: bytes, content: bytes) -> 
 class Rival:
     """A record that was admitted while another one under its key may have been under way.
 
-    place: its source and line. moved: no intent stood in the row, so it can be taken back.
+    place: its source and line.
+    moved: no intent stood in the row, so it can be taken back.
     """
 
     place: tuple[int, int]
@@ -170,7 +177,12 @@ class Rival:
 
 @dataclass(frozen=True, slots=True)
 class RowNow:
-    """The row as an outcome finds it. home: it is the job's own. loose: as of `Known`. status: that it holds."""
+    """The row as an outcome finds it.
+
+    home: it is the job's own.
+    loose: as of `Known`.
+    status: that it holds.
+    """
 
     state: RowState
     content: bytes
@@ -184,11 +196,13 @@ class RowNow:
 class Effect:
     """What an outcome writes, in this order.
 
-    listed: the record, beside a row that is not its job's, or that another record has. accepts: the record is content
-    with the outcome's task although that was made for another content. takes_over: the row becomes the record's,
-    content, job and place; the one that had it is listed beside it. takes_content: the row gets the content that the
-    outcome is about. takes_ref: nothing is known of the row but its task. row: what it becomes, None: it stays as it
-    is; a ref of None leaves the row's, attempts are added to those that it has.
+    listed: the record, beside a row that is not its job's, or that another record has.
+    accepts: the record is content with the outcome's task although that was made for another content.
+    takes_over: the row becomes the record's, content, job and place; the one that had it is listed beside it.
+    takes_content: the row gets the content that the outcome is about.
+    takes_ref: nothing is known of the row but its task.
+    row: what it becomes, None: it stays as it is; a ref of None leaves the row's, attempts are added to those that it
+        has.
     """
 
     listed: OtherRecord | None = None
@@ -210,10 +224,11 @@ def as_accepted(end: RowOutcome, accepted: bytes | None) -> RowOutcome:
 
 
 def record(row: RowNow, end: RowOutcome, rival: Rival | None, listed_at: tuple[int, int] | None = None) -> Effect:
-    """Decide one outcome. rival: None for a record that had the row alone when it was admitted.
+    """Decide one outcome.
 
+    rival: None for a record that had the row alone when it was admitted.
     listed_at: where such a record is listed beside a row that was taken over since, source and line; None when another
-    record stands at its place by now, a row that this run had not met yet, taken over too.
+        record stands at its place by now, a row that this run had not met yet, taken over too.
     """
     if rival is None and takes(row, end):
         effect = Effect(row=end)

@@ -28,7 +28,10 @@ def is_dead(detail: Mapping[str, Any] | None) -> bool:
 
 
 def is_accepted(accepted: bytes | None, content: bytes) -> bool:
-    """Whether a record is content with a task that was made for another. accepted: the content that once was."""
+    """Whether a record is content with a task that was made for another.
+
+    accepted: the content that once was.
+    """
     return accepted is not None and covers(accepted, content)
 
 

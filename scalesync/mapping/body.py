@@ -26,7 +26,8 @@ MOST_SHAPES = 1024  # records whose columns all differ must not fill the memory
 class BodySpec:
     """What an import makes of its records. batch and unique_id may hold placeholders; project is as it is.
 
-    sets: --set values, nested; a key with dots nests too. force: project and batch win over a record's own.
+    sets: --set values, nested; a key with dots nests too.
+    force: project and batch win over a record's own.
     one_project: a record of another project is invalid, for its key would not be known there.
     """
 

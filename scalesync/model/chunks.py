@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 
 class OpenChunk(NamedTuple):
-    """One of an earlier run, of which it is not known what became of all its records.
+    """One of an earlier run; not all of its records have a known outcome.
 
-    number: unique within the target. keys: of its records. age_s: seconds since nobody waited for its answer any more.
+    number: unique within the target.
+    keys: of its records.
+    age_s: seconds since nobody waited for its answer any longer.
     command: what the service said that it works on; then it may not be over, whatever its age.
     """
 

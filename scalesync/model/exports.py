@@ -9,7 +9,10 @@ from scalesync.model.records import JsonObject
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """The newest version of a task that an export has met. matched: whether it belonged to the export then."""
+    """The newest version of a task that an export has met.
+
+    matched: whether it belonged to the export then.
+    """
 
     updated_ms: int
     matched: bool
@@ -19,8 +22,10 @@ class Version:
 class Commit:
     """One step of an export, written as a whole.
 
-    partitions: number -> state; done ones too. files: path -> (kind, entry).
-    versions: task_id -> version. plan: progress of the run.
+    partitions: number -> state; done ones too.
+    files: path -> (kind, entry).
+    versions: task_id -> version.
+    plan: progress of the run.
     """
 
     partitions: dict[int, JsonObject] = field(default_factory=dict)
@@ -41,7 +46,11 @@ class StoredRun:
 
 @dataclass(frozen=True, slots=True)
 class WindowRow:
-    """One window. start, end: ISO 8601. state: pending, open, done, unsettled or incomplete."""
+    """One window.
+
+    start, end: ISO 8601.
+    state: pending, open, done, unsettled or incomplete.
+    """
 
     start: str
     end: str
@@ -51,7 +60,11 @@ class WindowRow:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One line met. position: its number over all files, ascending. left: it says that the task left the export."""
+    """One line met.
+
+    position: its number over all files, ascending.
+    left: it says that the task left the export.
+    """
 
     task_id: str
     updated_ms: int

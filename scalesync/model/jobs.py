@@ -12,7 +12,11 @@ from scalesync.model.targets import Target
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
-    """A job as named or derived. identity: what the name is bound to; settings: may change between runs."""
+    """A job as named or derived.
+
+    identity: what the name is bound to.
+    settings: may change between runs.
+    """
 
     name: str
     command: str
@@ -36,10 +40,11 @@ class StoredJob:
 
 @dataclass(frozen=True, slots=True)
 class SourceSplit:
-    """One source file of a job. state: `open`, `read`, or `gone` when it was not met any more.
+    """One source file of a job.
 
-    spec: path, size, time, the name shown, and `under`: what was named for it. shaping: the settings it was read under,
-    None where they are not known.
+    state: `open`, `read`, or `gone` when it was no longer met.
+    spec: path, size, time, the name shown, and `under`: what was named for it.
+    shaping: the settings it was read under, None where they are not known.
     """
 
     number: int
@@ -50,13 +55,17 @@ class SourceSplit:
 
     @property
     def is_gone(self) -> bool:
-        """Whether the source was not met any more."""
+        """Whether the source was no longer met."""
         return self.state == "gone"
 
 
 @dataclass(frozen=True, slots=True)
 class SourceCursor:
-    """How far a source is read. settings: it is read under. marks: checkpoints, each with the home rows up to it."""
+    """How far a source is read.
+
+    settings: it is read under.
+    marks: checkpoints, each with the home rows up to it.
+    """
 
     settings: str
     marks: Sequence[tuple[Checkpoint, int]] = ()
@@ -64,10 +73,12 @@ class SourceCursor:
 
 @dataclass(frozen=True, slots=True)
 class Feeder:
-    """A job as far as it fills one batch.
+    """The part of a job that fills one batch.
 
-    out: records for it that have no task in it yet. unusable: places of its input that cannot be used, where all of
-    them are for this batch. running: a process is at it now. unread: that, or some input was never read to its end.
+    out: records for it that have no task in it yet.
+    unusable: places of its input that cannot be used, where all of them are for this batch.
+    running: a process is at it now.
+    unread: that, or some input was never read to its end.
     """
 
     job: str
@@ -79,8 +90,9 @@ class Feeder:
 
 @dataclass(frozen=True, slots=True)
 class JobRow:
-    """One job with the facts of its newest run. running: the process that runs it, in words, None when nobody does.
+    """One job with the facts of its newest run.
 
+    running: the process that runs it, in words, None when nobody does.
     message: the sentence that the last run of the job's own work ended with.
     """
 
@@ -112,10 +124,14 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A record that is failed, invalid or in conflict. path: the source's absolute path; file: as it was named.
+    """A record that is failed, invalid or in conflict.
 
-    earlier: for a clash, file and line where the same unique_id stands first. raw: an invalid place as found, cut.
-    content: hash of the row's record. repeat: a clash, which is another record than the row's.
+    path: the source's absolute path.
+    file: as it was named.
+    earlier: for a clash, file and line where the same unique_id stands first.
+    raw: an invalid place as found, cut.
+    content: hash of the row's record.
+    repeat: a clash, which is another record than the row's.
     """
 
     job: str

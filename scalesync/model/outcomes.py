@@ -25,9 +25,11 @@ class OutcomeKind(Enum):
 
 
 class Outcome(NamedTuple):
-    """The answer for one record. ref: the platform's id, of the other task when TAKEN.
+    """The answer for one record.
 
-    retry_after_s: seconds that the platform asked to wait. astray: something else than the platform answered.
+    ref: the platform's id, of the other task when TAKEN.
+    retry_after_s: seconds that the platform asked to wait.
+    astray: something else than the platform answered.
     command: id of the command to poll when ACCEPTED; the records of one chunk may share it.
     """
 
@@ -52,10 +54,11 @@ class Presence(Enum):
 class LookupResult:
     """One key looked up.
 
-    task: the platform's document when FOUND. view: the same as the program reads it.
+    task: the platform's document when FOUND.
+    view: the same as the program reads it.
     others: ids of further tasks under the key, where keys may repeat; a record should have one task.
-    short: ABSENT, but the list told of more tasks than it showed. A platform that refuses a key in use may be sent the
-    record all the same; nothing else may rest on it.
+    short: ABSENT, but the list counted more tasks than it showed. A platform that refuses a key in use may be sent the
+        record all the same; nothing else may rest on it.
     """
 
     presence: Presence
@@ -75,7 +78,10 @@ class Match(Enum):
 
 @dataclass(frozen=True, slots=True)
 class TaskError:
-    """Why a task is in error, as the platform tells it. status: of what it could not fetch, None when not told."""
+    """Why a task is in error, in the platform's words.
+
+    status: of what it could not fetch, None if unknown.
+    """
 
     words: str
     status: int | None = None
@@ -83,8 +89,10 @@ class TaskError:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Comparison of a record with a task. differences: field -> (ours, theirs). error: of a task in error.
+    """Comparison of a record with a task.
 
+    differences: field -> (ours, theirs).
+    error: of a task in error.
     others: ids of further tasks under the key.
     """
 

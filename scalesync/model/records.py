@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 
 class SourceRecord(NamedTuple):
-    """One record as the source holds it. line: 1-based line (text) or record number (others).
+    """One record as the source holds it.
 
-    about: what a folder knows of the record's file, which is no part of the record; see sources/about.py.
-    before: the record as earlier versions read it, where it was another one to them. inner: of a record in a folder,
-    its line or number in its own file.
+    line: 1-based line (text) or record number (others).
+    about: what a folder knows of the record's file, which is not part of the record; see sources/about.py.
+    before: the record as earlier versions read it, where it was another one to them.
+    inner: of a record in a folder, its line or number in its own file.
     """
 
     line: int
@@ -24,8 +25,9 @@ class SourceRecord(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BadRecord:
-    """A place in a source that is no record. raw: the text as found, cut to 4,096 characters.
+    """A place in a source that is not a record.
 
+    raw: the text as found, cut to 4,096 characters.
     whole: all of its bytes, None where they are not at hand: longer than a record may be, or no text.
     """
 
@@ -50,7 +52,8 @@ class Block:
     """Some consecutive records of one source; `consumed` is bytes of the file read so far.
 
     mark: of a line up to which everything stands in this block or an earlier one, where the source has lines.
-    source: its number. last: the source is read to its end; where that shows too late, an empty block says so.
+    source: its number.
+    last: the source is read to its end; where that shows too late, an empty block says so.
     """
 
     records: Sequence[Item]
@@ -64,7 +67,11 @@ Load = Sequence[Block]
 
 
 class Former(NamedTuple):
-    """How an older version knew a record. content: as in `Outgoing`; key: its unique_id, if that was another."""
+    """How an older version knew a record.
+
+    content: as in `Outgoing`.
+    key: its unique_id, if that was another.
+    """
 
     content: bytes
     key: str | None
@@ -74,13 +81,15 @@ class Former(NamedTuple):
 class Outgoing:
     """One record on its way to the platform.
 
-    key: unique_id. content: 16-byte hash of the canonical source record, then the name of its batch, if it has one.
+    key: unique_id.
+    content: 16-byte hash of the canonical source record, then the name of its batch, if it has one.
     body: the encoded create call.
-    shape: the same number for bodies with the same fields. intent_ms: when the intent became durable, server time in
-    ms. attempts: requests sent so far by this run;
+    shape: the same number for bodies with the same fields.
+    intent_ms: when the intent became durable, server time in ms.
+    attempts: requests sent so far by this run.
     unclear: those of them whose outcome was not known; one more when an earlier run left the record in doubt.
-    former: where an older version had another content for the same record. inside: of a folder, the file in it, and the
-    line or number there.
+    former: where an older version had another content for the same record.
+    inside: of a folder, the file in it, and the line or number there.
     """
 
     key: str

@@ -10,9 +10,12 @@ from scalesync.model.rows import CHANGED, FINAL, Gone, RowState
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the ledger holds of a key. home: the row was brought by the admitting job. place: source and line.
+    """What the ledger holds of a key.
 
-    gone: as in the row. ref: the row's task.
+    home: the row was brought by the admitting job.
+    place: source and line.
+    gone: as in the row.
+    ref: the row's task.
     loose: the task is another one than the row's content asks for, and was adopted all the same.
     accepted: content of this job's record that accepted the row's task, though it was made for another content.
     """
@@ -39,10 +42,13 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A row as a check sees it. turned: the dead status of its task, when an earlier check found it so.
+    """A row as a check sees it.
 
-    was: the state before that, or before its record changed. home: whether the row is the job's own. dead: the status
-    of the dead task that a conflict is about, turned or found so. gone: no source held its record any more.
+    turned: the dead status of its task, when an earlier check found it so.
+    was: the state before that, or before its record changed.
+    home: whether the row is the job's own.
+    dead: the status of the dead task that a conflict is about, turned or found so.
+    gone: no source holds its record any longer.
     """
 
     key: str
@@ -72,7 +78,10 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A row whose task died, or came back to life. status: of the mishap. turned None: it lives."""
+    """A row whose task died, or came back to life.
+
+    status: of the task error. turned None: it lives.
+    """
 
     row: Held
     turned: str | None
@@ -89,14 +98,20 @@ class Standing:
 
 
 class Doubtful(NamedTuple):
-    """A row that is gone, and for whose record a request may have left. intent_ms: server time."""
+    """A row that is gone, and for whose record a request may have left.
+
+    intent_ms: server time.
+    """
 
     key: str
     intent_ms: int
 
 
 class LookedUp(NamedTuple):
-    """What the server said of one. ref: its living task."""
+    """What the server said of one.
+
+    ref: its living task.
+    """
 
     key: str
     gone: Gone

@@ -34,7 +34,7 @@ class RecordState(StrEnum):
 
 
 class Gone(IntEnum):
-    """What is known of a row whose record is in no source any more, as its column `gone` holds it.
+    """What is known of a row whose record is no longer in any source, as its column `gone` holds it.
 
     All but the first are about rows in `sending`, which were looked up since. They stay in that state: what comes back
     is compared with the task, which could not be done without a record.
@@ -55,8 +55,10 @@ class Verb(Enum):
 
 
 class Admission(NamedTuple):
-    """What the ledger says of one record. new: no task is known under this key yet. home: the row is this job's.
+    """What the ledger says of one record.
 
+    new: no task is known under this key yet.
+    home: the row is this job's.
     adopts: from now on the record accepts a task that was made for another content.
     """
 
@@ -71,9 +73,10 @@ class Admission(NamedTuple):
 class RowOutcome(NamedTuple):
     """The end of one row's journey in this run, or its return to pending.
 
-    reason: one sentence for failures and conflicts. detail: JSON-able, such as field differences.
-    event: a word for the history when something out of the ordinary happened. content: of the record that it is about,
-    as in `Outgoing`; empty stands for whatever the row holds.
+    reason: one sentence for failures and conflicts.
+    detail: JSON-able, such as field differences.
+    event: a word for the history when something out of the ordinary happened.
+    content: of the record that it is about, as in `Outgoing`; empty stands for whatever the row holds.
     """
 
     key: str
@@ -91,8 +94,9 @@ class RowOutcome(NamedTuple):
 class OtherRecord:
     """A source record that has no row of its own: duplicate, clash, invalid, shared or changed.
 
-    detail: JSON-able, such as field differences. content: of a record that is whole, as in `Outgoing`.
-    batch: of an invalid one, where it can be told; it is not kept.
+    detail: JSON-able, such as field differences.
+    content: of a record that is whole, as in `Outgoing`.
+    batch: of an invalid one, if known; it is not kept.
     """
 
     source: int

@@ -9,7 +9,11 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, slots=True)
 class TaskFields:
-    """What is known of a task type. required: groups of fields, one of each is needed. names: all that are known."""
+    """What is known of a task type.
+
+    required: groups of fields, one of each is needed.
+    names: all that are known.
+    """
 
     required: tuple[tuple[str, ...], ...]
     names: frozenset[str]
@@ -24,10 +28,13 @@ class Members(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which tasks belong to an export. bounds: name such as created_after -> ms since the epoch.
+    """Which tasks belong to an export.
 
-    after is inclusive, before exclusive; several values of one filter mean any of them. judged_here: the server was
-    not asked for what can change, so a task that does not tell its review status does not match.
+    bounds: name such as created_after -> ms since the epoch.
+
+    after is inclusive, before exclusive; several values of one filter mean any of them.
+
+    judged_here: the server was not asked for what can change, so a task without a review status does not match.
     """
 
     project: str | None
@@ -40,7 +47,10 @@ class Selection:
     judged_here: bool = False
 
     def matches(self, task: Members, times: Mapping[str, int]) -> bool:
-        """Whether a task belongs here. times: created, updated, completed in ms, 0 when the task has none."""
+        """Whether a task belongs here.
+
+        times: created, updated, completed in ms, 0 when the task has none.
+        """
         for name in ("project", "batch", "type"):
             wanted = getattr(self, name)
             if wanted and task.get(name) != wanted:

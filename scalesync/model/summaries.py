@@ -9,9 +9,11 @@ from dataclasses import dataclass
 class ImportSummary:
     """Counts over the whole job, then figures of this run (seconds, tasks per second).
 
-    throttled: answers of 429. server_errors: of 500 and above. retry_after_seconds: that the server asked to wait.
-    waited_seconds: in which nothing got through, and the run said so. limit_per_second: as it was found, None before
-    one was met.
+    throttled: answers of 429.
+    server_errors: of 500 and above.
+    retry_after_seconds: that the server asked to wait.
+    waited_seconds: in which nothing got through, and the run said so.
+    limit_per_second: as it was found, None before one was met.
     """
 
     job: str

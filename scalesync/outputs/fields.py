@@ -37,7 +37,7 @@ class FieldPicker:
         """The document with only the named fields, in the order named, as compact JSON.
 
         Values keep their bytes, whitespace inside them included. What is missing is left out. Raises
-        RecordError when the document is no JSON object.
+        RecordError if the document is not a JSON object.
         """
         return _cut(document, self._tree) or b"{}"
 
@@ -71,7 +71,7 @@ def _cut(document: bytes, tree: _Tree) -> bytes | None:
 def members_of(document: bytes) -> Mapping[str, bytes | msgspec.Raw]:
     """Names and raw values of a JSON object; of a name that is there twice, the last.
 
-    Raises RecordError when it is no JSON object.
+    Raises RecordError if it is not a JSON object.
     """
     try:
         return _members.decode(document)

@@ -42,8 +42,9 @@ class _StoredEntry(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
-    """One finished file. path: relative to the manifest. bytes, sha256 (hex): of the file as it is on disk.
+    """One finished file.
 
+    path: relative to the manifest. bytes, sha256 (hex): of the file as it is on disk.
     kind: None for tasks, "left" for the ids of tasks that no longer match.
     """
 
@@ -62,7 +63,7 @@ class FileEntry:
 
     @classmethod
     def from_json(cls, value: Any) -> FileEntry:
-        """Raises ValueError when the value is no such entry; names that are not known are left out."""
+        """Raises ValueError if the value is not an entry; names that are not known are left out."""
         try:
             stored = msgspec.convert(value, _StoredEntry)
         except msgspec.ValidationError as error:
@@ -78,8 +79,9 @@ def _no_responses() -> JsonObject:
 class Manifest:
     """The committed state of an export folder.
 
-    watermark, started_at, finished_at: server time in ISO 8601. responses: {"files": [...]}, one entry per
-    downloaded response. extra: members that this version does not know, kept and written back.
+    watermark, started_at, finished_at: server time in ISO 8601.
+    responses: {"files": [...]}, one entry per downloaded response.
+    extra: members that this version does not know, kept and written back.
     """
 
     job: str
@@ -171,9 +173,11 @@ def _manifest(value: Any) -> Manifest:
 def check_folder(folder: Path, job: str, *, stems: Collection[str] = STEMS, begun: bool = True) -> Manifest | None:
     """See that the folder is there and is this job's; returns its manifest.
 
-    A missing folder is created (0755). begun: whether the job has run before; if not, data files that no
-    manifest lists are not ours, whatever their names; hidden names and what systems leave in folders are nobody's
-    data. Raises ConfigError that names what is in the way, or says why the folder cannot be used.
+    A missing folder is created (0755).
+
+    begun: whether the job has run before; if not, data files that no manifest lists are not ours, whatever their names;
+        hidden names and what systems leave in folders are nobody's data.
+    Raises ConfigError that names what is in the way, or says why the folder cannot be used.
     """
     try:
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -220,7 +224,7 @@ def _names_in(folder: Path) -> list[str]:
 
 
 def _holds(listed: Collection[str], name: str) -> bool:
-    """Whether a listed file lies in this sub-folder."""
+    """Whether a listed file is in this sub-folder."""
     return name.endswith("/") and any(path.startswith(name) for path in listed)
 
 
@@ -236,8 +240,8 @@ def _orphans(folder: Path, known: set[str], stems: Collection[str]) -> Iterator[
 def remove_orphans(folder: Path, known: set[str], *, stems: Collection[str] = STEMS) -> list[str]:
     """Remove data files that a killed run finished but nobody recorded; returns their names.
 
-    known: paths that the ledger holds although the manifest does not list them yet. Files under `responses/`
-    stay: their names are their content, so the next run finds them again. Call after `check_folder`.
+    known: paths that the ledger holds although the manifest does not list them yet. Files under `responses/` stay:
+        their names are their content, so the next run finds them again. Call after `check_folder`.
     """
     removed = []
     for path in _orphans(folder, known, stems):

@@ -22,7 +22,9 @@ class LeftLine(msgspec.Struct):
 
 
 def lines_of(path: Path, limit: int | None = None) -> Iterator[bytes]:
-    """The documents of a data file, a line each, whatever its format. limit: bytes of a file to read.
+    """The documents of a data file, a line each, whatever its format.
+
+    limit: bytes of a file to read.
 
     A hidden file of a run that was killed is read up to what was durable. Raises ConfigError for an unknown format.
     """
@@ -32,7 +34,9 @@ def lines_of(path: Path, limit: int | None = None) -> Iterator[bytes]:
 
 
 def views_of(path: Path, view: Callable[[bytes], TaskView], limit: int | None = None) -> Iterator[TaskView]:
-    """The task of each line. view: reads a document of the export's platform.
+    """The task of each line.
+
+    view: reads a document of the export's platform.
 
     Raises ValueError for a line that is not a whole task, such as one without its id, cut by --fields.
     """

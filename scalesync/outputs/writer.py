@@ -28,7 +28,11 @@ HASH_CHUNK = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class OpenPart:
-    """A hidden file that is durable up to `bytes`. name: its final name. size: documents' bytes, uncompressed."""
+    """A hidden file that is durable up to `bytes`.
+
+    name: its final name.
+    size: documents' bytes, uncompressed.
+    """
 
     name: str
     rows: int
@@ -42,12 +46,13 @@ OPEN_PART = Form(OpenPart, "a file that is being written", [Member(n) for n in (
 class SegmentWriter:
     """Writes documents into numbered files `{stem}-{number:05d}.{format}` of one folder, one at a time.
 
-    format: the name of one (encoders/registry.py). max_bytes: uncompressed; when `full`, call `finish()` and go on
-    writing into the next file. fields: cuts each document. number: of the first file; names already taken are passed
-    over. under: the sub-folder that finished files go to, such as `tasks/`; files being written stay outside of it.
-    typed: Parquet with times, tags and flags as such, not as text.
-    Blocking: call it in a thread.
-    Every method raises DiskFull when the disk or quota is full, after removing its own hidden file.
+    format: the name of one (encoders/registry.py).
+    max_bytes: uncompressed; when `full`, call `finish()` and continue writing into the next file.
+    fields: cuts each document.
+    number: of the first file; names already taken are skipped.
+    under: the sub-folder that finished files go to, such as `tasks/`; files being written stay outside of it.
+    typed: Parquet with typed times, tags and flags, not strings. Blocking: call it in a thread. Every method raises
+        DiskFull when the disk or quota is full, after removing its own hidden file.
     """
 
     def __init__(
@@ -82,7 +87,7 @@ class SegmentWriter:
 
     @property
     def resumable(self) -> bool:
-        """Whether `sync` can make the open file one to go on with; others, such as Parquet, are whole or nothing."""
+        """Whether `sync` can make the open file one to continue with; others, such as Parquet, are whole or nothing."""
         return self._format.resumable
 
     @property
@@ -127,7 +132,7 @@ class SegmentWriter:
         return OpenPart(self._name, self._rows, self._file.size, self._size)
 
     def resume(self, part: OpenPart) -> bool:
-        """Go on with a hidden file of a killed run, cut to what was durable; False when it is not there whole."""
+        """Continue with a hidden file of a killed run, cut to what was durable; False when it is not there whole."""
         path = hidden(self._folder, part.name)
         renamed = self._folder / part.name
         try:
@@ -202,7 +207,7 @@ class _HashedFile:
     """A file that is only appended to, hashed as written; enough of a file for pyarrow."""
 
     def __init__(self, path: Path, keep: int = 0) -> None:
-        """keep: bytes of an existing file to go on behind; they are hashed again, the rest is cut off."""
+        """keep: bytes of an existing file to continue after; they are hashed again, the rest is cut off."""
         self._file: BinaryIO = open(path, "r+b" if keep else "wb")  # noqa: SIM115  closed by close_file or drop
         self.sha256 = hashlib.sha256()
         self.size = keep

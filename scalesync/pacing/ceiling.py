@@ -1,7 +1,7 @@
 """What is known of a limit on the rate, and how it is read from replies: pure, frozen, times in seconds.
 
 What is known comes from one fact: at a 429 the allowance is used up. So between two 429s what got through is what
-the limit gave, be it a bucket of any size or a window of any length (`pool`); and whoever gets more through since a
+the limit gave, a bucket of any size or a window of any length (`pool`); and a run that gets more through since a
 429 than the ceiling gives in that time (`credit`) has proof that the limit is higher. Servers that forget unused
 allowance are recognised by their 429s coming late; for them the rate that was refused is the limit (`blend`).
 
@@ -61,7 +61,9 @@ BLEND_LATE = 1.045
 class Limit:
     """What is known of the limit. Rates in requests per second, times in seconds.
 
-    max_rate: never exceeded, None when unknown. fixed: 429s only hold, nothing cuts. eager: the climb is a fast one.
+    max_rate: never exceeded, None when unknown.
+    fixed: 429s only hold, nothing cuts.
+    eager: the climb is a fast one.
     """
 
     max_rate: float | None = None

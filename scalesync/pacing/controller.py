@@ -25,10 +25,12 @@ MEMORY_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the person set. max_rate: requests per second, None when unknown. width: None when adaptive.
+    """What the person set.
 
-    fixed: 429s only hold for a while, they change neither rate nor width. eager: the climb multiplies the rate by e
-    with each round trip, for calls of which few are made and a 429 costs little.
+    max_rate: requests per second, None when unknown.
+    width: None when adaptive.
+    fixed: 429s only hold for a while, they change neither rate nor width.
+    eager: the climb multiplies the rate by e with each round trip, for calls that are few and where a 429 costs little.
     """
 
     max_rate: float | None = None
@@ -40,8 +42,9 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """rate: requests per second, None for no bound but the width. width: requests in flight. hold_until: clock, s.
-
+    """rate: requests per second, None for no bound but the width.
+    width: requests in flight.
+    hold_until: clock, s.
     known: the rate is (close to) a limit that was set or met, not a step of the search for one.
     """
 
@@ -61,7 +64,10 @@ class Pacer:
 
     @classmethod
     def start(cls, limits: Limits, memory: Mapping[str, Any] | None = None) -> Pacer:
-        """The state before the first request. memory: what `learned()` gave earlier; nonsense is ignored."""
+        """The state before the first request.
+
+        memory: what `learned()` gave earlier; nonsense is ignored.
+        """
         room = WidthState(limit=float(limits.max_width))
         known = _read(memory)
         if known is None or limits.fixed:
@@ -103,7 +109,8 @@ class Pacer:
     ) -> Pacer:
         """A 429 came, `latency_s` after the request left.
 
-        retry_after_s: seconds as the server said, None when it did not. wide: as `Flights.refused` says.
+        retry_after_s: seconds as the server said, None when it did not.
+        wide: as `Flights.refused` says.
         """
         pace, room = self.pace, self.room
         fresh = pace.fresh(now, now - latency_s)
@@ -120,8 +127,8 @@ class Pacer:
     def on_trouble(self, now: float, *, alone: bool = True) -> Pacer:
         """A 5xx, a timeout or a broken connection.
 
-        alone: nothing else that was asked of the server lately was answered either. If something was, it is no outage:
-        nothing is gained by long pauses.
+        alone: nothing else that was asked of the server lately was answered either. If something was, it is not an
+            outage: nothing is gained by long pauses.
         """
         pace = self.pace if alone else self.pace.begun()
         return replace(self, pace=pace, room=self.room.on_trouble(now, alone=alone))

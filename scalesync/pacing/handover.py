@@ -46,7 +46,8 @@ class HandoverWindow:
 class Handovers:
     """The windows of a run: one for each class that has a configured rate, one for all classes together.
 
-    heads: the class whose window others share. clock: seconds, the loop's pace. Belongs to one event loop.
+    heads: the class whose window others share.
+    clock: seconds, the loop's pace. Belongs to one event loop.
     """
 
     rates: Mapping[RequestClass, Rate | None]

@@ -85,10 +85,10 @@ def kept_window_s(period_s: float) -> float:
 class WindowLimiter:
     """Grants turns, first come first served, so that no window holds more than the rate's whole count.
 
-    rate: None lets everybody pass, except while held. clock: seconds, the same pace as the loop's time.
-    Belongs to one event loop. A grant is stamped in the step of the task that gets it, so what follows
-    `acquire()` without an await happens at the stamp. A cancelled waiter uses nothing up.
-    Source: bucket of aiolimiter 1.3, ring as a sliding-window log.
+    rate: None lets everybody pass, except while held.
+    clock: seconds, the same pace as the loop's time. Belongs to one event loop. A grant is stamped in the step of the
+        task that gets it, so what follows `acquire()` without an await happens at the stamp. A cancelled waiter uses
+        nothing up. Source: bucket of aiolimiter 1.3, ring as a sliding-window log.
     """
 
     __slots__ = (
@@ -163,7 +163,7 @@ class WindowLimiter:
     def passes(self) -> bool:
         """Whether everybody passes now: no rate is in force, and no hold.
 
-        Whoever still stands in line from when there was one goes as soon as the loop comes to it. To stand behind them
+        A waiter that is still in line from before goes as soon as the loop comes to it. To stand behind them
         would keep the line for good: it gives one turn per round of the loop, and those who got one come back.
         """
         return self._bucket is None and self._hold <= self._clock()

@@ -104,12 +104,13 @@ class _Lane:
 class Pace:
     """Admits attempts by class and for all classes together, and says how many may be in flight.
 
-    rates: the rate a person set per class; None or missing: unknown, found by the 429s. rate_all: for all
-    classes together. heads: the class whose limit others share. width: requests in flight, None to adapt up to
-    max_width, or to what `widths` has for a class. auto: whether 429s may lower the rates; otherwise they only hold
-    their class for a while. memory: what `learned` gave an earlier run, by class.
-    clock: seconds, the loop's pace.
-    Belongs to one event loop.
+    rates: the rate a person set per class; None or missing: unknown, found by the 429s.
+    rate_all: for all classes together.
+    heads: the class whose limit others share.
+    width: requests in flight, None to adapt up to max_width, or to what `widths` has for a class.
+    auto: whether 429s may lower the rates; otherwise they only hold their class for a while.
+    memory: what `learned` gave an earlier run, by class.
+    clock: seconds, the loop's pace. Belongs to one event loop.
     """
 
     def __init__(
@@ -171,7 +172,11 @@ class Pace:
     def report(
         self, request: RequestClass, signal: Signal, latency_s: float, retry_after_s: float | None = None
     ) -> None:
-        """Report how an attempt went. latency_s: hand-over to reply. retry_after_s: as the server asked."""
+        """Report how an attempt went.
+
+        latency_s: hand-over to reply.
+        retry_after_s: as the server asked.
+        """
         lane = self._lanes[request]
         now = self._clock()
         if signal is Signal.OK:
@@ -268,7 +273,7 @@ async def _acquire_both(mine: WindowLimiter, common: WindowLimiter) -> None:
     """Take one grant of each at the same moment.
 
     Our class's turn is kept while waiting for the common one: nothing is used up by that. The common turn is
-    given back when a hold on our class came up meanwhile, so that other classes go on.
+    given back when a hold on our class came up meanwhile, so that other classes continue.
     """
     await mine.turn()
     try:

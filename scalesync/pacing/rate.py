@@ -137,7 +137,7 @@ class RateState(DryState):
         return sent > self.cut_at and now - self.cut_at > SHOWN_TRIPS * self.latency_s
 
     def after_outage(self) -> RateState:
-        """The server is back: go on carefully, and forget what was measured while it was away."""
+        """The server is back: continue carefully, and forget what was measured while it was away."""
         rate = self.capped(min(self.rate, self.ceiling or 0.5 * max(self.rate / 4, self.through, START_RATE)))
         return replace(self, rate=rate, since=None, passed=0, throttled=0, anchor=None, credit=0.0)
 
@@ -193,7 +193,7 @@ class RateState(DryState):
         return replace(state, hold_until=max(state.hold_until, now + HOLD_TRIPS * self.latency_s))
 
     def begun(self) -> RateState:
-        """The server answers others: there is no need to go on as if nobody were at home."""
+        """The server answers others: there is no need to act as if the server were away."""
         return self if self.ceiling is not None else replace(self, rate=max(self.rate, START_RATE))
 
     @property

@@ -23,12 +23,12 @@ CLOCK_TOLERANCE_S = 0.001
 
 
 class ByteStore(Protocol):
-    """Bytes by name. A change sees what the last one left, whoever made it."""
+    """Bytes by name. A change sees the result of the last one, from any process."""
 
     async def change(self, name: str, change: Change[T]) -> T:
         """Run `change`, away from the event loop, while nobody else can; None for a name that has no bytes yet.
 
-        Raises OSError, in words for a person, when that is not possible (any more).
+        Raises OSError, in words for a person, when that is not, or no longer, possible.
         """
 
     def close(self, name: str, last: Change[object]) -> None:
@@ -42,10 +42,10 @@ def client_of(rates: Mapping[RequestClass, Rate | None], rate_all: Rate | None) 
 
 
 class SharedSlots:
-    """A `SlotSource` whose state lies on a store under the target's name.
+    """A `SlotSource` whose state is on a store under the target's name.
 
-    clock: monotonic, common to all who use the store. boot: moments of another boot mean nothing; empty where that
-    cannot be told, then a state from the future is another boot's.
+    clock: monotonic, common to all who use the store.
+    boot: moments of another boot mean nothing; empty if unknown; then a state from the future is another boot's.
     """
 
     def __init__(

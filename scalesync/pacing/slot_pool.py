@@ -27,8 +27,9 @@ MARGIN_S = 0.002
 class QuotaPool:
     """Slots of one process, by class. `lose` is called once, with a sentence, when there is no common quota any longer.
 
-    client: this process and its limits. clock: as the source's. heads: the class whose slots others take.
-    Belongs to one event loop.
+    client: this process and its limits.
+    clock: as the source's.
+    heads: the class whose slots others take. Belongs to one event loop.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class QuotaPool:
         return self._lanes[cls].turn
 
     async def acquire(self, cls: RequestClass) -> None:
-        """Wait for a slot and set it aside for an attempt that is about to get its connection."""
+        """Wait for a slot and reserve it for an attempt that is about to get its connection."""
         lane = self._lanes[cls]
         if (slot := await lane.take()) is not None:
             lane.taken.append(slot)
@@ -64,7 +65,7 @@ class QuotaPool:
     async def handover(self, cls: RequestClass) -> bool:
         """Use a slot up at the moment of the return; False when there is no common quota.
 
-        What was set aside closes while a connection takes long. Then the attempt waits for another slot, before
+        A reserved slot closes while a connection takes long. Then the attempt waits for another slot, before
         those that have no connection yet.
         """
         lane = self._lanes[cls]
@@ -83,7 +84,7 @@ class QuotaPool:
         return True
 
     def lost(self, reason: str) -> None:
-        """There is no common quota: everybody goes on alone."""
+        """There is no common quota: everybody continues alone."""
         if self.active:
             self.active = False
             self._lose(reason)

@@ -45,7 +45,11 @@ class Slot:
 
 @dataclass(slots=True)
 class Report:
-    """What became of slots. used: number and moment of the hand-over. unused: numbers given back."""
+    """What became of slots.
+
+    used: number and moment of the hand-over.
+    unused: numbers given back.
+    """
 
     used: list[tuple[int, float]] = field(default_factory=list)
     unused: list[int] = field(default_factory=list)
@@ -83,7 +87,7 @@ class SlotSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A rate as the state counts it: so many in any `window_s`, one every `gap_s` on average."""
+    """A rate as the state counts it: a count in any `window_s`, one every `gap_s` on average."""
 
     count: int
     window_s: float
@@ -128,7 +132,11 @@ class Lane(msgspec.Struct, array_like=True):
 
 
 class QuotaState(msgspec.Struct, array_like=True):
-    """All that is known of one target. depth: the largest count asked for. due: of all classes together."""
+    """All that is known of one target.
+
+    depth: the largest count asked for.
+    due: of all classes together.
+    """
 
     layout: int = LAYOUT
     boot: str = ""
@@ -155,7 +163,7 @@ class _Scope:
         return max(1, math.ceil(COVER_S / (self.limit.gap_s * max(1, self.clients))))
 
     def opens(self) -> float:
-        """When one more may be handed over, as far as this limit goes."""
+        """When one more may be handed over, by this limit."""
         full = self.moments[-self.limit.count] if len(self.moments) >= self.limit.count else -math.inf
         return max(self.place.due - self.limit.credit_s, max(full, self.forgotten) + self.limit.window_s)
 

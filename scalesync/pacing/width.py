@@ -97,7 +97,10 @@ class WidthState:
         return state._raised(now)._round(now)
 
     def on_throttled(self, now: float, wide: int | None) -> WidthState:
-        """A 429. wide: requests in flight when it left, if that was more than at any other of late; else None."""
+        """A 429.
+
+        wide: requests in flight when it left, if that was more than at any other of late; else None.
+        """
         state = replace(self, quiet_since=now)  # the server is there: 429s are no outage
         if wide is None:
             cap = None if self.suspects <= -WRONG else self.cap
@@ -112,7 +115,10 @@ class WidthState:
         return replace(state, suspects=0, cap=cap, cap_at=now, cap_passed=0)
 
     def on_trouble(self, now: float, *, alone: bool) -> WidthState:
-        """A 5xx, a timeout or a broken connection. alone: nothing else that was asked of the server was answered."""
+        """A 5xx, a timeout or a broken connection.
+
+        alone: nothing else that was asked of the server was answered.
+        """
         quiet_since = now if self.quiet_since is None or not alone else self.quiet_since
         storm = self.storm + STORM_STEP * (1 - self.storm)
         state = replace(self, quiet_since=quiet_since, storm=storm)

@@ -33,7 +33,7 @@ class Adapter(Protocol):
         """The roles of the platform over one transport; nothing is sent."""
 
     def credential(self, api_key: str) -> Credential:
-        """What opens the platform for whoever has the key."""
+        """What opens the platform for the holder of the key."""
 
 
 def names() -> Sequence[str]:

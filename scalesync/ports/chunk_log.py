@@ -31,4 +31,4 @@ class ChunkLog(Protocol):
         """
 
     async def end(self) -> None:
-        """All requests of this run are over: those without doubts are forgotten, the others count as given up."""
+        """All requests of this run are over: forget those without records in doubt; the others count as given up."""

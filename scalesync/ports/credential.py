@@ -1,4 +1,4 @@
-"""What opens a platform for a request: asked for each attempt, renewed while the run goes on."""
+"""What opens a platform for a request: asked for each attempt, renewed during the run."""
 
 from __future__ import annotations
 
@@ -20,14 +20,18 @@ class Ask(Protocol):
     """One request for a token. Raises Unavailable or OutcomeUnknown where no answer came."""
 
     async def __call__(self, where: str, body: bytes) -> AuthReply:
-        """POST a JSON body, without the credential. where: below the API root, or a whole address."""
+        """POST a JSON body, without the credential.
+
+        where: below the API root, or a whole address.
+        """
 
 
 class Credential(Protocol):
     """Headers that open the platform.
 
     renews: whether they change during a run; if not, they are read once, and nothing else is asked.
-    generation: grows with each renewal. secrets: all that is secret in it now, to be kept out of every text.
+    generation: grows with each renewal.
+    secrets: all that is secret in it now, to be kept out of every text.
     """
 
     renews: bool

@@ -64,4 +64,7 @@ class VersionsIndex(Protocol):
         """How many tasks left."""
 
     def close(self, *, remove: bool) -> None:
-        """Free the lock. remove: the file was of use for this run only."""
+        """Free the lock.
+
+        remove: the file was of use for this run only.
+        """

@@ -14,7 +14,7 @@ from scalesync.ports.verify_ledger import VerifyLedger
 
 
 class Checkpoints(Protocol):
-    """What the ledger holds of the beginnings of a job's sources: enough to leave settled lines unread."""
+    """What the ledger holds of the beginnings of a job's sources: enough to leave finished lines unread."""
 
     async def marked(self, settings: str) -> frozenset[int]:
         """The sources with checkpoints that were made under these settings."""
@@ -26,12 +26,12 @@ class Checkpoints(Protocol):
         """Put down how far a source is read that is read on."""
 
     async def first_unsettled(self, number: int) -> int | None:
-        """The first line of a source that has to be read again, as far as the ledger tells; None when none has."""
+        """The first line of a source that has to be read again, by the ledger; None when none has."""
 
     async def first_alone(
         self, number: int, repeats: Callable[[RecordState, str, bytes, bytes | None], bool]
     ) -> int | None:
-        """The first line of a source that was a repeat and is none any more; None when all of them still are.
+        """The first line of a source that was a repeat and no longer is; None when all of them still are.
 
         repeats(state, unique_id, content, first), asked in a thread of the ledger: whether a duplicate or a clash still
         is one. first: content of the record above it in the same source, None where that stands in another source.
@@ -44,11 +44,11 @@ class Checkpoints(Protocol):
         """
 
     async def keep_asides(self, number: int, line: int) -> tuple[int, int]:
-        """Records set aside up to a line count as met by this run; returns how many there are, and how many invalid."""
+        """Other records up to a line count as met by this run; returns how many there are, and how many invalid."""
 
 
 class GoneRows(Protocol):
-    """The job's rows whose record is in no source any more, and for which a request may have left."""
+    """The job's rows whose record is no longer in any source, and for which a request may have left."""
 
     async def doubtful(self, after: str, size: int) -> Sequence[Doubtful]:
         """Up to `size` of them behind a key, in order."""
@@ -93,7 +93,7 @@ class ImportLedger(JobLedger, Protocol):
         """This run reads these sources of the job, None for all; copies of its records in the others stay there."""
 
     def touch_few(self) -> None:
-        """This run admits a few records of its sources: what earlier runs set aside between them stays."""
+        """This run admits a few records of its sources: other records of earlier runs between them stay."""
 
     # --- records -------------------------------------------------------------------------------
 
@@ -117,8 +117,10 @@ class ImportLedger(JobLedger, Protocol):
     ) -> Sequence[Admission]:
         """Make the intent durable for every record that is to be sent; sets `intent_ms` on each.
 
-        now_ms: the platform's clock. recheck: conflicts are looked up again. adopt: records accept tasks that differ
-        from them. Returns one admission per record, in order, after the commit. Keys within `records` are distinct.
+        now_ms: the platform's clock.
+        recheck: conflicts are looked up again.
+        adopt: records accept tasks that differ from them.
+        Returns one admission per record, in order, after the commit. Keys within `records` are distinct.
         """
 
     async def record(self, outcomes: Sequence[RowOutcome]) -> None:
@@ -135,8 +137,8 @@ class ImportLedger(JobLedger, Protocol):
     ) -> int:
         """Flag home rows whose record the sources no longer hold, clear the others; returns how many are gone.
 
-        present: home rows that this reading met; where they are all there are, nothing needs to be looked at. sources:
-        those that it is about, None for all of the job.
+        present: home rows that this reading met; where they are all there are, nothing needs to be looked at.
+        sources: those that it is about, None for all of the job.
         """
 
     async def drop_stale_asides(self, sources: Collection[int] | None = None) -> None:
@@ -162,7 +164,7 @@ class ImportLedger(JobLedger, Protocol):
         """Who still owes records to each of these batches, of all jobs of the target.
 
         read: the sources that this job has just read to their end. Of this job only the others count: what stands in
-        those that were read is known better by reading.
+            those that were read is known better by reading.
         """
 
     async def jobs_beside(self) -> Sequence[tuple[str, Mapping[str, Any], int]]:

@@ -34,5 +34,5 @@ class JobLedger(Protocol):
         """End the run, say whether the job is complete, give the lease back.
 
         message: the sentence that the run ends with, "" when there is nothing to say. None for work beside the job's
-        own, after which the sentence of the run before it still holds.
+            own, after which the sentence of the run before it still holds.
         """

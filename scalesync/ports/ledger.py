@@ -36,7 +36,10 @@ class Ledger(Protocol):
         """Every job with its counts and newest run, oldest first."""
 
     async def stops(self, job: str | None) -> Sequence[Stop]:
-        """How the last run of each job ended that did not come to its end, newest first. job: None for every job."""
+        """How the last run of each job ended that did not come to its end, newest first.
+
+        job: None for every job.
+        """
 
     async def jobs_of(self, target: Target, command: str) -> Sequence[StoredJob]:
         """Every job of a target that does this, oldest first."""

@@ -8,7 +8,7 @@ from scalesync.model.targets import RequestClass
 
 
 class Pacing(Protocol):
-    """Asked at the hand-over to the socket, told afterwards how it went."""
+    """Asked at the hand-over to the socket, informed afterwards how it went."""
 
     async def acquire(self, request: RequestClass) -> None:
         """Wait until an attempt of this class may leave."""

@@ -16,8 +16,10 @@ from scalesync.ports.spec import PlatformSpec
 
 @dataclass(frozen=True, slots=True)
 class ListPage:
-    """One page of tasks. documents: raw bytes of each task as sent. cursor: opaque, None at the end.
+    """One page of tasks.
 
+    documents: raw bytes of each task as sent.
+    cursor: opaque, None at the end.
     total: how many tasks match the query, None when the platform does not say.
     """
 
@@ -44,7 +46,9 @@ class Creator(Operation, Protocol):
 class Axis(Enum):
     """By what a list is ordered, and so can be cut into partitions.
 
-    CREATED: creation time, newest first. NUMBER: an id that grows, smallest first. NONE: one chain of pages.
+    CREATED: creation time, newest first.
+    NUMBER: an id that grows, smallest first.
+    NONE: one chain of pages.
     """
 
     CREATED = "created"
@@ -111,9 +115,11 @@ class CommandState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class CommandStatus:
-    """What a poll said. refs: of the tasks that were made, in order, where the service says so.
+    """What a poll said.
 
-    after_s: when to ask again, None: the engine decides. message: of a command that failed.
+    refs: of the tasks that were made, in order, where the service says so.
+    after_s: when to ask again, None: the engine decides.
+    message: of a command that failed.
     nothing_done: of one that failed, whether it is certain that nothing was carried out.
     """
 
@@ -156,4 +162,4 @@ class Platform(Protocol):
 
     @property
     def server_now_ms(self) -> int:
-        """The service's clock, as far as its replies tell; the local clock before the first reply."""
+        """The service's clock, by its replies; the local clock before the first reply."""

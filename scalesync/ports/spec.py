@@ -27,7 +27,7 @@ class KeyStrength(Enum):
     PUT: the second send returns the task of the first, so sending again is safe.
     NAMED: unique only where we look first: names of projects, batches, tasks.
     LABEL: stored and searchable, and repeats are allowed: a look-up must precede any second send, and "absent" counts
-    only after the landing window.
+        only after the landing window.
     NONE: an import is refused unless the user accepts that records may become several tasks.
     """
 
@@ -64,9 +64,13 @@ class Vocabulary:
 
     key, ref: names under which raw documents hold the record's key and the platform's own id.
     project, batch, type: nouns for people.
-    statuses: all that are documented. new: of a task that nobody has worked on. done: of one with its answer.
-    dead: nobody works on a task in one of them. failed: of a task in error.
-    reclaimable: statuses of tasks whose key may be freed. reviews: results of a customer's review.
+    statuses: all that are documented.
+    new: of a task that nobody has worked on.
+    done: of one with its answer.
+    dead: nobody works on a task in one of them.
+    failed: of a task in error.
+    reclaimable: statuses of tasks whose key may be freed.
+    reviews: results of a customer's review.
     type_required: a task cannot be made without naming its type.
     """
 
@@ -98,8 +102,9 @@ class Variables(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassLimit:
-    """One class of requests. rate: as `--rate` takes it, at the platform's own host; None: follow the server.
+    """One class of requests.
 
+    rate: as `--rate` takes it, at the platform's own host; None: follow the server.
     width: requests in flight at most, None: follow the server.
     """
 
@@ -108,7 +113,10 @@ class ClassLimit:
 
 
 class Offer(NamedTuple):
-    """Whether a command or operation works here. words: how well, or why not."""
+    """Whether a command or operation works here.
+
+    words: how well, or why not.
+    """
 
     works: bool
     words: str
@@ -116,7 +124,10 @@ class Offer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """A platform's own option, typed as `--with NAME=VALUE`. parse: raises ValueError with what it takes."""
+    """A platform's own option, typed as `--with NAME=VALUE`.
+
+    parse: raises ValueError with what it takes.
+    """
 
     words: str
     parse: Callable[[str], Any] = str
@@ -126,7 +137,10 @@ class Shaper(Protocol):
     """How a record becomes the body of a create call. Pure."""
 
     def shape(self, fields: JsonObject, *, key: str, project: str | None, batch: str | None) -> JsonObject:
-        """The body. fields: of the record, after template and --set; an object of the caller that may be changed."""
+        """The body.
+
+        fields: of the record, after template and --set; an object of the caller that may be changed.
+        """
 
     def rekey(self, body: bytes, before: str, after: str) -> bytes:
         """An encoded body whose key, one that the record did not bring itself, is another one."""
@@ -137,14 +151,17 @@ class PlatformSpec:
     """One labelling service.
 
     hosts: of its own API, which choose the platform where only an address was given, and at which `limits` hold.
-    default_url: the API root, None where each installation has its own. root_like: an example of a root, for messages.
+    default_url: the API root, None where each installation has its own.
+    root_like: an example of a root, for messages.
     mode_of: whether a key opens the live or the test world.
     limits: by class of requests; a class that is not named follows the server.
     shared: classes that one limit of the server counts together.
-    types: what is known of the fields of task types. known_types: all that are documented; open, so others are sent.
+    types: what is known of the fields of task types.
+    known_types: all that are documented; open, so others are sent.
     fields: members of a task that are documented; open as well.
     offers: command or operation -> whether it works here, and why not.
-    shaper: makes bodies of records. view: reads one raw task; raises OutcomeUnknown for what is none.
+    shaper: makes bodies of records.
+    view: reads one raw task; raises OutcomeUnknown for what is none.
     page_most: tasks on a page.
     adapter: `module:name` of what opens the live object, imported when a run connects.
     """

@@ -44,7 +44,7 @@ class VerifyLedger(Protocol):
         """Rows whose task died become conflicts, those whose task lives again what they were; returns how many."""
 
     async def correct(self, pairs: Sequence[tuple[str, str | None, str]]) -> int:
-        """Give created and adopted rows the task_id that the server tells: (key, as it stands, as it is)."""
+        """Give created and adopted rows the task_id that the server reports: (key, as it stands, as it is)."""
 
     async def doubt(self, seen: Sequence[tuple[str, str, str | None]]) -> int:
         """Put rows back to `sending`: (key, state, task_id) as seen. The next import looks them up, then sends."""

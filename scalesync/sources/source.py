@@ -64,7 +64,7 @@ class Source:
     pipe: bool = False
 
     def look(self, least: int) -> Head:
-        """The beginning, with at least this many unpacked bytes if there are so many; of a pipe, what is known."""
+        """The beginning, with at least this many unpacked bytes if there are that many; of a pipe, what is known."""
         if self.pipe or least <= HEAD:
             return self.head
         return take_head(self.open, self.name, self.options.encoding, lambda parts, size: size >= least)

@@ -28,12 +28,9 @@ REPLACED = {
     r"\b(end|ends|ended|ending) with (code )?[0-3]\b": "exit with code 2",
     r"\bfor want of\b": "without",
     r"\bwhich lies?\b": "leave it out, or: is",
-}
-# As `REPLACED`, for pages and messages; the docstrings still have some of them.
-READ_BY_USERS = {
     r"(?<!there\s)\b(is|are|was|were) no (?!longer|more\b)": "is not a",
-    r"\btold\b": "reported, said",
-    r"(?<!\.)\btells?\b": "says, reports, shows",
+    r"(?<!\.)\btold\b": "reported, said",
+    r"(?<![.`])\btells?\b(?!`)": "says, reports, shows",
     r"\blies (in|on|at|beside|beneath|below|outside)\b": "is in",
     r"\bof which\b": "two sentences, or: with",
     r"\bany more\b": "no longer",
@@ -42,10 +39,10 @@ READ_BY_USERS = {
     r"\bfor (it|there|they|that) (is|are|has|have|was|were)\b": "because",
     r"\bwithout a word\b": "silently",
     r"\bverdicts?\b": "outcome, comparison",
-    r"\bsettle[sdr]?\b": "finish, record, resolve",
-    r"\basides?\b": "other record",
+    r"(?<!`)\bsettle[sdr]?\b(?![`:])": "finish, record, resolve",
+    r"(?<!set\s)\basides?\b(?!:)": "other record",
     r"\bslices\b": "partitions",
-    r"\b(doubts|judge[sd]?|lessor|mishaps?)\b": "in doubt, compare, slot source, task error",
+    r"\b(doubts|judge[sd]?|lessor|mishaps?)\b(?!:)": "in doubt, compare, slot source, task error",
     r"\btexts\b": "strings",
     r"\bso many\b": "that many, N",
     r"\bgo(es)? on\b": "continue, resume",
@@ -64,8 +61,7 @@ def compiled(table: dict[str, str]) -> list[tuple[re.Pattern[str], str]]:
     return [(re.compile(pattern.replace(" ", r"\s+"), re.IGNORECASE), instead) for pattern, instead in table.items()]
 
 
-EVERYWHERE = compiled(REPLACED)
-FOR_USERS = compiled(REPLACED | READ_BY_USERS)
+PATTERNS = compiled(REPLACED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +69,11 @@ class Words:
     """A text that people read, and its place.
 
     line: of its first character, from 1.
-    docstring: programmers read it, not users.
     """
 
     file: str
     line: int
     text: str
-    docstring: bool = False
 
 
 def words_of_page(page: Path) -> Iterator[Words]:
@@ -91,11 +85,7 @@ def words_of_module(path: Path) -> Iterator[Words]:
     """Every string of a module that holds a space: messages, help, docstrings. A value in an f-string reads as `{}`."""
     file = path.relative_to(ROOT).as_posix()
     inside: set[ast.AST] = set()
-    docstrings: set[ast.AST] = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.Expr):
-            docstrings.add(node.value)
-            continue
         if isinstance(node, ast.JoinedStr):
             inside |= set(node.values)
             text = "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
@@ -104,12 +94,12 @@ def words_of_module(path: Path) -> Iterator[Words]:
         else:
             continue
         if " " in text:
-            yield Words(file, node.lineno, text, node in docstrings)
+            yield Words(file, node.lineno, text)
 
 
 def complaints(words: Words) -> Iterator[str]:
     """Each replaced word in the text, with its place and what to say instead."""
-    for pattern, instead in EVERYWHERE if words.docstring else FOR_USERS:
+    for pattern, instead in PATTERNS:
         for found in pattern.finditer(words.text):
             phrase = " ".join(found[0].split())
             if (words.file, phrase) not in ALLOWED:

@@ -97,7 +97,10 @@ def left_behind(number: int) -> str:
 
 
 def nothing_matched(made: Manifest, before: Manifest | None) -> str:
-    """What is said of a run that wrote no task. before: of an increment, the manifest that it stands behind."""
+    """What is said of a run that wrote no task.
+
+    before: of an increment, the manifest that it stands behind.
+    """
     if before is not None:
         return f"nothing that matches is new or changed from {before.watermark} to {made.watermark}"
     match = f"0 tasks match {as_typed(made.filters)}" if made.filters else "there are 0 tasks"

@@ -152,7 +152,7 @@ class CommitLog:
                         writer.leave()
 
     async def take_up(self) -> None:
-        """Go on with the open files of the run before, cut to what was durable.
+        """Continue with the open files of the run before, cut to what was durable.
 
         Raises nothing when one is gone; then `complete` says False and the run must start over.
         """

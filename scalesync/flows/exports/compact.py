@@ -56,7 +56,10 @@ CARRIED = ("unsettled", "responses_failed", PLATFORM)
 
 @dataclass(frozen=True, slots=True)
 class CompactOptions:
-    """One compaction as asked for. as_of: ISO 8601 or an age such as "7d"; without a zone it is UTC."""
+    """One compaction as asked for.
+
+    as_of: ISO 8601 or an age such as "7d"; without a zone it is UTC.
+    """
 
     source: Path
     to: Path
@@ -66,7 +69,11 @@ class CompactOptions:
 
 @dataclass(frozen=True, slots=True)
 class CompactSummary:
-    """What was read and written. left: tasks that no longer belonged to the export. read: lines of the source."""
+    """What was read and written.
+
+    left: tasks that no longer belonged to the export.
+    read: lines of the source.
+    """
 
     job: str
     source: str
@@ -302,7 +309,7 @@ class _Compaction:
         self._index.close(remove=True)
 
     def give_up(self) -> None:
-        """Take away all that this run wrote."""
+        """Remove everything that this run wrote."""
         self._writer.abort()
         if self._index is not None:
             self._clean()

@@ -109,8 +109,8 @@ def narrowed(selection: Selection, bounds: Mapping[str, int]) -> Selection:
 def asked(selection: Selection, *, window: tuple[int, int] | None = None) -> Selection:
     """What the server is asked for.
 
-    window: of an increment, [first, last] in ms of `updated_at`; then filters on what can change are left to the
-    export itself, for a task that stopped matching must still be seen.
+    window: of an increment, [first, last] in ms of `updated_at`; then filters on what can change are left to the export
+        itself, for a task that stopped matching must still be seen.
     """
     if window is None:
         return selection

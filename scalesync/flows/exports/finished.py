@@ -69,7 +69,10 @@ def loss(folder: Path, lost: Mapping[str, str], advice: str) -> str:
 def finished_already(
     manifest: Manifest, settings: Settings, message: str | None = None, *, exit_code: int | None = None
 ) -> ExportSummary:
-    """The summary of a finished export: nothing is sent. message, exit_code: where there is more to say."""
+    """The summary of a finished export: nothing is sent.
+
+    message, exit_code: where there is more to say.
+    """
     tasks = [entry for entry in manifest.files if entry.kind is None]
     extra = manifest.extra
     nothing = (

@@ -52,7 +52,10 @@ CLOCK_GRAIN_MS = 2_000
 
 
 class Folder:
-    """The folder of an export. manifest: what stands there, after `check`."""
+    """The folder of an export.
+
+    manifest: what stands there, after `check`.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -108,7 +111,10 @@ def platform_of(settings: Settings) -> JsonObject:
 def _ids_in(
     files: Sequence[tuple[Path, int | None]], ranges: Ranges, view: Callable[[bytes], TaskView]
 ) -> Iterator[dict[int, list[str]]]:
-    """Batches of refs by the place of their range. ranges: none overlaps another."""
+    """Batches of refs by the place of their range.
+
+    ranges: none overlaps another.
+    """
     ordered = sorted((lo, hi, place) for place, (lo, hi) in enumerate(ranges))
     starts = [lo for lo, _, _ in ordered]
     for path, limit in files:
@@ -129,8 +135,11 @@ def _ids_in(
 class ExportPlan:
     """What one run reads: its server time, filters, partitions and output.
 
-    window: of updates, for an increment. figures: of result files that the run had fetched before it was stopped.
-    fresh: started over. versions_hold: the ledger's versions are those of the manifest's files. run_id: names the run.
+    window: of updates, for an increment.
+    figures: of result files that the run had fetched before it was stopped.
+    fresh: started over.
+    versions_hold: the ledger's versions are those of the manifest's files.
+    run_id: names the run.
     """
 
     started_ms: int
@@ -156,7 +165,11 @@ class ExportPlan:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of an export that is a run of its own. route: what its files are listed under. bounds: as of Selection."""
+    """A part of an export that is a run of its own.
+
+    route: what its files are listed under.
+    bounds: as of Selection.
+    """
 
     route: str
     bounds: Mapping[str, int]
@@ -257,7 +270,7 @@ def shape_of(options: ExportOptions) -> JsonObject:
 def _window_start(options: ExportOptions, manifest: Manifest | None) -> int:
     """Where an increment's window begins: the last watermark less the overlap; 0 for the first one.
 
-    Where a partition of an earlier run did not settle it begins with that run's window: what was missing then is asked
+    Where a partition of an earlier run was unsettled it begins with that run's window: what was missing then is asked
     for until the counts agree.
     """
     if not options.incremental or manifest is None:
@@ -269,7 +282,7 @@ def _window_start(options: ExportOptions, manifest: Manifest | None) -> int:
 
 
 def _ages_from(options: ExportOptions, manifest: Manifest | None, now_ms: int) -> int:
-    """From when ages count: a moment that moved on with each increment would leave tasks behind without a word."""
+    """From when ages count: a moment that moved on with each increment would leave tasks behind silently."""
     if not options.incremental or manifest is None:
         return now_ms
     return milliseconds(manifest.started_at) or now_ms

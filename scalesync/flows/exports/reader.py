@@ -40,9 +40,10 @@ Already = Callable[[Ranges], AsyncIterator[tuple[int, Sequence[str]]]]
 
 @dataclass(slots=True)
 class Figures:
-    """What was read in this run. probes: requests that only counted, or brought nothing.
+    """What was read in this run.
 
-    uncounted: partitions of which the server lists more than it counts, the same at each reading.
+    probes: requests that only counted, or brought nothing.
+    uncounted: partitions in which the server lists more than it counts, the same at each reading.
     """
 
     pages: int = 0
@@ -54,7 +55,11 @@ class Figures:
 
 @dataclass(slots=True)
 class Resumed:
-    """A partition that an earlier run began. at: how far in time it had got. recalled: what it wrote is known."""
+    """A partition that an earlier run began.
+
+    at: how far in time it had got.
+    recalled: what it wrote is known.
+    """
 
     partition: Partition
     at: int
@@ -72,11 +77,13 @@ class Resumed:
 
 
 class PartitionReader:
-    """Reads `partitions` to their ends. asked: what the server is asked for besides the partition's time range.
+    """Reads `partitions` to their ends.
 
-    take: keeps what belongs to the export and puts it into the entry. already: refs that earlier runs wrote
-    in some time ranges, by the range's place; raises ValueError when that is unknown. width: readers, None to
-    follow the pace.
+    asked: what the server is asked for besides the partition's time range.
+    take: keeps what belongs to the export and puts it into the entry.
+    already: refs that earlier runs wrote in some time ranges, by the range's place; raises ValueError when that is
+        unknown.
+    width: readers, None to follow the pace.
     """
 
     def __init__(
@@ -219,7 +226,7 @@ class PartitionReader:
         return sights
 
     def _look_at_order(self, created: Sequence[int]) -> None:
-        """Partitions rest on the documented order, newest first; where it does not hold, nothing is cut any more."""
+        """Partitions rest on the documented order, newest first; where it does not hold, nothing is cut any longer."""
         if self._ordered and any(later > earlier for earlier, later in pairwise(created)):
             self._ordered = False
             self._note("the server does not list the newest tasks first; the export continues without splitting")

@@ -29,7 +29,7 @@ PATIENCE_S = 300.0  # with a wait that a host asks for: as long as a run waits f
 class ResponseStore:
     """Fetches what `response.*.url` points at. Counts stored and failed ones over the run.
 
-    pacing: how many files may be fetched at once; they have a class of their own, so pages go on beside them.
+    pacing: how many files may be fetched at once; they have a class of their own, so pages continue beside them.
     """
 
     def __init__(self, downloader: Downloader, lister: Lister, pacing: Pacing, waits: Waits | None = None) -> None:
@@ -48,7 +48,7 @@ class ResponseStore:
         return {"stored": self.stored, "failed": self.failed}
 
     def count_from(self, figures: JsonObject) -> None:
-        """Go on counting where a stopped run was."""
+        """Continue counting where a stopped run was."""
         self.stored, self.failed = figures.get("stored", 0), figures.get("failed", 0)
 
     async def fetch(self, documents: Sequence[TaskView]) -> list[bytes]:

@@ -2,7 +2,7 @@
 
     plan (server time, filters) --> partitions --> reader --> take --> commit log --> manifest.json, the commit point
 
-A killed run goes on with its partitions; nothing counts before the manifest's rename. docs/export.md says what is
+A killed run resumes its partitions; nothing counts before the manifest's rename. docs/export.md says what is
 promised and why it holds.
 """
 
@@ -102,7 +102,7 @@ async def _export(
 
 
 async def _has_gaps(folder: Folder, manifest: Manifest, options: ExportOptions) -> bool:
-    """Whether result files are missing: they could not be fetched, or were taken away since."""
+    """Whether result files are missing: they could not be fetched, or were removed since."""
     if not options.download_responses:
         return False
     return lacks_files(manifest) or await anyio.to_thread.run_sync(lost_results, folder.path, manifest)
@@ -288,7 +288,7 @@ class ExportRun:
         return made
 
     def _uncounted(self) -> dict[str, int]:
-        """For the manifest: partitions of which the server lists more than it counts, where there are any."""
+        """For the manifest: partitions in which the server lists more than it counts, where there are any."""
         uncounted = self._reader.figures.uncounted if self._reader else 0
         return {"uncounted": uncounted} if uncounted else {}
 

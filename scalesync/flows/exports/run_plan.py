@@ -12,7 +12,7 @@ _NUMBERED = re.compile(r"([a-z]+)-(\d{5,})\.")
 
 
 def highest(manifest: Manifest | None, paths: Iterable[str] = ()) -> dict[str, int]:
-    """By stem the highest number that the folder has given away, as far as its manifest shows, or that is in `paths`.
+    """By stem the highest number that the folder has given out, by its manifest, or that is in `paths`.
 
     A reader that knows a file by its name has read it: under that name there is never to be another one.
     """

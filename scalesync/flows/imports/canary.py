@@ -28,7 +28,10 @@ LONGEST_GAP_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """One record of the canary. fetched: its body names a URL, so the server has something to fetch."""
+    """One record of the canary.
+
+    fetched: its body names a URL, so the server has something to fetch.
+    """
 
     key: str
     fetched: bool
@@ -40,7 +43,7 @@ class Watched:
 
 
 class Canary:
-    """Waits for the platform's verdict on the watched records."""
+    """Waits for the platform's answer about the watched records."""
 
     def __init__(self, connection: Connection, store: VerifyLedger, tally: Tally, note: Callable[[str], None]) -> None:
         self._connection = connection
@@ -52,7 +55,8 @@ class Canary:
     async def judge(self, watched: Sequence[Watched], settled: Callable[[], Awaitable[None]], *, wait_s: float) -> None:
         """Raises BudgetUsed when one was refused, is in conflict, died, or cannot be found.
 
-        settled: waits until every record that was sent has its end in the ledger. wait_s: seconds at most afterwards.
+        settled: waits until every record that was sent has its end in the ledger.
+        wait_s: seconds at most afterwards.
         """
         await settled()
         refused = self._tally.failed + self._tally.conflicts

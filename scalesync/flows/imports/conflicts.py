@@ -20,7 +20,11 @@ Release = Callable[[str], Awaitable[Outcome]]
 
 
 class ConflictPolicy:
-    """The resolver's `Resolve`. mode: report, adopt or stop; reclaim: statuses whose id may be freed."""
+    """The resolver's `Resolve`.
+
+    mode: report, adopt or stop.
+    reclaim: statuses whose id may be freed.
+    """
 
     def __init__(self, mode: str, reclaim: frozenset[str], release: Release, record: Record) -> None:
         self._mode = mode
@@ -50,7 +54,7 @@ class ConflictPolicy:
         return conflict
 
     def _duplicate(self, record: Outgoing, verdict: Comparison) -> RowOutcome:
-        """Several tasks, of which only a person can say which one is to stay."""
+        """Several tasks: only a person can say which one stays."""
         refs = [verdict.ref, *verdict.others]
         return RowOutcome(
             record.key,

@@ -125,7 +125,11 @@ async def _homes(ledger: Ledger, found: StoredJob | None, plan: ImportPlan) -> H
 
 
 class DryRun:
-    """Counts what a run would count. homes: the job's rows. first: the first record to be sent."""
+    """Counts what a run would count.
+
+    homes: the job's rows.
+    first: the first record to be sent.
+    """
 
     def __init__(
         self,
@@ -149,7 +153,7 @@ class DryRun:
             self._add(standing.now, number)
 
     async def read(self) -> None:
-        """Read the sources as far as a run would."""
+        """Read as much of the sources as a run would."""
         options = self._plan.options
         preparer = Preparer(self._plan.builder, None, options.limit, look=self._look, most_invalid=options.max_invalid)
         async for load in read_all(enumerate(self._plan.sources, start=1)):

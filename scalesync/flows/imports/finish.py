@@ -56,9 +56,10 @@ def exit_status(
 ) -> RunEnd:
     """Read the ending off the counts, which say themselves what needs attention.
 
-    whole: every source was read; rest: what is said where one was not. unclear: records that are in no source any more,
-    may have been sent, and got no clear answer. vanished: those of the pending that nobody has looked up since they are
-    in no source any more.
+    whole: every source was read.
+    rest: what is said where one was not.
+    unclear: records that are no longer in any source, may have been sent, and got no clear answer.
+    vanished: those of the pending that nobody has looked up since they left every source.
     """
     if reason is not None:
         # Whatever ended the run early, the same command resumes; only wrong settings are not cured by that.

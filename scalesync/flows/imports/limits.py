@@ -18,10 +18,12 @@ Look = Callable[[Sequence[str]], Awaitable[Mapping[str, Known]]]
 
 
 class Bounds:
-    """Counts new records against the bounds. new: those cut off so far; watched: those of the canary.
+    """Counts new records against the bounds.
 
-    look: what the ledger knows of keys. free: how many tasks may be made without a word from a person, None for any
-    number.
+    new: those cut off so far.
+    watched: those of the canary.
+    look: what the ledger knows of keys.
+    free: how many tasks may be made without asking a person, None for any number.
     """
 
     def __init__(self, look: Look, *, canary: int | None, max_new: int | None, free: int | None = None) -> None:

@@ -26,12 +26,16 @@ _WAITING = frozenset({RowState.PENDING, RowState.SENDING})
 
 @dataclass(slots=True)
 class Named:
-    """Which records a run sends. store: the job's rows; wanted: how many of them wait to be sent.
+    """Which records a run sends.
 
-    dead: rows in conflict over a task with one of these statuses are taken too. read: the sources stand as a run
-    that left nothing to do has read them, so that nothing in them is new. through: read on to the end whatever was met.
-    taken: records met so far that are sent; unknown: records of the input that the ledger does not know. back: keys of
-    those taken that were gone.
+    store: the job's rows.
+    wanted: how many of them wait to be sent.
+    dead: rows in conflict over a task with one of these statuses are taken too.
+    read: the sources stand as a run that left nothing to do has read them, so that nothing in them is new.
+    through: read on to the end whatever was met.
+    taken: records met so far that are sent.
+    unknown: records of the input that the ledger does not know.
+    back: keys of those taken that were gone.
     """
 
     store: VerifyLedger
@@ -78,5 +82,8 @@ class Named:
         return self.taken >= self.wanted and (self.read or self.unknown > 0) and not self.through
 
     def rest(self, *, whole: bool) -> bool:
-        """Whether the import has records to send that the ledger does not know. whole: every source was read."""
+        """Whether the import has records to send that the ledger does not know.
+
+        whole: every source was read.
+        """
         return not self.read and (self.unknown > 0 or not whole)

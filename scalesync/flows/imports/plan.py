@@ -38,7 +38,9 @@ MIN_JUDGED = 20  # a percentage of failures says nothing about fewer records
 class ImportPlan:
     """Everything an import needs besides the ledger and the platform.
 
-    origins: for each source what was named for it, by what it is; named: all that was. missing: what is gone of it.
+    origins: for each source what was named for it, by what it is.
+    named: all that was.
+    missing: what is gone of it.
     total_bytes: of all sources, None if one of them does not say.
     """
 
@@ -329,7 +331,7 @@ def _as_then(split: SourceSplit, facts: JsonObject, shaping: str) -> bool:
 def vanished(
     splits: Sequence[SourceSplit], met: Collection[str], named: frozenset[str], bound: frozenset[str]
 ) -> list[SourceSplit]:
-    """The sources that were read for what is named now, and are not there any more; those of other names stay.
+    """The sources that were read for what is named now, and are gone; those of other names stay.
 
     A split of an older ledger does not say for what it was read: for something that its job's name was bound to.
     """

@@ -2,7 +2,7 @@
 
 sources --loads---> prepare --> batches --> ledger.admit --> dispatcher --> outbox --> ledger.record
                       |                        |  (durable intent)
-                      +-- asides --------------+
+                      +-- others --------------+
 """
 
 from __future__ import annotations
@@ -68,12 +68,12 @@ async def run_import(
 ) -> ImportSummary:
     """Import as asked.
 
-    confirm: asks whoever is there to answer. given: what is read in place of standard input.
-
+    confirm: asks the person at the terminal.
+    given: what is read in place of standard input.
     stored: send what waits of this job of the ledger, and nothing that the ledger does not know (retry, verify --fix).
-    Raises ConfigError before anything is sent, StopRun when stopped before the job began; a job stopped later
-    returns its summary with exit_code 3 and the reason as message. LeaseLost is raised at any time: such a run may
-    write nothing more, its own end included.
+    Raises ConfigError before anything is sent, StopRun when stopped before the job began; a job stopped later returns
+        its summary with exit_code 3 and the reason as message. LeaseLost is raised at any time: such a run may write
+        nothing more, its own end included.
     """
     limits = limits or EngineLimits()
     home = settings.ledger.parent
@@ -201,7 +201,7 @@ class ImportRun:
             await self._job.finish(complete=False, exit_code=1, figures={}, message=words)
 
     async def _serve(self) -> ScalesyncError | None:
-        """Run the engine until all is settled or something stops it; returns what stopped it."""
+        """Run the engine until all is finished or something stops it; returns what stopped it."""
         engine = self._dispatcher
         await self._recall()
         async with anyio.create_task_group() as group:
@@ -250,7 +250,9 @@ class ImportRun:
         await self._take_leave(gone, among)
 
     async def _about(self, numbers: Set[int]) -> tuple[Sequence[SourceSplit], Set[int] | None]:
-        """The splits that are there no more, and those that the run is about, None for all. numbers: what it reads.
+        """The splits that are there no more, and those that the run is about, None for all.
+
+        numbers: what it reads.
 
         A source that was named another time only stays as it is: nothing is known of what it holds now.
         """
@@ -260,18 +262,18 @@ class ImportRun:
         return gone, {*numbers, *(split.number for split in gone)} if left else None
 
     async def _take_leave(self, gone: Sequence[SourceSplit], among: Set[int] | None) -> None:
-        """Of what was named, all is read: what was not met is in no source any more."""
+        """Of what was named, all is read: a record that was not met is no longer in any source."""
         await self._job.lose_sources([split.number for split in gone])
         await self._job.drop_stale_asides(among)
         if await self._job.mark_gone(self._reading.homes, self._preparer.seen.__contains__, among):
             await self._look_up_gone()
 
     async def _look_up_gone(self, back: Set[str] = frozenset()) -> None:
-        """Records that are in no source any more and may have been sent: nobody else asks what became of them."""
+        """Records that are no longer in any source and may have been sent: nobody else asks what became of them."""
         self._reading.unclear = await settle_vanished(self._job.gone_rows, self._connection, back)
 
     async def _open(self, numbers: Sequence[int]) -> AsyncGenerator[Load, None]:
-        """The loads of some sources; the first one is read behind what an earlier run has settled of it."""
+        """The loads of some sources; the first one is read after the part that an earlier run finished."""
         known = await self._beginnings.find(numbers[0], self._preparer.seen)
         if known is not None:
             self._preparer.taken += known.records

@@ -17,13 +17,15 @@ FREE_NEW_TASKS = 1000
 COUNTED_NEW_TASKS = 100_000  # a second or two of reading; the question says "more than" beyond
 
 Confirm = Callable[[str], bool]
-"""Puts a question to whoever sits at the terminal and waits for the answer, in a thread of its own."""
+"""Asks the person at the terminal and waits for the answer, in a thread of its own."""
 
 
 async def guard_spending(plan: ImportPlan, ledger: Ledger, target: Target, confirm: Confirm | None) -> int | None:
-    """Ask before more than 1,000 new tasks are made with a live key. confirm: None where nobody can answer.
+    """Ask before more than 1,000 new tasks are made with a live key.
 
-    Reads the sources as far as is needed. Returns how many new tasks the run may make, None for any number: a source
+    confirm: None where nobody can answer.
+
+    Reads as much of the sources as it needs. Returns how many new tasks the run may make, None for any number: a source
     that can be read only once cannot be counted beforehand. Raises ConfigError or Interrupted; nothing was sent.
     """
     options = plan.options

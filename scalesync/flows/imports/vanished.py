@@ -1,4 +1,4 @@
-"""Records that are in no source any more although a request for them may have left: what became of them is asked.
+"""Records that are no longer in any source although a request for them may have left: what became of them is asked.
 
 There is no record to compare a task with, so only its age shows whether it was made for this job.
 """
@@ -21,7 +21,7 @@ async def settle_vanished(store: GoneRows, connection: Connection, back: Contain
     """Look up each row that is gone and in doubt; returns how many got no answer that can be trusted.
 
     back: keys whose records this run has met after all, so that the engine has looked them up. One with a living task
-    counts as created, or as adopted where that is older than the intent; the others as gone.
+        counts as created, or as adopted where that is older than the intent; the others as gone.
     """
     finder = BulkLookup(connection)
     unclear, after = 0, ""

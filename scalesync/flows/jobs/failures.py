@@ -39,7 +39,10 @@ PLACES: tuple[Where, ...] = (lambda path, line: (path, line), lambda path, line:
 
 @dataclass(frozen=True, slots=True)
 class NotWritten:
-    """Failing records of a job that could not be written. reason: a sentence."""
+    """Failing records of a job that could not be written.
+
+    reason: a sentence.
+    """
 
     job: str
     count: int
@@ -48,7 +51,10 @@ class NotWritten:
 
 @dataclass(frozen=True, slots=True)
 class WrittenOut:
-    """What became of the failing records: those written, and the others. bad: places that are none, in `bad_out`."""
+    """What became of the failing records: those written, and the others.
+
+    bad: places that are none, in `bad_out`.
+    """
 
     written: int
     left: tuple[NotWritten, ...] = ()
@@ -121,7 +127,10 @@ def _write(out: Path, ledger: Path, jobs: Failing, platform: PlatformSpec) -> Wr
 
 
 class Search:
-    """The failing records of one job, looked for in its sources. spared: files that are none of them."""
+    """The failing records of one job, looked for in its sources.
+
+    spared: files that are none of them.
+    """
 
     def __init__(
         self, row: JobRow, failures: Sequence[Failure], spared: Sequence[Path], platform: PlatformSpec

@@ -40,7 +40,7 @@ async def run_rebuild(
     """Look every record of the sources up and write down what is found; sends nothing and changes no task.
 
     Equal tasks become created or adopted rows, different and dead ones conflicts, records without a task pending.
-    Raises ConfigError when the ledger holds the job already. One that broke off is carried on by the same call.
+    Raises ConfigError when the ledger holds the job already. The same call resumes one that broke off.
     """
     home = settings.ledger.parent
     platform = spec_of(settings.platform)
@@ -99,7 +99,7 @@ class Recorder:
     """Takes records whose rows are lost into the ledger, in the state that the server reports.
 
     named: only these, and nothing else of the sources. None: all of them, and each source is noted as read, so that the
-    job can be finished.
+        job can be finished.
     """
 
     def __init__(
@@ -124,7 +124,10 @@ class Recorder:
         self._named = named
 
     async def go(self, numbers: Sequence[int]) -> None:
-        """Read the sources. numbers: their splits."""
+        """Read the sources.
+
+        numbers: their splits.
+        """
         preparer = Preparer(self._plan.builder, None, look=self._job.peek)
         waiting: list[Outgoing] = []
         places = {number: place for place, number in enumerate(numbers)}

@@ -46,11 +46,12 @@ async def run_retry(
 ) -> ImportSummary:
     """Send the failed records of a job again, all or one group of `failures`; those that are pending go along.
 
-    Records that are in no source any more and may have been sent are looked up. One that the ledger does not know stays
-    for the import; the summary's message says when there is one.
+    Records that are no longer in any source and may have been sent are looked up. One that the ledger does not know
+    stays for the import; the summary's message says when there is one.
+
     errored: instead of them the records whose tasks turned to `error`. The server is asked which these are, their
-    unique_ids are freed, and they are sent again.
-    Where the source was standard input nothing is sent: the summary's message says what to do.
+        unique_ids are freed, and they are sent again. Where the source was standard input nothing is sent: the
+        summary's message says what to do.
     Raises ConfigError when there is no such job for this target, or its source cannot be read again.
     """
     if errored and group is not None:

@@ -25,7 +25,7 @@ def bad_of(out: Path) -> Path:
 
 
 def reasons_of(path: Path) -> Path:
-    """The file of reasons that lies beside another one."""
+    """The file of reasons beside another one."""
     return Path(f"{path}{REASONS_END}")
 
 
@@ -49,7 +49,10 @@ def check_places(out: Path, ledger: Path, sources: Sequence[str]) -> None:
 
 
 class Written:
-    """Takes each failing place, as text. records, bad: lines of either file so far."""
+    """Takes each failing place, as text.
+
+    records, bad: lines of either file so far.
+    """
 
     def __init__(self, files: Sequence[BinaryIO]) -> None:
         self._reasons, self._lines, self._bad_reasons, self._bad_lines = files

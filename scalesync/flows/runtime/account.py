@@ -32,10 +32,12 @@ def wrong_root(error: Refused, connection: Connection) -> str | None:
 
 
 async def check_names(connection: Connection, options: ExportOptions, *, found: bool) -> None:
-    """Whether the account has what the filters name. found: the server lists tasks for them.
+    """Whether the account has what the filters name.
+
+    found: the server lists tasks for them.
 
     Raises NoSuchProject or ConfigError with the nearest name of the account. Where tasks are listed only the batch of
-    an increment is looked up, for it is the one name that the server was not asked for.
+    an increment is looked up, because it is the one name that the server was not asked for.
     """
     if options.batch and (options.incremental or not found):
         await _check_batch(connection, options.batch, options.project)
@@ -96,7 +98,7 @@ async def _check_type(connection: Connection, name: str) -> None:
 
 
 async def _projects(connection: Connection) -> Sequence[JsonObject]:
-    """What the account has, as far as it shows."""
+    """What the account shows that it has."""
     try:
         return await connection.containers.projects()
     except RemoteError:
@@ -120,10 +122,12 @@ def _shown(introduction: str, names: Collection[str]) -> str:
 def check_fields(
     fields: Sequence[str], documents: Sequence[bytes], documented: Collection[str], note: Callable[[str], None]
 ) -> None:
-    """Whether tasks have the fields that --fields names. documents: the first tasks of the export.
+    """Whether tasks have the fields that --fields names.
 
-    Raises ConfigError for a field that neither these tasks nor the documentation have. A field inside another one,
-    such as params.x, may be there in other tasks: then a note says that these lack it.
+    documents: the first tasks of the export.
+
+    Raises ConfigError for a field that neither these tasks nor the documentation have. A field inside another one, such
+    as params.x, may be there in other tasks: then a note says that these lack it.
     """
     if not documents:
         return

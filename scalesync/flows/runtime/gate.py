@@ -12,8 +12,8 @@ from scalesync.pacing.slot_pool import QuotaPool
 class RequestGate:
     """Lets attempts out at the pace's rate, counts what is in flight, and lets nothing out once closed.
 
-    quota: where the rates that were set are shared with other processes; without it, or once it is lost, this
-    process keeps them by itself.
+    quota: where the rates that were set are shared with other processes; without it, or once it is lost, this process
+        keeps them by itself.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class RequestGate:
         return None if found is None else float(found["rate"])
 
     def close(self) -> None:
-        """Let nothing out any more."""
+        """Let nothing out any longer."""
         self.closed = True
 
     def end(self) -> None:

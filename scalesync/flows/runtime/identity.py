@@ -45,7 +45,10 @@ def job_target(target: Target, platform: PlatformSpec, project: str | None) -> T
 
 
 def import_job(options: ImportOptions, target: Target, template: Template, home: Path) -> JobSpec:
-    """The job of an import: named by --job, else by a hash of what it is. home: the ledger's folder."""
+    """The job of an import: named by --job, else by a hash of what it is.
+
+    home: the ledger's folder.
+    """
     bound = {"type": options.type, "project": options.project, "batch": options.batch}
     told = [what_is(source, options.folder, home) for source in options.sources]
     identity = {**bound, "sources": told, "seen_from": "ledger"}
@@ -153,7 +156,7 @@ def derived_name(command: str, target: Target, identity: Mapping[str, Any], hint
 def stored_options(settings: Mapping[str, Any]) -> ImportOptions:
     """The options of an import as its job keeps them, with the sources of all its runs.
 
-    Relative sources are taken from the folder of then. Of several, those that are gone are passed over.
+    Relative sources are taken from the folder of then. Of several, those that are gone are skipped.
     """
     options = IMPORT_OPTIONS.read(settings)
     earlier = tuple(settings.get("earlier", ()))

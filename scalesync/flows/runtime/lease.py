@@ -19,7 +19,10 @@ from scalesync.ports.ledger import Ledger
 
 @dataclass(slots=True)
 class Hold:
-    """A job held by this run, and how the run is to be written down. complete: nothing is left for an import."""
+    """A job held by this run, and how the run is to be written down.
+
+    complete: nothing is left for an import.
+    """
 
     job: ImportLedger
     complete: bool

@@ -17,8 +17,8 @@ from scalesync.ports.ledger import Ledger
 def open_ledger(path: Path, *, note: Callable[[str], None], create: bool = True, to_read: bool = False) -> Ledger:
     """Open or create a ledger. Raises LedgerUnusable, LedgerBusy or DiskFull with one sentence.
 
-    note: gets what a person should know about it. to_read: nothing will be written, so a ledger that cannot be written
-    will do.
+    note: gets what a person should know about it.
+    to_read: nothing will be written, so a ledger that cannot be written will do.
     """
     return SqliteLedger.open(path, note=note, create=create, to_read=to_read)
 

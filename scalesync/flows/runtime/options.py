@@ -16,10 +16,12 @@ OnConflict = Literal["report", "adopt", "stop"]
 class ImportOptions:
     """One import as asked for; field by field the options of `scalesync import`.
 
-    template: path of a TOML or JSON file, or the mapping itself. sets: KEY=JSON texts as typed.
-    max_failures: a number or a percentage such as "5%". canary_wait: seconds at most for the canary's attachments.
-    folder: where relative sources lie, None for the working folder. some: of several sources, those that are gone are
-    passed over.
+    template: path of a TOML or JSON file, or the mapping itself.
+    sets: KEY=JSON strings as typed.
+    max_failures: a number or a percentage such as "5%".
+    canary_wait: seconds at most for the canary's attachments.
+    folder: where relative sources lie, None for the working folder.
+    some: of several sources, those that are gone are skipped.
     """
 
     sources: tuple[str, ...]
@@ -115,8 +117,9 @@ class ExportOptions:
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """One job as the ledger knows it. state: "running", "finished", "unfinished".
+    """One job as the ledger knows it.
 
+    state: "running", "finished", "unfinished".
     windows: of a backfill, earliest first: start, end, state, and figures of what was read.
     message: the sentence that the last run ended with.
     """
@@ -139,7 +142,10 @@ class JobStatus:
 
 @dataclass(frozen=True, slots=True)
 class StoppedJob:
-    """A job whose last run stopped before its end. message: the sentence that it ended with."""
+    """A job whose last run stopped before its end.
+
+    message: the sentence that it ended with.
+    """
 
     job: str
     target: str
@@ -164,8 +170,10 @@ def in_words(reason: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FailureGroup:
-    """Failures of one kind in one job. group: what `retry --group` takes. state: failed, invalid or conflict.
+    """Failures of one kind in one job.
 
+    group: what `retry --group` takes.
+    state: failed, invalid or conflict.
     examples: at most three of {"unique_id", "file", "line", "reason", "task_id", "differences"}.
     """
 

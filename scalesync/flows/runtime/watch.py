@@ -1,4 +1,4 @@
-"""Watch: looks a few times a second whether a run gets on, and tells its observer when it waits and when it no longer
+"""Watch: looks a few times a second whether a run gets on, and informs its observer when it waits and when it no longer
 does.
 
 Every flow that speaks to the platform has one, from before the first request to the end. It also makes the snapshots of
@@ -29,7 +29,8 @@ CHANGE_S = 30.0  # from one sentence about a wait to the next one, where it has 
 class _Told:
     """A wait that was reported.
 
-    passes: what had got through by then. at: of the last sentence, by the monotonic clock.
+    passes: what had got through by then.
+    at: of the last sentence, by the monotonic clock.
     """
 
     stuck: Stuck
@@ -38,8 +39,9 @@ class _Told:
 
 
 class Watch:
-    """waits: filled by the engine and by single calls. counters: of the transport. where: the address of the API.
-
+    """waits: filled by the engine and by single calls.
+    counters: of the transport.
+    where: the address of the API.
     wall: seconds since the epoch.
     """
 
@@ -125,7 +127,11 @@ class Watch:
         left: float | None = None,
         failed: int = 0,
     ) -> Progress:
-        """One look at the run. moved: what the rate is of, where that is not `done`. left: how many are to come."""
+        """One look at the run.
+
+        moved: what the rate is of, where that is not `done`.
+        left: how many are to come.
+        """
         rate = meter.rate(done if moved is None else moved)
         made = Progress(
             phase=phase,

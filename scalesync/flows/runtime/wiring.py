@@ -141,7 +141,8 @@ async def connect(
 ) -> AsyncIterator[Connection]:
     """Open the way to the platform; nothing is sent yet.
 
-    limits: patience and back-off of single calls. memory: what earlier runs learned of the platform's limits.
+    limits: patience and back-off of single calls.
+    memory: what earlier runs learned of the platform's limits.
     """
     bounds = limits or EngineLimits()
     pace, gate = make_gate(settings, paced, observer.note, memory)

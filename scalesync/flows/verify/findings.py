@@ -6,7 +6,7 @@ pending         the ledger says that the record is still to be sent             
 failed          the server refused the record; retry sends it again                -
 invalid, clash  the record cannot be used, or contradicts an earlier one           -
 miscounted      counting a source another way gives another number of records      -
-detached        the task is there, but its unique_id was taken away                -
+detached        the task is there, but its unique_id was removed                -
 unrecorded      the server has the task, the ledger does not say so                record
 not_in_ledger   the source has the record, the ledger does not know it             record or create
 task_id         the ledger names another task                                      task_id
@@ -38,7 +38,11 @@ ALWAYS = frozenset({"kind", "unique_id", "task_id", "file", "line", "detail"})  
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One finding. fix: what --fix does about it. state, was: the row as it was seen, for the repair."""
+    """One finding.
+
+    fix: what --fix does about it.
+    state, was: the row as it was seen, for the repair.
+    """
 
     kind: str
     detail: str
@@ -59,7 +63,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One record everywhere. record None: the source does not hold it, or was not read. verdict: of record and task."""
+    """One record everywhere.
+
+    record None: the source does not hold it, or was not read. comparison: of record and task.
+    """
 
     row: Held | None
     record: Outgoing | None

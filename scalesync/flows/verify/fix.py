@@ -2,7 +2,8 @@
 
 Rows whose task is missing, or whose task the ledger does not know, go back to `sending`, as if a run had been
 interrupted: the import that follows looks each of them up before it sends anything. Records unknown to the ledger are
-taken in as the server tells. Each change names what the verification saw; a row that has moved on since is left alone.
+taken in as the server reports. Each change names what the verification saw; a row that has moved on since is left
+alone.
 """
 
 from __future__ import annotations
@@ -41,7 +42,10 @@ GROUP = 500
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """What was repaired, by action, and what was left. sent: the import that followed, None when none was needed."""
+    """What was repaired, by action, and what was left.
+
+    sent: the import that followed, None when none was needed.
+    """
 
     done: Mapping[str, int]
     left: int
@@ -64,7 +68,10 @@ async def run_repair(
     limits: EngineLimits | None = None,
     signals: bool = True,
 ) -> Repaired:
-    """Repair what a findings file lists. reclaim: statuses of dead tasks whose unique_id may be freed."""
+    """Repair what a findings file lists.
+
+    reclaim: statuses of dead tasks whose unique_id may be freed.
+    """
     ledger = open_ledger(settings.ledger, note=observer.note, create=False)
     try:
         found = await import_job_of(ledger, settings.target, job)
@@ -103,7 +110,11 @@ def repairing(options: ImportOptions, reclaim: frozenset[str]) -> ImportOptions:
 
 
 class Plan:
-    """Applies findings. imports: an import must follow; lost: records that are to be taken into the ledger first."""
+    """Applies findings.
+
+    imports: an import must follow.
+    lost: records that are to be taken into the ledger first.
+    """
 
     def __init__(self, reclaim: frozenset[str]) -> None:
         self.done: Counter[str] = Counter()

@@ -43,10 +43,12 @@ from scalesync.sources.recount import Recount, recount_file, recount_folder
 
 
 class Checking:
-    """One verification at work. left_out: sentences about what it could not do.
+    """One verification at work.
 
+    left_out: sentences about what it could not do.
     read: places of the sources, each either with_task, one of the duplicates of an earlier record, or counted in
-    without, by what stands in the way. checked: records and rows looked up.
+        without, by what stands in the way.
+    checked: records and rows looked up.
     """
 
     def __init__(
@@ -215,7 +217,7 @@ class Checking:
     # --- what both share -----------------------------------------------------------------------
 
     async def _confirm(self, rows: Mapping[str, Held], found: dict[str, LookupResult]) -> None:
-        """A task that the list does not show is read by its id: lists lag and lie, ids are taken away."""
+        """A task that the list does not show is read by its id: lists lag and lie, ids are removed."""
         unseen = {
             row.ref: key
             for key, row in rows.items()

@@ -26,11 +26,15 @@ from scalesync.text import count
 
 @dataclass(frozen=True, slots=True)
 class VerifySummary:
-    """What a verification found. findings: number by kind; fixes: what --fix can do, number by action.
+    """What a verification found.
 
+    findings: number by kind.
+    fixes: what --fix can do, number by action.
     read: records of the sources, as read now: with_task, duplicates of an earlier one, or without, by kind of finding.
-    checked: records and rows looked up. listed: tasks read in search of those that belong to no record; others: how
-    many do. file: where the findings are.
+    checked: records and rows looked up.
+    listed: tasks read in search of those that belong to no record.
+    others: how many do.
+    file: where the findings are.
     """
 
     job: str
@@ -66,11 +70,12 @@ async def run_verify(
     unexpected: bool = False,
     limits: EngineLimits | None = None,
 ) -> VerifySummary:
-    """Compare a job's source, ledger and tasks. out: the file of findings; by default `verify-JOB.jsonl`, here.
+    """Compare a job's source, ledger and tasks.
 
+    out: the file of findings; by default `verify-JOB.jsonl`, here.
     unexpected: tasks of the project or batch that belong to no record are findings, too, and not counted only.
     Raises ConfigError when there is no such job, its source cannot be read, or `out` is not a file of findings,
-    JobRunning while an import runs.
+        JobRunning while an import runs.
     """
     ledger = open_ledger(settings.ledger, note=observer.note, create=False)
     meter = RateMeter()

@@ -1,7 +1,7 @@
 """Tasks of a job's projects and batches that belong to no record, found by reading the lists.
 
-A list that shows fewer tasks than it counts may leave out one of them: it is read again, and told as unclear when it
-stays so.
+A list that shows fewer tasks than it counts may leave out one of them: it is read again, and reported as unclear when
+it stays so.
 """
 
 from __future__ import annotations
@@ -30,7 +30,11 @@ Scope = tuple[str, str]  # ("project" or "batch", its name)
 
 @dataclass(slots=True)
 class Reading:
-    """One reading of a list. shown: different tasks so far; least: what it counted, at its first or its last page."""
+    """One reading of a list.
+
+    shown: different tasks so far.
+    least: what it counted, at its first or its last page.
+    """
 
     number: int
     shown: int = 0
@@ -48,10 +52,12 @@ class Reading:
 
 
 class Strangers:
-    """Reads lists, each task once. listed: distinct tasks; others: those that belong to no record of the ledger.
+    """Reads lists, each task once.
 
-    told: whether to report these as findings. In memory stay 12 bytes for each listed task, in a table like that of the
-    keys.
+    listed: distinct tasks.
+    others: those that belong to no record of the ledger.
+    report: whether to report these as findings. In memory stay 12 bytes for each listed task, in a table like that of
+        the keys.
     total: how many tasks the lists say there are.
     """
 
@@ -78,7 +84,11 @@ class Strangers:
         self._reading = Reading(0)
 
     async def read(self, scopes: Collection[Scope], keys: SeenTable, detached: Collection[str]) -> None:
-        """Read the list of each scope. keys: of the job's records; detached: tasks whose unique_id was taken away."""
+        """Read the list of each scope.
+
+        keys: of the job's records.
+        detached: tasks whose unique_id was removed.
+        """
         for kind, name in sorted(scopes):
             place = f"{kind} {name!r}"
             try:

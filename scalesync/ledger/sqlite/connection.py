@@ -55,8 +55,8 @@ def open_ledger(
 ) -> sqlite3.Connection:
     """Connect, set the journal up and migrate.
 
-    to_read: the caller only reads, so a ledger that cannot be written will do.
-    The connection is in autocommit mode (transactions are begun by hand) and may move to another thread.
+    to_read: the caller only reads, so a ledger that cannot be written will do. The connection is in autocommit mode
+        (transactions are begun by hand) and may move to another thread.
     Raises LedgerUnusable (missing, not a ledger, read-only, newer), LedgerBusy, DiskFull.
     """
     if not create and not path.exists():
@@ -135,7 +135,7 @@ def _set_journal(connection: sqlite3.Connection, path: Path, note: Callable[[str
 def journal_mode(connection: sqlite3.Connection, wanted: str, patience_s: float) -> str:
     """Ask for a journal mode; the mode there is then, in small letters.
 
-    Of several that turn a new file to WAL at once, some are told at once that it is locked: each holds the file for
+    Of several that turn a new file to WAL at once, some hear at once that it is locked: each holds the file for
     reading, and SQLite lets none wait for the others then. So this waits, for `patience_s` at most.
     """
     patience = time.monotonic() + patience_s

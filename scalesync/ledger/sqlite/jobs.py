@@ -14,7 +14,10 @@ from scalesync.times import now_iso
 
 
 class JobStore:
-    """A `JobLedger`. job, run, target: their numbers inside the ledger."""
+    """A `JobLedger`.
+
+    job, run, target: their numbers inside the ledger.
+    """
 
     def __init__(self, writer: Writer, *, job: int, run: int, target: int, name: str, was_complete: bool) -> None:
         self.name = name
@@ -47,7 +50,7 @@ class JobStore:
         """End the run, say whether the job is complete, give the lease back.
 
         message: the sentence that the run ends with, "" when there is nothing to say. None for work beside the job's
-        own, after which the sentence of the run before it still holds.
+            own, after which the sentence of the run before it still holds.
         """
 
         def work(db: sqlite3.Connection) -> None:

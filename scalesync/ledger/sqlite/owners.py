@@ -14,8 +14,9 @@ _OPEN: set[str] = set()  # the ledgers that are open in this process
 class Owner:
     """The owner of the leases that are taken through one opened ledger, until that is closed.
 
-    A run whose last write failed, on a full disk, say, leaves its lease in the file. Its process may go on and run the
-    job again: so a process is not enough to tell that the run is over.
+    A run whose last write failed, on a full disk, say, leaves its lease in the file. Its process may continue and run
+    the
+    job again: so a process does not show that the run is over.
     """
 
     def __init__(self) -> None:

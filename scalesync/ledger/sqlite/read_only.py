@@ -52,7 +52,7 @@ def _looked_at(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection
 
 
 def _address(path: Path) -> str:
-    """As a URI. Immutable, which needs no lock and no shared memory, only where no journal lies beside the file.
+    """As a URI. Immutable, which needs no lock and no shared memory, only where no journal is beside the file.
 
     With a journal, the newest changes stand there: SQLite reads them where its index of shared memory is there, too.
     """

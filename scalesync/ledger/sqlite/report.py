@@ -66,7 +66,7 @@ def _job(db: sqlite3.Connection, row: tuple[Any, ...]) -> JobRow:
 
 
 def _message(db: sqlite3.Connection, job: int) -> str:
-    """The sentence of the newest run; work beside the job's own has none and is passed over, a run that died is not."""
+    """The sentence of the newest run; work beside the job's own has none and is skipped, a run that died is not."""
     told = "SELECT message FROM runs WHERE job=? AND (message IS NOT NULL OR ended_at IS NULL) ORDER BY id DESC LIMIT 1"
     return next((message or "" for (message,) in db.execute(told, (job,))), "")
 

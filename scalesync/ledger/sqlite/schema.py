@@ -76,7 +76,7 @@ def m003_other_contents(db: Database) -> None:
 
 @migrations()
 def m004_superseded(db: Database) -> None:
-    """Records that are gone and never became a task are told as gone."""
+    """Records that are gone and never became a task are shown as gone."""
     db.execute("DROP VIEW job_records")
     db.execute(_JOB_RECORDS)
 

@@ -66,7 +66,10 @@ class SqliteLedger:
         return await self._writer.read(report.jobs)
 
     async def stops(self, job: str | None) -> list[Stop]:
-        """How the last run of each job ended that did not come to its end, newest first. job: None for every job."""
+        """How the last run of each job ended that did not come to its end, newest first.
+
+        job: None for every job.
+        """
         return await self._writer.read(lambda db: report.stops(db, job))
 
     async def visit_failures(

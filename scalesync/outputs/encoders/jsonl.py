@@ -19,7 +19,10 @@ class _Compressor(Protocol):
 
 
 class LineEncoder:
-    """One document a line. compressor: makes the state of one gzip member or zstd frame; None for plain lines."""
+    """One document a line.
+
+    compressor: makes the state of one gzip member or zstd frame; None for plain lines.
+    """
 
     def __init__(self, file: Output, compressor: Callable[[], _Compressor] | None) -> None:
         self._file = file

@@ -22,7 +22,10 @@ _JSONS = ("metadata", "params", "response")
 
 
 class ParquetEncoder:
-    """Turns lines into a Parquet file. typed: times and tags are such; a folder begun without them keeps texts."""
+    """Turns lines into a Parquet file.
+
+    typed: times and tags are such; a folder begun without them keeps strings.
+    """
 
     def __init__(self, file: Any, *, typed: bool = True) -> None:
         pa, pq = arrow()
@@ -61,7 +64,7 @@ class ParquetEncoder:
 
 
 def typed(file: Output) -> ParquetEncoder:
-    """Times, tags and flags as such."""
+    """Typed times, tags and flags."""
     return ParquetEncoder(file)
 
 
@@ -118,7 +121,7 @@ def _time(raw: bytes) -> datetime | None:
 
 
 def _texts(raw: bytes) -> list[str] | None:
-    """A list of texts, None for anything else."""
+    """A list of strings, None for anything else."""
     try:
         return msgspec.json.decode(raw, type=list[str] | None)
     except (msgspec.DecodeError, UnicodeDecodeError):

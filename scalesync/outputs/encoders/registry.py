@@ -46,13 +46,16 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputFormat:
-    """One format. api: the version of this interface. name: as it is typed, and the end of the files' names.
+    """One format.
 
+    api: the version of this interface.
+    name: as it is typed, and the end of the files' names.
     open: an encoder for a file; where `resumable`, also for one that has bytes up to a `pause` in it.
     lines: the documents of a file that is open for reading, in their order, each as it was added.
-    resumable: after a `pause` the file is whole so far, and another encoder can go on behind it. fields: documents may
-    be cut down to fields before they are added. check: raises ConfigError where something has to be installed.
-    open_untyped: as `open`, for a folder whose first files have texts in all columns.
+    resumable: after a `pause` the file is whole so far, and another encoder can continue after it.
+    fields: documents may be cut down to fields before they are added.
+    check: raises ConfigError where something has to be installed.
+    open_untyped: as `open`, for a folder whose first files have strings in all columns.
     """
 
     api: int
@@ -122,7 +125,10 @@ def format_of(file: str) -> OutputFormat:
 
 
 def is_data_name(name: str, stems: Collection[str]) -> bool:
-    """Whether an export gives such a name to a data file. stems: the words that it may begin with."""
+    """Whether an export gives such a name to a data file.
+
+    stems: the words that it may begin with.
+    """
     if _pattern(tuple(stems), tuple(FORMATS)).fullmatch(name):
         return True
     return _NUMBERED.fullmatch(name) is not None and bool(_pattern(tuple(stems), tuple(names())).fullmatch(name))

@@ -73,8 +73,8 @@ def compare(
 ) -> Comparison:
     """Compare a create body with the task under its key.
 
-    learned: fields that the server is known to rewrite. appended: the instructions that the task's project has or had,
-    which the server puts behind the task's own.
+    learned: fields that the server is known to rewrite.
+    appended: the instructions that the task's project has or had, which the server puts behind the task's own.
     """
     found = differences(body, task)
     unclear = {name for name in found if name in learned}

@@ -23,7 +23,7 @@ class ScaleContainers:
         self._instructions: dict[str, frozenset[str]] = {}
 
     def instructions(self, task: JsonObject) -> frozenset[str]:
-        """The instructions that the task's project has or had, as far as the project was read."""
+        """The instructions that the task's project has or had, if the project was read."""
         return self._instructions.get(str(task.get("project")), frozenset())
 
     async def project(self, name: str) -> JsonObject | None:

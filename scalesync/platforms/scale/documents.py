@@ -80,7 +80,7 @@ def read_document(raw: bytes) -> Document:
 
 
 def view_of(task: Any) -> Document:
-    """The head of a decoded task. An odd member is passed over: the task is exported all the same, byte for byte."""
+    """The head of a decoded task. An odd member is skipped: the task is exported anyway, byte for byte."""
     if not isinstance(task, dict) or not task.get("task_id") or not is_text(task["task_id"]):
         raise OutcomeUnknown("the list holds an entry that is not a task", op="list tasks")
     texts: dict[str, Any] = {name: found for name in _TEXTS if is_text(found := task.get(_WIRE.get(name, name)))}

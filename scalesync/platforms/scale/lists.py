@@ -27,7 +27,10 @@ class ScaleLists:
         self._transport = transport
 
     async def page(self, query: Mapping[str, Any], cursor: str | None) -> ListPage:
-        """One page of GET /tasks. query: wire names; lists are sent as repeated keys."""
+        """One page of GET /tasks.
+
+        query: wire names; lists are sent as repeated keys.
+        """
         pairs = [
             (name, str(item))
             for name, value in query.items()
@@ -54,7 +57,10 @@ class ScaleLists:
         return wire.found(task if is_text(task.get("task_id")) and task["task_id"] else task | {"task_id": ref})
 
     async def list(self, query: Sequence[tuple[str, str]], op: str) -> ListPage:
-        """One page of GET /tasks for a query as it goes out. op: what for, in messages."""
+        """One page of GET /tasks for a query as it goes out.
+
+        op: what for, in messages.
+        """
         reply = wire.check(await self._transport.call(RequestClass.LIST, "GET", "/tasks", query=query), op)
         documents, total, has_more, token = wire.page(reply, op)
         if has_more and not token:

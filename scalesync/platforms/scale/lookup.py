@@ -2,7 +2,7 @@
 
 A list may be answered in pages of any length, so a key is absent only when the list came to its end and showed nothing
 but what was asked for. A list that makes no progress has no end: then what is missing proves nothing. Where a list
-tells of more tasks than it showed, the findings say so.
+counts more tasks than it showed, the findings say so.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Gathering:
     def short(self) -> bool:
         """Whether the list ended before it had shown as many tasks as it says there are.
 
-        More than were asked for is no count of these: a key has one task.
+        More than were asked for does not count these: a key has one task.
         """
         return self._ended and self._trusted and len(self._found) < self._total <= len(self._wanted)
 

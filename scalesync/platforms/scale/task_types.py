@@ -1,7 +1,7 @@
 """What is known of the task types of Scale's v1: fields that a create call needs, and fields that it may have.
 
 Sources: Scale's documentation per type, the public documentation of 2018, the official SDK and its tests, and recorded
-calls. The type is an open string: new ones appear, and fields too, so what is not here is no error.
+calls. The type is an open string: new ones appear, and fields too, so a type that is not here is not an error.
 """
 
 from __future__ import annotations

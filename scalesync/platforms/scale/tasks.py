@@ -26,7 +26,10 @@ SAMPLED_SHAPES = 64
 
 
 class ScaleTasks:
-    """Tasks of one type for one account. learned: body fields known to be rewritten or not echoed."""
+    """Tasks of one type for one account.
+
+    learned: body fields known to be rewritten or not echoed.
+    """
 
     request = RequestClass.CREATE
     most = 1
@@ -129,7 +132,7 @@ class ScaleTasks:
         return verdict if verdict.status != "error" else replace(verdict, error=self.task_error(task))
 
     def task_error(self, task: JsonObject) -> TaskError:
-        """Why a task is in error, as the server tells it."""
+        """Why a task is in error, in the server's words."""
         told = error_of(task)
         return replace(told, words=self._transport.hide(told.words))
 

@@ -59,7 +59,7 @@ _LONG_NUMBER = re.compile(rb"[0-9]{19}")
 def loads(body: bytes) -> Any:
     """JSON to Python with integers of any size; orjson first, the standard library where orjson refuses.
 
-    Raises ValueError for whatever is no JSON that this program can hold, too deep nesting included.
+    Raises ValueError for anything that is not JSON or that this program cannot hold, too deep nesting included.
     """
     try:
         value = orjson.loads(body)
@@ -83,7 +83,7 @@ def dumps(value: Any) -> bytes:
 
 
 def task_head(document: bytes) -> TaskHead:
-    """The head of one raw task. Raises OutcomeUnknown when it is no task."""
+    """The head of one raw task. Raises OutcomeUnknown if it is not a task."""
     try:
         try:
             head = _decode_head(document)
@@ -121,9 +121,11 @@ def created(reply: Reply, key: str) -> Outcome:
 
 
 def outcome_kind(status: int, asked_s: float | None = None) -> OutcomeKind:
-    """What a status other than success says about the request. asked_s: the wait that the answer asks for.
+    """What a status other than success says about the request.
 
-    A 413 with such a wait is no verdict on the record: there is no room for it now (RFC 9110, section 15.5.14).
+    asked_s: the wait that the answer asks for.
+
+    A 413 with such a wait says nothing about the record: there is no room for it now (RFC 9110, section 15.5.14).
     """
     if status in {401, 402, 403}:
         return OutcomeKind.NOT_ALLOWED
@@ -152,7 +154,10 @@ def check(reply: Reply, op: str) -> Reply:
 
 
 def _no_answer(reply: Reply, op: str, words: str) -> OutcomeUnknown:
-    """The error for a success that holds something else than it should. words: where the API may have sent it."""
+    """The error for a success that holds something else than it should.
+
+    words: where the API may have sent it.
+    """
     told = stray(reply)
     return OutcomeUnknown(f"{op}: {words}", op=op) if told is None else NotTheApi(f"{op}: {told}", op=op)
 
@@ -185,7 +190,7 @@ Page = tuple[Sequence[bytes], int | None, bool | None, str | None]
 def page(reply: Reply, op: str) -> Page:
     """Cut a list reply into (raw documents, total, has_more, next_token).
 
-    The documents are slices of the reply, byte for byte. Raises OutcomeUnknown when the reply is no list.
+    The documents are parts of the reply, byte for byte. Raises OutcomeUnknown if the reply is not a list.
     """
     try:
         try:
@@ -248,7 +253,7 @@ def _space(text: str, at: int) -> int:
 
 
 def finding(document: bytes, wanted: Collection[str]) -> tuple[str, LookupResult] | None:
-    """A raw task of a look-up as (key, finding); None when it is no task under one of the keys."""
+    """A raw task of a look-up as (key, finding); None if it is not a task under one of the keys."""
     try:
         task = loads(document)
     except ValueError:

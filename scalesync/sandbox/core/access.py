@@ -15,7 +15,7 @@ MAX_CACHED = 1024
 class Access:
     """Keys accepted and refused; `refused` may change while the server runs.
 
-    texts: status -> what the platform says with it; 401 is there.
+    messages: status -> what the platform says with it; 401 is there.
     """
 
     def __init__(self, config: EmulatorConfig, texts: Mapping[int, str]) -> None:

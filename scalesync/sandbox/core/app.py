@@ -11,8 +11,9 @@ W = TypeVar("W")
 
 
 class Caller(NamedTuple, Generic[W]):
-    """Who asks. key: what the rate limit counts by; empty for a request that needs none, which is not limited.
+    """Who asks.
 
+    key: what the rate limit counts by; empty for a request that needs none, which is not limited.
     world: the part of the platform's state that the caller sees.
     """
 

@@ -29,7 +29,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class Record(msgspec.Struct, array_like=True):
-    """One entry; `value` is decoded by whoever knows the kind."""
+    """One entry; `value` is decoded by the module that knows the kind."""
 
     world: str
     kind: str

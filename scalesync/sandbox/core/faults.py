@@ -101,7 +101,10 @@ class _Active:
 
 @dataclass(slots=True)
 class Decision:
-    """What happens to one request: waits and lies add up, one rule at most breaks it. draw: 0 to 1, for the lies."""
+    """What happens to one request: waits and lies add up, one rule at most breaks it.
+
+    draw: 0 to 1, for the lies.
+    """
 
     latency_s: float = 0.0
     lag_s: float = 0.0

@@ -10,7 +10,10 @@ DEFAULT_SIZE = 10_000
 
 
 class Seen(NamedTuple):
-    """One request. status 0: no complete reply was sent. at_s: monotonic, when its head arrived."""
+    """One request. status 0: no complete reply was sent.
+
+    at_s: monotonic, when its head arrived.
+    """
 
     method: str
     path: str

@@ -1,4 +1,4 @@
-"""Scale's errors: their texts and their envelope."""
+"""Scale's errors: their messages and their envelope."""
 
 from __future__ import annotations
 

@@ -17,11 +17,19 @@ class HostedWorld(World):
     """What tests ask of a world, beside `count`, `counts`, `tasks` and `find`."""
 
     def add_project(self, name: str, type: str, params: dict[str, Any] | None = None, **options: Any) -> Project:
-        """Create a project, as POST /projects does; options: rapid, studio. Raises ApiError."""
+        """Create a project, as POST /projects does.
+
+        options: rapid, studio.
+        Raises ApiError.
+        """
         return create_project(self, {"name": name, "type": type, "params": params, **options})
 
     def add_batch(self, project: str, name: str, **options: Any) -> Batch:
-        """Create a batch, as POST /batches does; options: callback, metadata. Raises ApiError."""
+        """Create a batch, as POST /batches does.
+
+        options: callback, metadata.
+        Raises ApiError.
+        """
         return create_batch(self, {"project": project, "name": name, **options})
 
     def get(self, task_id: str) -> dict[str, Any] | None:

@@ -36,7 +36,7 @@ def gives_ranges(file: Any) -> bool:
 class Downloaded(io.RawIOBase):
     """A stream as a file.
 
-    name: for errors. Nothing is kept of a file of which only the first block is read.
+    name: for errors. Nothing is kept of a file if only its first block is read.
     """
 
     def __init__(self, stream: Any, name: str) -> None:

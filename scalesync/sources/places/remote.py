@@ -185,7 +185,7 @@ def _system(url: str) -> tuple[Any, str]:
 
 
 def _options(url: str) -> dict[str, Any]:
-    """For web servers: aiohttp ends a download after five minutes, however well it goes on; a silent one ends here."""
+    """For web servers: aiohttp ends a download after five minutes, even if it progresses; a silent one ends here."""
     if not is_web(url):
         return {}
     aiohttp = importlib.import_module("aiohttp")

@@ -25,7 +25,11 @@ WITH_FINDINGS = ("unsettled", "responses_failed")
 
 @dataclass(frozen=True, slots=True)
 class BackfillOptions:
-    """One backfill as asked for. export: folder, filters and form. first, last: ISO 8601 or ages; last None is now."""
+    """One backfill as asked for.
+
+    export: folder, filters and form.
+    first, last: ISO 8601 or ages; last None is now.
+    """
 
     export: ExportOptions
     first: str
@@ -37,7 +41,11 @@ class BackfillOptions:
 
 @dataclass(frozen=True, slots=True)
 class BackfillSummary(ExportSummary):
-    """Figures over the whole folder, requests of this run. windows: all of the folder. windows_read: by this run."""
+    """Figures over the whole folder, requests of this run.
+
+    windows: all of the folder.
+    windows_read: by this run.
+    """
 
     windows: int = 0
     windows_read: int = 0
@@ -82,7 +90,7 @@ def same_backfill(manifest: Manifest, options: BackfillOptions) -> None:
 
 
 def may_be_missing(options: BackfillOptions, manifest: Manifest, lost: Mapping[str, str]) -> bool:
-    """Whether a window is left to do, as far as is known without the server's time."""
+    """Whether a window is left to do, if that is known without the server's time."""
     if lost or options.last is None or _is_age(options.first) or _is_age(options.last):
         return True
     return bool(Asked(options, manifest, filters.LAST_MS).todo)
@@ -108,8 +116,9 @@ def _routes(manifest: Manifest | None, lost: Mapping[str, str]) -> dict[str, str
 class Asked:
     """What a run has to do: the windows of its period that are in no manifest, and those to be read again.
 
-    lost: listed files that are not there, whose windows are read again. elsewhere: those of them that lie outside of
-    the period. Raises ConfigError for a period that has not begun.
+    lost: listed files that are not there, whose windows are read again.
+    elsewhere: those of them that lie outside of the period.
+    Raises ConfigError for a period that has not begun.
     """
 
     def __init__(

@@ -156,7 +156,7 @@ class BackfillRun(ExportRun):
         return await self._summary(0, int(findings or bool(elsewhere)), message)
 
     async def _open_one_first(self) -> list[Window]:
-        """A window that a stopped run was reading goes on before the others begin."""
+        """A window that a stopped run was reading continues before the others begin."""
         stored = await self._job.stored_run()
         forms = [form_of(self._options, self._section(window)) for window in self._asked.todo]
         begun = stored is not None and not stored.done and stored.plan["form"] in forms

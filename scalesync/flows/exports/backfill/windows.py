@@ -32,7 +32,10 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Width:
-    """How wide windows are. unit: h, d, w, or mo for calendar months in UTC."""
+    """How wide windows are.
+
+    unit: h, d, w, or mo for calendar months in UTC.
+    """
 
     count: int
     unit: str

@@ -1,4 +1,4 @@
-"""Beginnings of sources that an earlier run has read and settled: they are recognised by their bytes and left unread.
+"""Beginnings of sources that an earlier run has read and finished: they are recognised by their bytes and left unread.
 
 Marks are kept while a source is read, each behind a block whose records stand in the ledger. A later run looks for the
 longest beginning that still reads as a mark says, holds no line that wants something, and has all its rows; it takes
@@ -33,7 +33,12 @@ LEAST_BYTES = 16 * 1024  # of a source with marks: as much is read while the led
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """What was left unread. records: lines that held one; homes: rows of this job; invalid: places that are none."""
+    """What was left unread.
+
+    records: lines that held one.
+    homes: rows of this job.
+    invalid: places that are none.
+    """
 
     lines: Fingerprint
     records: int
@@ -43,9 +48,12 @@ class Beginning:
 
 @dataclass(slots=True)
 class _Way:
-    """How far a source is read. marks: with the home rows up to each; marked_at: bytes up to the last one.
+    """How far a source is read.
 
-    homes: home rows up to the last mark; recent: the lines of those behind it.
+    marks: with the home rows up to each.
+    marked_at: bytes up to the last one.
+    homes: home rows up to the last mark.
+    recent: the lines of those behind it.
     """
 
     marks: list[tuple[Checkpoint, int]] = field(default_factory=list)
@@ -65,9 +73,10 @@ class _Way:
 
 
 class Beginnings:
-    """Marks of the sources of one run. settings: a text that is equal while records become the same tasks.
+    """Marks of the sources of one run.
 
-    trusted: whether settled lines may stay unread at all; if not, marks are only kept for the next run.
+    settings: a text that is equal while records become the same tasks.
+    trusted: whether finished lines may stay unread at all; if not, marks are only kept for the next run.
     """
 
     def __init__(self, store: Checkpoints, settings: str, *, trusted: bool) -> None:

@@ -34,9 +34,12 @@ SHOWN = 5
 
 @dataclass(slots=True)
 class Look:
-    """What was met. bodies: of the records that can be sent; lacking: the others, by the column that they lack.
+    """What was met.
 
-    columns: fields of the records. named: fields that `keep` or `json` of the template names, and that a record has.
+    bodies: of the records that can be sent.
+    lacking: the others, by the column that they lack.
+    columns: fields of the records.
+    named: fields that `keep` or `json` of the template names, and that a record has.
     """
 
     bodies: list[JsonObject] = field(default_factory=list)
@@ -50,11 +53,13 @@ class Look:
 async def first_look(
     plan: ImportPlan, types: Mapping[str, TaskFields], observer: Observer, *, again: bool = False
 ) -> None:
-    """Read the first records. types: what is known of task types.
+    """Read the first records.
 
-    Raises ConfigError where a column that is named is in none of the records.
-    A file whose records need not be alike may have it further down: where --max-invalid allows for the first ones, a
-    note says what is missing, and they are counted as the run comes to them.
+    types: what is known of task types.
+
+    Raises ConfigError where a column that is named is in none of the records. A file whose records need not be alike
+    may have it further down: where --max-invalid allows for the first ones, a note says what is missing, and they are
+    counted as the run comes to them.
     """
     look = await in_daemon(lambda: _read(plan, AGAIN if again else RECORDS))
     if look.lacking and not look.usable:

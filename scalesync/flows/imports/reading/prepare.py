@@ -1,4 +1,4 @@
-"""From loads of sources to records ready for the ledger: bodies built, repeats and bad places set aside."""
+"""From loads of sources to records ready for the ledger: bodies built, repeats and bad places separated."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ Peek = Callable[[Sequence[str]], Awaitable[Mapping[str, tuple[RowState, bytes]]]
 
 @dataclass(slots=True)
 class Prepared:
-    """One load, sorted: records with distinct keys, and asides. clashes: those of the asides that are, as records.
+    """One load, sorted: records with distinct keys, and other records.
 
+    clashes: those of the other records that are, as records.
     whole: how many blocks of it were taken before a limit of the reading was met.
     """
 
@@ -46,9 +47,9 @@ class Preparer:
     """Turns loads into prepared ones and remembers which keys this reading has met.
 
     peek: what the ledger knows of keys; asked only about apparent repeats, since the memory holds fingerprints. None
-    where nothing is written on the way: then what looks like a repeat counts as one. look: the same, to recognise
-    records of older versions; `peek` where it is not given. most_invalid: how many places may be of no use: behind the
-    next one nothing is taken.
+        where nothing is written on the way: then what looks like a repeat counts as one.
+    look: the same, to recognise records of older versions; `peek` where it is not given.
+    most_invalid: how many places may be of no use: behind the next one nothing is taken.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ class Preparer:
         return prepared
 
     async def _built(self, load: Load, prepared: Prepared) -> list[tuple[Outgoing, bytes]]:
-        """The records of a load with their contents as of now; what cannot be used is put aside in `prepared`."""
+        """The records of a load with their current contents; `prepared` gets those that cannot be used."""
         built: list[Outgoing] = []
         for block in load:
             self._build(block, built, prepared)
@@ -158,7 +159,7 @@ class Preparer:
 
 
 def _told(inside: tuple[str, int] | None) -> Mapping[str, object] | None:
-    """What an aside keeps of the place in a folder, for people."""
+    """What another record keeps of the place in a folder, for people."""
     return None if inside is None else {"inside": inside}
 
 
@@ -169,8 +170,10 @@ def _invalid(source: int, line: int, reason: str, raw: str, batch: str | None = 
 async def read_loads(loads: Loads, at_end: Callable[[], None] = lambda: None) -> AsyncGenerator[Load, None]:
     """Loads of sources, each read in a thread, for a source may be slow, and one ahead of its use.
 
-    Records that have come do not wait for the rest of their load for long: a pipe may fall silent for hours. at_end:
-    called once no record is left to give, also where the last load is still in use when the reading is broken off.
+    Records that have come do not wait for the rest of their load for long: a pipe may fall silent for hours.
+
+    at_end: called once no record is left to give, also where the last load is still in use when the reading is broken
+        off.
     """
     ahead = asyncio.ensure_future(in_daemon(lambda: next(loads, None)))
     try:

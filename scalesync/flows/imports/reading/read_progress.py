@@ -11,12 +11,19 @@ from scalesync.model.rows import OtherRecord
 
 @dataclass(slots=True)
 class Reading:
-    """bytes_before: of the sources that are read to their end; consumed: of the present one. whole: all are, and
+    """bytes_before: of the sources that are read to their end.
+    consumed: of the present one.
+    whole: all are, and.
 
-    nothing was left out. homes: records whose row is this job's; invalid: places that cannot be used; invalid_in: those
-    of them that were read, by batch, under None where it is not known. unclear: records that are in no source any more,
-    may have been sent, and got no clear answer. stretches: how many the sources are divided into; ends: those that gave
-    all their loads; open: whether the present load is in the ledger in part only.
+    nothing was left out.
+
+    homes: records whose row is this job's.
+    invalid: places that cannot be used.
+    invalid_in: those of them that were read, by batch, under None where it is not known.
+    unclear: records that are no longer in any source, may have been sent, and got no clear answer.
+    stretches: how many the sources are divided into.
+    ends: those that gave all their loads.
+    open: whether the present load is in the ledger in part only.
     """
 
     bytes_before: int = 0
@@ -73,6 +80,6 @@ class Reading:
         return max(float(taken), records * total_bytes / read)
 
     def share(self, total_bytes: int | None, taken: int, outstanding: int) -> float | None:
-        """How much of the input is settled, by records; None if unknown."""
+        """How much of the input is finished, by records; None if unknown."""
         total = self.total(total_bytes, taken)
         return None if not total else max(0.0, taken - outstanding) / total

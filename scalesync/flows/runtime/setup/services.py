@@ -17,7 +17,7 @@ def resolve_settings(
 ) -> Settings:
     """Put the settings of a run together and check them; `Asked` lists what may be asked for.
 
-    need_key=False: a key in the environment still tells the mode, but no command or keyring is asked.
+    need_key=False: a key in the environment still sets the mode, but no command or keyring is asked.
     Raises ConfigError with a sentence that never holds the key, TypeError for what cannot be asked for.
     """
     for name in asked.keys() - Asked.__annotations__.keys():

@@ -1,6 +1,6 @@
 """What an export keeps in the ledger: its plan, its partitions, its files, and the versions it has written.
 
-Partitions, the length of the open data file, and versions move in one transaction, so that a killed run goes on with
+Partitions, the length of the open data file, and versions move in one transaction, so that a killed run resumes with
 all three as they were together.
 """
 

@@ -60,7 +60,10 @@ class VersionsIndex:
             return int(self._db.execute("SELECT count(*) FROM newest WHERE gone").fetchone()[0])
 
     def close(self, *, remove: bool) -> None:
-        """Free the lock. remove: the file was of use for this run only."""
+        """Free the lock.
+
+        remove: the file was of use for this run only.
+        """
         self._db.close()
         if remove:
             self._path.unlink(missing_ok=True)
@@ -85,7 +88,7 @@ def _begin(path: Path) -> sqlite3.Connection:
 
 
 def _short(task_id: str) -> bytes:
-    """An id of 24 hex digits as its 12 bytes: half the file. The first byte tells the two forms apart."""
+    """An id of 24 hex digits as its 12 bytes: half the file. The first byte distinguishes the two forms."""
     try:
         packed = bytes.fromhex(task_id)
     except ValueError:

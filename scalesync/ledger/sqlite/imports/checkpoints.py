@@ -1,4 +1,4 @@
-"""What the ledger holds of the beginning of a source: enough to leave lines unread that an earlier run has settled."""
+"""What the ledger holds of the beginning of a source: enough to leave lines unread that an earlier run has finished."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class CheckpointStore:
         )
 
     async def first_unsettled(self, number: int) -> int | None:
-        """The first line of a source that has to be read again, as far as the ledger tells; None when none has."""
+        """The first line of a source that has to be read again, by the ledger; None when none has."""
         job = self._job
 
         def work(db: sqlite3.Connection) -> int | None:
@@ -69,7 +69,7 @@ class CheckpointStore:
     async def first_alone(
         self, number: int, repeats: Callable[[RecordState, str, bytes, bytes | None], bool]
     ) -> int | None:
-        """The first line of a source that was a repeat and is none any more; None when all of them still are.
+        """The first line of a source that was a repeat and no longer is; None when all of them still are.
 
         repeats(state, unique_id, content, first), asked in the ledger's thread: whether a duplicate or a clash still is
         one. first: content of the record above it in the same source, None where that stands in another source.
@@ -109,7 +109,7 @@ class CheckpointStore:
         return fits
 
     async def keep_asides(self, number: int, line: int) -> tuple[int, int]:
-        """Records set aside up to a line count as met by this run; returns how many there are, and how many invalid."""
+        """Other records up to a line count as met by this run; returns how many there are, and how many invalid."""
         job = self._job
 
         def work(db: sqlite3.Connection) -> tuple[int, int]:

@@ -35,7 +35,10 @@ _SHARED = (
 
 
 class CheckStore:
-    """A `VerifyLedger`. writable: this run holds the lease of the job."""
+    """A `VerifyLedger`.
+
+    writable: this run holds the lease of the job.
+    """
 
     def __init__(self, writer: Writer, job: int, *, writable: bool = False) -> None:
         self.writable = writable
@@ -100,7 +103,7 @@ class CheckStore:
         return changed
 
     async def correct(self, pairs: Sequence[tuple[str, str | None, str]]) -> int:
-        """Give created and adopted rows the task_id that the server tells: (key, as it stands, as it is)."""
+        """Give created and adopted rows the task_id that the server reports: (key, as it stands, as it is)."""
         changed: int = await self._write(lambda db, place: sum(_correct(db, place, *pair) for pair in pairs))
         return changed
 

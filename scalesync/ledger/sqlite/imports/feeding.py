@@ -43,8 +43,9 @@ def owing(
 ) -> dict[str, list[Feeder]]:
     """Who still owes records to each of these batches.
 
-    own: the job that asks. read: the splits that it has just read to their end. Of it only the others count: what
-    stands in those that were read is known better by reading.
+    own: the job that asks.
+    read: the splits that it has just read to their end. Of it only the others count: what stands in those that were
+        read is known better by reading.
     """
     out: dict[tuple[int, str], int] = {}
     for query in (_ROWS, _OTHERS):

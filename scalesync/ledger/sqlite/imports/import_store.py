@@ -62,8 +62,9 @@ class ImportStore(JobStore):
     ) -> Sequence[Admission]:
         """Make the intent durable for every record that is to be sent; sets `intent_ms` on each.
 
-        now_ms: the platform's clock. adopt: records accept tasks that differ from them. Returns one admission per
-        record, in order, after the commit.
+        now_ms: the platform's clock.
+        adopt: records accept tasks that differ from them.
+        Returns one admission per record, in order, after the commit.
         """
 
         def work(db: sqlite3.Connection) -> Sequence[Admission]:
@@ -85,7 +86,7 @@ class ImportStore(JobStore):
         return await self._writer.write(work)
 
     def _has_stale(self, db: sqlite3.Connection) -> bool:
-        """Whether earlier runs set anything aside, as this one found it at first: none can add to that."""
+        """Whether earlier runs had other records, as this one found it at first: none can add to that."""
         if self._stale is None:
             earlier = "SELECT EXISTS (SELECT 1 FROM other_records WHERE job=? AND run<?)"
             self._stale = bool(db.execute(earlier, (self._job, self._run)).fetchone()[0])
@@ -96,7 +97,7 @@ class ImportStore(JobStore):
         self._reads = sources
 
     def touch_few(self) -> None:
-        """This run admits a few records of its sources: what earlier runs set aside between them stays."""
+        """This run admits a few records of its sources: other records of earlier runs between them stay."""
         self._stale = False
 
     async def record(self, ends: Sequence[RowOutcome]) -> None:
@@ -124,8 +125,8 @@ class ImportStore(JobStore):
     ) -> int:
         """Flag home rows whose record the source no longer holds, clear the others; returns how many are gone.
 
-        present: home rows that this reading met; where they are all there are, nothing needs to be looked at. sources:
-        the splits that it is about, None for all of the job.
+        present: home rows that this reading met; where they are all there are, nothing needs to be looked at.
+        sources: the splits that it is about, None for all of the job.
         """
         return await self._writer.write(lambda db: row_counts.mark_gone(db, self._job, present, is_present, sources))
 
@@ -203,7 +204,10 @@ class ImportStore(JobStore):
         )
 
     async def feeders(self, batches: Collection[str], read: Collection[int]) -> Mapping[str, Sequence[Feeder]]:
-        """Who still owes records to each of these batches. read: the sources that this run has read to their end."""
+        """Who still owes records to each of these batches.
+
+        read: the sources that this run has read to their end.
+        """
         return await self._writer.read(lambda db: feeding.owing(db, self._target, self._job, batches, read))
 
     async def jobs_beside(self) -> Sequence[tuple[str, Mapping[str, Any], int]]:

@@ -34,7 +34,7 @@ _RECORD = {
 def record(
     db: sqlite3.Connection, place: Place, ends: Sequence[RowOutcome], rivals: dict[str, Rival]
 ) -> Sequence[RowOutcome]:
-    """Write outcomes; those of `rivals` are taken out of it. Returns them as the job's history should tell them."""
+    """Write outcomes; those of `rivals` are taken out of it. Returns them as the job's history should have them."""
     ends = [end if end.state is not RowState.CONFLICT else _as_accepted(db, place, end) for end in ends]
     alone = [end for end in ends if end.key not in rivals] if rivals else ends
     for end in alone:
@@ -71,7 +71,10 @@ def _values(place: Place, ends: Sequence[RowOutcome]) -> list[object]:
 
 
 def _apply(db: sqlite3.Connection, place: Place, end: RowOutcome, rival: Rival | None) -> None:
-    """Write one outcome by what the row holds now. rival: None for a record that had the row alone when admitted."""
+    """Write one outcome by what the row holds now.
+
+    rival: None for a record that had the row alone when admitted.
+    """
     job, state, reason, status, detail, content = db.execute(
         "SELECT job, state, reason, status, detail, content FROM rows WHERE target=? AND unique_id=?",
         (place.target, end.key),

@@ -36,7 +36,10 @@ def count(db: sqlite3.Connection, target: int, job: int) -> dict[str, int]:
 
 
 def count_homes(db: sqlite3.Connection, job: int, sources: Collection[int] | None = None) -> Counter[Standing]:
-    """The job's own rows by how they count. sources: the splits whose rows are meant, None for all of the job."""
+    """The job's own rows by how they count.
+
+    sources: the splits whose rows are meant, None for all of the job.
+    """
     counts: Counter[Standing] = Counter()
     of_job = "WHERE target=(SELECT target FROM jobs WHERE id=?) AND job=?" + _among(sources)
     for state, reason, was, gone, number in db.execute(
@@ -98,7 +101,8 @@ def mark_gone(
 ) -> int:
     """Flag home rows whose record is not present, clear the flag of the others; returns how many are flagged.
 
-    present: home rows that were met. sources: the splits whose rows are meant, None for all of the job.
+    present: home rows that were met.
+    sources: the splits whose rows are meant, None for all of the job.
     """
     (target,) = db.execute("SELECT target FROM jobs WHERE id=?", (job,)).fetchone()
     if sources is not None:

@@ -35,7 +35,10 @@ _INSERT = {
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a run writes: the ids of its target, job and run. reads: the splits that it reads, None for all of them."""
+    """Where a run writes: the ids of its target, job and run.
+
+    reads: the splits that it reads, None for all of them.
+    """
 
     target: int
     job: int
@@ -202,7 +205,7 @@ def _differing(move: Move) -> dict[str, object] | None:
 
 
 def drop_asides(db: sqlite3.Connection, place: Place, read: Sequence[tuple[int, int, int]]) -> None:
-    """Forget what earlier runs set aside in these stretches (source, first line, last line): they are read again."""
+    """Forget the other records of earlier runs in these stretches (source, first and last line): read again."""
     db.executemany(
         "DELETE FROM other_records WHERE job=? AND source=? AND line BETWEEN ? AND ? AND run<?",
         [(place.job, source, first, last, place.run) for source, first, last in read],

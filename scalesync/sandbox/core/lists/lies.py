@@ -31,9 +31,11 @@ T = TypeVar("T", bound=Item)
 class Page(Generic[T]):
     """One page of a list, before it is written. seqs[low:high] match; seqs[begin:end] are the page, newest last.
 
-    items: all there are, by number, None where one is gone. shown: those of the page, in that order. total, more: as
-    told. after: the one behind which the next page begins, None for the very beginning. nonce: makes its token another
-    one.
+    items: all there are, by number, None where one is gone.
+    shown: those of the page, in that order.
+    total, more: as reported.
+    after: the one behind which the next page begins, None for the very beginning.
+    nonce: makes its token another one.
     """
 
     items: Sequence[T | None]

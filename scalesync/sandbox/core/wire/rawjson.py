@@ -1,4 +1,4 @@
-"""JSON objects kept as slices of what the client sent, so that 10.0 stays 10.0 and 2^70 stays 2^70."""
+"""JSON objects kept as the bytes that the client sent, so that 10.0 stays 10.0 and 2^70 stays 2^70."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Result links: a UUID that says by itself which file of which task it is.
+"""Result links: a UUID that names its task and file by itself.
 
 Nothing is stored: the UUID holds task number, revision and file number, masked and sealed with a
 keyed hash, so a made-up one is not found.

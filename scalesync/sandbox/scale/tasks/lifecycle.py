@@ -1,7 +1,7 @@
 """How tasks end: annotated, failed on their attachments, recalled, corrected; and the timers for it.
 
-Timers fire when the next request looks, stamped with the time they were due, so a reader cannot
-tell them from a clock that ticks.
+Timers fire when the next request looks, stamped with the time they were due, so a reader cannot distinguish them from a
+clock that ticks.
 """
 
 from __future__ import annotations

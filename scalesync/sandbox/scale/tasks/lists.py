@@ -99,7 +99,10 @@ def _next(world: World, page: Page[Task]) -> bytes:
 
 
 def make_token(world: World, task: Task | None, nonce: float | None = None) -> str:
-    """Base64 of the last document's id and time; `opaque` hides them. None: before all tasks. nonce: of a lie."""
+    """Base64 of the last document's id and time; `opaque` hides them. None: before all tasks.
+
+    nonce: of a lie.
+    """
     place = {"id": world.task_id(task), "created_at": iso(task.created_ms)} if task is not None else dict(TOP)
     plain = orjson.dumps(place if nonce is None else place | {"nonce": nonce})
     if world.config.cursor_form == "opaque":

@@ -42,6 +42,7 @@ class Common:
     rate_all: str | None = None
     concurrency: str | None = None
     allow_http: bool = False
+    with_: tuple[str, ...] = ()
     log_file: Path | None = None
     log_format: str | None = None
     json: bool = False
@@ -55,7 +56,7 @@ class Common:
             for item in fields(self)
             for own, outer_value in [(getattr(self, item.name), getattr(outer, item.name))]
         }
-        return Common(**{**chosen, "verbose": self.verbose + outer.verbose})
+        return Common(**{**chosen, "verbose": self.verbose + outer.verbose, "with_": (*outer.with_, *self.with_)})
 
 
 @dataclass(slots=True)
@@ -85,6 +86,7 @@ class Invocation:
             rate_all=asked.rate_all,
             concurrency=asked.concurrency,
             allow_http=asked.allow_http,
+            extras=_pairs(asked.with_),
             need_key=need_key,
         )
         self.mask.add(settings.api_key)
@@ -124,6 +126,7 @@ class Invocation:
         if paced:
             options |= {"--rate": asked.rate, "--rate-all": asked.rate_all, "--concurrency": asked.concurrency}
         typed = [text for name, value in options.items() if value is not None for text in (name, str(value))]
+        typed += [text for pair in asked.with_ for text in ("--with", pair)]
         return shlex.join(["scalesync", *words, *typed, *(["--allow-http"] if asked.allow_http else [])])
 
     def display(self) -> ProgressDisplay:
@@ -236,7 +239,7 @@ class SyncCommand(click.Command):
         taken = {option.name for option in self.shared}
         for item in fields(before):
             if item.name not in taken and getattr(before, item.name) != item.default:
-                option = f"--{item.name.replace('_', '-')}"
+                option = f"--{item.name.rstrip('_').replace('_', '-')}"
                 where = " before its name" if item.name in {parameter.name for parameter in self.params} else ""
                 raise ConfigError(f"`scalesync {self.name}` takes no {option}{where}")
 
@@ -279,7 +282,7 @@ def write_examples(formatter: click.HelpFormatter, examples: Sequence[str]) -> N
 def common_options() -> list[click.Option]:
     """Fresh options, because each command shows and parses its own."""
     return [
-        click.Option(["--platform"], metavar="NAME", help="labelling service; so far there is scale  [scale]"),
+        click.Option(["--platform"], metavar="NAME", help="labelling service; see scalesync platforms  [scale]"),
         click.Option(["--base-url"], metavar="URL", help="API address, the v1 root  [SCALE_API_URL]"),
         click.Option(["--profile"], metavar="NAME", help="read config/NAME.toml, here or in your config folder"),
         click.Option(["--ledger"], metavar="FILE", type=click.Path(path_type=Path), help="ledger  [./scalesync.db]"),
@@ -287,6 +290,12 @@ def common_options() -> list[click.Option]:
         click.Option(["--rate-all"], metavar="R", help="all requests together, such as 50 or 1000/min"),
         click.Option(["--concurrency"], metavar="N", help="requests in flight: 1 to 512, or auto"),
         click.Option(["--allow-http"], is_flag=True, help="plain http to other machines; sends the key in clear"),
+        click.Option(
+            ["--with", "with_"],
+            metavar="KEY=VALUE",
+            multiple=True,
+            help="option of the platform; may be repeated",
+        ),
         click.Option(
             ["--log-file"],
             metavar="FILE",
@@ -298,6 +307,17 @@ def common_options() -> list[click.Option]:
         click.Option(["-v", "--verbose"], count=True, help="say more; twice for details and tracebacks"),
         click.Option(["-q", "--quiet"], is_flag=True, help="no progress and no notes"),
     ]
+
+
+def _pairs(typed: Sequence[str]) -> dict[str, str]:
+    """KEY=VALUE as typed; the last of a key counts. Raises ConfigError."""
+    pairs = {}
+    for text in typed:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise ConfigError(f"--with takes KEY=VALUE, not {text!r}")
+        pairs[name] = value
+    return pairs
 
 
 def listed(values: Sequence[str]) -> tuple[str, ...]:

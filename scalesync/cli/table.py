@@ -46,6 +46,7 @@ ROWS = (
     Row("failures", "what failed and why; writes it back out as a source", "inspect"),
     Row("retry", "send failed records again", "inspect"),
     Row("verify", "compare source, ledger and server; repair differences", "verify"),
+    Row("platforms", "labelling services, and what each offers", "platforms"),
     Row("types", "task types that are documented, and the fields they need", "kinds"),
     Row("ledger", "restore a lost ledger from source and server", "ledger", ("rebuild",)),
 )

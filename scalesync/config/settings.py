@@ -20,6 +20,7 @@ from scalesync.errors import ConfigError
 from scalesync.masking import Mask
 from scalesync.model.targets import Mode, Target
 from scalesync.ports.spec import PlatformSpec
+from scalesync.text import did_you_mean
 
 DEFAULT_LEDGER = "scalesync.db"
 MAX_CONCURRENCY = 512
@@ -51,15 +52,17 @@ class Asked(TypedDict, total=False):
     rate_all: str | None
     concurrency: str | int | None
     allow_http: bool
+    extras: Mapping[str, str] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Settings:
     """Everything a flow needs to know of its surroundings.
 
-    rate None: the default of the platform (`PlatformSpec.rate_at`). rate_all None: no limit over all classes.
+    rate None: the default of the platform (`PlatformSpec.limits`). rate_all None: no limit over all classes.
     concurrency None: chosen while running. api_key is empty only where no key was asked for.
 
+    extras: the platform's own options, from `--with`.
     notes: sentences that a person should read before anything is sent.
     mask: hides the key, and every secret that a run is given for it.
     """
@@ -75,6 +78,7 @@ class Settings:
     profile: str | None = None
     allow_http: bool = False
     platform: str
+    extras: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     mask: Mask = field(default_factory=Mask, compare=False, repr=False)
 
@@ -120,6 +124,7 @@ def resolve(asked: Asked, platforms: Platforms, environ: Mapping[str, str], *, n
         concurrency=_concurrency(_first(asked.get("concurrency"), values.get("concurrency"))),
         profile=asked.get("profile"),
         allow_http=allow_http,
+        extras=_extras(asked.get("extras") or {}, spec),
         notes=_notes(profile, taken) if need_key else (),
     )
 
@@ -156,6 +161,21 @@ def _address(typed: str | None, profile: Profile, environ: Mapping[str, str], sp
             " --base-url or in a profile (base_url)"
         )
     return spec.default_url, Origin.DEFAULT
+
+
+def _extras(typed: Mapping[str, str], spec: PlatformSpec) -> dict[str, Any]:
+    """The platform's own options, as it reads them."""
+    found = {}
+    for name, text in typed.items():
+        option = spec.options.get(name)
+        if option is None:
+            way_out = f"use {', '.join(spec.options)}" if spec.options else "leave --with out"
+            raise ConfigError(f"{spec.title} has no option {name!r}{did_you_mean(name, spec.options)}; {way_out}")
+        try:
+            found[name] = option.parse(text)
+        except ValueError as error:
+            raise ConfigError(f"invalid --with {name}={text}: {error}") from None
+    return found
 
 
 def _notes(profile: Profile, taken: Mapping[str, Origin]) -> tuple[str, ...]:

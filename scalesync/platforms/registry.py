@@ -6,9 +6,10 @@ is asked for by its name, never before.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol, cast
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from scalesync.errors import ConfigError
 from scalesync.model.targets import DEFAULT_PLATFORM
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from scalesync.ports.platform import Platform
 
 GROUP = "scalesync.platforms"
+EXTRAS: Mapping[str, Any] = MappingProxyType({})
 BUILT_IN = {"scale": "scalesync.platforms.scale.spec:SPEC"}
 PLUGINS = Plugins(GROUP, "platform", PlatformSpec, API, BUILT_IN)
 
@@ -29,8 +31,13 @@ PLUGINS = Plugins(GROUP, "platform", PlatformSpec, API, BUILT_IN)
 class Adapter(Protocol):
     """What a spec's `adapter` names: the live object's class."""
 
-    def __call__(self, transport: Transport, task_type: str = "") -> Platform:
-        """The roles of the platform over one transport; nothing is sent."""
+    def __call__(
+        self, transport: Transport, task_type: str = "", namespace: str = "", extras: Mapping[str, Any] = EXTRAS
+    ) -> Platform:
+        """The roles of the platform over one transport; nothing is sent.
+
+        namespace: the project whose keys are meant, where a key is known within one. extras: as `spec.options` read it.
+        """
 
     def credential(self, api_key: str) -> Credential:
         """What opens the platform for the holder of the key."""

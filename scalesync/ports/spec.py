@@ -53,6 +53,22 @@ class KeyRule:
     namespaced: bool = False
 
     @property
+    def promise(self) -> str:
+        """What it means for an import, in words."""
+        match self.strength:
+            case KeyStrength.ENFORCED:
+                return "exactly once: the server refuses a key that is in use"
+            case KeyStrength.PUT:
+                return "exactly once: sending a key again returns the task of the first time"
+            case KeyStrength.NAMED | KeyStrength.LABEL:
+                return (
+                    "looked up before a second send: no record gets two tasks unless a request takes effect more than"
+                    f" {self.landing_s:g} s after it was given up; `scalesync verify` finds these"
+                )
+            case KeyStrength.NONE:
+                return "at least once: a record whose request got no answer may become two tasks"
+
+    @property
     def resend_is_safe(self) -> bool:
         """Whether a create may be sent again although the first may have been carried out."""
         return self.strength in {KeyStrength.ENFORCED, KeyStrength.PUT}

@@ -124,7 +124,7 @@ def test_without_any_source_there_is_a_default(setting: str) -> None:
 def test_every_setting_and_every_key_of_a_profile_is_in_the_table() -> None:
     keys = {name.removesuffix("_env").removesuffix("_command") for name in profiles.PROFILE_KEYS}
     assert keys == set(TABLE)
-    told = {field.name for field in fields(Settings)} - {"mode", "profile", "allow_http", "notes", "mask"}
+    told = {field.name for field in fields(Settings)} - {"mode", "profile", "allow_http", "notes", "mask", "extras"}
     assert told == set(TABLE)
 
 

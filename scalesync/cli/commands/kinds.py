@@ -22,7 +22,7 @@ OPEN = "the platform takes other types and fields, too: these are the documented
 @click.command(
     "types",
     cls=SyncCommand,
-    commons=("log_file", "log_format", "json", "verbose", "quiet"),
+    commons=("platform", "log_file", "log_format", "json", "verbose", "quiet"),
     examples=("scalesync types", "scalesync types categorization", "scalesync types lidarannotation --json"),
 )
 @click.argument("name", cls=Positional, help="a task type: the fields it needs and those it may have", required=False)
@@ -32,9 +32,10 @@ def types_command(invocation: Invocation, /, name: str | None) -> int:
 
     It sends no request and needs no key.
     """
-    from scalesync.flows.runtime.setup.services import default_spec
+    from scalesync.flows.runtime.setup.services import default_spec, spec_of
 
-    known = default_spec().types
+    typed = invocation.common.platform
+    known = (default_spec() if typed is None else spec_of(typed)).types
     if name is not None and name not in known:
         raise ConfigError(
             f"no documentation has a type {name!r}{did_you_mean(name, known)}; scalesync types lists them"

@@ -47,6 +47,7 @@ from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.flows.runtime.options import ExportOptions
 from scalesync.flows.runtime.rate_meter import RateMeter
 from scalesync.flows.runtime.run import guarded, heartbeat, plain_errors, report, save_limits, taking_signals
+from scalesync.flows.runtime.setup.offers import require
 from scalesync.flows.runtime.setup.services import spec_of
 from scalesync.flows.runtime.wiring import Connection, connect
 from scalesync.http.download import Downloader
@@ -66,7 +67,10 @@ async def run_export(
 
     Raises ConfigError before anything is written; a run stopped later returns its summary with exit_code 3.
     """
-    check_options(options, spec_of(settings.platform))
+    platform = spec_of(settings.platform)
+    require(platform, "export", *(["export --incremental"] if options.incremental else []))
+    require(platform, *(["export --download-responses"] if options.download_responses else []))
+    check_options(options, platform)
     ledger = open_ledger(settings.ledger, note=observer.note)
     try:
         # before the first look at the folder: what it holds must not change until the run is over

@@ -61,7 +61,13 @@ async def rehearse(
     """Read everything, ask the server what may be asked, write nothing. Raises what the run would at its start."""
     async with (
         _ledger(plan, spec, settings, observer) as (name, lookup, homes),
-        connect(settings, observer, task_type=plan.options.type, limits=limits) as connection,
+        connect(
+            settings,
+            observer,
+            task_type=plan.options.type,
+            namespace=spec.target.namespace,
+            limits=limits,
+        ) as connection,
     ):
         await check_target(plan, connection, observer)
         rehearsal = DryRun(plan, connection, observer, lookup, homes)

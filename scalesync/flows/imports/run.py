@@ -41,6 +41,7 @@ from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.flows.runtime.options import ImportOptions
 from scalesync.flows.runtime.rate_meter import RateMeter
 from scalesync.flows.runtime.run import guarded, heartbeat, leaves, report, save_limits, taking_signals
+from scalesync.flows.runtime.setup.offers import require
 from scalesync.flows.runtime.setup.services import spec_of
 from scalesync.flows.runtime.threads import in_daemon
 from scalesync.flows.runtime.wiring import Connection, connect
@@ -78,6 +79,7 @@ async def run_import(
     limits = limits or EngineLimits()
     home = settings.ledger.parent
     platform = spec_of(settings.platform)
+    require(platform, "import")
     plan = await in_daemon(lambda: make_plan(options, platform, home, given))
     for note in plan.notes():
         observer.note(note)
@@ -104,7 +106,14 @@ async def run_import(
             await first_look(plan, platform.types, observer, again=found is not None)
             note_changed_bodies(found, spec, {} if found is None else await ledger.counts(found), observer)
         memory = await ledger.learned_limits(spec.target)
-        async with connect(settings, observer, task_type=options.type, limits=limits, memory=memory) as connection:
+        async with connect(
+            settings,
+            observer,
+            task_type=options.type,
+            namespace=spec.target.namespace,
+            limits=limits,
+            memory=memory,
+        ) as connection:
             await check_target(plan, connection, observer)
             free = await guard_spending(plan, ledger, spec.target, confirm) if named is None else None
             job = await ledger.open_import(spec)

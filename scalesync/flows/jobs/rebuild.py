@@ -19,6 +19,7 @@ from scalesync.flows.runtime.lease import Hold, holding
 from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.flows.runtime.options import ImportOptions
 from scalesync.flows.runtime.rate_meter import RateMeter
+from scalesync.flows.runtime.setup.offers import require
 from scalesync.flows.runtime.setup.services import spec_of
 from scalesync.flows.runtime.threads import in_daemon
 from scalesync.flows.runtime.wiring import Connection, connect
@@ -44,14 +45,21 @@ async def run_rebuild(
     """
     home = settings.ledger.parent
     platform = spec_of(settings.platform)
+    require(platform, "ledger rebuild")
     plan = await in_daemon(lambda: make_plan(options, platform, home))
     spec = import_job(options, job_target(settings.target, platform, options.project), plan.template, home)
     ledger = open_ledger(settings.ledger, note=observer.note)
     try:
         found, spec = await find_import(ledger, spec, options)
         await _check_new(ledger, found)
-        kind = options.type
-        async with connect(settings, observer, task_type=kind, paced=RequestClass.LIST, limits=limits) as connection:
+        async with connect(
+            settings,
+            observer,
+            task_type=options.type,
+            namespace=spec.target.namespace,
+            paced=RequestClass.LIST,
+            limits=limits,
+        ) as connection:
             await check_target(plan, connection, observer)
             async with holding(ledger, spec) as hold:
                 return await _rebuild(plan, connection, hold, spec.target, observer)

@@ -22,6 +22,8 @@ from scalesync.flows.runtime.lease import holding, import_jobs_of
 from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.flows.runtime.options import JobStatus
 from scalesync.flows.runtime.rate_meter import RateMeter
+from scalesync.flows.runtime.setup.offers import require
+from scalesync.flows.runtime.setup.services import spec_of
 from scalesync.flows.runtime.wiring import Connection, connect
 from scalesync.model.jobs import StoredJob
 from scalesync.model.outcomes import LookupResult, Presence
@@ -39,6 +41,7 @@ async def refreshed_status(
 
     Raises ConfigError when the ledger has no such job for this target.
     """
+    require(spec_of(settings.platform), "status --refresh")
     ledger = open_ledger(settings.ledger, note=observer.note, create=False)
     tasks: dict[str, Mapping[str, int]] = {}
     try:
@@ -73,8 +76,14 @@ async def refresh_job(
 
     A job that is running keeps its ledger to itself: then the tasks are only counted.
     """
-    kind = str(found.settings.get("type", ""))
-    async with connect(settings, observer, task_type=kind, paced=RequestClass.LIST, limits=limits) as connection:
+    async with connect(
+        settings,
+        observer,
+        task_type=str(found.settings.get("type", "")),
+        namespace=found.target.namespace,
+        paced=RequestClass.LIST,
+        limits=limits,
+    ) as connection:
         try:
             async with holding(ledger, found) as hold:
                 counts = await _ask(hold.job.checks, connection, observer)

@@ -133,6 +133,7 @@ async def connect(
     observer: Observer,
     *,
     task_type: str = "",
+    namespace: str = "",
     paced: RequestClass = RequestClass.CREATE,
     limits: EngineLimits | None = None,
     deadlines: Deadlines | None = None,
@@ -141,6 +142,7 @@ async def connect(
 ) -> AsyncIterator[Connection]:
     """Open the way to the platform; nothing is sent yet.
 
+    namespace: of the job's target.
     limits: patience and back-off of single calls.
     memory: what earlier runs learned of the platform's limits.
     """
@@ -156,7 +158,7 @@ async def connect(
     watch = Watch(waits, observer, transport.counters, gate, where=settings.base_url)
     try:
         async with transport:
-            platform = adapter(transport, task_type)
+            platform = adapter(transport, task_type, namespace, settings.extras)
             caller = Caller(bounds.retry, waits, patience_s=bounds.patience_s)
             watch.start()
             yield Connection(platform, transport, gate, pace, caller, waits, watch)

@@ -158,7 +158,12 @@ async def _record(
     options = await readable_options(found)
     plan = await in_daemon(lambda: make_plan(options, spec_of(settings.platform), settings.ledger.parent))
     async with connect(
-        settings, observer, task_type=options.type, paced=RequestClass.LIST, limits=limits
+        settings,
+        observer,
+        task_type=options.type,
+        namespace=found.target.namespace,
+        paced=RequestClass.LIST,
+        limits=limits,
     ) as connection:
         connection.platform.creator.learned = await hold.job.unechoed_fields()
         policy = ConflictPolicy("report", frozenset(), connection.platform.creator.release, hold.job.event)

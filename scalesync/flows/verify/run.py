@@ -15,6 +15,7 @@ from scalesync.flows.runtime.identity import STANDARD_INPUT, stored_options
 from scalesync.flows.runtime.lease import holding, import_job_of
 from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.flows.runtime.rate_meter import RateMeter
+from scalesync.flows.runtime.setup.offers import require
 from scalesync.flows.runtime.setup.services import spec_of
 from scalesync.flows.runtime.threads import in_daemon
 from scalesync.flows.runtime.wiring import connect
@@ -77,6 +78,7 @@ async def run_verify(
     Raises ConfigError when there is no such job, its source cannot be read, or `out` is not a file of findings,
         JobRunning while an import runs.
     """
+    require(spec_of(settings.platform), "verify")
     ledger = open_ledger(settings.ledger, note=observer.note, create=False)
     meter = RateMeter()
     try:
@@ -90,8 +92,14 @@ async def run_verify(
         path = out if out is not None else default_file(found.name)
         sources = [source.place for source in plan.sources if source.place is not None] if plan is not None else []
         await in_daemon(lambda: check_place(path, settings.ledger, sources))
-        kind = options.type
-        async with connect(settings, observer, task_type=kind, paced=RequestClass.LIST, limits=limits) as connection:
+        async with connect(
+            settings,
+            observer,
+            task_type=options.type,
+            namespace=found.target.namespace,
+            paced=RequestClass.LIST,
+            limits=limits,
+        ) as connection:
             with FindingsFile(path, keep_empty=out is not None) as report:
                 async with holding(ledger, found) as hold:
                     check = Checking(hold.job, connection, report, observer, unexpected=unexpected)

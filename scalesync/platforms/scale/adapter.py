@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from scalesync.http.credentials import basic
 from scalesync.http.transport import Transport
 from scalesync.platforms.scale.containers import ScaleContainers
@@ -15,7 +18,10 @@ from scalesync.ports.platform import Commands, Containers, Creator, ExportJobs, 
 class ScalePlatform:
     """Tasks of one type for one account."""
 
-    def __init__(self, transport: Transport, task_type: str = "") -> None:
+    def __init__(
+        self, transport: Transport, task_type: str = "", namespace: str = "", extras: Mapping[str, Any] | None = None
+    ) -> None:
+        """namespace, extras: Scale has neither."""
         self._transport = transport
         lists = ScaleLists(transport)
         containers = ScaleContainers(transport, task_type)

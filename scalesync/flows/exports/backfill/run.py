@@ -37,6 +37,7 @@ from scalesync.flows.exports.run import ExportRun
 from scalesync.flows.exports.select import TakeMatching
 from scalesync.flows.runtime.identity import derived_name
 from scalesync.flows.runtime.ledgers import open_ledger
+from scalesync.flows.runtime.setup.offers import require
 from scalesync.flows.runtime.setup.services import spec_of
 from scalesync.flows.runtime.wiring import Connection, connect
 from scalesync.http.download import Downloader
@@ -58,7 +59,9 @@ async def run_backfill(
 
     Raises ConfigError before anything is written; a run stopped later returns its summary with exit_code 3.
     """
-    check_backfill(options, spec_of(settings.platform))
+    platform = spec_of(settings.platform)
+    require(platform, "export", "backfill export")
+    check_backfill(options, platform)
     ledger = open_ledger(settings.ledger, note=observer.note)
     try:
         with holding_folder(options.export.out):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Unpack
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Unpack
 
 from scalesync.config.settings import Asked, Settings, resolve
 from scalesync.platforms import registry
@@ -29,6 +29,18 @@ def resolve_settings(
 def spec_of(name: str) -> PlatformSpec:
     """What is known of a platform beforehand. Raises ConfigError where there is none of that name."""
     return registry.spec_of(name)
+
+
+class Names(NamedTuple):
+    """Platforms of the program and of other packages; nothing is imported for the names."""
+
+    own: Sequence[str]
+    plugins: Sequence[str]
+
+
+def platform_names() -> Names:
+    """Every platform there is."""
+    return Names(list(registry.BUILT_IN), registry.PLUGINS.names())
 
 
 def default_spec() -> PlatformSpec:

@@ -1,0 +1,152 @@
+"""scalesync platforms and --with: what a platform offers, what it does not, and options of its own."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from scalesync.cli.main import run as program
+from scalesync.platforms import registry
+from scalesync.platforms.scale.spec import SPEC
+from scalesync.ports.spec import ClassLimit, KeyRule, KeyStrength, Offer, Option
+from tests.plugins import install, project
+
+from .conftest import Run
+
+
+def whole(text: str) -> int:
+    """An option's reader."""
+    if not text.isdigit():
+        raise ValueError("use a whole number")
+    return int(text)
+
+
+OTHER = replace(
+    SPEC,
+    name="other",
+    title="Other",
+    hosts=("api.other.example",),
+    default_url=None,
+    key=KeyRule(strength=KeyStrength.LABEL, landing_s=90, namespaced=True),
+    limits={cls: ClassLimit(rate="100/min", width=2) for cls in SPEC.limits},
+    options={"depth": Option("how deep", whole)},
+    offers={
+        **{name: Offer(False, f"it has no {name.split()[-1]}") for name in SPEC.offers},
+        "import": Offer(True, "in chunks"),
+    },
+)
+
+
+@pytest.fixture
+def _other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """A second platform, of another package."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    install(
+        tmp_path,
+        project("scalesync-other", registry.GROUP, other="plugin_other:SPEC"),
+        {"plugin_other": "from tests.cli.test_platforms_command import OTHER as SPEC\n"},
+    )
+    monkeypatch.setattr(
+        registry, "PLUGINS", type(registry.PLUGINS)(registry.GROUP, "platform", type(SPEC), 1, registry.BUILT_IN)
+    )
+    monkeypatch.setenv("SCALE_API_KEY", "live_k")
+    yield
+    sys.modules.pop("plugin_other", None)
+
+
+def test_platforms_need_no_key_and_no_request(run: Run) -> None:
+    listed = run("platforms", key=None)
+    assert (listed.code, listed.err) == (0, "")
+    assert [line.split()[0] for line in listed.out.splitlines()] == ["platform", "scale"]
+    one = run("platforms", "scale", key=None)
+    for words in ("https://api.scale.com/v1", "SCALE_API_KEY, SCALE_API_URL", "unique_id", "30/s at api.scale.com"):
+        assert words in one.out
+    (shown,) = run("platforms", "scale", "--json", key=None).json["platforms"]
+    assert shown["key"]["strength"] == "enforced"
+    assert {offer["command"] for offer in shown["offers"] if offer["works"]} >= {"import", "export", "verify"}
+    assert all(offer["words"] in one.out for offer in shown["offers"])
+
+
+def test_an_unknown_platform_is_answered_with_the_nearest(run: Run) -> None:
+    ended = run("platforms", "scael", key=None)
+    assert (ended.code, ended.out) == (2, "")
+    assert "did you mean 'scale'?" in ended.err
+
+
+@pytest.mark.usefixtures("_other")
+def test_a_platform_of_another_package_is_listed_unseen_and_shown_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert program(["platforms"]) == 0
+    assert "other     of another package" in capsys.readouterr().out
+    assert "plugin_other" not in sys.modules
+    assert program(["platforms", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["plugins"] == ["other"]
+    assert program(["platforms", "other"]) == 0
+    told = capsys.readouterr().out
+    for words in (
+        "each installation has its own",
+        "unique_id, unique within a project",
+        "more than 90 s after",
+        "100/min at api.other.example, 2 at a time",
+        "--with depth",
+        "how deep",
+        "no     it has no export",
+    ):
+        assert words in told
+
+
+@pytest.mark.usefixtures("_other")
+@pytest.mark.parametrize(
+    ("args", "reason"),
+    [
+        (("export", "--out", "data"), "`scalesync export` does not work with Other: it has no export"),
+        (("backfill", "export", "--out", "data", "--from", "7d"), "it has no export"),
+        (("verify",), "it has no verify"),
+        (("status", "--refresh"), "it has no --refresh"),
+        (("ledger", "rebuild", "nowhere.jsonl", "--type", "t"), "it has no rebuild"),
+    ],
+)
+def test_what_a_platform_does_not_offer_is_refused_with_its_reason(
+    args: tuple[str, ...], reason: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    before = set(tmp_path.iterdir())
+    assert program([*args, "--platform", "other", "--base-url", "http://127.0.0.1:9/v1"]) == 2
+    assert reason in capsys.readouterr().err
+    assert {path.name for path in set(tmp_path.iterdir()) - before} <= {"__pycache__"}
+
+
+@pytest.mark.usefixtures("_other")
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        (("--with", "dept=3"), "Other has no option 'dept'; did you mean 'depth'?; use depth"),
+        (("--with", "depth=deep"), "invalid --with depth=deep: use a whole number"),
+        (("--with", "depth"), "--with takes KEY=VALUE, not 'depth'"),
+        (("--with", "=3"), "--with takes KEY=VALUE, not '=3'"),
+    ],
+)
+@pytest.mark.parametrize("before", [True, False])
+def test_an_option_of_the_platform_that_is_wrong_is_one_sentence(
+    typed: tuple[str, ...], told: str, before: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    way = ("--platform", "other", "--base-url", "http://127.0.0.1:9/v1")
+    args = [*way, *typed, "export", "--out", "x"] if before else ["export", "--out", "x", *way, *typed]
+    assert program(args) == 2
+    assert capsys.readouterr().err == f"scalesync: {told}\n"
+
+
+def test_scale_has_no_options_of_its_own(run: Run) -> None:
+    ended = run("status", "--with", "depth=3")
+    assert (ended.code, ended.err) == (2, "scalesync: Scale AI has no option 'depth'; leave --with out\n")
+
+
+def test_a_command_that_does_not_take_it_refuses_it_under_its_name(run: Run) -> None:
+    for args in (("platforms", "--with", "a=b"), ("--with", "a=b", "platforms")):
+        ended = run(*args, key=None)
+        assert ended.code == 2
+        assert "--with" in ended.err

@@ -71,7 +71,7 @@ async def let_through(args: argparse.Namespace) -> int:
     """Send attempts through the gate until told to stop by time; their moments go to a file as they happen."""
     settings = resolve_settings(base_url=URL, ledger=args.ledger, rate=args.rate, environ={"SCALE_API_KEY": "live_q"})
     notes: list[str] = []
-    _, gate = make_gate(settings, RequestClass.CREATE, notes.append)
+    _, gate = make_gate(settings.way, RequestClass.CREATE, notes.append)
     target = os.open(args.out, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     rng = random.Random(os.getpid())
     count, until = 0, 0.0

@@ -175,7 +175,7 @@ async def retry_failed(
 async def job_status(job: str | None = None, *, settings: Settings | None = None) -> list[JobStatus]:
     """Jobs of the ledger with their counts, oldest first; no request is made."""
     with _in_python(None):
-        return await read_status(settings or resolve_settings(need_key=False), job)
+        return await read_status((settings or resolve_settings(need_key=False)).ledger, job)
 
 
 async def list_failures(
@@ -183,7 +183,7 @@ async def list_failures(
 ) -> list[FailureGroup]:
     """Failed, invalid and conflicting records by kind, largest first; no request is made."""
     with _in_python(None):
-        return await read_failures(settings or resolve_settings(need_key=False), job, group, examples)
+        return await read_failures((settings or resolve_settings(need_key=False)).ledger, job, group, examples)
 
 
 def _settings(settings: Settings | None, observer: Observer) -> Settings:

@@ -89,7 +89,7 @@ async def real(trial: Trial) -> tuple[Series, int]:
             settings = resolve_settings(
                 base_url=sandbox.base_url, ledger=Path(folder) / "l.db", environ={"SCALE_API_KEY": "live_k"}
             )
-            async with connect(settings, _Silent(), task_type=KIND) as connection:
+            async with connect(settings.way, _Silent(), task_type=KIND) as connection:
                 start = time.monotonic()
                 await _drive(connection, sandbox, trial, start)
                 throttled = connection.pace.throttled(RequestClass.CREATE)

@@ -55,9 +55,28 @@ class Asked(TypedDict, total=False):
     extras: Mapping[str, str] | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """The way to an account: what opens it, and how fast it may be asked.
+
+    ledger: runs on it share the rates that are set.
+    rate, rate_all, concurrency, extras, mask: as in `Settings`.
+    """
+
+    target: Target
+    api_key: str = field(repr=False)
+    ledger: Path
+    rate: str | None
+    rate_all: str | None
+    concurrency: int | None
+    allow_http: bool
+    extras: Mapping[str, Any]
+    mask: Mask = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Settings:
-    """Everything a flow needs to know of its surroundings.
+    """What a run was asked to stand on: where its rows are kept, whose account it works with, and the way to that.
 
     rate None: the default of the platform (`PlatformSpec.limits`). rate_all None: no limit over all classes.
     concurrency None: chosen while running. api_key is empty only where no key was asked for.
@@ -86,6 +105,21 @@ class Settings:
     def target(self) -> Target:
         """The account that the key opens; a job of it may belong to one of its namespaces."""
         return Target(self.base_url, self.mode, self.account, self.platform)
+
+    @property
+    def way(self) -> Way:
+        """The way to that account."""
+        return Way(
+            target=self.target,
+            api_key=self.api_key,
+            ledger=self.ledger,
+            rate=self.rate,
+            rate_all=self.rate_all,
+            concurrency=self.concurrency,
+            allow_http=self.allow_http,
+            extras=self.extras,
+            mask=self.mask,
+        )
 
     def __repr__(self) -> str:
         shown = ((item.name, getattr(self, item.name)) for item in fields(self) if item.repr)

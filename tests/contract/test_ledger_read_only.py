@@ -13,14 +13,12 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
-from scalesync.config.settings import Settings
 from scalesync.errors import LedgerUnusable
 from scalesync.flows.jobs.status import job_status, list_failures, stopped_jobs
 from scalesync.ledger.sqlite.connection import open_ledger
 from scalesync.ledger.sqlite.schema import migrations
 from scalesync.ledger.sqlite.store import SqliteLedger
 from scalesync.model.rows import RowOutcome, RowState
-from scalesync.model.targets import Mode
 from tests.contract.ledgers import admit, outs, spec
 
 
@@ -43,10 +41,6 @@ def unwritable(folder: Path) -> Iterator[None]:
             file.chmod(stat.S_IRUSR | stat.S_IWUSR)
 
 
-def reading(path: Path) -> Settings:
-    return Settings(base_url="https://a.test/v1", api_key="", mode=Mode.LIVE, ledger=path, platform="scale")
-
-
 async def fill(path: Path, *, close: bool = True) -> SqliteLedger:
     ledger = SqliteLedger.open(path, note=quiet)
     job = await ledger.open_import(spec())
@@ -59,11 +53,11 @@ async def fill(path: Path, *, close: bool = True) -> SqliteLedger:
 
 
 async def check(path: Path) -> None:
-    (job,) = await job_status(reading(path), None)
+    (job,) = await job_status(path, None)
     assert (job.job, job.message, dict(job.counts)["failed"]) == ("j", "stopped by Ctrl-C", 1)
-    (group,) = await list_failures(reading(path), None, None)
+    (group,) = await list_failures(path, None, None)
     assert (group.count, group.message) == (1, "no")
-    (stop,) = await stopped_jobs(reading(path), None)
+    (stop,) = await stopped_jobs(path, None)
     assert (stop.job, stop.exit_code) == ("j", 3)
 
 
@@ -104,7 +98,7 @@ async def test_without_the_journals_index_the_way_out_is_named(plain_user: Path)
         shutil.copy(plain_user / file, snapshot)
     ledger.close()
     with unwritable(snapshot), pytest.raises(LedgerUnusable, match=r"l\.db-wal.*copy both files"):
-        await job_status(reading(snapshot / "l.db"), None)
+        await job_status(snapshot / "l.db", None)
 
 
 async def test_one_of_an_older_version_is_read_and_left_as_it_is(plain_user: Path) -> None:
@@ -118,7 +112,7 @@ async def test_one_of_an_older_version_is_read_and_left_as_it_is(plain_user: Pat
         )
     before = path.read_bytes()
     with unwritable(plain_user):
-        (job,) = await job_status(reading(path), None)
+        (job,) = await job_status(path, None)
     assert job.job == "j"
     assert path.read_bytes() == before
 
@@ -140,5 +134,5 @@ async def test_a_file_that_cannot_even_be_read_is_named(plain_user: Path) -> Non
     await fill(path)
     path.chmod(0)
     with pytest.raises(LedgerUnusable, match=r"l\.db"):
-        await job_status(reading(path), None)
+        await job_status(path, None)
     path.chmod(stat.S_IRUSR | stat.S_IWUSR)

@@ -125,7 +125,7 @@ def windows_of(out: Path) -> list[tuple[str, int]]:
 
 
 async def table(settings: Any) -> list[tuple[str, str]]:
-    (job,) = await job_status(settings, None)
+    (job,) = await job_status(settings.ledger, None)
     return [(row["start"][:10], row["state"]) for row in job.windows]
 
 
@@ -147,7 +147,7 @@ async def test_every_window_is_read_once_and_a_later_end_adds_the_new_ones(world
     assert before.items() <= {entry.path: entry.sha256 for entry in load(tmp_path / "out").files}.items()
     assert numbers(tmp_path / "out") == list(range(18))
     assert windows_of(tmp_path / "out") == [(f"2025-{day}", 3) for day, _ in days(6)]
-    (job,) = await job_status(settings_for(world.sandbox), None)
+    (job,) = await job_status(settings_for(world.sandbox).ledger, None)
     assert (job.command, job.state, job.counts["tasks"]) == ("backfill", "finished", 18)
     assert {row["state"] for row in job.windows} == {"done"}
 

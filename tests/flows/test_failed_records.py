@@ -254,7 +254,7 @@ async def test_failures_of_two_targets_are_told_apart(make_sandbox, bring, write
     await bring(sandbox, source, job="j")
     write_records([wrong(0), wrong(1)])
     await bring(sandbox, source, job="j", key="test_k")
-    groups = await list_failures(settings_for(sandbox), None, None)
+    groups = await list_failures(settings_for(sandbox).ledger, None, None)
     assert {(group.job, group.mode, group.count, group.target) for group in groups} == {
         ("j", "live", 1, sandbox.base_url),
         ("j", "test", 2, sandbox.base_url),
@@ -307,7 +307,7 @@ async def test_failed_records_of_standard_input_are_sent_when_it_is_piped_again(
     assert sandbox.journal.count() == seen
     assert (summary.exit_code, summary.failed, summary.pending) == (1, 0, 2)
     assert "2 failed records are pending again; pipe the same input into the same import" in summary.message
-    (row,) = await job_status(settings_for(sandbox), None)
+    (row,) = await job_status(settings_for(sandbox).ledger, None)
     assert (row.state, row.last) == ("unfinished", "done, with findings")
     assert "the job has no failed records; pipe" in (await again(sandbox)).message
     done = await pipe(sandbox, rows)

@@ -122,7 +122,7 @@ async def test_a_record_changed_after_creation_is_a_conflict_until_it_is_put_bac
     )
     assert states(changed) == (4, 1, 0, 0)
     assert changed.exit_code == 1
-    (group,) = await list_failures(settings_for(sandbox), None, None)
+    (group,) = await list_failures(settings_for(sandbox).ledger, None, None)
     assert group.message == "changed_after_creation"
     assert (group.examples[0]["unique_id"], group.examples[0]["line"]) == ("letter-00002", 3)
     back = await bring(sandbox, write_records(5), rescan=True)
@@ -144,7 +144,7 @@ async def test_a_record_that_changed_after_creation_is_adopted_on_request(
     adopted = await bring(sandbox, source, on_conflict="adopt")
     assert (states(adopted), adopted.exit_code) == ((5, 0, 0, 0), 0)
     assert any("1 record differs from its task: --on-conflict adopt accepts that" in note for note in notebook.notes)
-    assert await list_failures(settings_for(sandbox), None, None) == []
+    assert await list_failures(settings_for(sandbox).ledger, None, None) == []
     for again in (source, write_records(5)):  # as it is now, and as it was
         summary = await bring(sandbox, again, rescan=True)
         assert (states(summary), summary.exit_code) == ((5, 0, 0, 0), 0)
@@ -172,7 +172,7 @@ async def test_a_job_adopts_the_task_that_another_job_made_of_another_content(
     # The lines move: what was accepted goes with the unique_id, not with the place.
     moved = await bring(sandbox, write_records([letter(9), *reversed(rows)], name="ours.jsonl"), job="ours")
     assert (moved.created, moved.adopted, moved.conflicts, moved.exit_code) == (3, 1, 0, 0)
-    assert await list_failures(settings_for(sandbox), None, None) == []
+    assert await list_failures(settings_for(sandbox).ledger, None, None) == []
     assert creates(sandbox) == 4
 
 
@@ -204,7 +204,7 @@ async def test_duplicates_and_clashes_are_counted_and_told_with_file_and_line(
     summary = await bring(sandbox, source)
     assert (summary.read, summary.created, summary.duplicates, summary.conflicts) == (5, 3, 1, 1)
     assert summary.exit_code == 1
-    (group,) = await list_failures(settings_for(sandbox), None, None)
+    (group,) = await list_failures(settings_for(sandbox).ledger, None, None)
     example = group.examples[0]
     assert (example["file"], example["line"]) == (str(source), 4)
     assert example["earlier"] == f"{source}:2"
@@ -226,7 +226,7 @@ async def test_lines_are_told_as_they_are_now_when_lines_were_put_before_them(
     bad = letter(9, attachment_type="nonsense")
     await bring(sandbox, write_records([letter(0), bad]))
     await bring(sandbox, write_records([letter(1), "\n", letter(0), bad]))
-    (group,) = await list_failures(settings_for(sandbox), None, None)
+    (group,) = await list_failures(settings_for(sandbox).ledger, None, None)
     assert group.examples[0]["line"] == 4
 
 
@@ -470,7 +470,7 @@ async def test_status_tells_what_was_read_and_how_it_ended(make_sandbox, bring, 
     sandbox = await make_sandbox()
     source = write_records([letter(0), letter(1, attachment_type="nonsense")])
     await bring(sandbox, source, job="mixed")
-    (status,) = await job_status(settings_for(sandbox), None)
+    (status,) = await job_status(settings_for(sandbox).ledger, None)
     assert (status.job, status.state, status.mode, status.running) == ("mixed", "finished", "live", None)
     assert (status.counts["created"], status.counts["failed"]) == (1, 1)
     assert status.sources == (str(source),)

@@ -220,7 +220,7 @@ async def test_a_task_in_another_batch_than_the_record_asks_for_is_a_conflict_wi
     assert (other.conflicts, other.created, other.exit_code) == (3, 0, 1)
     assert "batch b stays open" in other.message
     assert batch_states(sandbox) == {"b": "staging"}
-    (group,) = await list_failures(settings_for(sandbox), "s3", None)
+    (group,) = await list_failures(settings_for(sandbox).ledger, "s3", None)
     assert (group.message, group.count) == ("changed_after_creation", 3)
     assert group.examples[0]["differences"] == {"batch": {"record": "b", "task": ABSENT}}
     assert (await bring(sandbox, source, project="quick", job="s1", rescan=True)).created == 3
@@ -235,7 +235,7 @@ async def test_a_job_whose_template_names_another_batch_later_has_conflicts_unti
     await bring(sandbox, source, **asked[0])
     moved = await bring(sandbox, source, **asked[1])
     assert (moved.conflicts, moved.created) == (3, 0)
-    (group,) = await list_failures(settings_for(sandbox), "j", None)
+    (group,) = await list_failures(settings_for(sandbox).ledger, "j", None)
     assert group.examples[0]["differences"] == {"batch": {"record": "two", "task": "one"}}
     assert (await bring(sandbox, source, **asked[0])).created == 3
 

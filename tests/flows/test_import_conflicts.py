@@ -78,7 +78,7 @@ async def test_a_different_task_is_a_conflict_with_its_differences(make_sandbox,
     sandbox, ids = await old_sandbox(make_sandbox, [letter(0, metadata={"number": 99}, categories=["other"])])
     summary = await bring(sandbox, write_records(2))
     assert (summary.created, summary.conflicts, summary.exit_code) == (1, 1, 1)
-    (group,) = await list_failures(settings_for(sandbox), None, None)
+    (group,) = await list_failures(settings_for(sandbox).ledger, None, None)
     example = group.examples[0]
     assert example["task_id"] == ids[0]
     assert example["differences"] == {
@@ -106,7 +106,7 @@ async def test_a_task_of_another_type_project_or_batch_is_a_conflict(
             await make_task(sandbox, letter(0, batch="theirs"))
     summary = await bring(sandbox, write_records(1), batch="ours" if difference == "batch" else None)
     assert (summary.conflicts, summary.exit_code) == (1, 1)
-    (group,) = await list_failures(settings_for(sandbox), None, None)
+    (group,) = await list_failures(settings_for(sandbox).ledger, None, None)
     assert difference in group.examples[0]["differences"]
 
 
@@ -122,7 +122,7 @@ async def test_canceled_and_errored_twins_are_conflicts(make_sandbox, bring, wri
     assert (await call(sandbox, "GET", f"/task/{ids[1]}"))["status"] == "error"
     summary = await bring(sandbox, write_records(rows))
     assert (summary.created, summary.conflicts) == (1, 2)
-    groups = await list_failures(settings_for(sandbox), None, None)
+    groups = await list_failures(settings_for(sandbox).ledger, None, None)
     assert {group.message for group in groups} == {
         "the task under this unique_id is canceled",
         "the task under this unique_id is in error: One or more attachments could not be downloaded. "

@@ -211,7 +211,7 @@ async def test_places_name_the_inner_file_and_follow_it(make_sandbox, bring, tmp
     assert (first.created, first.failed, first.conflicts, first.invalid) == (3, 1, 1, 1)
 
     async def places() -> dict[str, tuple[str, int]]:
-        groups = await list_failures(settings_for(sandbox), "j", None)
+        groups = await list_failures(settings_for(sandbox).ledger, "j", None)
         return {group.state: (group.examples[0]["file"], group.examples[0]["line"]) for group in groups}
 
     inner = f"{folder}/deep/b.json"

@@ -43,8 +43,8 @@ async def test_a_refused_record_without_unique_id_that_was_corrected_is_supersed
     assert told(await bring(sandbox, source, job=JOB)) == (3, 3, 0, 0, 0, 1, 0)
     assert told(await bring(sandbox, source, job=JOB)) == (3, 3, 0, 0, 0, 1, 0)
     settings = settings_for(sandbox)
-    assert await list_failures(settings, JOB, None) == []
-    (status,) = await job_status(settings, JOB)
+    assert await list_failures(settings.ledger, JOB, None) == []
+    (status,) = await job_status(settings.ledger, JOB)
     assert (status.state, status.last) == ("finished", "done")
     assert (status.counts["failed"], status.counts["gone"]) == (0, 1)
     written = await write_failures(settings, JOB, None, tmp_path / "failed.jsonl")
@@ -82,7 +82,7 @@ async def test_a_record_that_comes_back_is_what_it_was(make_sandbox, bring, writ
     await bring(sandbox, write_records(both), job=JOB)
     assert told(await bring(sandbox, write_records(one), job=JOB)) == (1, 1, 0, 0, 0, 1, 0)
     assert told(await bring(sandbox, write_records(both), job=JOB)) == (2, 1, 0, 1, 0, 0, 1)
-    (group,) = await list_failures(settings_for(sandbox), JOB, None)
+    (group,) = await list_failures(settings_for(sandbox).ledger, JOB, None)
     assert (group.state, group.count) == ("failed", 1)
     await bring(sandbox, write_records(one), job=JOB)
     assert told(await bring(sandbox, write_records([letter(0), letter(1)]), job=JOB)) == (2, 2, 0, 0, 0, 0, 0)

@@ -140,7 +140,7 @@ async def test_complaints_name_the_file_of_each_record(make_sandbox, bring, fold
     assert found == (57, 1, 2, 1, 1)
     listed = [
         (Path(example["file"]).name, example["line"], str(group.state))
-        for group in await list_failures(settings_for(sandbox), JOB, None)
+        for group in await list_failures(settings_for(sandbox).ledger, JOB, None)
         for example in group.examples
     ]
     assert {("0010.json", 1, "invalid"), ("0020.json", 2, "invalid"), ("0050.json", 1, "conflict")} < set(listed)

@@ -70,7 +70,7 @@ async def test_a_wrapped_list_is_imported_and_retried_with_the_key_that_was_give
     first = await bring(sandbox, source, records="items")
     assert (first.read, first.created, first.failed) == (12, 11, 1)
     settings = settings_for(sandbox)
-    (group,) = await list_failures(settings, None, None, 3)
+    (group,) = await list_failures(settings.ledger, None, None, 3)
     assert group.count == 1
     again = await run_retry(settings, None, None, notebook, limits=FAST, signals=False)
     assert (again.exit_code, again.created, again.gone) == (0, 12, 0)

@@ -296,7 +296,7 @@ async def test_tomorrows_file_is_another_source_of_the_job(
     summary = await bring(sandbox, two, job=JOB)
     assert told(summary) == {"read": 8, "created": 5, "failed": 2, "invalid": 1, "exit_code": 1}
     assert told(await bring(sandbox, two, job=JOB)) == told(summary)
-    (status,) = await job_status(settings_for(sandbox), JOB)
+    (status,) = await job_status(settings_for(sandbox).ledger, JOB)
     assert status.sources == (str(one), str(two))
     written = await write_failures(settings_for(sandbox), JOB, None, tmp_path / "failed.jsonl")
     assert (written.written, written.bad, written.exit_code) == (2, 1, 0)

@@ -58,7 +58,7 @@ async def test_a_canary_finds_its_tasks_on_later_pages(make_sandbox, bring, writ
     options: dict[str, Any] = {"canary": 20, "canary_wait": 0}
     summary = await bring(sandbox, write_records(40), **options)
     assert (summary.created, summary.exit_code) == (40, 0)
-    assert await list_failures(settings_for(sandbox), None, None) == []
+    assert await list_failures(settings_for(sandbox).ledger, None, None) == []
 
 
 async def test_a_look_up_without_an_end_stops_the_run_in_words_and_sends_nothing_twice(

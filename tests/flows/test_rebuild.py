@@ -103,7 +103,7 @@ async def test_different_and_dead_tasks_are_conflicts(
     lose(tmp_path)
     summary = await rebuild(sandbox, source)
     assert (summary.created, summary.conflicts, summary.exit_code) == (8, 2, 1)
-    examples = [group.examples[0] for group in await list_failures(settings_for(sandbox), None, None)]
+    examples = [group.examples[0] for group in await list_failures(settings_for(sandbox).ledger, None, None)]
     assert {example["task_id"] for example in examples} == set(ids)
     done = await bring(sandbox, source, reclaim=frozenset({"canceled"}))
     assert (done.created, done.conflicts) == (9, 1)

@@ -77,7 +77,7 @@ async def test_tasks_that_turned_to_error_are_found_and_told_in_the_servers_word
     sandbox.annotate(4)
     done = sandbox.store.world("live").count("completed")
     assert await refresh(sandbox) == {"completed": done, "error": 2, "pending": 10 - done}
-    (group,) = await list_failures(settings_for(sandbox), None, None)
+    (group,) = await list_failures(settings_for(sandbox).ledger, None, None)
     assert (group.count, group.state, group.status) == (2, "conflict", 403)
     (first, second) = group.examples
     told = "the task turned to error: One or more attachments could not be downloaded. (gone.test answered 403)"
@@ -184,7 +184,7 @@ async def test_a_canceled_task_is_told_and_left_to_reclaim(
     task = sandbox.store.world("live").by_unique_id("letter-00004")["task_id"]
     await call(sandbox, "POST", f"/task/{task}/cancel")
     assert await refresh(sandbox) == {"canceled": 1, "pending": 11}
-    (group,) = await list_failures(settings_for(sandbox), None, None)
+    (group,) = await list_failures(settings_for(sandbox).ledger, None, None)
     assert group.message == "the task was canceled"
     assert (await reclaim(sandbox)).conflicts == 1
     summary = await bring(sandbox, source, reclaim=frozenset({"canceled"}))
@@ -318,7 +318,7 @@ async def test_a_canary_whose_attachments_fail_a_moment_later_stops_the_run(
     summary = await bring(sandbox, source, canary=10, canary_wait=20.0)
     assert (summary.exit_code, summary.created, summary.conflicts, creates(sandbox)) == (3, 9, 1, 10)
     assert "1 of the first tasks died" in summary.message
-    (group,) = await list_failures(settings_for(sandbox), None, None)
+    (group,) = await list_failures(settings_for(sandbox).ledger, None, None)
     assert (group.status, group.count) == (403, 1)
     mended = write_records(pictures(300, set()))
     summary = await bring(sandbox, mended, reclaim=frozenset({"error"}))
@@ -366,10 +366,10 @@ async def test_a_negative_wait_is_refused(make_sandbox, bring, write_records):
 
 async def test_a_job_whose_tasks_died_is_done_with_findings(make_sandbox, bring, write_records, refresh, settings_for):
     sandbox, _ = await broken(make_sandbox, bring, write_records, {2})
-    (row,) = await job_status(settings_for(sandbox), None)
+    (row,) = await job_status(settings_for(sandbox).ledger, None)
     assert (row.state, row.last) == ("finished", "done")
     await refresh(sandbox)
-    (row,) = await job_status(settings_for(sandbox), None)
+    (row,) = await job_status(settings_for(sandbox).ledger, None)
     assert (row.state, row.last, row.counts["conflicts"]) == ("finished", "done, with findings", 1)
 
 
@@ -381,7 +381,7 @@ async def test_a_running_job_has_no_last_end(make_sandbox, bring, write_records,
     found = await ledger.find_job(settings.target, "j")
     assert found is not None
     held = await ledger.open_import(JobSpec("j", found.command, found.target, found.identity, found.settings))
-    (row,) = await job_status(settings, "j")
+    (row,) = await job_status(settings.ledger, "j")
     assert (row.state, row.last, row.ended_at) == ("running", None, None)
     await held.finish(complete=True, exit_code=0, figures={})
     ledger.close()

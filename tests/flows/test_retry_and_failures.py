@@ -46,7 +46,7 @@ async def test_failures_are_grouped_by_status_and_message_with_examples(
     source = write_records(mixed())
     summary = await bring(sandbox, source)
     assert (summary.created, summary.failed, summary.invalid, summary.exit_code) == (8, 3, 1, 1)
-    groups = await list_failures(settings_for(sandbox), None, None)
+    groups = await list_failures(settings_for(sandbox).ledger, None, None)
     assert [(group.state, group.status, group.count) for group in groups] == [
         ("failed", 400, 2),
         ("failed", 400, 1),
@@ -61,7 +61,7 @@ async def test_failures_are_grouped_by_status_and_message_with_examples(
         (str(source), 3, "letter-00002"),
         (str(source), 6, "letter-00005"),
     }
-    (only,) = await list_failures(settings_for(sandbox), None, biggest.group)
+    (only,) = await list_failures(settings_for(sandbox).ledger, None, biggest.group)
     assert only == biggest
 
 
@@ -69,7 +69,7 @@ async def test_messages_that_name_the_record_are_one_kind(make_sandbox, bring, w
     sandbox = await make_sandbox()
     rows = [letter(n) for n in range(3)] + [letter(n, project=f"gone {n} with the wind") for n in range(3, 8)]
     await bring(sandbox, write_records(rows))
-    (group,) = await list_failures(settings_for(sandbox), None, None)
+    (group,) = await list_failures(settings_for(sandbox).ledger, None, None)
     assert (group.count, len(group.examples)) == (5, 3)
 
 
@@ -79,7 +79,7 @@ async def test_a_unique_id_that_is_a_word_of_the_message_neither_hides_it_nor_ma
     sandbox = await make_sandbox()
     rows = [letter(n, unique_id=key, attachment_type="odd") for n, key in enumerate(["text", "video", "letter-3"])]
     await bring(sandbox, write_records(rows))
-    (group,) = await list_failures(settings_for(sandbox), None, None)
+    (group,) = await list_failures(settings_for(sandbox).ledger, None, None)
     assert group.count == 3
     assert "choose one of these: audio image pdf text video website" in group.message
 
@@ -88,7 +88,7 @@ async def test_failures_of_a_job_nobody_knows_are_a_wrong_name(make_sandbox, bri
     sandbox = await make_sandbox()
     await bring(sandbox, write_records(1))
     with pytest.raises(ConfigError, match="has no job elsewhere"):
-        await list_failures(settings_for(sandbox), "elsewhere", None)
+        await list_failures(settings_for(sandbox).ledger, "elsewhere", None)
 
 
 async def test_what_was_written_out_can_be_mended_and_imported(
@@ -114,7 +114,7 @@ async def test_what_was_written_out_can_be_mended_and_imported(
 async def test_a_group_can_be_written_out_alone(make_sandbox, bring, write_records, settings_for, tmp_path):
     sandbox = await make_sandbox()
     await bring(sandbox, write_records(mixed()))
-    groups = await list_failures(settings_for(sandbox), None, None)
+    groups = await list_failures(settings_for(sandbox).ledger, None, None)
     out = tmp_path / "failed.jsonl"
     assert (await write_failures(settings_for(sandbox), None, groups[0].group, out)).written == 2
 
@@ -138,7 +138,7 @@ async def test_a_clash_is_told_and_written_out_by_its_own_source_when_another_jo
     await bring(sandbox, source, job="a")
     mended = write_records([letter(n) for n in (1, 2, 0)], "mended.jsonl")
     assert (await bring(sandbox, mended, job="b")).created == 3
-    groups = await list_failures(settings_for(sandbox), "a", None)
+    groups = await list_failures(settings_for(sandbox).ledger, "a", None)
     (clash,) = [group.examples[0] for group in groups if "earlier" in group.examples[0]]
     assert (clash["line"], clash["earlier"]) == (2, f"{source}:1")
     out = tmp_path / "failed.jsonl"
@@ -151,7 +151,7 @@ async def test_invalid_records_are_kept_with_what_was_found(make_sandbox, bring,
     sandbox = await make_sandbox()
     rows = [letter(0, unique_id=["no", "text"]), '"just text"\n', letter(1)]
     await bring(sandbox, write_records(rows))
-    groups = await list_failures(settings_for(sandbox), None, None)
+    groups = await list_failures(settings_for(sandbox).ledger, None, None)
     assert sum(group.count for group in groups) == 2
     assert {group.state for group in groups} == {"invalid"}
 
@@ -191,7 +191,7 @@ async def test_retry_of_one_group_leaves_the_others(make_sandbox, bring, again, 
         ]
     )
     await bring(sandbox, write_records(10), settings={"concurrency": 1})
-    groups = {group.status: group.group for group in await list_failures(settings_for(sandbox), None, None)}
+    groups = {group.status: group.group for group in await list_failures(settings_for(sandbox).ledger, None, None)}
     summary = await again(sandbox, group=groups[422])
     assert (summary.exit_code, summary.created, summary.failed) == (1, 9, 1)
 
@@ -258,9 +258,9 @@ async def test_shared_failures_are_seen_and_retried_from_either_job(
     await bring(sandbox, write_records(1, "a.jsonl"), job="a")
     other = await bring(sandbox, write_records(2, "b.jsonl"), job="b")
     assert (other.failed, other.created) == (1, 1)
-    assert {group.job for group in await list_failures(settings_for(sandbox), None, None)} == {"a", "b"}
+    assert {group.job for group in await list_failures(settings_for(sandbox).ledger, None, None)} == {"a", "b"}
     assert (await again(sandbox, job="b")).created == 2
-    by_name = {row.job: row for row in await job_status(settings_for(sandbox), None)}
+    by_name = {row.job: row for row in await job_status(settings_for(sandbox).ledger, None)}
     assert (by_name["a"].counts["failed"], by_name["a"].counts["created"]) == (0, 1)
     assert KIND
 
@@ -272,7 +272,7 @@ async def test_records_that_changed_afterwards_are_one_group_in_every_job(
     await bring(sandbox, write_records(2, "a.jsonl"), job="a")
     await bring(sandbox, write_records([letter(0, priority=20)], "a.jsonl"), job="a")
     await bring(sandbox, write_records([letter(1, priority=20)], "b.jsonl"), job="b")
-    groups = await list_failures(settings_for(sandbox), None, None)
+    groups = await list_failures(settings_for(sandbox).ledger, None, None)
     assert len(groups) == 2
     assert len({group.group for group in groups}) == 1
     assert {(group.status, group.message) for group in groups} == {(None, "changed_after_creation")}
@@ -298,10 +298,10 @@ async def test_places_are_told_as_typed_after_a_retry_too(
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert (await again(sandbox)).failed == 3
-    groups = await list_failures(settings_for(sandbox), None, None)
+    groups = await list_failures(settings_for(sandbox).ledger, None, None)
     files = {example["file"] for group in groups for example in group.examples}
     assert files == {shown.format(here=tmp_path)}
-    (row,) = await job_status(settings_for(sandbox), None)
+    (row,) = await job_status(settings_for(sandbox).ledger, None)
     assert row.sources == (shown.format(here=tmp_path),)
     monkeypatch.chdir(tmp_path)
     seen = creates(sandbox)

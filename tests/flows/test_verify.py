@@ -198,7 +198,7 @@ async def test_dead_tasks_are_found_written_to_the_ledger_and_reclaimed_when_ask
     assert summary.findings == {"canceled": 1, "error": 2}
     assert summary.fixes == {"reclaim canceled": 1, "reclaim error": 2}
     assert "gone.test answered 403" in next(line for line in lines(summary) if line["kind"] == "error")["detail"]
-    groups = await list_failures(settings_for(sandbox), None, None)
+    groups = await list_failures(settings_for(sandbox).ledger, None, None)
     assert sorted((group.status, group.count) for group in groups if group.status) == [(403, 2)]
     left = await repair(sandbox, summary)
     assert (left.left, left.sent, left.exit_code) == (3, None, 1)

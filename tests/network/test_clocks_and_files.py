@@ -150,7 +150,7 @@ def test_the_width_keeps_below_the_limit_of_open_files(monkeypatch):
 async def test_a_width_that_a_person_set_keeps_below_it_too(monkeypatch, make_sandbox, settings_for):
     sandbox = await make_sandbox()
     monkeypatch.setattr(resource, "getrlimit", lambda _: (100, 100))
-    pace, _ = make_gate(settings_for(sandbox, concurrency="512"), RequestClass.CREATE)
+    pace, _ = make_gate(settings_for(sandbox, concurrency="512").way, RequestClass.CREATE)
     assert pace.width(RequestClass.CREATE) == 100 - SPARE_FILES
 
 

@@ -145,7 +145,7 @@ async def test_a_run_without_a_usable_quota_file_goes_on_and_says_so_once(tmp_pa
     SqliteLedger.open(settings.ledger, note=print).close()
     quota_path(settings.ledger).mkdir()
     notes: list[str] = []
-    _, gate = make_gate(settings, CREATE, notes.append)
+    _, gate = make_gate(settings.way, CREATE, notes.append)
     for _ in range(5):
         await gate.acquire(CREATE)
         await gate.handover(CREATE)
@@ -158,7 +158,7 @@ async def test_a_run_without_a_usable_quota_file_goes_on_and_says_so_once(tmp_pa
 
 async def test_without_a_ledger_no_file_is_made(tmp_path, settings_for, make_sandbox):
     sandbox = await make_sandbox()
-    _, gate = make_gate(settings_for(sandbox, rate="50"), CREATE)
+    _, gate = make_gate(settings_for(sandbox, rate="50").way, CREATE)
     await gate.acquire(CREATE)
     await gate.handover(CREATE)
     gate.release()

@@ -94,7 +94,7 @@ class Bench:
 
     async def complaints(self, job: str | None) -> list[Complaint]:
         """Every failing record, as `scalesync failures` has it."""
-        groups = await list_failures(self.settings, job, None, examples=1 << 30)
+        groups = await list_failures(self.settings.ledger, job, None, examples=1 << 30)
         return [
             Complaint(group.state, str(example["file"]), int(example["line"]), str(example["reason"]))
             for group in groups

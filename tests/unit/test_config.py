@@ -560,14 +560,14 @@ def test_limits_of_the_spec_pace_a_run_and_a_typed_rate_wins(monkeypatch: pytest
     asked: list[tuple[str | None, float, float | None]] = [(None, 100 / 60, None), ("30", 30, None), ("auto", 0, None)]
     for rate, per_second, elsewhere in asked:
         settings = resolve_settings(base_url="https://api.other.example", rate=rate, environ=BOTH)
-        pace, _ = make_gate(settings, RequestClass.CREATE)
+        pace, _ = make_gate(settings.way, RequestClass.CREATE)
         assert pace.rate(RequestClass.CREATE) == pace.rate(RequestClass.LIST) == (per_second or None)
         assert pace.rate(RequestClass.MUTATE) == elsewhere
         assert pace.width(RequestClass.MUTATE) == 1
     settings = resolve_settings(base_url="https://o.example", environ=BOTH)
-    assert make_gate(settings, RequestClass.CREATE)[0].rate(RequestClass.LIST) is None
+    assert make_gate(settings.way, RequestClass.CREATE)[0].rate(RequestClass.LIST) is None
     settings = resolve_settings(base_url="https://api.other.example", rate="7", environ=BOTH)
-    pace, _ = make_gate(settings, RequestClass.MUTATE)
+    pace, _ = make_gate(settings.way, RequestClass.MUTATE)
     assert (pace.rate(RequestClass.MUTATE), pace.rate(RequestClass.CREATE)) == (7, 100 / 60)
 
 

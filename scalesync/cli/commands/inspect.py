@@ -57,7 +57,7 @@ def status_command(invocation: Invocation, /, job: str | None, refresh: bool) ->
         with invocation.display() as display:
             jobs = run_async(refreshed_status, settings, job, display)
     else:
-        jobs = run_async(job_status, settings, job)
+        jobs = run_async(job_status, settings.ledger, job)
     if invocation.common.json:
         say_json(invocation.mask.deep({"jobs": [asdict(item) for item in jobs]}))
         return 0
@@ -144,9 +144,9 @@ def failures_command(
     from scalesync.flows.jobs.status import job_status, list_failures, stopped_jobs
 
     if job is not None:
-        run_async(job_status, settings, job)  # tells a name that is unknown from one without failures
-    groups = run_async(list_failures, settings, job, group, limit)
-    stops = run_async(stopped_jobs, settings, job)
+        run_async(job_status, settings.ledger, job)  # tells a name that is unknown from one without failures
+    groups = run_async(list_failures, settings.ledger, job, group, limit)
+    stops = run_async(stopped_jobs, settings.ledger, job)
     written = None if out is None else run_async(write_failures, settings, job, group, out)
     code = 0 if written is None else written.exit_code
     if invocation.common.json:

@@ -98,7 +98,7 @@ async def _export(
         if not options.incremental and not await _has_gaps(folder, manifest, options):
             return finished_already(manifest, settings)
     memory = await ledger.learned_limits(settings.target)
-    async with connect(settings, observer, paced=RequestClass.LIST, memory=memory) as connection:
+    async with connect(settings.way, observer, paced=RequestClass.LIST, memory=memory) as connection:
         await first_look(connection, options, observer.note)
         job = await ledger.open_export(spec)
         run = ExportRun(options, settings, connection, job, observer)

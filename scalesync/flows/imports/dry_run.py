@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from scalesync.config.settings import Settings
+from scalesync.config.settings import Way
 from scalesync.engine.limits import EngineLimits
 from scalesync.events import Observer
 from scalesync.flows.imports import finish
@@ -56,13 +56,13 @@ Lookup = Callable[[Sequence[str]], Awaitable[Mapping[str, Known]]]
 
 
 async def rehearse(
-    plan: ImportPlan, spec: JobSpec, settings: Settings, observer: Observer, *, limits: EngineLimits
+    plan: ImportPlan, spec: JobSpec, way: Way, observer: Observer, *, limits: EngineLimits
 ) -> ImportSummary:
     """Read everything, ask the server what may be asked, write nothing. Raises what the run would at its start."""
     async with (
-        _ledger(plan, spec, settings, observer) as (name, lookup, homes),
+        _ledger(plan, spec, way, observer) as (name, lookup, homes),
         connect(
-            settings,
+            way,
             observer,
             task_type=plan.options.type,
             namespace=spec.target.namespace,
@@ -84,14 +84,14 @@ async def rehearse(
 
 @asynccontextmanager
 async def _ledger(
-    plan: ImportPlan, spec: JobSpec, settings: Settings, observer: Observer
+    plan: ImportPlan, spec: JobSpec, way: Way, observer: Observer
 ) -> AsyncIterator[tuple[str, Lookup, Homes]]:
     """The job's name, how to look keys up, its own rows by how they count; a ledger that is missing is not made."""
-    if not settings.ledger.exists():
-        check_ledger_place(settings.ledger)
+    if not way.ledger.exists():
+        check_ledger_place(way.ledger)
         yield spec.name, _nothing_known, Homes()
         return
-    ledger = open_ledger(settings.ledger, note=observer.note, to_read=True)
+    ledger = open_ledger(way.ledger, note=observer.note, to_read=True)
     try:
         found, spec = await find_import(ledger, spec, plan.options)
         yield spec.name, partial(ledger.known, spec.target, found), await _homes(ledger, found, plan)

@@ -88,7 +88,7 @@ async def run_import(
         spec = replace(spec, name=stored.name, target=stored.target, identity=stored.identity, settings=stored.settings)
     if options.dry_run:
         await first_look(plan, platform.types, observer)
-        return await rehearse(plan, spec, settings, observer, limits=limits)
+        return await rehearse(plan, spec, settings.way, observer, limits=limits)
     ledger = open_ledger(settings.ledger, note=observer.note)
     try:
         if stored is None:
@@ -107,7 +107,7 @@ async def run_import(
             note_changed_bodies(found, spec, {} if found is None else await ledger.counts(found), observer)
         memory = await ledger.learned_limits(spec.target)
         async with connect(
-            settings,
+            settings.way,
             observer,
             task_type=options.type,
             namespace=spec.target.namespace,

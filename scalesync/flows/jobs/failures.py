@@ -74,7 +74,7 @@ async def write_failures(settings: Settings, job: str | None, group: str | None,
     if a key shows it. Raises ConfigError when the target is not clear or another file would be lost; nothing is
     replaced before all is written.
     """
-    ledger = open_to_read(settings)
+    ledger = open_to_read(settings.ledger)
     try:
         jobs = await _failing(ledger, settings, job, group)
     finally:

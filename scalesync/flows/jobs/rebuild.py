@@ -53,7 +53,7 @@ async def run_rebuild(
         found, spec = await find_import(ledger, spec, options)
         await _check_new(ledger, found)
         async with connect(
-            settings,
+            settings.way,
             observer,
             task_type=options.type,
             namespace=spec.target.namespace,

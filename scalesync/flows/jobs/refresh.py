@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
-from scalesync.config.settings import Settings
+from scalesync.config.settings import Settings, Way
 from scalesync.engine.limits import EngineLimits
 from scalesync.errors import ConfigError, JobRunning
 from scalesync.events import Observer, Progress
@@ -46,13 +46,13 @@ async def refreshed_status(
     tasks: dict[str, Mapping[str, int]] = {}
     try:
         for found in await _jobs(ledger, settings.target, job):
-            tasks[found.name] = await refresh_job(ledger, found, settings, observer, limits=limits)
+            tasks[found.name] = await refresh_job(ledger, found, settings.way, observer, limits=limits)
     finally:
         ledger.close()
     here = (settings.base_url, settings.mode.value, "import")
     return [
         replace(row, tasks=tasks.get(row.job)) if (row.target, row.mode, row.command) == here else row
-        for row in await job_status(settings, job)
+        for row in await job_status(settings.ledger, job)
     ]
 
 
@@ -67,7 +67,7 @@ async def _jobs(ledger: Ledger, target: Target, job: str | None) -> list[StoredJ
 async def refresh_job(
     ledger: Ledger,
     found: StoredJob,
-    settings: Settings,
+    way: Way,
     observer: Observer,
     *,
     limits: EngineLimits | None = None,
@@ -77,7 +77,7 @@ async def refresh_job(
     A job that is running keeps its ledger to itself: then the tasks are only counted.
     """
     async with connect(
-        settings,
+        way,
         observer,
         task_type=str(found.settings.get("type", "")),
         namespace=found.target.namespace,

@@ -65,7 +65,7 @@ async def run_retry(
         # The bounds of a first run are about records that nobody knows yet: none of them goes along.
         options = replace(options, canary=None, max_new=None, reclaim=frozenset({"error"} if errored else ()))
         if errored:
-            await refresh_job(ledger, found, settings, observer, limits=limits)
+            await refresh_job(ledger, found, settings.way, observer, limits=limits)
             what = "no task in error"
         else:
             what = _nothing(group)

@@ -6,9 +6,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from scalesync.config.settings import Settings
 from scalesync.engine.first_refusals import normalise_message
 from scalesync.errors import ConfigError
 from scalesync.events import Silent
@@ -21,20 +21,20 @@ from scalesync.ports.ledger import Ledger
 from scalesync.sources.about import told_place
 
 
-def open_to_read(settings: Settings) -> Ledger:
-    """The settings' ledger, to read; it must be there already."""
-    return open_ledger(settings.ledger, note=Silent().note, create=False, to_read=True)
+def open_to_read(path: Path) -> Ledger:
+    """A ledger, to read; it must be there already."""
+    return open_ledger(path, note=Silent().note, create=False, to_read=True)
 
 
-async def job_status(settings: Settings, job: str | None) -> list[JobStatus]:
+async def job_status(path: Path, job: str | None) -> list[JobStatus]:
     """Every job of the ledger, or the one of that name in each target, oldest first."""
-    ledger = open_to_read(settings)
+    ledger = open_to_read(path)
     try:
         jobs = await ledger.jobs()
         if job is not None:
             jobs = [row for row in jobs if row.name == job]
             if not jobs:
-                raise ConfigError(f"the ledger {settings.ledger} has no job {job}; see scalesync status")
+                raise ConfigError(f"the ledger {path} has no job {job}; see scalesync status")
         return [_status(row) for row in jobs]
     finally:
         ledger.close()
@@ -69,9 +69,9 @@ def _last(row: JobRow) -> str | None:
     return words.get(code, f"exit code {code}")
 
 
-async def stopped_jobs(settings: Settings, job: str | None) -> list[StoppedJob]:
+async def stopped_jobs(path: Path, job: str | None) -> list[StoppedJob]:
     """Jobs whose last run stopped before its end, the newest first."""
-    ledger = open_to_read(settings)
+    ledger = open_to_read(path)
     try:
         stops = await ledger.stops(job)
     finally:
@@ -94,14 +94,12 @@ def failure_group(failure: Failure) -> str:
     return group_of(failure.state, failure.status, failure.reason, failure.unique_id)
 
 
-async def list_failures(
-    settings: Settings, job: str | None, group: str | None, examples: int = 3
-) -> list[FailureGroup]:
+async def list_failures(path: Path, job: str | None, group: str | None, examples: int = 3) -> list[FailureGroup]:
     """Failed, invalid and conflicting records by job, status and normalised message, largest first."""
-    ledger = open_to_read(settings)
+    ledger = open_to_read(path)
     try:
         if job is not None and all(row.name != job for row in await ledger.jobs()):
-            raise ConfigError(f"the ledger {settings.ledger} has no job {job}; see scalesync status")
+            raise ConfigError(f"the ledger {path} has no job {job}; see scalesync status")
         groups = _Groups(group, examples)
         await ledger.visit_failures(groups.add, job=job)
     finally:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from scalesync.config.settings import Settings
+from scalesync.config.settings import Way
 from scalesync.engine.calls import Caller
 from scalesync.engine.limits import EngineLimits
 from scalesync.engine.waits import Waits
@@ -35,8 +35,9 @@ from scalesync.ports.spec import PlatformSpec, Vocabulary
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """One run's way to the platform."""
+    """One run's way to the platform, open."""
 
+    way: Way
     platform: Platform
     transport: Transport
     gate: RequestGate
@@ -79,7 +80,7 @@ class Connection:
 
 
 def make_gate(
-    settings: Settings,
+    way: Way,
     paced: RequestClass,
     note: Callable[[str], None] = lambda text: None,
     memory: Mapping[RequestClass, JsonObject] | None = None,
@@ -90,12 +91,12 @@ def make_gate(
     beginning with what earlier runs learned (memory). Rates that are set are shared with all runs on this ledger and
     target; `note` is called when that is not possible. `end` must be called on the gate.
     """
-    spec = registry.spec_of(settings.platform)
-    rates = published_rates(spec, settings.base_url)
-    if settings.rate is not None:
-        rates[spec.heads.get(paced, paced)] = parse_rate(settings.rate)
-    rate_all = parse_rate(settings.rate_all) if settings.rate_all else None
-    width = settings.concurrency and connections_allowed(settings.concurrency)
+    spec = registry.spec_of(way.target.platform)
+    rates = published_rates(spec, way.target.base_url)
+    if way.rate is not None:
+        rates[spec.heads.get(paced, paced)] = parse_rate(way.rate)
+    rate_all = parse_rate(way.rate_all) if way.rate_all else None
+    width = way.concurrency and connections_allowed(way.concurrency)
     pace = Pace(
         rates,
         rate_all,
@@ -107,9 +108,9 @@ def make_gate(
     )
     handovers = Handovers(rates, rate_all, heads=spec.heads)
     quota = None
-    if handovers and settings.ledger.exists():  # a dry run without a ledger makes no file
+    if handovers and way.ledger.exists():  # a dry run without a ledger makes no file
         client = client_of(rates, rate_all)
-        source = SharedSlots(open_quota(settings.ledger), str(settings.target), client)
+        source = SharedSlots(open_quota(way.ledger), str(way.target), client)
         quota = QuotaPool(
             source,
             client,
@@ -129,7 +130,7 @@ def published_rates(spec: PlatformSpec, base_url: str) -> dict[RequestClass, Rat
 
 @asynccontextmanager
 async def connect(
-    settings: Settings,
+    way: Way,
     observer: Observer,
     *,
     task_type: str = "",
@@ -147,21 +148,19 @@ async def connect(
     memory: what earlier runs learned of the platform's limits.
     """
     bounds = limits or EngineLimits()
-    pace, gate = make_gate(settings, paced, observer.note, memory)
-    adapter = registry.adapter_of(registry.spec_of(settings.platform))
-    credential = adapter.credential(settings.api_key)
+    pace, gate = make_gate(way, paced, observer.note, memory)
+    adapter = registry.adapter_of(registry.spec_of(way.target.platform))
+    credential = adapter.credential(way.api_key)
     kind = RenewingTransport if credential.renews else Transport
-    transport = kind(
-        settings.base_url, credential, gate, deadlines=deadlines, ssl_context=ssl_context, mask=settings.mask
-    )
+    transport = kind(way.target.base_url, credential, gate, deadlines=deadlines, ssl_context=ssl_context, mask=way.mask)
     waits = Waits()
-    watch = Watch(waits, observer, transport.counters, gate, where=settings.base_url)
+    watch = Watch(waits, observer, transport.counters, gate, where=way.target.base_url)
     try:
         async with transport:
-            platform = adapter(transport, task_type, namespace, settings.extras)
+            platform = adapter(transport, task_type, namespace, way.extras)
             caller = Caller(bounds.retry, waits, patience_s=bounds.patience_s)
             watch.start()
-            yield Connection(platform, transport, gate, pace, caller, waits, watch)
+            yield Connection(way, platform, transport, gate, pace, caller, waits, watch)
     finally:
         watch.stop()
         gate.end()

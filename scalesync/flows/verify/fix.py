@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from scalesync.config.settings import Settings
+from scalesync.config.settings import Settings, Way
 from scalesync.engine.limits import EngineLimits
 from scalesync.events import Observer
 from scalesync.flows.imports.conflicts import ConflictPolicy
@@ -82,7 +82,7 @@ async def run_repair(
             for group in _groups(read_findings(findings)):
                 await plan.apply(store, group)
             if len(plan.lost):
-                await _record(found, hold, plan.lost, settings=settings, observer=observer, limits=limits)
+                await _record(found, hold, plan.lost, way=settings.way, observer=observer, limits=limits)
             hold.complete, hold.exit_code = whole and not plan.imports, 0
             hold.figures = {"repaired": dict(plan.done)}
         options = await readable_options(found) if plan.imports else None
@@ -150,15 +150,15 @@ async def _record(
     hold: Hold,
     lost: Container[str],
     *,
-    settings: Settings,
+    way: Way,
     observer: Observer,
     limits: EngineLimits | None,
 ) -> None:
     """Take records whose rows are lost into the ledger, those that have no task as pending: the import sends them."""
     options = await readable_options(found)
-    plan = await in_daemon(lambda: make_plan(options, spec_of(settings.platform), settings.ledger.parent))
+    plan = await in_daemon(lambda: make_plan(options, spec_of(found.target.platform), way.ledger.parent))
     async with connect(
-        settings,
+        way,
         observer,
         task_type=options.type,
         namespace=found.target.namespace,

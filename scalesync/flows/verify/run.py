@@ -93,7 +93,7 @@ async def run_verify(
         sources = [source.place for source in plan.sources if source.place is not None] if plan is not None else []
         await in_daemon(lambda: check_place(path, settings.ledger, sources))
         async with connect(
-            settings,
+            settings.way,
             observer,
             task_type=options.type,
             namespace=found.target.namespace,

@@ -85,7 +85,7 @@ async def _backfill(
         if not may_be_missing(options, manifest, lost):
             return _finished_already(manifest, settings)
     memory = await ledger.learned_limits(settings.target)
-    async with connect(settings, observer, paced=RequestClass.LIST, memory=memory) as connection:
+    async with connect(settings.way, observer, paced=RequestClass.LIST, memory=memory) as connection:
         await first_look(connection, options.export, observer.note)
         asked = Asked(options, manifest, connection.platform.server_now_ms, lost)
         job = await ledger.open_export(spec)

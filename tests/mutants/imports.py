@@ -241,7 +241,7 @@ IMPORT_MUTANTS = (
         "nothing is lost",
         (
             Edit(
-                "scalesync/platforms/scale/wire.py",
+                "scalesync/http/answers.py",
                 "if status in NO_VERDICT or not 400 <= status < 500:",
                 "if status in NO_VERDICT:",
             ),

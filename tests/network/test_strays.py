@@ -8,12 +8,12 @@ from scalesync.errors import ConfigError, OutcomeUnknown
 from scalesync.flows.runtime.gate import RequestGate
 from scalesync.http.credentials import bearer
 from scalesync.http.download import Downloader
+from scalesync.http.strays import stray
 from scalesync.http.transport import Reply, Transport
 from scalesync.model.targets import RequestClass
 from scalesync.pacing.handover import Handovers
 from scalesync.pacing.pace import Pace
 from scalesync.platforms.scale import wire
-from scalesync.platforms.scale.strays import stray
 from tests.network.raw import Asked, answer, raw_api
 
 HERE = "http://127.0.0.1:8990/v1"

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import quote
 
-from scalesync.errors import NotTheApi, OutcomeUnknown, Refused, RemoteError, Unavailable
+from scalesync.errors import OutcomeUnknown, Refused, RemoteError, Unavailable
+from scalesync.http.answers import outcome_of, refusal
 from scalesync.http.transport import Reply, Transport
 from scalesync.model.outcomes import Comparison, LookupResult, Outcome, OutcomeKind, Presence, TaskError
 from scalesync.model.records import JsonObject, Outgoing
@@ -59,10 +60,8 @@ class ScaleTasks:
     async def _create(self, record: Outgoing) -> Outcome:
         try:
             reply = await self._transport.call(RequestClass.CREATE, "POST", self._path, body=record.body)
-        except Unavailable as error:
-            return Outcome(OutcomeKind.UNAVAILABLE, message=str(error))
-        except OutcomeUnknown as error:
-            return Outcome(OutcomeKind.UNKNOWN, message=str(error), astray=isinstance(error, NotTheApi))
+        except (Unavailable, OutcomeUnknown) as error:
+            return outcome_of(error)
         outcome = wire.created(reply, record.key)
         if self._samples.get(record.shape, 0) < SAMPLES_PER_SHAPE and outcome.kind is OutcomeKind.CREATED:
             self._learn(record, reply)
@@ -145,4 +144,4 @@ class ScaleTasks:
             return Outcome(OutcomeKind.UNKNOWN, message=str(error))
         if reply.status in {200, 404}:
             return Outcome(OutcomeKind.CREATED, ref=ref, status=reply.status)
-        return Outcome(wire.outcome_kind(reply.status), status=reply.status, message=wire.error_text(reply))
+        return refusal(reply, wire.error_text)

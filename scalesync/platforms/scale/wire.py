@@ -10,17 +10,14 @@ from typing import Any
 import msgspec
 import orjson
 
-from scalesync.errors import NotAllowed, NotTheApi, OutcomeUnknown, Refused, RemoteError, Throttled
+from scalesync.errors import OutcomeUnknown
+from scalesync.http import answers
 from scalesync.http.transport import Reply
 from scalesync.model.outcomes import LookupResult, Outcome, OutcomeKind, Presence
 from scalesync.model.records import JsonObject
 from scalesync.platforms.scale.documents import is_text, view_of
-from scalesync.platforms.scale.strays import is_redirect, stray
 
-ERROR_BYTES = 64 * 1024  # of an error's body are read for its text
 TEXT_LIMIT = 500  # characters of it are kept
-# No verdict on the request: too late, sent to the wrong server, too early, or a proxy's own matter.
-NO_VERDICT = frozenset({407, 408, 421, 425})
 # The 409 text quotes the unique_id, which may hold parentheses itself: the task's id stands in the last pair.
 TAKEN_BY = re.compile(r"\(([0-9a-fA-F]{24})\)[.\s]*$")
 _CREATED = OutcomeKind.CREATED
@@ -104,62 +101,20 @@ def created(reply: Reply, key: str) -> Outcome:
         try:
             head = task_head(reply.body)
         except OutcomeUnknown:
-            words = stray(reply)
-            told = words or "the reply holds no task"
-            return Outcome(OutcomeKind.UNKNOWN, status=status, message=told, astray=words is not None)
+            return answers.no_answer(reply, "the reply holds no task")
         if head.unique_id != key and head.unique_id is not None:
             return Outcome(OutcomeKind.UNKNOWN, status=status, message="the reply names another unique_id")
         return Outcome(_CREATED, head.task_id, status)
-    if is_redirect(reply):
-        return Outcome(OutcomeKind.UNKNOWN, status=status, message=stray(reply) or "", astray=True)
-    message = error_text(reply)
     if status == 409:
+        message = error_text(reply)
         found = TAKEN_BY.search(_own_words(reply) or message)
         return Outcome(OutcomeKind.TAKEN, ref=found[1] if found else None, status=status, message=message)
-    asked_s = reply.retry_after_s
-    return Outcome(outcome_kind(status, asked_s), status=status, message=message, retry_after_s=asked_s)
-
-
-def outcome_kind(status: int, asked_s: float | None = None) -> OutcomeKind:
-    """What a status other than success says about the request.
-
-    asked_s: the wait that the answer asks for.
-
-    A 413 with such a wait says nothing about the record: there is no room for it now (RFC 9110, section 15.5.14).
-    """
-    if status in {401, 402, 403}:
-        return OutcomeKind.NOT_ALLOWED
-    if status == 429 or (status == 413 and asked_s is not None):
-        return OutcomeKind.THROTTLED
-    if status in NO_VERDICT or not 400 <= status < 500:
-        return OutcomeKind.UNKNOWN
-    return OutcomeKind.REFUSED
+    return answers.refusal(reply, error_text)
 
 
 def check(reply: Reply, op: str) -> Reply:
     """Pass a success on, raise the error that the status stands for otherwise."""
-    if 200 <= reply.status < 300:
-        return reply
-    if is_redirect(reply):
-        raise NotTheApi(f"{op}: {stray(reply)}", op=op, status=reply.status)
-    asked_s = reply.retry_after_s
-    kind = outcome_kind(reply.status, asked_s)
-    text = f"{op}: {error_text(reply)}"
-    errors: dict[OutcomeKind, type[RemoteError]] = {
-        OutcomeKind.NOT_ALLOWED: NotAllowed,
-        OutcomeKind.THROTTLED: Throttled,
-        OutcomeKind.UNKNOWN: OutcomeUnknown,
-    }
-    raise errors.get(kind, Refused)(text, op=op, status=reply.status, retry_after_s=asked_s)
-
-
-def _no_answer(reply: Reply, op: str, words: str) -> OutcomeUnknown:
-    """The error for a success that holds something else than it should.
-
-    words: where the API may have sent it.
-    """
-    told = stray(reply)
-    return OutcomeUnknown(f"{op}: {words}", op=op) if told is None else NotTheApi(f"{op}: {told}", op=op)
+    return answers.check(reply, op, error_text)
 
 
 def error_text(reply: Reply) -> str:
@@ -169,8 +124,7 @@ def error_text(reply: Reply) -> str:
     """
     words = _own_words(reply)
     if words is None:
-        text = re.sub(r"<[^<>]*>", " ", reply.body[:ERROR_BYTES].decode("utf-8", "replace"))
-        words = reply.hide(" ".join(text.split())) or f"status {reply.status} without a message"
+        words = answers.plain_text(reply)
     return words[:TEXT_LIMIT]
 
 
@@ -198,7 +152,7 @@ def page(reply: Reply, op: str) -> Page:
         except (msgspec.DecodeError, UnicodeDecodeError):
             decoded = _page_by_hand(reply.body)
     except (ValueError, RecursionError) as error:
-        raise _no_answer(reply, op, "the reply is not a list of tasks") from error
+        raise answers.unanswered(reply, op, "the reply is not a list of tasks") from error
     return [bytes(raw) for raw in decoded.docs], decoded.total, decoded.has_more, decoded.next_token
 
 
@@ -287,7 +241,7 @@ def as_object(reply: Reply, op: str) -> JsonObject:
     try:
         value = loads(reply.body)
     except ValueError as error:
-        raise _no_answer(reply, op, "the reply is not JSON") from error
+        raise answers.unanswered(reply, op, "the reply is not JSON") from error
     if not isinstance(value, dict):
         raise OutcomeUnknown(f"{op}: the reply is not an object", op=op)
     return value

@@ -1,10 +1,14 @@
-"""Cutting an export into partitions of creation time, pure: where to split, what is left, whether it adds up.
+"""Cutting an export into partitions of a list, pure: where to split, what is left, whether it adds up.
 
-A partition is one page chain over [lo, hi), newest first. Nobody knows how tasks lie in time, so nothing is probed in
-advance: the first page of a chain brings data and the filter's total at once. Whenever readers are idle, the chain
-with the most left is split: it keeps the newer part of its range, continues with its own token and stops at the cut.
+A partition is one page chain over the places [lo, hi), the highest first; `ports.platform.Axis` says what a place is,
+creation time in ms most often. Nobody knows how densely tasks lie, so nothing is probed in advance: the first page of
+a chain brings data and, on most platforms, the filter's total at once. Whenever readers are idle, the chain with the
+most left is split: it keeps the higher part of its range, continues with its own token and stops at the cut.
 
-The server's bounds may be inclusive or not, so a chain asks a millisecond wider and takes what falls into [lo, hi).
+The server's bounds may be inclusive or not, so a chain asks one place wider and takes what falls into [lo, hi).
+
+Where the platform sends no total, nothing can be counted. There a chain that came to its end is taken up once more
+behind its last task, until that brings nothing: so a list that ended early continues.
 """
 
 from __future__ import annotations
@@ -16,17 +20,17 @@ from typing import Any
 from scalesync.stored import Form, Member
 
 SPLIT_AT_LEAST = 200  # tasks: what is split off must be worth its first, possibly half empty, page
-MOST_TIES = 100  # ids kept of tasks with one creation time
+MOST_TIES = 100  # ids kept of tasks at one place
 FAR = 3  # one part in so many reaches beyond where the tasks are expected to end
 
 
 @dataclass(slots=True)
 class Partition:
-    """One chain and how far it got. All times in ms since the epoch.
+    """One chain and how far it got.
 
-    lo, hi: tasks taken, lo <= created < hi.
-    asked_lo: where the chain's query begins (lo rises at each split).
-    at: creation time of the last task read.
+    lo, hi: tasks taken, lo <= place < hi.
+    asked_lo: where the chain's query ends (lo rises at each split).
+    at: place of the last task read.
     cursor: where the next page begins.
     pages: read so far.
     inside, margin: different tasks listed at or after lo, and exactly at lo - 1.
@@ -40,6 +44,7 @@ class Partition:
     outrun: of the reading before, where it listed more than a total that stood still: that total, and how many tasks it
         listed inside.
     uncounted: so did all of them.
+    behind: place of the last task where a list without totals ended and the chain continued behind it.
     """
 
     number: int
@@ -65,11 +70,17 @@ class Partition:
     met: int = 0
     outrun: list[int] | None = None
     uncounted: bool = False
+    behind: int | None = None
 
     @classmethod
     def over(cls, number: int, lo: int, hi: int, expected: float = 0.0) -> Partition:
         """A partition that nobody has read from."""
         return cls(number, lo, hi, asked_lo=lo, at=hi, expected=expected)
+
+    @property
+    def asked_hi(self) -> int:
+        """Where the chain's query begins."""
+        return self.hi if self.behind is None else self.behind + 1
 
     @property
     def truncated(self) -> bool:
@@ -82,12 +93,12 @@ class Partition:
         return self.ended or (self.pages > 0 and self.at < self.lo - 1)
 
     def took(
-        self, created: Sequence[int], total: int | None, cursor: str | None, repeated: Collection[int] = ()
+        self, places: Sequence[int], total: int | None, cursor: str | None, repeated: Collection[int] = ()
     ) -> None:
         """Account for one page.
 
-        created: times of its tasks.
-        repeated: places of those that came before.
+        places: of its tasks.
+        repeated: which of them, by number, came before.
         """
         if self.pages == 0:
             self.first_total = total
@@ -95,22 +106,33 @@ class Partition:
         self.pages += 1
         self.cursor = cursor
         self.ended = cursor is None
-        self.listed += len(created)
-        first = [ms for place, ms in enumerate(created) if place not in repeated] if repeated else created
+        self.listed += len(places)
+        first = [place for number, place in enumerate(places) if number not in repeated] if repeated else places
         self.different += len(first)
-        self.inside += sum(ms >= self.lo for ms in first)
-        self.margin += sum(ms == self.lo - 1 for ms in first)
-        if created:
-            self.at = min(self.at, *created)
-        self.expected = self._estimate(created)
+        self.inside += sum(place >= self.lo for place in first)
+        self.margin += sum(place == self.lo - 1 for place in first)
+        if places:
+            self.at = min(self.at, *places)
+        self.expected = self._estimate(places)
 
-    def tied(self, refs: Sequence[str], created: Sequence[int], before: int) -> None:
+    def look_behind(self) -> bool:
+        """Take a chain up again that ended, behind its last task; False when there is nothing to look for.
+
+        For lists without totals, where nothing else shows that one ended early.
+        """
+        if not self.ended or self.first_total is not None or self.at <= self.lo or self.at in {self.hi, self.behind}:
+            return False
+        self.behind = self.at
+        self.ended = False
+        return True
+
+    def tied(self, refs: Sequence[str], places: Sequence[int], before: int) -> None:
         """Keep the ids of the tasks at `at`: a chain that is taken up again may list them once more.
 
-        created: times of the page's tasks.
+        places: of the page's tasks.
         before: `at` as it was before the page.
         """
-        tied = [ref for ref, ms in zip(refs, created, strict=True) if ms == self.at]
+        tied = [ref for ref, place in zip(refs, places, strict=True) if place == self.at]
         kept = dict.fromkeys([*(self.ties if self.at == before else ()), *tied])
         self.ties = list(kept)[: MOST_TIES + 1]
 
@@ -119,15 +141,18 @@ class Partition:
         """Whether `ties` are all of them."""
         return len(self.ties) <= MOST_TIES and (self.pages == 0 or bool(self.ties))
 
-    def _estimate(self, created: Sequence[int]) -> float:
-        """Tasks still to come: what the total leaves, or, of a range cut since it was counted, what density says."""
-        left = max(0, (self.first_total or 0) - self.different)
-        if not created or self.ended:
+    def _estimate(self, places: Sequence[int]) -> float:
+        """Tasks still to come: what the total leaves, or, of a range cut since it was counted, what density says.
+
+        Without a total, density alone says it, where it is known how far down the tasks reach.
+        """
+        if not places or self.ended:
             return 0.0
-        if not self.truncated:
-            return float(left)
-        density_ms = max(1.0, (created[0] - created[-1]) / len(created))
-        return min(float(left), max(0, self.at - self.lo) / density_ms)
+        by_density = max(0, self.at - self.lo) / _distance(places)
+        if self.first_total is None:
+            return by_density if self.lo > 0 else 0.0
+        left = float(max(0, self.first_total - self.different))
+        return min(left, by_density) if self.truncated else left
 
     def adds_up(self) -> bool:
         """For a chain read to its end: did as many different tasks come as were counted, first or last?"""
@@ -190,22 +215,27 @@ _FORM = Form(
         Member("met", absent=0),
         Member("outrun", absent=None),
         Member("uncounted", absent=False),
+        Member("behind", absent=None),
     ],
 )
 
 
-def split(partition: Partition, page: Sequence[int], parts: int, numbers: Iterable[int]) -> list[Partition]:
-    """Cut the unread rest of a partition into `parts`; the partition keeps the newest, the others are returned.
+def _distance(page: Sequence[int]) -> float:
+    """From one task to the next, in places, as the page shows it; at least 1."""
+    return max(1.0, (page[0] - page[-1]) / len(page))
 
-    page: creation times of its last page, which show how dense the tasks lie here. Where time is too short to cut,
-        fewer parts come back, down to none.
+
+def split(partition: Partition, page: Sequence[int], parts: int, numbers: Iterable[int]) -> list[Partition]:
+    """Cut the unread rest of a partition into `parts`; the partition keeps the highest, the others are returned.
+
+    page: places of its last page, which show how dense the tasks lie here. Where the range is too short to cut, fewer
+        parts come back, down to none.
     """
     if parts < 2 or not page or partition.ended:
         return []
     rest = partition.at - partition.lo
     each = partition.expected / parts
-    density_ms = max(1.0, (page[0] - page[-1]) / len(page))
-    reach = min(float(rest), partition.expected * density_ms * 1.1)
+    reach = min(float(rest), partition.expected * _distance(page) * 1.1)
     cuts = _cuts(partition.at, partition.lo, reach, parts)
     if not cuts:
         return []
@@ -217,12 +247,12 @@ def split(partition: Partition, page: Sequence[int], parts: int, numbers: Iterab
             upper = cut
     partition.lo = cuts[0]
     partition.expected = each
-    partition.margin = 0  # all that was read so far is newer than the cut
+    partition.margin = 0  # all that was read so far lies above the cut
     return split_off
 
 
 def _cuts(at: int, lo: int, reach: float, parts: int) -> list[int]:
-    """Up to parts - 1 points below `at` and above `lo`, newest first.
+    """Up to parts - 1 points below `at` and above `lo`, highest first.
 
     Most lie evenly over the reach in which the rest is expected; some go out beyond it, each twice as far, for the
     guess may be wrong and the range open.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 
@@ -35,6 +35,7 @@ class Selection:
     after is inclusive, before exclusive; several values of one filter mean any of them.
 
     judged_here: the server was not asked for what can change, so a task without a review status does not match.
+    since: only tasks that changed since this cursor, which the platform gave; None for all.
     """
 
     project: str | None
@@ -45,6 +46,13 @@ class Selection:
     tags: frozenset[str]
     bounds: Mapping[str, int]
     judged_here: bool = False
+    since: Mapping[str, Any] | None = None
+
+    def only(self, names: Collection[str]) -> Selection:
+        """The selection by these of its members and bounds, and by no others."""
+        left_out: dict[str, Any] = {name: value for name, value in _ANY.items() if name not in names}
+        bounds = {name: ms for name, ms in self.bounds.items() if name in names}
+        return replace(self, bounds=bounds, **left_out)
 
     def matches(self, task: Members, times: Mapping[str, int]) -> bool:
         """Whether a task belongs here.
@@ -68,3 +76,13 @@ class Selection:
             if not at or (at < ms if side == "after" else at >= ms):
                 return False
         return True
+
+
+_ANY: Mapping[str, Any] = {
+    "project": None,
+    "batch": None,
+    "type": None,
+    "status": frozenset(),
+    "review_status": (),
+    "tags": frozenset(),
+}

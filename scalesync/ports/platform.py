@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from scalesync.model.outcomes import LookupResult, Outcome, TaskError
 from scalesync.model.records import JsonObject
 from scalesync.model.selection import Selection
+from scalesync.model.task_view import TaskView
 from scalesync.ports.operation import Operation
 from scalesync.ports.spec import PlatformSpec
 
@@ -44,11 +45,13 @@ class Creator(Operation, Protocol):
 
 
 class Axis(Enum):
-    """By what a list is ordered, and so can be cut into partitions.
+    """By what a list is ordered, and so can be split into partitions.
 
-    CREATED: creation time, newest first.
-    NUMBER: an id that grows, smallest first.
-    NONE: one chain of pages.
+    A place on the axis is an integer, and a list runs from its highest place down.
+
+    CREATED: creation time in ms, newest first.
+    NUMBER: an id that grows, smallest first; its place is `mirrored`.
+    NONE: no order to rely on. Every task has place 0, and one chain of pages reads them all.
     """
 
     CREATED = "created"
@@ -56,16 +59,72 @@ class Axis(Enum):
     NONE = "none"
 
 
+TOP = 1 << 62  # the place of id 0
+
+
+def mirrored(number: int) -> int:
+    """The place of an id on the axis NUMBER, and the id of a place."""
+    return TOP - number
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where the tasks of a selection may lie: lo <= place < hi. lo 0: nobody knows how far down they reach.
+
+    last: the place of the task that ends the list, where one question finds it. Tasks may follow it.
+    """
+
+    lo: int
+    hi: int
+    last: int | None = None
+
+
+class Changes(Enum):
+    """How an increment asks for what changed since the one before.
+
+    TIME: by the time of the last change, the bounds `updated_after` and `updated_before` of a Selection.
+    VERSION: by a cursor of the service's own, `since` of a Selection.
+    NONE: not at all. An increment reads everything and keeps what differs from the versions known.
+    """
+
+    TIME = "time"
+    VERSION = "version"
+    NONE = "none"
+
+
 class Lister(Protocol):
-    """Lists tasks in pages."""
+    """Lists tasks in pages.
+
+    filters: the members and bounds of a Selection that its queries carry; the export applies the others itself.
+    """
 
     axis: Axis
+    changes: Changes
+    filters: frozenset[str]
 
-    def query(self, selection: Selection, page_size: int) -> Mapping[str, Any]:
-        """A selection as the query that `page` takes."""
+    def query(self, selection: Selection, page_size: int, within: tuple[int, int] | None = None) -> Mapping[str, Any]:
+        """A selection as the query that `page` takes. within: lo <= place < hi.
+
+        The answer may begin one place earlier, and may continue below lo: what is outside is left out by the caller.
+        """
 
     async def page(self, query: Mapping[str, Any], cursor: str | None) -> ListPage:
-        """One page of the tasks that match `query`, from an opaque cursor on. Raises RemoteError."""
+        """One page of the tasks that match `query`, from an opaque cursor on. Raises RemoteError.
+
+        A cursor should be a place in the order and not a number of tasks to skip, for tasks come and go meanwhile.
+        """
+
+    async def span(self, selection: Selection, now_ms: int) -> Span:
+        """Where the tasks of a selection may lie, by the platform's clock. Raises RemoteError."""
+
+    def place_of(self, task: TaskView) -> int:
+        """The place of a task."""
+
+    def version_of(self, task: TaskView, document: bytes) -> int:
+        """The version of a task: a number that grows with each change; with Changes.NONE it need only differ."""
+
+    async def cursor(self) -> JsonObject | None:
+        """The state of changes now, for the next increment; None unless changes go by VERSION. Raises RemoteError."""
 
     async def probe(self) -> None:
         """The cheapest question that shows whether key and address work. Raises RemoteError."""

@@ -163,7 +163,7 @@ EXPORT_MUTANTS = (
     Mutant(
         "tasks that did not change are an increment's all the same",
         "increments add up",
-        (Edit("scalesync/flows/runtime/trust.py", "    if 0 < updated_ms < since - 1:\n", "    if False:\n"),),
+        (Edit("scalesync/flows/runtime/trust.py", "        if 0 < updated_ms < since - 1:\n", "        if False:\n"),),
         (f"{FLOWS}/test_lists_that_lie.py",),
     ),
     Mutant(

@@ -31,7 +31,7 @@ STORED: dict[str, tuple[Form[Any], type, str]] = {
         partitions._FORM,
         Partition,
         "number lo hi asked_lo at cursor pages listed different inside margin first_total last_total expected ended"
-        " done readings unsettled ties doubtful met outrun uncounted",
+        " done readings unsettled ties doubtful met outrun uncounted behind",
     ),
     "section": (folder._SECTION, Section, "route bounds"),
     "open part": (OPEN_PART, OpenPart, "name rows bytes size"),

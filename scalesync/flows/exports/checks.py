@@ -77,7 +77,8 @@ async def first_look(connection: Connection, options: ExportOptions, note: Calla
     window = (0, now_ms) if options.incremental else None
     selection = filters.selection(options, now_ms)
     query = platform.lister.query(
-        filters.asked(selection, window=window), (options.page_size or platform.spec.page_most) if options.fields else 1
+        filters.asked(selection, window=window, by=platform.lister.changes),
+        (options.page_size or platform.spec.page_most) if options.fields else 1,
     )
     try:
         page = await connection.call(lambda: platform.lister.page(query, None))

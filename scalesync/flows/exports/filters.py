@@ -16,6 +16,7 @@ from scalesync.errors import ConfigError
 from scalesync.flows.runtime.options import ExportOptions
 from scalesync.model.records import JsonObject
 from scalesync.model.selection import Selection
+from scalesync.ports.platform import Changes
 from scalesync.times import EPOCH, iso
 
 AGE = re.compile(r"^(\d+(?:\.\d+)?)\s*([smhdw])$")
@@ -106,20 +107,28 @@ def narrowed(selection: Selection, bounds: Mapping[str, int]) -> Selection:
     return replace(selection, bounds=both)
 
 
-def asked(selection: Selection, *, window: tuple[int, int] | None = None) -> Selection:
+def asked(
+    selection: Selection,
+    *,
+    window: tuple[int, int] | None = None,
+    by: Changes = Changes.TIME,
+    since: JsonObject | None = None,
+) -> Selection:
     """What the server is asked for.
 
-    window: of an increment, [first, last] in ms of `updated_at`; then filters on what can change are left to the export
-        itself, for a task that stopped matching must still be seen.
+    window: of an increment, [first, last] in ms of `updated_at`, asked for where changes go by time. Filters on what
+        can change are left to the export itself, for a task that stopped matching must still be seen.
+    by: how the platform is asked for changes.
+    since: the cursor of an increment where changes go by version.
     """
     if window is None:
         return selection
     bounds = {name: ms for name, ms in selection.bounds.items() if name.startswith("created")}
     first, last = window
-    if first > 0:
-        bounds["updated_after"] = first
-    bounds["updated_before"] = last
-    return replace(selection, batch=None, status=frozenset(), review_status=(), tags=frozenset(), bounds=bounds)
+    if by is Changes.TIME:
+        bounds |= {"updated_before": last} | ({"updated_after": first} if first > 0 else {})
+    every = replace(selection, batch=None, status=frozenset(), review_status=(), tags=frozenset(), bounds=bounds)
+    return replace(every, since=since)
 
 
 def duration_ms(text: str, option: str) -> int:

@@ -16,6 +16,7 @@ from scalesync.engine.partitions import Partition
 from scalesync.errors import ConfigError
 from scalesync.flows.exports import filters
 from scalesync.flows.exports.commit_log import CommitLog
+from scalesync.flows.exports.origin import Origin
 from scalesync.flows.exports.reader import Already, Ranges
 from scalesync.flows.exports.run_plan import NUMBERS, highest, larger
 from scalesync.flows.runtime.options import ExportOptions
@@ -39,6 +40,7 @@ from scalesync.outputs.manifest import (
 from scalesync.outputs.reader import views_of
 from scalesync.outputs.writer import SegmentWriter, clean_parts
 from scalesync.ports.export_ledger import ExportLedger
+from scalesync.ports.platform import Axis, Changes, Lister, Span
 from scalesync.stored import Form, Member
 from scalesync.times import iso, milliseconds
 
@@ -46,9 +48,7 @@ STEMS = ("tasks", "left", "responses")
 RUN_ID = "run_id"
 UNSETTLED_FROM = "unsettled_from"
 READ_BACK = 5_000  # lines of a file read back at a time
-
-# The Date header is cut to the second, and a task made a moment ago belongs to an export that begins now.
-CLOCK_GRAIN_MS = 2_000
+CURSOR = "cursor"
 
 
 class Folder:
@@ -89,16 +89,16 @@ class Folder:
         self.manifest = manifest
         remove_orphans(self.path, set(), stems=STEMS)
 
-    def already(self, store: ExportLedger, view: Callable[[bytes], TaskView]) -> Already:
-        """Asks for the refs that this run's files hold, by time range; a ValueError when the lines do not show it."""
+    def already(self, store: ExportLedger, lister: Lister, view: Callable[[bytes], TaskView]) -> Already:
+        """Asks for the refs that this run's files hold, by range; a ValueError when the lines do not show it."""
 
         async def look(ranges: Ranges) -> AsyncIterator[tuple[int, Sequence[str]]]:
             whole = [(self.path / entry["path"], None) for entry in await store.files("tasks")]
             parts = [(hidden(self.path, entry["name"]), entry["bytes"]) for entry in await store.files("tasks:open")]
-            batches = _ids_in([*whole, *parts], ranges, view)
+            batches = _ids_in([*whole, *parts], ranges, lister, view)
             while (batch := await anyio.to_thread.run_sync(next, batches, None)) is not None:
-                for place, refs in batch.items():
-                    yield place, refs
+                for number, refs in batch.items():
+                    yield number, refs
 
         return look
 
@@ -109,25 +109,25 @@ def platform_of(settings: Settings) -> JsonObject:
 
 
 def _ids_in(
-    files: Sequence[tuple[Path, int | None]], ranges: Ranges, view: Callable[[bytes], TaskView]
+    files: Sequence[tuple[Path, int | None]], ranges: Ranges, lister: Lister, view: Callable[[bytes], TaskView]
 ) -> Iterator[dict[int, list[str]]]:
-    """Batches of refs by the place of their range.
+    """Batches of refs by the number of their range.
 
     ranges: none overlaps another.
     """
-    ordered = sorted((lo, hi, place) for place, (lo, hi) in enumerate(ranges))
+    ordered = sorted((lo, hi, number) for number, (lo, hi) in enumerate(ranges))
     starts = [lo for lo, _, _ in ordered]
     for path, limit in files:
         tasks = views_of(path, view, limit)
         while group := list(islice(tasks, READ_BACK)):
             batch: dict[int, list[str]] = {}
             for task in group:
-                ms = task.created_ms()
-                if not ms:
+                place = lister.place_of(task)
+                if lister.axis is Axis.CREATED and not place:
                     raise ValueError(f"{path}: holds a line without its time of creation")
-                lo, hi, place = ordered[max(0, bisect_right(starts, ms) - 1)]
-                if lo <= ms < hi:
-                    batch.setdefault(place, []).append(task.ref)
+                lo, hi, number = ordered[max(0, bisect_right(starts, place) - 1)]
+                if lo <= place < hi:
+                    batch.setdefault(number, []).append(task.ref)
             yield batch
 
 
@@ -136,6 +136,7 @@ class ExportPlan:
     """What one run reads: its server time, filters, partitions and output.
 
     window: of updates, for an increment.
+    cursor: of changes, for the next increment, where they go by version.
     figures: of result files that the run had fetched before it was stopped.
     fresh: started over.
     versions_hold: the ledger's versions are those of the manifest's files.
@@ -149,6 +150,7 @@ class ExportPlan:
     partitions: list[Partition]
     log: CommitLog
     window: tuple[int, int] | None
+    cursor: JsonObject | None = None
     full_check: bool = False
     figures: JsonObject = field(default_factory=dict)
     fresh: bool = False
@@ -186,6 +188,7 @@ async def begin(
     manifest: Manifest | None,
     now_ms: int,
     *,
+    origin: Origin,
     section: Section = WHOLE,
 ) -> ExportPlan:
     """Take up the unfinished run when it asks the same question, else start over at the server's time."""
@@ -194,7 +197,7 @@ async def begin(
     # Killed between the manifest's rename and its record: that run is finished all the same.
     finished = stored is not None and (stored.done or _is_of(manifest, stored.plan))
     if stored is not None and not finished and stored.plan["form"] == form and _goes_with(folder.manifest, stored.plan):
-        taken_up = await _take_up(options, store, folder, stored)
+        taken_up = await _take_up(options, store, folder, stored, origin.changes)
         if taken_up is not None:
             return taken_up
     first = _window_start(options, manifest)
@@ -204,14 +207,23 @@ async def begin(
     plan_json |= {RUN_ID: secrets.token_hex(8), "behind": _name_of(folder.manifest)}
     plan_json["ages_ms"] = _ages_from(options, manifest, now_ms)
     plan_json[NUMBERS] = await _numbers(store, folder, stored)
+    cursor = await origin.cursor() if options.incremental else None
+    if cursor is not None:
+        plan_json |= {CURSOR: cursor, "since": _since(manifest)}
     await store.begin_run(iso(now_ms), plan_json)
     await anyio.to_thread.run_sync(folder.clean, set(), set())
-    plan = _plan(options, store, folder, plan_json)
+    plan = _plan(options, store, folder, plan_json, origin.changes)
     plan.fresh = True
     plan.versions_hold = stored is not None and finished and _keeps_versions(manifest, stored.plan)
-    lo = plan.selection.bounds.get("created_after", 0)
-    plan.partitions = [Partition.over(1, lo, plan.selection.bounds.get("created_before", now_ms + CLOCK_GRAIN_MS))]
+    plan.partitions = _partitions(await origin.span(plan.selection, now_ms))
     return plan
+
+
+def _partitions(span: Span) -> list[Partition]:
+    """All of it; what may follow the last task apart, so that it is known how much there is to divide."""
+    if span.last is None or not span.lo < span.last < span.hi:
+        return [Partition.over(1, span.lo, span.hi)]
+    return [Partition.over(1, span.last, span.hi), Partition.over(2, span.lo, span.last)]
 
 
 async def _numbers(store: ExportLedger, folder: Folder, stored: StoredRun | None) -> dict[str, int]:
@@ -281,6 +293,14 @@ def _window_start(options: ExportOptions, manifest: Manifest | None) -> int:
     return min(start_ms, int(manifest.extra.get(UNSETTLED_FROM, 0)))
 
 
+def _since(manifest: Manifest | None) -> JsonObject | None:
+    """From where an increment by version asks; None for everything, also after a run with an unsettled partition."""
+    if manifest is None or manifest.extra.get("unsettled"):
+        return None
+    found: JsonObject | None = manifest.extra.get(CURSOR)
+    return found
+
+
 def _ages_from(options: ExportOptions, manifest: Manifest | None, now_ms: int) -> int:
     """From when ages count: a moment that moved on with each increment would leave tasks behind silently."""
     if not options.incremental or manifest is None:
@@ -288,7 +308,9 @@ def _ages_from(options: ExportOptions, manifest: Manifest | None, now_ms: int) -
     return milliseconds(manifest.started_at) or now_ms
 
 
-async def _take_up(options: ExportOptions, store: ExportLedger, folder: Folder, stored: StoredRun) -> ExportPlan | None:
+async def _take_up(
+    options: ExportOptions, store: ExportLedger, folder: Folder, stored: StoredRun, by: Changes
+) -> ExportPlan | None:
     """The run that was stopped, with its open files cut to what was durable; None when a file is gone."""
     kinds = ("tasks", "left", "responses")
     known = {entry["path"] for kind in kinds for entry in await store.files(kind)}
@@ -296,7 +318,7 @@ async def _take_up(options: ExportOptions, store: ExportLedger, folder: Folder, 
     if not stored.partitions or not all((folder.path / path).exists() for path in known):
         return None
     await anyio.to_thread.run_sync(folder.clean, known, going_on)
-    plan = _plan(options, store, folder, stored.plan)
+    plan = _plan(options, store, folder, stored.plan, by)
     await plan.log.take_up()
     if not plan.log.complete:
         return None
@@ -305,7 +327,9 @@ async def _take_up(options: ExportOptions, store: ExportLedger, folder: Folder, 
     return plan
 
 
-def _plan(options: ExportOptions, store: ExportLedger, folder: Folder, plan_json: JsonObject) -> ExportPlan:
+def _plan(
+    options: ExportOptions, store: ExportLedger, folder: Folder, plan_json: JsonObject, by: Changes
+) -> ExportPlan:
     started_ms = plan_json["started_ms"]
     section = _SECTION.read(plan_json["section"]) if "section" in plan_json else WHOLE
     counted_from = plan_json.get("ages_ms") or started_ms
@@ -331,9 +355,10 @@ def _plan(options: ExportOptions, store: ExportLedger, folder: Folder, plan_json
         writers["left"] = SegmentWriter(folder.path, "left", number=first["left"])
     if options.download_responses:
         writers["responses"] = SegmentWriter(folder.path, "responses", number=first["responses"], route=route)
-    asked = filters.asked(selection, window=window)
-    run_id = plan_json.get(RUN_ID, "")
-    return ExportPlan(started_ms, run_id, selection, asked, [], CommitLog(writers, store), window)
+    asked = filters.asked(selection, window=window, by=by, since=plan_json.get("since"))
+    plan = ExportPlan(started_ms, plan_json.get(RUN_ID, ""), selection, asked, [], CommitLog(writers, store), window)
+    plan.cursor = plan_json.get(CURSOR)
+    return plan
 
 
 async def finished_run(
@@ -367,6 +392,7 @@ async def finished_run(
             "full_at": full_at or iso(plan.started_ms),
             "runs": _runs(before) + 1,
             **({RUN_ID: plan.run_id} if plan.run_id else {}),
+            **({CURSOR: plan.cursor} if plan.cursor is not None else {}),
             **platform_of(settings),
         },
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 
@@ -19,13 +19,13 @@ import anyio
 from scalesync.engine.partitions import Partition, parts_for, split
 from scalesync.flows.exports.commit_log import CommitLog, PageCommit
 from scalesync.flows.exports.sightings import EARLIER, Sightings
-from scalesync.flows.runtime.trust import Advance, listed_for
+from scalesync.flows.runtime.trust import Advance, Question, listed_for
 from scalesync.flows.runtime.wiring import Connection
 from scalesync.mapping.seen import Sight
 from scalesync.model.selection import Selection
 from scalesync.model.targets import RequestClass
 from scalesync.model.task_view import TaskView
-from scalesync.ports.platform import ListPage
+from scalesync.ports.platform import Axis, Lister, ListPage, mirrored
 from scalesync.text import count
 from scalesync.times import iso
 
@@ -57,7 +57,7 @@ class Figures:
 class Resumed:
     """A partition that an earlier run began.
 
-    at: how far in time it had got.
+    at: how far down it had got.
     recalled: what it wrote is known.
     """
 
@@ -71,24 +71,25 @@ class Resumed:
         """As the ledger holds it."""
         return cls(partition, partition.at if partition.pages else sys.maxsize, partition.ties_known)
 
-    def late(self, created: Sequence[int]) -> set[int]:
-        """Places of the page's tasks that the earlier run may have met; it met all whose time lies behind `at`."""
-        return {place for place, ms in enumerate(created) if ms > self.at or (ms == self.at and not self.ties_known)}
+    def late(self, places: Sequence[int]) -> set[int]:
+        """Which of the page's tasks, by number, the earlier run may have met; it met all that lie above `at`."""
+        beyond = self.at if self.ties_known else self.at - 1
+        return {number for number, place in enumerate(places) if place > beyond}
 
 
 class PartitionReader:
     """Reads `partitions` to their ends.
 
-    asked: what the server is asked for besides the partition's time range.
+    asked: what the lister is asked for besides the partition's range.
     take: keeps what belongs to the export and puts it into the entry.
-    already: refs that earlier runs wrote in some time ranges, by the range's place; raises ValueError when that is
-        unknown.
+    already: refs that earlier runs wrote in some ranges, by the range's number; raises ValueError when that is unknown.
     width: readers, None to follow the pace.
     """
 
     def __init__(
         self,
         connection: Connection,
+        lister: Lister,
         asked: Selection,
         log: CommitLog,
         take: Take,
@@ -102,7 +103,9 @@ class PartitionReader:
         self.told_uncounted = False
         self.total: int | None = None
         self._connection = connection
+        self._lister = lister
         self._asked = asked
+        self._carried = asked.only(lister.filters)
         self._log = log
         self._take = take
         self._width = width
@@ -114,6 +117,7 @@ class PartitionReader:
         self._advance: dict[int, Advance] = {}
         self._already = already
         self._resumed: dict[int, Resumed] = {}
+        self._since_look: dict[int, int] = {}  # tasks that came since a chain was taken up behind its end
         self._recalling = anyio.Lock()
         self._next = 1
         self._promised = 0  # partitions split off that are not durable yet
@@ -146,6 +150,7 @@ class PartitionReader:
     async def run_again(self, asked: Selection, partition: Partition) -> None:
         """Read one more partition, with another question."""
         self._asked = asked
+        self._carried = asked.only(self._lister.filters)
         await self.run([partition])
 
     def _readers(self) -> int:
@@ -162,7 +167,7 @@ class PartitionReader:
             if repeated and not await self._recall(partition):
                 await self._tell(partition, partition.last_total)
                 return
-            while not partition.finished:
+            while not partition.finished or self._look_behind(partition):
                 await self._page(partition)
             await self._conclude(partition)
         finally:
@@ -171,75 +176,87 @@ class PartitionReader:
 
     # --- one page ------------------------------------------------------------------------------
 
+    def _look_behind(self, partition: Partition) -> bool:
+        """Whether a chain that ended continues behind its end.
+
+        Where the range is open, tasks that are made meanwhile follow the last one. Less than a page of them does not
+        show that the list ended early, and the run does not wait for more.
+        """
+        new = self._since_look.get(partition.number, self._page_size)
+        if (partition.lo == 0 and new < self._page_size) or not partition.look_behind():
+            return False
+        self._since_look[partition.number] = 0
+        self._advance.pop(partition.number, None)  # another query: its cursors have nothing to do with those before
+        return True
+
     async def _page(self, partition: Partition) -> None:
-        asked = self._within(partition.asked_lo, partition.hi)
-        query = self._connection.platform.lister.query(asked, self._page_size)
-        page, heads = await listed_for(asked, query, partition.cursor, self._connection, self._note)
-        created = [head.created_ms() for head in heads]
-        self._look_at_order(created)
-        sights = await self._sights(partition, [head.ref for head in heads], created)
-        again = {place for place, sight in enumerate(sights) if sight is Sight.SAME}
-        new = (ms for sight, ms in zip(sights, created, strict=True) if sight is Sight.NEW)
-        partition.met += sum(ms >= partition.lo for ms in new)
+        within = (partition.asked_lo, partition.asked_hi)
+        question = Question(self._lister, self._asked, self._carried, within, self._page_size)
+        page, heads = await listed_for(question, partition.cursor, self._connection, self._note)
+        places = [self._lister.place_of(head) for head in heads]
+        self._look_at_order(places)
+        sights = await self._sights(partition, [head.ref for head in heads], places, counted=page.total is not None)
+        again = {number for number, sight in enumerate(sights) if sight is Sight.SAME}
+        new = (place for sight, place in zip(sights, places, strict=True) if sight is Sight.NEW)
+        partition.met += sum(place >= partition.lo for place in new)
         advance = self._advance.setdefault(partition.number, Advance())
-        advance.look(partition.cursor, page.cursor, new=len(created) - len(again))
+        advance.look(partition.cursor, page.cursor, new=len(places) - len(again))
         if partition.pages == 0 and partition.number == 1:
             self.total = page.total
         before = partition.at
-        partition.took(created, page.total, page.cursor, again)
-        partition.tied([head.ref for head in heads], created, before)
+        partition.took(places, page.total, page.cursor, again)
+        partition.tied([head.ref for head in heads], places, before)
         self.figures.pages += 1
-        self.figures.listed += len(created) - len(again)
-        self.figures.probes += not created
+        self.figures.listed += len(places) - len(again)
+        if partition.number in self._since_look:
+            self._since_look[partition.number] += len(places) - len(again)
+        self.figures.probes += not places
         entry = PageCommit()
-        await self._take(_fresh(partition, page, heads, created, sights), entry)
-        given = self._split(partition, created)
-        entry.partitions = [partition.state(), *(other.state() for other in given)]
-        self._promised += len(given)
+        await self._take(_fresh(partition, page, heads, places, sights), entry)
+        split_off = self._split(partition, places)
+        entry.partitions = [partition.state(), *(other.state() for other in split_off)]
+        self._promised += len(split_off)
         await self._log.put(entry)
-        self._promised -= len(given)
-        self._queue.extend(given)
-        if given:
+        self._promised -= len(split_off)
+        self._queue.extend(split_off)
+        if split_off:
             self._changed.set()
 
-    def _within(self, lo: int, hi: int) -> Selection:
-        bounds = {**self._asked.bounds, "created_before": hi}
-        if lo > 0:
-            bounds["created_after"] = lo
-        return replace(self._asked, bounds=bounds)
+    async def _sights(
+        self, partition: Partition, refs: Sequence[str], places: Sequence[int], *, counted: bool
+    ) -> list[Sight]:
+        """What this partition has met of the page's tasks. counted: the server sends a total.
 
-    async def _sights(self, partition: Partition, refs: Sequence[str], created: Sequence[int]) -> list[Sight]:
-        """What this partition has met of the page's tasks.
-
-        Where an earlier run began the chain, a task that comes behind its place in time may have been met by that run:
-        then the files show it, and what they do not hold leaves the partition's count in doubt.
+        Where an earlier run began the chain, a task that comes above its place may have been met by that run: then the
+        files show it, and what they do not hold leaves the partition's count in doubt.
         """
         met = self._met.setdefault(partition.number, Sightings())
         resumed = self._resumed.get(partition.number)
-        late = resumed.late(created) if resumed is not None else set()
+        late = resumed.late(places) if resumed is not None else set()
         told = await self._remember() if late and partition.readings == 1 else True
         sights = [met.meet(ref, partition.readings) for ref in refs]
-        unclear = [place for place in late if sights[place] is not Sight.SAME]
-        partition.doubtful = partition.doubtful or bool(unclear)
-        for place in () if told else unclear:
-            sights[place] = Sight.SAME  # it may be in the files already, and never is a task written twice
+        unclear = [number for number in late if sights[number] is not Sight.SAME]
+        partition.doubtful = partition.doubtful or (bool(unclear) and (counted or not told))
+        for number in () if told else unclear:
+            sights[number] = Sight.SAME  # it may be in the files already, and never is a task written twice
         return sights
 
-    def _look_at_order(self, created: Sequence[int]) -> None:
-        """Partitions rest on the documented order, newest first; where it does not hold, nothing is cut any longer."""
-        if self._ordered and any(later > earlier for earlier, later in pairwise(created)):
+    def _look_at_order(self, places: Sequence[int]) -> None:
+        """Partitions rest on the documented order; where it does not hold, nothing is split any longer."""
+        if self._ordered and any(later > earlier for earlier, later in pairwise(places)):
             self._ordered = False
-            self._note("the server does not list the newest tasks first; the export continues without splitting")
+            first = "smallest ids" if self._lister.axis is Axis.NUMBER else "newest tasks"
+            self._note(f"the server does not list the {first} first; the export continues without splitting")
 
-    def _split(self, partition: Partition, created: Sequence[int]) -> list[Partition]:
+    def _split(self, partition: Partition, places: Sequence[int]) -> list[Partition]:
         readers = self._readers()
         idle = readers - len(self._running) - len(self._queue) - self._promised
         # A repeated reading keeps its range: only it knows which of these tasks are in the files.
         whole = partition.readings > 1 or not self._ordered
         parts = 0 if whole else parts_for(partition, self._running.values(), idle, readers)
-        given = split(partition, created, parts, range(self._next, self._next + parts))
-        self._next += len(given)
-        return given
+        split_off = split(partition, places, parts, range(self._next, self._next + parts))
+        self._next += len(split_off)
+        return split_off
 
     # --- the end of a partition --------------------------------------------------------------------
 
@@ -267,12 +284,12 @@ class PartitionReader:
         listed = partition.different if partition.ended else partition.inside
         twice = partition.listed - partition.different
         repeats = f" ({twice:,} of them came more than once)" if twice else ""
-        these = f"the tasks created from {iso(partition.lo)} to {iso(partition.hi)}"
+        these = self._in_words(partition)
         self._note(
             f"unsettled: of {these} the server listed {listed:,} different ones{repeats} but counts {total:,},"
             f" even when asked {count(partition.readings, 'time')}"
             if total is not None
-            else f"unsettled: {these} cannot be counted"
+            else f"unsettled: which of {these} an earlier run wrote is unknown"
         )
         await self._done(partition)
 
@@ -283,10 +300,20 @@ class PartitionReader:
         if not self.told_uncounted:
             self.told_uncounted = True
             self._note(
-                f"the server's totals are too low: of the tasks created from {iso(partition.lo)} to {iso(partition.hi)}"
+                f"the server's totals are too low: of {self._in_words(partition)}"
                 f" it counts {total:,} and lists {partition.different:,}, the same ones each time; the list ended"
                 " normally and counts as complete, because there is no count to compare it with"
             )
+
+    def _in_words(self, partition: Partition) -> str:
+        match self._lister.axis:
+            case Axis.CREATED:
+                return f"the tasks created from {iso(partition.lo)} to {iso(partition.hi)}"
+            case Axis.NUMBER:
+                first, last = mirrored(partition.hi) + 1, mirrored(partition.lo)
+                return f"the tasks with ids from {first} to {last if partition.lo else 'the last'}"
+            case Axis.NONE:
+                return "the tasks"
 
     async def _recall(self, partition: Partition) -> bool:
         """Make ready for another reading: know what was written. False when an earlier run's part is unknown."""
@@ -300,8 +327,8 @@ class PartitionReader:
                 return True
             begun = list(missing.values())
             try:
-                async for place, refs in self._already([(one.partition.lo, one.partition.hi) for one in begun]):
-                    one = begun[place].partition
+                async for number, refs in self._already([(one.partition.lo, one.partition.hi) for one in begun]):
+                    one = begun[number].partition
                     met = self._met.setdefault(one.number, Sightings())
                     met.add(refs, EARLIER if one.readings > 1 else one.readings)
             except ValueError:
@@ -312,25 +339,26 @@ class PartitionReader:
 
     async def _done(self, partition: Partition) -> None:
         partition.done = True
-        for memory in (self._met, self._advance, self._resumed):
+        for memory in (self._met, self._advance, self._resumed, self._since_look):
             memory.pop(partition.number, None)
         await self._log.put(PageCommit(partitions=[partition.state()]))
 
     async def _count(self, partition: Partition) -> int | None:
         """How many tasks the server counts in the range of a chain whose end was split off."""
-        lister = self._connection.platform.lister
-        query = lister.query(self._within(partition.lo, partition.hi), 1)
-        page = await self._connection.call(partial(lister.page, query, None))
+        if partition.last_total is None:
+            return None
+        query = self._lister.query(self._asked, 1, (partition.lo, partition.hi))
+        page = await self._connection.call(partial(self._lister.page, query, None))
         self.figures.probes += 1
         return page.total
 
 
 def _fresh(
-    partition: Partition, page: ListPage, heads: Sequence[TaskView], created: Sequence[int], sights: Sequence[Sight]
+    partition: Partition, page: ListPage, heads: Sequence[TaskView], places: Sequence[int], sights: Sequence[Sight]
 ) -> list[tuple[bytes, TaskView]]:
     """The tasks of the page that are this partition's and were not taken before."""
     return [
         (raw, head)
-        for raw, head, ms, sight in zip(page.documents, heads, created, sights, strict=True)
-        if sight is Sight.NEW and partition.lo <= ms < partition.hi
+        for raw, head, place, sight in zip(page.documents, heads, places, sights, strict=True)
+        if sight is Sight.NEW and partition.lo <= place < partition.hi
     ]

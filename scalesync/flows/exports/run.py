@@ -16,7 +16,7 @@ import anyio
 
 from scalesync.config.settings import Settings
 from scalesync.disk import holding_folder
-from scalesync.errors import ConfigError, RemoteError, ScalesyncError
+from scalesync.errors import ConfigError, OutcomeUnknown, RemoteError, ScalesyncError
 from scalesync.events import Observer, Progress
 from scalesync.flows.exports import filters
 from scalesync.flows.exports.checks import (
@@ -38,6 +38,7 @@ from scalesync.flows.exports.finished import (
 )
 from scalesync.flows.exports.folder import UNSETTLED_FROM, ExportPlan, Folder, begin, finished_run
 from scalesync.flows.exports.missing_files import Gaps
+from scalesync.flows.exports.origin import Origin
 from scalesync.flows.exports.reader import PartitionReader
 from scalesync.flows.exports.result_files import ResponseStore
 from scalesync.flows.exports.select import TakeMatching, TakeNew
@@ -57,6 +58,7 @@ from scalesync.model.targets import RequestClass, Target
 from scalesync.outputs.manifest import Manifest, under_of
 from scalesync.ports.export_ledger import ExportLedger
 from scalesync.ports.ledger import Ledger
+from scalesync.ports.platform import Changes
 from scalesync.times import iso, milliseconds
 
 
@@ -132,6 +134,7 @@ class ExportRun:
         self._connection = connection
         self._job = job
         self._observer = observer
+        self._origin = Origin(connection.platform.lister, connection.call)
         self._meter = RateMeter()
         self._plan: ExportPlan | None = None
         self._reader: PartitionReader | None = None
@@ -182,18 +185,18 @@ class ExportRun:
         # The Date header is cut to the second, so a quick second run may seem to begin before the first one did.
         before_ms = milliseconds(manifest.watermark) if manifest is not None else 0
         now_ms = max(self._connection.platform.server_now_ms, before_ms)
-        plan = self._plan = await begin(self._options, self._job, folder, manifest, now_ms)
+        plan = self._plan = await begin(self._options, self._job, folder, manifest, now_ms, origin=self._origin)
         if self._options.incremental:
             self._tell_ages(manifest)
-            await recall_versions(
-                plan, self._job, folder, manifest, self._observer, view=self._connection.platform.spec.view
-            )
+            self._tell_full_read(manifest)
+            version = self._version_in_line
+            await recall_versions(plan, self._job, folder, manifest, self._observer, version=version)
         async with self._downloader(folder) as downloader:
             self._keep_responses(downloader, plan, folder)
             if self._options.incremental:
-                done = self._connection.words.done
+                done, lister = self._connection.words.done, self._origin.lister
                 take: TakeNew | TakeMatching = TakeNew(
-                    plan.selection, self._job, self._responses, self._observer.note, done
+                    plan.selection, self._job, lister, self._responses, self._observer.note, done=done
                 )
             else:
                 take = TakeMatching(plan.selection, self._responses)
@@ -229,6 +232,22 @@ class ExportRun:
         if aged and manifest is not None:
             self._observer.note(f"{as_typed(aged)} counts from {manifest.started_at}, when this folder was begun")
 
+    def _tell_full_read(self, manifest: Manifest | None) -> None:
+        if manifest is not None and self._origin.changes is Changes.NONE:
+            title = self._connection.platform.spec.title
+            self._observer.note(
+                f"{title} does not list what changed since a time: this increment reads every task and keeps those that"
+                " differ from the versions in the folder"
+            )
+
+    def _version_in_line(self, line: bytes) -> tuple[str, int]:
+        """The ref and the version of the task that a line holds. Raises ValueError when it holds none."""
+        try:
+            task = self._connection.platform.spec.view(line)
+        except OutcomeUnknown as error:
+            raise ValueError("it holds a line without the id of its task") from error
+        return task.ref, self._origin.lister.version_of(task, line)
+
     def _keep_responses(self, downloader: Downloader, plan: ExportPlan, folder: Folder) -> None:
         """Begin to store result files, if asked for."""
         if self._options.download_responses:
@@ -246,16 +265,18 @@ class ExportRun:
         self, plan: ExportPlan, folder: Folder, manifest: Manifest | None, take: TakeNew | TakeMatching
     ) -> None:
         """Read the plan's partitions, then, when it is due, everything in which ledger and server differ."""
+        lister = self._origin.lister
         async with anyio.create_task_group() as group:
             group.start_soon(plan.log.run)
             try:
                 told_before = self._reader is not None and self._reader.told_uncounted
                 self._reader = PartitionReader(
                     self._connection,
+                    lister,
                     plan.asked,
                     plan.log,
                     take,
-                    already=folder.already(self._job, self._connection.platform.spec.view),
+                    already=folder.already(self._job, lister, self._connection.platform.spec.view),
                     width=self._settings.concurrency,
                     page_size=self._options.page_size or self._connection.platform.spec.page_most,
                     note=self._observer.note,
@@ -263,7 +284,7 @@ class ExportRun:
                 self._reader.told_uncounted = told_before
                 await self._reader.run(plan.partitions)
                 if isinstance(take, TakeNew) and plan.full_check_due(self._options, manifest):
-                    await check_everything(self._reader, plan, self._job, self._connection, self._observer)
+                    await check_everything(self._reader, plan, self._job, self._origin, self._observer)
                 await plan.log.close()
             except BaseException:
                 await plan.log.put_down()

@@ -14,6 +14,7 @@ from scalesync.model.exports import Version
 from scalesync.model.selection import Selection
 from scalesync.model.task_view import TaskView
 from scalesync.ports.export_ledger import ExportLedger
+from scalesync.ports.platform import Changes, Lister
 
 
 class TakeMatching:
@@ -41,8 +42,8 @@ async def keep(kept: Page, entry: PageCommit, responses: ResponseStore | None) -
 class TakeNew:
     """An increment: a line for each task whose version is new, a `left` line for one that matched and does not now.
 
-    A version is (task_id, updated_at): signed URLs differ at each reading and do not count as a change. A version older
-    than the newest one written is never written.
+    A version is a task with the number that `Lister.version_of` gives it, on Scale its updated_at: signed URLs differ
+    at each reading and do not count as a change. A version older than the newest one written is never written.
 
     done: the status of tasks with their answer.
     """
@@ -51,16 +52,20 @@ class TakeNew:
         self,
         selection: Selection,
         store: ExportLedger,
+        lister: Lister,
         responses: ResponseStore | None,
         note: Callable[[str], None] = lambda text: None,
+        *,
         done: str | None = None,
     ) -> None:
         self._selection = selection
         self._store = store
+        self._lister = lister
         self._responses = responses
         self._note = note
         self._done = done
         self._told = False
+        self._ordered = lister.changes is not Changes.NONE
 
     async def __call__(self, page: Page, entry: PageCommit) -> None:
         """Keep what is new."""
@@ -70,11 +75,11 @@ class TakeNew:
         left: list[bytes] = []
         for raw, head in page:
             before = known.get(head.ref)
-            updated_ms = head.updated_ms()
-            if before is not None and updated_ms <= before.updated_ms:
+            version = self._lister.version_of(head, raw)
+            if before is not None and (version == before.updated_ms or (self._ordered and version < before.updated_ms)):
                 continue
             why = reason(self._selection, head)
-            entry.versions[head.ref] = Version(updated_ms, why is None)
+            entry.versions[head.ref] = Version(version, why is None)
             if why is None:
                 kept.append((raw, head))
             elif before is not None and before.matched:

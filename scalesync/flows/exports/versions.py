@@ -12,14 +12,14 @@ import anyio
 from scalesync.engine.partitions import Partition
 from scalesync.errors import ConfigError
 from scalesync.events import Observer
-from scalesync.flows.exports.folder import CLOCK_GRAIN_MS, ExportPlan, Folder
+from scalesync.flows.exports.folder import ExportPlan, Folder
+from scalesync.flows.exports.origin import Origin
 from scalesync.flows.exports.reader import PartitionReader
-from scalesync.flows.runtime.wiring import Connection
 from scalesync.model.exports import Commit, Version
-from scalesync.model.task_view import TaskView
 from scalesync.outputs.manifest import Manifest
-from scalesync.outputs.reader import left_lines_of, views_of
+from scalesync.outputs.reader import left_lines_of, lines_of
 from scalesync.ports.export_ledger import ExportLedger
+from scalesync.ports.platform import Changes
 from scalesync.times import iso, milliseconds
 
 GROUP = 5_000  # tasks per window of the check of everything: one request each
@@ -32,9 +32,11 @@ async def recall_versions(
     manifest: Manifest | None,
     observer: Observer,
     *,
-    view: Callable[[bytes], TaskView],
+    version: Callable[[bytes], tuple[str, int]],
 ) -> None:
     """Make sure that a run that starts over knows just the versions which the folder's files hold.
+
+    version: the ref and the version of a task by its line.
 
     The ledger may be new or lost, may stand behind the folder, or may know versions of a run that was given up before
     its files counted. Then the files are read again: they are the truth.
@@ -45,12 +47,14 @@ async def recall_versions(
     if manifest is None:
         return
     observer.note("reading the versions back from the files of this folder")
-    batches = _batches(folder, manifest, view)
+    batches = _batches(folder, manifest, version)
     while (batch := await anyio.to_thread.run_sync(next, batches, None)) is not None:
         await store.commit(Commit(versions=batch))
 
 
-def _batches(folder: Folder, manifest: Manifest, view: Callable[[bytes], TaskView]) -> Iterator[dict[str, Version]]:
+def _batches(
+    folder: Folder, manifest: Manifest, version: Callable[[bytes], tuple[str, int]]
+) -> Iterator[dict[str, Version]]:
     """Versions in the order in which they were written, so that the newest is written last."""
     for entry in manifest.files:
         batch: dict[str, Version] = {}
@@ -60,8 +64,8 @@ def _batches(folder: Folder, manifest: Manifest, view: Callable[[bytes], TaskVie
                 for line in left_lines_of(path):
                     batch[line.task_id] = Version(milliseconds(line.updated_at), matched=False)
             else:
-                for task in views_of(path, view):
-                    batch[task.ref] = Version(task.updated_ms(), matched=True)
+                for ref, number in map(version, lines_of(path)):
+                    batch[ref] = Version(number, matched=True)
                     if len(batch) >= GROUP:
                         yield batch
                         batch = {}
@@ -71,29 +75,44 @@ def _batches(folder: Folder, manifest: Manifest, view: Callable[[bytes], TaskVie
 
 
 async def check_everything(
-    reader: PartitionReader, plan: ExportPlan, store: ExportLedger, connection: Connection, observer: Observer
+    reader: PartitionReader, plan: ExportPlan, store: ExportLedger, origin: Origin, observer: Observer
 ) -> None:
     """Compare counts per window of updates with the server's, one request each; read again where they differ.
 
     Finds what breaks the assumption of increments: changes that did not raise `updated_at`, or came to light later
-    than the overlap.
+    than the overlap. Where the platform does not count, everything is read again.
     """
+    if origin.changes is Changes.NONE:
+        return  # this increment has read everything
+    if origin.changes is not Changes.TIME:
+        await _read_everything(reader, plan, origin, observer)
+        return
     marks = [0, *await store.updated_marks(GROUP), plan.started_ms]
     windows = [(lo, hi) for lo, hi in pairwise(sorted(set(marks))) if hi > lo]
     differing = 0
+    lister = origin.lister
     for lo, hi in windows:
         bounds = {name: ms for name, ms in plan.asked.bounds.items() if name.startswith("created")}
         bounds |= {"updated_before": hi} | ({"updated_after": lo} if lo else {})
         asked = replace(plan.asked, bounds=bounds)
-        lister = connection.platform.lister
-        page = await connection.call(partial(lister.page, lister.query(asked, 1), None))
+        page = await origin.call(partial(lister.page, lister.query(asked, 1), None))
+        if page.total is None:
+            await _read_everything(reader, plan, origin, observer)
+            return
         # The server is asked from lo - 1 to hi + 1, and either end may be inclusive or not.
         counts = {await store.count_updated(first, last) for first in (lo - 1, lo) for last in (hi + 1, hi + 2)}
-        if page.total is None or page.total in counts:
+        if page.total in counts:
             continue
         differing += 1
-        top = plan.selection.bounds.get("created_before", plan.started_ms + CLOCK_GRAIN_MS)
-        start = plan.selection.bounds.get("created_after", 0)
-        await reader.run_again(asked, Partition.over(reader.next_number(), start, top))
+        span = await origin.span(plan.selection, plan.started_ms)
+        await reader.run_again(asked, Partition.over(reader.next_number(), span.lo, span.hi))
     told = f"{differing} of {len(windows)} windows differed and were read again" if differing else "nothing differed"
     observer.note(f"checked everything up to {iso(plan.started_ms)}: {told}")
+
+
+async def _read_everything(reader: PartitionReader, plan: ExportPlan, origin: Origin, observer: Observer) -> None:
+    bounds = {name: ms for name, ms in plan.asked.bounds.items() if name.startswith("created")}
+    span = await origin.span(plan.selection, plan.started_ms)
+    asked = replace(plan.asked, bounds=bounds, since=None)
+    await reader.run_again(asked, Partition.over(reader.next_number(), span.lo, span.hi))
+    observer.note(f"read everything up to {iso(plan.started_ms)} again: the server does not count what changed")

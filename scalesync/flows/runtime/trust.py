@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -14,7 +15,7 @@ from scalesync.errors import BudgetUsed
 from scalesync.flows.runtime.wiring import Connection
 from scalesync.model.selection import Selection
 from scalesync.model.task_view import TaskView
-from scalesync.ports.platform import ListPage
+from scalesync.ports.platform import Axis, Lister, ListPage, mirrored
 from scalesync.times import iso
 
 IDLE_PAGES = 200  # in a row that bring no task: some servers search behind an empty page, none for ever
@@ -28,19 +29,44 @@ class ForeignPages(BudgetUsed):
     """Pages of another question kept coming."""
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What one chain of pages asks a lister: tasks of a selection within a range of places.
+
+    carried: the part of `asked` that the queries carry.
+    """
+
+    lister: Lister
+    asked: Selection
+    carried: Selection
+    within: tuple[int, int]
+    page_size: int
+
+    def foreign(self, task: TaskView) -> str:
+        """Why a task cannot be an answer, "" when it can. Bounds are asked one place wider, and may be inclusive."""
+        lo, hi = self.within
+        place = self.lister.place_of(task)
+        match self.lister.axis:
+            case Axis.CREATED if not lo - 1 <= place <= hi + 1:
+                return f"a task created at {iso(place)}, not from {iso(lo)} to {iso(hi)}"
+            case Axis.NUMBER if place > hi:
+                return f"a task with the id {mirrored(place)}, not from {mirrored(hi) + 1} on"
+        return foreign_to(self.carried, task)
+
+
 async def listed_for(
-    asked: Selection,
-    query: Mapping[str, Any],
-    cursor: str | None,
-    connection: Connection,
-    note: Callable[[str], None],
+    question: Question, cursor: str | None, connection: Connection, note: Callable[[str], None]
 ) -> Listed:
     """One page that answers this question, and the heads of its tasks. Raises ForeignPages."""
-    return await believed(asked, lambda: connection.call(partial(_listed, connection, query, cursor)), note)
+    query = question.lister.query(question.asked, question.page_size, question.within)
+    read = partial(_listed, connection.platform.spec.view, question.lister, query, cursor)
+    return await believed(question.foreign, lambda: connection.call(read), note)
 
 
-async def believed(asked: Selection, read: Callable[[], Awaitable[Listed]], note: Callable[[str], None]) -> Listed:
-    """What `read` gives, once it answers this question.
+async def believed(
+    foreign: Callable[[TaskView], str], read: Callable[[], Awaitable[Listed]], note: Callable[[str], None]
+) -> Listed:
+    """What `read` gives, once it answers the question that was asked. foreign: why a task does not answer it, or "".
 
     A page with tasks that cannot belong to it, as a cache or a wrong replica may send, is asked for again. Raises
     ForeignPages when such pages keep coming.
@@ -49,10 +75,10 @@ async def believed(asked: Selection, read: Callable[[], Awaitable[Listed]], note
     attempt = 1
     while True:
         page, heads = await read()
-        foreign = next((told for head in heads if (told := _foreign(asked, head))), "")
-        if not foreign:
+        stranger = next((why for head in heads if (why := foreign(head))), "")
+        if not stranger:
             return page, heads
-        told = f"the server sent a page of other tasks than requested: {foreign}"
+        told = f"the server sent a page of other tasks than requested: {stranger}"
         if not FOREIGN_ANSWERS.may_retry(attempt):
             raise ForeignPages(f"{told}, {attempt} times; {_AGAIN}")
         if attempt == 1:
@@ -61,13 +87,15 @@ async def believed(asked: Selection, read: Callable[[], Awaitable[Listed]], note
         attempt += 1
 
 
-async def _listed(connection: Connection, query: Mapping[str, Any], cursor: str | None) -> Listed:
-    page = await connection.platform.lister.page(query, cursor)
-    return page, [connection.platform.spec.view(raw) for raw in page.documents]
+async def _listed(
+    view: Callable[[bytes], TaskView], lister: Lister, query: Mapping[str, Any], cursor: str | None
+) -> Listed:
+    page = await lister.page(query, cursor)
+    return page, [view(raw) for raw in page.documents]
 
 
-def _foreign(asked: Selection, head: TaskView) -> str:
-    """Why a task cannot be an answer, "" when it can.
+def foreign_to(asked: Selection, head: TaskView) -> str:
+    """Why a task does not answer a selection, "" when it may.
 
     Only by what never changes, or in one direction: between the server's look at its index and its reply a task may be
     completed, updated or tagged. Times are asked a millisecond wider, and their bounds may be inclusive.
@@ -76,13 +104,16 @@ def _foreign(asked: Selection, head: TaskView) -> str:
         wanted, told = getattr(asked, name), head.get(name)
         if wanted and told is not None and told != wanted:
             return f"a task of {name} {told!r}, not {wanted!r}"
-    created_ms = head.created_ms()
     after, before = asked.bounds.get("created_after", 0), asked.bounds.get("created_before")
-    if created_ms < after - 1 or (before is not None and created_ms > before + 1):
-        return f"a task created at {iso(created_ms)}, not from {iso(after)} to {iso(before or after)}"
-    since, updated_ms = asked.bounds.get("updated_after", 0), head.times()["updated"]
-    if 0 < updated_ms < since - 1:
-        return f"a task updated last at {iso(updated_ms)}, not since {iso(since)}"
+    if after or before is not None:
+        created_ms = head.created_ms()
+        if created_ms < after - 1 or (before is not None and created_ms > before + 1):
+            return f"a task created at {iso(created_ms)}, not from {iso(after)} to {iso(before or after)}"
+    since = asked.bounds.get("updated_after", 0)
+    if since:
+        updated_ms = head.times()["updated"]
+        if 0 < updated_ms < since - 1:
+            return f"a task updated last at {iso(updated_ms)}, not since {iso(since)}"
     return ""
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from scalesync.errors import OutcomeUnknown, Refused
-from scalesync.flows.runtime.trust import ForeignPages, Listed, believed
+from scalesync.flows.runtime.trust import ForeignPages, Listed, believed, foreign_to
 from scalesync.flows.runtime.wiring import Connection
 from scalesync.flows.verify.findings import Finding
 from scalesync.flows.verify.findings_file import FindingsFile
@@ -115,11 +115,12 @@ class Strangers:
         kind, name = scope
         project, batch = (name, None) if kind == "project" else (None, name)
         asked = Selection(project, batch, None, EVERY, (), EVERY, {})
+        foreign = partial(foreign_to, asked.only(self._connection.platform.lister.filters))
         place = f"{kind} {name!r}"
         before, idle, cursor = self.total, 0, None
         while True:
             shown = self._reading.shown
-            page, heads = await believed(asked, partial(self._page, asked, cursor, place), self._note)
+            page, heads = await believed(foreign, partial(self._page, asked, cursor, place), self._note)
             self.total = None if before is None or page.total is None else before + page.total
             self._reading.counted(page.total)
             await self._take([head for head in heads if self._meet(head.ref)], place, keys, detached)

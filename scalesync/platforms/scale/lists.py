@@ -12,16 +12,22 @@ from scalesync.model.outcomes import LookupResult, Presence
 from scalesync.model.records import JsonObject
 from scalesync.model.selection import Selection
 from scalesync.model.targets import RequestClass
+from scalesync.model.task_view import TaskView
 from scalesync.platforms.scale import wire
 from scalesync.platforms.scale.documents import is_text
-from scalesync.platforms.scale.query import list_query
-from scalesync.ports.platform import Axis, ListPage
+from scalesync.platforms.scale.query import FILTERS, list_query
+from scalesync.ports.platform import Axis, Changes, ListPage, Span
+
+# The Date header is cut to the second, and a task made a moment ago belongs to an export that begins now.
+CLOCK_GRAIN_MS = 2_000
 
 
 class ScaleLists:
     """Tasks of one account, newest first."""
 
     axis = Axis.CREATED
+    changes = Changes.TIME
+    filters = FILTERS
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -40,9 +46,26 @@ class ScaleLists:
             pairs.append(("next_token", cursor))
         return await self.list(pairs, "list tasks")
 
-    def query(self, selection: Selection, page_size: int) -> JsonObject:
+    def query(self, selection: Selection, page_size: int, within: tuple[int, int] | None = None) -> JsonObject:
         """What `page` takes for a selection."""
-        return list_query(selection, page_size)
+        return list_query(selection, page_size, within)
+
+    async def span(self, selection: Selection, now_ms: int) -> Span:
+        """From the bounds of creation time, asking nothing: the first page says how many tasks there are."""
+        lo = selection.bounds.get("created_after", 0)
+        return Span(lo, selection.bounds.get("created_before", now_ms + CLOCK_GRAIN_MS))
+
+    def place_of(self, task: TaskView) -> int:
+        """Its creation, ms since the epoch."""
+        return task.created_ms()
+
+    def version_of(self, task: TaskView, document: bytes) -> int:
+        """Its last change, ms since the epoch."""
+        return task.updated_ms()
+
+    async def cursor(self) -> JsonObject | None:
+        """None: changes go by time."""
+        return None
 
     async def probe(self) -> None:
         """GET /tasks?limit=1, which every account can answer."""

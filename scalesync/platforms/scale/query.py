@@ -21,8 +21,17 @@ WIRE = {
 }
 
 
-def list_query(selection: Selection, page_size: int) -> JsonObject:
-    """Names and values on the wire, times a millisecond wider than asked on both ends."""
+FILTERS = frozenset({"project", "batch", "type", "status", "review_status", "tags", *WIRE})
+
+
+def list_query(selection: Selection, page_size: int, created: tuple[int, int] | None = None) -> JsonObject:
+    """Names and values on the wire, times a millisecond wider than asked on both ends.
+
+    created: the range of creation time in place of that of the selection.
+    """
+    bounds = dict(selection.bounds)
+    if created is not None:
+        bounds |= {"created_before": created[1]} | ({"created_after": created[0]} if created[0] > 0 else {})
     query: JsonObject = {"limit": page_size}
     for name in ("project", "batch", "type"):
         if getattr(selection, name):
@@ -33,6 +42,6 @@ def list_query(selection: Selection, page_size: int) -> JsonObject:
         query["customer_review_status"] = ",".join(selection.review_status)
     if len(selection.tags) == 1:
         query["tags"] = list(selection.tags)
-    for name, ms in selection.bounds.items():
+    for name, ms in bounds.items():
         query[WIRE[name]] = iso(ms - 1 if name.endswith("_after") else ms + 1)
     return query

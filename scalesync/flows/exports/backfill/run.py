@@ -181,7 +181,13 @@ class BackfillRun(ExportRun):
     async def _one(self, window: Window, folder: Folder, downloader: Downloader) -> None:
         await self._job.update_window(WindowRow(window.name, iso(window.hi), "open"))
         plan = self._plan = await begin(
-            self._options, self._job, folder, self._manifest, self._asked.now_ms, section=self._section(window)
+            self._options,
+            self._job,
+            folder,
+            self._manifest,
+            self._asked.now_ms,
+            origin=self._origin,
+            section=self._section(window),
         )
         self._keep_responses(downloader, plan, folder)
         await self._read(plan, folder, None, TakeMatching(plan.selection, self._responses))

@@ -9,6 +9,7 @@ from scalesync.model.jobs import Feeder, SourceCursor, SourceSplit
 from scalesync.model.records import Checkpoint, JsonObject, Outgoing
 from scalesync.model.row_views import Doubtful, Known, LookedUp
 from scalesync.model.rows import Admission, OtherRecord, RecordState, RowOutcome, RowState
+from scalesync.ports.chunk_log import ChunkLog
 from scalesync.ports.job_ledger import JobLedger
 from scalesync.ports.verify_ledger import VerifyLedger
 
@@ -70,6 +71,10 @@ class ImportLedger(JobLedger, Protocol):
     @property
     def gone_rows(self) -> GoneRows:
         """Rows that are gone and in doubt."""
+
+    @property
+    def chunks(self) -> ChunkLog:
+        """Requests under way."""
 
     @property
     def checks(self) -> VerifyLedger:

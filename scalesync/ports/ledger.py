@@ -47,10 +47,11 @@ class Ledger(Protocol):
     async def find_job(self, target: Target, name: str) -> StoredJob | None:
         """The job of that name and target, if there is one."""
 
-    async def open_import(self, spec: JobSpec, *, beside: bool = False) -> ImportLedger:
+    async def open_import(self, spec: JobSpec, *, beside: bool = False, alone: bool = False) -> ImportLedger:
         """Bind the name at first use, take the lease, begin a run of an import.
 
-        beside: the run does other work than the job's own, whose settings stay as they are.
+        beside: the run does other work than the job's own, whose settings stay as they are. alone: no other import of
+        the target may run meanwhile, for the server takes a key twice; all of such a target must say so.
         Raises NameBound when the name means something else, JobRunning when another run holds the lease.
         """
 

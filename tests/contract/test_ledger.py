@@ -28,6 +28,7 @@ from scalesync.ledger.sqlite.writer import MAX_GROUP, Writer
 from scalesync.model.jobs import JobSpec
 from scalesync.model.rows import RowOutcome, RowState
 from scalesync.ports.ledger import Ledger
+from tests.contract.chunk_suite import ChunkContract
 from tests.contract.export_suite import ExportContract
 from tests.contract.import_suite import ImportContract
 from tests.contract.ledger_suite import LedgerContract
@@ -84,6 +85,10 @@ async def ledgers(tmp_path: Path) -> AsyncIterator[Ledgers]:
 
 class TestLedger(LedgerContract):
     """Jobs, names and leases."""
+
+
+class TestChunks(ChunkContract):
+    """Requests under way."""
 
 
 class TestImports(ImportContract):

@@ -112,10 +112,13 @@ class ImportPlan:
             times[path] = times.get(path, 0) + 1
             yield path if times[path] == 1 else f"{path} ({times[path]})", facts
 
-    def load_records(self, pace: Pace) -> int:
-        """Records per load: about a second of work, so that a kill leaves few intents without a request."""
+    def load_records(self, pace: Pace, most: int) -> int:
+        """Records per load: about a second of work, so that a kill leaves few intents without a request.
+
+        most: records in one request.
+        """
         rate = pace.rate(RequestClass.CREATE)
-        return LOAD_RECORDS if rate is None else max(16, min(LOAD_RECORDS, int(rate)))
+        return LOAD_RECORDS if rate is None else max(16, min(LOAD_RECORDS, int(rate * most)))
 
 
 def few_names(names: Sequence[str]) -> str:

@@ -16,11 +16,12 @@ from typing import BinaryIO
 import anyio
 
 from scalesync.config.settings import Settings
-from scalesync.engine.dispatcher import Dispatcher
+from scalesync.engine.dispatcher import Dispatcher, keeps_chunks
 from scalesync.engine.limits import EngineLimits
 from scalesync.engine.outbox import Outbox
+from scalesync.engine.waits import LONG_S
 from scalesync.errors import BudgetUsed, ConfigError, ScalesyncError, StopRun
-from scalesync.events import Observer, Progress
+from scalesync.events import Observer, Progress, duration
 from scalesync.flows.imports import finish
 from scalesync.flows.imports.batches import BatchKeeper
 from scalesync.flows.imports.canary import Canary
@@ -51,6 +52,7 @@ from scalesync.model.rows import OtherRecord, RowOutcome, RowState, Verb
 from scalesync.model.summaries import ImportSummary
 from scalesync.model.targets import RequestClass, Target
 from scalesync.ports.import_ledger import ImportLedger
+from scalesync.ports.operation import Repeat
 from scalesync.sources.blocks import Loads
 from scalesync.sources.open import SourceFile
 from scalesync.text import count
@@ -116,7 +118,8 @@ async def run_import(
         ) as connection:
             await check_target(plan, connection, observer)
             free = await guard_spending(plan, ledger, spec.target, confirm) if named is None else None
-            job = await ledger.open_import(spec)
+            repeat = connection.platform.creator.repeat
+            job = await ledger.open_import(spec, alone=repeat is not Repeat.IDEMPOTENT)
             bound = frozenset() if found is None else sources_of(found, home)
             run = ImportRun(plan, connection, job, observer, limits, bound=bound, named=named, free=free)
             return await run.go(spec.target, signals=signals)
@@ -151,9 +154,16 @@ class ImportRun:
         self._outbox = Outbox(self._record)
         self._inside: dict[str, tuple[str, int]] = {}  # of records of folders that are under way, by key
         limits = replace(limits, max_failures=plan.max_failures)
+        creator, commands = connection.platform.creator, connection.platform.commands
+        self._log = job.chunks if keeps_chunks(creator, commands) else None
         self._dispatcher = Dispatcher(
-            connection.platform.creator, connection.gate, self._outbox, policy, limits, waits=connection.waits
+            *(creator, connection.gate, self._outbox, policy, limits),
+            waits=connection.waits,
+            commands=commands,
+            log=self._log,
         )
+        self._dispatcher.patience.on_landing = self._tell_landing
+        self._told_landing = False
         self._batches = BatchKeeper(connection.platform.containers, connection.call)
         most = None if named is not None else options.max_invalid
         self._preparer = Preparer(plan.builder, job.peek, options.limit, most_invalid=most)
@@ -222,6 +232,7 @@ class ImportRun:
             try:
                 with anyio.CancelScope() as feeding:
                     engine.on_stop = feeding.cancel
+                    await engine.recall()
                     await self._feed()
                     await engine.drain()
                     if self._named is not None:
@@ -235,6 +246,15 @@ class ImportRun:
             group.cancel_scope.cancel()
         self._observer.progress(self._progress())
         return engine.stopped
+
+    def _tell_landing(self, wait_s: float) -> None:
+        """Say once why nothing seems to happen at the end of a run."""
+        if not self._told_landing and wait_s >= LONG_S:
+            self._told_landing = True
+            self._observer.note(
+                f"some requests were not answered and may still take effect: their records wait {duration(wait_s)},"
+                " and are sent again only if there is no task then"
+            )
 
     # --- reading and admitting -----------------------------------------------------------------
 
@@ -291,7 +311,8 @@ class ImportRun:
             self._reading.invalid += known.invalid
         lines = None if known is None else known.lines
         opened = (self._source(one).opened(one, lines if one == numbers[0] else None) for one in numbers)
-        return read_loads(Loads(opened, self._plan.load_records(self._connection.pace)), self._reading.ended)
+        size = self._plan.load_records(self._connection.pace, self._connection.platform.creator.most)
+        return read_loads(Loads(opened, size), self._reading.ended)
 
     def _source(self, number: int) -> SourceFile:
         return self._plan.sources[self._places[number]]
@@ -482,6 +503,8 @@ class ImportRun:
             "tasks_per_second": round(tally.created / seconds, 1) if seconds > 0 else 0.0,
             "peak_in_flight": self._connection.gate.peak_in_flight,
         }
+        if self._log is not None:
+            await self._log.end()
         await save_limits(self._job, self._connection.pace)
         await self._job.finish(
             complete=ending.complete, exit_code=ending.exit_code, figures=figures, message=ending.message

@@ -6,6 +6,7 @@
        +--1--n rows                      one per unique_id; home job, place in its source, state, task_id
        +--1--n events                    history of everything out of the ordinary
        +--1--n batches, learned          batches seen; fields the server rewrites
+       +--1--n chunks                    requests under way that must not be repeated at once
        +--1--n acceptances               records that differ from the row's task, and accept it
        +--1--n paces                     limits that were found, by class of requests
        +--1--n files, versions           an export's files; the newest version of each task that it met
@@ -107,6 +108,26 @@ def m007_platforms(db: Database) -> None:
     for number, *key, created_at in targets:
         db.execute("INSERT INTO targets VALUES (?, 'scale', ?, ?, ?, '', ?)", (number, *key, created_at))
 
+
+@migrations()
+def m008_chunks(db: Database) -> None:
+    """Requests under way whose records must not be sent twice at once, or that the service works on."""
+    db.execute(_CHUNKS)
+
+
+# keys: a JSON array of unique_ids.
+_CHUNKS = """
+CREATE TABLE chunks (
+  target INTEGER NOT NULL REFERENCES targets(id),
+  number INTEGER NOT NULL,
+  job INTEGER NOT NULL REFERENCES jobs(id),
+  sent_ms INTEGER NOT NULL,
+  given_up_ms INTEGER,
+  command TEXT,
+  keys TEXT NOT NULL,
+  PRIMARY KEY (target, number)
+)
+"""
 
 _TARGETS = """
 CREATE TABLE targets (
@@ -323,6 +344,7 @@ _STEPS = (
     m005_run_messages,
     m006_acceptances,
     m007_platforms,
+    m008_chunks,
 )
 
 

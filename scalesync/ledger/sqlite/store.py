@@ -6,6 +6,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -124,21 +125,22 @@ class SqliteLedger:
         """The rows of a job by how they count, all of them or those of some sources."""
         return await self._writer.read(lambda db: row_counts.count_homes(db, job.id, sources))
 
-    async def open_import(self, spec: JobSpec, *, beside: bool = False) -> ImportStore:
+    async def open_import(self, spec: JobSpec, *, beside: bool = False, alone: bool = False) -> ImportStore:
         """Bind the name at first use, take the lease, begin a run of an import.
 
-        beside: the run does other work than the job's own, whose settings stay as they are.
+        beside: the run does other work than the job's own, whose settings stay as they are. alone: no other import of
+        the target may run meanwhile.
         Raises NameBound when the name means something else, JobRunning when another run holds the lease.
         """
-        return await self._open(ImportStore, spec, beside=beside)
+        return await self._open(partial(ImportStore, alone=alone), spec, beside=beside, alone=alone)
 
     async def open_export(self, spec: JobSpec) -> ExportStore:
         """The same for a run of an export or a backfill."""
         return await self._open(ExportStore, spec, beside=False)
 
-    async def _open(self, kind: type[S], spec: JobSpec, *, beside: bool) -> S:
+    async def _open(self, kind: Callable[..., S], spec: JobSpec, *, beside: bool, alone: bool = False) -> S:
         owner = self._owner.to_json()
-        begun = await self._writer.write(lambda db: _begin(db, spec, owner, beside=beside))
+        begun = await self._writer.write(lambda db: _begin(db, spec, owner, beside=beside, alone=alone))
         job, run, epoch, target, complete = begun
 
         def fence(db: sqlite3.Connection) -> None:
@@ -198,8 +200,24 @@ def _target_id(db: sqlite3.Connection, target: Target) -> int:
     return int(row[0])
 
 
-def _begin(db: sqlite3.Connection, spec: JobSpec, owner: str, *, beside: bool) -> tuple[int, int, int, int, bool]:
+def _check_alone(db: sqlite3.Connection, target: int, spec: JobSpec) -> None:
+    query = (
+        "SELECT name, owner, lease_until_ms FROM jobs WHERE target=? AND command=? AND name<>? AND owner IS NOT NULL"
+    )
+    for name, holder, until in db.execute(query, (target, spec.command, spec.name)).fetchall():
+        if owner_alive(holder) and (until or 0) > now_ms():
+            raise JobRunning(
+                f"job {name} is running on the same target ({describe_owner(holder)}), whose server takes a key twice:"
+                " only one import at a time is safe; wait for it or stop it, then run the same command"
+            )
+
+
+def _begin(
+    db: sqlite3.Connection, spec: JobSpec, owner: str, *, beside: bool, alone: bool
+) -> tuple[int, int, int, int, bool]:
     target = _target_id(db, spec.target)
+    if alone:
+        _check_alone(db, target, spec)
     identity = json.dumps(spec.identity, sort_keys=True)
     row = db.execute(
         "SELECT id, command, identity, owner, lease_until_ms, epoch, complete, settings FROM jobs"

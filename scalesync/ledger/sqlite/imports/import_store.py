@@ -12,6 +12,7 @@ from scalesync.ledger.sqlite import splits
 from scalesync.ledger.sqlite.imports import beside, feeding, outcomes, row_counts, rows
 from scalesync.ledger.sqlite.imports.checkpoints import CheckpointStore
 from scalesync.ledger.sqlite.imports.checks import CheckStore
+from scalesync.ledger.sqlite.imports.chunks import ChunkStore
 from scalesync.ledger.sqlite.imports.gone import GoneStore
 from scalesync.ledger.sqlite.jobs import JobStore
 from scalesync.ledger.sqlite.writer import Writer
@@ -27,8 +28,11 @@ UNECHOED = "rewritten"  # the topic under which older versions kept such fields
 class ImportStore(JobStore):
     """An `ImportLedger`."""
 
-    def __init__(self, writer: Writer, *, job: int, run: int, target: int, name: str, was_complete: bool) -> None:
+    def __init__(
+        self, writer: Writer, *, job: int, run: int, target: int, name: str, was_complete: bool, alone: bool = False
+    ) -> None:
         super().__init__(writer, job=job, run=run, target=target, name=name, was_complete=was_complete)
+        self.chunks = ChunkStore(writer, target=target, job=job, alone=alone)
         self.checkpoints = CheckpointStore(writer, target=target, job=job)
         self.gone_rows = GoneStore(writer, target=target, job=job)
         self.checks = CheckStore(writer, job, writable=True)
@@ -101,14 +105,16 @@ class ImportStore(JobStore):
         self._stale = False
 
     async def record(self, ends: Sequence[RowOutcome]) -> None:
-        """Write ends of journeys, or returns to pending, with their events."""
+        """Write ends of journeys, or returns to pending, with their events and the requests that brought them."""
         if not ends:
             return
         place = rows.Place(self._target, self._job, self._run)
+        given_up, closed = self.chunks.ended()
 
         def work(db: sqlite3.Connection) -> None:
             told = outcomes.record(db, place, ends, self._rivals)
             outcomes.write_events(db, place, told, now_iso())
+            self.chunks.write_ended(db, given_up, closed)
 
         await self._writer.write(work)
 

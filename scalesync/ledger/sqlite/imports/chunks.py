@@ -10,7 +10,7 @@ from scalesync.ledger.sqlite.writer import Writer
 from scalesync.model.chunks import OpenChunk
 from scalesync.times import local_ms
 
-# Nothing of it is in doubt any more.
+# No record of it is in doubt.
 _CLEAR = """NOT EXISTS (SELECT 1 FROM json_each(chunks.keys) k CROSS JOIN rows r
     WHERE r.target = chunks.target AND r.unique_id = k.value AND r.state = 'sending')"""
 
@@ -84,7 +84,7 @@ class ChunkStore:
         return await self._writer.write(work)
 
     async def end(self) -> None:
-        """All requests of this run are over: those without doubts are forgotten, the others count as given up."""
+        """All requests of this run are over: those without a record in doubt are forgotten, the others given up."""
         given_up, closed = self.ended()
         now_ms = local_ms()
 
@@ -108,7 +108,7 @@ def _tidy(db: sqlite3.Connection, whose: str, values: tuple[int, ...], now_ms: i
 
 
 def _read(row: tuple[int, str, int | None, str | None], now_ms: int) -> OpenChunk:
-    """A command that was polled to its end is nothing to ask for any more. A clock may have been set back."""
+    """A command that was polled to its end is no longer asked for. A clock may have been set back."""
     number, keys, given_up_ms, command = row
     if given_up_ms is None:
         return OpenChunk(number, json.loads(keys), 0.0, command)

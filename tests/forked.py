@@ -196,7 +196,8 @@ def import_all() -> None:
     import scalesync  # noqa: PLC0415  the pytest process needs none of this
 
     for found in pkgutil.walk_packages(scalesync.__path__, "scalesync."):
-        if not found.name.endswith("__main__"):  # runpy does that
+        # runpy does the one, and the other needs pytest, which no command imports
+        if not found.name.endswith("__main__") and not found.name.startswith("scalesync.testing"):
             importlib.import_module(found.name)
     for name in ALSO:
         importlib.import_module(name)

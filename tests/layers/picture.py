@@ -33,7 +33,7 @@ BOTTOM = (
     "times",
 )
 LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("what a person types, what a program calls", ("cli", "api", "demo")),
+    ("what a person types, what a program calls", ("cli", "api", "demo", "testing")),
     ("source, ledger and server compared", ("flows.verify",)),
     ("jobs that the ledger knows", ("flows.jobs",)),
     ("one run from options to summary", ("flows.imports", "flows.exports")),
@@ -49,6 +49,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "__main__": ("cli",),
     "cli": ("api", "demo", "sandbox", *FLOWS),
     "api": FLOWS,
+    "testing": ("flows.jobs", "flows.verify", "flows.imports", "flows.exports", "flows.runtime", "engine", "sandbox"),
     "demo": ("flows.imports", "flows.exports", "flows.runtime", "sandbox"),
     "flows.verify": ("flows.jobs", "flows.imports", "flows.runtime", *MIDDLE),
     "flows.jobs": ("flows.imports", "flows.runtime", *MIDDLE),

@@ -25,6 +25,7 @@ FOREIGN = {
     "sqlite_utils": {"ledger.sqlite"},
     "click": {"cli"},
     "rich": {"cli"},
+    "pytest": {"testing"},
 }
 
 

@@ -1,0 +1,113 @@
+"""What a platform of another package imports; of this program, all else may change from release to release."""
+
+from scalesync.errors import (
+    ConfigError,
+    NoSuchProject,
+    NotAllowed,
+    NotTheApi,
+    OutcomeUnknown,
+    Refused,
+    RemoteError,
+    Throttled,
+    Unavailable,
+)
+from scalesync.http.answers import check, no_answer, outcome_kind, outcome_of, plain_text, refusal, unanswered
+from scalesync.http.credentials import JwtPair, MachineToken, RenewedCredential, Token, basic, bearer, header
+from scalesync.http.transport import Reply, Transport
+from scalesync.model.outcomes import Comparison, LookupResult, Match, Outcome, OutcomeKind, Presence, TaskError
+from scalesync.model.records import JsonObject, Outgoing
+from scalesync.model.selection import Selection, TaskFields
+from scalesync.model.targets import Mode, RequestClass
+from scalesync.model.task_view import TaskView
+from scalesync.ports.credential import Ask, Credential
+from scalesync.ports.operation import Operation, Repeat
+from scalesync.ports.platform import (
+    Axis,
+    Commands,
+    CommandState,
+    CommandStatus,
+    Containers,
+    Creator,
+    ExportJobs,
+    Lister,
+    ListPage,
+    Platform,
+)
+from scalesync.ports.spec import (
+    API,
+    ClassLimit,
+    KeyRule,
+    KeyStrength,
+    Offer,
+    Option,
+    PlatformSpec,
+    Shaper,
+    Variables,
+    Vocabulary,
+)
+
+__all__ = [
+    "API",
+    "Ask",
+    "Axis",
+    "ClassLimit",
+    "CommandState",
+    "CommandStatus",
+    "Commands",
+    "Comparison",
+    "ConfigError",
+    "Containers",
+    "Creator",
+    "Credential",
+    "ExportJobs",
+    "JsonObject",
+    "JwtPair",
+    "KeyRule",
+    "KeyStrength",
+    "ListPage",
+    "Lister",
+    "LookupResult",
+    "MachineToken",
+    "Match",
+    "Mode",
+    "NoSuchProject",
+    "NotAllowed",
+    "NotTheApi",
+    "Offer",
+    "Operation",
+    "Option",
+    "Outcome",
+    "OutcomeKind",
+    "OutcomeUnknown",
+    "Outgoing",
+    "Platform",
+    "PlatformSpec",
+    "Presence",
+    "Refused",
+    "RemoteError",
+    "RenewedCredential",
+    "Repeat",
+    "Reply",
+    "RequestClass",
+    "Selection",
+    "Shaper",
+    "TaskError",
+    "TaskFields",
+    "TaskView",
+    "Throttled",
+    "Token",
+    "Transport",
+    "Unavailable",
+    "Variables",
+    "Vocabulary",
+    "basic",
+    "bearer",
+    "check",
+    "header",
+    "no_answer",
+    "outcome_kind",
+    "outcome_of",
+    "plain_text",
+    "refusal",
+    "unanswered",
+]

@@ -1,0 +1,16 @@
+"""For authors of platforms: the suite that a platform must pass.
+
+    harness         what the suite must know of a platform, written once for each
+    trial           one emulator, one folder, one ledger, and what is done with them
+    processes       the program in a process of its own, killed at a chosen request
+    imports, faults, keys, kills, exports, checks
+                    the tests, a class for each promise
+    platform_suite  all of them
+
+The suite needs pytest and nothing else that scalesync does not need itself. docs/extending.md has an example.
+"""
+
+import pytest
+
+_TESTS = ("checks", "exports", "faults", "imports", "keys", "kills", "platform_suite", "trial")
+pytest.register_assert_rewrite(*(f"{__name__}.{name}" for name in _TESTS))  # so that a failure shows both sides

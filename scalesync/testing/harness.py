@@ -1,0 +1,94 @@
+"""What the suite must know of a platform and of its emulator."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+from scalesync.model.records import JsonObject
+from scalesync.sandbox.core.faults import FaultRule
+from scalesync.sandbox.core.host import Host
+
+PATIENCE_S = 50.0  # for a process to end
+
+
+class Held(NamedTuple):
+    """One task as the emulator holds it. document: as a list shows it, byte for byte."""
+
+    key: str | None
+    ref: str
+    document: bytes
+
+
+class PlatformHarness(ABC):
+    """One platform and its emulator, which is an app on `scalesync.sandbox.core`.
+
+    platform: its name. key: an API key that the emulator takes. project: where tasks are made. type: of the tasks,
+    where the platform has types. environ: what a process needs beside the usual to find the platform.
+    """
+
+    platform: ClassVar[str]
+    key: ClassVar[str]
+    project: ClassVar[str] = "suite"
+    type: ClassVar[str] = ""
+    environ: Mapping[str, str] = {}
+
+    @abstractmethod
+    def emulator(self, faults: Sequence[FaultRule] = (), **switches: Any) -> Host:
+        """An emulator that is not started yet and in which the project exists. switches: of its configuration."""
+
+    @abstractmethod
+    def record(self, number: int) -> JsonObject:
+        """A record that becomes a task; no two numbers give the same one. It has no key of its own."""
+
+    @abstractmethod
+    def refused(self) -> JsonObject:
+        """A record that the platform refuses."""
+
+    @abstractmethod
+    def make(self, host: Any, key: str, record: JsonObject) -> str:
+        """Make the task of a record under a key, past the network; its id."""
+
+    @abstractmethod
+    def tasks(self, host: Any) -> Sequence[Held]:
+        """Every task in the project."""
+
+    @abstractmethod
+    def finish(self, host: Any, count: int) -> None:
+        """Have the `count` oldest tasks that wait done."""
+
+    @abstractmethod
+    def remove(self, host: Any, ref: str) -> None:
+        """Take a task away, as nobody but the service can."""
+
+    def run(
+        self, arguments: Sequence[str], folder: Path, environ: Mapping[str, str], started: Callable[[int], None]
+    ) -> tuple[int, str, str]:
+        """Run the program to its end: exit code, negative for a signal, standard output and error.
+
+        started: to be called with the id of the process. In a thread of its own, so it may block.
+        """
+        process = subprocess.Popen(  # noqa: S603 - the interpreter itself
+            [sys.executable, "-m", "scalesync", *arguments],
+            cwd=folder,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        with process:
+            started(process.pid)
+            try:
+                out, err = process.communicate(timeout=PATIENCE_S)
+            finally:
+                process.kill()
+        return process.returncode, out, err
+
+    def expire(self, host: Any) -> bool:
+        """Let every token end now; False where the platform has none."""
+        return False

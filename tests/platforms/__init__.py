@@ -1,0 +1,1 @@
+"""Platforms held against the suite that is published for them."""

@@ -118,10 +118,10 @@ class Resolver:
         if finding.presence is Presence.ABSENT and doubt.ref is not None:
             finding = await self._read_other(doubt)
         if finding.presence is Presence.FOUND and finding.task is not None:
-            verdict = self._operation.compare(doubt.record, finding.task)
+            comparison = self._operation.compare(doubt.record, finding.task)
             if finding.others:
-                verdict = replace(verdict, others=finding.others)
-            settled = await self._resolve(doubt.record, verdict)
+                comparison = replace(comparison, others=finding.others)
+            settled = await self._resolve(doubt.record, comparison)
             if settled is None:
                 self._engine.queue.again(doubt.record)
             else:

@@ -33,33 +33,33 @@ class ConflictPolicy:
         self._record = record
         self._releases: dict[str, int] = {}
 
-    async def __call__(self, record: Outgoing, verdict: Comparison) -> RowOutcome | None:
+    async def __call__(self, record: Outgoing, comparison: Comparison) -> RowOutcome | None:
         """How the row ends; None when its key was freed and the record is to be sent again."""
-        if verdict.others:
-            return self._told(self._duplicate(record, verdict), verdict)
-        if verdict.match is Match.EQUAL:
-            return self._equal(record, verdict)
-        if verdict.match is Match.DEAD and verdict.status in self._reclaim:
-            return await self._free(record, verdict)
-        if verdict.match is Match.DIFFERENT and self._mode == "adopt":
-            return self._ending(record, verdict, RowState.ADOPTED, "adopted although it differs")
-        return self._told(self._ending(record, verdict, RowState.CONFLICT, "conflict"), verdict)
+        if comparison.others:
+            return self._told(self._duplicate(record, comparison), comparison)
+        if comparison.match is Match.EQUAL:
+            return self._equal(record, comparison)
+        if comparison.match is Match.DEAD and comparison.status in self._reclaim:
+            return await self._free(record, comparison)
+        if comparison.match is Match.DIFFERENT and self._mode == "adopt":
+            return self._ending(record, comparison, RowState.ADOPTED, "adopted although it differs")
+        return self._told(self._ending(record, comparison, RowState.CONFLICT, "conflict"), comparison)
 
-    def _told(self, conflict: RowOutcome, verdict: Comparison) -> RowOutcome:
+    def _told(self, conflict: RowOutcome, comparison: Comparison) -> RowOutcome:
         if self._mode == "stop":
             raise StopRun(
-                f"stopped at the first conflict: unique_id {conflict.key} belongs to task {verdict.ref},"
+                f"stopped at the first conflict: unique_id {conflict.key} belongs to task {comparison.ref},"
                 f" {conflict.reason}"
             )
         return conflict
 
-    def _duplicate(self, record: Outgoing, verdict: Comparison) -> RowOutcome:
+    def _duplicate(self, record: Outgoing, comparison: Comparison) -> RowOutcome:
         """Several tasks: only a person can say which one stays."""
-        refs = [verdict.ref, *verdict.others]
+        refs = [comparison.ref, *comparison.others]
         return RowOutcome(
             record.key,
             RowState.CONFLICT,
-            ref=verdict.ref,
+            ref=comparison.ref,
             reason=f"duplicate: {len(refs)} tasks have this key",
             detail={"tasks": refs},
             attempts=record.attempts,
@@ -67,56 +67,60 @@ class ConflictPolicy:
             content=record.content,
         )
 
-    def _equal(self, record: Outgoing, verdict: Comparison) -> RowOutcome:
-        ours = verdict.created_ms >= record.intent_ms - TOLERANCE_MS
+    def _equal(self, record: Outgoing, comparison: Comparison) -> RowOutcome:
+        ours = comparison.created_ms >= record.intent_ms - TOLERANCE_MS
         state = RowState.CREATED if ours else RowState.ADOPTED
-        detail = {"not_comparable": sorted(verdict.not_comparable)} if verdict.not_comparable else None
+        detail = {"not_comparable": sorted(comparison.not_comparable)} if comparison.not_comparable else None
         return RowOutcome(
             record.key,
             state,
-            ref=verdict.ref,
+            ref=comparison.ref,
             detail=detail,
             attempts=record.attempts,
             event="found created" if ours else "adopted",
             content=record.content,
         )
 
-    def _ending(self, record: Outgoing, verdict: Comparison, state: RowState, event: str) -> RowOutcome:
-        if verdict.match is Match.DEAD:
-            reason = f"the task under this unique_id is {'in error' if verdict.status == 'error' else verdict.status}"
-            if verdict.error is not None:
-                reason += f": {verdict.error.words}"
+    def _ending(self, record: Outgoing, comparison: Comparison, state: RowState, event: str) -> RowOutcome:
+        if comparison.match is Match.DEAD:
+            reason = (
+                f"the task under this unique_id is {'in error' if comparison.status == 'error' else comparison.status}"
+            )
+            if comparison.error is not None:
+                reason += f": {comparison.error.words}"
         else:
-            reason = f"another task has this unique_id and differs in {', '.join(sorted(verdict.differences))}"
-        differences = {name: {"record": ours, "task": theirs} for name, (ours, theirs) in verdict.differences.items()}
+            reason = f"another task has this unique_id and differs in {', '.join(sorted(comparison.differences))}"
+        differences = {
+            name: {"record": ours, "task": theirs} for name, (ours, theirs) in comparison.differences.items()
+        }
         return RowOutcome(
             record.key,
             state,
-            ref=verdict.ref,
-            status=None if verdict.error is None else verdict.error.status,
+            ref=comparison.ref,
+            status=None if comparison.error is None else comparison.error.status,
             reason=reason,
-            detail={"differences": differences, "not_comparable": sorted(verdict.not_comparable)},
+            detail={"differences": differences, "not_comparable": sorted(comparison.not_comparable)},
             attempts=record.attempts,
             event=event,
             content=record.content,
         )
 
-    async def _free(self, record: Outgoing, verdict: Comparison) -> RowOutcome | None:
+    async def _free(self, record: Outgoing, comparison: Comparison) -> RowOutcome | None:
         """Both steps stand in the ledger: the announcement before the call, the result after it.
 
         When the result is not known, sending again shows it: a key still in use comes back here, a few times at most.
         """
-        step = {"task_id": verdict.ref, "status": verdict.status}
+        step = {"task_id": comparison.ref, "status": comparison.status}
         tries = self._releases.get(record.key, 0)
         if tries >= RELEASES:
-            return self._ending(record, verdict, RowState.CONFLICT, "conflict")
+            return self._ending(record, comparison, RowState.CONFLICT, "conflict")
         self._releases[record.key] = tries + 1
         await self._record(record.key, "reclaiming", step)
-        outcome = await self._release(verdict.ref)
+        outcome = await self._release(comparison.ref)
         event = _EVENTS.get(outcome.kind, "reclaim unclear")
         await self._record(record.key, event, step if not outcome.message else {**step, "reason": outcome.message})
         if outcome.kind is OutcomeKind.REFUSED:
-            return self._ending(record, verdict, RowState.CONFLICT, "conflict")
+            return self._ending(record, comparison, RowState.CONFLICT, "conflict")
         return None
 
 

@@ -71,7 +71,7 @@ class Case:
     row: Held | None
     record: Outgoing | None
     finding: LookupResult
-    verdict: Comparison | None
+    comparison: Comparison | None
     file: str | None
     line: int | None
     words: Vocabulary
@@ -108,10 +108,10 @@ def compare(case: Case) -> Iterator[Finding]:
             yield case.remark("missing", f"the ledger says {row.state.value}, the server has no such task", sent)
         else:
             yield _not_sent(case, row)
-    elif case.verdict is None:
+    elif case.comparison is None:
         yield from _without_record(case, row)
     else:
-        yield from _with_record(case, row, case.verdict)
+        yield from _with_record(case, row, case.comparison)
 
 
 def _not_sent(case: Case, row: Held) -> Finding:
@@ -131,8 +131,8 @@ def _unknown(case: Case) -> Iterator[Finding]:
         yield case.remark("not_in_ledger", "the ledger does not know this record, and there is no task for it", CREATE)
         return
     yield case.remark("not_in_ledger", "the ledger does not know this record, and there is a task for it", RECORD)
-    if case.verdict is not None:
-        yield from _differing(case, case.verdict)
+    if case.comparison is not None:
+        yield from _differing(case, case.comparison)
 
 
 def _without_record(case: Case, row: Held) -> Iterator[Finding]:
@@ -145,9 +145,9 @@ def _without_record(case: Case, row: Held) -> Iterator[Finding]:
         yield case.remark("task_id", f"the ledger names task {row.ref}, the server {ref}")
 
 
-def _with_record(case: Case, row: Held, verdict: Comparison) -> Iterator[Finding]:
-    yield from _differing(case, verdict)
-    if verdict.match is Match.EQUAL and (row.state not in FINAL):
+def _with_record(case: Case, row: Held, comparison: Comparison) -> Iterator[Finding]:
+    yield from _differing(case, comparison)
+    if comparison.match is Match.EQUAL and (row.state not in FINAL):
         if row.is_changed and _is_another(row, case.record):
             yield case.remark("changed", "the record changed after its task was created")
         elif row.home or not row.is_changed:
@@ -155,10 +155,10 @@ def _with_record(case: Case, row: Held, verdict: Comparison) -> Iterator[Finding
         return
     if row.state not in FINAL:
         return
-    if row.ref != verdict.ref:
-        fix = TASK_ID if verdict.match is Match.EQUAL else None
-        yield case.remark("task_id", f"the ledger names task {row.ref}, the server {verdict.ref}", fix)
-    if verdict.match is Match.EQUAL and _is_another(row, case.record):
+    if row.ref != comparison.ref:
+        fix = TASK_ID if comparison.match is Match.EQUAL else None
+        yield case.remark("task_id", f"the ledger names task {row.ref}, the server {comparison.ref}", fix)
+    if comparison.match is Match.EQUAL and _is_another(row, case.record):
         yield case.remark("changed", "the record changed after its task was created")
 
 
@@ -167,12 +167,12 @@ def _is_another(row: Held, record: Outgoing | None) -> bool:
     return record is not None and row.content[:HASH_BYTES] != record.content[:HASH_BYTES]
 
 
-def _differing(case: Case, verdict: Comparison) -> Iterator[Finding]:
-    told = {name: {"record": ours, "task": theirs} for name, (ours, theirs) in verdict.differences.items()}
-    if verdict.match is Match.DEAD:
-        why = "" if verdict.error is None else f": {verdict.error.words}"
-        detail = f"the task is {case.words.shown(verdict.status)}{why}"
-        yield case.remark(verdict.status, detail, RECLAIM, differences=told)
+def _differing(case: Case, comparison: Comparison) -> Iterator[Finding]:
+    told = {name: {"record": ours, "task": theirs} for name, (ours, theirs) in comparison.differences.items()}
+    if comparison.match is Match.DEAD:
+        why = "" if comparison.error is None else f": {comparison.error.words}"
+        detail = f"the task is {case.words.shown(comparison.status)}{why}"
+        yield case.remark(comparison.status, detail, RECLAIM, differences=told)
         return
     for kind, names in (("moved", told.keys() & PLACES), ("changed", told.keys() - PLACES)):
         if names:

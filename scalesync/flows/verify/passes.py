@@ -178,9 +178,11 @@ class Checking:
         for record in records:
             finding = found[record.key]
             row = self._turned(rows.get(record.key), finding, turns)
-            verdict = None if finding.task is None else self._connection.platform.creator.compare(record, finding.task)
+            comparison = (
+                None if finding.task is None else self._connection.platform.creator.compare(record, finding.task)
+            )
             place = told_place(files.get(record.source, ""), record.line, record.inside)
-            kinds = self._tell(Case(row, record, finding, verdict, *place, self._connection.words))
+            kinds = self._tell(Case(row, record, finding, comparison, *place, self._connection.words))
             if finding.view is not None and finding.view.status not in self._connection.words.dead:
                 self.with_task += 1
             else:

@@ -127,8 +127,10 @@ class ScaleTasks:
 
     def compare(self, record: Outgoing, task: JsonObject) -> Comparison:
         """Compare the record's body with a task; see `compare`."""
-        verdict = compare(wire.loads(record.body), self._type, task, self.learned, self._containers.instructions(task))
-        return verdict if verdict.status != "error" else replace(verdict, error=self.task_error(task))
+        comparison = compare(
+            wire.loads(record.body), self._type, task, self.learned, self._containers.instructions(task)
+        )
+        return comparison if comparison.status != "error" else replace(comparison, error=self.task_error(task))
 
     def task_error(self, task: JsonObject) -> TaskError:
         """Why a task is in error, in the server's words."""

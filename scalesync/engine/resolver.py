@@ -73,7 +73,7 @@ class Resolver:
             return
         asked = self._engine.queue.clock()
         try:
-            findings = await self._operation.look_up([doubt.record.key for doubt in group])
+            results = await self._operation.look_up([doubt.record.key for doubt in group])
         except NotAllowed as error:
             self._put_back(group, str(error))
             if self._denied:
@@ -87,7 +87,7 @@ class Resolver:
             self._put_back(group, str(error), error.retry_after_s)
             return
         self._denied = False
-        clear = [await self._conclude(doubt, findings[doubt.record.key], asked) for doubt in group]
+        clear = [await self._conclude(doubt, results[doubt.record.key], asked) for doubt in group]
         if any(clear):  # an answer that tells nothing of any record is as good as none: patience goes on counting
             self._engine.patience.answered(RequestClass.LIST)
 
@@ -110,23 +110,23 @@ class Resolver:
             doubt.looks += 1
             self._engine.queue.doubt(doubt, self._engine.delay_s(min(doubt.looks, 5)))
 
-    async def _conclude(self, doubt: InDoubt, finding: LookupResult, asked: float) -> bool:
+    async def _conclude(self, doubt: InDoubt, result: LookupResult, asked: float) -> bool:
         """Whether the answer says something of the record.
 
         asked: when the look-up began, by the queue's clock.
         """
-        if finding.presence is Presence.ABSENT and doubt.ref is not None:
-            finding = await self._read_other(doubt)
-        if finding.presence is Presence.FOUND and finding.task is not None:
-            comparison = self._operation.compare(doubt.record, finding.task)
-            if finding.others:
-                comparison = replace(comparison, others=finding.others)
+        if result.presence is Presence.ABSENT and doubt.ref is not None:
+            result = await self._read_other(doubt)
+        if result.presence is Presence.FOUND and result.task is not None:
+            comparison = self._operation.compare(doubt.record, result.task)
+            if result.others:
+                comparison = replace(comparison, others=result.others)
             settled = await self._resolve(doubt.record, comparison)
             if settled is None:
                 self._engine.queue.again(doubt.record)
             else:
                 self._engine.end(settled)
-        elif finding.presence is Presence.ABSENT and not (finding.short and self._operation.repeat is not _AT_ONCE):
+        elif result.presence is Presence.ABSENT and not (result.short and self._operation.repeat is not _AT_ONCE):
             if not self._waits_for_landing(doubt, asked):
                 self._send_again(doubt)
         else:
@@ -138,13 +138,13 @@ class Resolver:
         """The list may lag behind a 409; the task that the 409 named is read by its id."""
         assert doubt.ref is not None
         try:
-            finding = await self._operation.read(doubt.ref)
+            result = await self._operation.read(doubt.ref)
         except RemoteError as error:
             self._engine.patience.trouble(str(error), RequestClass.LIST, asked_s=error.retry_after_s)
             return LookupResult(Presence.UNKNOWN)
-        if finding.view is not None and finding.view.key != doubt.record.key:
+        if result.view is not None and result.view.key != doubt.record.key:
             return LookupResult(Presence.ABSENT)
-        return finding
+        return result
 
     def _waits_for_landing(self, doubt: InDoubt, asked: float) -> bool:
         """Whether "absent" is not a proof yet: the last request may still take effect, or only one look-up said so."""

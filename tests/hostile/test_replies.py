@@ -145,7 +145,7 @@ def test_the_decoder_takes_anything_and_raises_nothing_but_its_own_errors(body, 
             act()
         except RemoteError:
             continue
-    found = wire.finding(body, {"k"})
+    found = wire.lookup_result(body, {"k"})
     if found is not None and found[1].presence is Presence.FOUND:
         verdict = platform.creator.compare(record, found[1].task or {})
         assert verdict.match in Match
@@ -251,7 +251,7 @@ async def test_a_look_up_that_returns_odd_tasks_settles_nothing():
         7,
     ]
     for task in odd:
-        found = wire.finding(json.dumps(task).encode(), {"k"})
+        found = wire.lookup_result(json.dumps(task).encode(), {"k"})
         assert found is None or found[1].presence is Presence.UNKNOWN
 
 

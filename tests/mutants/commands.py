@@ -243,7 +243,7 @@ COMMAND_MUTANTS = (
         CANARY,
         "a canary does not wait for attachments",
         "flows/imports/canary.py",
-        "    return one.fetched and _status(finding) == new\n",
+        "    return one.fetched and _status(result) == new\n",
         "    return False\n",
         WATCHED,
     ),

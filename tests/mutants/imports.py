@@ -206,8 +206,8 @@ IMPORT_MUTANTS = (
         (
             Edit(
                 "scalesync/flows/runtime/bulk_lookup.py",
-                "return LookupResult(Presence.UNKNOWN) if finding.short else finding",
-                "return finding",
+                "return LookupResult(Presence.UNKNOWN) if result.short else result",
+                "return result",
             ),
         ),
         (f"{FLOWS}/test_lists_that_lie.py",),

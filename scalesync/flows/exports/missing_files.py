@@ -118,11 +118,11 @@ class Gaps:
     async def _read(self, ref: str, field: str) -> tuple[TaskView, str]:
         """The task as it is now, with a fresh link. Raises Refused when there is none."""
         lister = self._connection.platform.lister
-        finding = await self._connection.call(partial(lister.read, ref))
-        url = None if finding.view is None else dict(finding.view.urls()).get(field)
-        if finding.view is None or url is None:
+        result = await self._connection.call(partial(lister.read, ref))
+        url = None if result.view is None else dict(result.view.urls()).get(field)
+        if result.view is None or url is None:
             raise Refused(GONE, op="read task")
-        return finding.view, url
+        return result.view, url
 
 
 def _matters(line: JsonObject, version: Version | None) -> bool:

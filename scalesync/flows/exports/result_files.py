@@ -128,10 +128,10 @@ class ResponseStore:
 
     async def _fresh_url(self, ref: str, place: str) -> str | None:
         try:
-            finding = await self._lister.read(ref)
+            result = await self._lister.read(ref)
         except RemoteError:
             return None
-        return None if finding.view is None else dict(finding.view.urls()).get(place)
+        return None if result.view is None else dict(result.view.urls()).get(place)
 
 
 def without_file(line: JsonObject, why: str) -> JsonObject:

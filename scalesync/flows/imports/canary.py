@@ -96,11 +96,11 @@ class Canary:
         )
 
 
-def _status(finding: LookupResult) -> str | None:
-    return None if finding.view is None else finding.view.status
+def _status(result: LookupResult) -> str | None:
+    return None if result.view is None else result.view.status
 
 
-def _open(one: Watched, finding: LookupResult, new: str | None) -> bool:
-    if finding.presence is not Presence.FOUND:
+def _open(one: Watched, result: LookupResult, new: str | None) -> bool:
+    if result.presence is not Presence.FOUND:
         return True  # a list may lag behind the answer to a create
-    return one.fetched and _status(finding) == new
+    return one.fetched and _status(result) == new

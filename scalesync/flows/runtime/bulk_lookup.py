@@ -105,5 +105,5 @@ class BulkLookup:
         return found
 
 
-def _trusted(finding: LookupResult) -> LookupResult:
-    return LookupResult(Presence.UNKNOWN) if finding.short else finding
+def _trusted(result: LookupResult) -> LookupResult:
+    return LookupResult(Presence.UNKNOWN) if result.short else result

@@ -8,14 +8,14 @@ from scalesync.model.records import JsonObject
 from scalesync.model.row_views import Held, Turn
 
 
-def turn_of(row: Held, finding: LookupResult, connection: Connection) -> Turn | None:
+def turn_of(row: Held, result: LookupResult, connection: Connection) -> Turn | None:
     """What to write of a row whose own task died, or lives again; None when that is known already."""
-    view = finding.view
-    if view is None or finding.task is None or not row.ours or view.ref != row.ref:
+    view = result.view
+    if view is None or result.task is None or not row.ours or view.ref != row.ref:
         return None
     if view.status not in connection.words.dead:
         return Turn(row, None) if row.turned is not None else None
-    return None if row.turned == view.status else death_of(row, view.status or "", finding.task, connection)
+    return None if row.turned == view.status else death_of(row, view.status or "", result.task, connection)
 
 
 def death_of(row: Held, status: str, task: JsonObject, connection: Connection) -> Turn:

@@ -70,17 +70,17 @@ class Case:
 
     row: Held | None
     record: Outgoing | None
-    finding: LookupResult
+    result: LookupResult
     comparison: Comparison | None
     file: str | None
     line: int | None
     words: Vocabulary
 
-    def remark(self, kind: str, detail: str, fix: str | None = None, **more: Any) -> Finding:
+    def finding(self, kind: str, detail: str, fix: str | None = None, **more: Any) -> Finding:
         """A finding about this record."""
         key = self.record.key if self.record is not None else self.row.key if self.row is not None else None
         row = self.row
-        ref = None if self.finding.view is None else self.finding.view.ref
+        ref = None if self.result.view is None else self.result.view.ref
         return Finding(
             kind=kind,
             detail=detail,
@@ -98,14 +98,14 @@ class Case:
 def compare(case: Case) -> Iterator[Finding]:
     """What is wrong with one record, nothing when source, ledger and server agree."""
     row = case.row
-    if case.finding.presence is Presence.UNKNOWN:
-        yield case.remark("unclear", "the server gave no trustworthy answer about this unique_id")
+    if case.result.presence is Presence.UNKNOWN:
+        yield case.finding("unclear", "the server gave no trustworthy answer about this unique_id")
     elif row is None:
         yield from _unknown(case)
-    elif case.finding.task is None:
+    elif case.result.task is None:
         if row.ours or row.state is RowState.CONFLICT:
             sent = SEND if case.record is not None else None
-            yield case.remark("missing", f"the ledger says {row.state.value}, the server has no such task", sent)
+            yield case.finding("missing", f"the ledger says {row.state.value}, the server has no such task", sent)
         else:
             yield _not_sent(case, row)
     elif case.comparison is None:
@@ -116,50 +116,50 @@ def compare(case: Case) -> Iterator[Finding]:
 
 def _not_sent(case: Case, row: Held) -> Finding:
     if row.state is RowState.FAILED:
-        return case.remark("failed", row.reason or "the server refused the record")
+        return case.finding("failed", row.reason or "the server refused the record")
     sent = SEND if case.record is not None else None
-    return case.remark("pending", f"the ledger says {row.state.value}, and there is no task for it", sent)
+    return case.finding("pending", f"the ledger says {row.state.value}, and there is no task for it", sent)
 
 
 def superseded(case: Case) -> bool:
     """Whether the row of a record that the source no longer holds never became a task, and never will."""
-    return case.row is not None and case.finding.presence is Presence.ABSENT and not case.row.ours
+    return case.row is not None and case.result.presence is Presence.ABSENT and not case.row.ours
 
 
 def _unknown(case: Case) -> Iterator[Finding]:
-    if case.finding.task is None:
-        yield case.remark("not_in_ledger", "the ledger does not know this record, and there is no task for it", CREATE)
+    if case.result.task is None:
+        yield case.finding("not_in_ledger", "the ledger does not know this record, and there is no task for it", CREATE)
         return
-    yield case.remark("not_in_ledger", "the ledger does not know this record, and there is a task for it", RECORD)
+    yield case.finding("not_in_ledger", "the ledger does not know this record, and there is a task for it", RECORD)
     if case.comparison is not None:
         yield from _differing(case, case.comparison)
 
 
 def _without_record(case: Case, row: Held) -> Iterator[Finding]:
-    view = case.finding.view
+    view = case.result.view
     if view is not None and view.status in case.words.dead:
         status = str(view.status)
-        yield case.remark(status, f"the task is {case.words.shown(status)}")
+        yield case.finding(status, f"the task is {case.words.shown(status)}")
     ref = None if view is None else view.ref
     if row.ours and row.ref != ref:
-        yield case.remark("task_id", f"the ledger names task {row.ref}, the server {ref}")
+        yield case.finding("task_id", f"the ledger names task {row.ref}, the server {ref}")
 
 
 def _with_record(case: Case, row: Held, comparison: Comparison) -> Iterator[Finding]:
     yield from _differing(case, comparison)
     if comparison.match is Match.EQUAL and (row.state not in FINAL):
         if row.is_changed and _is_another(row, case.record):
-            yield case.remark("changed", "the record changed after its task was created")
+            yield case.finding("changed", "the record changed after its task was created")
         elif row.home or not row.is_changed:
-            yield case.remark("unrecorded", f"the ledger says {row.state.value}, the server has the task", RECORD)
+            yield case.finding("unrecorded", f"the ledger says {row.state.value}, the server has the task", RECORD)
         return
     if row.state not in FINAL:
         return
     if row.ref != comparison.ref:
         fix = TASK_ID if comparison.match is Match.EQUAL else None
-        yield case.remark("task_id", f"the ledger names task {row.ref}, the server {comparison.ref}", fix)
+        yield case.finding("task_id", f"the ledger names task {row.ref}, the server {comparison.ref}", fix)
     if comparison.match is Match.EQUAL and _is_another(row, case.record):
-        yield case.remark("changed", "the record changed after its task was created")
+        yield case.finding("changed", "the record changed after its task was created")
 
 
 def _is_another(row: Held, record: Outgoing | None) -> bool:
@@ -172,9 +172,9 @@ def _differing(case: Case, comparison: Comparison) -> Iterator[Finding]:
     if comparison.match is Match.DEAD:
         why = "" if comparison.error is None else f": {comparison.error.words}"
         detail = f"the task is {case.words.shown(comparison.status)}{why}"
-        yield case.remark(comparison.status, detail, RECLAIM, differences=told)
+        yield case.finding(comparison.status, detail, RECLAIM, differences=told)
         return
     for kind, names in (("moved", told.keys() & PLACES), ("changed", told.keys() - PLACES)):
         if names:
             detail = f"the task differs from the record in {', '.join(sorted(names))}"
-            yield case.remark(kind, detail, differences={name: told[name] for name in sorted(names)})
+            yield case.finding(kind, detail, differences={name: told[name] for name in sorted(names)})

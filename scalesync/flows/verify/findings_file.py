@@ -55,13 +55,13 @@ class FindingsFile:
             self._lines.close()
         self._part.unlink(missing_ok=True)
 
-    def add(self, remark: Finding) -> None:
+    def add(self, finding: Finding) -> None:
         """Write one finding. fixes counts those that can be repaired, by action; dead tasks by their status."""
-        self.kinds[remark.kind] += 1
-        if remark.fix is not None:
-            self.fixes[f"{remark.fix} {remark.kind}" if remark.fix == RECLAIM else remark.fix] += 1
+        self.kinds[finding.kind] += 1
+        if finding.fix is not None:
+            self.fixes[f"{finding.fix} {finding.kind}" if finding.fix == RECLAIM else finding.fix] += 1
         with self._told():
-            self._lines.write(json.dumps(remark.as_json(), default=str).encode() + b"\n")
+            self._lines.write(json.dumps(finding.as_json(), default=str).encode() + b"\n")
 
     def keep(self) -> Path | None:
         """Move the file to its place; None when there is none."""

@@ -176,14 +176,12 @@ class Checking:
         await self._confirm(rows, found)
         turns: list[Turn] = []
         for record in records:
-            finding = found[record.key]
-            row = self._turned(rows.get(record.key), finding, turns)
-            comparison = (
-                None if finding.task is None else self._connection.platform.creator.compare(record, finding.task)
-            )
+            result = found[record.key]
+            row = self._turned(rows.get(record.key), result, turns)
+            comparison = None if result.task is None else self._connection.platform.creator.compare(record, result.task)
             place = told_place(files.get(record.source, ""), record.line, record.inside)
-            kinds = self._tell(Case(row, record, finding, comparison, *place, self._connection.words))
-            if finding.view is not None and finding.view.status not in self._connection.words.dead:
+            kinds = self._tell(Case(row, record, result, comparison, *place, self._connection.words))
+            if result.view is not None and result.view.status not in self._connection.words.dead:
                 self.with_task += 1
             else:
                 self.without[kinds[0]] += 1
@@ -212,7 +210,7 @@ class Checking:
             if whole and superseded(case):
                 continue
             if whole and (row.ours or found[key].presence is Presence.FOUND):
-                self._report.add(case.remark("gone", "the source no longer holds this record"))
+                self._report.add(case.finding("gone", "the source no longer holds this record"))
             self._tell(case)
         await self._end_wave(len(rows), turns)
 
@@ -225,31 +223,31 @@ class Checking:
             for key, row in rows.items()
             if found[key].presence is not Presence.FOUND and row.ref is not None and row.state is not RowState.FAILED
         }
-        for ref, finding in (await self._finder.read(list(unseen))).items():
-            view = finding.view
+        for ref, result in (await self._finder.read(list(unseen))).items():
+            view = result.view
             if view is None:
                 continue
             if view.key == unseen[ref]:
-                found[unseen[ref]] = finding
+                found[unseen[ref]] = result
             elif view.status not in self._connection.words.dead:
                 self._detached.add(ref)
 
-    def _turned(self, row: Held | None, finding: LookupResult, turns: list[Turn]) -> Held | None:
+    def _turned(self, row: Held | None, result: LookupResult, turns: list[Turn]) -> Held | None:
         """Note what must be written of a row whose task died; one whose task lives again is compared as what it was."""
-        if row is None or (turn := turn_of(row, finding, self._connection)) is None:
+        if row is None or (turn := turn_of(row, result, self._connection)) is None:
             return row
         turns.append(turn)
         return row if turn.turned is not None else replace(row, state=RowState(row.was or row.state), turned=None)
 
     def _tell(self, case: Case) -> list[str]:
         """Report what is wrong with one record; the kinds of that."""
-        if case.finding.task is None and case.row is not None and case.row.ref in self._detached:
-            remarks = [case.remark("detached", "the task lives, but no longer has the record's unique_id")]
+        if case.result.task is None and case.row is not None and case.row.ref in self._detached:
+            findings = [case.finding("detached", "the task lives, but no longer has the record's unique_id")]
         else:
-            remarks = list(compare(case))
-        for remark in remarks:
-            self._report.add(remark)
-        return [remark.kind for remark in remarks]
+            findings = list(compare(case))
+        for finding in findings:
+            self._report.add(finding)
+        return [finding.kind for finding in findings]
 
     async def _end_wave(self, count: int, turns: Sequence[Turn]) -> None:
         if turns:

@@ -2,7 +2,7 @@
 
 A list may be answered in pages of any length, so a key is absent only when the list came to its end and showed nothing
 but what was asked for. A list that makes no progress has no end: then what is missing proves nothing. Where a list
-counts more tasks than it showed, the findings say so.
+counts more tasks than it showed, the results say so.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Gathering:
         """
         before = len(self._found)
         for document in page.documents:
-            found = wire.finding(document, self._wanted)
+            found = wire.lookup_result(document, self._wanted)
             if found is None:
                 self._trusted = False
             else:
@@ -55,8 +55,8 @@ class Gathering:
         """
         return self._ended and self._trusted and len(self._found) < self._total <= len(self._wanted)
 
-    def findings(self) -> Mapping[str, LookupResult]:
-        """One finding for each key."""
+    def results(self) -> Mapping[str, LookupResult]:
+        """One result for each key."""
         absent = LookupResult(Presence.ABSENT, short=self.short)
         missing = absent if self._ended and self._trusted else LookupResult(Presence.UNKNOWN)
         return {key: self._found.get(key, missing) for key in self._keys}

@@ -103,7 +103,7 @@ class ScaleTasks:
         waiting = keys
         while True:
             gathered = await self._gather(waiting)
-            found.update(gathered.findings())
+            found.update(gathered.results())
             missing = [key for key in waiting if found[key].presence is Presence.ABSENT]
             if not gathered.short or len(missing) in {0, len(waiting)}:
                 return found

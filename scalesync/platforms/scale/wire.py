@@ -206,8 +206,8 @@ def _space(text: str, at: int) -> int:
     return found.end() if found else at
 
 
-def finding(document: bytes, wanted: Collection[str]) -> tuple[str, LookupResult] | None:
-    """A raw task of a look-up as (key, finding); None if it is not a task under one of the keys."""
+def lookup_result(document: bytes, wanted: Collection[str]) -> tuple[str, LookupResult] | None:
+    """A raw task of a look-up as (key, result); None if it is not a task under one of the keys."""
     try:
         task = loads(document)
     except ValueError:

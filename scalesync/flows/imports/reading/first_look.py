@@ -72,7 +72,7 @@ async def first_look(
     for note in _not_met(plan, look):
         observer.note(note)
     known = types.get(plan.options.type)
-    for note in () if known is None else _remarks(look.bodies, plan.options.type, known):
+    for note in () if known is None else _field_notes(look.bodies, plan.options.type, known):
         observer.note(note)
 
 
@@ -146,7 +146,7 @@ def _not_met(plan: ImportPlan, look: Look) -> Iterator[str]:
             yield f'"{name}", which {key} of the template names, is not in {first}{near}{end}'
 
 
-def _remarks(bodies: Sequence[JsonObject], type: str, known: TaskFields) -> Iterator[str]:
+def _field_notes(bodies: Sequence[JsonObject], type: str, known: TaskFields) -> Iterator[str]:
     """A sentence for each group of fields that are missing, and one for fields that are not known."""
     for group in known.required:
         missing = sum(not any(_filled(body.get(name)) for name in group) for body in bodies)

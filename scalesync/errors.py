@@ -115,8 +115,8 @@ class RecordError(ScalesyncError):
 class NoColumn(RecordError):
     """A template or expression names a column that this record does not have.
 
-    name: as it is written.
-    columns: those that the record has.
+    name: as written.
+    columns: those of the record.
     """
 
     def __init__(self, message: str, name: str, columns: Iterable[str]) -> None:

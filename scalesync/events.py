@@ -14,8 +14,8 @@ LONGEST_S = 100 * 365.25 * DAY_S  # what a server may ask for, and nobody counts
 class Waiting:
     """Why nothing passes. As a string it is one sentence for people, with times of the local clock.
 
-    why: in the server's own words, or what the network says.
-    since, until: seconds since the epoch. until is when the next attempt leaves where the server asked for a wait of
+    why: in the server's own words, or a network error.
+    since, until: seconds since the epoch. until is when the next attempt leaves if the server asked for a wait of
         asked_s seconds, else when the run gives up; None: unknown.
     """
 
@@ -47,7 +47,7 @@ def duration(seconds: float) -> str:
 
 
 def clock(epoch_s: float) -> str:
-    """`14:32:05` by the local clock; with the date, and without seconds, where that is another day."""
+    """`14:32:05` by the local clock; with the date, and without seconds, on another day."""
     try:
         at, today = time.localtime(epoch_s), time.localtime()
     except (ValueError, OverflowError, OSError):  # a wait of ages

@@ -1,4 +1,4 @@
-"""Requests under way, as the ledger keeps them: where a record must not be sent twice, or where a service works on."""
+"""Requests under way in the ledger: for records that must not be sent twice, and for services that work later."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ class ChunkLog(Protocol):
     """One run's requests. Numbers are unique within the target."""
 
     async def begin(self, keys: Sequence[str]) -> int:
-        """A request with these records is about to leave; durable when this returns its number."""
+        """Record a request with these records that is about to leave; durable when this returns its number."""
 
     async def accepted(self, number: int, command: str) -> None:
-        """The service works on it under this id; durable when it returns."""
+        """The service works on it under this id; durable when this returns."""
 
     def give_up(self, number: int) -> None:
         """From now on nobody waits for its answer; written with the next outcomes."""
 
     def close(self, number: int) -> None:
-        """What became of it is known, and on its way to the ledger: it is forgotten with the next outcomes."""
+        """Its outcome is known and on its way to the ledger: forget it with the next outcomes."""
 
     async def open(self) -> Sequence[OpenChunk]:
-        """Those of earlier runs with records in doubt, the others are forgotten.
+        """Requests of earlier runs with records in doubt; the others are forgotten.
 
-        Of all jobs of the target where this run is alone in it, else of its own job. Those whose run was killed count
-        as given up from now on, and that is durable when this returns.
+        Of all jobs of the target if this run is alone in it, else of its own job. Requests of a killed run count as
+        given up from now on, durable when this returns.
         """
 
     async def end(self) -> None:

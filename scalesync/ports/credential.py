@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class AuthReply(Protocol):
-    """An answer of the place that gives out tokens."""
+    """An answer of the token endpoint."""
 
     @property
     def status(self) -> int: ...
@@ -17,7 +17,7 @@ class AuthReply(Protocol):
 
 
 class Ask(Protocol):
-    """One request for a token. Raises Unavailable or OutcomeUnknown where no answer came."""
+    """One request for a token. Raises Unavailable or OutcomeUnknown if no answer came."""
 
     async def __call__(self, where: str, body: bytes) -> AuthReply:
         """POST a JSON body, without the credential.
@@ -29,9 +29,9 @@ class Ask(Protocol):
 class Credential(Protocol):
     """Headers that open the platform.
 
-    renews: whether they change during a run; if not, they are read once, and nothing else is asked.
+    renews: whether they change during a run; if not, they are read once.
     generation: grows with each renewal.
-    secrets: all that is secret in it now, to be kept out of every text.
+    secrets: all current secrets, which no output may contain.
     """
 
     renews: bool
@@ -43,15 +43,15 @@ class Credential(Protocol):
     def secrets(self) -> Collection[str]: ...
 
     def headers(self) -> Mapping[str, str]:
-        """What each request carries now; {} before the first renewal."""
+        """The headers of each request now; {} before the first renewal."""
 
     @property
     def is_due(self) -> bool:
         """Whether the next request should wait for `renew`."""
 
     async def renew(self, ask: Ask, *, refused: bool) -> None:
-        """Get new headers; who comes while that is under way waits for it and asks nothing.
+        """Get new headers; a caller during a renewal waits for it and asks nothing.
 
-        refused: the platform did not take the present ones (401), so they are of no more use.
-        Raises NotAllowed where no new ones are given, Throttled or Unavailable where that is not known yet.
+        refused: the platform did not take the present ones (401), so they are useless.
+        Raises NotAllowed if the service gives no new ones, Throttled or Unavailable if that is not known yet.
         """

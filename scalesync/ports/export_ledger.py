@@ -1,4 +1,4 @@
-"""The ledger as one run of one export or backfill job sees it, and the index that a compaction keeps on disk."""
+"""The ledger for one run of one export or backfill job, and the index that a compaction keeps on disk."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from scalesync.ports.job_ledger import JobLedger
 
 
 class ExportLedger(JobLedger, Protocol):
-    """Plan, partitions, files and versions of an export. What a `Commit` holds moves in one transaction."""
+    """Plan, partitions, files and versions of an export. The content of a `Commit` is written in one transaction."""
 
     async def begin_run(self, name: str, plan: JsonObject) -> None:
         """Forget partitions and files of earlier runs and write the plan of this one."""
 
     async def end_run(self) -> None:
-        """The run begun last is finished: its files are in the manifest."""
+        """The latest run is finished: its files are in the manifest."""
 
     async def stored_run(self) -> StoredRun | None:
-        """The run begun last; None when there was none."""
+        """The latest run; None if there was none."""
 
     async def commit(self, step: Commit) -> None:
         """Write one step; durable when it returns."""
@@ -31,10 +31,10 @@ class ExportLedger(JobLedger, Protocol):
     # --- versions ------------------------------------------------------------------------------
 
     async def versions(self, refs: Sequence[str]) -> Mapping[str, Version]:
-        """The versions met of these tasks."""
+        """The known versions of these tasks."""
 
     async def forget_versions(self) -> None:
-        """Start the memory of versions again."""
+        """Forget all versions."""
 
     async def updated_marks(self, every: int) -> Sequence[int]:
         """Update times, in ms, that cut the remembered tasks into groups of about `every`; ascending, ends included."""
@@ -45,20 +45,20 @@ class ExportLedger(JobLedger, Protocol):
     # --- windows -------------------------------------------------------------------------------
 
     async def replace_windows(self, windows: Sequence[WindowRow]) -> None:
-        """Write the whole table of a backfill's windows. What counts is the manifest; this follows it."""
+        """Write the whole table of a backfill's windows. The manifest decides; this table follows it."""
 
     async def update_window(self, window: WindowRow) -> None:
         """Set the state and the figures of one window."""
 
 
 class VersionsIndex(Protocol):
-    """ref -> its newest line, for one run. Also the lock of the folder where it lies, until it is closed."""
+    """ref -> its newest line, for one run. It also locks its folder until it is closed."""
 
     def add(self, lines: Iterable[Seen]) -> None:
-        """Keep what is newer than what is known; of two lines with one time the later."""
+        """Keep versions newer than the known ones; of two lines with one time, the later."""
 
     def positions(self) -> Iterator[int]:
-        """Where the newest lines stand, in no order; of tasks that left none."""
+        """The places of the newest lines, in no order, without those of tasks that left."""
 
     def gone(self) -> int:
         """How many tasks left."""
@@ -66,5 +66,5 @@ class VersionsIndex(Protocol):
     def close(self, *, remove: bool) -> None:
         """Free the lock.
 
-        remove: the file was of use for this run only.
+        remove: delete the file, which was for this run only.
         """

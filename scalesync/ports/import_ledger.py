@@ -1,4 +1,4 @@
-"""The ledger as one run of one import job sees it. No row id of a database leaves the ledger."""
+"""The ledger for one run of one import job. No row id of a database leaves the ledger."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scalesync.ports.verify_ledger import VerifyLedger
 
 
 class Checkpoints(Protocol):
-    """What the ledger holds of the beginnings of a job's sources: enough to leave finished lines unread."""
+    """What the ledger holds about the beginnings of a job's sources: enough to leave finished lines unread."""
 
     async def marked(self, settings: str) -> frozenset[int]:
         """The sources with checkpoints that were made under these settings."""
@@ -24,24 +24,25 @@ class Checkpoints(Protocol):
         """The checkpoints of one of these sources, each with the home rows up to it."""
 
     async def keep(self, number: int, cursor: SourceCursor) -> None:
-        """Put down how far a source is read that is read on."""
+        """Store the progress in a source that is still being read."""
 
     async def first_unsettled(self, number: int) -> int | None:
-        """The first line of a source that has to be read again, by the ledger; None when none has."""
+        """The first line of a source that must be read again, by the ledger; None if there is none."""
 
     async def first_alone(
         self, number: int, repeats: Callable[[RecordState, str, bytes, bytes | None], bool]
     ) -> int | None:
-        """The first line of a source that was a repeat and no longer is; None when all of them still are.
+        """The first line of a source that was a repeat and no longer is; None if all of them still are.
 
-        repeats(state, unique_id, content, first), asked in a thread of the ledger: whether a duplicate or a clash still
-        is one. first: content of the record above it in the same source, None where that stands in another source.
+        repeats: called with (state, unique_id, content, first) in a thread of the ledger: whether a duplicate or a
+            clash still is one. first: content of the record above it in the same source, None if that is in another
+            source.
         """
 
     async def visit(self, number: int, line: int, homes: int, add: Callable[[str, bytes], object]) -> bool:
         """Call `add`, in a thread of the ledger, with key and content of each home row up to a line.
 
-        False, and nothing was added, when their number is not `homes`: then some belong to lines that are no more.
+        Returns False and adds nothing if their number is not `homes`: then some belong to lines that no longer exist.
         """
 
     async def keep_asides(self, number: int, line: int) -> tuple[int, int]:
@@ -49,16 +50,16 @@ class Checkpoints(Protocol):
 
 
 class GoneRows(Protocol):
-    """The job's rows whose record is no longer in any source, and for which a request may have left."""
+    """The job's rows with a record that is no longer in any source, and with a request that may have left."""
 
     async def doubtful(self, after: str, size: int) -> Sequence[Doubtful]:
-        """Up to `size` of them behind a key, in order."""
+        """Up to `size` of them after a key, in order."""
 
     async def waiting(self) -> int:
         """How many there are."""
 
     async def conclude(self, told: Sequence[LookedUp]) -> None:
-        """Write what the look-ups said; a row that moved on meanwhile is left alone."""
+        """Write the results of the look-ups; leaves a row that changed meanwhile."""
 
 
 class ImportLedger(JobLedger, Protocol):
@@ -66,7 +67,7 @@ class ImportLedger(JobLedger, Protocol):
 
     @property
     def checkpoints(self) -> Checkpoints:
-        """How far the sources are read."""
+        """The progress in the sources."""
 
     @property
     def gone_rows(self) -> GoneRows:
@@ -86,13 +87,13 @@ class ImportLedger(JobLedger, Protocol):
         """Number the sources (name, facts) by name; a source keeps its number from run to run."""
 
     async def source_splits(self, but: Set[int] = frozenset()) -> Sequence[SourceSplit]:
-        """The sources that the job has met, by number, but for some."""
+        """The sources that the job has read, by number, except some."""
 
     async def close_sources(self, read: Sequence[tuple[int, JsonObject, SourceCursor | None]]) -> None:
         """These sources are read to their end: number, facts and cursor of each."""
 
     async def lose_sources(self, gone: Sequence[int]) -> None:
-        """These sources are there no more."""
+        """These sources no longer exist."""
 
     def reads(self, sources: Set[int] | None) -> None:
         """This run reads these sources of the job, None for all; copies of its records in the others stay there."""
@@ -105,11 +106,11 @@ class ImportLedger(JobLedger, Protocol):
     async def peek(self, keys: Sequence[str]) -> Mapping[str, tuple[RowState, bytes]]:
         """State and content of the keys that are known.
 
-        A task whose record changed in another job is as good as ever in this one.
+        A task counts as good in this job even if its record changed in another job.
         """
 
     async def known(self, keys: Sequence[str]) -> Mapping[str, Known]:
-        """All that is known of the keys, whichever job has their rows."""
+        """Everything that is known about the keys, in any job."""
 
     async def admit(
         self,
@@ -120,7 +121,7 @@ class ImportLedger(JobLedger, Protocol):
         recheck: bool = False,
         adopt: bool = False,
     ) -> Sequence[Admission]:
-        """Make the intent durable for every record that is to be sent; sets `intent_ms` on each.
+        """Make the intent durable for every record to send; sets `intent_ms` on each.
 
         now_ms: the platform's clock.
         recheck: conflicts are looked up again.
@@ -129,30 +130,30 @@ class ImportLedger(JobLedger, Protocol):
         """
 
     async def record(self, outcomes: Sequence[RowOutcome]) -> None:
-        """Write what became of records, or their return to pending; durable when it returns."""
+        """Write the outcomes of records, or their return to pending; durable when it returns."""
 
     async def counts(self) -> Mapping[str, int]:
         """Records of the whole job by counted state."""
 
     async def reopen(self, wanted: Callable[[str, int | None, str], bool]) -> int:
-        """Failed rows for which wanted(key, status, reason) holds become pending again; returns how many."""
+        """Make failed rows pending again if wanted(key, status, reason) holds; returns how many."""
 
     async def mark_gone(
         self, present: int, is_present: Callable[[str], bool], sources: Collection[int] | None = None
     ) -> int:
-        """Flag home rows whose record the sources no longer hold, clear the others; returns how many are gone.
+        """Flag home rows with a record that the sources no longer hold, clear the others; returns how many are gone.
 
-        present: home rows that this reading met; where they are all there are, nothing needs to be looked at.
-        sources: those that it is about, None for all of the job.
+        present: home rows that this reading met; if these are all rows, there is nothing to check.
+        sources: the sources in question, None for all of the job.
         """
 
     async def drop_stale_asides(self, sources: Collection[int] | None = None) -> None:
-        """Forget other records that this run, having read these sources whole, did not meet. None: all of the job."""
+        """Forget other records that this run did not meet, having read these sources whole. None: all of the job."""
 
     # --- what was learned ----------------------------------------------------------------------
 
     async def unechoed_fields(self) -> frozenset[str]:
-        """Fields that the platform answers with another value than it was sent: they are not compared."""
+        """Fields that the platform returns with another value than it received: they are not compared."""
 
     async def add_unechoed_fields(self, names: Sequence[str]) -> None:
         """Remember such fields for the job."""
@@ -166,11 +167,11 @@ class ImportLedger(JobLedger, Protocol):
         """The batch was finalized."""
 
     async def feeders(self, batches: Collection[str], read: Collection[int]) -> Mapping[str, Sequence[Feeder]]:
-        """Who still owes records to each of these batches, of all jobs of the target.
+        """Jobs of the target that still owe records to each of these batches.
 
-        read: the sources that this job has just read to their end. Of this job only the others count: what stands in
-            those that were read is known better by reading.
+        read: the sources that this job has just read to their end. Of this job only its other sources count: this
+            reading knows the records of these better.
         """
 
     async def jobs_beside(self) -> Sequence[tuple[str, Mapping[str, Any], int]]:
-        """(name, settings, tasks) of each other job whose tasks stand for records of this one."""
+        """(name, settings, tasks) of each other job with tasks that stand for records of this one."""

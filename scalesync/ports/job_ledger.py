@@ -1,4 +1,4 @@
-"""The ledger as every run of a job has it, whatever the run does."""
+"""The part of the ledger that every run of a job uses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class JobLedger(Protocol):
 
     @property
     def was_complete(self) -> bool:
-        """Whether nothing was left to do for the job when this run began."""
+        """Whether the job had nothing left to do when this run began."""
 
     async def event(self, key: str | None, event: str, detail: Mapping[str, Any]) -> None:
         """Put one line into the history, durable before the step it announces."""
@@ -31,8 +31,8 @@ class JobLedger(Protocol):
     async def finish(
         self, *, complete: bool, exit_code: int, figures: Mapping[str, Any], message: str | None = None
     ) -> None:
-        """End the run, say whether the job is complete, give the lease back.
+        """End the run, record whether the job is complete, release the lease.
 
-        message: the sentence that the run ends with, "" when there is nothing to say. None for work beside the job's
-            own, after which the sentence of the run before it still holds.
+        message: the sentence that the run ends with, "" if there is none. None for work beside the job's own; then the
+            sentence of the run before it still holds.
         """

@@ -1,7 +1,7 @@
 """The ledger as the flows see it: its jobs, and the way to one run of a job.
 
-What a run reads and writes stands in job_ledger.py, import_ledger.py, export_ledger.py and verify_ledger.py. Every
-method may raise LedgerUnusable, LedgerBusy or DiskFull, and a write of a run LeaseLost.
+job_ledger.py, import_ledger.py, export_ledger.py and verify_ledger.py have what a run reads and writes. Every method
+may raise LedgerUnusable, LedgerBusy or DiskFull, and a write of a run LeaseLost.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ class Ledger(Protocol):
 
     @property
     def path(self) -> Path:
-        """The file that settings name; sources beneath its folder are known by their path in it."""
+        """The file that settings name; sources beneath its folder count by their path in it."""
 
     def close(self) -> None:
-        """Finish what is queued and give back what is held."""
+        """Finish queued writes and release everything."""
 
     # --- jobs ----------------------------------------------------------------------------------
 
@@ -36,13 +36,13 @@ class Ledger(Protocol):
         """Every job with its counts and newest run, oldest first."""
 
     async def stops(self, job: str | None) -> Sequence[Stop]:
-        """How the last run of each job ended that did not come to its end, newest first.
+        """How the last run of each unfinished job ended, newest first.
 
         job: None for every job.
         """
 
     async def jobs_of(self, target: Target, command: str) -> Sequence[StoredJob]:
-        """Every job of a target that does this, oldest first."""
+        """Every job of a target with this command, oldest first."""
 
     async def find_job(self, target: Target, name: str) -> StoredJob | None:
         """The job of that name and target, if there is one."""
@@ -50,8 +50,9 @@ class Ledger(Protocol):
     async def open_import(self, spec: JobSpec, *, beside: bool = False, alone: bool = False) -> ImportLedger:
         """Bind the name at first use, take the lease, begin a run of an import.
 
-        beside: the run does other work than the job's own, whose settings stay as they are. alone: no other import of
-        the target may run meanwhile, for the server takes a key twice; all of such a target must say so.
+        beside: the run does other work than the job's own, whose settings stay as they are.
+        alone: no other import of the target may run meanwhile, for the server takes a key twice; all of such a target
+            must say so.
         Raises NameBound when the name means something else, JobRunning when another run holds the lease.
         """
 
@@ -67,13 +68,13 @@ class Ledger(Protocol):
         """The rows of a job by how they count, all of them or those of some sources."""
 
     async def source_splits(self, job: StoredJob) -> Sequence[SourceSplit]:
-        """Every source that the job has met, by number."""
+        """Every source that the job has read, by number."""
 
     async def peek(self, target: Target, keys: Sequence[str]) -> Mapping[str, tuple[RowState, bytes]]:
         """State and content of the keys that are known in a target."""
 
     async def known(self, target: Target, job: StoredJob | None, keys: Sequence[str]) -> Mapping[str, Known]:
-        """What admitting records to a job would find of their keys; None for a job that is not there yet."""
+        """What admitting records to a job would find about their keys; None for a job that does not exist yet."""
 
     async def visit_failures(
         self, visit: Callable[[Failure], None], *, job: str | None = None, number: int | None = None
@@ -81,9 +82,9 @@ class Ledger(Protocol):
         """Call `visit`, in a thread of the ledger, with each failing record of the jobs of a name, or of one by id."""
 
     def checks(self, job: StoredJob) -> VerifyLedger:
-        """The rows of a job for a check that only reads: nobody needs to hold the job for that."""
+        """The rows of a job for a check that only reads and does not need the job's lease."""
 
     # --- the target ----------------------------------------------------------------------------
 
     async def learned_limits(self, target: Target) -> Mapping[RequestClass, JsonObject]:
-        """What earlier runs learned of a target's limits, by class of requests."""
+        """The limits of a target that earlier runs learned, by class of requests."""

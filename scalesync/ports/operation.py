@@ -1,4 +1,4 @@
-"""What the engine does many times: an operation on items. Creating tasks is the first of them."""
+"""What the engine does many times: an operation on items. Creating tasks is the first one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scalesync.model.targets import RequestClass
 
 
 class Repeat(Enum):
-    """How an item may be sent again whose outcome is not known.
+    """How to send an item again if its outcome is unknown.
 
     IDEMPOTENT: at once; the server refuses or ignores the second.
     COMPARE_FIRST: after a look-up that says that nothing was done, and after the landing window.
@@ -43,9 +43,9 @@ class Operation(Protocol):
     one_fate: bool
 
     async def send(self, items: Sequence[Outgoing]) -> Sequence[Outcome]:
-        """Send one chunk; one outcome each, in order. Never raises for an answer of the service.
+        """Send one chunk; returns one outcome each, in order. It never raises for an answer of the service.
 
-        ACCEPTED: the service works on it; the outcome's command is to be polled.
+        ACCEPTED: the service works on it; poll the outcome's command.
         """
 
     async def look_up(self, keys: Sequence[str]) -> Mapping[str, LookupResult]:
@@ -55,4 +55,4 @@ class Operation(Protocol):
         """Read one task by the platform's own id. Raises RemoteError."""
 
     def compare(self, item: Outgoing, task: JsonObject) -> Comparison:
-        """Compare an item with what was found under its key."""
+        """Compare an item with the task found under its key."""

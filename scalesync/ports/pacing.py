@@ -8,7 +8,7 @@ from scalesync.model.targets import RequestClass
 
 
 class Pacing(Protocol):
-    """Asked at the hand-over to the socket, informed afterwards how it went."""
+    """The transport asks it at the hand-over to the socket and reports the result afterwards."""
 
     async def acquire(self, request: RequestClass) -> None:
         """Wait until an attempt of this class may leave."""

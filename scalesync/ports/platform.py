@@ -103,7 +103,9 @@ class Lister(Protocol):
     filters: frozenset[str]
 
     def query(self, selection: Selection, page_size: int, within: tuple[int, int] | None = None) -> Mapping[str, Any]:
-        """A selection as the query that `page` takes. within: lo <= place < hi.
+        """A selection as the query that `page` takes.
+
+        within: lo <= place < hi.
 
         The answer may begin one place earlier, and may continue below lo: what is outside is left out by the caller.
         """
@@ -115,7 +117,7 @@ class Lister(Protocol):
         """
 
     async def span(self, selection: Selection, now_ms: int) -> Span:
-        """Where the tasks of a selection may lie, by the platform's clock. Raises RemoteError."""
+        """The time range of a selection's tasks, by the platform's clock. Raises RemoteError."""
 
     def place_of(self, task: TaskView) -> int:
         """The place of a task."""
@@ -137,25 +139,25 @@ class Containers(Protocol):
     """Projects and batches, or what the platform calls them."""
 
     async def project(self, name: str) -> JsonObject | None:
-        """A project by name, None when there is none; what it says is remembered for comparisons of its tasks."""
+        """A project by name, None if there is none; its settings are remembered for comparisons of its tasks."""
 
     async def know_project(self, name: str) -> None:
-        """Read a project unless it was read, so that tasks in it can be compared."""
+        """Read a project unless it was read, so that its tasks can be compared."""
 
     async def check_project(self, name: str) -> None:
-        """Raises NoSuchProject when it does not exist, ConfigError when it takes another type of task."""
+        """Raises NoSuchProject if it does not exist, ConfigError if it takes another type of task."""
 
     async def projects(self) -> Sequence[JsonObject]:
         """Every project of the account."""
 
     async def batch(self, name: str) -> JsonObject | None:
-        """A batch by name, None when there is none."""
+        """A batch by name, None if there is none."""
 
     async def batch_names(self, project: str | None = None) -> Sequence[str]:
-        """Names of batches, of a project where one is named; one page of them."""
+        """Names of batches, of one project if it is given; one page of them."""
 
     async def create_batch(self, name: str, project: str) -> bool:
-        """False when the name was taken meanwhile."""
+        """Create a batch; False if the name was taken meanwhile."""
 
     async def finalize_batch(self, name: str) -> None:
         """Close a batch, so that work on it begins."""
@@ -165,7 +167,7 @@ class Containers(Protocol):
 
 
 class CommandState(Enum):
-    """How far the service is with a command that it accepted."""
+    """The progress of a command that the service accepted."""
 
     WAITING = "waiting"
     DONE = "done"
@@ -174,12 +176,12 @@ class CommandState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class CommandStatus:
-    """What a poll said.
+    """The answer of a poll.
 
-    refs: of the tasks that were made, in order, where the service says so.
+    refs: of the created tasks, in order, if the service says so.
     after_s: when to ask again, None: the engine decides.
-    message: of a command that failed.
-    nothing_done: of one that failed, whether it is certain that nothing was carried out.
+    message: of a failed command.
+    nothing_done: of a failed command, whether it is certain that nothing was carried out.
     """
 
     state: CommandState
@@ -200,7 +202,7 @@ class ExportJobs(Protocol):
     """Exports that the service makes as a file."""
 
     async def submit(self, selection: Selection) -> str:
-        """Have an export made; the id of the command that makes it. Raises RemoteError."""
+        """Start an export; returns the id of its command. Raises RemoteError."""
 
     async def status(self, command: str) -> CommandStatus:
         """Ask about it. Raises RemoteError."""

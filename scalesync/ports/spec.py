@@ -1,7 +1,7 @@
-"""What is known of a labelling service beforehand: static, cheap to import, no network.
+"""What is known about a labelling service in advance: static, cheap to import, no network.
 
-A spec opens a live object made of roles (`ports.platform`). What a service lacks is absent there, and `offers` holds
-the reason, so that the program can give it before anything is sent.
+A spec opens a live object made of roles (`ports.platform`). A role that the service lacks is absent, and `offers` holds
+the reason, so the program can report it before it sends anything.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ API = 1  # of this port; a platform that was written for another one is refused
 
 
 class KeyStrength(Enum):
-    """What a record's key is worth: how a create is answered whose outcome is not known.
+    """The strength of a record's key: what to do with a create whose outcome is unknown.
 
     ENFORCED: the server refuses a second use, so sending again is safe.
     PUT: the second send returns the task of the first, so sending again is safe.
-    NAMED: unique only where we look first: names of projects, batches, tasks.
+    NAMED: unique only if we look first: names of projects, batches, tasks.
     LABEL: stored and searchable, and repeats are allowed: a look-up must precede any second send, and "absent" counts
         only after the landing window.
-    NONE: an import is refused unless the user accepts that records may become several tasks.
+    NONE: scalesync refuses an import unless the user accepts that records may become several tasks.
     """
 
     ENFORCED = "enforced"
@@ -70,7 +70,7 @@ class KeyRule:
 
     @property
     def resend_is_safe(self) -> bool:
-        """Whether a create may be sent again although the first may have been carried out."""
+        """Whether a create may be sent again although the first one may have been carried out."""
         return self.strength in {KeyStrength.ENFORCED, KeyStrength.PUT}
 
 
@@ -105,7 +105,7 @@ class Vocabulary:
     type_required: bool = True
 
     def shown(self, status: str) -> str:
-        """A status as it stands behind "the task is"."""
+        """A status as it follows "the task is"."""
         return f"in {status}" if status == self.failed else status
 
 

@@ -9,7 +9,7 @@ import stat
 import sys
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from functools import partial
-from typing import BinaryIO, cast
+from typing import BinaryIO, NamedTuple, cast
 
 from scalesync.addresses import is_url, public_name
 from scalesync.errors import SourceError
@@ -27,59 +27,77 @@ from scalesync.sources.places.passed_over import PassedOver, Reason
 from scalesync.sources.places.remote import address, expand_url, known_as, open_url
 from scalesync.sources.places.written import OwnFiles
 from scalesync.sources.readers import reader_for
-from scalesync.sources.source import HEAD, Open, Read, Reader, Seek
+from scalesync.sources.source import HEAD, Open, Reader
 
 STDIN = "-"
 SMALL = 1024 * 1024  # bytes of a file in a folder that is read at once
+
+
+class Facts(NamedTuple):
+    """What is kept of a source as it was when it was opened.
+
+    path: a string, with bytes that are not UTF-8 written out.
+    size, mtime_ns: None for standard input and URLs.
+    more: of a folder, its files and their digest.
+    """
+
+    path: str
+    size: int | None = None
+    mtime_ns: int | None = None
+    more: JsonObject = {}  # noqa: RUF012  a field of a tuple, never changed
 
 
 class SourceFile:
     """One opened source.
 
     name: for people.
-    size, mtime_ns: None for standard input and URLs.
-    notes: what a person should know about how it is read, as sentences that follow the name.
+    reader: how it is read; its notes are sentences that follow the name.
     left_out: paths inside a folder of files that are read elsewhere.
     file: the path of a file that can be read again.
-    place: the path of a file or folder, to open it; None for sources that are not on this machine. The path of
-        `fingerprint` is a string, with bytes that are not UTF-8 written out.
+    place: the path of a file or folder, to open it; None for sources that are not on this machine.
     """
 
-    __slots__ = ("_file", "_more", "_path", "_read", "_seek", "left_out", "mtime_ns", "name", "notes", "place", "size")
+    __slots__ = ("_facts", "_file", "_reader", "left_out", "name", "place")
 
     def __init__(
         self,
         name: str,
-        read: Read,
-        path: str,
-        size: int | None = None,
-        mtime_ns: int | None = None,
+        reader: Reader,
+        facts: Facts,
         *,
-        more: JsonObject | None = None,
-        seek: Seek | None = None,
-        notes: Sequence[str] = (),
         left_out: frozenset[str] = frozenset(),
         file: str | None = None,
         place: str | None = None,
     ) -> None:
         self.name = readable(name)
         self.place = place
-        self.size = size
-        self.mtime_ns = mtime_ns
-        self.notes = tuple(notes)
         self.left_out = left_out
-        self._read = read
-        self._seek = seek
-        self._path = path
-        self._more = more
+        self._reader = reader
+        self._facts = facts
         self._file = file
+
+    @property
+    def size(self) -> int | None:
+        """Bytes; None for standard input and URLs."""
+        return self._facts.size
+
+    @property
+    def mtime_ns(self) -> int | None:
+        """Time of the last change; None for standard input and URLs."""
+        return self._facts.mtime_ns
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know about how it is read."""
+        return self._reader.notes
 
     def __repr__(self) -> str:
         return f"SourceFile({self.name!r})"
 
     def fingerprint(self) -> JsonObject:
         """path (absolute), size and mtime_ns, as they were when the source was opened; see docs/sources.md."""
-        return {"path": self._path, "size": self.size, "mtime_ns": self.mtime_ns, **(self._more or {})}
+        path, size, mtime_ns, more = self._facts
+        return {"path": path, "size": size, "mtime_ns": mtime_ns, **more}
 
     def has_changed(self) -> bool:
         """Whether a file changed since it was opened: the records may be neither of the old nor of the new content."""
@@ -94,7 +112,7 @@ class SourceFile:
     @property
     def has_lines(self) -> bool:
         """Whether its lines identify its beginning, without reading records: see `known`."""
-        return self._seek is not None
+        return self._reader.seek is not None
 
     @property
     def can_repeat(self) -> bool:
@@ -106,10 +124,10 @@ class SourceFile:
 
         None if there is none, or if lines are unknown without reading records. Raises SourceError.
         """
-        if self._seek is None or not marks:
+        if self._reader.seek is None or not marks:
             return None
         try:
-            return self._seek(marks)
+            return self._reader.seek(marks)
         except OSError as error:
             raise SourceError(f"cannot be read: {error.strerror or error}", self.name) from None
 
@@ -119,7 +137,7 @@ class SourceFile:
         behind: the result of `known`.
         """
         progress = Progress(behind)
-        return Opened(number, self.name, self._read(progress), progress)
+        return Opened(number, self.name, self._reader.read(progress), progress)
 
     def blocks(self, max_records: int = 256, behind: Fingerprint | None = None) -> Generator[Block, None, None]:
         """Records in order, in blocks of at most `max_records`.
@@ -159,7 +177,7 @@ def _open_one(spec: str, options: ReadOptions, stdin: BinaryIO | None, passed: P
             if passed.meets(known_as(url), name):
                 continue
             reader = reader_for(partial(open_url, url), name, options, None)
-            yield SourceFile(name, reader.read, address(url), notes=reader.notes)
+            yield SourceFile(name, reader._replace(seek=None), Facts(address(url)))
         return
     for path in _expand(spec.removeprefix("file://"), passed):
         info = _stat(path, path)
@@ -228,8 +246,7 @@ def _open_file(
             reader = Reader(partial(_read_json, options, Entry(path, readable(name)), size))
         else:
             reader = reader_for(partial(_binary, path), readable(name), options, size)
-        told = (readable(place), size, info.st_mtime_ns)
-        yield SourceFile(name, reader.read, *told, seek=reader.seek, notes=reader.notes, file=path, place=place)
+        yield SourceFile(name, reader, Facts(readable(place), size, info.st_mtime_ns), file=path, place=place)
     except OSError as error:
         raise _in_words(error, name) from None
 
@@ -266,11 +283,11 @@ def _open_folder(folder: str, options: ReadOptions, passed: PassedOver) -> Itera
         yield from _open_file(entry.path, name, _stat(entry.path, name), options, passed)
     if listing.others:
         place = os.path.abspath(folder)
-        told = (readable(place), listing.size, listing.mtime_ns)
         more = {"files": listing.others, "digest": listing.digest}
+        facts = Facts(readable(place), listing.size, listing.mtime_ns, more)
         read = partial(read_folder, folder, every, listing.left_out, partial(_read_json, options))
-        notes = tuple(listing.notes())
-        yield SourceFile(shown, read, *told, more=more, notes=notes, left_out=listing.left_out, place=place)
+        reader = Reader(read, notes=tuple(listing.notes()))
+        yield SourceFile(shown, reader, facts, left_out=listing.left_out, place=place)
 
 
 def _read_json(options: ReadOptions, entry: Entry, size: int, progress: Progress) -> Generator[Item, None, None]:
@@ -303,4 +320,4 @@ def _open_pipe(replay: Replay, name: str, options: ReadOptions) -> SourceFile:
         spent.append(True)
         yield from reader.read(progress)
 
-    return SourceFile(name, once, name, notes=reader.notes)
+    return SourceFile(name, reader._replace(read=once, seek=None), Facts(name))

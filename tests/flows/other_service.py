@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 from zlib import crc32
 
-from scalesync.config.settings import Settings
+from scalesync.config.settings import Way
 from scalesync.engine.calls import Caller
 from scalesync.engine.waits import Waits
 from scalesync.errors import OutcomeUnknown
@@ -213,13 +213,13 @@ def connecting(platform: Any) -> Callable[..., Any]:
     """In place of `wiring.connect`: a connection to this platform, without a network."""
 
     @asynccontextmanager
-    async def connect(settings: Settings, observer: Observer, **_: Any) -> AsyncIterator[Connection]:
-        pace, gate = make_gate(settings, RequestClass.LIST)
+    async def connect(way: Way, observer: Observer, **_: Any) -> AsyncIterator[Connection]:
+        pace, gate = make_gate(way, RequestClass.LIST)
         wire, waits = cast(Transport, Wire()), Waits()
         watch = Watch(waits, observer, wire.counters, gate, where="memory")
         caller = Caller(FAST.retry, waits, patience_s=FAST.patience_s)
         try:
-            yield Connection(platform, wire, gate, pace, caller, waits, watch)
+            yield Connection(way, platform, wire, gate, pace, caller, waits, watch)
         finally:
             gate.end()
 

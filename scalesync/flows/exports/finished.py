@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
-from scalesync.config.settings import Settings
 from scalesync.model.records import JsonObject
 from scalesync.model.summaries import ExportSummary
+from scalesync.model.targets import Target
 from scalesync.outputs.manifest import NAME, Manifest
 from scalesync.outputs.reader import lines_of
 
@@ -67,7 +67,7 @@ def loss(folder: Path, lost: Mapping[str, str], advice: str) -> str:
 
 
 def finished_already(
-    manifest: Manifest, settings: Settings, message: str | None = None, *, exit_code: int | None = None
+    manifest: Manifest, target: Target, message: str | None = None, *, exit_code: int | None = None
 ) -> ExportSummary:
     """The summary of a finished export: nothing is sent.
 
@@ -82,8 +82,8 @@ def finished_already(
     findings = int(bool(extra.get("unsettled") or extra.get("responses_failed")))
     return ExportSummary(
         job=manifest.job,
-        target=settings.base_url,
-        mode=settings.mode.value,
+        target=target.base_url,
+        mode=target.mode.value,
         tasks=sum(entry.rows for entry in tasks),
         files=len(tasks),
         bytes=sum(entry.bytes for entry in tasks),

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import anyio
 
-from scalesync.config.settings import Settings
 from scalesync.engine.partitions import Partition
 from scalesync.errors import ConfigError
 from scalesync.flows.exports import filters
@@ -24,6 +23,7 @@ from scalesync.flows.runtime.setup.services import default_spec
 from scalesync.model.exports import StoredRun
 from scalesync.model.records import JsonObject
 from scalesync.model.selection import Selection
+from scalesync.model.targets import Target
 from scalesync.model.task_view import TaskView
 from scalesync.outputs.fields import FieldPicker
 from scalesync.outputs.manifest import (
@@ -62,13 +62,13 @@ class Folder:
         self.responses = path / "responses"
         self.manifest: Manifest | None = None
 
-    def check(self, job: str, settings: Settings, *, begun: bool) -> Manifest | None:
+    def check(self, job: str, target: Target, *, begun: bool) -> Manifest | None:
         """See that the folder is this job's. Raises ConfigError naming what is in the way."""
         manifest = check_folder(self.path, job, stems=STEMS, begun=begun)
-        if manifest is not None and (manifest.target, manifest.mode) != (settings.base_url, settings.mode.value):
+        if manifest is not None and (manifest.target, manifest.mode) != (target.base_url, target.mode.value):
             raise ConfigError(
                 f"{self.path} holds an export from {manifest.target} ({manifest.mode}), not from"
-                f" {settings.base_url} ({settings.mode}); choose another --out"
+                f" {target.base_url} ({target.mode}); choose another --out"
             )
         self.manifest = manifest
         return manifest
@@ -103,9 +103,9 @@ class Folder:
         return look
 
 
-def platform_of(settings: Settings) -> JsonObject:
+def platform_of(target: Target) -> JsonObject:
     """For the manifest: whose tasks these are, where that is not the platform of all older folders."""
-    return {} if settings.platform == default_spec().name else {PLATFORM: settings.platform}
+    return {} if target.platform == default_spec().name else {PLATFORM: target.platform}
 
 
 def _ids_in(
@@ -367,7 +367,7 @@ async def finished_run(
     manifest: Manifest | None,
     *,
     job: str,
-    settings: Settings,
+    target: Target,
     options: ExportOptions,
 ) -> Manifest:
     """The manifest behind this run: its own files, for an increment behind those of the runs before."""
@@ -380,8 +380,8 @@ async def finished_run(
     full_at = before.extra.get("full_at", before.started_at) if before and not plan.full_check else None
     return Manifest(
         job=job,
-        target=settings.base_url,
-        mode=settings.mode.value,
+        target=target.base_url,
+        mode=target.mode.value,
         filters=filters.typed(options),
         watermark=iso(plan.started_ms),
         started_at=before.started_at if before else iso(plan.started_ms),
@@ -393,6 +393,6 @@ async def finished_run(
             "runs": _runs(before) + 1,
             **({RUN_ID: plan.run_id} if plan.run_id else {}),
             **({CURSOR: plan.cursor} if plan.cursor is not None else {}),
-            **platform_of(settings),
+            **platform_of(target),
         },
     )

@@ -14,7 +14,7 @@ from typing import Any
 
 import anyio
 
-from scalesync.config.settings import Settings
+from scalesync.config.settings import Settings, Way
 from scalesync.disk import holding_folder
 from scalesync.errors import ConfigError, OutcomeUnknown, RemoteError, ScalesyncError
 from scalesync.events import Observer, Progress
@@ -77,33 +77,33 @@ async def run_export(
     try:
         # before the first look at the folder: what it holds must not change until the run is over
         with holding_folder(options.out):
-            return await _export(options, settings, observer, ledger, signals=signals)
+            return await _export(options, settings.way, observer, ledger, signals=signals)
     finally:
         ledger.close()
 
 
 async def _export(
-    options: ExportOptions, settings: Settings, observer: Observer, ledger: Ledger, *, signals: bool
+    options: ExportOptions, way: Way, observer: Observer, ledger: Ledger, *, signals: bool
 ) -> ExportSummary:
-    spec = export_job(options, settings.target)
-    found = await ledger.find_job(settings.target, spec.name)
+    spec = export_job(options, way.target)
+    found = await ledger.find_job(spec.target, spec.name)
     begun = found is not None and dict(found.identity) == dict(spec.identity)
     folder = Folder(options.out)
-    manifest = folder.check(spec.name, settings, begun=begun)
+    manifest = folder.check(spec.name, spec.target, begun=begun)
     if manifest is not None and not options.again:
         hint = "choose another --out" if options.incremental else "choose another --out, or --again to replace it"
         same_filters(manifest, options, hint)
         lost = lost_files(folder.path, manifest)
         if lost:
             advice = f"{AGAIN}{' in place of --incremental' if options.incremental else ''}"
-            return finished_already(manifest, settings, loss(folder.path, lost, advice), exit_code=1)
+            return finished_already(manifest, spec.target, loss(folder.path, lost, advice), exit_code=1)
         if not options.incremental and not await _has_gaps(folder, manifest, options):
-            return finished_already(manifest, settings)
-    memory = await ledger.learned_limits(settings.target)
-    async with connect(settings.way, observer, paced=RequestClass.LIST, memory=memory) as connection:
+            return finished_already(manifest, spec.target)
+    memory = await ledger.learned_limits(spec.target)
+    async with connect(way, observer, paced=RequestClass.LIST, memory=memory) as connection:
         await first_look(connection, options, observer.note)
         job = await ledger.open_export(spec)
-        run = ExportRun(options, settings, connection, job, observer)
+        run = ExportRun(options, connection, job, observer)
         return await run.go(folder, None if options.again else manifest, signals=signals)
 
 
@@ -126,11 +126,9 @@ def export_job(options: ExportOptions, target: Target) -> JobSpec:
 class ExportRun:
     """One run of one export job, from the opened job to the manifest."""
 
-    def __init__(
-        self, options: ExportOptions, settings: Settings, connection: Connection, job: ExportLedger, observer: Observer
-    ) -> None:
+    def __init__(self, options: ExportOptions, connection: Connection, job: ExportLedger, observer: Observer) -> None:
         self._options = options
-        self._settings = settings
+        self._target = connection.way.target
         self._connection = connection
         self._job = job
         self._observer = observer
@@ -220,11 +218,11 @@ class ExportRun:
         now = await self._summary(0, 0, "")
         told = f"the export was finished at {made.finished_at}; this run fetched only missing response files"
         traffic = {name: getattr(now, name) for name in NO_REQUESTS}
-        return replace(finished_already(made, self._settings, told), **traffic)
+        return replace(finished_already(made, self._target, told), **traffic)
 
     def _downloader(self, folder: Folder) -> Downloader:
         suffix = bool(under_of(folder.manifest))
-        gate, allow_http = self._connection.gate, self._settings.allow_http
+        gate, allow_http = self._connection.gate, self._connection.way.allow_http
         return Downloader(folder.responses, gate, allow_http=allow_http, suffix=suffix)
 
     def _tell_ages(self, manifest: Manifest | None) -> None:
@@ -277,7 +275,7 @@ class ExportRun:
                     plan.log,
                     take,
                     already=folder.already(self._job, lister, self._connection.platform.spec.view),
-                    width=self._settings.concurrency,
+                    width=self._connection.way.concurrency,
                     page_size=self._options.page_size or self._connection.platform.spec.page_most,
                     note=self._observer.note,
                 )
@@ -296,7 +294,7 @@ class ExportRun:
     async def _commit(self, plan: ExportPlan, folder: Folder, manifest: Manifest | None) -> Manifest:
         assert self._reader is not None
         made = await finished_run(
-            plan, self._job, manifest, job=self._job.name, settings=self._settings, options=self._options
+            plan, self._job, manifest, job=self._job.name, target=self._target, options=self._options
         )
         made.finished_at = iso(self._connection.platform.server_now_ms)
         missing_before = manifest.extra.get("responses_failed", 0) if manifest is not None else 0
@@ -328,8 +326,8 @@ class ExportRun:
         files = await self._job.files("tasks")
         return ExportSummary(
             job=self._job.name,
-            target=self._settings.base_url,
-            mode=self._settings.mode.value,
+            target=self._target.base_url,
+            mode=self._target.mode.value,
             tasks=self._written(),
             files=len(files),
             bytes=sum(entry["bytes"] for entry in files),

@@ -13,7 +13,7 @@ from typing import Any
 
 import anyio
 
-from scalesync.config.settings import Settings
+from scalesync.config.settings import Settings, Way
 from scalesync.disk import holding_folder
 from scalesync.events import Observer, Progress
 from scalesync.flows.exports import filters
@@ -65,31 +65,31 @@ async def run_backfill(
     ledger = open_ledger(settings.ledger, note=observer.note)
     try:
         with holding_folder(options.export.out):
-            return await _backfill(options, settings, observer, ledger, signals=signals)
+            return await _backfill(options, settings.way, observer, ledger, signals=signals)
     finally:
         ledger.close()
 
 
 async def _backfill(
-    options: BackfillOptions, settings: Settings, observer: Observer, ledger: Ledger, *, signals: bool
+    options: BackfillOptions, way: Way, observer: Observer, ledger: Ledger, *, signals: bool
 ) -> BackfillSummary:
-    spec = backfill_job(options, settings.target)
-    found = await ledger.find_job(settings.target, spec.name)
+    spec = backfill_job(options, way.target)
+    found = await ledger.find_job(spec.target, spec.name)
     begun = found is not None and dict(found.identity) == dict(spec.identity)
     folder = Folder(options.export.out)
-    manifest = folder.check(spec.name, settings, begun=begun)
+    manifest = folder.check(spec.name, spec.target, begun=begun)
     lost: Mapping[str, str] = {}
     if manifest is not None:
         same_backfill(manifest, options)
         lost = lost_files(folder.path, manifest)
         if not may_be_missing(options, manifest, lost):
-            return _finished_already(manifest, settings)
-    memory = await ledger.learned_limits(settings.target)
-    async with connect(settings.way, observer, paced=RequestClass.LIST, memory=memory) as connection:
+            return _finished_already(manifest, spec.target)
+    memory = await ledger.learned_limits(spec.target)
+    async with connect(way, observer, paced=RequestClass.LIST, memory=memory) as connection:
         await first_look(connection, options.export, observer.note)
         asked = Asked(options, manifest, connection.platform.server_now_ms, lost)
         job = await ledger.open_export(spec)
-        run = BackfillRun(options, settings, connection, job, observer, asked=asked)
+        run = BackfillRun(options, connection, job, observer, asked=asked)
         return run.told(await run.go(folder, manifest, signals=signals))
 
 
@@ -102,12 +102,12 @@ def backfill_job(options: BackfillOptions, target: Target) -> JobSpec:
     return JobSpec(name=name, command="backfill", target=target, identity=identity, settings=settings)
 
 
-def _finished_already(manifest: Manifest, settings: Settings) -> BackfillSummary:
+def _finished_already(manifest: Manifest, target: Target) -> BackfillSummary:
     return BackfillSummary(
         **totals(manifest),
         job=manifest.job,
-        target=settings.base_url,
-        mode=settings.mode.value,
+        target=target.base_url,
+        mode=target.mode.value,
         **NO_REQUESTS,
         watermark=None,
         message=f"nothing to send: every window of this period was read, the last one at {manifest.finished_at}",
@@ -121,14 +121,13 @@ class BackfillRun(ExportRun):
     def __init__(
         self,
         options: BackfillOptions,
-        settings: Settings,
         connection: Connection,
         job: ExportLedger,
         observer: Observer,
         *,
         asked: Asked,
     ) -> None:
-        super().__init__(options.export, settings, connection, job, observer)
+        super().__init__(options.export, connection, job, observer)
         self._backfill = options
         self._asked = asked
         self._manifest: Manifest | None = None
@@ -223,8 +222,8 @@ class BackfillRun(ExportRun):
         sums = ("unsettled", "responses_downloaded", "responses_failed")
         return Manifest(
             job=self._job.name,
-            target=self._settings.base_url,
-            mode=self._settings.mode.value,
+            target=self._target.base_url,
+            mode=self._target.mode.value,
             filters=filters.typed(self._options),
             watermark=None,
             started_at=before.started_at if before else iso(plan.started_ms),
@@ -235,7 +234,7 @@ class BackfillRun(ExportRun):
                 "by": self._backfill.by,
                 "windows": windows,
                 "form": shape_of(self._options),
-                **platform_of(self._settings),
+                **platform_of(self._target),
                 **{name: sum(other[name] for other in windows) for name in sums},
             },
         )

@@ -59,7 +59,7 @@ class BatchKeeper:
         return None if name in self._missing else await self._call(lambda: self._batches.batch(name))
 
     async def _know(self, project: str) -> None:
-        """Have the platform read a project once: what it says is needed to compare tasks in it."""
+        """Let the platform read a project once: its settings are needed to compare tasks in it."""
         if self._api is not None and project not in self._known:
             self._known.add(project)
             with suppress(Refused):
@@ -79,7 +79,7 @@ class BatchKeeper:
         return await self._call(lambda: self._batches.batch(name)) or {"project": project}
 
     async def admit(self, prepared: Prepared) -> Sequence[Outgoing]:
-        """Make the batches of these records; records whose batch cannot be used become invalid."""
+        """Make the batches of these records; records with a batch that cannot be used become invalid."""
         usable = []
         for record in prepared.records:
             try:
@@ -96,11 +96,11 @@ class BatchKeeper:
         return usable
 
     async def finalize(self, name: str) -> str | None:
-        """Finalize after reading the status; None when done or open anyway, else why not.
+        """Finalize after reading the status; None if done or open anyway, else the reason.
 
         Only an open batch waits for it; for another one the call may be a bad request. The first call may have taken
         effect although its reply was lost, or another process may have been faster: so after a refusal the batch itself
-        says whether it is finalized.
+        shows whether it is finalized.
         """
         why = await self._closed(name)
         if why != _OPEN:
@@ -113,7 +113,7 @@ class BatchKeeper:
         return None
 
     async def _closed(self, name: str) -> str | None:
-        """None for a batch that waits for no finalizing, else what is in the way."""
+        """None for a batch that needs no finalizing, else the obstacle."""
         found = await self._call(lambda: self._batches.batch(name))
         if found is None:
             return "the batch does not exist"

@@ -1,4 +1,4 @@
-"""The canary of an import: its first new records are watched before the rest is sent.
+"""The canary of an import: watch its first new records before sending the rest.
 
 The server answers 200 and fetches attachments afterwards, so an answer alone says little. A task is accepted when it
 was completed, when its record names no URL and the look-up shows the task alive, or when it is still pending at the end
@@ -38,7 +38,7 @@ class Watched:
 
     @classmethod
     def of(cls, record: Outgoing) -> Watched:
-        """What must be remembered of a record that is sent."""
+        """What to remember about a record that is sent."""
         return cls(record.key, b"://" in record.body)
 
 
@@ -53,10 +53,10 @@ class Canary:
         self._lost = 0
 
     async def judge(self, watched: Sequence[Watched], settled: Callable[[], Awaitable[None]], *, wait_s: float) -> None:
-        """Raises BudgetUsed when one was refused, is in conflict, died, or cannot be found.
+        """Raises BudgetUsed if one was refused, is in conflict, died, or cannot be found.
 
-        settled: waits until every record that was sent has its end in the ledger.
-        wait_s: seconds at most afterwards.
+        settled: waits until every sent record has its outcome in the ledger.
+        wait_s: at most this many seconds afterwards.
         """
         await settled()
         refused = self._tally.failed + self._tally.conflicts

@@ -1,4 +1,4 @@
-"""What becomes of a record whose unique_id is in use: created, adopted, conflict, or freed and sent again."""
+"""The outcome of a record with a unique_id that is in use: created, adopted, conflict, or freed and sent again."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ConflictPolicy:
         self._releases: dict[str, int] = {}
 
     async def __call__(self, record: Outgoing, comparison: Comparison) -> RowOutcome | None:
-        """How the row ends; None when its key was freed and the record is to be sent again."""
+        """The outcome of the row; None if its key was freed and the record is to be sent again."""
         if comparison.others:
             return self._told(self._duplicate(record, comparison), comparison)
         if comparison.match is Match.EQUAL:
@@ -106,9 +106,9 @@ class ConflictPolicy:
         )
 
     async def _free(self, record: Outgoing, comparison: Comparison) -> RowOutcome | None:
-        """Both steps stand in the ledger: the announcement before the call, the result after it.
+        """Both steps are in the ledger: the announcement before the call, the result after it.
 
-        When the result is not known, sending again shows it: a key still in use comes back here, a few times at most.
+        If the result is unknown, sending again shows it: a key still in use comes back here, a few times at most.
         """
         step = {"task_id": comparison.ref, "status": comparison.status}
         tries = self._releases.get(record.key, 0)

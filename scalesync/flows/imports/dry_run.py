@@ -1,7 +1,7 @@
 """--dry-run: what a run would count, without a write to server or ledger.
 
-Each record makes the move that admitting it would make; those that would be sent or looked up count as pending. Rows of
-the job that the sources no longer hold count as they do after a run.
+Each record makes the move that an admission would make; those to send or look up count as pending. Rows of the job that
+the sources no longer hold count as they do after a run.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ SHOWN_ITEMS = 5
 
 @dataclass(frozen=True, slots=True)
 class Homes:
-    """A job's own rows by how they count: all of them, and those that this reading is about."""
+    """A job's own rows by how they count: all of them, and those of this reading."""
 
     all: Mapping[Standing, int] = field(default_factory=dict)
     read: Mapping[Standing, int] = field(default_factory=dict)
@@ -58,7 +58,7 @@ Lookup = Callable[[Sequence[str]], Awaitable[Mapping[str, Known]]]
 async def rehearse(
     plan: ImportPlan, spec: JobSpec, way: Way, observer: Observer, *, limits: EngineLimits
 ) -> ImportSummary:
-    """Read everything, ask the server what may be asked, write nothing. Raises what the run would at its start."""
+    """Read everything, ask the server what may be asked, write nothing. Raises the errors of a run's start."""
     async with (
         _ledger(plan, spec, way, observer) as (name, lookup, homes),
         connect(
@@ -86,7 +86,7 @@ async def rehearse(
 async def _ledger(
     plan: ImportPlan, spec: JobSpec, way: Way, observer: Observer
 ) -> AsyncIterator[tuple[str, Lookup, Homes]]:
-    """The job's name, how to look keys up, its own rows by how they count; a ledger that is missing is not made."""
+    """The job's name, how to look keys up, its own rows by how they count; does not create a missing ledger."""
     if not way.ledger.exists():
         check_ledger_place(way.ledger)
         yield spec.name, _nothing_known, Homes()
@@ -100,7 +100,7 @@ async def _ledger(
 
 
 def shown_body(body: bytes) -> str:
-    """A body for people: one field a line, with what is left out said where it is left out."""
+    """A body for people: one field a line; each cut says what it leaves out."""
     lines = orjson.dumps(_cut(orjson.loads(body)), option=orjson.OPT_INDENT_2).decode().splitlines()
     if len(lines) > SHOWN_LINES:
         lines[SHOWN_LINES:] = [f"... and {count(len(lines) - SHOWN_LINES, 'more line')}"]
@@ -235,13 +235,13 @@ def _in_conflict(known: Known, state: RowState | RecordState | None) -> str:
 
 
 class _Unwritten:
-    """The batches of the server, those that a run would make included."""
+    """The batches of the server, and those that a run would create."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def know_project(self, name: str) -> None:
-        """What a project says is needed to compare tasks, which a dry run does not."""
+        """Does nothing: only comparing tasks needs a project's settings, and a dry run compares none."""
 
     async def batch(self, name: str) -> JsonObject | None:
         return await self._connection.containers.batch(name)

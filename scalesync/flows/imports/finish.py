@@ -54,12 +54,12 @@ def exit_status(
     unclear: int = 0,
     vanished: int = 0,
 ) -> RunEnd:
-    """Read the ending off the counts, which say themselves what needs attention.
+    """The end of a run, from the counts.
 
     whole: every source was read.
-    rest: what is said where one was not.
+    rest: the sentence for a source that was not.
     unclear: records that are no longer in any source, may have been sent, and got no clear answer.
-    vanished: those of the pending that nobody has looked up since they left every source.
+    vanished: the pending records that nobody has looked up since they left every source.
     """
     if reason is not None:
         # Whatever ended the run early, the same command resumes; only wrong settings are not cured by that.
@@ -101,7 +101,7 @@ def _unclear(tally: Tally, vanished: int) -> str:
 def summary(
     job: str, target: Target, counts: Mapping[str, int], figures: Mapping[str, Any], ending: RunEnd
 ) -> ImportSummary:
-    """Put counts of the job and figures of the run together."""
+    """Combine counts of the job and figures of the run."""
     numbers = {name: counts.get(name, 0) for name in STATES}
     return ImportSummary(
         job=job,
@@ -127,7 +127,7 @@ NOTHING_DONE: Mapping[str, Any] = {
 
 
 def finished_already(name: str, counts: Mapping[str, int], target: Target) -> ImportSummary:
-    """The summary of a finished job whose sources have not changed: nothing is sent."""
+    """The summary of a finished job with unchanged sources: nothing is sent."""
     findings = sum(counts[name] for name in FINDINGS)
     message = "nothing to send: the job is finished and its sources have not changed (--rescan reads them all)"
     return summary(name, target, counts, NOTHING_DONE, RunEnd(1 if findings else 0, True, message))
@@ -136,7 +136,7 @@ def finished_already(name: str, counts: Mapping[str, int], target: Target) -> Im
 async def finalize(
     plan: ImportPlan, job: ImportLedger, batches: BatchKeeper, observer: Observer, invalid: Mapping[str | None, int]
 ) -> list[str]:
-    """Finalize each batch whose records are all in, those of every job; returns a line for each that stays open.
+    """Finalize each batch with all its records in, of every job; returns a line for each that stays open.
 
     invalid: records of the input that cannot be used, by batch; those under None may belong to any.
     """
@@ -171,7 +171,7 @@ async def _read_now(plan: ImportPlan, job: ImportLedger) -> list[int]:
 
 
 def _owed(feeders: Sequence[Feeder], plan: ImportPlan) -> str | None:
-    """What other jobs of the target, or other sources of this one, still owe to a batch; None when all is in."""
+    """What other jobs of the target, or other sources of this one, still owe to a batch; None if all is in."""
     for feeder in feeders:
         what = f"job {feeder.job}" + (", which is running now," if feeder.running else "")
         if feeder.out:
@@ -212,6 +212,6 @@ async def _waiting(plan: ImportPlan, job: ImportLedger, batches: BatchKeeper, ou
 
 
 def _is_in(record: Outgoing, known: Mapping[str, tuple[RowState, bytes]]) -> bool:
-    """Whether the record, as it stands now, has its task."""
+    """Whether the record, in its current form, has its task."""
     state, content = known.get(record.key, (RowState.PENDING, b""))
     return state in FINAL and covers(content, record.content)

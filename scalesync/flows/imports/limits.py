@@ -1,7 +1,7 @@
-"""--canary and --max-new: where a block must be cut, given what is new in it.
+"""--canary and --max-new: where to cut a block, by the new records in it.
 
-New is a record that nobody has sent, and one that is to become a task for this job although another job had it first.
-What this job left pending was counted by the run that brought it.
+A record is new if nobody has sent it, or if it is to become a task for this job although another job had it first. The
+run that brought the pending records of this job has counted them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Bounds:
         self._max_new = max_new if free is None else free
 
     async def cut(self, records: Sequence[Outgoing]) -> tuple[Sequence[Outgoing], Sequence[Outgoing]]:
-        """What may go out now, and the rest: behind the last record of the canary, before one too many."""
+        """The records that may go out now, and the rest: after the last record of the canary, before one too many."""
         if not records or (self._canary is None and self._max_new is None):
             return records, ()
         known = await self._look([record.key for record in records])
@@ -52,7 +52,7 @@ class Bounds:
         return records, ()
 
     def canary_is_out(self) -> bool:
-        """True once, when the first records of --canary have been handed over."""
+        """True once, when the first records of --canary are sent."""
         if self._canary is None or self.new < self._canary:
             return False
         self._canary = None
@@ -65,7 +65,7 @@ class Bounds:
 
     @property
     def stopped(self) -> str:
-        """Why no further record is sent, and what sends the next."""
+        """Why no further record is sent, and how to send the next."""
         sent = f"{count(self.new, 'new record')} sent"
         if self._free is None:
             return f"stopped by --max-new: {sent}; the same command takes the next"

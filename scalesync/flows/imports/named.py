@@ -1,7 +1,7 @@
-"""The records that a run touches which names a few: `retry` and `verify --fix`.
+"""The records of a run that names a few: `retry` and `verify --fix`.
 
-They are those that the ledger has and whose rows wait to be sent. A record that the ledger does not know is the
-import's, and one that failed for another reason, or whose task is there, stays as it is.
+They are in the ledger, with rows that wait to be sent. A record that the ledger does not know belongs to the import;
+one that failed for another reason, or has a task, stays as it is.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class Named:
 
     store: the job's rows.
     wanted: how many of them wait to be sent.
-    dead: rows in conflict over a task with one of these statuses are taken too.
-    read: the sources stand as a run that left nothing to do has read them, so that nothing in them is new.
-    through: read on to the end whatever was met.
+    dead: rows in conflict over a task with one of these statuses are included.
+    read: a run that left nothing to do has read the sources as they are, so nothing in them is new.
+    through: read to the end in any case.
     taken: records met so far that are sent.
     unknown: records of the input that the ledger does not know.
     back: keys of those taken that were gone.
@@ -58,7 +58,7 @@ class Named:
         return cls(store, await store.waiting(dead), read, dead, through=plan.options.finalize)
 
     async def pick(self, records: Sequence[Outgoing]) -> list[Outgoing]:
-        """Those of the records that are to be sent, or looked up, now."""
+        """The records to send, or to look up, now."""
         rows = await self.store.held([record.key for record in records])
         picked = [
             record for record in records if (row := rows.get(record.key)) is not None and self._takes(row, record)

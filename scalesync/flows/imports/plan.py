@@ -38,9 +38,9 @@ MIN_JUDGED = 20  # a percentage of failures says nothing about fewer records
 class ImportPlan:
     """Everything an import needs besides the ledger and the platform.
 
-    origins: for each source what was named for it, by what it is.
-    named: all that was.
-    missing: what is gone of it.
+    origins: for each source the name typed for it, by what it is.
+    named: all names.
+    missing: the names that are gone.
     total_bytes: of all sources, None if one of them does not say.
     """
 
@@ -67,13 +67,13 @@ class ImportPlan:
 
     @property
     def trusts_ledger(self) -> bool:
-        """Whether lines that read as they did may stay unread: not where every record is wanted for something."""
+        """Whether unchanged lines may stay unread: not if every record is needed."""
         options = self.options
         return not (options.rescan or options.finalize or options.limit is not None or self.recheck)
 
     @property
     def shaping(self) -> str:
-        """A text that is equal while the same lines become the same tasks under the same keys."""
+        """A string that stays equal while the same lines become the same tasks under the same keys."""
         kept = {name: getattr(self.options, name) for name in SHAPING} | {"template": self.template.as_mapping()}
         for name, default in LATER.items():
             if kept[name] == default:
@@ -95,11 +95,11 @@ class ImportPlan:
 
     @property
     def left_out(self) -> str:
-        """What is said of the sources of earlier runs that are gone."""
+        """The sentence about sources of earlier runs that are gone."""
         return f"{few_names(self.missing)}: no longer there, and left out; the other sources of the job are read"
 
     def facts(self, place: int) -> JsonObject:
-        """What the ledger keeps of the source at a place among them: how it was, its name, what was named for it."""
+        """What the ledger keeps about the source at this index: its state, its name, the name typed for it."""
         source = self.sources[place]
         return source.fingerprint() | {"name": source.name, "under": self.origins[place]}
 
@@ -129,7 +129,7 @@ def few_names(names: Sequence[str]) -> str:
 
 
 def changed_meanwhile(names: Sequence[str]) -> str:
-    """What is said of sources that are not as they were when the run opened them."""
+    """The sentence about sources that changed since the run opened them."""
     it, now = ("it", "it is") if len(names) == 1 else ("them", "they are")
     return f"{few_names(names)}: changed while this run read {it}; run the same command again to read {it} as {now} now"
 
@@ -139,8 +139,8 @@ def make_plan(
 ) -> ImportPlan:
     """Check the options and open the sources. Raises ConfigError or SourceError; nothing was sent.
 
-    home: the ledger's folder, beneath which sources are known by their path in it.
-    given: what is read in place of standard input.
+    home: the ledger's folder; sources beneath it count by their path in it.
+    given: read in place of standard input.
     """
     if not options.sources:
         raise ConfigError("no source was named; give files, globs, folders or - for standard input")
@@ -196,7 +196,7 @@ _NOT_THERE = ("there is no such file", "matches no file")
 def _opened(
     options: ImportOptions, reading: ReadOptions, passed: PassedOver, given: BinaryIO | None
 ) -> tuple[list[tuple[SourceFile, str]], list[str]]:
-    """The sources as typed, found in the options' folder, each with what was typed for it; and what was not found."""
+    """The sources as typed, found in the options' folder, each with its typed name; and those not found."""
     stdin = given
     if given is None and STANDARD_INPUT in options.sources:
         if sys.stdin is None:
@@ -258,7 +258,7 @@ def _check(options: ImportOptions, words: Vocabulary) -> None:
 
 
 def _is_pipe(source: str) -> bool:
-    """Whether the same name may stand for other records next time: it says nothing of what they are."""
+    """Whether the same name may give other records next time."""
     is_device = source.startswith(("/dev/", "/proc/")) and not source.startswith("/dev/shm/")  # noqa: S108  files in memory
     return source == STANDARD_INPUT or is_device or _is_fifo(source)
 
@@ -286,7 +286,7 @@ def _max_failures(text: str | None) -> Callable[[int, int], bool] | None:
 
 
 async def nothing_left(ledger: Ledger, found: StoredJob, spec: JobSpec, plan: ImportPlan) -> Mapping[str, int] | None:
-    """The counts of a job that is complete when nothing that could bring it work has changed since; else None."""
+    """The counts of a complete job if nothing that could give it work has changed since; else None."""
     options = plan.options
     if not found.complete or options.rescan or options.finalize:
         return None
@@ -310,7 +310,8 @@ LATER = {"records": None, "skip_rows": 0}
 
 
 def same_sources(splits: Sequence[SourceSplit], plan: ImportPlan, bound: frozenset[str]) -> bool:
-    """Whether each source was read whole as it is now, and each that was read for what is named now is still there.
+    """Whether each source was read whole in its current form, and each that was read for the current names still
+    exists.
 
     bound: what the job's name was bound to, by what it is.
     """
@@ -334,9 +335,9 @@ def _as_then(split: SourceSplit, facts: JsonObject, shaping: str) -> bool:
 def vanished(
     splits: Sequence[SourceSplit], met: Collection[str], named: frozenset[str], bound: frozenset[str]
 ) -> list[SourceSplit]:
-    """The sources that were read for what is named now, and are gone; those of other names stay.
+    """The sources that were read for the current names, and are gone; those of other names stay.
 
-    A split of an older ledger does not say for what it was read: for something that its job's name was bound to.
+    A split of an older ledger does not say for which name it was read: for one that its job's name was bound to.
     """
     missed = (split for split in splits if split.name not in met and not split.is_gone)
     return [split for split in missed if _is_named(split, named, bound)]

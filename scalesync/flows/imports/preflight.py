@@ -1,4 +1,4 @@
-"""What is found out around a run: key, project and type before the first record, other bodies after the last."""
+"""Checks around a run: key, project and type before the first record, other bodies after the last."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SHAPES = {"template": "the template", "sets": "--set"}  # what makes another bo
 async def check_target(plan: ImportPlan, connection: Connection, observer: Observer) -> None:
     """One or two calls: does the key work, does the project exist and take this type?
 
-    Raises KeyRefused, ConfigError, or BudgetUsed when the platform cannot be reached.
+    Raises KeyRefused, ConfigError, or BudgetUsed if the platform cannot be reached.
     """
     try:
         await _look(plan, connection, observer)
@@ -29,7 +29,7 @@ async def check_target(plan: ImportPlan, connection: Connection, observer: Obser
 
 
 def refused_first(error: Refused, connection: Connection) -> ConfigError:
-    """What to say where the first request of a run is refused: the address or a name is wrong."""
+    """The error for a refused first request of a run: the address or a name is wrong."""
     way_out = wrong_root(error, connection) or "check the API address and the names"
     return ConfigError(f"the platform answered {error.status} to the first request: {error}; {way_out}")
 
@@ -57,7 +57,7 @@ async def _look(plan: ImportPlan, connection: Connection, observer: Observer) ->
 
 
 async def note_other_bodies(job: ImportLedger, plan: ImportPlan, observer: Observer) -> None:
-    """Say that records whose tasks another job made keep that job's body, where its template or --set is another."""
+    """Report records with tasks from another job that keep that job's body, because its template or --set differs."""
     kept = {"template": plan.template.as_mapping(), "sets": list(plan.options.sets)}
     now = json.loads(json.dumps(kept, default=list))
     for name, settings, number in await job.jobs_beside():
@@ -70,7 +70,7 @@ async def note_other_bodies(job: ImportLedger, plan: ImportPlan, observer: Obser
 
 
 def note_changed_bodies(found: StoredJob | None, spec: JobSpec, counts: Mapping[str, int], observer: Observer) -> None:
-    """Say that tasks which exist keep the body they were made with, where template or --set changed since."""
+    """Report existing tasks that keep their body although template or --set changed since."""
     made = counts.get("created", 0) + counts.get("adopted", 0)
     if found is None or not made:
         return

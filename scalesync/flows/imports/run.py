@@ -72,11 +72,11 @@ async def run_import(
     """Import as asked.
 
     confirm: asks the person at the terminal.
-    given: what is read in place of standard input.
+    given: read in place of standard input.
     stored: send what waits of this job of the ledger, and nothing that the ledger does not know (retry, verify --fix).
-    Raises ConfigError before anything is sent, StopRun when stopped before the job began; a job stopped later returns
-        its summary with exit_code 3 and the reason as message. LeaseLost is raised at any time: such a run may write
-        nothing more, its own end included.
+    Raises ConfigError before anything is sent, StopRun if stopped before the job began; a job that stops later returns
+        its summary with exit_code 3 and the reason as message. LeaseLost is raised at any time: that run may write
+        nothing more, not even its own end.
     """
     limits = limits or EngineLimits()
     home = settings.ledger.parent
@@ -211,7 +211,7 @@ class ImportRun:
         return await finish.finalize(self._plan, self._job, self._batches, self._observer, invalid)
 
     async def _abandon(self, error: BaseException) -> None:
-        """Keep what is known and give the lease back, whatever the run is ended by."""
+        """Write what is known and release the lease, whatever ended the run."""
         # What other errors say may hold anything, secrets too.
         cause = next(leaves(error)) if isinstance(error, BaseExceptionGroup) else error
         words = str(error) if isinstance(error, ScalesyncError) else f"ended by {type(cause).__name__}"
@@ -248,7 +248,7 @@ class ImportRun:
         return engine.stopped
 
     def _tell_landing(self, wait_s: float) -> None:
-        """Say once why nothing seems to happen at the end of a run."""
+        """Report once why nothing seems to happen at the end of a run."""
         if not self._told_landing and wait_s >= LONG_S:
             self._told_landing = True
             self._observer.note(
@@ -279,11 +279,11 @@ class ImportRun:
         await self._take_leave(gone, among)
 
     async def _about(self, numbers: Set[int]) -> tuple[Sequence[SourceSplit], Set[int] | None]:
-        """The splits that are there no more, and those that the run is about, None for all.
+        """The splits that no longer exist, and those of this run, None for all.
 
-        numbers: what it reads.
+        numbers: those that it reads.
 
-        A source that was named another time only stays as it is: nothing is known of what it holds now.
+        A source that was only named another time stays as it is: its current content is unknown.
         """
         others = await self._job.source_splits(but=numbers)
         gone = vanished(others, (), self._plan.named, self._bound)
@@ -291,14 +291,14 @@ class ImportRun:
         return gone, {*numbers, *(split.number for split in gone)} if left else None
 
     async def _take_leave(self, gone: Sequence[SourceSplit], among: Set[int] | None) -> None:
-        """Of what was named, all is read: a record that was not met is no longer in any source."""
+        """All named sources are read: a record that was not met is no longer in any source."""
         await self._job.lose_sources([split.number for split in gone])
         await self._job.drop_stale_asides(among)
         if await self._job.mark_gone(self._reading.homes, self._preparer.seen.__contains__, among):
             await self._look_up_gone()
 
     async def _look_up_gone(self, back: Set[str] = frozenset()) -> None:
-        """Records that are no longer in any source and may have been sent: nobody else asks what became of them."""
+        """Records that are no longer in any source and may have been sent: nobody else looks them up."""
         self._reading.unclear = await settle_vanished(self._job.gone_rows, self._connection, back)
 
     async def _open(self, numbers: Sequence[int]) -> AsyncGenerator[Load, None]:
@@ -318,7 +318,7 @@ class ImportRun:
         return self._plan.sources[self._places[number]]
 
     async def _read(self, load: Load) -> None:
-        """Let the engine have a load, then record in the ledger how far the sources are read."""
+        """Give the engine a load, then record the progress in the sources in the ledger."""
         whole = await self._take(load)
         for block in load:
             if block.last:
@@ -329,7 +329,7 @@ class ImportRun:
             await self._keep(load[:whole])
 
     async def _keep(self, load: Load) -> None:
-        """What stands in these blocks is in the ledger: keep how far their sources are read, in one commit."""
+        """The content of these blocks is in the ledger: store the progress in their sources, in one commit."""
         ended: list[tuple[int, JsonObject, SourceCursor]] = []
         for block in load:
             if not block.last:
@@ -346,16 +346,16 @@ class ImportRun:
 
     @property
     def _full(self) -> bool:
-        """Whether the rest of the input is left alone."""
+        """Whether to leave the rest of the input."""
         return self._preparer.full or (self._named is not None and self._named.done)
 
     def _rest(self) -> bool:
-        """Whether the input holds more than this run was to take."""
+        """Whether the input holds more than this run should take."""
         named, whole = self._named, self._reading.whole
         return not whole if named is None else named.rest(whole=whole)
 
     def _is_in(self) -> bool:
-        """Whether all of the input stands in the ledger although the run was stopped while it read."""
+        """Whether all of the input is in the ledger although the run stopped while it read."""
         preparer = self._preparer
         return self._reading.is_in and not preparer.full and not preparer.spoiled
 
@@ -404,9 +404,9 @@ class ImportRun:
         self._bounds.watched.clear()
 
     async def _admit(self, records: Sequence[Outgoing], asides: Sequence[OtherRecord], *, last: bool) -> None:
-        """Make the intent durable, then let the engine have the records; a stop in between loses none.
+        """Make the intent durable, then give the records to the engine; a stop in between loses none.
 
-        last: nothing is left of the load behind them.
+        last: nothing is left of the load after them.
         """
         now_ms = self._connection.platform.server_now_ms
         with anyio.CancelScope(shield=True):
@@ -433,7 +433,7 @@ class ImportRun:
         await self._job.record([self._placed(settled) for settled in group] if self._inside else group)
 
     def _placed(self, settled: RowOutcome) -> RowOutcome:
-        """An outcome that is shown to people, with the file of a folder in which its record stood."""
+        """An outcome for people, with the file of a folder that holds its record."""
         inside = self._inside.pop(settled.key, None)
         if inside is None or settled.state not in (RowState.FAILED, RowState.CONFLICT):
             return settled

@@ -1,4 +1,4 @@
-"""Money: more than a thousand new tasks with a live key are asked for, where somebody can answer."""
+"""Money: more than a thousand new tasks with a live key need a yes, if somebody can answer."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Confirm = Callable[[str], bool]
 
 
 async def guard_spending(plan: ImportPlan, ledger: Ledger, target: Target, confirm: Confirm | None) -> int | None:
-    """Ask before more than 1,000 new tasks are made with a live key.
+    """Ask before the run creates more than 1,000 new tasks with a live key.
 
-    confirm: None where nobody can answer.
+    confirm: None if nobody can answer.
 
-    Reads as much of the sources as it needs. Returns how many new tasks the run may make, None for any number: a source
-    that can be read only once cannot be counted beforehand. Raises ConfigError or Interrupted; nothing was sent.
+    It reads as much of the sources as it needs. Returns how many new tasks the run may make, None for any number: a
+    source that can be read only once cannot be counted first. Raises ConfigError or Interrupted; nothing was sent.
     """
     options = plan.options
     if target.mode is not Mode.LIVE or options.yes:
@@ -51,7 +51,7 @@ async def guard_spending(plan: ImportPlan, ledger: Ledger, target: Target, confi
 
 
 async def guard_resending(number: int, target: Target, *, yes: bool, confirm: Confirm | None) -> None:
-    """The same for records that the ledger has: `number` of them may become tasks."""
+    """The same for records of the ledger: `number` of them may become tasks."""
     if target.mode is not Mode.LIVE or yes or number <= FREE_NEW_TASKS:
         return
     if confirm is None:
@@ -67,7 +67,7 @@ async def _ask(question: str, confirm: Confirm) -> None:
 
 
 async def _count_new(plan: ImportPlan, ledger: Ledger, target: Target, most: int) -> int:
-    """How many records the ledger has no task for; reading ends behind `most`."""
+    """How many records have no task in the ledger; reading stops after `most`."""
     peek = partial(ledger.peek, target)
     preparer = Preparer(plan.builder, None, plan.options.limit, look=peek)
     new = 0

@@ -1,4 +1,4 @@
-"""Records that are no longer in any source although a request for them may have left: what became of them is asked.
+"""Look up records that are no longer in any source although a request for them may have left.
 
 There is no record to compare a task with, so only its age shows whether it was made for this job.
 """
@@ -18,10 +18,10 @@ from scalesync.ports.import_ledger import GoneRows
 
 
 async def settle_vanished(store: GoneRows, connection: Connection, back: Container[str] = ()) -> int:
-    """Look up each row that is gone and in doubt; returns how many got no answer that can be trusted.
+    """Look up each row that is gone and in doubt; returns how many got no trustworthy answer.
 
-    back: keys whose records this run has met after all, so that the engine has looked them up. One with a living task
-        counts as created, or as adopted where that is older than the intent; the others as gone.
+    back: keys of records that this run has met after all, so the engine has looked them up. One with a living task
+        counts as created, or as adopted if that is older than the intent; the others as gone.
     """
     finder = BulkLookup(connection)
     unclear, after = 0, ""

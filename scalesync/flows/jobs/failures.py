@@ -1,8 +1,8 @@
 """Failing records written back out as a source, each with its reason beside it.
 
-A record is looked for where it stood, then in the rest of its source, then in the others: a record by its unique_id,
-built as the import builds it, a place that could not be used by the text that was kept of it. What is not found, or
-no longer whole, is reported.
+scalesync looks for a record in its old place, then in the rest of its source, then in the others: for a record by its
+unique_id, built as the import builds it, for an invalid place by its stored text. It reports records that it does not
+find, or not whole.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ class NotWritten:
 
 @dataclass(frozen=True, slots=True)
 class WrittenOut:
-    """What became of the failing records: those written, and the others.
+    """The result for the failing records: those written, and the others.
 
-    bad: places that are none, in `bad_out`.
+    bad: places that are not records, in `bad_out`.
     """
 
     written: int
@@ -70,9 +70,9 @@ class WrittenOut:
 async def write_failures(settings: Settings, job: str | None, group: str | None, out: Path) -> WrittenOut:
     """Write failing records back out as a source (JSON lines), with the reasons in `OUT.reasons.jsonl` beside it.
 
-    A place that is not a record is written unchanged into `OUT.bad.txt`. Of several targets, the settings' own is meant
-    if a key shows it. Raises ConfigError when the target is not clear or another file would be lost; nothing is
-    replaced before all is written.
+    A place that is not a record is written unchanged into `OUT.bad.txt`. Of several targets, it takes the one of the
+    settings if a key shows it. Raises ConfigError if the target is not clear or another file would be lost; it replaces
+    nothing before all is written.
     """
     ledger = open_to_read(settings.ledger)
     try:
@@ -127,9 +127,9 @@ def _write(out: Path, ledger: Path, jobs: Failing, platform: PlatformSpec) -> Wr
 
 
 class Search:
-    """The failing records of one job, looked for in its sources.
+    """The failing records of one job, searched in its sources.
 
-    spared: files that are none of them.
+    spared: files that are not its sources.
     """
 
     def __init__(
@@ -147,7 +147,7 @@ class Search:
         self._unkept = self._cut = self._blank = 0
 
     def found(self) -> Iterator[tuple[bytes, Failure]]:
-        """Each record that can be written, as text, in the order of the sources; those that moved come later."""
+        """Each record that can be written, as text, in the order of the sources; moved ones come later."""
         yield from self._kept()
         if not self._missing:
             return
@@ -181,7 +181,7 @@ class Search:
         return f"are no longer in {', '.join(files[:SHOWN_FILES])}{more}: they changed or were removed"
 
     def _kept(self) -> Iterator[tuple[bytes, Failure]]:
-        """Of standard input there is only what the ledger kept of places that could not be used."""
+        """For standard input there is only the text that the ledger kept of invalid places."""
         for failure in self._piped:
             raw = failure.raw or ""
             if failure.state != RecordState.INVALID:
@@ -194,7 +194,7 @@ class Search:
                 yield raw.encode("utf-8", "replace"), failure
 
     def _read(self, plan: ImportPlan, where: Where) -> Iterator[tuple[bytes, Failure]]:
-        """Read the sources once; a record counts where its place is as `where` wants it."""
+        """Read the sources once; a record counts if `where` accepts its place."""
         queues: dict[Hashable, deque[Failure]] = defaultdict(deque)
         for failure in self._missing:
             queues[where(failure.path, failure.line), _handle(failure)].append(failure)
@@ -230,12 +230,12 @@ class Search:
 
 
 def _handle(failure: Failure) -> Hashable:
-    """By what a failing record is known again, wherever it stands."""
+    """What identifies a failing record anywhere."""
     return (failure.raw or "", failure_group(failure)) if failure.unique_id is None else failure.unique_id
 
 
 def _sights(plan: ImportPlan, place: SourceRecord | BadRecord) -> list[tuple[Hashable, bytes]]:
-    """The handle of a place as it reads now, and the content where it is a record; then those of an older version."""
+    """The handle of a place in its current form, and the content if it is a record; then those of an older version."""
     if isinstance(place, BadRecord):
         return [((place.raw[:RAW_LIMIT], _invalid(place.reason)), b"")]
     try:
@@ -252,7 +252,7 @@ def _invalid(reason: str) -> str:
 
 
 def _text(place: SourceRecord | BadRecord) -> bytes | None:
-    """What is written of a place; None where only its beginning is at hand."""
+    """The text to write for a place; None if only its beginning is at hand."""
     if isinstance(place, BadRecord):
         short = len(place.raw) < RAW_LIMIT
         return place.raw.encode("utf-8", "replace") if place.whole is None and short else place.whole

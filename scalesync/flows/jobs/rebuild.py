@@ -38,10 +38,10 @@ from scalesync.text import count
 async def run_rebuild(
     options: ImportOptions, settings: Settings, observer: Observer, *, limits: EngineLimits | None = None
 ) -> ImportSummary:
-    """Look every record of the sources up and write down what is found; sends nothing and changes no task.
+    """Look up every record of the sources and record the result; sends nothing and changes no task.
 
     Equal tasks become created or adopted rows, different and dead ones conflicts, records without a task pending.
-    Raises ConfigError when the ledger holds the job already. The same call resumes one that broke off.
+    Raises ConfigError if the ledger already holds the job. The same call resumes one that broke off.
     """
     home = settings.ledger.parent
     platform = spec_of(settings.platform)
@@ -104,9 +104,9 @@ async def _rebuild(
 
 
 class Recorder:
-    """Takes records whose rows are lost into the ledger, in the state that the server reports.
+    """Records rows that the ledger lost, in the state that the server reports.
 
-    named: only these, and nothing else of the sources. None: all of them, and each source is noted as read, so that the
+    named: only these, and nothing else of the sources. None: all of them, and each source counts as read, so that the
         job can be finished.
     """
 
@@ -168,7 +168,7 @@ class Recorder:
         self._show()
 
     async def _know_again(self, lost: Sequence[Outgoing]) -> None:
-        """Give records the id under which an older version made their task, where the server has one."""
+        """Give records the id under which an older version made their task, if the server has one."""
         old = {record.former.key: record for record in lost if record.former is not None and record.former.key}
         if not old:
             return

@@ -1,8 +1,8 @@
-"""Refresh: the present status of a job's tasks, and tasks that died after they were created written to the ledger.
+"""Refresh: the current status of a job's tasks; tasks that died after they were created are recorded in the ledger.
 
-Attachments are fetched after the create call was answered, so a task can turn to `error` minutes later. Such a row
-becomes a conflict whose reason is the server's own; so does the row of a task that somebody canceled. A row whose task
-lives again becomes what it was.
+The server fetches attachments after it has answered the create call, so a task can turn to `error` minutes later. Its
+row then becomes a conflict with the server's own reason; so does the row of a task that somebody canceled. If the task
+lives again, the row returns to its earlier state.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""Beginnings of sources that an earlier run has read and finished: they are recognised by their bytes and left unread.
+"""Beginnings of sources that an earlier run has read and finished: recognised by their bytes and left unread.
 
-Marks are kept while a source is read, each behind a block whose records stand in the ledger. A later run looks for the
-longest beginning that still reads as a mark says, holds no line that wants something, and has all its rows; it takes
-the keys of those rows from the ledger instead of from the lines.
+A run keeps marks while it reads a source, each after a block with records that are in the ledger. A later run looks for
+the longest beginning that still matches a mark, holds no line that needs work, and has all its rows; it takes the keys
+of those rows from the ledger instead of from the lines.
 
-A duplicate or a clash wants something as soon as the record that it repeats is another or is gone: that stands earlier
-in the input, perhaps in another source, and its own place says nothing of it.
+A duplicate or a clash needs work as soon as the record that it repeats changed or is gone: that record is earlier in
+the input, perhaps in another source, and the duplicate's own place does not show it.
 
-A short source is read again sooner than the ledger is asked about it, and keeps no marks: there may be a million.
+Reading a short source again is quicker than asking the ledger about it, so it keeps no marks: there may be a million.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ LEAST_BYTES = 16 * 1024  # of a source with marks: as much is read while the led
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """What was left unread.
+    """The part left unread.
 
     records: lines that held one.
     homes: rows of this job.
-    invalid: places that are none.
+    invalid: places that are not records.
     """
 
     lines: Fingerprint
@@ -48,12 +48,12 @@ class Beginning:
 
 @dataclass(slots=True)
 class _Way:
-    """How far a source is read.
+    """The progress in a source.
 
     marks: with the home rows up to each.
     marked_at: bytes up to the last one.
     homes: home rows up to the last mark.
-    recent: the lines of those behind it.
+    recent: the lines of those after it.
     """
 
     marks: list[tuple[Checkpoint, int]] = field(default_factory=list)
@@ -75,8 +75,8 @@ class _Way:
 class Beginnings:
     """Marks of the sources of one run.
 
-    settings: a text that is equal while records become the same tasks.
-    trusted: whether finished lines may stay unread at all; if not, marks are only kept for the next run.
+    settings: a string that stays equal while records become the same tasks.
+    trusted: whether finished lines may stay unread; if not, marks are only kept for the next run.
     """
 
     def __init__(self, store: Checkpoints, settings: str, *, trusted: bool) -> None:
@@ -88,7 +88,7 @@ class Beginnings:
         self._ways: dict[int, _Way] = {}
 
     async def stretches(self, numbers: Sequence[int], sources: Sequence[SourceFile]) -> Sequence[Sequence[int]]:
-        """The numbers of the sources, divided into what can be read in one go; `find` knows the first of each."""
+        """The numbers of the sources, in groups that can be read in one go; `find` knows the first of each."""
         self._sources = {
             number: source
             for number, source in zip(numbers, sources, strict=True)
@@ -104,7 +104,7 @@ class Beginnings:
         return found
 
     async def find(self, number: int, seen: SeenTable) -> Beginning | None:
-        """The beginning of a source that needs no reading, where those before it are read.
+        """The beginning of a source that needs no reading, if those before it are read.
 
         seen: takes each of its keys, with the content.
         """
@@ -127,13 +127,13 @@ class Beginnings:
         return Beginning(lines, homes + asides, homes, invalid)
 
     def met(self, places: Iterable[tuple[int, int]]) -> None:
-        """Home rows of records at these sources and lines, behind all that were met before, stand in the ledger."""
+        """Home rows of records at these sources and lines, after all earlier ones, are in the ledger."""
         for number, line in places:
             if number in self._sources:
                 self._way(number).recent.append(line)
 
     def note(self, block: Block) -> SourceCursor | None:
-        """A block is in the ledger: what to keep as its source's cursor, None while the last mark is near."""
+        """A block is in the ledger: returns its source's cursor to keep, None while the last mark is near."""
         if block.source not in self._sources or block.mark is None:
             return None
         way = self._way(block.source)
@@ -157,7 +157,7 @@ class Beginnings:
 
 
 def _still(seen: SeenTable) -> Callable[[RecordState, str, bytes, bytes | None], bool]:
-    """Whether a repeat still is one, by what was met in the sources before it, else by the record above it."""
+    """Whether a repeat still is one, by the sources before it, else by the record above it."""
 
     def repeats(state: RecordState, key: str, content: bytes, first: bytes | None) -> bool:
         sight = seen.look(key, content)

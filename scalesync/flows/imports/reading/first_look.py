@@ -1,8 +1,7 @@
-"""The first records of the sources, looked at before anything is sent: would they become tasks that the type takes?
+"""A look at the first records of the sources before anything is sent: would they become tasks that the type takes?
 
-Columns that a template or expression names and that are not there are an error where no record has them, unless that
-many records may be invalid by --max-invalid; fields of a known type that are missing or not known are a note, since
-types are open.
+Missing columns that a template or expression names are an error if no record has them, unless --max-invalid allows that
+many invalid records; missing or unknown fields of a known type are a note, because types are open.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ SHOWN = 5
 
 @dataclass(slots=True)
 class Look:
-    """What was met.
+    """What the look found.
 
     bodies: of the records that can be sent.
     lacking: the others, by the column that they lack.
@@ -55,11 +54,10 @@ async def first_look(
 ) -> None:
     """Read the first records.
 
-    types: what is known of task types.
-
-    Raises ConfigError where a column that is named is in none of the records. A file whose records need not be alike
-    may have it further down: where --max-invalid allows for the first ones, a note says what is missing, and they are
-    counted as the run comes to them.
+    types: the known task types.
+    Raises ConfigError if a named column is in none of the records. If the records of a file may differ, it may come
+        further down: if --max-invalid allows for the first ones, a note names the column, and the run counts the
+        records without it.
     """
     look = await in_daemon(lambda: _read(plan, AGAIN if again else RECORDS))
     if look.lacking and not look.usable:
@@ -92,7 +90,7 @@ def _read(plan: ImportPlan, most: int) -> Look:
 
 
 def _has_columns(name: str) -> bool:
-    """Whether all records of a file that is called so have the same columns."""
+    """Whether all records of a file with this name have the same columns."""
     format = format_of(name)
     return format is not None and format.same_columns
 
@@ -147,7 +145,7 @@ def _not_met(plan: ImportPlan, look: Look) -> Iterator[str]:
 
 
 def _field_notes(bodies: Sequence[JsonObject], type: str, known: TaskFields) -> Iterator[str]:
-    """A sentence for each group of fields that are missing, and one for fields that are not known."""
+    """A sentence for each group of missing fields, and one for unknown fields."""
     for group in known.required:
         missing = sum(not any(_filled(body.get(name)) for name in group) for body in bodies)
         if missing:

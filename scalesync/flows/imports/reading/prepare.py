@@ -28,8 +28,8 @@ Peek = Callable[[Sequence[str]], Awaitable[Mapping[str, tuple[RowState, bytes]]]
 class Prepared:
     """One load, sorted: records with distinct keys, and other records.
 
-    clashes: those of the other records that are, as records.
-    whole: how many blocks of it were taken before a limit of the reading was met.
+    clashes: those of the other records that clash, as records.
+    whole: how many of its blocks were taken before a limit of the reading.
     """
 
     records: list[Outgoing] = field(default_factory=list)
@@ -44,12 +44,12 @@ class Prepared:
 
 
 class Preparer:
-    """Turns loads into prepared ones and remembers which keys this reading has met.
+    """Turns loads into prepared ones and remembers the keys of this reading.
 
-    peek: what the ledger knows of keys; asked only about apparent repeats, since the memory holds fingerprints. None
-        where nothing is written on the way: then what looks like a repeat counts as one.
-    look: the same, to recognise records of older versions; `peek` where it is not given.
-    most_invalid: how many places may be of no use: behind the next one nothing is taken.
+    peek: what the ledger knows about keys; asked only about apparent repeats, since the memory holds fingerprints. None
+        if nothing is written on the way: then an apparent repeat counts as one.
+    look: the same, to recognise records of older versions; `peek` if not given.
+    most_invalid: how many places may be invalid: nothing is taken after the next one.
     """
 
     def __init__(
@@ -77,7 +77,10 @@ class Preparer:
 
     @property
     def spoiled(self) -> bool:
-        """Whether more places than --max-invalid allows cannot be used. invalid: those of earlier runs may be added."""
+        """Whether more places are invalid than --max-invalid allows.
+
+        invalid: those of earlier runs to add.
+        """
         return self._most_invalid is not None and self.invalid > self._most_invalid
 
     async def prepare(self, load: Load) -> Prepared:
@@ -168,12 +171,11 @@ def _invalid(source: int, line: int, reason: str, raw: str, batch: str | None = 
 
 
 async def read_loads(loads: Loads, at_end: Callable[[], None] = lambda: None) -> AsyncGenerator[Load, None]:
-    """Loads of sources, each read in a thread, for a source may be slow, and one ahead of its use.
+    """Loads of sources, each read in a thread, because a source may be slow, and one ahead of its use.
 
-    Records that have come do not wait for the rest of their load for long: a pipe may fall silent for hours.
+    Records that have arrived do not wait long for the rest of their load: a pipe may fall silent for hours.
 
-    at_end: called once no record is left to give, also where the last load is still in use when the reading is broken
-        off.
+    at_end: called when no record is left to give, even while the last load is still in use when the reading stops.
     """
     ahead = asyncio.ensure_future(in_daemon(lambda: next(loads, None)))
     try:

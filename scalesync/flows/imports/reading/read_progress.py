@@ -1,4 +1,4 @@
-"""How far an import has read its sources, and what it met on the way."""
+"""The progress of an import in its sources, and what it met on the way."""
 
 from __future__ import annotations
 
@@ -11,19 +11,18 @@ from scalesync.model.rows import OtherRecord
 
 @dataclass(slots=True)
 class Reading:
-    """bytes_before: of the sources that are read to their end.
-    consumed: of the present one.
-    whole: all are, and.
+    """The progress of a reading.
 
-    nothing was left out.
-
-    homes: records whose row is this job's.
+    bytes_before: of the sources that are read to their end.
+    consumed: of the current one.
+    whole: all sources are read, and nothing was left out.
+    homes: records with a row of this job.
     invalid: places that cannot be used.
-    invalid_in: those of them that were read, by batch, under None where it is not known.
+    invalid_in: those of them that were read, by batch, under None if unknown.
     unclear: records that are no longer in any source, may have been sent, and got no clear answer.
-    stretches: how many the sources are divided into.
-    ends: those that gave all their loads.
-    open: whether the present load is in the ledger in part only.
+    stretches: how many groups the sources form.
+    ends: the groups that gave all their loads.
+    open: whether only a part of the current load is in the ledger.
     """
 
     bytes_before: int = 0
@@ -41,12 +40,12 @@ class Reading:
     _taken: int = 0
 
     def ended(self) -> None:
-        """A stretch of sources has no load left to give."""
+        """A group of sources has no load left."""
         self.ends += 1
 
     @property
     def is_in(self) -> bool:
-        """Whether all that the sources hold stands in the ledger, wherever the run was broken off."""
+        """Whether everything in the sources is in the ledger, even if the run stopped in between."""
         return self.whole or (self.ends == self.stretches and not self.open)
 
     def count_invalid(self, places: Sequence[OtherRecord]) -> None:
@@ -55,15 +54,15 @@ class Reading:
         self.invalid_in.update(place.batch for place in places)
 
     def expected(self, total_bytes: int | None, taken: int) -> float | None:
-        """How many records there will be, if the rest are as long as those that were taken; None: unknown."""
+        """The estimated number of records, if the rest are as long as those taken; None: unknown."""
         read = self.bytes_before + self.consumed
         return taken * max(1.0, total_bytes / read) if total_bytes and read else None
 
     def came(self, consumed: int, taken: int) -> None:
-        """A load was taken: `consumed` bytes of the present source are read, `taken` records of all are taken.
+        """A load was taken: `consumed` bytes of the current source are read, `taken` records of all are taken.
 
-        Bytes run ahead of records, for files are read in large pieces. Where a new piece was begun, all records of the
-        pieces before it had been taken: that shows how long a record is.
+        Bytes run ahead of records, because files are read in large pieces. When a new piece begins, all records of the
+        pieces before it have been taken: this shows how long a record is.
         """
         read = self.bytes_before + consumed
         if read != self._read:

@@ -134,8 +134,9 @@ class Dispatcher:
                 await anyio.sleep(0.02)
         held = [record for record, _ in self._guard.held]
         waiting = []
-        if self._pace.in_flight == 0:
-            # Nothing is on its way, so these workers still wait for their turn at the gate.
+        if self._pace.in_flight == 0 and self._operation.repeat is Repeat.IDEMPOTENT:
+            # Nothing is on its way, so these workers still wait for their turn at the gate. Where a second send may
+            # make a second task that is not enough: one send may be several calls, and stand between two of them.
             waiting = [record for record in self._sending.values() if record.unclear == 0]
         for record in [*self.queue.unsent(), *held, *waiting]:
             self._outbox.put(RowOutcome(record.key, RowState.PENDING, attempts=record.attempts, content=record.content))

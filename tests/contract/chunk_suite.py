@@ -61,8 +61,10 @@ class ChunkContract:
         first, second = await job.chunks.begin(["k0"]), await job.chunks.begin(["k1"])
         assert first != second
         job.chunks.close(first)
+        third = await job.chunks.begin(["k2"])
         await ledgers.die(spec())
-        assert [one for one, _, _ in shown(await (await alone(ledgers, spec())).chunks.open())] == [first, second]
+        left = await (await alone(ledgers, spec())).chunks.open()
+        assert [one for one, _, _ in shown(left)] == [first, second, third]
         await ledgers.die(spec())
         last = await alone(ledgers, spec())
         last.chunks.close(first)

@@ -13,7 +13,7 @@ from tests.engine.world import LANDING_S, Fate, World, in_no_time
 
 # Before the first look-up, between the two, and at the very end of the window.
 LATE_S = (0.01, 40.0, LANDING_S)
-AT_ONCE = ("ok", "slow", "lost", "half", "throttled", "unavailable", "refused")
+AT_ONCE = ("ok", "slow", "two calls", "lost", "half", "throttled", "unavailable", "refused")
 LATER = ("late", "half late", "mixed")
 COMMANDS = ("command", "command done", "command fails", "command refused")
 FATES = (
@@ -30,22 +30,40 @@ SERVICES: dict[str, dict[str, Any]] = {
 }
 
 
-def to_the_end(world: World, kills: Sequence[int] = ()) -> World:
+def to_the_end(world: World, kills: Sequence[int] = (), stop: int | None = None) -> World:
     """The world when nothing is left to do, and all that was to land has landed."""
-    return in_no_time(lambda: world.to_the_end(kills))  # type: ignore[no-any-return]
+    return in_no_time(lambda: world.to_the_end(kills, stop))  # type: ignore[no-any-return]
+
+
+def small(fate: Fate, service: dict[str, Any]) -> World:
+    """A few requests, of which the first one has this fate."""
+    return World(5 if service["most"] > 1 else 3, [fate], **service)
 
 
 @pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES)
 @pytest.mark.parametrize("fate", FATES, ids=str)
 def test_a_kill_between_any_two_steps(fate: Fate, service: dict[str, Any]):
-    undisturbed = to_the_end(World(6, [fate], **service))
+    undisturbed = to_the_end(small(fate, service))
     undisturbed.check()
     for kill in range(1, undisturbed.steps + 1):
-        world = to_the_end(World(6, [fate], **service), [kill])
+        world = to_the_end(small(fate, service), [kill])
         try:
             world.check()
         except AssertionError as error:
             error.add_note(f"killed at step {kill}")
+            raise
+
+
+@pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES)
+@pytest.mark.parametrize("fate", FATES, ids=str)
+def test_a_stop_between_any_two_steps(fate: Fate, service: dict[str, Any]):
+    undisturbed = to_the_end(small(fate, service))
+    for stop in range(1, undisturbed.steps + 1):
+        world = to_the_end(small(fate, service), stop=stop)
+        try:
+            world.check()
+        except AssertionError as error:
+            error.add_note(f"stopped at step {stop}")
             raise
 
 

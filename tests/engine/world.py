@@ -21,7 +21,7 @@ from scalesync.engine.dispatcher import Dispatcher
 from scalesync.engine.limits import EngineLimits, Tally
 from scalesync.engine.outbox import Outbox
 from scalesync.engine.waits import Waits
-from scalesync.errors import OutcomeUnknown, Refused, ScalesyncError
+from scalesync.errors import Interrupted, OutcomeUnknown, Refused, ScalesyncError
 from scalesync.flows.imports.conflicts import ConflictPolicy
 from scalesync.model.chunks import OpenChunk
 from scalesync.model.outcomes import Comparison, LookupResult, Match, Outcome, OutcomeKind, Presence
@@ -126,17 +126,42 @@ class Service:
         self.sizes.append(len(keys))
         fate = self.fates.pop(0) if self.fates else Fate()
         assert self.world.ledger.knows(keys) or self.repeat is Repeat.IDEMPOTENT, "sent before it was durable"
+        await self.world.step()
+        if self.world.pace.closed:
+            return [Outcome(OutcomeKind.UNAVAILABLE, message="the run is stopping")] * len(keys)
+        self.world.pace.in_flight += 1
+        try:
+            return await self._send(fate, keys)
+        finally:
+            self.world.pace.in_flight -= 1
+
+    async def _send(self, fate: Fate, keys: list[str]) -> Sequence[Outcome]:
         try:
             await self.world.step()
             await anyio.sleep(20.0 if fate.how == "slow" else ANSWER_S)
+            if fate.how == "two calls":
+                return await self._two_calls(fate, keys)
         except BaseException:
-            if fate.how not in {"lost", "throttled", "unavailable"}:
+            if fate.how not in {"lost", "throttled", "unavailable", "two calls"}:
                 self._later(min(fate.late_s, self.landing_s), [key for key in keys if key not in self.bad])
             raise
         self.catch_up(self.world.now)
         outcomes = self._carry_out(fate, keys)
         await self.world.step()
         return outcomes
+
+    async def _two_calls(self, fate: Fate, keys: list[str]) -> list[Outcome]:
+        """Half of it, and then the rest where the gate is open still."""
+        self.catch_up(self.world.now)
+        half = (len(keys) + 1) // 2
+        outcomes = self._carry_out(fate, keys[:half])
+        self.world.pace.in_flight -= 1
+        await self.world.step()
+        await anyio.sleep(3.0)
+        self.world.pace.in_flight += 1
+        if self.world.pace.closed:
+            return [*outcomes, *([Outcome(OutcomeKind.UNAVAILABLE, message="stopping")] * (len(keys) - half))]
+        return [*outcomes, *(self._carry_out(fate, keys[half:]) if keys[half:] else [])]
 
     def _carry_out(self, fate: Fate, keys: list[str]) -> list[Outcome]:
         good = [key for key in keys if key not in self.bad]
@@ -170,19 +195,14 @@ class Service:
 
     def _well(self, fate: Fate, keys: list[str], good: list[str], half: list[str]) -> list[Outcome]:
         refused = Outcome(OutcomeKind.REFUSED, status=400, message="there is a bad record")
-        if len(good) == len(keys) and fate.how != "refused":
+        whim = fate.how == "refused" and len(keys) > 1  # a good record alone is not refused
+        if len(good) == len(keys) and not whim:
             self.tasks.extend(keys)
             return [Outcome(OutcomeKind.CREATED, ref=key) for key in keys]
-        if self.one_fate:
-            return [refused] * len(keys)
-        if self.names and fate.how != "refused":
+        if self.names and not whim and not self.one_fate:
             self.tasks.extend(good)
             return [refused if key in self.bad else Outcome(OutcomeKind.CREATED, ref=key) for key in keys]
-        if len(keys) > 1:
-            self.tasks.extend(half)
-        elif good:
-            self.tasks.extend(good)  # refused by a whim, and alone: done all the same would be a lie
-            return [Outcome(OutcomeKind.CREATED, ref=good[0])]
+        self.tasks.extend([] if self.one_fate else half)
         return [refused] * len(keys)
 
     async def look_up(self, keys: Sequence[str]) -> Mapping[str, LookupResult]:
@@ -340,11 +360,11 @@ class Log:
 
 
 class Pace:
-    """So many requests at once, and no rate."""
-
-    in_flight = 0
+    """So many requests at once, and no rate. closed: nothing goes out any more."""
 
     def __init__(self, width: int) -> None:
+        self.in_flight = 0
+        self.closed = False
         self._width = width
 
     async def acquire(self, request: RequestClass) -> None:
@@ -362,9 +382,11 @@ class World:
         self.ledger = Ledger(self)
         self.service = Service(self, list(fates), **service)
         self.width = width
+        self.pace = Pace(width)
         self.seed = seed
         self.steps = 0
         self.kill_at: int | None = None
+        self.stop_at: int | None = None
         self.must_poll: set[str] = set()
         self.tally = Tally()
         self.stopped: ScalesyncError | None = None
@@ -382,6 +404,8 @@ class World:
         if not self._alive:
             raise Killed
         self.steps += 1
+        if self.steps == self.stop_at:
+            self._engine.stop(Interrupted("stopped by the test"))
         if self.steps == self.kill_at:
             self._alive = False
             assert self._scope is not None
@@ -414,12 +438,13 @@ class World:
             self.beyond = self.beyond or (name not in kept and command.status is None and late)
 
     async def _run(self) -> None:
+        self.pace = Pace(self.width)
         clock, log = asyncio.get_running_loop().time, self.ledger.log()
         outbox = Outbox(log.record)
         policy = ConflictPolicy("report", frozenset(), _nothing_to_release, _no_history)
         engine = Dispatcher(
             self.service,
-            Pace(self.width),
+            self.pace,
             outbox,
             policy,
             LIMITS,
@@ -430,26 +455,39 @@ class World:
         engine.queue.clock = clock
         engine._rng = random.Random(self.seed)
         self.tally = engine.tally
+        self._engine = engine
         async with anyio.create_task_group() as group:
             group.start_soon(engine.run)
             group.start_soon(outbox.run)
             try:
-                await engine.recall()
-                for start in range(0, len(self.keys), 5):
-                    block = [Outgoing(key, b"c", b"{}", 1, 1) for key in self.keys[start : start + 5]]
-                    await engine.put(*await self.ledger.admit(block))
-                await engine.drain()
+                with anyio.CancelScope() as feeding:
+                    engine.on_stop = feeding.cancel
+                    await engine.recall()
+                    await self._feed(engine)
+                    await engine.drain()
             except ScalesyncError as reason:
                 engine.stop(reason)
             self.stopped = engine.stopped
             if engine.stopped is not None:
+                self.pace.closed = True
                 await engine.shut()
             group.cancel_scope.cancel()
         await outbox.flush()
         await log.end()
 
-    async def to_the_end(self, kills: Sequence[int] = ()) -> World:
-        """Runs until one ends by itself; it is killed at these steps, each counted from the one before."""
+    async def _feed(self, engine: Dispatcher) -> None:
+        for start in range(0, len(self.keys), 5):
+            block = [Outgoing(key, b"c", b"{}", 1, 1) for key in self.keys[start : start + 5]]
+            with anyio.CancelScope(shield=True):
+                admitted = await self.ledger.admit(block)
+            await engine.put(*admitted)
+
+    async def to_the_end(self, kills: Sequence[int] = (), stop: int | None = None) -> World:
+        """Runs until one ends by itself; it is killed at these steps, each counted from the one before.
+
+        stop: the step at which the first run is stopped by a person.
+        """
+        self.stop_at = stop
         for number in kills:
             self.kill_at = self.steps + number
             if await self.run():
@@ -457,7 +495,7 @@ class World:
         self.kill_at = None
         for _ in range(20):
             assert await self.run()
-            if not self.unclear and self.stopped is None:
+            if self.stopped is None and not self.unclear:
                 break
         self.service.catch_up(float("inf"))
         return self

@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
+from tests.mutants.chunks import CHUNK_MUTANTS
 from tests.mutants.commands import COMMAND_MUTANTS
 from tests.mutants.exports import EXPORT_MUTANTS
 from tests.mutants.formats import FORMAT_MUTANTS
@@ -32,7 +33,10 @@ from tests.mutants.model import Edit, Mutant
 from tests.mutants.reading import READING_MUTANTS
 from tests.mutants.waits import WAIT_MUTANTS
 
-MUTANTS = (*IMPORT_MUTANTS, *EXPORT_MUTANTS, *FORMAT_MUTANTS, *WAIT_MUTANTS, *READING_MUTANTS, *COMMAND_MUTANTS)
+MUTANTS = (
+    *(*IMPORT_MUTANTS, *CHUNK_MUTANTS, *EXPORT_MUTANTS, *FORMAT_MUTANTS),
+    *(*WAIT_MUTANTS, *READING_MUTANTS, *COMMAND_MUTANTS),
+)
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ("scalesync", "tests", "benchmarks", "docs", "config", "pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE")
 LEFT_OUT = shutil.ignore_patterns("__pycache__", ".*", "build")

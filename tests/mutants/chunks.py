@@ -1,0 +1,116 @@
+"""Mutants of chunks, landing windows and commands."""
+
+from __future__ import annotations
+
+from tests.mutants.model import Edit, Mutant
+
+_CHUNKS, _RESOLVER, _STORE = "scalesync/engine/chunks.py", "scalesync/engine/resolver.py", "scalesync/ledger/sqlite"
+_TWICE = "no second task where a server takes a key twice"
+_ENGINE = ("tests/engine/test_promises.py", "tests/engine/test_chunks.py")
+_LEDGER = ("tests/contract/test_ledger.py",)
+
+CHUNK_MUTANTS = (
+    Mutant(
+        "a landing window is a second too short",
+        _TWICE,
+        (
+            Edit(
+                _RESOLVER,
+                "doubt.given_up + self._operation.landing_s",
+                "doubt.given_up + self._operation.landing_s - 1",
+            ),
+        ),
+        _ENGINE,
+    ),
+    Mutant(
+        "one look-up is enough to send again",
+        _TWICE,
+        (Edit(_RESOLVER, "        if doubt.given_up is None:\n            return False\n", "        return False\n"),),
+        _ENGINE,
+    ),
+    Mutant(
+        "a request leaves before it is in the ledger",
+        _TWICE,
+        (
+            Edit(
+                _CHUNKS,
+                "            if self._careful and self._log is not None:\n                number",
+                "            if self._log is None:\n                number",
+            ),
+        ),
+        _ENGINE,
+    ),
+    Mutant(
+        "the next run does not know what may still land",
+        _TWICE,
+        (Edit(_CHUNKS, "self._given_up.pop(record.key, None) if self._careful else None", "None"),),
+        _ENGINE,
+    ),
+    Mutant(
+        "a refused chunk goes in halves although a part of it was made",
+        _TWICE,
+        (Edit(_CHUNKS, "nothing_done=self._operation.one_fate", "nothing_done=True"),),
+        _ENGINE,
+    ),
+    Mutant(
+        "a stopped run takes back what stands between two calls",
+        _TWICE,
+        (
+            Edit(
+                "scalesync/engine/dispatcher.py",
+                "if self._pace.in_flight == 0 and self._operation.repeat is Repeat.IDEMPOTENT:",
+                "if self._pace.in_flight == 0:",
+            ),
+        ),
+        _ENGINE,
+    ),
+    Mutant(
+        "a command is polled before its id is in the ledger",
+        "a command is followed after a kill",
+        (Edit(_CHUNKS, "                await self._log.accepted(number, command)\n", "                pass\n"),),
+        _ENGINE,
+    ),
+    Mutant(
+        "commands of the run before are not followed",
+        "a command is followed after a kill",
+        (
+            Edit(
+                _CHUNKS,
+                "                    if chunk.command is not None:\n                        group",
+                "                    if chunk.command == chunk.keys:\n                        group",
+            ),
+        ),
+        _ENGINE,
+    ),
+    Mutant(
+        "what must be done once is done again",
+        "what must be done once is reported",
+        (
+            Edit(
+                _RESOLVER,
+                "if self._operation.repeat is Repeat.ONCE:",
+                "if self._operation.repeat is Repeat.IDEMPOTENT:",
+            ),
+        ),
+        _ENGINE,
+    ),
+    Mutant(
+        "a request is forgotten before its outcomes are written",
+        _TWICE,
+        (
+            Edit(
+                f"{_STORE}/imports/chunks.py",
+                "        values = (self._job, local_ms(), json.dumps(keys))\n",
+                "        values = (self._job, local_ms(), json.dumps(keys))\n"
+                "        await self._writer.write(lambda db: self.write_ended(db, *self.ended()))\n",
+            ),
+        ),
+        _LEDGER,
+    ),
+    Mutant(
+        "two imports of a target run where a server takes a key twice",
+        _TWICE,
+        (Edit(f"{_STORE}/store.py", "    if alone:\n", "    if alone and beside:\n"),),
+        _LEDGER,
+    ),
+)

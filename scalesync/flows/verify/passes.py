@@ -71,7 +71,9 @@ class Checking:
         self._scopes: set[Scope] = set()
         self._detached: set[str] = set()
         self._share: float | None = None
-        self.strangers = Strangers(connection, self._store, report, self._show_lists, observer.note, told=unexpected)
+        self.strangers = Strangers(
+            connection, self._store, report, self._show_lists, observer.note, as_findings=unexpected
+        )
 
     async def go(self, options: ImportOptions, plan: ImportPlan | None) -> None:
         """All three passes. plan None: the source was standard input and cannot be read again."""

@@ -55,7 +55,7 @@ class Strangers:
     """Reads lists, each task once.
 
     listed: distinct tasks.
-    others: those that belong to no record of the ledger.
+    others: those that belong to no record of the ledger. Memory holds 12 bytes for each listed task.
     as_findings: whether to report these as findings.
     total: how many tasks the lists say there are.
     """

@@ -30,6 +30,7 @@ class Addition(Protocol):
 
 
 T = TypeVar("T", bound=Addition)
+_packages: dict[str, str] = {}  # of the modules from which something was loaded, by the first part of their names
 
 
 class Plugins(Generic[T]):
@@ -94,6 +95,7 @@ class Plugins(Generic[T]):
 
     def _import(self, entry: EntryPoint) -> T:
         told = f'the {self._what} "{entry.name}" of {_package(entry)}'
+        _packages[entry.module.partition(".")[0]] = _package(entry)
         try:
             addition: Any = entry.load()
         except Exception as error:
@@ -113,6 +115,16 @@ class Plugins(Generic[T]):
                 f'{told} calls itself "{addition.name}", which must be the same name; correct or uninstall that package'
             )
         return addition
+
+
+def blamed(error: BaseException) -> str | None:
+    """The package of an addition through which an exception came, None where it came through none."""
+    found, trace = None, error.__traceback__
+    while trace is not None:
+        module = str(trace.tb_frame.f_globals.get("__name__", ""))
+        found = _packages.get(module.partition(".")[0], found)
+        trace = trace.tb_next
+    return found
 
 
 def _package(entry: EntryPoint) -> str:

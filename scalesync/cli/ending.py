@@ -11,6 +11,7 @@ import click
 from scalesync.cli.common import MORE_FILES, Invocation
 from scalesync.cli.output import output_is_broken, paint, say_json, tell
 from scalesync.errors import ConfigError, ScalesyncError, StopRun
+from scalesync.plugins import blamed
 
 INTERRUPTED = "stopped; run the same command again"
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -66,7 +67,7 @@ def describe(error: BaseException) -> tuple[str, int]:
     if isinstance(error, MemoryError):
         return "out of memory; run the same command again; it resumes", 3
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return f"{text} - this is a bug in scalesync; run again with -v -v for the traceback", 1
+    return f"{text} - this is a bug in {blamed(error) or 'scalesync'}; run again with -v -v for the traceback", 1
 
 
 def main_cause(error: BaseException) -> BaseException:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from functools import partial
 
-from scalesync.jsonvalue import ENCODING_ADVICE
+from scalesync.jsonvalue import ENCODING_ADVICE, dumps
+from scalesync.model.records import BadRecord, Item, SourceRecord
+from scalesync.sources.bytestream import Progress
 from scalesync.sources.detect import detect, is_utf8, may_have_json_lines
 from scalesync.sources.formats.dialect import LONGEST_LOOK
 from scalesync.sources.options import ReadOptions
-from scalesync.sources.registry import SourceFormat
-from scalesync.sources.source import HEAD, Head, Open, Reader, Source, holds_a_line, take_head
+from scalesync.sources.registry import FORMATS, SourceFormat
+from scalesync.sources.source import HEAD, Head, Open, Read, Reader, Source, holds_a_line, take_head
 from scalesync.sources.zstdframe import ORDINARY_WINDOW, repacking, size_words
 
 _MEANT_FOR = {"records": "JSON", "skip_rows": "CSV and TSV"}
@@ -22,7 +26,26 @@ def reader_for(opener: Open, name: str, options: ReadOptions, size: int | None, 
     head = _head(opener, name, options.encoding, least=1 if pipe else HEAD, said=said)
     format = detect(name, head.data, head.complete, options.format, table, packed=head.packed)
     reader = format.bind(Source(opener, name, options, head, size, pipe))
+    if format.name not in FORMATS:
+        reader = reader._replace(read=partial(_checked, reader.read))
     return reader._replace(notes=(*_general_notes(format, options, head), *reader.notes))
+
+
+def _checked(read: Read, progress: Progress) -> Generator[Item, None, None]:
+    """What a format of another package reads; a record of what JSON does not have is invalid."""
+    with closing(read(progress)) as items:
+        for item in items:
+            yield _as_json(item) if isinstance(item, SourceRecord) else item
+
+
+def _as_json(record: SourceRecord) -> Item:
+    try:
+        dumps(record.value)
+    except TypeError as error:
+        return BadRecord(record.line, f"holds a value that JSON does not have ({error})", "")
+    except ValueError:
+        return record  # too deep, or broken Unicode: told where all records are checked
+    return record
 
 
 def _general_notes(format: SourceFormat, options: ReadOptions, head: Head) -> Iterator[str]:

@@ -88,6 +88,40 @@ def test_two_packages_with_one_name_are_told(run: Run, tmp_path: Path) -> None:
     assert 'both add the source format "odd"; uninstall one of them' in ended.err
 
 
+FAULTY = """
+from scalesync.sources.plugin import Reader, SourceFormat, SourceRecord
+def items(stream):
+    list(stream)
+    yield SourceRecord(1, {{"attachment": {value}}})
+    {then}
+FORMAT = SourceFormat(api=1, name="odd", words="Odd", bind=lambda source: Reader({reader}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("value", "then", "reader"),
+    [("'x'", "raise KeyError('lost')", "source.reads(items)"), ("'x'", "", "{}['lost']")],
+    ids=["while it reads", "before"],
+)
+def test_a_mistake_in_its_code_is_told_as_one_of_the_package(
+    run: Run, tmp_path: Path, value: str, then: str, reader: str
+) -> None:
+    add(tmp_path, SOURCES, FAULTY.format(value=value, then=then, reader=reader))
+    (tmp_path / "in.odd").write_text("x\n")
+    with sandbox(tmp_path, "--project", "p=categorization") as server:
+        ended = run("import", "in.odd", *IMPORT, env={"SCALE_API_URL": server.base_url})
+    assert ended.code == 1
+    assert "KeyError: 'lost' - this is a bug in other 1.0; run again" in ended.err
+
+
+def test_a_value_that_json_does_not_have_makes_its_record_invalid(run: Run, tmp_path: Path) -> None:
+    add(tmp_path, SOURCES, FAULTY.format(value="{1, 2}", then="", reader="source.reads(items)"))
+    (tmp_path / "in.odd").write_text("x\n")
+    with sandbox(tmp_path, "--project", "p=categorization") as server:
+        ended = run("import", "in.odd", *IMPORT, "--json", env={"SCALE_API_URL": server.base_url})
+    assert (ended.code, ended.json["invalid"], ended.json["read"]) == (1, 1, 1)
+
+
 def test_a_broken_one_disturbs_nothing_that_does_not_ask_for_it(run: Run, tmp_path: Path) -> None:
     add(tmp_path, SOURCES, "raise RuntimeError('imported')")
     add(tmp_path, ENCODERS, "raise RuntimeError('imported')", package="another")

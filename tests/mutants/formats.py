@@ -12,6 +12,7 @@ JOINED = (f"{UNIT}/test_sources_joined.py",)
 READERS = (f"{UNIT}/test_sources_readers.py",)
 ARROW = (f"{UNIT}/test_sources_arrow.py",)
 PARQUET = (f"{UNIT}/test_sources_parquet.py",)
+PLUGINS = (f"{UNIT}/test_plugins.py",)
 PACKED = (f"{UNIT}/test_sources_open.py",)
 
 
@@ -52,6 +53,28 @@ FORMAT_MUTANTS = (
     _mutant("UTF-32 is taken for UTF-16", "sources/bytestream.py", "if first.startswith(_UTF32):", "if False:", JOINED),
     _mutant("a pointer of Git LFS is read", "sources/detect.py", "if head.startswith(_LFS):", "if False:", JOINED),
     _mutant("a hole makes a text binary", "sources/detect.py", '    head = _HOLES.sub(b"", head)\n', "", JOINED),
+    # formats of other packages
+    _mutant(
+        "a format for another version of the interface is used",
+        "plugins.py",
+        "        if addition.api != self._api:\n",
+        "        if False:\n",
+        PLUGINS,
+    ),
+    _mutant(
+        "a format of another package takes the place of one of ours",
+        "plugins.py",
+        "        if name in self._own:\n",
+        "        if False:\n",
+        PLUGINS,
+    ),
+    _mutant(
+        "what another package reads goes unchecked into the ledger",
+        "sources/readers.py",
+        "            yield _as_json(item) if isinstance(item, SourceRecord) else item\n",
+        "            yield item\n",
+        ("tests/cli/test_plugins.py",),
+    ),
     # tables
     _mutant(
         "a row that the look cuts counts as broken",

@@ -19,7 +19,7 @@ STRUCK: dict[str, FaultRule] = {
     "page cut off": FaultRule(kind="cut", on="list", at=(2, 5)),
     "page of a proxy": FaultRule(kind="html502", on="list", at=(2, 5)),
     "throttled": FaultRule(kind="error", status=429, on="list", at=(2, 5)),
-    "tasks listed twice": FaultRule(kind="repeat", on="list", count=3),
+    "tasks listed twice": FaultRule(kind="repeat", on="list", back=0, count=3),
 }
 
 

@@ -21,7 +21,6 @@ from scalesync.model.task_view import TaskView
 from scalesync.ports.verify_ledger import VerifyLedger
 from scalesync.text import count
 
-PAGE = 100
 MAX_IDLE_PAGES = 20  # in a row without a task that was not listed before: a list that has no end
 READINGS = 3  # of a list that shows fewer tasks than it counts
 EVERY: frozenset[str] = frozenset()
@@ -133,8 +132,9 @@ class Strangers:
                 return False
 
     async def _page(self, asked: Selection, cursor: str | None, place: str) -> Listed:
-        lister = self._connection.platform.lister
-        page = await self._connection.call(partial(lister.page, lister.query(asked, PAGE), cursor))
+        platform = self._connection.platform
+        query = platform.lister.query(asked, platform.spec.page_most)
+        page = await self._connection.call(partial(platform.lister.page, query, cursor))
         heads = (self._head(document, place) for document in page.documents)
         return page, [head for head in heads if head is not None]
 

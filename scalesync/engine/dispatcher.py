@@ -87,17 +87,20 @@ class Dispatcher:
 
     # --- feeding and ending --------------------------------------------------------------------
 
-    async def put(self, records: Sequence[Outgoing], doubts: Sequence[Outgoing]) -> None:
+    async def put(
+        self, records: Sequence[Outgoing], doubts: Sequence[Outgoing], *, unseen: Sequence[Outgoing] = ()
+    ) -> None:
         """Take a block in and wait for room.
 
         doubts: records that an earlier run may have sent.
+        unseen: records that are looked up before they are sent for the first time.
 
         Raises what ended the run, if something did; the block is taken in all the same, for `shut` to account for.
         """
         for record in doubts:
             record.unclear += 1
         make = InDoubt if self._chunks is None else self._chunks.doubt
-        await self.queue.put(records, [make(record) for record in doubts])
+        await self.queue.put(records, [*map(make, doubts), *map(InDoubt, unseen)])
         self._raise_if_stopped()
 
     async def recall(self) -> None:

@@ -39,7 +39,7 @@ plain, .gz or .zst. Run the same command again; it resumes where it stopped: no 
     metavar="SOURCE...",
     help="paths, globs, URLs, folders of files, or -",
 )
-@click.option("--type", required=True, metavar="T", help="task type, such as categorization or imageannotation")
+@click.option("--type", default="", metavar="T", help="task type, such as categorization or imageannotation")
 @click.option("--project", metavar="P", help="project of records that name none")
 @click.option("--batch", metavar="B", help="batch of records that name none; may be a template such as {drive_id}")
 @click.option("--unique-id", metavar="EXPR", help="template for records without unique_id, such as {drive}/{frame}")

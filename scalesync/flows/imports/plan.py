@@ -250,6 +250,8 @@ def _check(options: ImportOptions, words: Vocabulary) -> None:
         raise ConfigError(f"{what} needs a name for the job: add --job NAME")
     if options.on_conflict not in get_args(OnConflict):
         raise ConfigError(f"--on-conflict takes {', '.join(get_args(OnConflict))}, not {options.on_conflict!r}")
+    if words.type_required and not options.type:
+        raise ConfigError("the type of the tasks is missing; add --type, such as --type categorization")
     unknown = options.reclaim.difference(words.reclaimable)
     if unknown:
         raise ConfigError(

@@ -47,7 +47,8 @@ async def _look(plan: ImportPlan, connection: Connection, observer: Observer) ->
             raise await no_such_project(connection, project) from None
     else:
         await call(platform.lister.probe)
-        await note_unknown_type(connection, options.type, observer.note)
+        if options.type:
+            await note_unknown_type(connection, options.type, observer.note)
     if options.batch and "{" not in options.batch:
         name = options.batch
         batch = await call(lambda: connection.containers.batch(name))

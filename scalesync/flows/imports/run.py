@@ -156,6 +156,7 @@ class ImportRun:
         self._inside: dict[str, tuple[str, int]] = {}  # of records of folders that are under way, by key
         limits = replace(limits, max_failures=plan.max_failures)
         creator, commands = connection.platform.creator, connection.platform.commands
+        self._repeat = creator.repeat
         self._log = job.chunks if keeps_chunks(creator, commands) else None
         self._dispatcher = Dispatcher(
             *(creator, connection.gate, self._outbox, policy, limits),
@@ -432,7 +433,11 @@ class ImportRun:
         )
         send = [record for record, admission in pairs if admission.verb is Verb.SEND]
         look_up = [record for record, admission in pairs if admission.verb is Verb.LOOK_UP]
-        await self._dispatcher.put(send, look_up)
+        if self._repeat is Repeat.COMPARE_FIRST:
+            # The server would take a key that it has, from another ledger for instance, a second time.
+            await self._dispatcher.put([], look_up, unseen=send)
+        else:
+            await self._dispatcher.put(send, look_up)
 
     async def _record(self, group: Sequence[RowOutcome]) -> None:
         await self._job.record([self._placed(settled) for settled in group] if self._inside else group)

@@ -22,7 +22,9 @@ from scalesync.model.task_view import TaskView
 from scalesync.ports.credential import Ask, Credential
 from scalesync.ports.operation import Operation, Repeat
 from scalesync.ports.platform import (
+    TOP,
     Axis,
+    Changes,
     Commands,
     CommandState,
     CommandStatus,
@@ -32,6 +34,8 @@ from scalesync.ports.platform import (
     Lister,
     ListPage,
     Platform,
+    Span,
+    mirrored,
 )
 from scalesync.ports.spec import (
     API,
@@ -48,8 +52,10 @@ from scalesync.ports.spec import (
 
 __all__ = [
     "API",
+    "TOP",
     "Ask",
     "Axis",
+    "Changes",
     "ClassLimit",
     "CommandState",
     "CommandStatus",
@@ -91,6 +97,7 @@ __all__ = [
     "RequestClass",
     "Selection",
     "Shaper",
+    "Span",
     "TaskError",
     "TaskFields",
     "TaskView",
@@ -104,6 +111,7 @@ __all__ = [
     "bearer",
     "check",
     "header",
+    "mirrored",
     "no_answer",
     "outcome_kind",
     "outcome_of",

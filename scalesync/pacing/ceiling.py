@@ -1,13 +1,13 @@
-"""What is known of a limit on the rate, and how it is read from replies: pure, frozen, times in seconds.
+"""The known limit on the rate, and how replies show it: pure, frozen, times in seconds.
 
-What is known comes from one fact: at a 429 the allowance is used up. So between two 429s what got through is what
-the limit gave, a bucket of any size or a window of any length (`pool`); and a run that gets more through since a
-429 than the ceiling gives in that time (`credit`) has proof that the limit is higher. Servers that forget unused
-allowance are recognised by their 429s coming late; for them the rate that was refused is the limit (`blend`).
+Everything comes from one fact: at a 429 the allowance is used up. So the requests that got through between two 429s are
+what the limit gave, for a bucket of any size or a window of any length (`pool`); and a run that gets more through since
+a 429 than the ceiling gives in that time (`credit`) has proof that the limit is higher. Servers that forget unused
+allowance show it by late 429s; for them the refused rate is the limit (`blend`).
 
-The replies to what left at the old rate after the allowance was used up show how far above the limit it was (the
-*look*). A lone 429 where none is expected is about something else, until a second one follows soon.
-The clock of all this is the moment at which a request left.
+The replies to requests that left at the old rate after the allowance was used up show how far above the limit it was
+(the *look*). A lone 429 where none is expected is about something else, until a second one follows soon. All times are
+the moments at which requests left.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ BLEND_LATE = 1.045
 class Limit:
     """What is known of the limit. Rates in requests per second, times in seconds.
 
-    max_rate: never exceeded, None when unknown.
+    max_rate: never exceeded, None if unknown.
     fixed: 429s only hold, nothing cuts.
     eager: the climb is a fast one.
     """
@@ -118,7 +118,7 @@ class Limit:
 
     @property
     def asked(self) -> float:
-        """The rate to set, so that after late timers `rate` gets through."""
+        """The rate to set, so that `rate` gets through in spite of late timers."""
         return self.capped(self.rate / min(1.0, max(YIELD_LEAST, self.yielded)))
 
     @property
@@ -139,13 +139,13 @@ class Limit:
         return plain if self.sure else max(2.0, plain / 3)
 
     def is_lone(self) -> bool:
-        """Whether the last 429 is so long past that this one may be about anything."""
+        """Whether the last 429 is so long ago that this one may be about anything."""
         near = max(PAIR[0], PAIR_CHANCE / max(self.lone, 1e-9))
         expected = self.sure and not self.below and not self.searching
         return self.resumed_gain >= FEW and self.apart > (near if expected else min(PAIR[1], near))
 
     def left(self) -> Self:
-        """A lone 429: nothing follows but a little doubt about the ceiling."""
+        """A lone 429: it only makes the ceiling a little less certain."""
         if self.ceiling is None or not self.sure:
             return self
         lone = self.lone + LONE_STEP * (1 - self.lone) if self.below else self.lone
@@ -157,7 +157,7 @@ class Limit:
         return replace(self, price=min(TOOTH_PRICE[1], self.price + PRICE_STEP)) if self.sure else self
 
     def believed(self) -> tuple[float, float]:
-        """What the limit surely gives, and where it probably is: between that and the rate that was refused."""
+        """What the limit surely gives, and its probable place: between that and the refused rate."""
         if self.ceiling is None:
             return 0.0, CLIMB_GUESS * self.rate
         if self.streak == 1 and self.credit < 0 and self.rate < self.ceiling:
@@ -176,7 +176,9 @@ class Limit:
         return least, known
 
     def blended(self, again: bool) -> Self:
-        """Learn whether unused allowance is kept: then what was measured is the limit, else the rate refused is."""
+        """Learn whether the server keeps unused allowance: then the measured rate is the limit, else the refused rate
+        is.
+        """
         if self.ceiling is None:
             return self
         late = self.rate > BLEND_LATE * self.ceiling
@@ -193,7 +195,7 @@ class Limit:
         return replace(self, pool=keep * self.pool + self.gained, pool_s=keep * self.pool_s + sent - self.anchor)
 
     def looked(self) -> Self:
-        """Set the rate by the replies to what left at the old one after the allowance was used up."""
+        """Set the rate by the replies to requests that left at the old one after the allowance was used up."""
         replies = self.look_passed + self.look_throttled
         weight = self.look_weight
         climbed = weight == CLIMB_WEIGHT
@@ -220,7 +222,7 @@ class Limit:
         return replace(self, anchor=sent, seen_to=sent, gained=0, credit=0.0, slack=False)
 
     def credited(self, sent: float, count: int) -> Self:
-        """What got through since the last 429, against what the ceiling gives in that time."""
+        """The requests that got through since the last 429, against what the ceiling gives in that time."""
         seen_to = max(self.seen_to, sent)
         if self.ceiling is None or self.seen_to == -math.inf:
             return replace(self, seen_to=seen_to, gained=self.gained + count)

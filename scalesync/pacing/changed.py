@@ -1,6 +1,6 @@
 """`dataclasses.replace` for the controller's states.
 
-Each answer of the server replaces some of them, with forty fields between them. Copied as dictionaries they cost a
+Each answer of the server replaces some of them, with forty fields between them. Copying them as dictionaries costs a
 tenth of the general way, which asks every field for its value and calls the constructor. So they have no slots and no
 `__post_init__`; the type checker sees the general one, and with it every field's name and type.
 """

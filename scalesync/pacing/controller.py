@@ -1,8 +1,8 @@
 """The controller behind `--rate auto` and `--concurrency auto`: pure, without a clock of its own.
 
-A frozen `Pacer` takes what happened (`on_success`, `on_throttled`, `on_trouble`; times in seconds of any monotonic
-clock) and gives the next one; its `decision` says the rate, the width and until when to hold. The rate is followed in
-rate.py, the width in width.py. Times may repeat or step back: nothing raises, nothing leaves its bounds.
+A frozen `Pacer` takes events (`on_success`, `on_throttled`, `on_trouble`; times in seconds of any monotonic clock) and
+returns the next one; its `decision` is the rate, the width and the time to hold until. rate.py follows the rate,
+width.py the width. Times may repeat or step back: nothing raises, nothing leaves its bounds.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ MEMORY_VERSION = 1
 class Limits:
     """What the person set.
 
-    max_rate: requests per second, None when unknown.
-    width: None when adaptive.
+    max_rate: requests per second, None if unknown.
+    width: None to adapt.
     fixed: 429s only hold for a while, they change neither rate nor width.
     eager: the climb multiplies the rate by e with each round trip, for calls that are few and where a 429 costs little.
     """
@@ -66,7 +66,7 @@ class Pacer:
     def start(cls, limits: Limits, memory: Mapping[str, Any] | None = None) -> Pacer:
         """The state before the first request.
 
-        memory: what `learned()` gave earlier; nonsense is ignored.
+        memory: the result of an earlier `learned()`; nonsense is ignored.
         """
         room = WidthState(limit=float(limits.max_width))
         known = _read(memory)
@@ -89,7 +89,7 @@ class Pacer:
 
     @property
     def decision(self) -> Decision:
-        """What holds now."""
+        """The current decision."""
         limits, pace = self.limits, self.pace
         width = limits.width or min(self.room.allowed, limits.max_width)
         if pace.dry or self.room.failed_probes:
@@ -127,8 +127,8 @@ class Pacer:
     def on_trouble(self, now: float, *, alone: bool = True) -> Pacer:
         """A 5xx, a timeout or a broken connection.
 
-        alone: nothing else that was asked of the server lately was answered either. If something was, it is not an
-            outage: nothing is gained by long pauses.
+        alone: the server has answered nothing else lately either. If it has, it is not an outage, and long pauses gain
+            nothing.
         """
         pace = self.pace if alone else self.pace.begun()
         return replace(self, pace=pace, room=self.room.on_trouble(now, alone=alone))

@@ -1,6 +1,6 @@
 """How wide it was when a request left: this distinguishes a cap on requests in flight from a limit on the rate.
 
-Bounded memory: the last `SENDS` departures. Times in seconds of the caller's clock, handed over in order.
+Bounded memory: the last `SENDS` departures. Times in seconds of the caller's clock, in order.
 """
 
 from __future__ import annotations

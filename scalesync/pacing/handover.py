@@ -1,8 +1,8 @@
-"""The last check of a configured rate, where an attempt is handed to the socket.
+"""The last check of a configured rate, at the hand-over of an attempt to the socket.
 
-A grant of the limiter is followed by what a connection takes: name look-up, TLS, a slow start. Grants that were well
-spaced can arrive at their sockets together. Here the moments of the hand-over themselves are counted. The limiter is
-not made superfluous by that: it decides before a connection is taken, spreads, and follows what was learned.
+After a grant of the limiter a connection takes time: name look-up, TLS, a slow start. So well spaced grants can arrive
+at their sockets together. This module counts the moments of the hand-over themselves. The limiter is still needed: it
+decides before a connection is taken, spreads, and follows what was learned.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from scalesync.pacing.limiter import SHORTEST_SLEEP_S, Rate, kept_window_s
 class HandoverWindow:
     """The newest hand-overs under one rate: no window of its period may hold more of them than its count.
 
-    The window is a little longer than the period, as the limiter's is: what lies between the hand-over and the
+    The window is a little longer than the period, like the limiter's, because the time between the hand-over and the
     server's own count varies. The line is first come, first served; holding it keeps what was allowed allowed.
     """
 
@@ -73,7 +73,7 @@ class Handovers:
         await self._enter(self._windows[cls], 0)
 
     def note(self, cls: RequestClass) -> None:
-        """Count a hand-over that somebody else allowed."""
+        """Count a hand-over that another module allowed."""
         now = self.clock()
         for window in self._windows[cls]:
             window.stamp(now)

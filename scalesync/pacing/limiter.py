@@ -163,8 +163,8 @@ class WindowLimiter:
     def passes(self) -> bool:
         """Whether everybody passes now: no rate is in force, and no hold.
 
-        A waiter that is still in line from before goes as soon as the loop comes to it. To stand behind them
-        would keep the line for good: it gives one turn per round of the loop, and those who got one come back.
+        A waiter that is still in line from before goes as soon as the loop comes to it. To stand behind it would keep
+        the line for good: it gives one turn per round of the loop, and those who got one come back.
         """
         return self._bucket is None and self._hold <= self._clock()
 

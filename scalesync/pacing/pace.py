@@ -147,7 +147,7 @@ class Pace:
         self.peak_in_flight = 0
 
     def admit_now(self, request: RequestClass) -> bool:
-        """As `acquire`, for a class without a rate in force; no when `acquire` has to be called."""
+        """Like `acquire`, for a class without a rate in force; False if `acquire` is needed."""
         lane = self._lanes[request]
         if self._all is not None or not lane.limiter.passes():
             return False
@@ -197,7 +197,7 @@ class Pace:
         self._follow(lane, now)
 
     def _follow(self, lane: _Lane, now: float) -> None:
-        """Put the pacer's decision into force."""
+        """Apply the pacer's decision."""
         decision = lane.pacer.decision
         lane.width = decision.width
         lane.shown = decision.rate if decision.known else lane.pacer.limits.max_rate
@@ -209,7 +209,7 @@ class Pace:
             self._hold(lane, decision.hold_until, now)
 
     def hold(self, request: RequestClass, seconds: float) -> None:
-        """Let nothing of this class out for so long: the server asked for it, whatever its reason."""
+        """Send nothing of this class for this time: the server asked for it, for any reason."""
         now = self._clock()
         asked_until = now + seconds
         if asked_until > self._held_until:
@@ -226,7 +226,7 @@ class Pace:
 
     @property
     def held_s(self) -> float:
-        """Seconds so far in which the server had asked to wait, whichever class it asked."""
+        """Seconds so far in which the server had asked any class to wait."""
         return self._held_s - max(0.0, self._held_until - self._clock())
 
     def width(self, request: RequestClass) -> int:

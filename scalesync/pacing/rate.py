@@ -1,10 +1,10 @@
 """The rate half of the adaptive controller: pure, frozen, times in seconds of the caller's clock.
 
-Two states. *Climb*: no limit is known; the rate grows with what gets through, so slowly that a limit which shows
-itself finds few requests in flight. *Track*: a ceiling is known; the rate stays around it in slow saw teeth.
+Two states. *Climb*: no limit is known; the rate grows with the requests that get through, slowly enough that few are in
+flight when a limit appears. *Track*: a ceiling is known; the rate stays around it in slow saw teeth.
 
-Requests that left before the last cut do not cut again: their replies show how deep the cut must be. What
-is read from replies stands in ceiling.py, what is done while nothing passes in silence.py.
+Requests that left before the last cut do not cut again: their replies show how deep the cut must be. ceiling.py reads
+the replies, silence.py acts while nothing passes.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class RateState(DryState):
 
     @classmethod
     def start(cls, max_rate: float | None, fixed: bool = False, *, eager: bool = False) -> RateState:
-        """Nothing is known but the cap: a set rate is begun with."""
+        """Only the cap is known: begin with a set rate."""
         if max_rate is None:
             return cls(fixed=fixed, eager=eager)
         return cls(max_rate, fixed, rate=max_rate, ceiling=max_rate)
@@ -76,7 +76,7 @@ class RateState(DryState):
 
     @property
     def open(self) -> bool:
-        """Whether no limit was met although the rate is high: the width alone bounds."""
+        """Whether no limit was met although the rate is high: then only the width is a bound."""
         return self.ceiling is None and self.rate >= OPEN_RATE
 
     def on_success(self, now: float, latency_s: float, count: int) -> RateState:
@@ -142,7 +142,7 @@ class RateState(DryState):
         return replace(self, rate=rate, since=None, passed=0, throttled=0, anchor=None, credit=0.0)
 
     def relieved(self, now: float) -> RateState:
-        """The 429s turned out to be about requests in flight: climb again from what was sent before them."""
+        """The 429s were about requests in flight: climb again from the rate before them."""
         rate = self.capped(max(self.rate, self.look_rate))
         ceiling = None if self.max_rate is None else self.max_rate
         return replace(self, rate=rate, ceiling=ceiling, sure=False, streak=0, cut_at=now, look_from=math.inf, after=1)
@@ -166,7 +166,7 @@ class RateState(DryState):
         return self.loss <= (PATIENT_AT_CAP if self.rate >= self.max_rate else PATIENT_BELOW)
 
     def _cut(self, now: float, sent: float) -> RateState:
-        """Step back to what was measured; stop and look where the rate was searching."""
+        """Step back to the measured rate; stop and look if the rate was searching."""
         climbing = self.ceiling is None
         least, known = self.believed()
         state = replace(

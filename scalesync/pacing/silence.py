@@ -27,11 +27,11 @@ class DryState(Limit):
     """`dry` is one more than the number of questions that were refused in this silence."""
 
     def hushed(self, now: float) -> Self:
-        """A window is full and the search for the limit holds its breath: the first to ask goes alone."""
+        """A window is full and the search for the limit pauses: the first request to ask goes alone."""
         return self if self.dry or now >= self.hold_until else replace(self, dry=1, dry_since=self.cut_at)
 
     def dried(self, now: float, sent: float) -> Self:
-        """Nothing has passed since the last cut: ask ever more rarely."""
+        """Nothing has passed since the last cut: ask more and more rarely."""
         since = self.dry_since if self.dry else max(self.cut_at, now - 2 * SHOWN_TRIPS * self.latency_s)
         silent_s, asked = now - since, max(1, self.dry)
         due_s = ASKED_S[asked - 1] if asked <= len(ASKED_S) else 2.0 ** min(asked - 1, 10) - 1

@@ -28,8 +28,10 @@ class QuotaPool:
     """Slots of one process, by class. `lose` is called once, with a sentence, when there is no common quota any longer.
 
     client: this process and its limits.
-    clock: as the source's.
-    heads: the class whose slots others take. Belongs to one event loop.
+    clock: the source's.
+    heads: the class whose slots others take.
+
+    Belongs to one event loop.
     """
 
     def __init__(
@@ -137,7 +139,7 @@ class _Lane:
         return self.taken.popleft() if self.taken else None
 
     def wake(self) -> None:
-        """Let those who wait look again."""
+        """Let the waiters look again."""
         for future in self._waiting:
             _wake(future)
 

@@ -3,12 +3,12 @@
     opens            closes = opens + a quarter of a second
       |----------------|            one slot is one attempt, handed over in between; its moment is reported afterwards
 
-A slot counts at its moment where that is known, else at the last moment possible, `closes`. A new slot opens only when
-the `count`-th newest of these is a whole window old. So whatever the holders do, die included, no window holds more
-than `count` attempts: take the slot of a window that was given out last; all others in it were counted when it was.
+A slot counts at its moment if known, else at the last possible moment, `closes`. A new slot opens only when the
+`count`-th newest of these is a whole window old. So whatever the holders do, even if they die, no window holds more
+than `count` attempts: take the slot of a window that was given out last; all others in it were counted at that time.
 
-Slots are given out ahead of time, in one line for all holders. That spreads them, is fair without anybody asking
-again and again, and loses nothing between the moment that a slot becomes free and the moment that somebody hears of it.
+Slots are given out ahead of time, in one line for all holders. That spreads them, is fair without repeated questions,
+and loses no time between the moment that a slot becomes free and the moment that a holder hears of it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Slot:
 
 @dataclass(slots=True)
 class Report:
-    """What became of slots.
+    """What happened to slots.
 
     used: number and moment of the hand-over.
     unused: numbers given back.
@@ -60,7 +60,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Slots in the order in which they open; where there are none, when to ask again."""
+    """Slots in the order in which they open; if there are none, when to ask again."""
 
     slots: Sequence[Slot]
     again_at: float
@@ -121,7 +121,7 @@ class Limit:
 class Lane(msgspec.Struct, array_like=True):
     """One class in the state: moments of uses, slots that are out, when the next is due, who asked when.
 
-    forgotten: nothing is known of what was before; a limit that looks back further takes its window as full there.
+    forgotten: nothing is known of the time before; a limit that looks back further takes its window as full there.
     """
 
     used: list[float] = []

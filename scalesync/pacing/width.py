@@ -42,7 +42,7 @@ CAP_TRY_CALLS = 400
 
 @dataclass(frozen=True)
 class WidthState:
-    """What is known of how many requests the server bears at once."""
+    """The known number of requests that the server can take at once."""
 
     limit: float = float(MAX_WIDTH)
     width: float = float(START_WIDTH)

@@ -1,7 +1,7 @@
-"""Names that a person typed into an export: project, batch, type and fields, compared with what the account has.
+"""Names that a person typed into an export: project, batch, type and fields, compared with the account.
 
-A name that is misspelt matches nothing, and an export of nothing is done: so a filter that brings no task is asked
-about before anything is written.
+A misspelt name matches nothing, and an export of nothing is done: so a filter without tasks is checked before anything
+is written.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LISTED = 20  # names that a sentence shows
 
 
 def wrong_root(error: Refused, connection: Connection) -> str | None:
-    """What is said of an address under which nothing is found and that is not the API's root; None for others."""
+    """The sentence about an address that finds nothing and is not the API's root; None for others."""
     address = connection.transport.base_url
     spec = connection.platform.spec
     path = urlsplit(spec.root_like).path
@@ -32,12 +32,12 @@ def wrong_root(error: Refused, connection: Connection) -> str | None:
 
 
 async def check_names(connection: Connection, options: ExportOptions, *, found: bool) -> None:
-    """Whether the account has what the filters name.
+    """Whether the account has the names in the filters.
 
     found: the server lists tasks for them.
 
-    Raises NoSuchProject or ConfigError with the nearest name of the account. Where tasks are listed only the batch of
-    an increment is looked up, because it is the one name that the server was not asked for.
+    Raises NoSuchProject or ConfigError with the nearest name of the account. If tasks are listed, only the batch of an
+    increment is looked up, because the server was not asked for that one name.
     """
     if options.batch and (options.incremental or not found):
         await _check_batch(connection, options.batch, options.project)
@@ -59,7 +59,7 @@ async def _check_project(connection: Connection, name: str, kind: str | None) ->
 
 
 async def no_such_project(connection: Connection, name: str) -> NoSuchProject:
-    """The error for a project that the account does not have, with the nearest name or those that there are."""
+    """The error for a project that the account does not have, with the nearest name or the existing ones."""
     names = [str(other.get("name")) for other in await _projects(connection)]
     near = did_you_mean(name, names) or _shown("its projects are", names)
     return NoSuchProject(f"there is no project {name!r} in this account; correct --project{near}")
@@ -87,7 +87,7 @@ async def _check_batch(connection: Connection, name: str, project: str | None) -
 
 
 async def _check_type(connection: Connection, name: str) -> None:
-    """Types are open: one is unknown only where no task, no project and no documentation has it."""
+    """Types are open: one is unknown only if no task, no project and no documentation has it."""
     documented = connection.platform.spec.known_types
     if name in documented:
         return
@@ -146,7 +146,7 @@ def check_fields(
 
 
 def _near(name: str, documents: Iterable[bytes]) -> str:
-    """The nearest field beside the one that is missing."""
+    """The nearest field to the missing one."""
     way, _, last = name.rpartition(".")
     beside: set[str] = set()
     picker = FieldPicker(way)

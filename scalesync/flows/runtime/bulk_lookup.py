@@ -1,4 +1,4 @@
-"""Finder: the tasks under many unique_ids, a hundred in a list call and several calls at once."""
+"""BulkLookup: the tasks under many unique_ids, a hundred in a list call and several calls at once."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class BulkLookup:
         return self.size * max(1, min(MAX_CALLS, self._connection.gate.width(RequestClass.LIST)))
 
     async def find(self, keys: Sequence[str]) -> Mapping[str, LookupResult]:
-        """What the platform says of each key. UNKNOWN: no answer that can be trusted, after several tries.
+        """The platform's answer for each key. UNKNOWN: no trustworthy answer, after several tries.
 
-        Nor is a list trusted that counts more tasks than it showed: one of the missing may be left out of it.
+        A list that counts more tasks than it showed is not trusted either: it may have left out a missing one.
         """
         found: dict[str, LookupResult] = {}
         waiting = list(keys)
@@ -76,7 +76,7 @@ class BulkLookup:
         return found
 
     async def know_projects(self, records: Sequence[Outgoing]) -> None:
-        """Have the platform read the records' projects once: what they say is needed to compare tasks in them."""
+        """Let the platform read the records' projects once: comparing tasks in them needs their settings."""
         containers = self._connection.platform.containers
         if containers is None:
             return

@@ -1,4 +1,4 @@
-"""Tasks that died after they were created, or live again: what is written of their rows."""
+"""Tasks that died after they were created, or live again: what to write to their rows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scalesync.model.row_views import Held, Turn
 
 
 def turn_of(row: Held, result: LookupResult, connection: Connection) -> Turn | None:
-    """What to write of a row whose own task died, or lives again; None when that is known already."""
+    """The change of a row whose own task died, or lives again; None if it is known already."""
     view = result.view
     if view is None or result.task is None or not row.ours or view.ref != row.ref:
         return None
@@ -19,7 +19,7 @@ def turn_of(row: Held, result: LookupResult, connection: Connection) -> Turn | N
 
 
 def death_of(row: Held, status: str, task: JsonObject, connection: Connection) -> Turn:
-    """What is written of a row whose task died: the server's own words where it was an error."""
+    """The change of a row whose task died: with the server's own words if it was an error."""
     if status != connection.words.failed:
         return Turn(row, status, f"the task was {status}")
     found = connection.platform.creator.task_error(task)

@@ -1,4 +1,4 @@
-"""StopGate: the pace as transport and engine see it, with a door that a stop closes."""
+"""RequestGate: the pace as transport and engine see it, with a door that a stop closes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from scalesync.pacing.slot_pool import QuotaPool
 
 
 class RequestGate:
-    """Lets attempts out at the pace's rate, counts what is in flight, and lets nothing out once closed.
+    """Lets attempts out at the pace's rate, counts those in flight, and lets nothing out once closed.
 
-    quota: where the rates that were set are shared with other processes; without it, or once it is lost, this process
-        keeps them by itself.
+    quota: shares set rates with other processes; without it, or once it is lost, this process keeps them by itself.
     """
 
     def __init__(
@@ -30,7 +29,7 @@ class RequestGate:
         self._quota = quota
 
     def admit_now(self, cls: RequestClass) -> bool:
-        """As `acquire`, without a wait, where no rate is in force; no when `acquire` has to be called."""
+        """Like `acquire`, without a wait, if no rate is in force; False if `acquire` is needed."""
         if self.closed or (self._quota is not None and self._quota.counts(cls)) or not self._pace.admit_now(cls):
             return False
         self._pace.enter()
@@ -72,7 +71,7 @@ class RequestGate:
     def answered(self, cls: RequestClass, status: int, latency_s: float, retry_after_s: float | None) -> None:
         """Feed the controller: 429 asks to slow down; 5xx, 408 and redirects, which no API gives, mean trouble.
 
-        A wait that the server asked for is kept, whatever the status.
+        It keeps a wait that the server asked for, whatever the status.
         """
         if status < 300:
             self._pace.report(cls, Signal.OK, latency_s)
@@ -105,12 +104,12 @@ class RequestGate:
         return self._pace.peak_in_flight
 
     def limit(self) -> str | None:
-        """The rate in force in words, None when none is known."""
+        """The rate in force in words, None if unknown."""
         rate = self._pace.rate(self._shown)
         return None if rate is None else in_words(rate)
 
     def learned(self) -> float | None:
-        """The limit that was found, requests per second; None before one was met, or where one was set."""
+        """The limit that was found, requests per second; None before one was met, or if one was set."""
         found = self._pace.learned(self._shown)
         return None if found is None else float(found["rate"])
 
@@ -119,7 +118,7 @@ class RequestGate:
         self.closed = True
 
     def end(self) -> None:
-        """The run is over: what it holds of a common quota goes back."""
+        """The run is over: return what it holds of a common quota."""
         if self._quota is not None:
             self._quota.close()
 

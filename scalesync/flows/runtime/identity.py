@@ -1,4 +1,4 @@
-"""What a job is: its identity, its derived name, and what is kept so that it can be run again."""
+"""The identity of a job, its derived name, and what is kept to run it again."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def job_target(target: Target, platform: PlatformSpec, project: str | None) -> T
 
 
 def import_job(options: ImportOptions, target: Target, template: Template, home: Path) -> JobSpec:
-    """The job of an import: named by --job, else by a hash of what it is.
+    """The job of an import: named by --job, else by a hash of its identity.
 
     home: the ledger's folder.
     """
@@ -72,7 +72,7 @@ def import_job(options: ImportOptions, target: Target, template: Template, home:
 def what_is(source: str, folder: str | None, home: Path) -> str:
     """A source by what it is, however it was typed: `x`, `./x` and the full path are one.
 
-    A path beneath the ledger's folder is relative to it, so that the folder may be moved with all that is in it.
+    A path beneath the ledger's folder is relative to it, so you may move the folder with everything in it.
     """
     if source == STANDARD_INPUT:
         return source
@@ -95,10 +95,10 @@ def _sources(sources: Any, folder: str | None, home: Path) -> frozenset[str]:
 
 
 async def find_import(ledger: Ledger, spec: JobSpec, options: ImportOptions) -> tuple[StoredJob | None, JobSpec]:
-    """The stored job of an import, None when there is none yet, and the import as that job.
+    """The stored job of an import, None if there is none yet, and the import as that job.
 
-    A job whose name was derived from its sources as they were typed is found by what they are.
-    Raises NameBound when the name stands for something else.
+    A job with a name derived from its sources as typed is found by what they are. Raises NameBound if the name belongs
+    to something else.
     """
     found = await ledger.find_job(spec.target, spec.name)
     home = ledger.path.parent
@@ -128,7 +128,7 @@ async def _derived_earlier(ledger: Ledger, spec: JobSpec, options: ImportOptions
 
 
 def _earlier(found: StoredJob, spec: JobSpec, home: Path) -> list[str]:
-    """Sources that earlier runs of the job named and this one does not, as they can be opened anywhere."""
+    """Sources that earlier runs of the job named and this one does not, in a form that can be opened anywhere."""
     now = set(spec.identity["sources"])
     folder = found.settings["folder"]
     typed = [*found.settings.get("earlier", ()), *(placed_in(folder, one) for one in found.settings["sources"])]
@@ -137,7 +137,7 @@ def _earlier(found: StoredJob, spec: JobSpec, home: Path) -> list[str]:
 
 
 def placed_in(folder: str, spec: str) -> str:
-    """Where a source lies that was named in a folder."""
+    """The place of a source that was named in a folder."""
     return spec if spec == STANDARD_INPUT or "://" in spec else os.path.join(folder, spec)
 
 
@@ -156,7 +156,7 @@ def derived_name(command: str, target: Target, identity: Mapping[str, Any], hint
 def stored_options(settings: Mapping[str, Any]) -> ImportOptions:
     """The options of an import as its job keeps them, with the sources of all its runs.
 
-    Relative sources are taken from the folder of then. Of several, those that are gone are skipped.
+    Relative sources start from the folder of that run. Of several, those that are gone are skipped.
     """
     options = IMPORT_OPTIONS.read(settings)
     earlier = tuple(settings.get("earlier", ()))

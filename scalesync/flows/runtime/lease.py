@@ -19,7 +19,7 @@ from scalesync.ports.ledger import Ledger
 
 @dataclass(slots=True)
 class Hold:
-    """A job held by this run, and how the run is to be written down.
+    """A job held by this run, and how to record the run.
 
     complete: nothing is left for an import.
     """
@@ -31,9 +31,9 @@ class Hold:
 
 
 async def import_job_of(ledger: Ledger, target: Target, job: str | None) -> StoredJob:
-    """The import job named, or the only one of the target, in whichever of its namespaces.
+    """The import job of this name, or the only one of the target, in any of its namespaces.
 
-    Raises ConfigError when there is none, or when it is not clear which is meant.
+    Raises ConfigError if there is none, or if it is not clear which one is meant.
     """
     found = None if job is None else await ledger.find_job(target, job)
     if found is None:
@@ -70,10 +70,10 @@ async def _only_job(ledger: Ledger, target: Target, job: str | None) -> StoredJo
 
 @asynccontextmanager
 async def holding(ledger: Ledger, job: StoredJob | JobSpec) -> AsyncIterator[Hold]:
-    """Take the job's lease and give it back, whatever happens. Raises JobRunning when another run has it.
+    """Take the job's lease and release it in any case. Raises JobRunning if another run has it.
 
-    A StoredJob may be an old picture: another run may have been there since. So its settings are not written back, and
-    whether it is complete is read with the lease in hand.
+    A StoredJob may be out of date: another run may have been there since. So its settings are not written back, and
+    whether it is complete is read under the lease.
     """
     spec = JobSpec(job.name, job.command, job.target, job.identity, job.settings)
     beside = isinstance(job, StoredJob)

@@ -1,4 +1,4 @@
-"""The one place that opens concrete ledgers, and the files that lie beside them. All else is typed against ports."""
+"""The one place that opens concrete ledgers, and the files beside them. Everything else is typed against ports."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def open_ledger(path: Path, *, note: Callable[[str], None], create: bool = True,
     """Open or create a ledger. Raises LedgerUnusable, LedgerBusy or DiskFull with one sentence.
 
     note: gets what a person should know about it.
-    to_read: nothing will be written, so a ledger that cannot be written will do.
+    to_read: nothing will be written, so a read-only ledger will do.
     """
     return SqliteLedger.open(path, note=note, create=create, to_read=to_read)
 
 
 def check_ledger_place(path: Path) -> None:
-    """Raises LedgerUnusable where a new ledger could not be made; makes none."""
+    """Raises LedgerUnusable if a new ledger could not be made; makes none."""
     connection.check_place(path)
 
 

@@ -1,4 +1,4 @@
-"""Files that a report must not take the place of: the ledger, a job's sources, what another program wrote."""
+"""Files that a report must not replace: the ledger, a job's sources, files of another program."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COMPANIONS = tuple(f"{kind}{end}" for kind in ("", ".quota") for end in ("", "-w
 
 
 def spare_inputs(path: Path, ledger: Path, sources: Iterable[str]) -> None:
-    """Raise ConfigError when `path`, in whatever spelling, is the ledger or one of the sources."""
+    """Raise ConfigError if `path`, in any spelling, is the ledger or one of the sources."""
     if any(same_file(path, f"{ledger}{companion}") for companion in COMPANIONS):
         raise ConfigError(f"{path} belongs to the ledger {ledger}; choose another --out")
     for source in sources:
@@ -25,9 +25,9 @@ def spare_inputs(path: Path, ledger: Path, sources: Iterable[str]) -> None:
 
 
 def is_report(path: Path, keys: Set[str], *, whole: bool = False) -> bool:
-    """Whether a file's first line, or each line, is a JSON object with these keys; so is an empty file.
+    """Whether a file's first line, or each line, is a JSON object with these keys; an empty file counts too.
 
-    Raises ConfigError when it cannot be looked at.
+    Raises ConfigError if it cannot be read.
     """
     try:
         if not path.is_file():

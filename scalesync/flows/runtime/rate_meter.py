@@ -1,4 +1,4 @@
-"""Meter: how fast a count grows, and how long the rest takes at that rate."""
+"""RateMeter: how fast a count grows, and how long the rest takes at that rate."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ class RateMeter:
         return self._since(now - RATE_WINDOW_S)
 
     def left_s(self, left: float) -> float | None:
-        """Seconds that `left` more take; None where the rate of the last seconds is not one that will last.
+        """Seconds for `left` more; None if the rate of the last seconds is not steady.
 
         A quota that fills in bursts, a climb to an unknown limit and a server that came back a moment ago give rates
-        that are none of the next minutes.
+        that do not hold for the next minutes.
         """
         if not self._marks or self._marks[-1][0] - self._marks[0][0] < STEADY_FROM_S:
             return None

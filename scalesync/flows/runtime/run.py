@@ -20,7 +20,7 @@ PROGRESS_S = 0.25
 
 
 class SignalDesk:
-    """Where SIGINT, SIGTERM and SIGHUP arrive, and who takes them.
+    """The receiver of SIGINT, SIGTERM and SIGHUP.
 
     A loop keeps one handler for a signal, so there is one receiver for the whole program, and what runs registers here.
     When the last one has ended in order, only closing and reporting are left: signals change nothing then.
@@ -31,7 +31,7 @@ class SignalDesk:
         self._ended = False
 
     def ring(self, number: int) -> bool:
-        """Hand a signal on. False when nobody takes it, and what runs should be cancelled."""
+        """Pass a signal on. False if nobody takes it, and what runs should be cancelled."""
         if self._stop is not None:
             name = "Ctrl-C" if number == signal.SIGINT else _named(number)
             self._stop(Interrupted(f"stopped by {name}; the same command resumes"))
@@ -59,7 +59,7 @@ DESK: ContextVar[SignalDesk | None] = ContextVar("DESK", default=None)
 
 @contextmanager
 def taking_signals(stop: Callable[[ScalesyncError], None], *, wanted: bool) -> Iterator[None]:
-    """Turn SIGINT, SIGTERM and SIGHUP into a stop while this lasts, if the program that called receives any."""
+    """Turn SIGINT, SIGTERM and SIGHUP into a stop while this lasts, if the calling program receives any."""
     desk = DESK.get()
     if desk is None or not wanted:
         yield
@@ -69,7 +69,7 @@ def taking_signals(stop: Callable[[ScalesyncError], None], *, wanted: bool) -> I
 
 
 async def heartbeat(*steps: Callable[[], Awaitable[None]]) -> None:
-    """Renew the lease, and whatever else wants to be renewed, for as long as the run lives."""
+    """Renew the lease, and everything else that needs it, as long as the run lives."""
     while True:
         await anyio.sleep(HEARTBEAT_S)
         for step in steps:
@@ -77,7 +77,7 @@ async def heartbeat(*steps: Callable[[], Awaitable[None]]) -> None:
 
 
 async def save_limits(job: JobLedger, pace: Pace) -> None:
-    """Keep what the run has learned of the limits so far."""
+    """Save what the run has learned of the limits so far."""
     learned = {cls: found for cls in RequestClass if (found := pace.learned(cls)) is not None}
     if learned:
         await job.save_limits(learned)

@@ -12,9 +12,9 @@ T = TypeVar("T")
 
 
 async def in_daemon(work: Callable[[], T]) -> T:
-    """Run `work` in a daemon thread. A cancelled call leaves it behind: a pipe may stay silent for ever.
+    """Run `work` in a daemon thread. A cancelled call leaves it behind: a pipe may stay silent forever.
 
-    Threads of a pool would be waited for when the program ends. One thread per call costs 0.1 ms; use it for blocks.
+    The program would wait for threads of a pool at its end. One thread per call costs 0.1 ms; use it for blocks.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()

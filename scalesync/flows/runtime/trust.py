@@ -1,4 +1,4 @@
-"""How far a list is believed: its pages must belong to the question, and each must bring the reader on."""
+"""How far a list is trusted: its pages must belong to the question, and each must make progress."""
 
 from __future__ import annotations
 
@@ -66,10 +66,10 @@ async def listed_for(
 async def believed(
     foreign: Callable[[TaskView], str], read: Callable[[], Awaitable[Listed]], note: Callable[[str], None]
 ) -> Listed:
-    """What `read` gives, once it answers the question that was asked. foreign: why a task does not answer it, or "".
+    """The result of `read`, once it answers this question.
 
-    A page with tasks that cannot belong to it, as a cache or a wrong replica may send, is asked for again. Raises
-    ForeignPages when such pages keep coming.
+    It asks again for a page with tasks that cannot belong to it, as a cache or a wrong replica may send. Raises
+    ForeignPages if such pages keep coming.
     """
     rng = random.Random()
     attempt = 1
@@ -118,14 +118,14 @@ def foreign_to(asked: Selection, head: TaskView) -> str:
 
 
 class Advance:
-    """Sees that a chain of pages gets on: 8 bytes of each token are kept, 6 MB per million tasks at most."""
+    """Checks that a chain of pages makes progress: it keeps 8 bytes of each token, at most 6 MB per million tasks."""
 
     def __init__(self) -> None:
         self._met: set[int] = set()
         self._idle = 0
 
     def look(self, cursor: str | None, following: str | None, *, new: int) -> None:
-        """One page: its own token, the one it names, and how many of its tasks this reading had not met.
+        """One page: its own token, its next token, and how many of its tasks are new to this reading.
 
         Raises BudgetUsed for a list that leads nowhere.
         """

@@ -1,8 +1,8 @@
-"""Watch: looks a few times a second whether a run gets on, and informs its observer when it waits and when it no longer
-does.
+"""Watch: checks a few times a second whether a run makes progress, and informs its observer when it waits and when it
+no longer does.
 
-Every flow that speaks to the platform has one, from before the first request to the end. It also makes the snapshots of
-progress, so that all of them say what is waited for.
+Every flow that uses the platform has one, from before the first request to the end. It also makes the snapshots of
+progress, so all of them report what is waited for.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Watch:
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Begin to look; in the loop that the run is in."""
+        """Start, in the loop of the run."""
         loop = asyncio.get_running_loop()
 
         def tick() -> None:
@@ -79,7 +79,7 @@ class Watch:
         self._timer = loop.call_later(TICK_S, tick)
 
     def stop(self) -> None:
-        """Look no more, but for whether the last wait is over."""
+        """Stop, except for a last check whether the wait is over."""
         if self._timer is not None:
             self._timer.cancel()
         if self._told is not None and self._stuck() is None:
@@ -129,7 +129,7 @@ class Watch:
     ) -> Progress:
         """One look at the run.
 
-        moved: what the rate is of, where that is not `done`.
+        moved: the count that the rate is about, if that is not `done`.
         left: how many are to come.
         """
         rate = meter.rate(done if moved is None else moved)
@@ -150,7 +150,7 @@ class Watch:
         return self._waiting_now(made)
 
     def _waiting_now(self, snapshot: Progress) -> Progress:
-        """While nothing passes there is no rate, no limit that could be meant, and no end in sight."""
+        """While nothing passes there is no rate, no limit and no end in sight."""
         waiting = self.waiting
         if waiting is None:
             return snapshot
@@ -158,7 +158,7 @@ class Watch:
         return replace(snapshot, waiting=waiting, rate=0.0, limit=None, left_s=None, in_flight=in_flight)
 
     def _stuck(self) -> Stuck | None:
-        """What the run waits for; where nobody has failed yet, answers that do not come."""
+        """What the run waits for; if nothing has failed yet, missing answers."""
         now = self._waits.clock()
         counters = self._counters
         under_way = counters.requests - counters.ended
@@ -184,6 +184,6 @@ class Watch:
 
 
 def _is_other(stuck: Stuck, before: Stuck) -> bool:
-    """Whether a person should hear of it once more: another reason, or another end."""
+    """Whether to report it once more: another reason, or another end."""
     moved_s = abs((stuck.until or 0.0) - (before.until or 0.0))
     return stuck.why != before.why or moved_s > CHANGE_S

@@ -35,7 +35,7 @@ from scalesync.ports.spec import PlatformSpec, Vocabulary
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """One run's way to the platform, open."""
+    """One run's connection to the platform."""
 
     way: Way
     platform: Platform
@@ -48,12 +48,12 @@ class Connection:
 
     @property
     def words(self) -> Vocabulary:
-        """What things are called on the platform."""
+        """The names of things on the platform."""
         return self.platform.spec.vocabulary
 
     @property
     def containers(self) -> Containers:
-        """Projects and batches. Raises ConfigError where the platform has none."""
+        """Projects and batches. Raises ConfigError if the platform has none."""
         found = self.platform.containers
         if found is None:
             raise ConfigError(
@@ -85,11 +85,11 @@ def make_gate(
     note: Callable[[str], None] = lambda text: None,
     memory: Mapping[RequestClass, JsonObject] | None = None,
 ) -> tuple[Pace, RequestGate]:
-    """The pace of a run. --rate limits the class that the job is about, --rate-all everything together.
+    """The pace of a run. --rate limits the class of the job, --rate-all everything together.
 
-    Otherwise the rates that the platform publishes are kept at its own address, and all else follows the server,
-    beginning with what earlier runs learned (memory). Rates that are set are shared with all runs on this ledger and
-    target; `note` is called when that is not possible. `end` must be called on the gate.
+    Otherwise the run keeps the platform's published rates at its own address, and everything else follows the server,
+    beginning with what earlier runs learned (memory). Set rates are shared with all runs on this ledger and target;
+    `note` is called when that is not possible. Call `end` on the gate.
     """
     spec = registry.spec_of(way.target.platform)
     rates = published_rates(spec, way.target.base_url)
@@ -121,7 +121,7 @@ def make_gate(
 
 
 def published_rates(spec: PlatformSpec, base_url: str) -> dict[RequestClass, Rate | None]:
-    """The rates of a platform by class, kept where none was asked for; elsewhere than at its own address none."""
+    """The published rates of a platform by class, used if none was set; none at another address than its own."""
     if not spec.is_at(base_url):
         return {}
     heads = spec.heads
@@ -141,9 +141,8 @@ async def connect(
     ssl_context: ssl.SSLContext | None = None,
     memory: Mapping[RequestClass, JsonObject] | None = None,
 ) -> AsyncIterator[Connection]:
-    """Open the way to the platform; nothing is sent yet.
+    """Connect to the platform; nothing is sent yet.
 
-    namespace: of the job's target.
     limits: patience and back-off of single calls.
     memory: what earlier runs learned of the platform's limits.
     """

@@ -10,7 +10,9 @@ from scalesync.ports.spec import PlatformSpec
 
 
 def require(platform: PlatformSpec, *commands: str) -> None:
-    """Refuse what the platform does not offer. commands: as they are typed, such as `export --incremental`.
+    """Refuse what the platform does not offer.
+
+    commands: as they are typed, such as `export --incremental`.
 
     Raises ConfigError with the platform's own reason. What `offers` does not name is not refused.
     """

@@ -121,6 +121,18 @@ def test_what_a_platform_does_not_offer_is_refused_with_its_reason(
 
 
 @pytest.mark.usefixtures("_other")
+def test_an_import_without_keys_is_refused_unless_two_tasks_are_accepted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "OTHER", replace(OTHER, key=KeyRule(strength=KeyStrength.NONE)))
+    args = ["import", "a.jsonl", "--type", "t", "--platform", "other", "--base-url", "http://127.0.0.1:9/v1"]
+    assert program(args) == 2
+    assert "Other keeps no key of a record" in capsys.readouterr().err
+    assert program([*args, "--at-least-once"]) == 2
+    assert "a.jsonl: there is no such file" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("_other")
 @pytest.mark.parametrize(
     ("typed", "told"),
     [

@@ -18,7 +18,7 @@ gives the reason.
 
 `--platform` or a profile's `platform` chooses one; else the host of the API address does, else it is `scale`. Another
 package can add a platform, which is loaded only where its name is given. `--with KEY=VALUE` sets an option of the
-platform.
+platform. An import into a platform that keeps no key of a record needs `--at-least-once`.
 """
 
 

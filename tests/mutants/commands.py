@@ -8,6 +8,9 @@ TYPED = "options win over the environment"
 MONEY = "the run asks before it spends money, if somebody can answer"
 READ_ONLY = "a ledger that can only be read is read"
 CANARY = "the first records are watched before the rest is sent"
+PLATFORM = "a platform is chosen, paced and refused by what its spec says"
+RENEWED = "a credential is renewed in time, by one call for all, and stays hidden"
+RENEWING = ("tests/network/test_credentials.py",)
 CONFIG = ("tests/unit/test_config.py",)
 ASKING = ("tests/cli/test_asking.py",)
 SNAPSHOT = ("tests/contract/test_ledger_read_only.py",)
@@ -19,6 +22,87 @@ def _mutant(promise: str, name: str, file: str, old: str, new: str, first: tuple
 
 
 COMMAND_MUTANTS = (
+    # --- platforms, their offers and their credentials
+    _mutant(
+        PLATFORM,
+        "the host of an address chooses no platform",
+        "config/settings.py",
+        "    return platforms.spec_at(address) or usual\n",
+        "    return usual\n",
+        CONFIG,
+    ),
+    _mutant(
+        PLATFORM,
+        "what a platform does not offer is begun",
+        "flows/runtime/setup/offers.py",
+        "        if offer is not None and not offer.works:\n",
+        "        if offer is None:\n",
+        ("tests/cli/test_platforms_command.py",),
+    ),
+    _mutant(
+        PLATFORM,
+        "an import into a platform without keys is not refused",
+        "flows/imports/plan.py",
+        "is KeyStrength.NONE and not options.at_least_once:\n",
+        "is KeyStrength.NONE and options.at_least_once:\n",
+        ("tests/cli/test_platforms_command.py",),
+    ),
+    _mutant(
+        PLATFORM,
+        "classes that the server counts together are paced apart",
+        "pacing/pace.py",
+        "            if head is not request:\n",
+        "            if head is None:\n",
+        ("tests/unit/test_engine_pace.py",),
+    ),
+    _mutant(
+        PLATFORM,
+        "a key is known in every namespace",
+        "ledger/sqlite/store.py",
+        "target.mode.value, target.account, target.namespace)",
+        "target.mode.value, target.account, '')",
+        ("tests/contract/test_targets.py",),
+    ),
+    _mutant(
+        RENEWED,
+        "everybody who waits for a token asks for one",
+        "http/credentials.py",
+        "            if self._tries == tries:\n",
+        "            if tries is not None:\n",
+        RENEWING,
+    ),
+    _mutant(
+        RENEWED,
+        "everybody who is answered 401 renews the token",
+        "http/renewing.py",
+        "        if credential.generation == sent and (no",
+        "        if (no",
+        RENEWING,
+    ),
+    _mutant(
+        RENEWED,
+        "a 401 is the answer at once",
+        "http/renewing.py",
+        "        if reply.status != 401:\n",
+        "        if reply.status:\n",
+        RENEWING,
+    ),
+    _mutant(
+        RENEWED,
+        "a new token is not hidden",
+        "http/renewing.py",
+        "            self._mask.add(secret)\n",
+        "            secret.strip()\n",
+        RENEWING,
+    ),
+    _mutant(
+        RENEWED,
+        "a token is used up to its end",
+        "http/credentials.py",
+        "RENEW_AT = 0.8  #",
+        "RENEW_AT = 1.0  #",
+        RENEWING,
+    ),
     # --- settings
     _mutant(
         TYPED,

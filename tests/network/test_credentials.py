@@ -66,6 +66,7 @@ class Server:
         self.rotates = False
         self.deaf = False  # takes no token at all
         self.gate: asyncio.Event | None = None  # tokens wait for it
+        self.slow: asyncio.Event | None = None  # the answer to the body "slow" waits for it
 
     @property
     def token(self) -> str:
@@ -92,7 +93,10 @@ class Server:
     async def api(self, request: web.Request) -> web.Response:
         sent = request.headers.get("Authorization", "")
         self.seen.append(sent)
-        if self.deaf or sent != f"Bearer {self.token}":
+        lives = not self.deaf and sent == f"Bearer {self.token}"
+        if self.slow is not None and await request.read() == b"slow":
+            await self.slow.wait()
+        if not lives:
             return web.json_response({"error": f"{sent} is not a token that lives"}, status=401)
         return web.json_response({"body": (await request.read()).decode()})
 
@@ -184,6 +188,20 @@ async def test_a_token_that_the_server_forgot_is_renewed_once_for_all_and_the_ca
         assert await asyncio.gather(*(create(transport, str(number)) for number in range(20))) == [200] * 20
         assert len(server.asked) == 2
         assert server.seen.count(f"Bearer {server.token}") == 20
+
+
+async def test_a_401_that_comes_after_the_token_was_renewed_renews_nothing():
+    async with opened() as (server, transport, _):
+        assert await create(transport) == 200
+        server.given += 1
+        server.slow = asyncio.Event()
+        late = asyncio.create_task(create(transport, "slow"))
+        while len(server.seen) < 2:
+            await asyncio.sleep(0.001)
+        assert await create(transport) == 200
+        server.slow.set()
+        assert await late == 200
+        assert len(server.asked) == 2
 
 
 async def test_a_second_401_is_the_answer():

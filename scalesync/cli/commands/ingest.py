@@ -76,6 +76,7 @@ plain, .gz or .zst. Run the same command again; it resumes where it stopped: no 
 @click.option("--max-invalid", type=click.IntRange(min=0), metavar="N", help="stop when more records are invalid")
 @click.option("--force", is_flag=True, help="--project and --batch win over what a record says")
 @click.option("--yes", is_flag=True, help="create more than 1,000 tasks with a live key without a question")
+@click.option("--at-least-once", is_flag=True, help="import although the platform has no keys; see scalesync platforms")
 @click.option("--rescan", is_flag=True, help="read sources again even if they look unchanged")
 @click.option(
     "--input-format",

@@ -23,7 +23,7 @@ from scalesync.model.records import JsonObject
 from scalesync.model.targets import RequestClass
 from scalesync.pacing.pace import Pace
 from scalesync.ports.ledger import Ledger
-from scalesync.ports.spec import PlatformSpec, Vocabulary
+from scalesync.ports.spec import KeyStrength, PlatformSpec, Vocabulary
 from scalesync.sources.open import SourceFile, open_sources
 from scalesync.sources.options import ReadOptions
 from scalesync.sources.places.passed_over import PassedOver
@@ -145,6 +145,7 @@ def make_plan(
     if not options.sources:
         raise ConfigError("no source was named; give files, globs, folders or - for standard input")
     _check(options, platform.vocabulary)
+    _check_key(options, platform)
     template = _template(options)
     spec = BodySpec(
         type=options.type,
@@ -256,6 +257,14 @@ def _check(options: ImportOptions, words: Vocabulary) -> None:
     if unknown:
         raise ConfigError(
             f"--reclaim takes {' and '.join(words.reclaimable) or 'nothing here'}, not {', '.join(sorted(unknown))}"
+        )
+
+
+def _check_key(options: ImportOptions, platform: PlatformSpec) -> None:
+    if platform.key.strength is KeyStrength.NONE and not options.at_least_once:
+        raise ConfigError(
+            f"{platform.title} keeps no key of a record, so one whose request gets no answer may become two tasks;"
+            " accept that with --at-least-once"
         )
 
 

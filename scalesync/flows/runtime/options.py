@@ -22,6 +22,7 @@ class ImportOptions:
     canary_wait: seconds at most for the canary's attachments.
     folder: where relative sources lie, None for the working folder.
     some: of several sources, those that are gone are skipped.
+    at_least_once: on a platform without keys, a record may become two tasks.
     """
 
     sources: tuple[str, ...]
@@ -55,6 +56,7 @@ class ImportOptions:
     skip_rows: int = 0
     folder: str | None = None
     some: bool = False
+    at_least_once: bool = False
 
 
 IMPORT_OPTIONS = Form(
@@ -82,6 +84,7 @@ IMPORT_OPTIONS = Form(
         Member("skip_rows", absent=0),
         Member("folder", absent=None),
         Member("some", absent=False),
+        Member("at_least_once", absent=False),
     ],
 )
 """As a job keeps them, beside what it keeps of earlier runs."""

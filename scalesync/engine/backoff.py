@@ -22,7 +22,7 @@ def backoff_s(attempt: int, *, base_s: float = BASE_S, cap_s: float = CAP_S, rng
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often one request may be tried, the first attempt included, and the bounds of its back-off (s)."""
+    """How often one request may be tried, with the first attempt, and the bounds of its back-off (s)."""
 
     max_attempts: int = 10
     base_s: float = BASE_S

@@ -31,8 +31,8 @@ FIRST_PATIENCE_S = 15.0
 class Change(Generic[T]):
     """One change on the platform that `Caller` may repeat.
 
-    unclear: an earlier attempt may have taken effect. Then a refusal of its repetition says nothing about the change:
-        the thing itself must be read back.
+    unclear: an earlier attempt may have taken effect. Then a refusal of the repeat says nothing about the change: read
+        the thing itself back.
     """
 
     def __init__(self, change: Callable[[], Awaitable[T]]) -> None:
@@ -40,7 +40,7 @@ class Change(Generic[T]):
         self._change = change
 
     async def __call__(self) -> T:
-        """Make the change once. Raises as the call does."""
+        """Make the change once. Raises the errors of the call."""
         try:
             return await self._change()
         except OutcomeUnknown:
@@ -65,9 +65,9 @@ class Caller:
         self._reached = False
 
     async def __call__(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Raises Refused as it comes, KeyRefused after a second refusal, BudgetUsed when patience is over.
+        """Raises Refused at once, KeyRefused after a second refusal, BudgetUsed when patience is over.
 
-        Raises ConfigError when, before the platform ever answered, something else than its API did, twice in a row.
+        Raises ConfigError if, before the platform ever answered, something else than its API did, twice in a row.
         """
         attempt, denied, strays, since = 0, 0, 0, None
         key = object()
@@ -121,10 +121,10 @@ class Caller:
 
 
 def too_long(why: object, asked_s: float, patience_s: float, left_s: float | None = None) -> BudgetUsed:
-    """The end of a run that the server asked to wait for longer than it does.
+    """The end of a run when the server asks for a longer wait than the run's patience.
 
     why: in the server's words.
-    left_s: until what was asked for has passed, asked_s where that begins now.
+    left_s: until the end of that wait, asked_s if it begins now.
     """
     beyond = "longer than the" if asked_s > patience_s else "with what it has waited already more than the"
     return BudgetUsed(

@@ -74,7 +74,7 @@ class ChunkSender:
     # --- what earlier runs left ----------------------------------------------------------------
 
     async def recall(self) -> None:
-        """Learn which records may be under way still, once every command of earlier runs has ended."""
+        """Learn which records may still be under way, once every command of earlier runs has ended."""
         if self._log is None:
             return
         left = await self._log.open()
@@ -109,7 +109,7 @@ class ChunkSender:
     # --- sending -------------------------------------------------------------------------------
 
     async def send(self, records: Sequence[Outgoing]) -> None:
-        """One request, and where each of its records goes from there."""
+        """One request, and the next place of each of its records."""
         self._engine.leave(records)
         try:
             number = None
@@ -159,7 +159,7 @@ class ChunkSender:
             self._end(number, given_up=bool(unknown))
 
     def _not_sent(self, records: Sequence[Outgoing], outcome: Outcome) -> None:
-        """Certainly not processed: once more, and all of them at the same time, so that they stay together."""
+        """Certainly not processed: send once more, all of them at the same time, so that they stay together."""
         throttled = outcome.kind is OutcomeKind.THROTTLED
         self._engine.patience.trouble(outcome.message, asked_s=outcome.retry_after_s, throttled=throttled)
         delay_s = self._engine.delay_s(min(records[0].attempts, 5))
@@ -173,7 +173,7 @@ class ChunkSender:
             self._engine.astray(outcome)
 
     def _in_doubt(self, records: Sequence[Outgoing], message: str, *, alone: bool = False) -> None:
-        """Nobody waits for an answer any longer: have them looked up, in one call."""
+        """Nobody waits for an answer any longer: look the records up, in one call."""
         queue = self._engine.queue
         given_up = queue.clock() if self._careful else None
         for record in records:
@@ -185,7 +185,7 @@ class ChunkSender:
     def _refused_whole(
         self, records: Sequence[Outgoing], outcome: Outcome, number: int | None, *, nothing_done: bool
     ) -> None:
-        """The service says no to the request, and not to which of its records."""
+        """The service refuses the request, but does not say which of its records."""
         if len(records) == 1:
             self._engine.follow(records[0], outcome)
         elif nothing_done:
@@ -199,7 +199,7 @@ class ChunkSender:
     def _end(self, number: int | None, *, given_up: bool) -> None:
         """The request is over.
 
-        given_up: it may take effect all the same.
+        given_up: it may still take effect.
         """
         if number is None or self._log is None:
             return
@@ -211,7 +211,7 @@ class ChunkSender:
     # --- commands ------------------------------------------------------------------------------
 
     async def _keep(self, command: str, records: list[Outgoing], number: int | None) -> None:
-        """Make the command's id durable; only then it is polled."""
+        """Make the command's id durable; only then poll it."""
         if self._log is not None:
             with anyio.CancelScope(shield=True):
                 if number is None:

@@ -33,9 +33,9 @@ class CommandPoller:
         self._denied = False
 
     async def follow(self, command: str) -> CommandStatus | None:
-        """Poll until it is done or failed; None when the run is stopped before that.
+        """Poll until it is done or failed; None if the run stops before that.
 
-        One that the service no longer knows counts as failed, and may have been carried out.
+        A command that the service no longer knows counts as failed, and may have been carried out.
         """
         self._followed += 1
         try:

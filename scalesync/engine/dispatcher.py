@@ -49,9 +49,8 @@ FINAL = _ACCEPTED | {RowState.FAILED}
 class Dispatcher:
     """One run's engine. `run` serves until cancelled; `put` feeds it; `drain` waits for the end of all work.
 
-    commands: where the service may accept requests and carry them out later.
-    log: keeps requests under way in the ledger, where `keeps_chunks` says so; `recall` must be called before the first
-        `put` then.
+    commands: if the service may accept requests and carry them out later.
+    log: keeps requests under way in the ledger, if `keeps_chunks` says so; then call `recall` before the first `put`.
     """
 
     def __init__(
@@ -104,7 +103,7 @@ class Dispatcher:
         self._raise_if_stopped()
 
     async def recall(self) -> None:
-        """Learn what requests of earlier runs may still do, once all that the service accepted of them has ended."""
+        """Learn what requests of earlier runs may still do, after all that the service accepted have ended."""
         if self._chunks is not None:
             await self._chunks.recall()
         self._raise_if_stopped()
@@ -223,7 +222,7 @@ class Dispatcher:
             record.attempts += 1
 
     def come_back(self, records: Collection[Outgoing]) -> None:
-        """The request is over, however it went."""
+        """The request is over, with any result."""
         for record in records:
             record.attempts += 1
             del self._sending[record.key]
@@ -287,7 +286,7 @@ class Dispatcher:
                 self.queue.later(record, self.delay_s(min(record.attempts, 5)))
 
     def astray(self, outcome: Outcome) -> None:
-        """A redirect or a web page: waiting helps where the platform took something before, and else nothing does."""
+        """A redirect or a web page: waiting helps if the platform answered before; otherwise nothing does."""
         self._strays += 1
         tally = self.tally
         if self._strays >= STRAYS and tally.settled == tally.exhausted and not self._guard.is_open:
@@ -367,5 +366,5 @@ class Dispatcher:
 
 
 def keeps_chunks(operation: Operation, commands: Commands | None) -> bool:
-    """Whether requests under way have to stand in the ledger."""
+    """Whether requests under way must be in the ledger."""
     return operation.repeat is not Repeat.IDEMPOTENT or commands is not None

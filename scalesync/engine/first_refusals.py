@@ -1,4 +1,4 @@
-"""Stop when nothing can work: the first records all refused with one message are held, not failed."""
+"""Stop if nothing can work: hold the first records if all are refused with one message, instead of failing them."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ def _without(key: str, text: str) -> str:
 
 
 class FirstRefusals(Generic[_T]):
-    """Holds definite refusals back while they are all there is and all have one message.
+    """Holds definite refusals back while there is nothing else and all have one message.
 
-    Feed refusals and successes in order; what comes back is released: to be recorded as it is. The first
-    success, or a second kind of message, releases everything and ends the holding for good. `limit` refusals
-    of one kind trip the guard: what is held then stays held, because those records were never decided.
+    Feed refusals and successes in order; the results are released, to be recorded. The first success, or a second kind
+    of message, releases everything and ends the holding for good. `limit` refusals of one kind trip the guard: then
+    held records stay held, because they were never decided.
     """
 
     __slots__ = ("_held", "_limit", "_message", "_open", "_tripped")
@@ -85,7 +85,7 @@ class FirstRefusals(Generic[_T]):
 
     @property
     def is_open(self) -> bool:
-        """True once something else than refusals of one kind came: nothing is held any longer."""
+        """True once something other than refusals of one kind came: nothing is held any longer."""
         return self._open
 
     @property

@@ -142,9 +142,9 @@ class Partition:
         return len(self.ties) <= MOST_TIES and (self.pages == 0 or bool(self.ties))
 
     def _estimate(self, places: Sequence[int]) -> float:
-        """Tasks still to come: what the total leaves, or, of a range cut since it was counted, what density says.
+        """Tasks still to come: the rest of the total or, for a range cut since the count, an estimate by density.
 
-        Without a total, density alone says it, where it is known how far down the tasks reach.
+        Without a total, only density shows it, if it is known how far down the tasks reach.
         """
         if not places or self.ended:
             return 0.0
@@ -155,13 +155,13 @@ class Partition:
         return min(left, by_density) if self.truncated else left
 
     def adds_up(self) -> bool:
-        """For a chain read to its end: did as many different tasks come as were counted, first or last?"""
+        """For a chain read to its end: do the different tasks match the server's first or last count?"""
         if self.doubtful:
             return False
         return self.first_total is None or self.different in {self.first_total, self.last_total}
 
     def matches_count(self, total: int | None) -> bool:
-        """For a chain whose end was split off: does a count over [lo, hi) agree, whichever way the server reads lo?"""
+        """For a chain that split off its end: does a count over [lo, hi) agree, whichever way the server reads lo?"""
         return not self.doubtful and (total is None or total in {self.inside, self.inside + self.margin})
 
     def outruns(self, total: int | None) -> bool:

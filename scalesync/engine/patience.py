@@ -1,4 +1,4 @@
-"""Patience: what keeps a run from getting on is remembered, and ends it when it lasts too long."""
+"""Patience: remembers what keeps a run from making progress, and ends the run when that lasts too long."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Patience:
         asked_s: float | None = None,
         throttled: bool = False,
     ) -> None:
-        """Remember why nothing moves, for the sentence that may have to be said.
+        """Remember why nothing moves, for a later sentence.
 
         cls: kind of the calls that failed.
         """
@@ -61,11 +61,11 @@ class Patience:
         )
 
     def answered(self, cls: str) -> None:
-        """Calls of this kind get through, whatever came of them."""
+        """Calls of this kind get through, with any result."""
         self._waits.passed(cls)
 
     def pending(self, message: str, cls: str) -> None:
-        """The service takes its time over what it accepted."""
+        """The service takes time for accepted work."""
         self._waits.met(cls, message, patience_s=self._stall_s)
 
     def landing(self, wait_s: float) -> None:

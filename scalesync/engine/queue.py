@@ -1,4 +1,4 @@
-"""WorkQueue: what waits to be sent, to be looked up, or for its delay to pass. Bounded by its producer's wait."""
+"""WorkQueue: records that wait for a send, a look-up or the end of a delay. Bounded by its producer's wait."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ ALONE_AFTER = 3  # unclear attempts: the record may be what its chunks fail of, 
 
 @dataclass(slots=True)
 class InDoubt:
-    """A record whose outcome is not known.
+    """A record with an unknown outcome.
 
     message: why it is in doubt.
     taken: the platform says that the key is in use.
-    ref: id of the task that has it, when it was named.
-    looks: look-ups that failed.
+    ref: id of the task that has the key, if it was named.
+    looks: failed look-ups.
     refused: those of them that the platform will not answer.
-    given_up: when nobody waited for an answer to its last request any longer, by the queue's clock; None where no
-        request left, or sending again is safe.
+    given_up: the time, by the queue's clock, at which the wait for its last request ended; None if no request left, or
+        sending again is safe.
     absent: when a look-up first said that there is no task.
-    alone: sent again, it goes by itself.
+    alone: sent again, it goes in its own request.
     """
 
     record: Outgoing
@@ -50,8 +50,8 @@ class InDoubt:
 class WorkQueue:
     """Records inside the engine. `outstanding` counts every record that was put in and has not ended.
 
-    ready: to be sent.
-    parts: chunks to be sent as they are.
+    ready: to send.
+    parts: chunks to send as they are.
     doubts: those to look up.
     """
 
@@ -74,7 +74,7 @@ class WorkQueue:
     async def put(self, records: Sequence[Outgoing], doubts: Sequence[InDoubt]) -> None:
         """Add records and wait until there is room for the next block.
 
-        They are in when the waiting begins: a cancelled call loses none.
+        They are in before the wait begins: a cancelled call loses none.
         """
         self.outstanding += len(records) + len(doubts)
         self.ready.extend(records)
@@ -100,13 +100,13 @@ class WorkQueue:
         self.signal()
 
     def part(self, records: list[Outgoing]) -> None:
-        """Have these records sent in one request, and no others with them."""
+        """Send these records in one request, and no others with them."""
         self.parts.append(records)
         self._wake(1)
         self.signal()
 
     def doubt(self, doubt: InDoubt, delay_s: float = 0.0) -> None:
-        """Have it looked up, after a delay."""
+        """Look it up, after a delay."""
         if delay_s > 0:
             self._delay(doubt, delay_s)
         else:
@@ -114,7 +114,7 @@ class WorkQueue:
             self.signal()
 
     def later(self, record: Outgoing, delay_s: float) -> None:
-        """Have it sent again after a delay."""
+        """Send it again after a delay."""
         self._delay(record, delay_s)
 
     def _delay(self, item: Outgoing | InDoubt, delay_s: float) -> None:

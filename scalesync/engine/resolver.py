@@ -1,4 +1,4 @@
-"""Resolver: finds out what became of records whose outcome is not known, by look-up and never by hope."""
+"""Resolver: finds the outcome of records in doubt by look-up, never by assumption."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Resolver:
                 self._engine.stop(reason)
 
     def _without_unclear(self, group: Sequence[InDoubt]) -> list[InDoubt]:
-        """What may have been done once, and must not be done twice, stays as it is; only the others are looked up."""
+        """What may be done once, and must not be done twice, stays as it is; look up only the others."""
         for doubt in group:
             if doubt.given_up is not None:
                 self._give_up(doubt, f"may have been carried out, and is not sent twice: {doubt.message or _KILLED}")
@@ -93,7 +93,7 @@ class Resolver:
             self._engine.patience.answered(RequestClass.LIST)
 
     async def _not_answered(self, group: Sequence[InDoubt], error: Refused) -> None:
-        """The platform will not answer this look-up: ask for each key alone, and give up on those it refuses still."""
+        """The platform will not answer this look-up: ask for each key alone, and give up on those it still refuses."""
         if len(group) > 1:
             for doubt in group:
                 await self._look_up([doubt])
@@ -112,7 +112,7 @@ class Resolver:
             self._engine.queue.doubt(doubt, self._engine.delay_s(min(doubt.looks, 5)))
 
     async def _conclude(self, doubt: InDoubt, result: LookupResult, asked: float) -> bool:
-        """Whether the answer says something of the record.
+        """Whether the answer decides the record.
 
         asked: when the look-up began, by the queue's clock.
         """
@@ -136,7 +136,7 @@ class Resolver:
         return True
 
     async def _read_other(self, doubt: InDoubt) -> LookupResult:
-        """The list may lag behind a 409; the task that the 409 named is read by its id."""
+        """The list may lag behind a 409: read the task that the 409 named by its id."""
         assert doubt.ref is not None
         try:
             result = await self._operation.read(doubt.ref)

@@ -1,7 +1,7 @@
 """Waits: why nothing passes, since when, until when. One for each run; the caller fills it, the observer reads it.
 
-A cause lasts until its call gets through. A wait that the server asked for lasts until its time has come: what was in
-flight when it was asked for proves nothing.
+A cause lasts until its call gets through. A wait that the server asked for lasts until its end: a request that was in
+flight when the server asked proves nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LONG_S = 3.0  # what the server asks for beyond this is told with its end
 class _Cause:
     """Times of the monotonic clock.
 
-    passes: when it was met last.
+    passes: the count when it last occurred.
     busy: whether anything depends on it now.
     """
 
@@ -40,13 +40,13 @@ class _Cause:
 
 @dataclass(frozen=True, slots=True)
 class Stuck:
-    """How things stand: since and until by the monotonic clock, `why` in words.
+    """The current state: since and until by the monotonic clock, `why` in words.
 
-    until: when the next attempt leaves, where asked_s says that the server asked for a wait; else when patience ends,
-        None where nobody counts.
-    asked_until: the end of what the server asked for.
+    until: when the next attempt leaves, if asked_s says that the server asked for a wait; else when patience ends, None
+        if nobody counts.
+    asked_until: the end of the wait that the server asked for.
     is_due: long enough to report.
-    beyond: the wait that was asked for ends after the patience does.
+    beyond: that wait ends after the patience does.
     """
 
     why: str
@@ -63,7 +63,7 @@ def _always() -> bool:
 
 
 class Waits:
-    """What keeps a run from getting on.
+    """What keeps a run from making progress.
 
     passes: how much got through so far; each caller that gets something through adds to it.
     clock: seconds.
@@ -92,7 +92,7 @@ class Waits:
         key: of the call, or of the kind of calls.
         patience_s: from the first failure in a row to giving up.
         asked_s: as the server said.
-        alone: only `passed` ends it; without, whatever gets through does.
+        alone: only `passed` ends it; otherwise anything that gets through does.
         """
         now = self._look(self.clock())
         cause = self._causes.get(key)
@@ -108,7 +108,7 @@ class Waits:
         self._causes.pop(key, None)
 
     def stuck(self) -> Stuck | None:
-        """What keeps the run from getting on, None when it does or has nothing to do."""
+        """What keeps the run from making progress, None if nothing does, or there is nothing to do."""
         now = self._look(self.clock())
         for key in [key for key, cause in self._causes.items() if self._is_over(cause, now)]:
             del self._causes[key]

@@ -11,8 +11,8 @@ class OpenChunk(NamedTuple):
 
     number: unique within the target.
     keys: of its records.
-    age_s: seconds since nobody waited for its answer any longer.
-    command: what the service said that it works on; then it may not be over, whatever its age.
+    age_s: seconds since the wait for its answer ended.
+    command: what the service said that it works on; then it may still run, at any age.
     """
 
     number: int

@@ -1,4 +1,4 @@
-"""The content of a record, which its task is made for: 16 bytes of a hash, then the name of its batch if it has one."""
+"""The content of a record, which its task is made for: 16 bytes of a hash, then the name of its batch, if any."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ HASH_BYTES = 16  # of a content; behind them stands the name of the record's bat
 
 
 def covers(known: bytes, asked: bytes) -> bool:
-    """Whether a task made for the content `known` is what `asked` asks for; without a batch it may be in any."""
+    """Whether a task made for the content `known` fits `asked`; without a batch it may be in any."""
     return known == asked or (len(asked) == HASH_BYTES and known[:HASH_BYTES] == asked)
 
 
 def open_batch(known: bytes, asked: bytes) -> bool:
-    """Whether they differ in the batch only, and which one the task is in was never asked."""
+    """Whether they differ only in the batch, and nobody asked which one the task is in."""
     return len(known) == HASH_BYTES < len(asked) and asked[:HASH_BYTES] == known
 
 
 def batches_apart(known: bytes, asked: bytes) -> Mapping[str, Any] | None:
-    """The batches of both contents as a difference, None when `asked` is content with the other's."""
+    """The batches of both contents as a difference, None if `asked` fits the other's."""
     theirs, ours = (content[HASH_BYTES:].decode("utf-8", "replace") or None for content in (known, asked))
     return None if ours is None or ours == theirs else {"batch": {"record": ours, "task": theirs}}

@@ -1,4 +1,4 @@
-"""What an export keeps in the ledger: versions of tasks, steps, the run that was begun, windows of a backfill."""
+"""What an export keeps in the ledger: versions of tasks, steps, the latest run, windows of a backfill."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scalesync.model.records import JsonObject
 class Version:
     """The newest version of a task that an export has met.
 
-    matched: whether it belonged to the export then.
+    matched: whether it belonged to the export at that time.
     """
 
     updated_ms: int

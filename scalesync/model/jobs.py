@@ -43,8 +43,8 @@ class SourceSplit:
     """One source file of a job.
 
     state: `open`, `read`, or `gone` when it was no longer met.
-    spec: path, size, time, the name shown, and `under`: what was named for it.
-    shaping: the settings it was read under, None where they are not known.
+    spec: path, size, time, the displayed name, and `under`: the name typed for it.
+    shaping: the settings that it was read under, None if unknown.
     """
 
     number: int
@@ -61,9 +61,9 @@ class SourceSplit:
 
 @dataclass(frozen=True, slots=True)
 class SourceCursor:
-    """How far a source is read.
+    """The progress in a source.
 
-    settings: it is read under.
+    settings: those that it is read under.
     marks: checkpoints, each with the home rows up to it.
     """
 
@@ -76,7 +76,7 @@ class Feeder:
     """The part of a job that fills one batch.
 
     out: records for it that have no task in it yet.
-    unusable: places of its input that cannot be used, where all of them are for this batch.
+    unusable: places of its input that cannot be used, if all of them are for this batch.
     running: a process is at it now.
     unread: that, or some input was never read to its end.
     """
@@ -92,8 +92,8 @@ class Feeder:
 class JobRow:
     """One job with the facts of its newest run.
 
-    running: the process that runs it, in words, None when nobody does.
-    message: the sentence that the last run of the job's own work ended with.
+    running: the process that runs it, in words, None if there is none.
+    message: the last sentence of the latest run of the job's own work.
     """
 
     id: int
@@ -114,7 +114,7 @@ class JobRow:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A job whose last run stopped before its end, and the sentence that it ended with."""
+    """A job with a last run that stopped before its end, and that run's last sentence."""
 
     job: str
     target: Target
@@ -128,7 +128,7 @@ class Failure:
 
     path: the source's absolute path.
     file: as it was named.
-    earlier: for a clash, file and line where the same unique_id stands first.
+    earlier: for a clash, file and line of the first record with the same unique_id.
     raw: an invalid place as found, cut.
     content: hash of the row's record.
     repeat: a clash, which is another record than the row's.

@@ -1,4 +1,4 @@
-"""What a platform answers: to a send, to a look-up, and how a task compares with its record."""
+"""A platform's answers: to a send, to a look-up, and how a task compares with its record."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scalesync.model.task_view import TaskView
 
 
 class OutcomeKind(Enum):
-    """What one send came to; each kind has one disposition."""
+    """The result of one send; each kind has one disposition."""
 
     CREATED = "created"
     ACCEPTED = "accepted"  # the service works on it: poll the command
@@ -43,7 +43,7 @@ class Outcome(NamedTuple):
 
 
 class Presence(Enum):
-    """What a look-up says of a key."""
+    """The answer of a look-up about a key."""
 
     FOUND = "found"
     ABSENT = "absent"

@@ -1,4 +1,4 @@
-"""What a source holds, and a record on its way to the platform."""
+"""The content of a source, and a record on its way to the platform."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ class SourceRecord(NamedTuple):
     """One record as the source holds it.
 
     line: 1-based line (text) or record number (others).
-    about: what a folder knows of the record's file, which is not part of the record; see sources/about.py.
-    before: the record as earlier versions read it, where it was another one to them.
+    about: the description of the record's file in a folder, which is not part of the record; see sources/about.py.
+    before: the record as earlier versions read it, if it was another one to them.
     inner: of a record in a folder, its line or number in its own file.
     """
 
@@ -41,7 +41,7 @@ Item = SourceRecord | BadRecord
 
 
 class Checkpoint(NamedTuple):
-    """How the lines of a source read from the first to `line`: the digest of all of them."""
+    """The lines of a source from the first to `line`, as the digest of all of them."""
 
     line: int
     digest: str

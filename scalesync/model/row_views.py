@@ -1,4 +1,4 @@
-"""A row of the ledger as those see it who ask: an admission, a check, a look-up of what is gone."""
+"""A row of the ledger as its users see it: an admission, a check, a look-up of records that are gone."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class TakeNew:
 
     done: the status of tasks with their answer.
 
-    A version is a task with the number that `Lister.version_of` gives it, on Scale its updated_at: signed URLs differ
+    A version is a task with the number that `Lister.version_of` gives it: signed URLs differ
     at each reading and do not count as a change. A version older than the newest written one is never written.
     """
 

@@ -1,4 +1,4 @@
-"""Where the API key comes from. It is never an argument and never stands in a file that scalesync reads.
+"""The source of the API key. It is never an argument and never in a file that scalesync reads.
 
 named profile: api_key_env, api_key_command  >  the platform's variable  >  default profile  >  system keyring
 """
@@ -21,7 +21,7 @@ _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")  # as people name environment variab
 
 
 class Origin(Enum):
-    """Where a setting comes from."""
+    """The source of a setting."""
 
     TYPED = "typed"
     PROFILE = "profile"
@@ -33,10 +33,10 @@ class Origin(Enum):
 def find_key(
     profile: Profile, account: str, environ: Mapping[str, str], variable: str, *, ask: bool
 ) -> tuple[str, Origin]:
-    """The API key and where it comes from.
+    """The API key and its source.
 
-    variable: of the environment, that the platform reads its key from.
-    ask=False: no command and no keyring is asked; the key is empty if only they could provide it.
+    variable: of the environment, for the platform's key.
+    ask: False runs no command and asks no keyring; the key is empty if only they could provide it.
     Raises ConfigError, with a sentence that never holds the key.
     """
     ambient = environ.get(variable, "")

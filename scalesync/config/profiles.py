@@ -1,8 +1,8 @@
 """Profiles: named sets of settings in TOML files.
 
-`--profile NAME` reads config/NAME.toml of the working folder, else NAME.toml of the user's config folder. Without it
-`default.toml` of the user's config folder is read when it is there, and only there: a folder that somebody else made
-must not choose where the key goes, or which command prints it.
+`--profile NAME` reads config/NAME.toml of the working folder, else NAME.toml of the user's config folder. Without it,
+`default.toml` of the user's config folder is read if it exists, and only there: a folder of somebody else must not
+choose where the key goes, or which command prints it.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ PROFILE_KEYS: dict[str, tuple[type, ...]] = {
 class Profile:
     """The values of one profile, checked by name and type.
 
-    name: None where no profile is in use.
-    typed: whether the user named it; such a profile wins over the environment, the default profile does not.
-    note: a sentence about a default profile that could not be looked for.
+    name: None without a profile.
+    typed: whether the user named it; then it wins over the environment, which the default profile does not.
+    note: a sentence about a default profile that could not be read.
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)

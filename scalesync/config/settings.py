@@ -1,7 +1,7 @@
 """Settings, resolved and checked once: option, named profile, environment, default profile, default, in this order.
 
-What was typed wins over what is ambient: `--profile` is typed, the environment and the default profile are not. Where a
-named profile leaves key or address to the environment, `Settings.notes` says so.
+`--profile` counts as typed and wins over the environment; the default profile does not. If a named profile leaves key
+or address to the environment, `Settings.notes` says so.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ class Platforms(Protocol):
     """The platforms there are."""
 
     def spec_of(self, name: str) -> PlatformSpec:
-        """A platform by its name. Raises ConfigError where there is none."""
+        """A platform by its name. Raises ConfigError if there is none."""
 
     def spec_at(self, base_url: str) -> PlatformSpec | None:
         """The platform whose own API has this address."""
 
     def default(self) -> PlatformSpec:
-        """The platform where nothing says which."""
+        """The default platform."""
 
 
 class Asked(TypedDict, total=False):
@@ -57,9 +57,9 @@ class Asked(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """The way to an account: what opens it, and how fast it may be asked.
+    """The connection to an account: what opens it, and its rates.
 
-    ledger: runs on it share the rates that are set.
+    ledger: runs on it share set rates.
     rate, rate_all, concurrency, extras, mask: as in `Settings`.
     """
 
@@ -76,14 +76,14 @@ class Way:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Settings:
-    """What a run was asked to stand on: where its rows are kept, whose account it works with, and the way to that.
+    """The settings of a run: the place of its rows, its account, and the connection to that.
 
     rate None: the default of the platform (`PlatformSpec.limits`). rate_all None: no limit over all classes.
-    concurrency None: chosen while running. api_key is empty only where no key was asked for.
+    concurrency None: chosen while running. api_key is empty only if no key was asked for.
 
     extras: the platform's own options, from `--with`.
-    notes: sentences that a person should read before anything is sent.
-    mask: hides the key, and every secret that a run is given for it.
+    notes: sentences for a person to read before anything is sent.
+    mask: hides the key, and every secret that a run gets for it.
     """
 
     base_url: str
@@ -108,7 +108,7 @@ class Settings:
 
     @property
     def way(self) -> Way:
-        """The way to that account."""
+        """The connection to that account."""
         return Way(
             target=self.target,
             api_key=self.api_key,
@@ -128,9 +128,9 @@ class Settings:
 
 
 def resolve(asked: Asked, platforms: Platforms, environ: Mapping[str, str], *, need_key: bool) -> Settings:
-    """Put the settings together and check them; the platform is chosen first, for it names variables and defaults.
+    """Resolve the settings and check them; the platform comes first, because it names variables and defaults.
 
-    need_key=False: a key in the environment still sets the mode, but no command or keyring is asked.
+    need_key: False runs no command and asks no keyring; a key in the environment still sets the mode.
     Raises ConfigError with a sentence that never holds the key.
     """
     profile = find_profile(asked.get("profile"))
@@ -169,7 +169,7 @@ def _first(*found: Any) -> Any:
 
 
 def _platform(asked: Asked, profile: Profile, environ: Mapping[str, str], platforms: Platforms) -> PlatformSpec:
-    """The platform that was named, else the one at whose own address the run goes, else the default."""
+    """The named platform, else the one of this address, else the default."""
     name = _first(asked.get("platform"), profile.values.get("platform"))
     if name is not None:
         return platforms.spec_of(name)
@@ -179,7 +179,7 @@ def _platform(asked: Asked, profile: Profile, environ: Mapping[str, str], platfo
 
 
 def _address(typed: str | None, profile: Profile, environ: Mapping[str, str], spec: PlatformSpec) -> tuple[str, Origin]:
-    """The API address as it was written, and where it comes from."""
+    """The API address as written, and its source."""
     named = profile.values.get("base_url")
     if typed is not None:
         return typed, Origin.TYPED
@@ -198,7 +198,7 @@ def _address(typed: str | None, profile: Profile, environ: Mapping[str, str], sp
 
 
 def _extras(typed: Mapping[str, str], spec: PlatformSpec) -> dict[str, Any]:
-    """The platform's own options, as it reads them."""
+    """The platform's own options, parsed."""
     found = {}
     for name, text in typed.items():
         option = spec.options.get(name)
@@ -213,9 +213,9 @@ def _extras(typed: Mapping[str, str], spec: PlatformSpec) -> dict[str, Any]:
 
 
 def _notes(profile: Profile, taken: Mapping[str, Origin]) -> tuple[str, ...]:
-    """One line where a profile and the environment share key and address.
+    """One line if a profile and the environment share key and address.
 
-    taken: in words -> where it comes from.
+    taken: in words -> its source.
     """
     if profile.note is not None:
         return (profile.note,)

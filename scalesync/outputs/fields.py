@@ -36,8 +36,8 @@ class FieldPicker:
     def pick(self, document: bytes) -> bytes:
         """The document with only the named fields, in the order named, as compact JSON.
 
-        Values keep their bytes, whitespace inside them included. What is missing is left out. Raises
-        RecordError if the document is not a JSON object.
+        Values keep their bytes, also whitespace inside them. Missing fields are left out. Raises RecordError if the
+        document is not a JSON object.
         """
         return _cut(document, self._tree) or b"{}"
 
@@ -53,7 +53,7 @@ def _plant(tree: _Tree, steps: list[str]) -> None:
 
 
 def _cut(document: bytes, tree: _Tree) -> bytes | None:
-    """None when nothing of it is wanted."""
+    """None if nothing of it is wanted."""
     members = members_of(document)
     parts = []
     for name, branch in tree.items():
@@ -69,7 +69,7 @@ def _cut(document: bytes, tree: _Tree) -> bytes | None:
 
 
 def members_of(document: bytes) -> Mapping[str, bytes | msgspec.Raw]:
-    """Names and raw values of a JSON object; of a name that is there twice, the last.
+    """Names and raw values of a JSON object; of a repeated name, the last.
 
     Raises RecordError if it is not a JSON object.
     """

@@ -1,4 +1,4 @@
-"""`manifest.json`: what an export folder holds. Its rename is the one commit point, for files and watermark."""
+"""`manifest.json`: the content of an export folder. Its rename is the one commit point, for files and watermark."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _OWN = ("files", "filters", "watermark", "version", "job", "target", "mode", "st
 
 
 class _StoredEntry(msgspec.Struct):
-    """A file as manifest and ledger hold it, under these names."""
+    """A file in manifest and ledger, under these names."""
 
     path: str
     rows: int
@@ -56,14 +56,14 @@ class FileEntry:
     kind: str | None = None
 
     def to_json(self) -> JsonObject:
-        """As the manifest holds it; route and kind only when there are any."""
+        """The form in the manifest; route and kind only if there are any."""
         entry: JsonObject = {"path": self.path, "rows": self.rows, "bytes": self.bytes, "sha256": self.sha256}
         extra = {"route": self.route, "kind": self.kind}
         return entry | {name: value for name, value in extra.items() if value is not None}
 
     @classmethod
     def from_json(cls, value: Any) -> FileEntry:
-        """Raises ValueError if the value is not an entry; names that are not known are left out."""
+        """Raises ValueError if the value is not an entry; unknown names are left out."""
         try:
             stored = msgspec.convert(value, _StoredEntry)
         except msgspec.ValidationError as error:
@@ -104,7 +104,7 @@ class Manifest:
 
     @property
     def platform(self) -> str | None:
-        """The platform whose tasks the files hold; None where that was the only one there was."""
+        """The platform of the tasks in the files; None if it was the only one at that time."""
         return self.extra.get(PLATFORM)
 
     def paths(self) -> set[str]:
@@ -115,8 +115,8 @@ class Manifest:
     def commit(self, folder: Path) -> None:
         """Replace the folder's manifest by this one, durably and at once.
 
-        The files listed must be durable before. Raises DiskFull or another ScalesyncError; then the manifest
-        before it still stands.
+        Make the listed files durable first. Raises DiskFull or another ScalesyncError; then the manifest before it is
+        still in place.
         """
         part = folder / f"{PART}{NAME}"
         try:
@@ -133,7 +133,7 @@ class Manifest:
 
 
 def hidden(folder: Path, name: str) -> Path:
-    """Where a file is written that gets this name, relative to the folder, when it is whole."""
+    """The name of a file while it is written, relative to the folder; it gets its own when it is whole."""
     return folder / f"{PART}{name.rpartition('/')[2]}"
 
 
@@ -143,7 +143,7 @@ def under_of(manifest: Manifest | None) -> str:
 
 
 def load(folder: Path) -> Manifest | None:
-    """The folder's manifest, None when there is none. Raises ConfigError when it cannot be read."""
+    """The folder's manifest, None if there is none. Raises ConfigError if it cannot be read."""
     path = folder / NAME
     try:
         value = json.loads(path.read_bytes())
@@ -171,13 +171,13 @@ def _manifest(value: Any) -> Manifest:
 
 
 def check_folder(folder: Path, job: str, *, stems: Collection[str] = STEMS, begun: bool = True) -> Manifest | None:
-    """See that the folder is there and is this job's; returns its manifest.
+    """Check that the folder exists and is this job's; returns its manifest.
 
-    A missing folder is created (0755).
+    It creates a missing folder (0755).
 
     begun: whether the job has run before; if not, data files that no manifest lists are not ours, whatever their names;
-        hidden names and what systems leave in folders are nobody's data.
-    Raises ConfigError that names what is in the way, or says why the folder cannot be used.
+        hidden names and names that systems leave in folders do not count.
+    Raises ConfigError that names the obstacle, or says why the folder cannot be used.
     """
     try:
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -206,12 +206,12 @@ def check_folder(folder: Path, job: str, *, stems: Collection[str] = STEMS, begu
 
 
 def is_leftover(name: str) -> bool:
-    """Whether a name is of no data: hidden, as are our own files being written, or left there by a system."""
+    """Whether a name is not data: hidden, like our own unfinished files, or left there by a system."""
     return name.startswith(".") or is_of_the_system(name)
 
 
 def _try_to_write(folder: Path) -> None:
-    """Raises OSError where no file can be made: better now than behind an hour of reading."""
+    """Raises OSError if no file can be made: better now than after an hour of reading."""
     probe = folder / f"{PART}probe"
     with open(probe, "wb"):
         pass

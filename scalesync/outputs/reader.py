@@ -15,18 +15,18 @@ from scalesync.outputs.encoders.registry import format_of
 
 
 class LeftLine(msgspec.Struct):
-    """A line of a file of tasks that left, which this program words itself."""
+    """A line of a file of tasks that left, in this program's own form."""
 
     task_id: str
     updated_at: str | None = None
 
 
 def lines_of(path: Path, limit: int | None = None) -> Iterator[bytes]:
-    """The documents of a data file, a line each, whatever its format.
+    """The documents of a data file, a line each, in any format.
 
     limit: bytes of a file to read.
 
-    A hidden file of a run that was killed is read up to what was durable. Raises ConfigError for an unknown format.
+    A hidden file of a killed run is read up to its durable length. Raises ConfigError for an unknown format.
     """
     format = format_of(path.name)
     with open(path, "rb") as raw:

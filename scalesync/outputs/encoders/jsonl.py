@@ -44,12 +44,12 @@ class LineEncoder:
             self._compressor = None
 
     def close(self) -> None:
-        """Nothing stands behind the last line."""
+        """Nothing follows the last line."""
         self.pause()
 
 
 def plain(file: Output) -> LineEncoder:
-    """Lines as they are."""
+    """Lines uncompressed."""
     return LineEncoder(file, None)
 
 

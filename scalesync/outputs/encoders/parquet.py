@@ -24,7 +24,7 @@ _JSONS = ("metadata", "params", "response")
 class ParquetEncoder:
     """Turns lines into a Parquet file.
 
-    typed: times and tags are such; a folder begun without them keeps strings.
+    typed: with typed times and tags; a folder begun without them keeps strings.
     """
 
     def __init__(self, file: Any, *, typed: bool = True) -> None:
@@ -52,7 +52,7 @@ class ParquetEncoder:
         """Nothing of a Parquet file counts before its footer."""
 
     def close(self) -> None:
-        """Write what is held, and the footer."""
+        """Write held lines, and the footer."""
         self._flush()
         self._writer.close()
 
@@ -69,7 +69,7 @@ def typed(file: Output) -> ParquetEncoder:
 
 
 def untyped(file: Output) -> ParquetEncoder:
-    """Times as text, and no tags, as version 0.1 began its folders."""
+    """Times as strings, and no tags, as version 0.1 began its folders."""
     return ParquetEncoder(file, typed=False)
 
 
@@ -104,7 +104,7 @@ def _row(line: bytes, *, typed: bool) -> JsonObject:
 
 
 def _text(raw: bytes) -> str | None:
-    """A JSON string's text; of anything else, and of text that UTF-8 cannot hold, the JSON as it stands."""
+    """A JSON string's text; for anything else, and for text that UTF-8 cannot hold, the JSON itself."""
     try:
         return msgspec.json.decode(raw, type=str | None)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -112,7 +112,7 @@ def _text(raw: bytes) -> str | None:
 
 
 def _time(raw: bytes) -> datetime | None:
-    """A time in UTC, None for what is none: the document in `task` has it as it came."""
+    """A time in UTC, None for an invalid one: the document in `task` has it unchanged."""
     try:
         at = datetime.fromisoformat(_text(raw) or "")
         return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
@@ -129,7 +129,7 @@ def _texts(raw: bytes) -> list[str] | None:
 
 
 def arrow() -> tuple[Any, Any]:
-    """pyarrow and its Parquet module. Raises ConfigError where they are not installed."""
+    """pyarrow and its Parquet module. Raises ConfigError if they are not installed."""
     try:
         return import_module("pyarrow"), import_module("pyarrow.parquet")
     except ImportError as error:

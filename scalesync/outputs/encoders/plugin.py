@@ -1,4 +1,4 @@
-"""What an encoder of another package imports; of this program, all else may change from release to release."""
+"""What an encoder of another package imports; everything else in this program may change in any release."""
 
 from scalesync.errors import ConfigError
 from scalesync.outputs.encoders.registry import API, Encoder, Output, OutputFormat

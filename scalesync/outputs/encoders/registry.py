@@ -1,7 +1,7 @@
-"""The formats that data files may have, one row each: what writers, readers, options and checks know of a format.
+"""The formats of data files, one row each: what writers, readers, options and checks know about a format.
 
-A row of the program names functions of modules that are imported when they are needed; a row of another package is
-found by its entry point in the group `scalesync.encoders`, whose name is the format's name.
+A row of the program names functions of modules that are imported when they are needed. A row of another package comes
+from its entry point in the group `scalesync.encoders`; the entry point's name is the format's name.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ class Output(Protocol):
     """The file that an encoder writes to. It is hashed on the way, so it can only be appended to."""
 
     def write(self, data: bytes, /) -> int:
-        """Append bytes; how many."""
+        """Append bytes; returns how many."""
 
     def tell(self) -> int:
-        """Bytes that are in it."""
+        """The number of its bytes."""
 
 
 class Encoder(Protocol):
@@ -38,10 +38,10 @@ class Encoder(Protocol):
         """Take documents, each the bytes of one JSON object on one line, without its newline."""
 
     def pause(self) -> None:
-        """Where the format is resumable: write what is held, so that the bytes so far are a file that can be read."""
+        """If the format is resumable: write what it holds, so that the bytes so far are a readable file."""
 
     def close(self) -> None:
-        """Write what is held, and the end of the file."""
+        """Write what it holds, and the end of the file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +107,7 @@ def names() -> Sequence[str]:
 
 
 def find(name: str) -> OutputFormat:
-    """The row of a name that a person gave. Raises ConfigError when there is none, or when it cannot be used."""
+    """The row of a name that a person gave. Raises ConfigError if there is none, or if it cannot be used."""
     row = PLUGINS.load(name) or FORMATS.get(name)
     if row is None:
         raise ConfigError(f'"{name}" is not an output format; write one of {", ".join(names())}')
@@ -115,7 +115,7 @@ def find(name: str) -> OutputFormat:
 
 
 def format_of(file: str) -> OutputFormat:
-    """The row of a data file, by its name. Raises ConfigError when no package that is installed has it."""
+    """The row of a data file, by its name. Raises ConfigError if no installed package has it."""
     match = _NUMBERED.fullmatch(file)
     name = match[1] if match else next((name for name in FORMATS if file.endswith(f".{name}")), "jsonl")
     row = FORMATS.get(name) or PLUGINS.load(name)
@@ -125,7 +125,7 @@ def format_of(file: str) -> OutputFormat:
 
 
 def is_data_name(name: str, stems: Collection[str]) -> bool:
-    """Whether an export gives such a name to a data file.
+    """Whether an export gives this name to a data file.
 
     stems: the words that it may begin with.
     """

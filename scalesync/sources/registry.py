@@ -140,7 +140,7 @@ ROWS = (
 FORMATS: Mapping[str, SourceFormat] = {row.name: row for row in ROWS}
 _SUFFIXES = {suffix: row.name for row in ROWS for suffix in row.suffixes}
 DOCUMENTS = frozenset(row.name for row in ROWS if row.document)
-PLUGINS = Plugins(GROUP, "source format", SourceFormat, API, FORMATS)
+PLUGINS = Plugins(GROUP, "source format", SourceFormat, API, {*FORMATS, *(suffix[1:] for suffix in _SUFFIXES)})
 
 
 def names() -> Sequence[str]:

@@ -79,6 +79,28 @@ def test_a_name_that_scalesync_has_is_refused(
     )
 
 
+def test_a_suffix_that_scalesync_has_stays_its_own(run: Run, tmp_path: Path) -> None:
+    add(tmp_path, SOURCES, "raise RuntimeError('imported')", "ndjson")
+    (tmp_path / "in.ndjson").write_text("no JSON\n")
+    with sandbox(tmp_path, "--project", "p=categorization") as server:
+        url = {"SCALE_API_URL": server.base_url}
+        ended = run("import", "in.ndjson", *IMPORT, "--json", env=url)
+        named = run("import", "in.ndjson", *IMPORT, "--input-format", "ndjson", env=url)
+    assert (ended.code, ended.json["invalid"]) == (1, 1)
+    assert named.code == 2
+    assert "ndjson" not in run("import", "--help").out
+
+
+def test_names_are_completed(run: Run, tmp_path: Path) -> None:
+    add(tmp_path, SOURCES, "raise RuntimeError('imported')", "paper")
+    typed = {
+        "_SCALESYNC_COMPLETE": "bash_complete",
+        "COMP_WORDS": "scalesync import x --input-format pa",
+        "COMP_CWORD": "4",
+    }
+    assert run(env=typed).out.split() == ["plain,parquet", "plain,paper"]
+
+
 def test_two_packages_with_one_name_are_told(run: Run, tmp_path: Path) -> None:
     for package in ("one", "two"):
         add(tmp_path, SOURCES, SOURCE.format(api=1, name="odd"), package=package)

@@ -101,13 +101,14 @@ class FaultSuite:
         async def play(trial: Trial) -> None:
             window_s = trial.spec.key.landing_s
             trial.write(range(RECORDS))
-            late_s = window_s / 2 if window_s else 0.2
+            late_s = 0.8 * window_s if window_s else 0.2
             trial.strike(FaultRule(kind="late", seconds=late_s, on="create", at=AT))
             summary = await trial.bring_all()
             assert (summary.created, summary.failed, summary.conflicts, summary.exit_code) == (RECORDS, 0, 0, 0), (
                 summary
             )
             assert trial.host.journal.faults["late"]
+            await anyio.sleep(late_s)  # by now the last of them has landed, too
             trial.check_held(range(RECORDS))
 
         on_trial(self.harness, tmp_path, play)

@@ -15,7 +15,7 @@ from scalesync.platforms.plugin import (
 )
 from tests.toy.platform import wire
 
-LANDING_S = 1.0  # Toy gives a request up after a second of work
+LANDING_S = 2.5  # Toy gives a request up after that much work, in seconds
 
 
 class ToyShaper:

@@ -82,7 +82,7 @@ async def first_look(connection: Connection, options: ExportOptions, note: Calla
     )
     try:
         page = await connection.call(lambda: platform.lister.page(query, None))
-        await check_names(connection, options, found=bool(page.documents))
+        await check_names(connection, selection, increment=options.incremental, found=bool(page.documents))
     except Refused as error:
         way_out = wrong_root(error, connection) or "correct the filters or --base-url and run the command again"
         raise ConfigError(f"the server refused the first page ({error.status}): {error}; {way_out}") from error

@@ -12,9 +12,9 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from scalesync.errors import ConfigError, NoSuchProject, Refused, RemoteError
-from scalesync.flows.runtime.options import ExportOptions
 from scalesync.flows.runtime.wiring import Connection
 from scalesync.model.records import JsonObject
+from scalesync.model.selection import Selection
 from scalesync.outputs.fields import FieldPicker, members_of
 from scalesync.text import count, did_you_mean, nearest
 
@@ -31,22 +31,23 @@ def wrong_root(error: Refused, connection: Connection) -> str | None:
     return f"the API address is the {spec.root}: did you mean {re.sub('/v[0-9]+$', '', address)}{path}?"
 
 
-async def check_names(connection: Connection, options: ExportOptions, *, found: bool) -> None:
+async def check_names(connection: Connection, asked: Selection, *, increment: bool, found: bool) -> None:
     """Whether the account has the names in the filters.
 
     found: the server lists tasks for them.
+    increment: the server is not asked for the batch.
 
     Raises NoSuchProject or ConfigError with the nearest name of the account. If tasks are listed, only the batch of an
     increment is looked up, because the server was not asked for that one name.
     """
-    if options.batch and (options.incremental or not found):
-        await _check_batch(connection, options.batch, options.project)
+    if asked.batch and (increment or not found):
+        await _check_batch(connection, asked.batch, asked.project)
     if found:
         return
-    if options.project:
-        await _check_project(connection, options.project, options.type)
-    if options.type:
-        await _check_type(connection, options.type)
+    if asked.project:
+        await _check_project(connection, asked.project, asked.type)
+    if asked.type:
+        await _check_type(connection, asked.type)
 
 
 async def _check_project(connection: Connection, name: str, kind: str | None) -> None:

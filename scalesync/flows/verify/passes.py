@@ -23,7 +23,6 @@ from scalesync.flows.imports.plan import ImportPlan, read_options
 from scalesync.flows.imports.reading.prepare import Preparer, read_all
 from scalesync.flows.runtime.bulk_lookup import BulkLookup
 from scalesync.flows.runtime.dead_tasks import turn_of
-from scalesync.flows.runtime.options import ImportOptions
 from scalesync.flows.runtime.rate_meter import RateMeter
 from scalesync.flows.runtime.threads import in_daemon
 from scalesync.flows.runtime.wiring import Connection
@@ -75,8 +74,12 @@ class Checking:
             connection, self._store, report, self._show_lists, observer.note, as_findings=unexpected
         )
 
-    async def go(self, options: ImportOptions, plan: ImportPlan | None) -> None:
-        """All three passes. plan None: the source was standard input and cannot be read again."""
+    async def go(self, home: Scope | None, plan: ImportPlan | None) -> None:
+        """All three passes.
+
+        home: where the job's records go, if it names that.
+        plan None: the source was standard input and cannot be read again.
+        """
         learned = await self._job.unechoed_fields()
         self._connection.platform.creator.learned = learned
         if learned:
@@ -84,8 +87,8 @@ class Checking:
             self.left_out.append(f"not compared, since {rewrote}: {', '.join(sorted(learned))}")
         if plan is None:
             self.left_out.append("the source was standard input: only ledger and server were compared")
-            if options.project or options.batch:
-                self._scopes.add(("project", options.project) if options.project else ("batch", options.batch or ""))
+            if home is not None:
+                self._scopes.add(home)
         else:
             await self._read_source(plan)
             if plan.missing:
@@ -120,9 +123,9 @@ class Checking:
                     await self._recount(source, places, read_options(plan.options))
                     places = 0
             while len(waiting) >= (wave := self._finder.wave):
-                await self._check_records(waiting[:wave], files, plan.options)
+                await self._check_records(waiting[:wave], files, plan.options.batch)
                 del waiting[:wave]
-        await self._check_records(waiting, files, plan.options)
+        await self._check_records(waiting, files, plan.options.batch)
 
     def _tell_asides(self, asides: Sequence[OtherRecord], files: Mapping[int, str]) -> None:
         """Count what has no row of its own: a repeat has its task through the record that it repeats."""
@@ -167,10 +170,8 @@ class Checking:
             advice = "please report this as a bug in scalesync"
             self._report.add(Finding("miscounted", f"{detail}; {advice}", file=source.name))
 
-    async def _check_records(
-        self, records: Sequence[Outgoing], files: Mapping[int, str], options: ImportOptions
-    ) -> None:
-        self._scopes.update(scope for record in records if (scope := scope_of(record, options)) is not None)
+    async def _check_records(self, records: Sequence[Outgoing], files: Mapping[int, str], batch: str | None) -> None:
+        self._scopes.update(scope for record in records if (scope := scope_of(record, batch)) is not None)
         await self._finder.know_projects(records)
         keys = [record.key for record in records]
         rows = await self._store.held(keys)
@@ -278,9 +279,9 @@ class Checking:
         )
 
 
-def scope_of(record: Outgoing, options: ImportOptions) -> Scope | None:
+def scope_of(record: Outgoing, batch: str | None) -> Scope | None:
     """Where to look for tasks that belong to no record: the batch where one was named for all, else the project."""
-    if record.batch is not None and record.batch == options.batch:
+    if record.batch is not None and record.batch == batch:
         return "batch", record.batch
     if record.project is not None:
         return "project", record.project

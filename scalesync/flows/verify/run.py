@@ -14,6 +14,7 @@ from scalesync.flows.imports.plan import make_plan
 from scalesync.flows.runtime.identity import STANDARD_INPUT, stored_options
 from scalesync.flows.runtime.lease import holding, import_job_of
 from scalesync.flows.runtime.ledgers import open_ledger
+from scalesync.flows.runtime.options import ImportOptions
 from scalesync.flows.runtime.rate_meter import RateMeter
 from scalesync.flows.runtime.setup.offers import require
 from scalesync.flows.runtime.setup.services import spec_of
@@ -21,6 +22,7 @@ from scalesync.flows.runtime.threads import in_daemon
 from scalesync.flows.runtime.wiring import connect
 from scalesync.flows.verify.findings_file import FindingsFile, check_place
 from scalesync.flows.verify.passes import Checking
+from scalesync.flows.verify.strangers import Scope
 from scalesync.model.targets import RequestClass
 from scalesync.text import count
 
@@ -103,7 +105,7 @@ async def run_verify(
             with FindingsFile(path, keep_empty=out is not None) as report:
                 async with holding(ledger, found) as hold:
                     check = Checking(hold.job, connection, report, observer, unexpected=unexpected)
-                    await check.go(options, plan)
+                    await check.go(_home(options), plan)
                     hold.exit_code = 1 if report.kinds else 0
                     hold.figures = {"findings": dict(report.kinds), "requests": connection.transport.counters.requests}
                 summary = VerifySummary(
@@ -128,6 +130,13 @@ async def run_verify(
                 return replace(summary, file=report.keep())
     finally:
         ledger.close()
+
+
+def _home(options: ImportOptions) -> Scope | None:
+    """The project of all records of a job, else their batch."""
+    if options.project:
+        return "project", options.project
+    return ("batch", options.batch) if options.batch else None
 
 
 def default_file(job: str) -> Path:

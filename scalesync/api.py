@@ -104,6 +104,7 @@ class ExportArguments(TypedDict, total=False):
     incremental: bool
     full_every: str | None
     overlap: str
+    via: Literal["auto", "pages", "job"]
     page_size: int | None
 
 

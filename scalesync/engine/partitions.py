@@ -126,6 +126,11 @@ class Partition:
         self.ended = False
         return True
 
+    def restart(self) -> None:
+        """Begin the chain again, in what takes the place of the list that it came from. What was listed is known."""
+        self.cursor = None
+        self.ended = False
+
     def tied(self, refs: Sequence[str], places: Sequence[int], before: int) -> None:
         """Keep the ids of the tasks at `at`: a chain that is taken up again may list them once more.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
@@ -95,22 +95,23 @@ class Downloader:
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(part.drop)
 
-    async def fetch(self, url: str, part: Partial | None = None) -> Stored:
+    async def fetch(self, url: str, part: Partial | None = None, *, headers: Mapping[str, str] | None = None) -> Stored:
         """Store the file of `url`.
 
         part: resumes an earlier attempt, if the server allows it.
+        headers: for this address alone, such as a credential; no redirect gets them.
         Raises Refused for a 4xx (an expired link is a 403) or a redirect that is not allowed, DiskFull if the disk
             cannot store it, else OutcomeUnknown or Unavailable; their messages never hold the link's signature.
         """
         if part is None:
             async with self.partial() as own:
-                return await self.fetch(url, own)
-        here = url
+                return await self.fetch(url, own, headers=headers)
+        here, more = url, headers or {}
         for _ in range(MAX_REDIRECTS + 1):
-            onward = await self._visit(here, part)
+            onward = await self._visit(here, part, more)
             if onward is None:
                 return await anyio.to_thread.run_sync(part.keep)
-            here = onward
+            here, more = onward, {}
         raise Refused(f"{shown(url)} redirects more than {MAX_REDIRECTS} times", op="download")
 
     def _trust(self, url: str, proxy: str | None) -> ssl.SSLContext | bool:
@@ -120,7 +121,7 @@ class Downloader:
         self._tls = self._tls or tls_context()
         return self._tls
 
-    async def _visit(self, url: str, part: Partial) -> str | None:
+    async def _visit(self, url: str, part: Partial, headers: Mapping[str, str]) -> str | None:
         """One request: its body goes into the part; returns the target of a redirect instead."""
         assert self._session is not None, "the downloader is used as a context manager"
         where = shown(url)
@@ -132,7 +133,7 @@ class Downloader:
         try:
             request = self._session.get(
                 _as_given(url),
-                headers=part.wanted(),
+                headers={**headers, **part.wanted()},
                 proxy=proxy,
                 ssl=trust,
                 allow_redirects=False,

@@ -145,6 +145,10 @@ class Transport:
     ) -> None:
         await self._stack.aclose()
 
+    def credential_headers(self) -> Mapping[str, str]:
+        """What opens the platform now, for a file of it that is downloaded by its address."""
+        return self._credential.headers()
+
     def _set_headers(self, headers: Mapping[str, str]) -> None:
         """Send these with every request from now on."""
         self._headers = {**headers, **OUR_HEADERS}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
@@ -92,15 +92,26 @@ class Changes(Enum):
     NONE = "none"
 
 
-class Lister(Protocol):
-    """Lists tasks in pages.
+class ChangeFeed(Protocol):
+    """What increments ask by.
 
-    filters: the members and bounds of a Selection that its queries carry; the export applies the others itself.
+    filters: the members and bounds of a Selection that reach the service; the export applies the others itself.
     """
 
-    axis: Axis
     changes: Changes
     filters: frozenset[str]
+
+    def version_of(self, task: TaskView, document: bytes) -> int:
+        """The version of a task: a number that grows with each change; with Changes.NONE it need only differ."""
+
+    async def cursor(self) -> JsonObject | None:
+        """The state of changes now, for the next increment; None unless changes go by VERSION. Raises RemoteError."""
+
+
+class Lister(ChangeFeed, Protocol):
+    """Lists tasks in pages."""
+
+    axis: Axis
 
     def query(self, selection: Selection, page_size: int, within: tuple[int, int] | None = None) -> Mapping[str, Any]:
         """A selection as the query that `page` takes.
@@ -121,12 +132,6 @@ class Lister(Protocol):
 
     def place_of(self, task: TaskView) -> int:
         """The place of a task."""
-
-    def version_of(self, task: TaskView, document: bytes) -> int:
-        """The version of a task: a number that grows with each change; with Changes.NONE it need only differ."""
-
-    async def cursor(self) -> JsonObject | None:
-        """The state of changes now, for the next increment; None unless changes go by VERSION. Raises RemoteError."""
 
     async def probe(self) -> None:
         """The cheapest question that shows whether key and address work. Raises RemoteError."""
@@ -198,17 +203,30 @@ class Commands(Protocol):
         """Ask about one command by its id. Raises RemoteError."""
 
 
-class ExportJobs(Protocol):
+@dataclass(frozen=True, slots=True)
+class ExportFile:
+    """Where the file of an export job is.
+
+    headers: to be sent with the request, such as a credential.
+    array: the documents are the elements of a JSON array; otherwise one stands on each line.
+    """
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    array: bool = False
+
+
+class ExportJobs(ChangeFeed, Protocol):
     """Exports that the service makes as a file."""
 
     async def submit(self, selection: Selection) -> str:
         """Start an export; returns the id of its command. Raises RemoteError."""
 
-    async def status(self, command: str) -> CommandStatus:
-        """Ask about it. Raises RemoteError."""
+    async def status(self, command: str) -> CommandStatus | None:
+        """How far it is; None when the service no longer has it. Raises RemoteError."""
 
-    def documents(self, command: str) -> AsyncIterator[bytes]:
-        """Raw documents of the finished file, cut out of it as it streams. Raises RemoteError."""
+    async def file(self, command: str) -> ExportFile:
+        """The file of a command that is done. Raises RemoteError."""
 
 
 class Platform(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -35,11 +36,12 @@ class ExportSuite:
     def _check_whole(self, trial: Trial, out: str = "out") -> None:
         assert sorted(listed(trial.folder / out)) == sorted(task.document for task in trial.held())
 
-    def test_an_export_holds_every_task_byte_for_byte(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("via", ["pages", "auto"])
+    def test_an_export_holds_every_task_byte_for_byte(self, tmp_path: Path, via: Literal["pages", "auto"]) -> None:
         async def play(trial: Trial) -> None:
             self._fill(trial)
             self.harness.finish(trial.host, 40)
-            summary = await trial.export(page_size=20)
+            summary = await trial.export(page_size=20, via=via)
             assert (summary.tasks, summary.unsettled, summary.exit_code) == (TASKS, 0, 0), summary
             self._check_whole(trial)
 
@@ -64,31 +66,34 @@ class ExportSuite:
         async def play(trial: Trial) -> None:
             self._fill(trial)
             trial.strike(STRUCK[name])
-            summary = await until_done(lambda: trial.export(page_size=10))
+            summary = await until_done(lambda: trial.export(page_size=10, via="pages"))
             assert (summary.tasks, summary.exit_code) == (TASKS, 0), summary
             assert trial.host.journal.faults, "the fault struck"
             self._check_whole(trial)
 
         on_trial(self.harness, tmp_path, play)
 
-    def test_an_increment_brings_what_changed_and_what_is_new(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("via", ["pages", "auto"])
+    def test_an_increment_brings_what_changed_and_what_is_new(
+        self, tmp_path: Path, via: Literal["pages", "auto"]
+    ) -> None:
         ahead_ms = [0]
 
         async def play(trial: Trial) -> None:
             self._fill(trial)
-            await trial.export()
+            await trial.export(via=via)
             before = {task.document for task in trial.held()}
             self.harness.finish(trial.host, 10)
             self._fill(trial, 5, first=TASKS)
             ahead_ms[0] += SETTLED_MS
-            summary = await trial.export(incremental=True)
+            summary = await trial.export(incremental=True, via=via)
             assert summary.exit_code == 0, summary
             lines = listed(tmp_path / "out")
             now = {task.document for task in trial.held()}
             assert len(now - before) == 15
             missing, more = (before | now) - set(lines), set(lines) - (before | now)
             assert (missing, more, len(lines)) == (set(), set(), TASKS + 15)
-            again = await trial.export(incremental=True)
+            again = await trial.export(incremental=True, via=via)
             assert (again.exit_code, sorted(listed(tmp_path / "out"))) == (0, sorted(lines)), again
 
         on_trial(self.harness, tmp_path, play, clock=lambda: system_ms() + ahead_ms[0])

@@ -10,26 +10,37 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 from zlib import crc32
+
+import pytest
 
 from scalesync.config.settings import Way
 from scalesync.engine.calls import Caller
 from scalesync.engine.waits import Waits
 from scalesync.errors import OutcomeUnknown
 from scalesync.events import Observer
+from scalesync.flows.exports import run as export_run
+from scalesync.flows.runtime.options import ExportOptions
+from scalesync.flows.runtime.setup.services import resolve_settings
 from scalesync.flows.runtime.watch import Watch
 from scalesync.flows.runtime.wiring import Connection, make_gate
 from scalesync.http.transport import Counters, Transport
 from scalesync.model.outcomes import LookupResult, Presence
 from scalesync.model.records import JsonObject
 from scalesync.model.selection import Selection
+from scalesync.model.summaries import ExportSummary
 from scalesync.model.targets import RequestClass
+from scalesync.outputs.reader import lines_of
 from scalesync.platforms.scale.spec import SPEC
 from scalesync.ports.platform import Axis, Changes, ListPage, Span, mirrored
 from scalesync.times import iso, milliseconds
 from tests.conftest import FAST
+from tests.flows.fates import Fate
 
+Export = Callable[..., Any]
 START_MS = 1_750_000_000_000
 
 
@@ -229,3 +240,45 @@ def connecting(platform: Any) -> Callable[..., Any]:
 def ids_of(lines: Sequence[bytes]) -> list[int]:
     """The ids of lines, in their order."""
     return [int(Item.of(line).ref) for line in lines]
+
+
+def exported(folder: Path) -> list[bytes]:
+    """The lines of the files that the manifest lists."""
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    return [line for entry in manifest["files"] for line in lines_of(folder / entry["path"])]
+
+
+def newest(folder: Path) -> dict[int, bytes]:
+    """The newest line of each item over all increments of a folder."""
+    return {int(Item.of(line).ref): line for line in exported(folder)}
+
+
+def exporting(folder: Path, observer: Observer, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """export(service, fate=None, out="out", roles={}, **options): one run, with its ledger beside its folder."""
+
+    async def run(
+        service: Service,
+        fate: Fate | None = None,
+        out: str = "out",
+        *,
+        roles: Mapping[str, Any] = MappingProxyType({}),
+        concurrency: int = 4,
+        **options: Any,
+    ) -> ExportSummary | None:
+        monkeypatch.setattr(export_run, "connect", connecting(platform_of(service, **roles)))
+        settings = resolve_settings(
+            base_url="http://127.0.0.1:1/v1",
+            ledger=folder / f"{out}.db",
+            environ={"SCALE_API_KEY": "k"},
+            concurrency=concurrency,
+        )
+        typed = ExportOptions(**{"out": folder / out, "page_size": 10, **options})
+        try:
+            with (fate or Fate()).over(monkeypatch):
+                return await export_run.run_export(typed, settings, observer, signals=False)
+        except BaseException:
+            if fate is None or not fate.dead:
+                raise
+            return None
+
+    return run

@@ -3,109 +3,26 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from scalesync.flows.exports import run as export_run
-from scalesync.flows.exports.run import run_export
-from scalesync.flows.runtime.options import ExportOptions
-from scalesync.flows.runtime.setup.services import resolve_settings
-from scalesync.ledger.sqlite.exports.export_store import ExportStore
-from scalesync.model.summaries import ExportSummary
-from scalesync.outputs.reader import lines_of
 from scalesync.ports.platform import Axis, Changes
 from tests.conftest import Notebook
-from tests.flows.other_service import Item, Service, connecting, ids_of, platform_of
+from tests.flows.fates import Fate
+from tests.flows.other_service import Export, Service, exported, exporting, ids_of, newest
 
 ITEMS = 230
-Export = Callable[..., Any]
-
-
-class Killed(BaseException):
-    """The process is gone."""
-
-
-class Fate:
-    """Kills a run at its n-th durable step; from then on none is done. Each counts twice: right before, right after."""
-
-    def __init__(self, strike: int = 0) -> None:
-        self.strike = strike
-        self.steps = 0
-
-    @property
-    def dead(self) -> bool:
-        """Whether it has struck."""
-        return 0 < self.strike <= self.steps
-
-    def step(self) -> None:
-        """One more. Raises Killed when it is the last one, or comes behind it."""
-        self.steps += 1
-        if self.dead:
-            raise Killed
-
-    @contextmanager
-    def over(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-        """While it hangs over a run."""
-        with monkeypatch.context() as patch:
-            for name in ("begin_run", "commit", "end_run"):
-                patch.setattr(ExportStore, name, self._awaited(getattr(ExportStore, name)))
-            for name in ("replace", "rename"):
-                patch.setattr(os, name, self._called(getattr(os, name)))
-            yield
-
-    def _awaited(self, plain: Any) -> Any:
-        async def stepped(*args: Any) -> None:
-            self.step()
-            await plain(*args)
-            self.step()
-
-        return stepped
-
-    def _called(self, plain: Any) -> Any:
-        def stepped(*args: Any) -> None:
-            self.step()
-            plain(*args)
-            self.step()
-
-        return stepped
 
 
 @pytest.fixture
 def export(tmp_path: Path, notebook: Notebook, monkeypatch: pytest.MonkeyPatch) -> Export:
-    """export(service, fate=None, out="out", **options): one run."""
-
-    async def run(
-        service: Service, fate: Fate | None = None, out: str = "out", *, concurrency: int = 4, **options: Any
-    ) -> ExportSummary | None:
-        monkeypatch.setattr(export_run, "connect", connecting(platform_of(service)))
-        ledger = tmp_path / f"{out}.db"
-        settings = resolve_settings(
-            base_url="http://127.0.0.1:1/v1", ledger=ledger, environ={"SCALE_API_KEY": "k"}, concurrency=concurrency
-        )
-        typed = ExportOptions(**{"out": tmp_path / out, "page_size": 10, **options})
-        try:
-            with (fate or Fate()).over(monkeypatch):
-                return await run_export(typed, settings, notebook, signals=False)
-        except BaseException:
-            if fate is None or not fate.dead:
-                raise
-            return None
-
-    return run
-
-
-def exported(folder: Path) -> list[bytes]:
-    """The lines of the files that the manifest lists."""
-    manifest = json.loads((folder / "manifest.json").read_bytes())
-    return [line for entry in manifest["files"] for line in lines_of(folder / entry["path"])]
+    return exporting(tmp_path, notebook, monkeypatch)
 
 
 def assert_whole(folder: Path, service: Service, *, held: dict[int, set[bytes]] | None = None) -> None:
@@ -246,11 +163,6 @@ async def test_filters_that_the_lists_do_not_carry_are_judged_here(export, tmp_p
         service.put(number, state="completed")
     summary = await export(service, status=("completed",))
     assert (summary.exit_code, sorted(ids_of(exported(tmp_path / "out")))) == (0, [3, 14, 15])
-
-
-def newest(folder: Path) -> dict[int, bytes]:
-    """The newest line of each item over all increments of a folder."""
-    return {int(Item.of(line).ref): line for line in exported(folder)}
 
 
 @pytest.mark.parametrize("axis", [Axis.NUMBER, Axis.NONE])

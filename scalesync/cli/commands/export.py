@@ -50,6 +50,13 @@ EXAMPLES = (
 @click.option("--incremental", is_flag=True, help="add what is new or changed since the last run to the folder")
 @click.option("--overlap", metavar="T", default="10m", show_default=True, help="how far an increment looks back")
 @click.option("--full-every", metavar="T", help="with --incremental: compare all counts with the server's every T")
+@click.option(
+    "--via",
+    type=click.Choice(["auto", "pages", "job"]),
+    default="auto",
+    show_default=True,
+    help="read lists, or a file that the platform makes; auto: the file where there is one",
+)
 @click.pass_obj
 def export_command(invocation: Invocation, /, **typed: Any) -> int:
     """Write every matching task to data files and a manifest.json in DIR.

@@ -1,4 +1,4 @@
-"""The source of an export's tasks: a platform's lists, called with the patience of a run."""
+"""Where an export's tasks come from: a platform's lists, asked with the patience of a run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scalesync.ports.platform import Changes, Lister, Span
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """A lister, and how to call it."""
+    """A lister, of the platform or of the file that it makes, and how to call it."""
 
     lister: Lister
     call: Caller

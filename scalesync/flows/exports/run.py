@@ -37,12 +37,13 @@ from scalesync.flows.exports.finished import (
     lost_results,
 )
 from scalesync.flows.exports.folder import UNSETTLED_FROM, ExportPlan, Folder, begin, finished_run
+from scalesync.flows.exports.jobs.feed import JobFeed
 from scalesync.flows.exports.missing_files import Gaps
 from scalesync.flows.exports.origin import Origin
 from scalesync.flows.exports.reader import PartitionReader
 from scalesync.flows.exports.result_files import ResponseStore
 from scalesync.flows.exports.select import TakeMatching, TakeNew
-from scalesync.flows.exports.versions import check_everything, recall_versions
+from scalesync.flows.exports.versions import check_everything, everything, recall_versions
 from scalesync.flows.runtime.identity import derived_name
 from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.flows.runtime.options import ExportOptions
@@ -53,6 +54,7 @@ from scalesync.flows.runtime.setup.services import spec_of
 from scalesync.flows.runtime.wiring import Connection, connect
 from scalesync.http.download import Downloader
 from scalesync.model.jobs import JobSpec
+from scalesync.model.records import JsonObject
 from scalesync.model.summaries import ExportSummary
 from scalesync.model.targets import RequestClass, Target
 from scalesync.outputs.manifest import Manifest, under_of
@@ -72,6 +74,7 @@ async def run_export(
     platform = spec_of(settings.platform)
     require(platform, "export", *(["export --incremental"] if options.incremental else []))
     require(platform, *(["export --download-responses"] if options.download_responses else []))
+    require(platform, *(["export --via job"] if options.via == "job" else []))
     check_options(options, platform)
     ledger = open_ledger(settings.ledger, note=observer.note)
     try:
@@ -102,6 +105,8 @@ async def _export(
     memory = await ledger.learned_limits(spec.target)
     async with connect(way, observer, paced=RequestClass.LIST, memory=memory) as connection:
         await first_look(connection, options, observer.note)
+        if options.via == "auto":
+            options = replace(options, via="job" if connection.platform.export_jobs is not None else "pages")
         job = await ledger.open_export(spec)
         run = ExportRun(options, connection, job, observer)
         return await run.go(folder, None if options.again else manifest, signals=signals)
@@ -132,6 +137,7 @@ class ExportRun:
         self._connection = connection
         self._job = job
         self._observer = observer
+        self._feed: JobFeed | None = None
         self._origin = Origin(connection.platform.lister, connection.call)
         self._meter = RateMeter()
         self._plan: ExportPlan | None = None
@@ -149,9 +155,9 @@ class ExportRun:
     async def go(self, folder: Folder, manifest: Manifest | None, *, signals: bool) -> ExportSummary:
         """Read everything, commit the manifest, end the run in the ledger.
 
-        Without --incremental an existing manifest is finished, except for missing result files.
+        A manifest that is gone on with without --incremental is finished, but for result files that it lacks.
 
-        Raises ConfigError for a folder that turns out to be unusable; the summary reports any other stop.
+        Raises ConfigError for a folder that turned out to be no good; the summary reports any other stop.
         """
         summary: ExportSummary | None = None
         async with anyio.create_task_group() as group:
@@ -183,6 +189,9 @@ class ExportRun:
         # The Date header is cut to the second, so a quick second run may seem to begin before the first one did.
         before_ms = milliseconds(manifest.watermark) if manifest is not None else 0
         now_ms = max(self._connection.platform.server_now_ms, before_ms)
+        if self._options.via == "job":
+            self._feed = JobFeed(self._connection, folder, self._job, self._observer.note)
+            self._origin = Origin(self._feed.lister, self._connection.call)
         plan = self._plan = await begin(self._options, self._job, folder, manifest, now_ms, origin=self._origin)
         if self._options.incremental:
             self._tell_ages(manifest)
@@ -239,7 +248,7 @@ class ExportRun:
             )
 
     def _version_in_line(self, line: bytes) -> tuple[str, int]:
-        """The ref and the version of the task in a line. Raises ValueError if there is none."""
+        """The ref and the version of the task that a line holds. Raises ValueError when it holds none."""
         try:
             task = self._connection.platform.spec.view(line)
         except OutcomeUnknown as error:
@@ -247,11 +256,15 @@ class ExportRun:
         return task.ref, self._origin.lister.version_of(task, line)
 
     def _keep_responses(self, downloader: Downloader, plan: ExportPlan, folder: Folder) -> None:
-        """Start to store result files, if asked for."""
+        """Begin to store result files, if asked for."""
         if self._options.download_responses:
             responses = self._store_responses(downloader, folder)
             responses.count_from(plan.figures)
-            plan.log.progress = responses.figures
+        plan.log.progress = self._kept_with_the_run
+
+    def _kept_with_the_run(self) -> JsonObject:
+        figures = self._responses.figures() if self._responses is not None else {}
+        return figures | (self._feed.progress() if self._feed is not None else {})
 
     def _store_responses(self, downloader: Downloader, folder: Folder) -> ResponseStore:
         folder.responses.mkdir(exist_ok=True)
@@ -263,7 +276,12 @@ class ExportRun:
         self, plan: ExportPlan, folder: Folder, manifest: Manifest | None, take: TakeNew | TakeMatching
     ) -> None:
         """Read the plan's partitions, then, when it is due, everything in which ledger and server differ."""
-        lister = self._origin.lister
+        lister, asked = self._origin.lister, plan.asked
+        check = isinstance(take, TakeNew) and plan.full_check_due(self._options, manifest)
+        if self._feed is not None:
+            # A file has no counts to compare: a check of everything has everything written into it.
+            asked, check = everything(plan) if check else asked, False
+            await self._feed.prepare(plan, asked)
         async with anyio.create_task_group() as group:
             group.start_soon(plan.log.run)
             try:
@@ -271,7 +289,7 @@ class ExportRun:
                 self._reader = PartitionReader(
                     self._connection,
                     lister,
-                    plan.asked,
+                    asked,
                     plan.log,
                     take,
                     already=folder.already(self._job, lister, self._connection.platform.spec.view),
@@ -281,7 +299,7 @@ class ExportRun:
                 )
                 self._reader.told_uncounted = told_before
                 await self._reader.run(plan.partitions)
-                if isinstance(take, TakeNew) and plan.full_check_due(self._options, manifest):
+                if check:
                     await check_everything(self._reader, plan, self._job, self._origin, self._observer)
                 await plan.log.close()
             except BaseException:
@@ -306,12 +324,14 @@ class ExportRun:
         }
         if self._reader.figures.unsettled:
             made.extra[UNSETTLED_FROM] = 0 if plan.window is None or plan.full_check else plan.window[0]
+        if self._feed is not None:
+            await self._feed.remove()  # every partition is done, so no later run needs the file
         await anyio.to_thread.run_sync(folder.commit, made)
         await self._job.end_run()
         return made
 
     def _uncounted(self) -> dict[str, int]:
-        """For the manifest: partitions in which the server lists more than it counts, if any."""
+        """For the manifest: partitions in which the server lists more than it counts, where there are any."""
         uncounted = self._reader.figures.uncounted if self._reader else 0
         return {"uncounted": uncounted} if uncounted else {}
 
@@ -365,7 +385,7 @@ class ExportRun:
 
 
 def _stop_of(reason: ScalesyncError) -> tuple[int, str]:
-    """Exit code and sentence of a stopped run."""
+    """Exit code and words of a run that was stopped."""
     if isinstance(reason, RemoteError):
         return 3, f"{reason}; run the same command again to resume, or choose another --out if it stops there again"
     return max(reason.exit_code, 1), str(reason)

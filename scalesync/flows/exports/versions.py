@@ -16,6 +16,7 @@ from scalesync.flows.exports.folder import ExportPlan, Folder
 from scalesync.flows.exports.origin import Origin
 from scalesync.flows.exports.reader import PartitionReader
 from scalesync.model.exports import Commit, Version
+from scalesync.model.selection import Selection
 from scalesync.outputs.manifest import Manifest
 from scalesync.outputs.reader import left_lines_of, lines_of
 from scalesync.ports.export_ledger import ExportLedger
@@ -34,12 +35,12 @@ async def recall_versions(
     *,
     version: Callable[[bytes], tuple[str, int]],
 ) -> None:
-    """Make sure that a run that starts over knows exactly the versions in the folder's files.
+    """Make sure that a run that starts over knows just the versions which the folder's files hold.
 
     version: the ref and the version of a task by its line.
 
-    The ledger may be new or lost, may be behind the folder, or may know versions of a run that ended before its files
-    counted. Then the files are read again: they are the truth.
+    The ledger may be new or lost, may stand behind the folder, or may know versions of a run that was given up before
+    its files counted. Then the files are read again: they are the truth.
     """
     if not plan.fresh or plan.versions_hold:
         return
@@ -79,8 +80,8 @@ async def check_everything(
 ) -> None:
     """Compare counts per window of updates with the server's, one request each; read again where they differ.
 
-    This finds exceptions from the assumption of increments: changes that did not raise `updated_at`, or appeared later
-    than the overlap. If the platform does not count, everything is read again.
+    Finds what breaks the assumption of increments: changes that did not raise `updated_at`, or came to light later
+    than the overlap. Where the platform does not count, everything is read again.
     """
     if origin.changes is Changes.NONE:
         return  # this increment has read everything
@@ -110,9 +111,13 @@ async def check_everything(
     observer.note(f"checked everything up to {iso(plan.started_ms)}: {told}")
 
 
-async def _read_everything(reader: PartitionReader, plan: ExportPlan, origin: Origin, observer: Observer) -> None:
+def everything(plan: ExportPlan) -> Selection:
+    """What an increment asks for, whenever it changed."""
     bounds = {name: ms for name, ms in plan.asked.bounds.items() if name.startswith("created")}
+    return replace(plan.asked, bounds=bounds, since=None)
+
+
+async def _read_everything(reader: PartitionReader, plan: ExportPlan, origin: Origin, observer: Observer) -> None:
     span = await origin.span(plan.selection, plan.started_ms)
-    asked = replace(plan.asked, bounds=bounds, since=None)
-    await reader.run_again(asked, Partition.over(reader.next_number(), span.lo, span.hi))
+    await reader.run_again(everything(plan), Partition.over(reader.next_number(), span.lo, span.hi))
     observer.note(f"read everything up to {iso(plan.started_ms)} again: the server does not count what changed")

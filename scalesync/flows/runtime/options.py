@@ -92,7 +92,10 @@ IMPORT_OPTIONS = Form(
 
 @dataclass(frozen=True, slots=True)
 class ExportOptions:
-    """One export as asked for. Times are ISO 8601 or ages such as "7d"; without a zone they are UTC."""
+    """One export as asked for. Times are ISO 8601 or ages such as "7d"; without a zone they are UTC.
+
+    via: lists in pages, a file that the platform makes, or auto: the file where the platform makes one.
+    """
 
     out: Path
     job: str | None = None
@@ -115,6 +118,7 @@ class ExportOptions:
     incremental: bool = False
     full_every: str | None = None
     overlap: str = "10m"
+    via: Literal["auto", "pages", "job"] = "auto"
     page_size: int | None = None
 
 

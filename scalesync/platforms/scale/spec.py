@@ -49,6 +49,7 @@ SPEC = PlatformSpec(
         "import": Offer(True, "exactly once: the server refuses a unique_id that is in use"),
         "export": Offer(True, "in pages, cut by creation time; increments by the time of change"),
         "export --incremental": Offer(True, "tasks whose updated_at is new; tasks are never deleted"),
+        "export --via job": Offer(False, "it makes no export files; its lists hold every task"),
         "export --download-responses": Offer(True, "the files that response.*.url points at"),
         "backfill export": Offer(True, "in windows of creation or completion time"),
         "status --refresh": Offer(True, "by unique_id, a hundred tasks in a call"),

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from urllib.parse import quote
 
 from scalesync.platforms.plugin import (
+    Changes,
     CommandState,
     CommandStatus,
     ConfigError,
+    ExportFile,
+    JsonObject,
+    Refused,
     RequestClass,
     Selection,
+    TaskView,
     Transport,
 )
 from tests.toy.platform import wire
@@ -39,7 +43,10 @@ class ToyCommands:
 
 
 class ToyExports:
-    """Has exports made and reads their files."""
+    """Has exports made as files; they hold a whole project, and the export leaves out what was not asked for."""
+
+    changes = Changes.NONE
+    filters = frozenset({"project"})
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -53,13 +60,24 @@ class ToyExports:
         reply = await self._transport.call(RequestClass.LIST, "POST", "/exports", body=asked)
         return str(wire.member(wire.check(reply, "begin export"), "command", "begin export"))
 
-    async def status(self, command: str) -> CommandStatus:
+    async def status(self, command: str) -> CommandStatus | None:
         """GET /commands/{id}."""
-        return await self._commands.poll(command)
+        try:
+            return await self._commands.poll(command)
+        except Refused as error:
+            if error.status == 404:
+                return None
+            raise
 
-    async def documents(self, command: str) -> AsyncIterator[bytes]:
-        """GET /exports/{id}/file, line by line."""
+    async def file(self, command: str) -> ExportFile:
+        """GET /exports/{id}/file."""
         path = f"/exports/{quote(command, safe='')}/file"
-        reply = await self._transport.call(RequestClass.FILES, "GET", path)
-        for line in wire.check(reply, "read export").body.splitlines():
-            yield line
+        return ExportFile(self._transport.base_url + path, self._transport.credential_headers())
+
+    def version_of(self, task: TaskView, document: bytes) -> int:
+        """When it was touched last."""
+        return task.updated_ms()
+
+    async def cursor(self) -> JsonObject | None:
+        """None."""
+        return None

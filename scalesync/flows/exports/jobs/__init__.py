@@ -1,0 +1,1 @@
+"""An export through a file that the platform makes."""

@@ -108,6 +108,11 @@ class Dispatcher:
             await self._chunks.recall()
         self._raise_if_stopped()
 
+    @property
+    def repeated(self) -> Collection[str]:
+        """Keys of the records that were sent again after a landing window."""
+        return self._resolver.repeated
+
     async def drain(self) -> None:
         """Wait until every record has ended. Raises the StopRun that ended the run, if one did."""
         while self.queue.outstanding > 0 and self.stopped is None:

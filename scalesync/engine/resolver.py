@@ -44,6 +44,7 @@ class Resolver:
         self._engine = engine
         self._resolve = resolve
         self._retry = retry
+        self.repeated: set[str] = set()
         self._denied = False
 
     async def run(self) -> None:
@@ -163,6 +164,8 @@ class Resolver:
 
     def _send_again(self, doubt: InDoubt) -> None:
         record = doubt.record
+        if doubt.given_up is not None:
+            self.repeated.add(record.key)
         if doubt.taken:
             # In use, says the platform, and shows no task that uses it: it needs time, not another request at once.
             record.unclear += 1

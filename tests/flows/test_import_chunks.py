@@ -5,7 +5,8 @@ The sandbox's Scale does refuse it: what it is asked, and what the ledger holds,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -15,7 +16,7 @@ from scalesync.engine import resolver
 from scalesync.errors import JobRunning
 from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.model.jobs import JobSpec
-from scalesync.model.outcomes import Outcome
+from scalesync.model.outcomes import LookupResult, Outcome
 from scalesync.model.records import Outgoing
 from scalesync.platforms.scale.tasks import ScaleTasks
 from scalesync.ports.operation import Repeat
@@ -129,3 +130,23 @@ async def test_a_dry_run_sends_nothing_and_keeps_no_request(make_sandbox, bring,
     sandbox = await make_sandbox()
     summary = await bring(sandbox, write_records(10), dry_run=True)
     assert (summary.pending, keys(sandbox), chunks) == (10, [], [])
+
+
+async def test_a_task_that_appears_after_the_window_is_told_at_the_end(
+    make_sandbox, bring, write_records, ask_ledger, notebook, monkeypatch
+):
+    sandbox = await make_sandbox([TRUE_500])
+    look_up = ScaleTasks.look_up
+
+    async def twice(self: ScaleTasks, asked: Sequence[str]) -> Mapping[str, LookupResult]:
+        """Whatever there is, there is another one."""
+        found = await look_up(self, asked)
+        return {key: replace(one, others=("late",)) if one.task else one for key, one in found.items()}
+
+    monkeypatch.setattr(ScaleTasks, "look_up", twice)
+    summary = await bring(sandbox, write_records(60))
+    assert (summary.created, summary.exit_code) == (60, 1)
+    assert summary.message == "2 records with several tasks: scalesync verify names them"
+    assert sum("2 records have several tasks" in note for note in notebook.notes) == 1
+    told = ask_ledger("SELECT json_extract(detail, '$.tasks[1]') FROM events WHERE event='several tasks'")
+    assert told == [("late",), ("late",)]

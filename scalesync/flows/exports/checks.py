@@ -1,4 +1,4 @@
-"""What is found out about an export before anything of it is bound or written: wrong usage, a folder of another."""
+"""Checks of an export before anything is bound or written: wrong usage, a folder of another export."""
 
 from __future__ import annotations
 
@@ -68,9 +68,9 @@ def _check_incremental(options: ExportOptions) -> None:
 
 
 async def first_look(connection: Connection, options: ExportOptions, note: Callable[[str], None]) -> None:
-    """Ask for one task: shows that the key works, what time it is over there, and that the filters are understood.
+    """Ask for one task: shows that the key works, the server's time, and that it understands the filters.
 
-    Raises ConfigError where the server does not take the filters, or the account has nothing of a name in them.
+    Raises ConfigError if the server refuses the filters, or the account lacks a name in them.
     """
     platform = connection.platform
     now_ms = platform.server_now_ms
@@ -90,7 +90,7 @@ async def first_look(connection: Connection, options: ExportOptions, note: Calla
 
 
 def left_behind(number: int) -> str:
-    """What is said of tasks that an increment found changed, and that match no more; empty for none."""
+    """The sentence about changed tasks that no longer match an increment; empty for none."""
     if not number:
         return ""
     match, them = ("matches", "it") if number == 1 else ("match", "them")
@@ -98,9 +98,9 @@ def left_behind(number: int) -> str:
 
 
 def nothing_matched(made: Manifest, before: Manifest | None) -> str:
-    """What is said of a run that wrote no task.
+    """The sentence about a run that wrote no task.
 
-    before: of an increment, the manifest that it stands behind.
+    before: of an increment, the manifest before it.
     """
     if before is not None:
         return f"nothing that matches is new or changed from {before.watermark} to {made.watermark}"
@@ -109,7 +109,7 @@ def nothing_matched(made: Manifest, before: Manifest | None) -> str:
 
 
 def same_filters(manifest: Manifest, options: ExportOptions, hint: str) -> None:
-    """Raises ConfigError when the folder holds other tasks, or the same ones in another form."""
+    """Raises ConfigError if the folder holds other tasks, or the same ones in another form."""
     asked = filters.typed(options)
     if asked != manifest.filters:
         raise ConfigError(
@@ -126,7 +126,7 @@ def same_filters(manifest: Manifest, options: ExportOptions, hint: str) -> None:
 
 
 def as_typed(values: Mapping[str, Any]) -> str:
-    """Options by field name, as they are typed."""
+    """Options by field name, as typed."""
     words: list[str] = []
     for name, value in values.items():
         words.append(option_of(name))

@@ -26,7 +26,7 @@ BACKLOG = 64  # pages that may wait for a file that cannot be gone on with (Parq
 
 @dataclass(slots=True)
 class PageCommit:
-    """What one page brings: states of the partitions it touches, lines by kind of file, versions of its tasks."""
+    """The content of one page: states of its partitions, lines by kind of file, versions of its tasks."""
 
     partitions: list[JsonObject] = field(default_factory=list)
     lines: dict[str, Sequence[bytes]] = field(default_factory=dict)
@@ -113,7 +113,7 @@ class CommitLog:
         return {kind: part for kind, part in parts.items() if part is not None}
 
     async def _finish(self) -> None:
-        """Finish the open files: durable and renamed first, then the ledger learns of it."""
+        """Finish the open files: make them durable and rename them, then record them in the ledger."""
         finished = await anyio.to_thread.run_sync(self._finish_files)
         for kind, entry in finished.items():
             self._held.files[entry.path] = (kind, entry.to_json())
@@ -139,7 +139,7 @@ class CommitLog:
                 await self._finish()
 
     async def put_down(self) -> None:
-        """Stop in order: what was read stays, in files that can be gone on with."""
+        """Stop in order: keep what was read, in files that can be continued."""
         with anyio.CancelScope(shield=True):
             async with self._busy:
                 try:
@@ -152,9 +152,9 @@ class CommitLog:
                         writer.leave()
 
     async def take_up(self) -> None:
-        """Continue with the open files of the run before, cut to what was durable.
+        """Continue with the open files of the run before, cut to their durable length.
 
-        Raises nothing when one is gone; then `complete` says False and the run must start over.
+        If one is missing it raises nothing; then `complete` returns False and the run must start over.
         """
         for kind, writer in self._writers.items():
             for entry in await self._store.files(f"{kind}:open"):

@@ -90,7 +90,7 @@ class CompactSummary:
 
 
 async def run_compact(options: CompactOptions, observer: Observer) -> CompactSummary:
-    """Compact as asked. Raises ConfigError before anything is written; cancelled, it leaves nothing that counts."""
+    """Compact as asked. Raises ConfigError before anything is written; a cancelled run leaves nothing that counts."""
     as_of_ms = None if options.as_of is None else filters.moment(options.as_of, local_ms(), "--as-of")
     with holding_folder(options.to):
         return await _compact(options, as_of_ms, observer)
@@ -117,7 +117,7 @@ async def _compact(options: CompactOptions, as_of_ms: int | None, observer: Obse
 
 
 def _source(folder: Path) -> tuple[Manifest, str]:
-    """The manifest of a folder, and a hash that stands for this state of it or an older one."""
+    """The manifest of a folder, and a hash of this state of it or an older one."""
     with _option("--from"):
         try:
             digest = hashlib.sha256((folder / NAME).read_bytes()).hexdigest()
@@ -131,7 +131,7 @@ def _source(folder: Path) -> tuple[Manifest, str]:
 
 @contextmanager
 def _option(name: str) -> Iterator[None]:
-    """What is said of an export's --out is meant of another option here."""
+    """Names another option here where a message names an export's --out."""
     try:
         yield
     except ConfigError as error:
@@ -164,7 +164,7 @@ class _Compaction:
         self._all_rows = max(1, sum(entry.rows for entry in source.files))
 
     def prepare(self) -> CompactSummary | None:
-        """See that the folders can be used, and take the lock; the summary of the run before if nothing changed."""
+        """Check the folders and take the lock; returns the summary of the run before if nothing changed."""
         if self._folder.resolve().is_relative_to(self._options.source.resolve()):
             raise ConfigError("--to must be another folder than --from, and outside of it")
         if {entry.kind for entry in self._source.files} - {None, "left"}:
@@ -190,7 +190,7 @@ class _Compaction:
         remove_orphans(self._folder, set(), stems=STEMS)
 
     def _origin(self) -> JsonObject:
-        """What the result is made from: equal where the result would be equal."""
+        """The input of the result: equal if the result would be equal."""
         return {
             "job": self._source.job,
             "manifest_sha256": self._digest,
@@ -216,7 +216,7 @@ class _Compaction:
         yield from self._write_lines()
 
     def _check(self, entry: FileEntry) -> None:
-        """Raises ConfigError for a file that is not the one listed."""
+        """Raises ConfigError for a file that differs from the listed one."""
         path = self._options.source / entry.path
         try:
             with open(path, "rb") as file:
@@ -234,7 +234,7 @@ class _Compaction:
             yield self._progress(self._read / self._all_rows / 2)
 
     def _seen(self) -> Iterator[Seen]:
-        """What counts of the lines, in the manifest's order."""
+        """The lines that count, in the manifest's order."""
         for entry in self._source.files:
             path = self._options.source / entry.path
             try:
@@ -316,7 +316,7 @@ class _Compaction:
             self._index.close(remove=True)
 
     def _watermark(self) -> str | None:
-        """The source's, but never later than what --as-of let in."""
+        """The source's, but never later than --as-of allows."""
         watermark = self._source.watermark
         return min(watermark, self._as_of, key=milliseconds) if watermark and self._as_of else watermark
 

@@ -1,8 +1,8 @@
 """What an export asks the server and what it checks itself.
 
-The server's reading of its own filters is not documented to the last bit (inclusive or not, one tag or all, whether
-`error` can be asked for), so it is asked a little too widely and every task is checked here: after is inclusive,
-before is exclusive, several values of one filter mean any of them.
+The exact meaning of the server's own filters is not documented (inclusive or not, one tag or all, whether `error` can
+be asked for), so the export asks for a little more and checks every task here: after is inclusive, before is exclusive,
+several values of one filter mean any of them.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def ages(options: ExportOptions) -> dict[str, str]:
 
 
 def _age_ms(text: str) -> int | None:
-    """The length of an age, None when the text is none; one beyond all bounds is as long as all time."""
+    """The length of an age, None if the string is not one; an age beyond all bounds is as long as all time."""
     age = AGE.match(text.strip())
     return None if age is None else int(min(float(age[1]) * UNIT_S[age[2]] * 1000, LAST_MS))
 
@@ -69,7 +69,7 @@ def typed(options: ExportOptions) -> JsonObject:
 
 
 def selection(options: ExportOptions, now_ms: int) -> Selection:
-    """Fix ages against the server's clock. Raises ConfigError for a time that is none."""
+    """Fix ages against the server's clock. Raises ConfigError for an invalid time."""
     bounds = {
         name: moment(getattr(options, name), now_ms, "--" + name.replace("_", "-"))
         for name in BOUNDS
@@ -114,12 +114,12 @@ def asked(
     by: Changes = Changes.TIME,
     since: JsonObject | None = None,
 ) -> Selection:
-    """What the server is asked for.
+    """What to ask the server for.
 
-    window: of an increment, [first, last] in ms of `updated_at`, asked for where changes go by time. Filters on what
-        can change are left to the export itself, for a task that stopped matching must still be seen.
-    by: how the platform is asked for changes.
-    since: the cursor of an increment where changes go by version.
+    window: of an increment, [first, last] in ms of `updated_at`, asked for if changes go by time. The export itself
+        applies filters on what can change, because a task that stopped matching must still be seen.
+    by: how to ask the platform for changes.
+    since: the cursor of an increment if changes go by version.
     """
     if window is None:
         return selection

@@ -1,4 +1,4 @@
-"""A folder whose export is finished: its content, reported without a request, once its files were looked for."""
+"""A folder with a finished export: its content, reported without a request, after a check of its files."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ AGAIN = "restore it from a copy, or export everything again with --again"
 
 
 def lacks_files(manifest: Manifest) -> bool:
-    """Whether result files are missing that could not be fetched."""
+    """Whether result files are missing because they could not be fetched."""
     return bool(manifest.extra.get("responses_failed"))
 
 
 def lost_files(folder: Path, manifest: Manifest) -> dict[str, str]:
-    """Files that the manifest lists and that are not there as listed: path -> what is wrong. Sizes are compared."""
+    """Files in the manifest that are not there as listed: path -> the problem. It compares sizes."""
     listed = {entry.path: entry.bytes for entry in manifest.files}
     listed |= {entry["path"]: entry["bytes"] for entry in manifest.responses["files"]}
     found = {path: _wrong(folder / path, size) for path, size in listed.items()}
@@ -41,7 +41,7 @@ def lost_files(folder: Path, manifest: Manifest) -> dict[str, str]:
 
 
 def lost_results(folder: Path, manifest: Manifest) -> bool:
-    """Whether an index of the folder lists a result file that is not there as listed. Sizes are compared."""
+    """Whether an index of the folder lists a result file that is not there as listed. It compares sizes."""
     paths = (folder / entry["path"] for entry in manifest.responses["files"])
     return any(is_lost(folder, orjson.loads(line)) for path in paths for line in lines_of(path))
 
@@ -71,7 +71,7 @@ def finished_already(
 ) -> ExportSummary:
     """The summary of a finished export: nothing is sent.
 
-    message, exit_code: where there is more to say.
+    message, exit_code: if there is more to say.
     """
     tasks = [entry for entry in manifest.files if entry.kind is None]
     extra = manifest.extra

@@ -1,4 +1,4 @@
-"""The parts of an export run: its folder, its plan, and the manifest it ends with."""
+"""The parts of an export run: its folder, its plan, and its manifest."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ CURSOR = "cursor"
 class Folder:
     """The folder of an export.
 
-    manifest: what stands there, after `check`.
+    manifest: the existing one, after `check`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -63,7 +63,7 @@ class Folder:
         self.manifest: Manifest | None = None
 
     def check(self, job: str, target: Target, *, begun: bool) -> Manifest | None:
-        """See that the folder is this job's. Raises ConfigError naming what is in the way."""
+        """Check that the folder is this job's. Raises ConfigError naming the obstacle."""
         manifest = check_folder(self.path, job, stems=STEMS, begun=begun)
         if manifest is not None and (manifest.target, manifest.mode) != (target.base_url, target.mode.value):
             raise ConfigError(
@@ -74,7 +74,7 @@ class Folder:
         return manifest
 
     def clean(self, known: set[str], going_on: set[str]) -> None:
-        """Remove what killed runs left: hidden files but those gone on with, and data files nobody recorded."""
+        """Remove what killed runs left: hidden files except those to continue, and data files that nobody recorded."""
         clean_parts(self.path, going_on)
         clean_parts(self.responses)
         remove_orphans(self.path, known | going_on, stems=STEMS)
@@ -104,7 +104,7 @@ class Folder:
 
 
 def platform_of(target: Target) -> JsonObject:
-    """For the manifest: whose tasks these are, where that is not the platform of all older folders."""
+    """For the manifest: the platform of these tasks, if it is not the one of all older folders."""
     return {} if target.platform == default_spec().name else {PLATFORM: target.platform}
 
 
@@ -136,8 +136,8 @@ class ExportPlan:
     """What one run reads: its server time, filters, partitions and output.
 
     window: of updates, for an increment.
-    cursor: of changes, for the next increment, where they go by version.
-    figures: of result files that the run had fetched before it was stopped.
+    cursor: of changes, for the next increment, if they go by version.
+    figures: of result files that the run had fetched before it stopped.
     fresh: started over.
     versions_hold: the ledger's versions are those of the manifest's files.
     run_id: names the run.
@@ -167,10 +167,10 @@ class ExportPlan:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of an export that is a run of its own.
+    """A part of an export that is its own run.
 
-    route: what its files are listed under.
-    bounds: as of Selection.
+    route: under which its files are listed.
+    bounds: as in Selection.
     """
 
     route: str
@@ -191,7 +191,7 @@ async def begin(
     origin: Origin,
     section: Section = WHOLE,
 ) -> ExportPlan:
-    """Take up the unfinished run when it asks the same question, else start over at the server's time."""
+    """Resume the unfinished run if it asks the same question, else start over at the server's time."""
     form = form_of(options, section)
     stored = await store.stored_run()
     # Killed between the manifest's rename and its record: that run is finished all the same.
@@ -220,21 +220,21 @@ async def begin(
 
 
 def _partitions(span: Span) -> list[Partition]:
-    """All of it; what may follow the last task apart, so that it is known how much there is to divide."""
+    """All of it; separately what may follow the last task, so that the part to divide is known."""
     if span.last is None or not span.lo < span.last < span.hi:
         return [Partition.over(1, span.lo, span.hi)]
     return [Partition.over(1, span.last, span.hi), Partition.over(2, span.lo, span.last)]
 
 
 async def _numbers(store: ExportLedger, folder: Folder, stored: StoredRun | None) -> dict[str, int]:
-    """The numbers of files that are taken, also where only the ledger still knows of them."""
+    """The numbers of files that are taken, also if only the ledger still knows them."""
     before = stored.plan.get(NUMBERS) if stored is not None else None
     recorded = [entry["path"] for kind in STEMS for entry in await store.files(kind)]
     return larger(before or {}, highest(folder.manifest, recorded))
 
 
 def _runs(manifest: Manifest | None) -> int:
-    """How many runs stand behind a manifest."""
+    """How many runs a manifest is the result of."""
     return 0 if manifest is None else int(manifest.extra.get("runs", 1))
 
 
@@ -250,8 +250,8 @@ def _is_of(manifest: Manifest | None, plan: JsonObject) -> bool:
 def _keeps_versions(manifest: Manifest | None, plan: JsonObject) -> bool:
     """Whether the ledger's versions are those of the folder's files.
 
-    Only an increment writes versions, and what it wrote holds for the manifest that it committed: behind a plain
-    export, `--again`, or a run of another ledger the files must be read back.
+    Only an increment writes versions, and they apply to the manifest that it committed: after a plain export,
+    `--again`, or a run of another ledger the files must be read back.
     """
     return bool(plan["form"]["incremental"]) and _is_of(manifest, plan)
 
@@ -264,27 +264,27 @@ def _name_of(manifest: Manifest | None) -> str:
 
 
 def _goes_with(manifest: Manifest | None, plan: JsonObject) -> bool:
-    """Whether a run that was stopped still stands behind the folder's manifest: another ledger may have gone on."""
+    """Whether a stopped run still continues the folder's manifest: another ledger may have changed it."""
     return plan.get("behind", _name_of(manifest)) == _name_of(manifest) or _is_of(manifest, plan)
 
 
 def form_of(options: ExportOptions, section: Section = WHOLE) -> JsonObject:
-    """What makes two runs the same question."""
+    """Equal for two runs with the same question."""
     form = {"typed": filters.typed(options), "incremental": options.incremental, **shape_of(options)}
     form |= {"via": options.via} if options.via == "job" else {}
     return form | ({"bounds": dict(section.bounds)} if section.bounds else {})
 
 
 def shape_of(options: ExportOptions) -> JsonObject:
-    """What the files look like, whatever they hold."""
+    """The form of the files, whatever they hold."""
     return {"format": options.format, "fields": list(options.fields), "responses": options.download_responses}
 
 
 def _window_start(options: ExportOptions, manifest: Manifest | None) -> int:
-    """Where an increment's window begins: the last watermark less the overlap; 0 for the first one.
+    """The start of an increment's window: the last watermark less the overlap; 0 for the first one.
 
-    Where a partition of an earlier run was unsettled it begins with that run's window: what was missing then is asked
-    for until the counts agree.
+    If a partition of an earlier run was unsettled, it is the start of that run's window: the increment asks again until
+    the counts agree.
     """
     if not options.incremental or manifest is None:
         return 0
@@ -295,7 +295,9 @@ def _window_start(options: ExportOptions, manifest: Manifest | None) -> int:
 
 
 def _since(manifest: Manifest | None) -> JsonObject | None:
-    """From where an increment by version asks; None for everything, also after a run with an unsettled partition."""
+    """The cursor from which an increment by version asks; None for everything, also after a run with an unsettled
+    partition.
+    """
     if manifest is None or manifest.extra.get("unsettled"):
         return None
     found: JsonObject | None = manifest.extra.get(CURSOR)
@@ -303,7 +305,7 @@ def _since(manifest: Manifest | None) -> JsonObject | None:
 
 
 def _ages_from(options: ExportOptions, manifest: Manifest | None, now_ms: int) -> int:
-    """From when ages count: a moment that moved on with each increment would leave tasks behind silently."""
+    """The moment that ages count from: one that moved with each increment would leave tasks behind silently."""
     if not options.incremental or manifest is None:
         return now_ms
     return milliseconds(manifest.started_at) or now_ms
@@ -312,7 +314,7 @@ def _ages_from(options: ExportOptions, manifest: Manifest | None, now_ms: int) -
 async def _take_up(
     options: ExportOptions, store: ExportLedger, folder: Folder, stored: StoredRun, by: Changes
 ) -> ExportPlan | None:
-    """The run that was stopped, with its open files cut to what was durable; None when a file is gone."""
+    """The stopped run, with its open files cut to their durable length; None if a file is missing."""
     kinds = ("tasks", "left", "responses")
     known = {entry["path"] for kind in kinds for entry in await store.files(kind)}
     going_on = {entry["name"] for kind in kinds for entry in await store.files(f"{kind}:open")}
@@ -371,7 +373,7 @@ async def finished_run(
     target: Target,
     options: ExportOptions,
 ) -> Manifest:
-    """The manifest behind this run: its own files, for an increment behind those of the runs before."""
+    """The manifest after this run: its own files, for an increment after those of the runs before."""
     before = manifest if options.incremental else None
     files = list(before.files) if before else []
     files += [FileEntry.from_json(entry) for entry in await store.files("tasks")]

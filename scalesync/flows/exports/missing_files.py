@@ -37,9 +37,9 @@ LOST = "the file was removed from the folder, and the task has a newer version"
 
 
 class Gaps:
-    """Fills what is missing behind a committed manifest.
+    """Fills the gaps of a committed manifest.
 
-    responses: counts what was got and what is missing still, beside what it has counted before.
+    responses: counts fetched and still missing files, beside its earlier counts.
     """
 
     def __init__(self, folder: Folder, responses: ResponseStore, connection: Connection, store: ExportLedger) -> None:
@@ -49,7 +49,7 @@ class Gaps:
         self._store = store
 
     async def fill(self, manifest: Manifest, before: Manifest) -> Manifest:
-        """Fetch what the indexes of an earlier manifest lack; returns the manifest that stands then."""
+        """Fetch what the indexes of an earlier manifest lack; returns the new manifest."""
         indexes = {entry["path"] for entry in before.responses["files"]}
         number = 1 + highest(manifest).get("responses", 0)
         writer = SegmentWriter(self._folder.path, "responses", number=number)
@@ -71,7 +71,7 @@ class Gaps:
         return made
 
     async def _index(self, entry: JsonObject, writer: SegmentWriter) -> JsonObject | None:
-        """Write an index again, with what was missing; None when nothing of it changed."""
+        """Write an index again, with the missing files; None if nothing in it changed."""
         changed = False
         groups = _groups(self._folder.path / entry["path"])
         while (group := await anyio.to_thread.run_sync(next, groups, None)) is not None:
@@ -87,9 +87,9 @@ class Gaps:
         return None if made is None else made.to_json()
 
     async def _filled(self, lines: Sequence[JsonObject]) -> list[tuple[int, JsonObject]]:
-        """The gaps among some lines, and what came of each.
+        """The gaps among some lines, and the result of each.
 
-        Those that still matter are tried once more: a newer version brought its own files, and a task that left needs
+        It tries those that still matter once more: a newer version brought its own files, and a task that left needs
         none.
         """
         gaps = [(place, line) for place, line in enumerate(lines) if line["path"] is None]
@@ -104,7 +104,7 @@ class Gaps:
         return [(place, line) for place, line in enumerate(lines) if is_lost(self._folder.path, line)]
 
     async def _fetched(self, gaps: Sequence[tuple[int, JsonObject]]) -> list[tuple[int, JsonObject]]:
-        """Each gap tried once more, with the line that came of it."""
+        """Each gap tried once more, with its new line."""
         found: list[tuple[int, JsonObject]] = []
 
         async def one(place: int, line: JsonObject) -> None:
@@ -116,7 +116,7 @@ class Gaps:
         return found
 
     async def _read(self, ref: str, field: str) -> tuple[TaskView, str]:
-        """The task as it is now, with a fresh link. Raises Refused when there is none."""
+        """The current task, with a fresh link. Raises Refused if there is none."""
         lister = self._connection.platform.lister
         result = await self._connection.call(partial(lister.read, ref))
         url = None if result.view is None else dict(result.view.urls()).get(field)

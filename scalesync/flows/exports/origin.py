@@ -1,4 +1,4 @@
-"""Where an export's tasks come from: a platform's lists, asked with the patience of a run."""
+"""The source of an export's tasks: a platform's lists, called with the patience of a run."""
 
 from __future__ import annotations
 

@@ -57,8 +57,8 @@ class Figures:
 class Resumed:
     """A partition that an earlier run began.
 
-    at: how far down it had got.
-    recalled: what it wrote is known.
+    at: how far down it got.
+    recalled: its lines are known.
     """
 
     partition: Partition
@@ -72,7 +72,7 @@ class Resumed:
         return cls(partition, partition.at if partition.pages else sys.maxsize, partition.ties_known)
 
     def late(self, places: Sequence[int]) -> set[int]:
-        """Which of the page's tasks, by number, the earlier run may have met; it met all that lie above `at`."""
+        """Which of the page's tasks, by number, the earlier run may have met; it met all those above `at`."""
         beyond = self.at if self.ties_known else self.at - 1
         return {number for number, place in enumerate(places) if place > beyond}
 
@@ -80,9 +80,9 @@ class Resumed:
 class PartitionReader:
     """Reads `partitions` to their ends.
 
-    asked: what the lister is asked for besides the partition's range.
+    asked: what to ask the lister for besides the partition's range.
     take: keeps what belongs to the export and puts it into the entry.
-    already: refs that earlier runs wrote in some ranges, by the range's number; raises ValueError when that is unknown.
+    already: refs that earlier runs wrote in some ranges, by the range's number; raises ValueError if unknown.
     width: readers, None to follow the pace.
     """
 
@@ -125,7 +125,7 @@ class PartitionReader:
         self._changed = anyio.Event()
 
     async def run(self, partitions: Sequence[Partition]) -> None:
-        """Read every partition that is not done. Raises what a call or the log raises."""
+        """Read every unfinished partition. Raises the errors of calls and of the log."""
         self._next = max(self._next, 1 + max(partition.number for partition in partitions))
         self.figures.unsettled += sum(partition.unsettled for partition in partitions)
         self.figures.uncounted += sum(partition.uncounted for partition in partitions)
@@ -143,7 +143,7 @@ class PartitionReader:
                 self._changed = anyio.Event()
 
     def next_number(self) -> int:
-        """A number for a partition that nobody has."""
+        """An unused number for a partition."""
         self._next += 1
         return self._next - 1
 
@@ -177,10 +177,10 @@ class PartitionReader:
     # --- one page ------------------------------------------------------------------------------
 
     def _look_behind(self, partition: Partition) -> bool:
-        """Whether a chain that ended continues behind its end.
+        """Whether a chain that ended continues after its end.
 
-        Where the range is open, tasks that are made meanwhile follow the last one. Less than a page of them does not
-        show that the list ended early, and the run does not wait for more.
+        If the range is open, tasks that are made meanwhile follow the last one. Less than a page of them does not show
+        that the list ended early, and the run does not wait for more.
         """
         new = self._since_look.get(partition.number, self._page_size)
         if (partition.lo == 0 and new < self._page_size) or not partition.look_behind():
@@ -225,10 +225,12 @@ class PartitionReader:
     async def _sights(
         self, partition: Partition, refs: Sequence[str], places: Sequence[int], *, counted: bool
     ) -> list[Sight]:
-        """What this partition has met of the page's tasks. counted: the server sends a total.
+        """What this partition has met of the page's tasks.
 
-        Where an earlier run began the chain, a task that comes above its place may have been met by that run: then the
-        files show it, and what they do not hold leaves the partition's count in doubt.
+        counted: the server sends a total.
+
+        If an earlier run began the chain, that run may have met a task above its place: then the files show it, and
+        what they do not hold leaves the partition's count unclear.
         """
         met = self._met.setdefault(partition.number, Sightings())
         resumed = self._resumed.get(partition.number)
@@ -242,7 +244,7 @@ class PartitionReader:
         return sights
 
     def _look_at_order(self, places: Sequence[int]) -> None:
-        """Partitions rest on the documented order; where it does not hold, nothing is split any longer."""
+        """Partitions depend on the documented order; if it does not hold, nothing is split any longer."""
         if self._ordered and any(later > earlier for earlier, later in pairwise(places)):
             self._ordered = False
             first = "smallest ids" if self._lister.axis is Axis.NUMBER else "newest tasks"
@@ -261,7 +263,7 @@ class PartitionReader:
     # --- the end of a partition --------------------------------------------------------------------
 
     async def _conclude(self, partition: Partition) -> None:
-        """Does it add up? If not, read it again, at most three times in all, then call it unsettled."""
+        """Check the counts. If they differ, read it again, at most three times in all, then call it unsettled."""
         total = partition.last_total if partition.ended else await self._count(partition)
         adds_up = partition.adds_up() if partition.ended else partition.matches_count(total)
         if not adds_up and partition.bears_out(total):
@@ -294,7 +296,9 @@ class PartitionReader:
         await self._done(partition)
 
     def _tell_uncounted(self, partition: Partition, total: int | None) -> None:
-        """The list cannot be held against a count: said once, for it concerns the server and not the partition."""
+        """There is no count to check the list against: report it once, because it concerns the server, not the
+        partition.
+        """
         partition.uncounted = True
         self.figures.uncounted += 1
         if not self.told_uncounted:
@@ -316,11 +320,11 @@ class PartitionReader:
                 return "the tasks"
 
     async def _recall(self, partition: Partition) -> bool:
-        """Make ready for another reading: know what was written. False when an earlier run's part is unknown."""
+        """Prepare another reading: learn what was written. False if an earlier run's part is unknown."""
         return partition.number not in self._resumed or await self._remember()
 
     async def _remember(self) -> bool:
-        """Read back what earlier runs wrote of partitions that they began, all at once; False when that is unknown."""
+        """Read back what earlier runs wrote of the partitions that they began, all at once; False if unknown."""
         async with self._recalling:
             missing = {number: resumed for number, resumed in self._resumed.items() if not resumed.recalled}
             if not missing:
@@ -356,7 +360,7 @@ class PartitionReader:
 def _fresh(
     partition: Partition, page: ListPage, heads: Sequence[TaskView], places: Sequence[int], sights: Sequence[Sight]
 ) -> list[tuple[bytes, TaskView]]:
-    """The tasks of the page that are this partition's and were not taken before."""
+    """The tasks of the page that belong to this partition and were not taken before."""
     return [
         (raw, head)
         for raw, head, place, sight in zip(page.documents, heads, places, sights, strict=True)

@@ -1,4 +1,4 @@
-"""Result files of an export: found in the tasks, fetched with a width of their own, listed beside the tasks."""
+"""Result files of an export: found in the tasks, fetched with their own width, listed beside the tasks."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ PATIENCE_S = 300.0  # with a wait that a host asks for: as long as a run waits f
 
 
 class ResponseStore:
-    """Fetches what `response.*.url` points at. Counts stored and failed ones over the run.
+    """Fetches the files of `response.*.url`. Counts stored and failed ones over the run.
 
-    pacing: how many files may be fetched at once; they have a class of their own, so pages continue beside them.
+    pacing: how many files may be fetched at once; they have their own class, so pages continue beside them.
     """
 
     def __init__(self, downloader: Downloader, lister: Lister, pacing: Pacing, waits: Waits | None = None) -> None:
@@ -67,7 +67,7 @@ class ResponseStore:
         return lines
 
     async def fetch_missing(self, line: JsonObject, read: ReadAgain) -> JsonObject:
-        """Fetch what an earlier run could not, by a link of now; returns the line that takes the place of its own."""
+        """Fetch what an earlier run could not, by a fresh link; returns the line that replaces its old one."""
         self._follow_pace()
         async with self._width:
             try:
@@ -135,6 +135,6 @@ class ResponseStore:
 
 
 def without_file(line: JsonObject, why: str) -> JsonObject:
-    """A line of the index whose result file cannot be had."""
+    """A line of the index without a result file."""
     kept = {name: member for name, member in line.items() if name not in {"bytes", "sha256"}}
     return kept | {"path": None, "error": why}

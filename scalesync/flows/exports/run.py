@@ -155,9 +155,9 @@ class ExportRun:
     async def go(self, folder: Folder, manifest: Manifest | None, *, signals: bool) -> ExportSummary:
         """Read everything, commit the manifest, end the run in the ledger.
 
-        A manifest that is gone on with without --incremental is finished, but for result files that it lacks.
+        Without --incremental an existing manifest is finished, except for missing result files.
 
-        Raises ConfigError for a folder that turned out to be no good; the summary reports any other stop.
+        Raises ConfigError for a folder that turns out to be unusable; the summary reports any other stop.
         """
         summary: ExportSummary | None = None
         async with anyio.create_task_group() as group:
@@ -248,7 +248,7 @@ class ExportRun:
             )
 
     def _version_in_line(self, line: bytes) -> tuple[str, int]:
-        """The ref and the version of the task that a line holds. Raises ValueError when it holds none."""
+        """The ref and the version of the task in a line. Raises ValueError if there is none."""
         try:
             task = self._connection.platform.spec.view(line)
         except OutcomeUnknown as error:
@@ -256,7 +256,7 @@ class ExportRun:
         return task.ref, self._origin.lister.version_of(task, line)
 
     def _keep_responses(self, downloader: Downloader, plan: ExportPlan, folder: Folder) -> None:
-        """Begin to store result files, if asked for."""
+        """Start to store result files, if asked for."""
         if self._options.download_responses:
             responses = self._store_responses(downloader, folder)
             responses.count_from(plan.figures)
@@ -331,7 +331,7 @@ class ExportRun:
         return made
 
     def _uncounted(self) -> dict[str, int]:
-        """For the manifest: partitions in which the server lists more than it counts, where there are any."""
+        """For the manifest: partitions in which the server lists more than it counts, if any."""
         uncounted = self._reader.figures.uncounted if self._reader else 0
         return {"uncounted": uncounted} if uncounted else {}
 
@@ -385,7 +385,7 @@ class ExportRun:
 
 
 def _stop_of(reason: ScalesyncError) -> tuple[int, str]:
-    """Exit code and words of a run that was stopped."""
+    """Exit code and sentence of a stopped run."""
     if isinstance(reason, RemoteError):
         return 3, f"{reason}; run the same command again to resume, or choose another --out if it stops there again"
     return max(reason.exit_code, 1), str(reason)

@@ -1,4 +1,4 @@
-"""What the manifests of a folder have listed: numbers of files, which are never given away a second time."""
+"""What the manifests of a folder have listed: numbers of files, which are never used a second time."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _NUMBERED = re.compile(r"([a-z]+)-(\d{5,})\.")
 
 
 def highest(manifest: Manifest | None, paths: Iterable[str] = ()) -> dict[str, int]:
-    """By stem the highest number that the folder has given out, by its manifest, or that is in `paths`.
+    """The highest number per stem that the folder has given out, by its manifest, or that is in `paths`.
 
-    A reader that knows a file by its name has read it: under that name there is never to be another one.
+    A reader that knows a file by its name has read it: that name must never get another file.
     """
     found = dict(manifest.extra.get(NUMBERS, {})) if manifest is not None else {}
     for path in (*paths, *(manifest.paths() if manifest is not None else ())):
@@ -25,5 +25,5 @@ def highest(manifest: Manifest | None, paths: Iterable[str] = ()) -> dict[str, i
 
 
 def larger(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
-    """Of each stem the larger number."""
+    """The larger number of each stem."""
     return {stem: max(one.get(stem, 0), other.get(stem, 0)) for stem in (*one, *other)}

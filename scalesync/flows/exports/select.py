@@ -1,4 +1,4 @@
-"""What an export keeps of the tasks that a page lists: all that match, or all whose version is new."""
+"""What an export keeps of a page's tasks: all matches, or all with a new version."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ async def keep(kept: Page, entry: PageCommit, responses: ResponseStore | None) -
 class TakeNew:
     """An increment: a line for each task with a new version, a `left` line for one that no longer matches.
 
-    A version is a task with the number that `Lister.version_of` gives it: signed URLs differ
-    at each reading and do not count as a change. A version older than the newest written one is never written.
-
     done: the status of tasks with their answer.
+
+    A version is a task with the number that `Lister.version_of` gives it: signed URLs differ at each reading and do not
+    count as a change. A version older than the newest written one is never written.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class TakeNew:
         entry.lines["left"] = left
 
     def _look_for_reviews(self, page: Page) -> None:
-        """Where the server does not show what is filtered by, say so once: such tasks cannot match here."""
+        """If the server does not show what a filter needs, say so once: these tasks cannot match here."""
         if self._told or not self._selection.review_status:
             return
         completed = (head for _, head in page if head.status == self._done)
@@ -104,7 +104,7 @@ LOCAL = ("status", "review_status", "tags", "batch")
 
 
 def reason(selection: Selection, head: TaskView) -> str | None:
-    """Why a task does not belong to the selection, None when it does."""
+    """Why a task does not belong to the selection, None if it does."""
     times = head.times()
     if selection.matches(head, times):
         return None

@@ -1,4 +1,4 @@
-"""Sightings: which tasks a partition has met, so that none becomes a line twice and none is counted twice."""
+"""Sightings: which tasks a partition has met, so that none is written or counted twice."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Sightings:
     """ref -> the last reading of the partition in which it was met.
 
     At most 20 MB per million tasks of the partitions that are being read, and 200 kB for each of these partitions; a
-    partition that is done forgets. Nothing is taken for granted of the order in which a server lists.
+    finished partition forgets. It relies on no order of the server's lists.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class Sightings:
         return Sight.SAME if before == reading else Sight.OTHER
 
     def add(self, refs: Iterable[str], reading: int = EARLIER) -> None:
-        """Tasks that were met before; one that is known keeps what is known of it."""
+        """Tasks that were met before; known ones keep their entry."""
         for ref in refs:
             if self._table is not None:
                 self._table.add(ref, _stamp(reading))

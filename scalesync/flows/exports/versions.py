@@ -35,12 +35,12 @@ async def recall_versions(
     *,
     version: Callable[[bytes], tuple[str, int]],
 ) -> None:
-    """Make sure that a run that starts over knows just the versions which the folder's files hold.
+    """Make sure that a run that starts over knows exactly the versions in the folder's files.
 
     version: the ref and the version of a task by its line.
 
-    The ledger may be new or lost, may stand behind the folder, or may know versions of a run that was given up before
-    its files counted. Then the files are read again: they are the truth.
+    The ledger may be new or lost, may be behind the folder, or may know versions of a run that ended before its files
+    counted. Then the files are read again: they are the truth.
     """
     if not plan.fresh or plan.versions_hold:
         return
@@ -80,8 +80,8 @@ async def check_everything(
 ) -> None:
     """Compare counts per window of updates with the server's, one request each; read again where they differ.
 
-    Finds what breaks the assumption of increments: changes that did not raise `updated_at`, or came to light later
-    than the overlap. Where the platform does not count, everything is read again.
+    This finds exceptions from the assumption of increments: changes that did not raise `updated_at`, or appeared later
+    than the overlap. If the platform does not count, everything is read again.
     """
     if origin.changes is Changes.NONE:
         return  # this increment has read everything

@@ -53,6 +53,7 @@ def exit_status(
     rest: str,
     unclear: int = 0,
     vanished: int = 0,
+    several: int = 0,
 ) -> RunEnd:
     """The end of a run, from the counts.
 
@@ -60,6 +61,7 @@ def exit_status(
     rest: the sentence for a source that was not.
     unclear: records that are no longer in any source, may have been sent, and got no clear answer.
     vanished: the pending records that nobody has looked up since they left every source.
+    several: records that have more than one task.
     """
     if reason is not None:
         # Whatever ended the run early, the same command resumes; only wrong settings are not cured by that.
@@ -83,8 +85,10 @@ def exit_status(
         where = f" that this run did not read: another job must still send {it}, or other sources of the job hold {it}"
         sentences.append(told + where if whole else told)
     sentences.extend(f"batch {line}" for line in open_batches)
+    if several:
+        sentences.append(f"{count(several, 'record')} with several tasks: scalesync verify names them")
     lost = whole and counts["pending"] > 0
-    code = 1 if findings or open_batches or lost else 0
+    code = 1 if findings or open_batches or lost or several else 0
     return RunEnd(code, whole and not counts["pending"], "; ".join(sentences))
 
 

@@ -27,6 +27,7 @@ from scalesync.flows.imports.batches import BatchKeeper
 from scalesync.flows.imports.canary import Canary
 from scalesync.flows.imports.conflicts import ConflictPolicy
 from scalesync.flows.imports.dry_run import rehearse
+from scalesync.flows.imports.duplicates import find_duplicates
 from scalesync.flows.imports.limits import Bounds
 from scalesync.flows.imports.named import REST, Named
 from scalesync.flows.imports.plan import ImportPlan, changed_meanwhile, make_plan, nothing_left, vanished
@@ -165,6 +166,7 @@ class ImportRun:
         )
         self._dispatcher.patience.on_landing = self._tell_landing
         self._told_landing = False
+        self._several = 0  # records with more than one task
         self._batches = BatchKeeper(connection.platform.containers, connection.call)
         most = None if named is not None else options.max_invalid
         self._preparer = Preparer(plan.builder, job.peek, options.limit, most_invalid=most)
@@ -236,6 +238,9 @@ class ImportRun:
                     await engine.recall()
                     await self._feed()
                     await engine.drain()
+                    if engine.repeated:
+                        seen = engine.repeated, self._connection, self._job, self._observer
+                        self._several = await find_duplicates(*seen)
                     if self._named is not None:
                         await self._outbox.flush()
                         await self._look_up_gone(self._named.back)
@@ -497,6 +502,7 @@ class ImportRun:
             rest=rest,
             unclear=self._reading.unclear,
             vanished=vanished,
+            several=self._several,
         )
         if self._named is not None and not self._named.read:
             ending = replace(ending, complete=False)  # the import has yet to see what is new in the sources

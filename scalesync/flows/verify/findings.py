@@ -6,6 +6,7 @@ pending         the ledger says that the record is still to be sent             
 failed          the server refused the record; retry sends it again                -
 invalid, clash  the record cannot be used, or contradicts an earlier one           -
 miscounted      counting a source another way gives another number of records      -
+duplicate       several tasks have the unique_id, where a server takes it twice   -
 detached        the task is there, but its unique_id was removed                -
 unrecorded      the server has the task, the ledger does not say so                record
 not_in_ledger   the source has the record, the ledger does not know it             record or create
@@ -98,7 +99,9 @@ class Case:
 def compare(case: Case) -> Iterator[Finding]:
     """What is wrong with one record, nothing when source, ledger and server agree."""
     row = case.row
-    if case.result.presence is Presence.UNKNOWN:
+    if case.result.others:
+        yield from _several(case)
+    elif case.result.presence is Presence.UNKNOWN:
         yield case.finding("unclear", "the server gave no trustworthy answer about this unique_id")
     elif row is None:
         yield from _unknown(case)
@@ -112,6 +115,14 @@ def compare(case: Case) -> Iterator[Finding]:
         yield from _without_record(case, row)
     else:
         yield from _with_record(case, row, case.comparison)
+
+
+def _several(case: Case) -> Iterator[Finding]:
+    """What the row says of one of the tasks is left alone until a person has decided which one stays."""
+    refs = [*([] if case.result.view is None else [case.result.view.ref]), *case.result.others]
+    yield case.finding("duplicate", f"{len(refs)} tasks have this unique_id: {', '.join(refs)}")
+    if case.comparison is not None:
+        yield from _differing(case, case.comparison)
 
 
 def _not_sent(case: Case, row: Held) -> Finding:

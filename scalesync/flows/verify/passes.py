@@ -70,7 +70,9 @@ class Checking:
         self._scopes: set[Scope] = set()
         self._detached: set[str] = set()
         self._share: float | None = None
-        self.strangers = Strangers(connection, self._store, report, self._show_lists, observer.note, told=unexpected)
+        self.strangers = Strangers(
+            connection, self._store, report, self._show_lists, observer.note, as_findings=unexpected
+        )
 
     async def go(self, home: Scope | None, plan: ImportPlan | None) -> None:
         """All three passes.

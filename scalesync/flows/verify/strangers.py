@@ -41,8 +41,8 @@ class Reading:
 
     def counted(self, total: int | None) -> None:
         """A page says how many there are. Tasks that are made meanwhile raise that, and none ever leaves."""
-        told = total or 0
-        self.least = told if self.least is None else min(self.least, told)
+        counted = total or 0
+        self.least = counted if self.least is None else min(self.least, counted)
 
     @property
     def short(self) -> bool:
@@ -54,9 +54,8 @@ class Strangers:
     """Reads lists, each task once.
 
     listed: distinct tasks.
-    others: those that belong to no record of the ledger.
-    report: whether to report these as findings. In memory stay 12 bytes for each listed task, in a table like that of
-        the keys.
+    others: those that belong to no record of the ledger. Memory holds 12 bytes for each listed task.
+    as_findings: whether to report these as findings.
     total: how many tasks the lists say there are.
     """
 
@@ -68,7 +67,7 @@ class Strangers:
         show: Callable[[], None],
         note: Callable[[str], None],
         *,
-        told: bool,
+        as_findings: bool,
     ) -> None:
         self.listed = 0
         self.others = 0
@@ -78,7 +77,7 @@ class Strangers:
         self._report = report
         self._show = show
         self._note = note
-        self._told = told
+        self._as_findings = as_findings
         self._met = SeenTable()
         self._reading = Reading(0)
 
@@ -157,7 +156,7 @@ class Strangers:
             if key in known or left_behind:
                 continue
             self.others += 1
-            if self._told:
+            if self._as_findings:
                 detail = f"a task of {place} that is {stranger.get('status')} and belongs to no record"
                 self._report.add(Finding("unexpected", detail, unique_id=key, task_id=stranger.ref))
 

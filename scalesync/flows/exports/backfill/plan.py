@@ -1,4 +1,4 @@
-"""What a backfill is asked for and what of it is left to do: options, period, windows."""
+"""What a backfill should do and what of it is left: options, period, windows."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def check_backfill(options: BackfillOptions, platform: PlatformSpec) -> None:
 
 
 def _period(options: BackfillOptions, now_ms: int) -> tuple[int, int, Width]:
-    """From, to and width. A --from that is an age begins with its hour, day or month, so that windows lie evenly."""
+    """From, to and width. A --from that is an age begins with its hour, day or month, so windows are even."""
     width = Width.parse(options.window)
     lo = filters.moment(options.first, now_ms, "--from")
     if _is_age(options.first):
@@ -114,10 +114,10 @@ def _routes(manifest: Manifest | None, lost: Mapping[str, str]) -> dict[str, str
 
 
 class Asked:
-    """What a run has to do: the windows of its period that are in no manifest, and those to be read again.
+    """What a run must do: the windows of its period that are in no manifest, and those to read again.
 
-    lost: listed files that are not there, whose windows are read again.
-    elsewhere: those of them that lie outside of the period.
+    lost: listed files that are missing; their windows are read again.
+    elsewhere: the lost ones outside of the period.
     Raises ConfigError for a period that has not begun.
     """
 

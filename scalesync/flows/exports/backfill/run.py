@@ -1,8 +1,8 @@
-"""Backfill: an export over a past period, in windows that are each done once.
+"""Backfill: an export over a past period, in windows, each window once.
 
     period --> windows, less those in the manifest --> one at a time: partitions --> files --> manifest.json
 
-Each window is an export run of its own and is committed by the manifest's rename. No watermark is read or written.
+Each window is its own export run; the manifest's rename commits it. A backfill reads and writes no watermark.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def _finished_already(manifest: Manifest, target: Target) -> BackfillSummary:
 
 
 class BackfillRun(ExportRun):
-    """One run: window after window, each with a plan, partitions and a commit of its own."""
+    """One run: window after window, each with its own plan, partitions and commit."""
 
     def __init__(
         self,

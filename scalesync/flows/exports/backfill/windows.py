@@ -1,4 +1,4 @@
-"""The windows of a backfill, pure: cutting a period into hours, days, weeks or calendar months, less what is done."""
+"""The windows of a backfill, pure: cut a period into hours, days, weeks or calendar months, minus finished ones."""
 
 from __future__ import annotations
 
@@ -88,7 +88,9 @@ def cut(lo: int, hi: int, width: Width) -> Iterator[Window]:
 
 
 def missing(wanted: Iterable[Window], done: Sequence[Window]) -> list[Window]:
-    """What of the wanted windows no done one covers. Both are in order and overlap none of their own kind."""
+    """The parts of the wanted windows that no finished one covers. Both are in order and do not overlap among
+    themselves.
+    """
     found: list[Window] = []
     place = 0
     for window in wanted:

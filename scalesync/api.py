@@ -111,7 +111,7 @@ class ExportArguments(TypedDict, total=False):
 async def import_tasks(
     sources: str | Path | Sequence[str | Path] | Iterable[Mapping[str, Any]] | Any,
     *,
-    type: str,
+    type: str = "",
     settings: Settings | None = None,
     observer: Watching = None,
     template: str | Path | Mapping[str, Any] | None = None,
@@ -121,6 +121,7 @@ async def import_tasks(
 
     sources: paths, globs or URLs; or the records themselves: an iterable of dictionaries, a pandas or polars DataFrame,
         an Arrow table. Records need `job`, so that a later call knows them.
+    type: of the tasks; left out where the platform has no types.
     settings: from `resolve_settings`, which is called for None.
     observer: "rich" shows progress on standard error.
 

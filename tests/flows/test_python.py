@@ -99,6 +99,14 @@ async def test_records_need_a_name_for_the_job(
         await import_tasks(RECORDS, type=KIND, settings=settings_for(sandbox))
 
 
+async def test_a_type_that_the_platform_needs_is_asked_for(
+    make_sandbox: SandboxMaker, settings_for: Callable[..., Settings]
+) -> None:
+    settings = settings_for(await make_sandbox())
+    with pytest.raises(ConfigError, match="the type of the tasks is missing; name it with type="):
+        await import_tasks(RECORDS, project=PROJECT, job="records", settings=settings)
+
+
 @pytest.mark.parametrize(
     ("sources", "says"),
     [

@@ -252,7 +252,7 @@ def _check(options: ImportOptions, words: Vocabulary) -> None:
     if options.on_conflict not in get_args(OnConflict):
         raise ConfigError(f"--on-conflict takes {', '.join(get_args(OnConflict))}, not {options.on_conflict!r}")
     if words.type_required and not options.type:
-        raise ConfigError("the type of the tasks is missing; add --type, such as --type categorization")
+        raise ConfigError("the type of the tasks is missing; name it with --type")
     unknown = options.reclaim.difference(words.reclaimable)
     if unknown:
         raise ConfigError(

@@ -31,7 +31,7 @@ class Operation(Protocol):
     most, most_bytes: items, and bytes of their bodies, in one request (a chunk).
     look_up_most: keys in one look-up.
     landing_s: seconds in which a request that was given up may still take effect.
-    one_fate: a chunk is carried out whole or not at all.
+    one_fate: a chunk is carried out whole or not at all, so that a refused one may go again in halves.
     """
 
     request: RequestClass
@@ -45,11 +45,17 @@ class Operation(Protocol):
     async def send(self, items: Sequence[Outgoing]) -> Sequence[Outcome]:
         """Send one chunk; returns one outcome each, in order. It never raises for an answer of the service.
 
-        ACCEPTED: the service works on it; poll the outcome's command.
+        REFUSED for all, in the same words: the service refused the request. The engine finds out which items are bad.
+        UNAVAILABLE: certainly not processed. Also for the others, where a refusal names the bad items and did nothing.
+        UNKNOWN: for all of them when no answer came, and for those that an answer leaves out.
+        ACCEPTED: the service works on it; poll the outcome's command, which items may share.
         """
 
     async def look_up(self, keys: Sequence[str]) -> Mapping[str, LookupResult]:
-        """Look up to `look_up_most` keys up; every key is in the answer. Raises RemoteError."""
+        """Look up to `look_up_most` keys up; every key is in the answer. Raises RemoteError.
+
+        Where keys may repeat, `others` of a result names all tasks but the one that it shows.
+        """
 
     async def read(self, ref: str) -> LookupResult:
         """Read one task by the platform's own id. Raises RemoteError."""

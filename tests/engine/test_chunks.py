@@ -110,7 +110,7 @@ def test_a_queue_that_is_closed_while_a_chunk_waits_keeps_its_records():
 
 
 def test_a_chunk_that_is_refused_whole_is_halved_until_the_bad_record_is_known():
-    world = to_the_end(World(8, [], most=8, width=1, one_fate=True, bad=frozenset({"k5"})))
+    world = to_the_end(World(8, [], most=8, width=1, one_fate=True, bad=frozenset({"k5"}), names=False))
     world.check()
     assert world.service.sizes == [8, 4, 4, 2, 2, 1, 1]
     assert world.ledger.rows["k5"].reason == "there is a bad record"
@@ -128,6 +128,12 @@ def test_records_that_the_platform_names_are_refused_and_the_others_made():
     world = to_the_end(World(5, [], most=5, width=1, bad=frozenset({"k1", "k4"})))
     world.check()
     assert world.service.sizes == [5]
+
+
+def test_where_a_refusal_names_the_bad_record_the_others_go_again_at_once():
+    world = to_the_end(World(5, [], most=5, width=1, one_fate=True, bad=frozenset({"k1"})))
+    world.check()
+    assert (world.service.sizes, world.service.looks) == ([5, 4], 0)
 
 
 @pytest.mark.parametrize("how", ["throttled", "unavailable"])

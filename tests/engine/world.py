@@ -199,6 +199,9 @@ class Service:
         if len(good) == len(keys) and not whim:
             self.tasks.extend(keys)
             return [Outcome(OutcomeKind.CREATED, ref=key) for key in keys]
+        if self.names and not whim and self.one_fate and good:
+            spared = Outcome(OutcomeKind.UNAVAILABLE, message="another record is bad")
+            return [refused if key in self.bad else spared for key in keys]
         if self.names and not whim and not self.one_fate:
             self.tasks.extend(good)
             return [refused if key in self.bad else Outcome(OutcomeKind.CREATED, ref=key) for key in keys]

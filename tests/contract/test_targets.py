@@ -11,14 +11,19 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
+from scalesync.config.settings import Settings
 from scalesync.errors import ConfigError
+from scalesync.flows.jobs.failures import write_failures
 from scalesync.flows.runtime.identity import job_target
 from scalesync.flows.runtime.lease import import_job_of
 from scalesync.flows.runtime.ledgers import open_ledger
+from scalesync.flows.runtime.options import IMPORT_OPTIONS, ImportOptions
 from scalesync.ledger.sqlite.connection import open_ledger as connect
 from scalesync.ledger.sqlite.schema import migrations
-from scalesync.model.rows import Verb
-from scalesync.model.targets import RequestClass
+from scalesync.model.jobs import JobSpec
+from scalesync.model.rows import RowOutcome, RowState, Verb
+from scalesync.model.targets import Mode, RequestClass
+from scalesync.platforms import registry
 from scalesync.platforms.scale.spec import SPEC
 from scalesync.ports.ledger import Ledger
 from tests.contract.ledger_suite import LIVE, admit, finish, outs, spec
@@ -107,3 +112,27 @@ def test_a_new_ledger_is_made_as_an_old_one_becomes(tmp_path: Path) -> None:
         with closing(connect(tmp_path / name, create=True, note=lambda text: None)) as db:
             schemas.append(db.execute("SELECT type, name, sql FROM sqlite_master ORDER BY name").fetchall())
     assert schemas[0] == schemas[1]
+
+
+async def test_failures_of_all_namespaces_of_an_account_are_written_out_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are of one account, so nobody has to say which is meant."""
+    namespaced = replace(SPEC, name="toy", key=replace(SPEC.key, namespaced=True))
+    monkeypatch.setattr(registry, "spec_of", lambda name: namespaced)
+    (tmp_path / "a.jsonl").write_text('{"n": 1, "unique_id": "k0"}\n')
+    ledger = open_ledger(tmp_path / "l.db", note=lambda text: None)
+    options = ImportOptions(sources=("a.jsonl",), type="t", folder=str(tmp_path))
+    for target in (CATS, DOGS, LIVE):
+        asked = JobSpec("j", "import", target, {"sources": ["a"]}, IMPORT_OPTIONS.write(options))
+        job = await ledger.open_import(asked)
+        await job.register_sources([(str(tmp_path / "a.jsonl"), {"name": "a.jsonl"})])
+        await admit(job, outs(1))
+        await job.record([RowOutcome("k0", RowState.FAILED, status=400, reason="no")])
+        await finish(job)
+    ledger.close()
+    settings = Settings(base_url=TOY.base_url, api_key="k", mode=Mode.LIVE, ledger=tmp_path / "l.db", platform="toy")
+    done = await write_failures(settings, None, None, tmp_path / "out.jsonl")
+    assert (done.written, done.left) == (2, ())
+    with pytest.raises(ConfigError, match="to say which are meant"):
+        await write_failures(replace(settings, api_key=""), None, None, tmp_path / "more.jsonl")

@@ -28,7 +28,6 @@ from scalesync.model.jobs import Failure, JobRow
 from scalesync.model.records import BadRecord, SourceRecord
 from scalesync.model.rows import RecordState
 from scalesync.ports.ledger import Ledger
-from scalesync.ports.spec import PlatformSpec
 from scalesync.sources.about import written_out
 
 SHOWN_FILES = 3
@@ -79,7 +78,7 @@ async def write_failures(settings: Settings, job: str | None, group: str | None,
         jobs = await _failing(ledger, settings, job, group)
     finally:
         ledger.close()
-    return await anyio.to_thread.run_sync(_write, out, settings.ledger, jobs, spec_of(settings.platform))
+    return await anyio.to_thread.run_sync(_write, out, settings.ledger, jobs)
 
 
 Failing = Sequence[tuple[JobRow, Sequence[Failure]]]
@@ -90,9 +89,9 @@ async def _failing(ledger: Ledger, settings: Settings, job: str | None, group: s
     if not rows:
         raise ConfigError(f"the ledger {settings.ledger} has no import job{' ' + job if job else ''}")
     if settings.api_key:
-        rows = [row for row in rows if row.target == settings.target] or rows
+        rows = [row for row in rows if row.target.whole == settings.target] or rows
     jobs = [(row, await _failures(ledger, row, group)) for row in rows]
-    targets = list(dict.fromkeys(str(row.target) for row, failures in jobs if failures))
+    targets = list(dict.fromkeys(str(row.target.whole) for row, failures in jobs if failures))
     if len(targets) > 1:
         what = f"job {job} has failing records" if job else "there are failing records"
         key = spec_of(settings.platform).variables.key
@@ -114,12 +113,12 @@ async def _failures(ledger: Ledger, row: JobRow, group: str | None) -> list[Fail
     return found
 
 
-def _write(out: Path, ledger: Path, jobs: Failing, platform: PlatformSpec) -> WrittenOut:
+def _write(out: Path, ledger: Path, jobs: Failing) -> WrittenOut:
     check_places(out, ledger, [placed_in(row.settings["folder"], name) for row, _ in jobs for name in row.sources])
     left: list[NotWritten] = []
     with writing(out) as written:
         for row, failures in jobs:
-            search = Search(row, failures, outputs(out), platform)
+            search = Search(row, failures, outputs(out))
             for text, failure in search.found():
                 written.add(text, example_of(failure))
             left += search.left()
@@ -132,11 +131,9 @@ class Search:
     spared: files that are not its sources.
     """
 
-    def __init__(
-        self, row: JobRow, failures: Sequence[Failure], spared: Sequence[Path], platform: PlatformSpec
-    ) -> None:
+    def __init__(self, row: JobRow, failures: Sequence[Failure], spared: Sequence[Path]) -> None:
         self._job = row.name
-        self._platform = platform
+        self._platform = spec_of(row.target.platform)
         self._options = stored_options(row.settings)
         self._all = len(failures)
         ordered = sorted(failures, key=lambda failure: (failure.repeat, failure.path, failure.line))

@@ -18,6 +18,12 @@ _ERRORS: dict[OutcomeKind, type[RemoteError]] = {
     OutcomeKind.THROTTLED: Throttled,
     OutcomeKind.UNKNOWN: OutcomeUnknown,
 }
+_KINDS: dict[OutcomeKind, type[RemoteError]] = {
+    OutcomeKind.UNAVAILABLE: Unavailable,
+    OutcomeKind.THROTTLED: Throttled,
+    OutcomeKind.NOT_ALLOWED: NotAllowed,
+    OutcomeKind.REFUSED: Refused,
+}
 Words = Callable[[Reply], str]
 """The server's own words in an error, without credentials."""
 
@@ -75,14 +81,15 @@ def unanswered(reply: Reply, op: str, words: str) -> OutcomeUnknown:
 
 
 def outcome_of(error: RemoteError) -> Outcome:
-    """The outcome of a create call that the transport raised an error for."""
-    message, asked_s = str(error), error.retry_after_s
-    match error:
-        case Unavailable():
-            return Outcome(OutcomeKind.UNAVAILABLE, message=message)
-        case Throttled():
-            return Outcome(OutcomeKind.THROTTLED, status=error.status, message=message, retry_after_s=asked_s)
-    return Outcome(OutcomeKind.UNKNOWN, message=message, astray=isinstance(error, NotTheApi))
+    """The outcome of a create call that ended in an error."""
+    kind = next((kind for kind, classes in _KINDS.items() if isinstance(error, classes)), OutcomeKind.UNKNOWN)
+    return Outcome(
+        kind,
+        status=error.status,
+        message=str(error),
+        retry_after_s=error.retry_after_s,
+        astray=isinstance(error, NotTheApi),
+    )
 
 
 def plain_text(reply: Reply) -> str:

@@ -19,6 +19,7 @@ from scalesync.model.records import JsonObject, Outgoing
 from scalesync.model.selection import Selection, TaskFields
 from scalesync.model.targets import Mode, RequestClass
 from scalesync.model.task_view import TaskView
+from scalesync.platforms.simple import SimplePlatform, SimpleView
 from scalesync.ports.credential import Ask, Credential
 from scalesync.ports.operation import Operation, Repeat
 from scalesync.ports.platform import (
@@ -99,6 +100,8 @@ __all__ = [
     "RequestClass",
     "Selection",
     "Shaper",
+    "SimplePlatform",
+    "SimpleView",
     "Span",
     "TaskError",
     "TaskFields",

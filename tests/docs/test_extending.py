@@ -44,7 +44,7 @@ def blocks(heading: str, language: str = "python") -> list[str]:
 def install_example(folder: Path, heading: str) -> None:
     """Install the package that stands below a heading: one module and a pyproject.toml."""
     (code,), (pyproject,) = blocks(heading), blocks(heading, "toml")
-    assert code.count("\n") <= 45, "an example is short"
+    assert code.count("\n") <= 60, "an example is short"
     (group,) = tomllib.loads(pyproject)["project"]["entry-points"].values()
     (module,) = {value.partition(":")[0] for value in group.values()}
     install(folder, pyproject, {module: code})

@@ -80,7 +80,7 @@ class ChunkSender:
         left = await self._log.open()
         now = self._engine.queue.clock()
         for chunk in left:
-            if chunk.command is None:
+            if chunk.command is None or self._poller is None:
                 self._note(chunk, now - chunk.age_s)
         if self._poller is not None:
             async with anyio.create_task_group() as group:

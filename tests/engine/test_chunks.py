@@ -260,3 +260,18 @@ def test_a_run_stops_where_a_command_of_an_earlier_run_does_not_end():
     in_no_time(work)
     assert "still works on command c0" in str(world.stopped)
     assert world.unclear == world.keys
+
+
+def test_a_command_that_can_no_longer_be_polled_may_still_take_effect():
+    world = World(4, [Fate("command", 60.0)], width=1)
+
+    async def work() -> None:
+        world.kill_at = 16
+        await world.run()
+        assert world.now < 10.0
+        assert any(command for _, _, command in world.ledger.chunks.values())
+        world.service.uses_commands = False
+        await world.to_the_end()
+
+    in_no_time(work)
+    world.check()

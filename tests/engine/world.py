@@ -421,7 +421,9 @@ class World:
         """One run; False when it was killed."""
         self._alive, self._scope = True, anyio.CancelScope()
         self.must_poll = {
-            command for _, given_up, command in self.ledger.chunks.values() if command is not None and given_up is None
+            command
+            for _, given_up, command in self.ledger.chunks.values()
+            if command is not None and given_up is None and self.service.uses_commands
         }
         try:
             with self._scope:

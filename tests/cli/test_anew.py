@@ -45,6 +45,7 @@ def test_each_command_does_its_work(run_anew: Run, tmp_path: Path) -> None:
         assert go("backfill", "export", "--out", "windows", "--from", "1d", "--window", "1d", "--json").json
         go("ledger", "rebuild", *SOURCE, "--ledger", "anew.db", "--json")
         assert go("types", "categorization").out.startswith("type ")
+        assert go("platforms", "scale", "--json").json
         assert go("demo", "--records", "10", "--json").json["exported"] == 10
     assert started == set(COMMANDS)
 

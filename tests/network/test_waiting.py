@@ -11,7 +11,7 @@ from dataclasses import replace
 import anyio
 import pytest
 
-from scalesync.engine import calls, dispatcher, waits
+from scalesync.engine import calls, patience, waits
 from scalesync.engine.backoff import RetryPolicy
 from scalesync.errors import BudgetUsed
 from scalesync.events import Waiting
@@ -34,9 +34,9 @@ QUOTA = {"error": "Daily task quota exceeded. Your administrator can raise it."}
 def _seconds_are_hundredths(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is told after seconds is told after hundredths of them."""
     for module, name, seconds in (
-        (dispatcher, "LATE_S", 0.1),
-        (dispatcher, "THROTTLED_S", 0.2),
-        (dispatcher, "SURE_S", 0.1),
+        (patience, "LATE_S", 0.1),
+        (patience, "THROTTLED_S", 0.2),
+        (patience, "SURE_S", 0.1),
         (calls, "LATE_S", 0.1),
         (calls, "SOON_S", 0.1),
         (calls, "THROTTLED_S", 0.2),

@@ -10,7 +10,7 @@ import pytest
 from scalesync.sandbox.core.faults import FaultRule
 from scalesync.sandbox.core.wire.times import system_ms
 from scalesync.testing.harness import PlatformHarness
-from scalesync.testing.trial import Trial, key_of, listed, on_trial, until_done
+from scalesync.testing.trial import Trial, listed, on_trial, until_done
 
 TASKS = 130
 SETTLED_MS = 3_000  # the Date header is cut to the second, and an export ends at the server's time
@@ -29,27 +29,20 @@ class ExportSuite:
 
     harness: PlatformHarness
 
-    def _fill(self, trial: Trial, count: int = TASKS, first: int = 0) -> None:
-        for number in range(first, first + count):
-            self.harness.make(trial.host, key_of(number), self.harness.record(number))
-
-    def _check_whole(self, trial: Trial, out: str = "out") -> None:
-        assert sorted(listed(trial.folder / out)) == sorted(task.document for task in trial.held())
-
     @pytest.mark.parametrize("via", ["pages", "auto"])
     def test_an_export_holds_every_task_byte_for_byte(self, tmp_path: Path, via: Literal["pages", "auto"]) -> None:
         async def play(trial: Trial) -> None:
-            self._fill(trial)
+            trial.fill(TASKS)
             self.harness.finish(trial.host, 40)
             summary = await trial.export(page_size=20, via=via)
             assert (summary.tasks, summary.unsettled, summary.exit_code) == (TASKS, 0, 0), summary
-            self._check_whole(trial)
+            trial.check_exported()
 
         on_trial(self.harness, tmp_path, play)
 
     def test_an_export_of_one_status_holds_those_alone(self, tmp_path: Path) -> None:
         async def play(trial: Trial) -> None:
-            self._fill(trial)
+            trial.fill(TASKS)
             before = {task.document for task in trial.held()}
             self.harness.finish(trial.host, 40)
             done = trial.spec.vocabulary.done
@@ -64,12 +57,12 @@ class ExportSuite:
     @pytest.mark.parametrize("name", STRUCK)
     def test_a_fault_costs_an_export_nothing(self, tmp_path: Path, name: str) -> None:
         async def play(trial: Trial) -> None:
-            self._fill(trial)
+            trial.fill(TASKS)
             trial.strike(STRUCK[name])
             summary = await until_done(lambda: trial.export(page_size=10, via="pages"))
             assert (summary.tasks, summary.exit_code) == (TASKS, 0), summary
             assert trial.host.journal.faults, "the fault struck"
-            self._check_whole(trial)
+            trial.check_exported()
 
         on_trial(self.harness, tmp_path, play)
 
@@ -80,11 +73,11 @@ class ExportSuite:
         ahead_ms = [0]
 
         async def play(trial: Trial) -> None:
-            self._fill(trial)
+            trial.fill(TASKS)
             await trial.export(via=via)
             before = {task.document for task in trial.held()}
             self.harness.finish(trial.host, 10)
-            self._fill(trial, 5, first=TASKS)
+            trial.fill(5, first=TASKS)
             ahead_ms[0] += SETTLED_MS
             summary = await trial.export(incremental=True, via=via)
             assert summary.exit_code == 0, summary

@@ -9,7 +9,7 @@ import pytest
 
 from scalesync.testing.harness import PlatformHarness
 from scalesync.testing.processes import KILLED, KillingJournal, run_program
-from scalesync.testing.trial import SOURCE, Trial, key_of, listed, on_trial, until_done
+from scalesync.testing.trial import SOURCE, Trial, on_trial, until_done
 
 RECORDS = 90
 TASKS = 450  # several pages of any platform
@@ -43,16 +43,15 @@ class KillSuite:
     def test_an_export_that_is_killed_holds_each_task_once(self, tmp_path: Path, phase: str) -> None:
         async def play(trial: Trial) -> None:
             trial.host.engine.journal = KillingJournal()
-            for number in range(TASKS):
-                self.harness.make(trial.host, key_of(number), self.harness.record(number))
+            trial.fill(TASKS)
             command = ["export", "--platform", self.harness.platform, "--project", self.harness.project]
-            command += ["--out", "out", "--job", "killed"]
+            command += ["--via", "pages", "--out", "out", "--job", "killed"]
             for after in KILLS:
                 killed = await run_program(trial, *command, after=after, phase=phase)
                 assert killed.exit_code == KILLED, killed
                 assert not (tmp_path / "out" / "manifest.json").exists()
             ended = await until_done(partial(run_program, trial, *command))
             assert ended.exit_code == 0, ended.errors
-            assert sorted(listed(tmp_path / "out")) == sorted(task.document for task in trial.held())
+            trial.check_exported()
 
         on_trial(self.harness, tmp_path, play)

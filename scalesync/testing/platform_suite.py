@@ -3,7 +3,7 @@
     class TestOurs(PlatformSuite):
         harness = OurHarness()
 
-A platform whose keys may repeat inherits RepeatingKeySuite as well.
+A platform whose keys may repeat inherits RepeatingKeySuite as well, one that makes exports as files ExportFileSuite.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from scalesync.flows.runtime.setup.services import spec_of
 from scalesync.ports.spec import KeyStrength
 from scalesync.testing.checks import VerifySuite
+from scalesync.testing.export_files import ExportFileSuite
 from scalesync.testing.exports import ExportSuite
 from scalesync.testing.faults import FaultSuite
 from scalesync.testing.harness import Held, PlatformHarness
@@ -18,7 +19,7 @@ from scalesync.testing.imports import ImportSuite
 from scalesync.testing.keys import RepeatingKeySuite
 from scalesync.testing.kills import KillSuite
 
-__all__ = ["Held", "PlatformHarness", "PlatformSuite", "RepeatingKeySuite"]
+__all__ = ["ExportFileSuite", "Held", "PlatformHarness", "PlatformSuite", "RepeatingKeySuite"]
 
 
 class PlatformSuite(ImportSuite, FaultSuite, KillSuite, ExportSuite, VerifySuite):

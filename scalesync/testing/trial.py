@@ -114,6 +114,15 @@ class Trial:
         out = self.folder / "findings.jsonl"
         return await run_verify(self.settings(), "trial", out, self.listener, limits=HASTY)
 
+    def fill(self, count: int, first: int = 0) -> None:
+        """Make tasks past the network, from the record `first` on."""
+        for number in range(first, first + count):
+            self.harness.make(self.host, key_of(number), self.harness.record(number))
+
+    def check_exported(self) -> None:
+        """Whether the export holds each task of the emulator once, byte for byte."""
+        assert sorted(listed(self.folder / "out")) == sorted(task.document for task in self.held())
+
     def held(self) -> Sequence[Held]:
         """The tasks that the emulator holds."""
         return self.harness.tasks(self.host)

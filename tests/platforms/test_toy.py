@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from scalesync.testing.platform_suite import PlatformSuite, RepeatingKeySuite
+from scalesync.testing.platform_suite import ExportFileSuite, PlatformSuite, RepeatingKeySuite
 from tests.platforms.toy import ToyHarness
 from tests.toy.plugin import installed
 
@@ -17,5 +17,5 @@ def _toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-class TestToy(PlatformSuite, RepeatingKeySuite):
+class TestToy(PlatformSuite, RepeatingKeySuite, ExportFileSuite):
     harness = ToyHarness()

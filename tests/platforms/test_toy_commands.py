@@ -12,7 +12,7 @@ from scalesync.testing.faults import FaultSuite
 from scalesync.testing.imports import ImportSuite
 from scalesync.testing.keys import RepeatingKeySuite
 from scalesync.testing.kills import KillSuite
-from scalesync.testing.trial import Trial, on_trial
+from scalesync.testing.trial import Trial, on_trial, until_done
 from tests.platforms.toy import ToyHarness
 from tests.toy.plugin import installed
 from tests.toy.server.app import Toy
@@ -78,3 +78,17 @@ def test_polls_that_fail_prove_nothing(tmp_path: Path) -> None:
         trial.check_held(range(RECORDS))
 
     on_trial(ToyHarness(commands=True), tmp_path, play)
+
+
+@pytest.mark.parametrize("fates", [["slow"], ["forgotten"], ["lost", "failed"]], ids=" ".join)
+def test_an_export_job_that_goes_wrong_costs_nothing(tmp_path: Path, fates: list[str]) -> None:
+    async def play(trial: Trial) -> None:
+        assert isinstance(trial.host, Toy)
+        trial.fill(RECORDS)
+        trial.host.app.fates(fates)
+        summary = await until_done(lambda: trial.export(via="job"))
+        assert (summary.tasks, summary.exit_code) == (RECORDS, 0), summary
+        assert not trial.host.app.world.commands.fates
+        trial.check_exported()
+
+    on_trial(ToyHarness(), tmp_path, play)

@@ -275,4 +275,52 @@ EXPORT_MUTANTS = (
         "    if TASKS in names and begun and manifest is None:\n",
         ("tests/unit/test_output_manifest.py",),
     ),
+    Mutant(
+        "a list without totals is believed at its first end",
+        "exports are complete",
+        (
+            Edit(
+                "scalesync/engine/partitions.py",
+                "        self.behind = self.at\n        self.ended = False\n        return True\n",
+                "        return False\n",
+            ),
+        ),
+        (f"{FLOWS}/test_export_axes.py",),
+    ),
+    Mutant(
+        "an export job is polled before its id is durable",
+        "kill -9 is harmless",
+        (
+            Edit(
+                "scalesync/flows/exports/jobs/command.py",
+                '                await save(rest | {"command": command})\n',
+                "                await anyio.sleep(0)\n",
+            ),
+        ),
+        (f"{FLOWS}/test_export_jobs.py",),
+    ),
+    Mutant(
+        "another export file is read from where the first one was left",
+        "exports are complete",
+        (
+            Edit(
+                "scalesync/flows/exports/jobs/feed.py",
+                "                partition.restart()\n",
+                "                partition.ended = False\n",
+            ),
+        ),
+        (f"{FLOWS}/test_export_jobs.py",),
+    ),
+    Mutant(
+        "an increment that reads everything takes every version for a new one",
+        "increments add up",
+        (
+            Edit(
+                "scalesync/flows/exports/select.py",
+                "if before is not None and (version == before.updated_ms or",
+                "if before is not None and (",
+            ),
+        ),
+        (f"{FLOWS}/test_export_axes.py",),
+    ),
 )

@@ -63,7 +63,8 @@ class JobFeed:
         gate, call, allow_http = self._connection.gate, self._connection.call, self._connection.way.allow_http
         async with Downloader(self._folder, gate, allow_http=allow_http) as downloader:
             job = ExportJob(self._jobs, call, downloader, self._folder, self._note)
-            path = await job.file(asked, self._state, self._save)
+            # with the partitions: a run without any in the ledger would start over, and have another job made
+            path = await job.file(asked, self._state, partial(self._save, partitions=plan.partitions))
         digest = path.name.removesuffix(LINES)
         if self._state.get("sha256") != digest:
             for partition in plan.partitions:

@@ -86,7 +86,11 @@ class Item:
 
 @dataclass
 class Service:
-    """Its store by id, and how it behaves. before_page: called with the number of each page that is asked for."""
+    """Its store by id, and how it behaves.
+
+    before_page: called with the number of each page that is asked for.
+    hidden: items that no list shows yet.
+    """
 
     axis: Axis = Axis.NUMBER
     changes: Changes = Changes.TIME
@@ -99,6 +103,7 @@ class Service:
     before_page: Callable[[int], None] = lambda page: None
     store: dict[int, bytes] = field(default_factory=dict)
     versions: dict[int, int] = field(default_factory=dict)
+    hidden: set[int] = field(default_factory=set)
     version: int = 0
     now_ms: int = START_MS
     pages: int = 0
@@ -127,7 +132,8 @@ class Service:
     def matching(self, selection: Selection) -> list[int]:
         """Ids of the items that a query with this selection lists, ascending."""
         carried = selection.only(self.filters)
-        items = ((number, Item.of(raw)) for number, raw in sorted(self.store.items()))
+        shown = sorted((number, raw) for number, raw in self.store.items() if number not in self.hidden)
+        items = ((number, Item.of(raw)) for number, raw in shown)
         since = (selection.since or {}).get("version", 0)
         return [
             number for number, item in items if self.versions[number] > since and carried.matches(item, item.times())

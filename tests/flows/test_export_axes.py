@@ -186,6 +186,20 @@ async def test_increments_add_up_however_the_platform_tells_of_changes(changes, 
     assert manifest.get("cursor") == ({"version": 54} if changes is Changes.VERSION else None)
 
 
+@pytest.mark.parametrize("changes", Changes)
+async def test_what_came_to_light_late_is_found_by_a_check_of_everything(changes, export, tmp_path):
+    service = Service(changes=changes, hidden={5}).fill(30)
+    assert (await export(service, incremental=True, overlap="2s")).tasks == 29
+    service.hidden.clear()
+    service.put(31)
+    seen = await export(service, incremental=True, overlap="2s")
+    assert seen.tasks == (2 if changes is Changes.NONE else 1)  # one that reads everything misses nothing
+    service.put(32)
+    checked = await export(service, incremental=True, overlap="2s", full_every="1s")
+    assert (checked.exit_code, newest(tmp_path / "out")) == (0, service.store)
+    assert len(exported(tmp_path / "out")) == 32
+
+
 @pytest.mark.parametrize("changes", [Changes.VERSION, Changes.NONE])
 async def test_an_increment_without_the_ledger_reads_the_versions_back(changes, export, tmp_path):
     service = Service(changes=changes).fill(30)

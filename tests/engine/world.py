@@ -111,10 +111,15 @@ class Service:
         due = [landing for landing in self.landings if landing[0] <= now]
         self.landings = [landing for landing in self.landings if landing[0] > now]
         for _, keys in sorted(due, key=lambda landing: landing[0]):
-            self.tasks.extend(keys)
+            self._make(keys)
         for command in self.commands.values():
             if command.status is None and command.due <= now:
                 command.status = self._execute(command)
+
+    def _make(self, keys: Sequence[str]) -> None:
+        """Make these tasks; where sending again is safe, the second send finds the task of the first."""
+        again = self.repeat is not Repeat.IDEMPOTENT
+        self.tasks.extend(key for key in keys if again or key not in self.tasks)
 
     def _later(self, seconds: float, keys: Sequence[str]) -> None:
         self.landings.append((self.world.now + seconds, list(keys)))
@@ -176,14 +181,14 @@ class Service:
                 self._later(fate.late_s, [] if self.one_fate and len(good) < len(keys) else good)
                 return unknown
             case "half" if not self.one_fate:
-                self.tasks.extend(half)
+                self._make(half)
                 return unknown
             case "half late" if not self.one_fate:
-                self.tasks.extend(half)
+                self._make(half)
                 self._later(fate.late_s, good[len(half) :])
                 return unknown
             case "mixed" if not self.one_fate and not self.bad:
-                self.tasks.extend(half)
+                self._make(half)
                 self._later(fate.late_s, good[len(half) :])
                 made = [Outcome(OutcomeKind.CREATED, ref=key) for key in half]
                 return [*made, *unknown[len(half) :]]
@@ -197,15 +202,15 @@ class Service:
         refused = Outcome(OutcomeKind.REFUSED, status=400, message="there is a bad record")
         whim = fate.how == "refused" and len(keys) > 1  # a good record alone is not refused
         if len(good) == len(keys) and not whim:
-            self.tasks.extend(keys)
+            self._make(keys)
             return [Outcome(OutcomeKind.CREATED, ref=key) for key in keys]
         if self.names and not whim and self.one_fate and good:
             spared = Outcome(OutcomeKind.UNAVAILABLE, message="another record is bad")
             return [refused if key in self.bad else spared for key in keys]
         if self.names and not whim and not self.one_fate:
-            self.tasks.extend(good)
+            self._make(good)
             return [refused if key in self.bad else Outcome(OutcomeKind.CREATED, ref=key) for key in keys]
-        self.tasks.extend([] if self.one_fate else half)
+        self._make([] if self.one_fate else half)
         return [refused] * len(keys)
 
     async def look_up(self, keys: Sequence[str]) -> Mapping[str, LookupResult]:
@@ -248,9 +253,9 @@ class Service:
         if (how == "command refused" and len(command.keys) > 1) or (spoiled and self.one_fate):
             return CommandStatus(CommandState.FAILED, message="there is a bad record", nothing_done=True)
         if how == "command fails" or spoiled:
-            self.tasks.extend(good[:1])
+            self._make(good[:1])
             return CommandStatus(CommandState.FAILED, message="failed on the way")
-        self.tasks.extend(good)
+        self._make(good)
         return CommandStatus(CommandState.DONE, refs=() if how == "command done" else good)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from scalesync.flows.jobs.status import list_failures
@@ -40,5 +41,20 @@ class RepeatingKeySuite:
             assert second - first >= trial.spec.key.landing_s, second - first
             looks = [seen.at_s for seen in trial.host.journal.of("list") if first < seen.at_s < second]
             assert len(looks) >= 2, "absent counts when two look-ups agree"
+
+        on_trial(self.harness, tmp_path, play)
+
+    def test_verify_finds_a_key_with_two_tasks(self, tmp_path: Path) -> None:
+        async def play(trial: Trial) -> None:
+            trial.write(range(RECORDS))
+            await trial.bring()
+            first = next(task.ref for task in trial.held() if task.key == key_of(5))
+            second = self.harness.make(trial.host, key_of(5), self.harness.record(5))
+            summary = await trial.verify()
+            assert summary.exit_code == 1, summary
+            lines = (tmp_path / "findings.jsonl").read_text("utf-8").splitlines()
+            found = [json.loads(line) for line in lines]
+            assert {one["unique_id"] for one in found} == {key_of(5)}, found
+            assert all(ref in repr(found) for ref in (first, second)), found
 
         on_trial(self.harness, tmp_path, play)

@@ -135,6 +135,19 @@ async def test_an_import_may_be_a_command_to_poll(make_toy, client_of):
     assert set(toy.store.labels()) == {"0-a", "0-b", "2-a", "3-a", "3-b"}
 
 
+async def test_a_command_takes_effect_when_it_is_due_and_not_when_somebody_asks(make_toy, client_of):
+    now_s = [1000.0]
+    toy = await make_toy(
+        [FaultRule(kind="lag", on="create", seconds=2)],
+        **{"commands": True, "command_s": 1.0, "clock": lambda: int(now_s[0] * 1000), "monotonic": lambda: now_s[0]},
+    )
+    client = await client_of(toy)
+    await client.send("a")
+    now_s[0] += 3.5
+    _, page = await client.ask("GET", "/projects/letters/items")
+    assert [(item["label"], item["made"]) for item in page["items"]] == [("a", 1_001_000)]
+
+
 async def test_commands_are_forgotten_or_lost(make_toy, client_of):
     toy = await make_toy(commands=True, command_s=0.0)
     client = await client_of(toy)

@@ -12,12 +12,13 @@ from tests.toy.server.config import ToyConfig
 
 FAILED, HALFWAY, FORGOTTEN, LOST, SLOW = FATES = ("failed", "halfway", "forgotten", "lost", "slow")
 SLOWER = 20  # times
-Work = Callable[[int | None], Sequence[int]]
+Work = Callable[[int | None, float], Sequence[int]]
 
 
 @dataclass(slots=True)
 class Command:
-    """One command. work: does it, up to a number of records where one is given, and returns the ids that it made.
+    """One command. work: does it, up to a number of records where one is given, as of so many seconds ago, and returns
+    the ids that it made.
 
     fate: "failed" does nothing and says so, "halfway" does half of it and fails, "forgotten" does it and is not known
     any more, "lost" neither does it nor is known, "slow" takes longer.
@@ -38,11 +39,11 @@ class Command:
         """Whether polls find it."""
         return self.fate not in {FORGOTTEN, LOST}
 
-    def carry_out(self) -> None:
-        """Do what the fate lets it do."""
+    def carry_out(self, ago_s: float) -> None:
+        """Do what the fate lets it do, as of when it was due."""
         self.state = "failed" if self.fate in {FAILED, HALFWAY} else "done"
         if self.fate not in {FAILED, LOST}:
-            self.ids = self.work(self.size // 2 if self.fate == HALFWAY else None)
+            self.ids = self.work(self.size // 2 if self.fate == HALFWAY else None, ago_s)
 
     def told(self) -> dict[str, object]:
         """The command on the wire; `ids` only where all of it was done."""
@@ -85,7 +86,7 @@ class Commands:
         now_s = self._config.monotonic()
         for command in [command for command in self._waiting if command.due_s <= now_s]:
             self._waiting.remove(command)
-            command.carry_out()
+            command.carry_out(now_s - command.due_s)
 
     def find(self, name: str, kind: str | None = None) -> Command:
         """A command by its id. Raises ApiError 404."""

@@ -92,15 +92,15 @@ def _import(world: World, project: str, call: Call) -> Reply:
         listed = [{"place": place, "problem": text} for place, text in enumerate(problems) if text]
         return Reply(400, dumps({"problem": "Some items are bad; none was made.", "items": listed}))
 
-    def work(most: int | None) -> list[int]:
+    def work(most: int | None, ago_s: float) -> list[int]:
         good = [one for one, problem in zip(raw, problems, strict=True) if problem is None]
-        return [store.make(project, one, call.visible_after_s) for one in good[: call.only][:most]]
+        return [store.make(project, one, call.visible_after_s, ago_s) for one in good[: call.only][:most]]
 
     if store.config.commands:
         if any(problems):
             raise ApiError(400, next(text for text in problems if text))
         return Reply(202, dumps({"command": world.commands.accept("import", len(raw), work).name}))
-    ids = iter(work(None))
+    ids = iter(work(None, 0.0))
     return ok({"items": [{"problem": text} if text else {"id": next(ids, None)} for text in problems]})
 
 
@@ -177,7 +177,7 @@ def _export(world: World, call: Call) -> Reply:
     body = loads(call.body) if call.body else {}
     project = body.get("project")
     wanted = _wanted(None if project is None else world.store.project(project), body.get)
-    command = world.commands.accept("export", 0, lambda _: _fill())
+    command = world.commands.accept("export", 0, lambda _, __: _fill())
 
     def _fill() -> list[int]:
         command.documents = [entry.document() for entry in world.store.matching(wanted)]

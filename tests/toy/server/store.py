@@ -75,11 +75,11 @@ class Store:
             return "data is bad"
         return None
 
-    def make(self, project: str, raw: bytes, visible_after_s: float = 0.0) -> int:
-        """Make an item of its JSON and return its id."""
+    def make(self, project: str, raw: bytes, visible_after_s: float = 0.0, ago_s: float = 0.0) -> int:
+        """Make an item of its JSON and return its id. ago_s: when it was made, before now."""
         parts = members(raw)
         label = loads(parts.get("label", b"null"))
-        now = self.config.clock()
+        now = self.config.clock() - int(ago_s * 1000)
         self._last += 1
         entry = Entry(self._last, project, parts["data"], label, now, now, now + int(visible_after_s * 1000))
         self.items[entry.id] = entry

@@ -11,6 +11,8 @@ import pytest
 
 from scalesync.ledger.sqlite.exports.export_store import ExportStore
 
+STEPS_APART = 6  # by which two runs of one thing may differ
+
 
 class Killed(BaseException):
     """The process is gone."""
@@ -27,6 +29,10 @@ class Fate:
     def dead(self) -> bool:
         """Whether it has struck."""
         return 0 < self.strike <= self.steps
+
+    def nearly(self, other: Fate) -> bool:
+        """Whether a run that it did not strike came close to it: pages that come together are one step, or several."""
+        return self.strike > other.steps - STEPS_APART
 
     def step(self) -> None:
         """One more. Raises Killed when it is the last one, or comes behind it."""

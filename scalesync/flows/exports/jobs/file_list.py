@@ -5,6 +5,7 @@ The cursor of a page is an offset in the file, so a resumed run continues behind
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from sys import maxsize
@@ -12,6 +13,7 @@ from typing import Any, cast
 
 import anyio
 
+from scalesync.disk import output_error, sync_folder
 from scalesync.errors import BudgetUsed, OutcomeUnknown
 from scalesync.http.partial_file import CHUNK_BYTES
 from scalesync.model.outcomes import LookupResult
@@ -100,7 +102,9 @@ def _read(path: Path, offset: int, most: int) -> tuple[list[bytes], int | None]:
 
 
 def array_as_lines(path: Path) -> Path:
-    """A JSON array with one element a line, in a file beside it. Blocking; raises OutcomeUnknown for a broken array.
+    """A JSON array with one element a line, in a file beside it. Blocking.
+
+    Raises OutcomeUnknown for a broken array, DiskFull.
 
     Line ends within an element, which stand between its tokens only, are left out as in every data file.
     """
@@ -108,9 +112,15 @@ def array_as_lines(path: Path) -> Path:
     if lines.exists():
         return lines
     part = path.with_name(f".part-{lines.name}")
-    with open(part, "wb") as file:
-        file.writelines(element.translate(None, b"\r\n") + b"\n" for element in _elements(path))
-    part.rename(lines)
+    try:
+        with open(part, "wb") as file:
+            file.writelines(element.translate(None, b"\r\n") + b"\n" for element in _elements(path))
+            file.flush()
+            os.fsync(file.fileno())  # the ledger names the file next, and what it names is whole
+        part.rename(lines)
+        sync_folder(lines.parent)
+    except OSError as error:
+        raise output_error(path.parent, error) from error
     return lines
 
 

@@ -34,7 +34,8 @@ proof-floors: .venv/ready
 	build/floors/bin/uv pip install --quiet --python build/floors/bin/python --resolution lowest-direct \
 	  --requirements pyproject.toml --extra parquet --extra keyring --extra cloud
 	build/floors/bin/uv pip install --quiet --python build/floors/bin/python --group dev
-	PYTHONPATH=. build/floors/bin/python -m pytest -n $(WORKERS) $(DIST) -p no:cacheprovider
+	build/floors/bin/uv pip install --quiet --python build/floors/bin/python --no-deps --editable .
+	PATH="$(CURDIR)/build/floors/bin:$$PATH" build/floors/bin/python -m pytest -n $(WORKERS) $(DIST) -p no:cacheprovider
 
 mutants: .venv/ready
 	$(BIN)/python -m tests.mutants --workers $(WORKERS)

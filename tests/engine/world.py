@@ -144,7 +144,7 @@ class Service:
         try:
             await self.world.step()
             await anyio.sleep(20.0 if fate.how == "slow" else ANSWER_S)
-            if fate.how == "two calls":
+            if fate.how == "two calls" and (self.names or not self.bad):
                 return await self._two_calls(fate, keys)
         except BaseException:
             if fate.how not in {"lost", "throttled", "unavailable", "two calls"}:

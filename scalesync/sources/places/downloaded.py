@@ -17,22 +17,6 @@ from scalesync.errors import SourceError
 BLOCK = 1024 * 1024
 
 
-def gives_ranges(file: Any) -> bool:
-    """Whether a server gives parts of a file of fsspec: asked once, for a file longer than a block."""
-    size = getattr(file, "size", None)
-    if size is None:
-        return False
-    if size <= BLOCK:
-        return True  # the first block is all of it
-    try:
-        file.seek(size - 1)
-        file.read(1)
-    except ValueError:  # fsspec's word for an answer with the whole file
-        return False
-    file.seek(0)
-    return True
-
-
 class Downloaded(io.RawIOBase):
     """A stream as a file.
 

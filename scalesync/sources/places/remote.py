@@ -14,8 +14,9 @@ from scalesync.errors import ConfigError, SourceError
 from scalesync.file_names import is_hidden, is_of_the_system
 from scalesync.outputs.manifest import NAME as MANIFEST
 from scalesync.signatures import strip_signatures
-from scalesync.sources.places.downloaded import BLOCK, Downloaded, gives_ranges
+from scalesync.sources.places.downloaded import BLOCK, Downloaded
 from scalesync.sources.places.passed_over import PassedOver, Reason
+from scalesync.sources.places.ranged import RangedFile, WebFile, fetch
 from scalesync.sources.places.written import LEVELS, REASONS_END, ExportFolder, is_report_line
 from scalesync.sources.registry import is_packed, suffix_format
 
@@ -68,15 +69,17 @@ def open_url(url: str) -> BinaryIO:
     name = public_name(url)
     system, path = _system(url)
     try:
-        file = system.open(path, "rb", block_size=BLOCK)
-        if is_web(url) and not gives_ranges(file):
-            if hasattr(file, "size"):  # else it is a stream already
-                file.close()
-                file = system.open(path, "rb", block_size=0)
-            file = Downloaded(file, name)
+        file = _open_web(system, path, name) if is_web(url) else system.open(path, "rb", block_size=BLOCK)
         return cast(BinaryIO, RemoteFile(file, name))
     except Exception as error:
         raise _trouble(error, name) from None
+
+
+def _open_web(system: Any, path: str, name: str) -> RangedFile | Downloaded:
+    run = importlib.import_module("fsspec.asyn").sync
+    file = WebFile(system, path, name)
+    first = run(system.loop, fetch, file, 0, BLOCK)
+    return Downloaded(system.open(path, "rb", block_size=0), name) if first is None else RangedFile(file, first)
 
 
 def expand_url(url: str, passed: PassedOver) -> list[str]:
@@ -203,6 +206,8 @@ def _trouble(error: Exception, name: str) -> SourceError:
     if isinstance(error, PermissionError):
         return SourceError("access is denied (credentials?)", name)
     status = getattr(error, "status", None)
+    if status in _ABSENT:
+        return SourceError("there is no such file", name)
     if status in _DENIED:
         return SourceError(
             f"access is denied (status {status}): a signed link may have expired; name it with credentials that hold",

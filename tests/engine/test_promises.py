@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scalesync.ports.operation import Repeat
@@ -70,6 +70,8 @@ def test_a_stop_between_any_two_steps(fate: Fate, service: dict[str, Any]):
             raise
 
 
+@pytest.mark.timeout(300)
+@settings(max_examples=150)  # each is many runs of an engine: a round of the soak draws others
 @given(
     fates=st.lists(st.sampled_from(FATES), max_size=12),
     kills=st.lists(st.integers(1, 60), max_size=4),

@@ -74,6 +74,10 @@ class Plugins(Generic[T]):
         self._loaded[name] = addition
         return addition
 
+    def package(self, name: str) -> str:
+        """The package that adds that name, and its release."""
+        return _package(self._entries[name][0])
+
     @cached_property
     def _entries(self) -> dict[str, list[EntryPoint]]:
         from importlib.metadata import entry_points  # noqa: PLC0415  it takes longer than all else here

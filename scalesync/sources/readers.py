@@ -6,13 +6,14 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 
+from scalesync.errors import ScalesyncError
 from scalesync.jsonvalue import ENCODING_ADVICE, dumps
 from scalesync.model.records import BadRecord, Item, SourceRecord
 from scalesync.sources.bytestream import Progress
 from scalesync.sources.detect import detect, is_utf8, may_have_json_lines
 from scalesync.sources.formats.dialect import LONGEST_LOOK
 from scalesync.sources.options import ReadOptions
-from scalesync.sources.registry import FORMATS, SourceFormat
+from scalesync.sources.registry import FORMATS, PLUGINS, SourceFormat
 from scalesync.sources.source import HEAD, Head, Open, Read, Reader, Source, holds_a_line, take_head
 from scalesync.sources.zstdframe import ORDINARY_WINDOW, repacking, size_words
 
@@ -27,14 +28,23 @@ def reader_for(opener: Open, name: str, options: ReadOptions, size: int | None, 
     format = detect(name, head.data, head.complete, options.format, table, packed=head.packed)
     reader = format.bind(Source(opener, name, options, head, size, pipe))
     if format.name not in FORMATS:
-        reader = reader._replace(read=partial(_checked, reader.read))
+        reader = reader._replace(read=partial(_checked, reader.read, name, format.name))
     return reader._replace(notes=(*_general_notes(format, options, head), *reader.notes))
 
 
-def _checked(read: Read, progress: Progress) -> Generator[Item, None, None]:
-    """What a format of another package reads; a record of what JSON does not have is invalid."""
+def _checked(read: Read, name: str, format: str, progress: Progress) -> Generator[Item, None, None]:
+    """What a format of another package reads; a record of what JSON does not have is invalid.
+
+    Raises ScalesyncError for an item of another kind: left out, it would be a lost record.
+    """
     with closing(read(progress)) as items:
         for item in items:
+            if not isinstance(item, SourceRecord | BadRecord):
+                package = PLUGINS.package(format)
+                raise ScalesyncError(
+                    f'{name}: the source format "{format}" of {package} gave {type(item).__name__} in place of a'
+                    f" SourceRecord or BadRecord - this is a bug in {package}; correct or uninstall that package"
+                )
             yield _as_json(item) if isinstance(item, SourceRecord) else item
 
 

@@ -144,6 +144,22 @@ def test_a_value_that_json_does_not_have_makes_its_record_invalid(run: Run, tmp_
     assert (ended.code, ended.json["invalid"], ended.json["read"]) == (1, 1, 1)
 
 
+@pytest.mark.parametrize(("item", "kind"), [("None", "NoneType"), ("{'attachment': 'y'}", "dict")])
+def test_what_is_neither_record_nor_bad_record_stops_the_run(run: Run, tmp_path: Path, item: str, kind: str) -> None:
+    code = FAULTY.format(value="'x'", then=f"yield {item}", reader="source.reads(items)")
+    add(tmp_path, SOURCES, code)
+    (tmp_path / "in.odd").write_text("x\n")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "in.odd").write_text("x\n")
+    with sandbox(tmp_path, "--project", "p=categorization") as server:
+        for source in ("in.odd", "folder"):
+            ended = run("import", source, *IMPORT, env={"SCALE_API_URL": server.base_url})
+            assert ended.code == 1
+            assert f'in.odd: the source format "odd" of other 1.0 gave {kind} in place of a' in ended.err
+            assert "this is a bug in other 1.0; " in ended.err
+            assert "scalesync;" not in ended.err
+
+
 def test_a_broken_one_disturbs_nothing_that_does_not_ask_for_it(run: Run, tmp_path: Path) -> None:
     add(tmp_path, SOURCES, "raise RuntimeError('imported')")
     add(tmp_path, ENCODERS, "raise RuntimeError('imported')", package="another")

@@ -137,7 +137,7 @@ async def test_fields_that_a_type_needs_or_does_not_know_are_noted(make_sandbox,
     bare[9]["catgories"] = ["a", "b"]
     await bring(sandbox, write_records(bare), dry_run=True)
     assert "29 of the first 30 records have no categories, which categorization needs" in " ".join(notebook.notes)
-    assert "no known field catgories (did you mean 'categories'?): the platform" in " ".join(notebook.notes)
+    assert "no known field \"catgories\" (did you mean 'categories'?): the platform" in " ".join(notebook.notes)
     assert creates(sandbox) == 0
     notebook.notes.clear()
     await bring(sandbox, write_records(30, "good.jsonl"))
@@ -196,7 +196,32 @@ async def test_the_note_on_missing_fields_counts_as_people_do(
     bare = [{"unique_id": f"bare-{number}", **dict.fromkeys("abcdefgh", 1)} for number in range(records)]
     await bring(await make_sandbox(), write_records(bare), dry_run=True)
     assert f"{said} no categories, which categorization needs" in " ".join(notebook.notes)
-    assert "no known fields a, b, c, d, e and 3 more: " in " ".join(notebook.notes)
+    assert 'no known fields "a", "b", "c", "d", "e" and 3 more: ' in " ".join(notebook.notes)
+
+
+HASHED = "so ids are hashes of the records"
+
+
+@pytest.mark.parametrize("name", ["unique_id ", " unique_id", "Unique_ID", "uniqueId", "unique-id", "Unique ID:"])
+async def test_an_id_in_another_spelling_is_told(name, make_sandbox, bring, write_records, notebook, tmp_path):
+    sandbox = await make_sandbox()
+    table = tmp_path / "t.csv"
+    table.write_text(f"{name},attachment,attachment_type\na,x,text\nb,y,text\n")
+    await bring(sandbox, table, dry_run=True)
+    (told,) = [note for note in notebook.notes if "no known" in note]
+    assert told == (
+        f"categorization has no known field \"{name}\" (did you mean 'unique_id'?): "
+        f'the platform may refuse or ignore it; "{name}" is not unique_id, {HASHED}'
+    )
+    notebook.notes.clear()
+    await bring(sandbox, table, unique_id=f"{{{name}}}", dry_run=True, job="named")
+    own = [letter(number) | {name: "x", "zzz": 1} for number in range(2)]
+    await bring(sandbox, write_records(own), dry_run=True, job="own")
+    without = [{key: value for key, value in row.items() if key not in ("unique_id", name)} for row in own]
+    await bring(sandbox, write_records(without, "without.jsonl"), dry_run=True, job="without")
+    notes = [note for note in notebook.notes if "no known" in note]
+    assert len(notes) == 3
+    assert not [note for note in notes if HASHED in note]
 
 
 def test_the_table_of_types_needs_what_the_sandbox_needs() -> None:

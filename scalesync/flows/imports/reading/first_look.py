@@ -39,11 +39,13 @@ class Look:
     lacking: the others, by the column that they lack.
     columns: fields of the records.
     named: fields that `keep` or `json` of the template names, and that a record has.
+    like_ids: fields that are `unique_id` in another spelling, of records without an id of their own.
     """
 
     bodies: list[JsonObject] = field(default_factory=list)
     columns: set[str] = field(default_factory=set)
     named: set[str] = field(default_factory=set)
+    like_ids: set[str] = field(default_factory=set)
     lacking: dict[str, NoColumn] = field(default_factory=dict)
     records: int = 0
     usable: int = 0
@@ -70,7 +72,7 @@ async def first_look(
     for note in _not_met(plan, look):
         observer.note(note)
     known = types.get(plan.options.type)
-    for note in () if known is None else _field_notes(look.bodies, plan.options.type, known):
+    for note in () if known is None else _field_notes(look, plan.options.type, known):
         observer.note(note)
 
 
@@ -114,6 +116,13 @@ def _take(plan: ImportPlan, record: SourceRecord, look: Look, lacking: dict[str,
     else:
         look.usable += 1
         look.bodies.append(orjson.loads(built.body))
+        if "unique_id" not in record.value and plan.options.unique_id is None and plan.template.unique_id is None:
+            look.like_ids.update(name for name in record.value if _letters(name) == "uniqueid")
+
+
+def _letters(name: str) -> str:
+    """A name without case, spaces and punctuation."""
+    return "".join(letter for letter in name.casefold() if letter.isalnum())
 
 
 def _no_column(who: str, lacking: dict[str, NoColumn]) -> str:
@@ -144,8 +153,9 @@ def _not_met(plan: ImportPlan, look: Look) -> Iterator[str]:
             yield f'"{name}", which {key} of the template names, is not in {first}{near}{end}'
 
 
-def _field_notes(bodies: Sequence[JsonObject], type: str, known: TaskFields) -> Iterator[str]:
+def _field_notes(look: Look, type: str, known: TaskFields) -> Iterator[str]:
     """A sentence for each group of missing fields, and one for unknown fields."""
+    bodies = look.bodies
     for group in known.required:
         missing = sum(not any(_filled(body.get(name)) for name in group) for body in bodies)
         if missing:
@@ -158,12 +168,14 @@ def _field_notes(bodies: Sequence[JsonObject], type: str, known: TaskFields) -> 
         more = f" and {len(strange) - SHOWN:,} more" if len(strange) > SHOWN else ""
         which = "field" if len(strange) == 1 else "fields"
         known_not = f"{type} has no known {which} {', '.join(told)}{more}"
-        yield f"{known_not}: the platform may refuse or ignore {'it' if len(strange) == 1 else 'them'}"
+        like_id = next((name for name in strange if name in look.like_ids), None)
+        hashed = "" if like_id is None else f'; "{like_id}" is not unique_id, so ids are hashes of the records'
+        yield f"{known_not}: the platform may refuse or ignore {'it' if len(strange) == 1 else 'them'}{hashed}"
 
 
 def _guessed(name: str, known: TaskFields) -> str:
     near = nearest(name, known.names)
-    return name if near is None else f"{name} (did you mean {near!r}?)"
+    return f'"{name}"' if near is None else f'"{name}" (did you mean {near!r}?)'
 
 
 def _so_many(number: int, of: int) -> str:

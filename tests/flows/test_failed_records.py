@@ -55,6 +55,13 @@ def bad_lines(out: Path) -> list[str]:
     return lines
 
 
+def forget_digests(reasons: Path) -> None:
+    """Leave the reasons as earlier versions wrote them."""
+    told = [json.loads(line) for line in reasons.read_text().splitlines()]
+    assert all(len(reason.pop("digest")) == 32 for reason in told)
+    reasons.write_text("".join(json.dumps(reason) + "\n" for reason in told))
+
+
 def ids(lines: list[str]) -> list[str]:
     return [json.loads(line)["unique_id"] for line in lines]
 
@@ -132,6 +139,7 @@ async def test_a_pattern_that_takes_in_what_was_written_before(
     await bring(sandbox, "*.jsonl")
     first = await write_out(sandbox, name="a.jsonl")
     (tmp_path / "a.jsonl").write_text(json.dumps(letter(1)) + "\n")  # mended there
+    forget_digests(tmp_path / "a.jsonl.reasons.jsonl")
     assert await write_out(sandbox, name="a.jsonl") == first
 
 
@@ -225,6 +233,55 @@ async def test_files_of_others_are_refused(name, text, make_sandbox, bring, writ
         await write_out(sandbox)
     assert (tmp_path / name).read_text() == text
     assert len(list(tmp_path.glob("out*"))) == 1
+
+
+CHANGES = {
+    "a value": lambda text: text.replace("nonsense", "text").replace("no JSON", "{}"),
+    "a line more": lambda text: text + "{}\n",
+    "a line less": lambda text: text.split("\n", 1)[1],
+    "no lines": lambda text: "",
+    "another order": lambda text: "".join(reversed(text.splitlines(keepends=True))),
+    "the last end": lambda text: text.removesuffix("\n"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("name", ["out.jsonl", "out.jsonl.bad.txt"])
+async def test_what_a_person_changed_is_refused(
+    name, change, make_sandbox, bring, write_records, write_out, settings_for, tmp_path
+):
+    sandbox = await make_sandbox()
+    await bring(sandbox, write_records([wrong(0), wrong(1), "no JSON 1\n", "no JSON 2\n"]))
+    first = await write_out(sandbox)
+    assert await write_out(sandbox) == first  # as it was left, it is replaced
+    changed = CHANGES[change]((tmp_path / name).read_text())
+    (tmp_path / name).write_text(changed)
+    before = {path.name: path.read_bytes() for path in tmp_path.glob("out*")}
+    assert len(before) == 4
+    with pytest.raises(ConfigError) as refused:
+        await write_failures(settings_for(sandbox), None, None, tmp_path / "out.jsonl")
+    assert refused.value.exit_code == 2
+    assert str(refused.value) == (
+        f"{tmp_path / name} was changed since scalesync wrote it; import or move it, or choose another --out"
+    )
+    assert {path.name: path.read_bytes() for path in tmp_path.glob("out*")} == before
+    for reasons in tmp_path.glob("out*.reasons.jsonl"):
+        forget_digests(reasons)
+    assert await write_out(sandbox) == first
+
+
+async def test_a_corrected_output_that_is_a_source_now_is_refused(
+    make_sandbox, bring, write_records, settings_for, tmp_path
+):
+    sandbox = await make_sandbox()
+    await bring(sandbox, write_records([wrong(0)]), job="j")
+    out, settings = tmp_path / "out.jsonl", settings_for(sandbox)
+    await write_failures(settings, "j", None, out)
+    out.write_text(json.dumps(letter(1)) + "\n")
+    await bring(sandbox, out, job="corrected")
+    with pytest.raises(ConfigError, match="was changed since scalesync wrote it"):
+        await write_failures(settings, "j", None, out)
+    assert json.loads(out.read_text()) == letter(1)
 
 
 async def test_sources_and_ledger_are_refused_by_any_name(make_sandbox, bring, write_records, write_out, tmp_path):

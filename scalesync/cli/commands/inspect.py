@@ -135,8 +135,8 @@ def failures_command(
     """Show failed, invalid and conflicting records by cause, each with its file and line.
 
     With --out it writes them to a file that can be imported again, and input that is not a record to FILE.bad.txt
-    beside it. It exits with code 1 if it cannot write all of them: the source no longer holds them, or it was standard
-    input.
+    beside it. It refuses to replace a FILE that was changed since scalesync wrote it. It exits with code 1 if it cannot
+    write all of them: the source no longer holds them, or it was standard input.
     """
     settings = invocation.settings(need_key=False)
 

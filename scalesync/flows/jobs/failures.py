@@ -70,8 +70,8 @@ async def write_failures(settings: Settings, job: str | None, group: str | None,
     """Write failing records back out as a source (JSON lines), with the reasons in `OUT.reasons.jsonl` beside it.
 
     A place that is not a record is written unchanged into `OUT.bad.txt`. Of several targets, it takes the one of the
-    settings if a key shows it. Raises ConfigError if the target is not clear or another file would be lost; it replaces
-    nothing before all is written.
+    settings if a key shows it. Raises ConfigError if the target is not clear, or if another file, or an
+    earlier output that a person changed, would be lost; it replaces nothing before all is written.
     """
     ledger = open_to_read(settings.ledger)
     try:

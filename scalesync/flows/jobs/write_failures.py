@@ -2,21 +2,29 @@
 
 OUT              a record a line, as JSON               OUT.reasons.jsonl            why each of its lines failed
 OUT.bad.txt      a place a line, as it was found        OUT.bad.txt.reasons.jsonl    the same of those lines
+
+A reason has the digest of its line, by which a later run sees whether a person changed the file since. Reasons of
+earlier versions have none.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from hashlib import blake2b
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from scalesync.disk import replacing
+from scalesync.disk import output_error, replacing
 from scalesync.errors import ConfigError
 from scalesync.flows.runtime.output_guard import is_report, spare_inputs
 from scalesync.jsonvalue import as_item, as_text
 from scalesync.model.records import SourceRecord
 from scalesync.sources.places.written import REASONS, REASONS_END
+
+DIGEST = "digest"
 
 
 def bad_of(out: Path) -> Path:
@@ -46,6 +54,32 @@ def check_places(out: Path, ledger: Path, sources: Sequence[str]) -> None:
         alone = not reasons.exists() or not reasons.stat().st_size
         if path.exists() and (not path.is_file() or (alone and path.stat().st_size)):
             raise ConfigError(f"{path} exists and was not written by scalesync failures; choose another file")
+        if path.exists() and reasons.exists() and not _is_as_written(path, reasons):
+            raise ConfigError(
+                f"{path} was changed since scalesync wrote it; import or move it, or choose another --out"
+            )
+
+
+def _is_as_written(path: Path, reasons: Path) -> bool:
+    """Whether each line of a file is the one that its reason was written for; True for reasons without digests."""
+    try:
+        with open(path, "rb") as lines, open(reasons, "rb") as told:
+            for line, reason in zip_longest(lines, told):
+                if reason is None:
+                    return False
+                digest = json.loads(reason).get(DIGEST)
+                if digest is None:
+                    return True
+                if line is None or digest != _digest(line):
+                    return False
+    except OSError as error:
+        raise output_error(path, error) from error
+    return True
+
+
+def _digest(line: bytes) -> str:
+    """Of a line with its end, 32 hexadecimal digits."""
+    return blake2b(line, digest_size=16).hexdigest()
 
 
 class Written:
@@ -68,7 +102,7 @@ class Written:
             self.bad += 1
             lines, reasons = self._bad_lines, self._bad_reasons
         lines.write(line)
-        reasons.write(as_text(reason).encode() + b"\n")
+        reasons.write(as_text({**reason, DIGEST: _digest(line)}).encode() + b"\n")
 
 
 @contextmanager

@@ -309,6 +309,8 @@ class Dispatcher:
             )
         elif self._too_many_failed(held):
             self._release(self._guard.flush())
+        if self.queue.outstanding == len(self._guard.held):
+            self.queue.signal()  # a poll may bring the last refusal, when no worker is there to wake `drain`
 
     # --- endings -------------------------------------------------------------------------------
 

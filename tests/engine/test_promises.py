@@ -97,3 +97,10 @@ def test_any_failures_and_any_kills(
     wrong = frozenset(f"k{number}" for number in bad if number < records)
     world = World(records, fates, width=width, seed=seed, **service, bad=wrong, names=names, look_fails=look_fails)
     to_the_end(world, kills).check()
+
+
+def test_a_command_of_an_earlier_run_that_ends_refused_ends_the_run():
+    """The poll brings the last refusal while every worker is parked: a draw of a soak hung here."""
+    fates = [Fate("command", 270.0), Fate("command", 60.0), Fate("lost"), Fate("command refused", 1.0)]
+    world = World(1, fates, width=2, seed=14, most=4, one_fate=True, bad=frozenset({"k0"}))
+    to_the_end(world, [37, 35, 23, 35]).check()

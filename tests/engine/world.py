@@ -32,6 +32,7 @@ from scalesync.ports.operation import Repeat
 from scalesync.ports.platform import CommandState, CommandStatus
 
 LANDING_S = 90.0
+TICK_S = 0.01  # less than a step of the world takes
 ANSWER_S = 0.05
 LIMITS = EngineLimits(retry=RetryPolicy(max_attempts=10), stall_s=100_000.0, grace_s=1.0)
 
@@ -122,7 +123,9 @@ class Service:
         self.tasks.extend(key for key in keys if again or key not in self.tasks)
 
     def _later(self, seconds: float, keys: Sequence[str]) -> None:
-        self.landings.append((self.world.now + seconds, list(keys)))
+        # At the very end of the window, two sums of seconds may come in either order: such a landing is within it.
+        early = TICK_S if seconds == self.landing_s else 0.0
+        self.landings.append((self.world.now + seconds - early, list(keys)))
 
     # --- the operation -------------------------------------------------------------------------
 

@@ -95,7 +95,7 @@ def _lock(folder: Path) -> int | None:
         except OSError:
             os.close(handle)
             return None
-        os.close(handle)  # taken away by a run that left it empty, and made anew since
+        os.close(handle)  # another run removed the empty folder, and somebody created it again
 
 
 @contextmanager

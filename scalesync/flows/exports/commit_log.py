@@ -21,7 +21,7 @@ from scalesync.outputs.writer import OPEN_PART, OpenPart, SegmentWriter
 from scalesync.ports.export_ledger import ExportLedger
 
 SEGMENT_S = 600.0
-BACKLOG = 64  # pages that may wait for a file that cannot be gone on with (Parquet)
+BACKLOG = 64  # pages that may wait while a file cannot be resumed (Parquet)
 
 
 @dataclass(slots=True)

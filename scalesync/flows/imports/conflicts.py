@@ -10,7 +10,7 @@ from scalesync.model.outcomes import Comparison, Match, Outcome, OutcomeKind
 from scalesync.model.records import Outgoing
 from scalesync.model.rows import RowOutcome, RowState
 
-RELEASES = 5  # times that a key is freed, or tried to be, before its dead task is told as a conflict
+RELEASES = 5  # attempts to free a key; after them its dead task is reported as a conflict
 
 # The server's clock is read to a second from its Date header; a minute covers skew between its own machines.
 TOLERANCE_MS = 60_000

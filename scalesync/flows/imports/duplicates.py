@@ -14,7 +14,7 @@ SHOWN = 3
 
 
 async def find_duplicates(keys: Collection[str], connection: Connection, job: JobLedger, observer: Observer) -> int:
-    """How many of these records have several tasks; each stands in the history with all of them."""
+    """Count the records that have several tasks, and write all tasks of each into the history."""
     finder = BulkLookup(connection)
     found: list[str] = []
     waiting = sorted(keys)

@@ -52,7 +52,7 @@ class Named:
         """The waiting records of a stored job, and those that --reclaim names."""
         dead = plan.options.reclaim
         store = ledger.checks(job)
-        # Only what an import told as complete: one that was stopped may have begun to read the sources in another way.
+        # Only after a complete import: one that was stopped may have started to read the sources in another way.
         bound = sources_of(job, ledger.path.parent)
         read = job.complete and same_sources(await ledger.source_splits(job), plan, bound)
         return cls(store, await store.waiting(dead), read, dead, through=plan.options.finalize)

@@ -484,7 +484,7 @@ class ImportRun:
         tally = self._dispatcher.tally
         counters = self._connection.transport.counters
         if isinstance(reason, ConfigError) and counters.attempts[RequestClass.CREATE]:
-            # A source that broke off, say: what was sent stays, and the same command resumes once it is mended.
+            # For example, a source broke off: what was sent stays, and the same command resumes once it is fixed.
             reason = StopRun(str(reason))
         if self._adopted:
             which = "record differs from its task" if self._adopted == 1 else "records differ from their tasks"

@@ -45,8 +45,8 @@ class Checking:
     """One verification at work.
 
     left_out: sentences about what it could not do.
-    read: places of the sources, each either with_task, one of the duplicates of an earlier record, or counted in
-        without, by what stands in the way.
+    read: places of the sources. Each counts in with_task, in duplicates (of an earlier record), or in without, by its
+        reason.
     checked: records and rows looked up.
     """
 

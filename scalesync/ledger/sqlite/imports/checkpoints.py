@@ -72,7 +72,7 @@ class CheckpointStore:
         """The first line of a source that was a repeat and no longer is; None when all of them still are.
 
         repeats(state, unique_id, content, first), asked in the ledger's thread: whether a duplicate or a clash still is
-        one. first: content of the record above it in the same source, None where that stands in another source.
+        one. first: content of the earlier record, None if that record is in another source.
         """
         query = (
             "SELECT o.line, o.state, o.unique_id, o.content, r.content FROM other_records o"

@@ -1,11 +1,11 @@
-"""Faithful emulators of labelling platforms, with faults on demand. Today one: Scale's v1 API.
+"""Emulators of labelling platforms, with faults on demand. Today there is one: Scale's v1 API.
 
-    sandbox   which platform is served: in a running loop (`Sandbox`) or blocking (`serve`)
+    sandbox   serves a platform, in a running loop (`Sandbox`) or blocking (`serve`)
     core/     what every platform needs: server, faults, limits, keys, journal, control plane, data file
     scale/    Scale's v1 API: tasks, batches and projects
 
-`core` imports no platform, and no platform another one. The package imports nothing of the rest of scalesync, so that
-it can catch its mistakes.
+`core` imports no platform, and no platform imports another one. The package imports nothing of the rest of scalesync:
+shared code would hide the client's mistakes.
 """
 
 from scalesync.sandbox.core.faults import FaultRule, load_faults

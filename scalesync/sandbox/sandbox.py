@@ -17,7 +17,7 @@ from scalesync.sandbox.scale.tasks.lifecycle import annotate
 class Sandbox(Host):
     """An emulated API on a port of this machine, for `async with`.
 
-    Raises ValueError when the data file cannot be used; entering raises OSError when the address is taken.
+    Raises ValueError if the data file cannot be used; entering raises OSError if the address is taken.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Sandbox(Host):
         super().__init__(Engine(self.config, plan, app), host, port, ssl_context)
 
     def annotate(self, count: int | None = None) -> int:
-        """Complete up to `count` pending live tasks now (None: all), oldest first; returns how many."""
+        """Complete up to `count` pending live tasks now (None: all), oldest first. Returns how many it completed."""
         return annotate(self.store.world("live"), count)
 
 
@@ -48,9 +48,9 @@ def serve(
     *,
     ssl_context: ssl.SSLContext | None = None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM; `announce` gets the v1 root as soon as it listens.
+    """Serve until SIGINT or SIGTERM. `announce` gets the v1 root once the server listens.
 
-    Blocks; must run in the main thread. Raises OSError when the address is taken and ValueError when
+    Blocks; must run in the main thread. Raises OSError if the address is taken, and ValueError if
     the data file cannot be used.
     """
     settings = config if config.journal_size is not None else replace(config, journal_size=0)

@@ -1,4 +1,4 @@
-"""Who asks: the key of a request, and whether it may come in."""
+"""Authentication: the key of a request, and whether the server accepts it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ MAX_CACHED = 1024
 
 
 class Access:
-    """Keys accepted and refused; `refused` may change while the server runs.
+    """The keys that are accepted or refused; `refused` may change while the server runs.
 
-    messages: status -> what the platform says with it; 401 is there.
+    messages: status -> the platform's message; holds 401 at least.
     """
 
-    def __init__(self, config: EmulatorConfig, texts: Mapping[int, str]) -> None:
+    def __init__(self, config: EmulatorConfig, messages: Mapping[int, str]) -> None:
         self._allowed = config.keys
-        self._texts = texts
+        self._messages = messages
         self.refused: dict[str, int] = dict(config.refuse)
         self._cache: dict[str, str] = {}
 
@@ -29,7 +29,7 @@ class Access:
         self.refused[key] = 401
 
     def restore(self, key: str) -> None:
-        """Take a refusal back."""
+        """Accept a refused key again."""
         self.refused.pop(key, None)
 
     def key(self, header: str | None) -> str:
@@ -47,7 +47,10 @@ class Access:
         return key
 
     def check(self, key: str, kind: str) -> None:
-        """Raise the ApiError that a refused (402: of creates only) or an unknown key gets for a request of a class."""
+        """Check a key for a request of class `kind`. Raises ApiError for a refused or an unknown key.
+
+        A key refused with 402 may do everything but create.
+        """
         status = self.refused.get(key)
         if status is not None and (status != 402 or kind == "create"):
             raise self._refusal(status)
@@ -55,7 +58,7 @@ class Access:
             raise self._refusal(401)
 
     def _refusal(self, status: int) -> ApiError:
-        return ApiError(status, self._texts.get(status, "The request was refused."))
+        return ApiError(status, self._messages.get(status, "The request was refused."))
 
 
 def _parse(header: str) -> str | None:

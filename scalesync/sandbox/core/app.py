@@ -1,4 +1,4 @@
-"""What an emulated platform brings; all else is the same for each of them."""
+"""What an emulated platform has to provide; everything else is shared."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ W = TypeVar("W")
 
 
 class Caller(NamedTuple, Generic[W]):
-    """Who asks.
+    """Who sent a request.
 
-    key: what the rate limit counts by; empty for a request that needs none, which is not limited.
+    key: the rate limit counts by it; empty if the request needs no key, and then no limit applies.
     world: the part of the platform's state that the caller sees.
     """
 
@@ -22,41 +22,41 @@ class Caller(NamedTuple, Generic[W]):
 
 
 class App(Protocol[W]):
-    """One emulated platform. For each request it is asked `classify`, then `challenge`, `advance` and `answer`.
+    """One emulated platform. The server calls `classify`, `challenge`, `advance` and `answer` for each request.
 
-    No method waits, so each request is carried out in one piece.
+    No method waits, so requests never interleave.
     """
 
-    root: str  # what a client's base URL ends with, "/v1"
+    root: str  # the path at the end of a client's base URL: "/v1"
     key_header: str  # which header holds the key: "Authorization" or one of the platform's own
     access: Access
 
     def classify(self, method: str, target: str) -> tuple[str, Call]:
-        """The fault class (`faults.CLASSES`, or `other`), and the request, its path without the root."""
+        """Return the fault class (`faults.CLASSES` or `other`) and the request, with the root cut off its path."""
 
     def challenge(self, call: Call, kind: str, authorization: str | None) -> Caller[W]:
-        """Who asks, by the value of the key's header. Raises ApiError when nobody may ask so."""
+        """Find out who asks, from the value of the key's header. Raises ApiError if the key is missing or refused."""
 
     def advance(self, world: W) -> None:
-        """Do all that is due by now. Called before each answer, so it must be cheap when nothing is."""
+        """Do everything that is due by now. It runs before each answer, so it must be cheap when nothing is due."""
 
     def answer(self, world: W, call: Call) -> Reply:
         """Carry the request out. Raises ApiError."""
 
     def refusal(self, status: int, text: str | None = None) -> Reply:
-        """An error in the platform's envelope; without a text, in the platform's words for the status."""
+        """Return an error in the platform's envelope. Without `text`, the platform's message for the status is used."""
 
     def control(self, call: Call) -> Reply | None:
-        """Answer a control request that is about this platform; None for a path it does not have. Raises ApiError."""
+        """Answer a control request of this platform; None if the platform has no such path. Raises ApiError."""
 
     def stats(self) -> dict[str, object]:
-        """What `GET /_sandbox/stats` says about the state."""
+        """Return the platform's part of `GET /_sandbox/stats`."""
 
     def listening(self, origin: str) -> None:
-        """Take note of the server's address, without a slash at the end."""
+        """Remember the server's address, which has no slash at its end."""
 
     def flush(self) -> None:
-        """Write what is buffered. Raises OSError; nothing is dropped then."""
+        """Write what is buffered. Raises OSError; the buffer is kept then."""
 
     def close(self) -> None:
-        """Write everything and let go of the data file."""
+        """Write everything and close the data file."""

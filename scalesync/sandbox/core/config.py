@@ -1,4 +1,4 @@
-"""The switches that every emulated platform has, frozen."""
+"""The settings that all emulated platforms share, frozen."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from scalesync.sandbox.core.wire.times import system_ms
 class EmulatorConfig:
     """Settings of one emulator; a platform adds its own.
 
-    Durations are seconds, sizes bytes, unless the name says otherwise.
+    Durations are seconds and sizes are bytes, unless the name says otherwise.
 
-    Each field marked "guess" stands for something a platform does not document; docs/sandbox.md lists them.
-    Raises ValueError for a value out of its range.
+    A field marked "guess" sets a behaviour that no platform documents; docs/sandbox.md lists these fields.
+    Raises ValueError if a value is out of its range.
     """
 
     seed: int = 0  # ids, synthetic answers, fault draws
@@ -25,19 +25,19 @@ class EmulatorConfig:
     # Where the state lives. None keeps it in memory; a file survives restart and kill -9.
     data: str | Path | None = None
     data_sync: bool = False  # True: every write is fsynced before its reply
-    data_flush_s: float = 0.5  # else at most this much is lost by a kill
+    data_flush_s: float = 0.5  # False: a kill loses at most this many seconds of writes
 
     clock: Callable[[], int] = system_ms  # milliseconds since the epoch
     monotonic: Callable[[], float] = time.monotonic  # seconds; rate limit and fault windows
 
-    # Who may come in.
-    keys: frozenset[str] | None = None  # None: any key of a kind that the platform has
+    # Keys.
+    keys: frozenset[str] | None = None  # None: every key of a kind that the platform has is accepted
     refuse: Mapping[str, int] = field(default_factory=dict)  # key -> 401, 402 or 403
 
     # Rate limit: `rate` creates per `rate_period_s` for each key; None means no limit.
     rate: float | None = None
     rate_period_s: float = 1.0
-    rate_burst: float | None = None  # bucket size; None: as many as `rate`
+    rate_burst: float | None = None  # bucket size; None: the value of `rate`
     rate_all: float | None = None  # the same for all requests together
     rate_text: str = "Too many requests"  # guess
     retry_after: float | None = None  # guess: Retry-After of a 429, in seconds; None sends no header
@@ -47,7 +47,7 @@ class EmulatorConfig:
     max_body_bytes: int = 100 * 1024 * 1024
     page_gzip: bool = False  # compress replies for clients that accept it
     keepalive_s: float = 75.0
-    journal_size: int | None = None  # requests remembered, 0 keeps counters only; None: 10,000, or 0 in `serve`
+    journal_size: int | None = None  # requests kept; 0 keeps counters only; None is 10,000, or 0 in `serve`
 
     def __post_init__(self) -> None:
         self._not_negative("rate", "rate_burst", "rate_all")
@@ -55,7 +55,7 @@ class EmulatorConfig:
             raise ValueError(f"rate_period_s must be above 0, got {self.rate_period_s}")
         wrong = {status for status in self.refuse.values() if not 400 <= status < 600}
         if wrong:
-            raise ValueError(f"refuse wants statuses of errors, got {sorted(wrong)}")
+            raise ValueError(f"refuse takes error statuses, got {sorted(wrong)}")
 
     def _not_negative(self, *names: str) -> None:
         for name in names:

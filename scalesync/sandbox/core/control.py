@@ -1,4 +1,4 @@
-"""The control plane under /_sandbox: apart from the imitated API, needs no key, answers JSON."""
+"""The control plane under /_sandbox: separate from the emulated API, without a key, in JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROOT = "/_sandbox/"
 
 
 def answer(engine: Engine, call: Call) -> Reply:
-    """Carry a control request out, with what all platforms have or with the platform's own part."""
+    """Answer a control request: first the routes that all platforms share, then the platform's own."""
     path = "/".join(call.path[1:])
     handler = HANDLERS.get((call.method, path))
     try:
@@ -31,7 +31,7 @@ def _refusal(status: int, text: str) -> Reply:
 
 
 def body_of(call: Call) -> dict[str, Any]:
-    """The JSON object of a control request, `{}` when it has none. Raises ApiError 400."""
+    """The JSON object of a control request; `{}` for an empty body. Raises ApiError 400."""
     try:
         value = loads(call.body) if call.body else {}
     except ValueError as error:
@@ -42,7 +42,7 @@ def body_of(call: Call) -> dict[str, Any]:
 
 
 def stats(engine: Engine, _: Call) -> Reply:
-    """GET stats: what the platform says about its state, then requests, faults, in flight."""
+    """GET stats: the platform's own numbers, then requests, faults and requests in flight."""
     journal = engine.journal
     requests = [{"kind": k, "status": s, "count": n} for (k, s), n in sorted(journal.counts.items())]
     return ok(
@@ -86,7 +86,7 @@ def post_keys(engine: Engine, call: Call) -> Reply:
 
 
 def get_journal(engine: Engine, call: Call) -> Reply:
-    """GET journal: the remembered requests, oldest first; `?kind=` picks one class."""
+    """GET journal: the requests kept, oldest first; `?kind=` selects one class."""
     kind = call.first("kind")
     seen = engine.journal.of(kind) if kind is not None else list(engine.journal)
     return ok([entry._asdict() for entry in seen])

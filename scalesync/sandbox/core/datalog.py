@@ -1,8 +1,8 @@
-"""The state in a file: records appended as they happen, read back at the start.
+"""The state in a file: each change is appended, and a start reads the file back.
 
-The file begins with MAGIC, so that no foreign file is ever touched. A record is its length and
-CRC-32 (4 bytes each, big-endian) and a msgpack array [world, kind, value].
-A tail torn by a kill is cut off. A file that is mostly outdated is rewritten when it is opened.
+The file begins with MAGIC, so the sandbox never overwrites a file of another program. A record is its length and
+its CRC-32 (4 bytes each, big-endian), then a msgpack array [world, kind, value].
+A kill may leave half a record at the end; it is cut off. A file that is mostly outdated is rewritten at opening.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import msgspec
 
 try:
     import fcntl
-except ImportError:  # Windows has no flock; there the caller must see to one server per file
+except ImportError:  # Windows has no flock; there the caller must run one server per file
     fcntl = None  # type: ignore[assignment]
 
 HEAD = struct.Struct(">II")
@@ -29,7 +29,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class Record(msgspec.Struct, array_like=True):
-    """One entry; `value` is decoded by the module that knows the kind."""
+    """One entry; the module that knows the kind decodes `value`."""
 
     world: str
     kind: str
@@ -40,7 +40,7 @@ _decode = msgspec.msgpack.Decoder(Record).decode
 
 
 class DataLog:
-    """An append-only file, locked against a second server. Raises OSError and ValueError at opening."""
+    """An append-only file, locked against a second server. Opening raises OSError or ValueError."""
 
     def __init__(self, path: str | Path, *, sync: bool) -> None:
         self.path = Path(path)
@@ -55,7 +55,7 @@ class DataLog:
                 raise ValueError(f"{self.path} is in use by another sandbox") from error
 
     def records(self) -> Iterator[Record]:
-        """Everything in the file; cuts a torn tail off."""
+        """Read every record; cut half a record at the end off."""
         with self.path.open("rb") as source:
             start = source.read(len(MAGIC))
             if not MAGIC.startswith(start):
@@ -81,7 +81,7 @@ class DataLog:
             self.flush()
 
     def flush(self) -> None:
-        """Hand everything to the operating system; with `sync`, to the disk."""
+        """Write everything to the file; with `sync`, to the disk as well."""
         if not self._buffer:
             return
         while self._buffer:
@@ -91,7 +91,7 @@ class DataLog:
             os.fsync(self.file.fileno())
 
     def rewrite(self, dump: Callable[[DataLog], None]) -> None:
-        """Replace the file by what `dump` saves; a kill leaves the old one or the new one."""
+        """Replace the file by what `dump` saves. A kill leaves the old file or the new one, never a mix."""
         new = self.path.with_name(self.path.name + ".new")
         new.unlink(missing_ok=True)
         fresh = DataLog(new, sync=self.sync)
@@ -104,7 +104,7 @@ class DataLog:
         self.file = fresh.file
 
     def close(self) -> None:
-        """Flush, sync and let go of the file."""
+        """Flush, sync and close the file."""
         if not self.file.closed:
             self.flush()
             os.fsync(self.file.fileno())

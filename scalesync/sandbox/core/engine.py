@@ -1,4 +1,4 @@
-"""From a request to its reply: key, limit, time, answer. No HTTP library, no waiting."""
+"""From a request to its reply: check the key, check the rate limit, run what is due, answer. No HTTP, no waiting."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scalesync.sandbox.core.wire.messages import Call, Reply
 
 
 class Engine:
-    """All parts of one sandbox but the server."""
+    """All parts of one sandbox except the server."""
 
     def __init__(self, config: EmulatorConfig, faults: FaultPlan, app: App[Any]) -> None:
         self.config = config
@@ -30,7 +30,7 @@ class Engine:
         return caller if isinstance(caller, Reply) else self.carry_out(caller, call)
 
     def admit(self, call: Call, kind: str, authorization: str | None) -> Caller[Any] | Reply:
-        """Who asks, or the refusal of the key or the rate limit."""
+        """Return who asks, or the reply that refuses the key or the rate."""
         try:
             caller = self.app.challenge(call, kind, authorization)
         except ApiError as error:
@@ -40,7 +40,7 @@ class Engine:
         return caller
 
     def carry_out(self, caller: Caller[Any], call: Call) -> Reply:
-        """Do what a caller who was let in asks for."""
+        """Answer the request of an admitted caller."""
         try:
             self.app.advance(caller.world)
             return self.app.answer(caller.world, call)
@@ -48,7 +48,7 @@ class Engine:
             return self.app.refusal(error.status, error.text)
 
     def _too_many(self) -> Reply:
-        """The 429, with Retry-After when the switch asks for it."""
+        """The 429 reply, with Retry-After if the setting asks for it."""
         reply = self.app.refusal(429, self.config.rate_text)
         if self.config.retry_after is not None:
             reply.headers["Retry-After"] = retry_after(self.config, self.config.retry_after)

@@ -1,4 +1,4 @@
-"""The fault schedule: rules, drawn from the seed and the count of matching requests alone."""
+"""The fault schedule: rules whose draws depend only on the seed and on the count of matching requests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-LIES = ("repeat", "gap", "circle", "empty", "total", "foreign")  # what a list says that is not so
+LIES = ("repeat", "gap", "circle", "empty", "total", "foreign")  # faults of lists
 KINDS = ("latency", "error", "reset", "hang", "cut", "html502", "outage", "late", "partial", "lag", *LIES)
 CLASSES = ("create", "get", "list", "mutate", "batch", "project", "result", "token", "command", "export", "any")
 
@@ -21,23 +21,38 @@ CLASSES = ("create", "get", "list", "mutate", "batch", "project", "result", "tok
 class FaultRule:
     """One fault and when it strikes. Without `share`, `at` or `between` it strikes always.
 
-    kind: latency (wait `seconds` + up to `jitter`), error (`status`), reset (RST), hang (no answer until
-        the client leaves or `seconds` are over), cut (half the promised body), html502 (a proxy's page),
-        outage (`status`, or connections reset when status is 0), late (`status` or a reset at once, and the request is
-        carried out `seconds` later), partial (only the first `count` records of the request are made, then `status` or
-        a reset), lag (a new task is unseen by lists for `seconds`);
-        of lists: repeat (`count` tasks again that stood `back` pages before), gap (`count` tasks left out), circle
-        (`next_token` of an earlier page), empty (no task, yet more to come), total (wrong by `by`, or moving within
-        it), foreign (the page of another question).
-    on: class of requests, or several joined by "|".
-    share: probability, seeded. at: numbers of matching requests, from 0. between: seconds since the rule was set.
-    times: strikes at most this often.
-    after_write: error, reset, html502 and hang strike when the request has been carried out; its reply is lost.
+    kind, for all requests:
+        latency: wait `seconds`, plus up to `jitter`.
+        error: answer `status`.
+        reset: RST.
+        hang: no answer until the client leaves or `seconds` have passed.
+        cut: half of the promised body.
+        html502: the error page of a proxy.
+        outage: answer `status`; if `status` is 0, reset the connection.
+        late: answer `status` or reset at once, and carry the request out `seconds` later.
+        partial: make only the first `count` records of the request, then answer `status` or reset.
+        lag: lists do not show a new task for `seconds`.
+    kind, for lists only:
+        repeat: `count` tasks that were on the list `back` pages earlier appear again.
+        gap: `count` tasks are missing.
+        circle: `next_token` leads to an earlier page.
+        empty: no task, although more follow.
+        total: wrong by `by`; with `moving`, by up to `by`.
+        foreign: the page of another query.
+    on: a class of requests, or several joined by "|".
+    share: probability, drawn from the seed.
+    at: numbers of matching requests, from 0.
+    between: seconds since the rule was set.
+    times: the rule strikes at most this often.
+    after_write: error, reset, html502 and hang strike after the request was carried out; its reply is lost.
     retry_after: seconds, sent as Retry-After with error and outage.
-    pages: numbers of pages in their chain, from 1, at which a list lies; None is any, and for repeat
-        and gap any but the first. count: tasks repeated or left out. back: pages, 0 is within the page. by: of total,
-        negative is too low. moving: another total on each request, up to `by` away. fresh: of circle and empty, each
-        token is a new one.
+    pages: page numbers in their chain, from 1, on which a list is wrong. None: every page; for repeat, gap and circle,
+        every page but the first.
+    count: tasks that are repeated or missing.
+    back: pages; 0 is within the page.
+    by: tasks; negative is too low.
+    moving: each request gets another total, up to `by` away.
+    fresh: circle and empty make a new token each time.
     Raises ValueError for impossible settings.
     """
 
@@ -101,9 +116,9 @@ class _Active:
 
 @dataclass(slots=True)
 class Decision:
-    """What happens to one request: waits and lies add up, one rule at most breaks it.
+    """What happens to one request: waits and faults of lists add up, and at most one rule breaks the request.
 
-    draw: 0 to 1, for the lies.
+    draw: 0 to 1, for the faults of lists.
     """
 
     latency_s: float = 0.0
@@ -114,7 +129,7 @@ class Decision:
 
     @property
     def name(self) -> str | None:
-        """For the journal."""
+        """The word for the journal."""
         if self.rule is not None:
             return self.rule.kind + ("_after_write" if self.rule.after_write else "")
         if self.lag_s:
@@ -128,7 +143,7 @@ NOTHING = Decision()
 
 
 class FaultPlan:
-    """The rules in force. The same seed and the same row of matching requests give the same faults."""
+    """The rules in force. The same seed and the same sequence of matching requests give the same faults."""
 
     def __init__(self, rules: Iterable[FaultRule], seed: int, monotonic: Callable[[], float]) -> None:
         self._seed = seed
@@ -138,7 +153,7 @@ class FaultPlan:
 
     @property
     def rules(self) -> list[FaultRule]:
-        """The rules, in the order they are asked."""
+        """The rules, in the order of their evaluation."""
         return [active.rule for active in self._active]
 
     def replace(self, rules: Iterable[FaultRule]) -> None:
@@ -147,7 +162,7 @@ class FaultPlan:
         self._active = [_Active(rule, since_s) for rule in rules]
 
     def decide(self, kind: str) -> Decision:
-        """What happens to the next request of class `kind`."""
+        """Decide what happens to the next request of class `kind`."""
         if not self._active:
             return NOTHING
         now_s = self._monotonic()
@@ -191,7 +206,7 @@ class FaultPlan:
 
 
 def rules_from(items: object, where: str = "faults") -> list[FaultRule]:
-    """Rules of a list of mappings. Raises ValueError that names the rule and the field."""
+    """Read rules from a list of mappings. Raises a ValueError that names the rule and the field."""
     try:
         listed = msgspec.convert(items, list[dict[str, Any]])
     except msgspec.ValidationError as error:
@@ -210,9 +225,9 @@ def rules_from(items: object, where: str = "faults") -> list[FaultRule]:
 
 
 def load_faults(path: str | Path) -> list[FaultRule]:
-    """Rules of a TOML file (`[[rule]]` tables) or a JSON file (a list, or `{"rule": [...]}`).
+    """Read rules from a TOML file (`[[rule]]` tables) or a JSON file (a list, or `{"rule": [...]}`).
 
-    Raises ValueError when it cannot be read or a rule is wrong; the text names file, rule and field.
+    Raises ValueError if the file cannot be read or a rule is invalid; the message names file, rule and field.
     """
     path = Path(path)
     try:

@@ -37,13 +37,13 @@ class Host:
 
     @property
     def origin(self) -> str:
-        """`http://127.0.0.1:PORT`; the control routes are under /_sandbox/ of it."""
+        """`http://127.0.0.1:PORT`; the control routes are below it, under /_sandbox/."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'https' if self._ssl else 'http'}://{host}:{self.port}"
 
     @property
     def base_url(self) -> str:
-        """The root of the API, as a client wants it."""
+        """The root of the API: the base URL of a client."""
         return f"{self.origin}{self.engine.app.root}"
 
     @property
@@ -61,7 +61,7 @@ class Host:
         self.engine.access.revoke(key)
 
     def restore(self, key: str) -> None:
-        """Let a revoked or refused key in again."""
+        """Accept a revoked or refused key again."""
         self.engine.access.restore(key)
 
     async def __aenter__(self) -> Self:
@@ -94,14 +94,14 @@ class Host:
             await asyncio.sleep(self.engine.config.data_flush_s)
             try:
                 self.engine.app.flush()
-            except OSError:  # a full disk may be emptied; nothing is dropped meanwhile
+            except OSError:  # someone may free space on a full disk; until then the buffer keeps everything
                 logger.exception("The data file cannot be written")
 
 
 def serve_until_signal(make: Callable[[], Host], announce: Callable[[str], None]) -> None:
-    """Serve what `make` makes until SIGINT or SIGTERM; `announce` gets its base URL as soon as it listens.
+    """Serve the host that `make` returns, until SIGINT or SIGTERM. `announce` gets its base URL once it listens.
 
-    Blocks; must run in the main thread. Raises OSError when the address is taken, and what `make` raises.
+    Blocks; must run in the main thread. Raises OSError if the address is taken, and what `make` raises.
     """
 
     async def run() -> None:
@@ -110,10 +110,10 @@ def serve_until_signal(make: Callable[[], Host], announce: Callable[[str], None]
         for number in (signal.SIGINT, signal.SIGTERM):
             try:
                 loop.add_signal_handler(number, stopped.set)
-            except NotImplementedError:  # Windows: only Python's own handlers
+            except NotImplementedError:  # Windows has only Python's own handlers
                 signal.signal(number, lambda *_: loop.call_soon_threadsafe(stopped.set))
         host = make()
-        gc.freeze()  # what was loaded stays; looking through it again and again costs pauses
+        gc.freeze()  # the loaded state stays, and collections that scan it cost pauses
         async with host:
             announce(host.base_url)
             await stopped.wait()

@@ -1,4 +1,4 @@
-"""What the server saw: the last requests, counters over all of them, and how many at once."""
+"""What the server received: the last requests, counters over all requests, and how many were open at once."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ DEFAULT_SIZE = 10_000
 
 
 class Seen(NamedTuple):
-    """One request. status 0: no complete reply was sent.
+    """One request.
 
-    at_s: monotonic, when its head arrived.
+    status: 0 if no complete reply was sent.
+    at_s: monotonic seconds when its head arrived.
     """
 
     method: str
@@ -25,7 +26,7 @@ class Seen(NamedTuple):
 
 
 class Journal:
-    """Bounded list of Seen, oldest first, with counters that are not bounded."""
+    """The last requests, oldest first, and counters over all requests."""
 
     def __init__(self, size: int | None) -> None:
         self._seen: deque[Seen] = deque(maxlen=DEFAULT_SIZE if size is None else size)
@@ -49,11 +50,11 @@ class Journal:
             self._seen.append(seen)
 
     def of(self, kind: str) -> list[Seen]:
-        """The remembered requests of one kind: create, get, list, mutate, batch, project, result, other."""
+        """The kept requests of one kind: create, get, list, mutate, batch, project, result, other."""
         return [seen for seen in self._seen if seen.kind == kind]
 
     def count(self, kind: str | None = None, status: int | None = None) -> int:
-        """How many requests there were of a kind, with a status; None stands for any."""
+        """How many requests of a kind got a status; None matches all."""
         return sum(
             number
             for (k, s), number in self.counts.items()
@@ -61,7 +62,7 @@ class Journal:
         )
 
     def clear(self) -> None:
-        """Forget everything but what is in flight."""
+        """Forget all requests except those in flight."""
         self._seen.clear()
         self.counts.clear()
         self.faults.clear()

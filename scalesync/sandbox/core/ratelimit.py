@@ -30,14 +30,14 @@ class Bucket:
 
 
 class RateLimit:
-    """Per-key limits on creates and on everything."""
+    """Limits for each key: on creates, and on all requests."""
 
     def __init__(self, config: EmulatorConfig) -> None:
         self.config = config
         self._buckets: dict[tuple[str, str], Bucket] = {}
 
     def admit(self, key: str, is_create: bool) -> bool:
-        """Whether the request may pass now; a refused one costs nothing."""
+        """Whether the request may pass now. A refused request takes no token."""
         config = self.config
         if config.rate_all is not None and not self._take(key, "all", config.rate_all):
             return False

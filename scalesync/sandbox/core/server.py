@@ -27,8 +27,8 @@ from scalesync.sandbox.core.wire.messages import Call, Reply
 from scalesync.sandbox.core.wire.times import http_date
 
 BROKEN = ("reset", "hang")  # nothing reaches the client
-STATUSES = {"outage": 503, "late": 504}  # where the rule names none; 500 else
-POLL_S = 0.1  # how often a hanging request looks whether its client is still there
+STATUSES = {"outage": 503, "late": 504}  # if the rule names no status; 500 for other kinds
+POLL_S = 0.1  # a hanging request checks this often whether its client is still connected
 GZIP_FROM = 1024
 BAD_GATEWAY = (
     b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n"
@@ -65,7 +65,7 @@ class Server:
         return int(address[1])
 
     async def stop(self) -> None:
-        """Stop listening; requests under way get a second, and those that were to land late are lost."""
+        """Stop listening. Open requests get one second; requests of the fault `late` that are still due are lost."""
         self._closing.set()
         await asyncio.gather(*self._landing)
         if self._runner is not None:
@@ -140,7 +140,7 @@ class Server:
         return reply
 
     async def _leave(self, request: web.BaseRequest, call: Call, kind: str, rule: FaultRule) -> web.StreamResponse:
-        """Let the client go, and carry out what it asked for when it is gone."""
+        """Answer the client first, and carry its request out later."""
         caller = self.engine.admit(call, kind, request.headers.get(self.engine.app.key_header))
         if isinstance(caller, Reply):
             return await self._respond(request, caller, None)
@@ -223,17 +223,17 @@ async def _stream(
 
 
 def is_loopback(address: str | None) -> bool:
-    """Whether a peer is this machine; only then may it use the control plane."""
+    """Whether a peer is this machine; only this machine may use the control plane."""
     return address is not None and ipaddress.ip_address(address).is_loopback
 
 
 def _later(rule: FaultRule) -> bool:
-    """Whether the rule strikes when the request has been carried out."""
+    """Whether the rule strikes after the request was carried out."""
     return rule.kind in ("cut", "late", "partial") or rule.after_write
 
 
 def drop(request: web.BaseRequest) -> None:
-    """Close the connection with a reset, not a polite end."""
+    """Close the connection with a reset instead of a FIN."""
     transport = request.transport
     if transport is None:
         return

@@ -1,4 +1,4 @@
-"""Scale as the server sees it."""
+"""Scale as an `App` of the server."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from scalesync.sandbox.scale.errors import INTERNAL, OWN_ERRORS, error_body
 from scalesync.sandbox.scale.keys import TEXTS, world_of
 from scalesync.sandbox.scale.state.world import World
 from scalesync.sandbox.scale.store import Store
-from scalesync.sandbox.scale.tasks.lifecycle import sweep
+from scalesync.sandbox.scale.tasks.lifecycle import run_due_timers
 
 RESULTS = "/results/"
-NOBODY: Caller[World | None] = Caller("", None)  # asks outside of the API, where no key is needed
+NOBODY: Caller[World | None] = Caller("", None)  # for paths outside the API, which need no key
 
 
 class ScaleApp:
     """The v1 API over two worlds, and the result files beside it.
 
-    Raises ValueError when the data file cannot be used.
+    Raises ValueError if the data file cannot be used.
     """
 
     def __init__(self, config: SandboxConfig) -> None:
@@ -32,7 +32,7 @@ class ScaleApp:
         self.access = Access(config, TEXTS)
 
     def classify(self, method: str, target: str) -> tuple[str, Call]:
-        """The class of a request under /v1, `result` for a result file, `other` elsewhere."""
+        """The class of a request under /v1; `result` for a result file, `other` for everything else."""
         if target.startswith("/v1/"):
             call = Call(method, target[3:])
             return routes.kind_of(method, call.path), call
@@ -47,12 +47,12 @@ class ScaleApp:
         return Caller(key, self.store.world(world_of(key)))
 
     def advance(self, world: World | None) -> None:
-        """Let the timers fire that are due."""
+        """Run the timers that are due."""
         if world is not None:
-            sweep(world)
+            run_due_timers(world)
 
     def answer(self, world: World | None, call: Call) -> Reply:
-        """Carry a request under /v1 out, or give a result file."""
+        """Answer a request under /v1, or return a result file."""
         if world is not None:
             return routes.answer(world, call)
         if call.target.startswith(RESULTS) and call.method in ("GET", "HEAD") and len(call.path) == 2:
@@ -72,7 +72,7 @@ class ScaleApp:
         return {"worlds": control.worlds(self.store)}
 
     def listening(self, origin: str) -> None:
-        """Result links point to the server, unless the switch says otherwise."""
+        """Let result links point to this server, unless `result_base_url` names another one."""
         self.store.set_base_url((self.config.result_base_url or origin).rstrip("/"))
 
     def flush(self) -> None:

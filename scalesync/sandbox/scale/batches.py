@@ -26,7 +26,7 @@ ENVELOPES = {
 
 
 def create_batch(world: World, body: Mapping[str, Any]) -> Batch:
-    """Make a batch in a project. Raises ApiError 400, 404 and 409 (names are unique per account)."""
+    """Create a batch in a project. Raises ApiError 400, 404, or 409, because names are unique in an account."""
     name, owner = body.get("name"), body.get("project")
     for field, value in (("project", owner), ("name", name)):
         if not isinstance(value, str) or not value or not create.storable(value):
@@ -57,7 +57,7 @@ def create_batch(world: World, body: Mapping[str, Any]) -> Batch:
 
 
 def render_batch(world: World, batch: Batch, *, detailed: bool = False) -> bytes:
-    """`project, name, status, created_at, metadata` (what the official SDK needs), and what is set."""
+    """`project, name, status, created_at, metadata`, which the official SDK needs, and the fields that are set."""
     extra = world.config.batch_extra
     out = [b'{"id":' + text(batch.id) + b"," if extra else b"{"]
     out.append(b'"project":' + text(world.projects[batch.project].name) + b',"name":' + text(batch.name))
@@ -78,7 +78,7 @@ def _reply(world: World, batch: Batch) -> Reply:
 
 
 def find(world: World, call: Call) -> Batch:
-    """The batch a path names. Raises ApiError 404."""
+    """The batch that the path names. Raises ApiError 404."""
     batch = world.batch_names.get(call.path[1])
     if batch is None:
         raise ApiError(404, f'Batch "{call.path[1]}" not found.')
@@ -97,16 +97,16 @@ def get_batch(world: World, call: Call) -> Reply:
 
 
 def batch_status(world: World, call: Call) -> Reply:
-    """GET /batches/{name}/status; a counter of 0 is left out, as absent means 0 (official SDK)."""
+    """GET /batches/{name}/status; leaves a counter of 0 out, because the official SDK reads an absent one as 0."""
     batch = find(world, call)
     counts = {status: number for status, number in batch.counts.items() if number}
     return ok({"status": batch.status, **counts})
 
 
 def finalize(world: World, call: Call) -> Reply:
-    """POST /batches/{name}/finalize: staging to in_progress; elsewhere nothing, 200. Twice on rapid is 400.
+    """POST /batches/{name}/finalize: staging to in_progress. In any other state it does nothing and answers 200.
 
-    Source: Node SDK; Scale's bulk upload kit (the second one).
+    The second finalize of a rapid batch answers 400. Source: Node SDK; Scale's bulk upload kit (for the 400).
     """
     batch = find(world, call)
     if batch.rapid:
@@ -130,7 +130,7 @@ def set_metadata(world: World, call: Call) -> Reply:
 
 
 def prioritize(world: World, call: Call) -> Reply:
-    """POST /batches/{name}/prioritize `{"priority"}`: for its tasks not yet started."""
+    """POST /batches/{name}/prioritize `{"priority"}`: for the tasks that have not started."""
     batch = find(world, call)
     priority = loads(members(call.body).get("priority", b"null"))
     if isinstance(priority, bool) or priority not in create.PRIORITIES:
@@ -145,7 +145,7 @@ def prioritize(world: World, call: Call) -> Reply:
 
 
 def list_batches(world: World, call: Call) -> Reply:
-    """GET /batches: offset paged, newest first. Source: official SDK, Node SDK, Scale's bulk kit."""
+    """GET /batches: paged by offset, newest first. Source: official SDK, Node SDK, Scale's bulk kit."""
     config = world.config
     limit = integer(call, "limit", PAGE, 1, PAGE, clamp=config.limit_out_of_range == "clamp")
     offset = integer(call, "offset", 0, 0, None)

@@ -1,4 +1,4 @@
-"""Every switch of the sandbox, frozen, with the default that stands for today's Scale."""
+"""All settings of the sandbox, frozen. The defaults imitate today's Scale."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from scalesync.sandbox.core.config import EmulatorConfig
 
 @dataclass(frozen=True, kw_only=True)
 class SandboxConfig(EmulatorConfig):
-    """Settings of one emulator of Scale, beside those of every platform.
+    """Settings of one emulator of Scale, in addition to the settings of every platform.
 
-    Each field marked "guess" stands for something Scale does not document; docs/sandbox.md lists them.
-    Raises ValueError for a value out of its range.
+    A field marked "guess" sets a behaviour that Scale does not document; docs/sandbox.md lists these fields.
+    Raises ValueError if a value is out of its range.
     """
 
     # Completion.
     test_completion: Literal["after", "reply", "never"] = "after"  # 2021, 2019, or not at all
-    annotate_after_s: float | None = None  # live tasks; None: only by `annotate`
-    annotate_spread_s: float = 0.0  # seeded extra, evenly drawn, per task
+    annotate_after_s: float | None = None  # live tasks; None: only `annotate` completes them
+    annotate_spread_s: float = 0.0  # up to this much is added, drawn evenly for each task
 
-    # Attachments of live tasks: a regex, or the share of URLs (by seeded hash) that cannot be fetched.
+    # Attachments of live tasks that cannot be fetched: a regex, or a share of URLs (by seeded hash).
     bad_attachments: str | float | None = None
     attachment_check_s: float = 1.0
     attachment_status: int = 403
 
     # Guesses about creating.
-    open_types: bool = False  # accept task types nobody has heard of
-    unknown_parent_status: Literal[404, 400] = 404  # unknown project or batch named by a create
+    open_types: bool = False  # accept unknown task types
+    unknown_parent_status: Literal[404, 400] = 404  # a create names an unknown project or batch
     instruction_separator: str = "\n\n"  # between the task's and the project's instruction
     batch_project_conflict: Literal["error", "batch"] = "error"  # a create names a batch of another project
     idempotency_text: str = "The provided idempotency key is already in use for a different request."
@@ -38,8 +38,8 @@ class SandboxConfig(EmulatorConfig):
     time_bounds: Literal["inclusive", "exclusive", "half_open"] = "inclusive"
     tags_match: Literal["any", "all"] = "any"
     limit_out_of_range: Literal["error", "clamp"] = "error"
-    page_most: int | None = None  # tasks on a page, whatever `limit` asks for; None: as asked
-    total_most: int | None = None  # where `total` stops counting; the list goes on
+    page_most: int | None = None  # at most this many tasks on a page; None: `limit` decides alone
+    total_most: int | None = None  # `total` stops counting here, but the list continues
     cursor_form: Literal["keyset", "opaque"] = "keyset"  # of next_token
     invalid_cursor: Literal["error", "ignore"] = "error"
     last_cursor: Literal["omit", "null", "empty"] = "omit"  # next_token of the last page
@@ -51,15 +51,15 @@ class SandboxConfig(EmulatorConfig):
 
     # Guesses about changing.
     audit_reply: Literal["ok", "task"] = "ok"
-    cancel_completed: Literal[400, 500, 200] = 400  # now, 2016, 2019
+    cancel_completed: Literal[400, 500, 200] = 400  # today 400, in 2016 500, in 2019 200
     cancel_started: Literal["error", "cancel"] = "error"
     review_field: bool = True  # `customer_review_status` on completed tasks
     late_tasks: Literal["error", "accept"] = "error"  # creating into a finalized rapid batch
 
     # Result files, served at /results/<uuid> without a key.
-    result_bytes: int | None = None  # at least this big; None: a few frames
+    result_bytes: int | None = None  # least size of a file; None: a few frames
     result_gzip: bool = False
-    result_ttl_s: float | None = None  # links are signed at reading time and answer 403 afterwards
+    result_ttl_s: float | None = None  # a link is signed when it is read, and answers 403 after this time
     result_base_url: str | None = None  # None: the address the sandbox listens on
     multistage_stages: bool = True
 

@@ -1,4 +1,4 @@
-"""The part of the control plane that is Scale's: annotate, and what is done to single tasks."""
+"""Scale's part of the control plane: annotate, and actions on single tasks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from scalesync.sandbox.scale.tasks.documents import render
 
 
 def answer(store: Store, call: Call) -> Reply | None:
-    """Dispatch; None for any other path. Raises ApiError 400 and 404."""
+    """Answer a control request; None for a path of another module. Raises ApiError 400 and 404."""
     path = call.path[1:]
     if call.method == "POST" and len(path) == 2 and path[0] == "tasks":
         return change_task(store, path[1], body_of(call))
@@ -31,7 +31,7 @@ def worlds(store: Store) -> dict[str, Any]:
     """For GET stats: tasks by world and status, batches, projects."""
     told = {}
     for world in store:
-        lifecycle.sweep(world)
+        lifecycle.run_due_timers(world)
         told[world.name] = {
             "tasks": {status: world.counts[status] for status in STATUSES},
             "total": world.count(),
@@ -51,7 +51,7 @@ def annotate(store: Store, body: dict[str, Any]) -> Reply:
 
 
 def change_task(store: Store, task_id: str, body: dict[str, Any]) -> Reply:
-    """POST tasks/{id} `{"action", ...}`: do to a task what no client can; replies with the task.
+    """POST tasks/{id} `{"action", ...}`: change a task in a way that no client can. Replies with the task.
 
     action: start, complete, recall, correct (`response` optional), error (`response` optional),
     review (`review`), touch, remove.

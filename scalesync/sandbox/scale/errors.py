@@ -1,4 +1,4 @@
-"""Scale's errors: their messages and their envelope."""
+"""Scale's errors: messages and envelope."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from scalesync.sandbox.core.wire.rawjson import dumps
 NO_SUCH_TASK = "Task with that ID not found."
 NO_SUCH_KEY = "Your API key does not correspond to a registered user."
 INTERNAL = "Internal Server Error"
-OWN_ERRORS = {  # that a fault makes; any other status says INTERNAL
+OWN_ERRORS = {  # messages of injected errors; any other status says INTERNAL
     429: "Too many requests",
     503: "Server Timeout From Request Queueing",
     504: "Server Timeout Error",

@@ -1,4 +1,4 @@
-"""A world as the program that hosts it uses it: documents, projects and batches without a request."""
+"""A world for the program that hosts it: documents, projects and batches without a request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scalesync.sandbox.scale.tasks.documents import render
 
 
 class HostedWorld(World):
-    """What tests ask of a world, beside `count`, `counts`, `tasks` and `find`."""
+    """What tests use of a world, in addition to `count`, `counts`, `tasks` and `find`."""
 
     def add_project(self, name: str, type: str, params: dict[str, Any] | None = None, **options: Any) -> Project:
         """Create a project, as POST /projects does.

@@ -1,4 +1,4 @@
-"""Scale's keys: into which world they lead, and what is said to one that is refused."""
+"""Scale's keys: the world of a key, and the messages for refused keys."""
 
 from __future__ import annotations
 

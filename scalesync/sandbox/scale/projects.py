@@ -19,7 +19,7 @@ PIPELINES = ("standard_task", "consensus_task")
 
 
 def create_project(world: World, body: Mapping[str, Any]) -> Project:
-    """Make a project. Raises ApiError 400, and 409 (names are unique per account)."""
+    """Create a project. Raises ApiError 400, or 409, because names are unique in an account."""
     params = body.get("params")
     if params is not None and not isinstance(params, dict):
         raise bad('"params" must be an object')
@@ -78,7 +78,7 @@ def render_project(project: Project) -> bytes:
 
 
 def find(world: World, call: Call) -> Project:
-    """The project a path names. Raises ApiError 404."""
+    """The project that the path names. Raises ApiError 404."""
     project = world.project_names.get(call.path[1])
     if project is None:
         raise ApiError(404, f'Project "{call.path[1]}" not found.')
@@ -102,14 +102,14 @@ def get_project(world: World, call: Call) -> Reply:
 
 
 def list_projects(world: World, call: Call) -> Reply:
-    """GET /projects: a bare array without paging; `archived` picks one kind. Source: official SDK, Node SDK."""
+    """GET /projects: a bare array without pages; `archived` selects one kind. Source: official SDK, Node SDK."""
     archived = call.flag("archived")
     chosen = [p for p in world.projects if archived is None or p.archived == archived]
     return Reply(body=b"[" + b",".join(map(render_project, chosen)) + b"]")
 
 
 def set_params(world: World, call: Call) -> Reply:
-    """POST /projects/{name}/setParams: a new version; `patch: true` keeps what is not named (guess)."""
+    """POST /projects/{name}/setParams: a new version; `patch: true` keeps the fields not named (guess)."""
     project = find(world, call)
     params = members(call.body)
     patch = params.pop("patch", b"false") == b"true"
@@ -147,6 +147,6 @@ def _names(choices: list[Any]) -> list[str]:
 
 
 def task_templates(world: World, call: Call) -> Reply:
-    """GET /projects/{name}/taskTemplates: no template is held, so always the error for that."""
+    """GET /projects/{name}/taskTemplates: always the error, because the sandbox holds no template."""
     find(world, call)
     raise ApiError(404, "Task template not found.")

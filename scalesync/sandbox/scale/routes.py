@@ -1,4 +1,4 @@
-"""Which function answers which path under /v1, and the class of a request for faults and counters."""
+"""The function for each path under /v1, and the class of a request for faults and counters."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def kind_of(method: str, path: tuple[str, ...]) -> str:
 
 
 def answer(world: World, call: Call) -> Reply:
-    """Carry the request out. Raises ApiError; 404 for what is not imitated."""
+    """Answer the request. Raises ApiError, with 404 for a path that the sandbox does not imitate."""
     path = call.path
     last = path[2] if len(path) == 3 else ""
     handler = ROUTES.get((call.method, path[0] if path else "", len(path), last))

@@ -1,4 +1,4 @@
-"""The two worlds, and their file if there is one."""
+"""The two worlds, and their data file if there is one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _heads = msgspec.msgpack.Decoder(dict[str, int])
 
 
 class Store:
-    """All state of one sandbox. Raises ValueError when the data file cannot be used."""
+    """All state of one sandbox. Raises ValueError if the data file cannot be used."""
 
     def __init__(self, config: SandboxConfig) -> None:
         self.config = config
@@ -44,7 +44,7 @@ class Store:
         return iter(self._worlds.values())
 
     def set_base_url(self, url: str) -> None:
-        """Where result links point to, without a slash at the end."""
+        """Set the base of result links, which has no slash at its end."""
         for world in self:
             world.base_url = url
 
@@ -66,7 +66,7 @@ class Store:
         self._log.save(world, kind, value)
 
     def _without_known_body(self, world: str, task: Task) -> Task:
-        """The body never changes: once it is in the file, it is not written again."""
+        """The body never changes. Once the file holds it, the program does not write it again."""
         known = self._written.get(world, 0)
         self._written[world] = max(known, task.seq + 1)
         return msgspec.structs.replace(task, body=b"") if task.seq < known else task

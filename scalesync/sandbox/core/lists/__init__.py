@@ -1,1 +1,1 @@
-"""What lists are read from, and what they say that is not so."""
+"""The arrays that lists are read from, and the faults of lists."""

@@ -1,8 +1,8 @@
-"""Sorted arrays of task numbers: what a list request walks.
+"""Sorted arrays of task numbers, from which a list request reads.
 
-Numbers rise with creation and so do creation times, so one array sorted by number is sorted by
-(created_at, id) as well. A View is such an array for a filter; it follows the world through the
-log of touched numbers instead of being rebuilt after each write.
+Numbers and creation times rise together, so an array sorted by number is also sorted by
+(created_at, id). A View is such an array for one filter. It reads the log of touched numbers
+and applies the changes, so no write makes it rebuild.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable
 
-MAX_LOG = 2_000_000  # touched numbers kept; older views are built anew
+MAX_LOG = 2_000_000  # touched numbers kept; a view that is further behind is rebuilt
 MANY = 256
 
 
@@ -27,7 +27,7 @@ class Index:
         return len(self.seqs)
 
     def add(self, seq: int) -> None:
-        """Put a number in; the newest, the usual case, costs an append."""
+        """Add a number. The newest number, the usual case, costs an append."""
         seqs = self.seqs
         if not seqs or seq > seqs[-1]:
             seqs.append(seq)
@@ -37,14 +37,14 @@ class Index:
             seqs.insert(place, seq)
 
     def discard(self, seq: int) -> None:
-        """Take a number out, if it is in."""
+        """Remove a number if it is there."""
         place = bisect_left(self.seqs, seq)
         if place < len(self.seqs) and self.seqs[place] == seq:
             del self.seqs[place]
 
 
 class TouchLog:
-    """Numbers of tasks in the order they were created or changed, with a moving start."""
+    """Numbers of tasks in the order of their changes; a full log drops the oldest."""
 
     __slots__ = ("seqs", "start")
 
@@ -58,7 +58,7 @@ class TouchLog:
         return self.start + len(self.seqs)
 
     def add(self, seq: int) -> None:
-        """Note one change; forgets the older half when full."""
+        """Log one change; drops the older half of a full log."""
         self.seqs.append(seq)
         if len(self.seqs) > MAX_LOG:
             half = len(self.seqs) // 2
@@ -66,14 +66,14 @@ class TouchLog:
             self.start += half
 
     def since(self, position: int) -> set[int] | None:
-        """Numbers touched from `position` on; None when that far back is forgotten."""
+        """Numbers touched since `position`; None if the log no longer reaches back that far."""
         if position < self.start:
             return None
         return set(self.seqs[position - self.start :])
 
 
 class View(Index):
-    """The numbers of `base` that match, kept true through the log."""
+    """The numbers of `base` that match, kept current through the log."""
 
     __slots__ = ("matches", "position")
 
@@ -83,7 +83,7 @@ class View(Index):
         self.position = -1
 
     def refresh(self, base: Index, log: TouchLog) -> None:
-        """Follow what changed since the last call. O(changes); O(base) the first time."""
+        """Apply the changes since the last call. O(changes); O(base) the first time."""
         touched = None if self.position < 0 else log.since(self.position)
         if touched is None:
             self.seqs = array("I", filter(self.matches, base.seqs))
@@ -94,7 +94,7 @@ class View(Index):
     def _follow(self, touched: set[int]) -> None:
         last = self.seqs[-1] if self.seqs else -1
         old = {seq for seq in touched if seq <= last}
-        if len(old) > MANY:  # one pass instead of a move of the whole array for each number
+        if len(old) > MANY:  # one pass; to insert each number alone would move the whole array each time
             kept = [seq for seq in self.seqs if seq not in old]
             kept.extend(filter(self.matches, old))
             self.seqs = array("I", sorted(kept))

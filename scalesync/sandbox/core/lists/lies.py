@@ -1,4 +1,4 @@
-"""What a list says that is not so: repeats, gaps, circles, empty pages, wrong totals, pages of another question."""
+"""Faults of lists: repeats, gaps, circles, empty pages, wrong totals, pages of another query."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, Generic, Protocol, TypeVar
 from scalesync.sandbox.core.faults import FaultRule
 from scalesync.sandbox.core.wire.messages import Call
 
-NOT_FIRST = ("repeat", "gap", "circle")  # what needs a page before it, unless a rule names its pages
+NOT_FIRST = ("repeat", "gap", "circle")  # unless a rule names its pages, these need a page before them
 
 
 class Item(Protocol):
-    """What a list is made of."""
+    """One entry of a list."""
 
     @property
     def seq(self) -> int:
@@ -31,11 +31,12 @@ T = TypeVar("T", bound=Item)
 class Page(Generic[T]):
     """One page of a list, before it is written. seqs[low:high] match; seqs[begin:end] are the page, newest last.
 
-    items: all there are, by number, None where one is gone.
-    shown: those of the page, in that order.
-    total, more: as reported.
-    after: the one behind which the next page begins, None for the very beginning.
-    nonce: makes its token another one.
+    items: all items by number; None for a removed one.
+    shown: the items of the page, in the order of the page.
+    total: the total that the page reports.
+    more: whether the page says that more follow.
+    after: the next page begins after this item; None is the beginning of the list.
+    nonce: makes the token differ from other tokens of the same place.
     """
 
     items: Sequence[T | None]
@@ -53,12 +54,12 @@ class Page(Generic[T]):
 
     @property
     def number(self) -> int:
-        """Which page of its chain this is, from 1."""
+        """The number of this page in its chain, from 1."""
         return (self.high - self.end) // self.limit + 1
 
 
 def lie(call: Call, page: Page[Any]) -> None:
-    """Let the rules that strike this request change the page."""
+    """Apply the list faults that strike this request to the page."""
     for rule in call.lies:
         default = page.number > 1 or rule.kind not in NOT_FIRST
         if page.number in rule.pages if rule.pages is not None else default:

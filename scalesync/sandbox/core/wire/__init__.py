@@ -1,1 +1,1 @@
-"""What travels: requests and replies, errors, raw JSON, times."""
+"""The wire: requests and replies, errors, raw JSON, times."""

@@ -1,4 +1,4 @@
-"""The one error an emulated API raises: a status and a text."""
+"""The one error that an emulated API raises: a status and a text."""
 
 from __future__ import annotations
 

@@ -16,21 +16,21 @@ JSON = "application/json; charset=utf-8"
 
 @dataclass
 class Call:
-    """What the client asked for. `path` is split at raw slashes, each part then decoded.
+    """One request. `path` is split at raw slashes, and then each part is decoded.
 
-    Not frozen: the server adds the body and what the faults want when they are known, and a copy costs 4 % of a create.
+    Not frozen: the server adds the body and the faults later, and a copy would cost 4 % of a create.
     """
 
     method: str
-    target: str  # path and query as they came
+    target: str  # path and query as received
     body: bytes = b""
-    outside: bool = False  # not under the API's root: `target` is whole
+    outside: bool = False  # True: not under the API's root, and `target` is the full path
     idempotency_key: str | None = None
     range: str | None = None  # the header of that name
     visible_after_s: float = 0.0  # set by the fault `lag`
-    only: int | None = None  # set by the fault `partial`: no more than so many records are made
-    lies: tuple[FaultRule, ...] = ()  # what a list is to say that is not so
-    draw: float = 0.0  # for them
+    only: int | None = None  # set by the fault `partial`: at most this many records are made
+    lies: tuple[FaultRule, ...] = ()  # faults of lists that strike this request
+    draw: float = 0.0  # their draw, 0 to 1
 
     @cached_property
     def path(self) -> tuple[str, ...]:
@@ -63,7 +63,7 @@ class Call:
 
 @dataclass
 class Reply:
-    """What goes back; a stream has neither length nor body."""
+    """One reply; a stream has neither length nor body."""
 
     status: int = 200
     body: bytes = b""

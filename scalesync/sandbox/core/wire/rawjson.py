@@ -1,4 +1,4 @@
-"""JSON objects kept as the bytes that the client sent, so that 10.0 stays 10.0 and 2^70 stays 2^70."""
+"""JSON objects kept as the bytes of the client, so 10.0 stays 10.0 and 2^70 stays 2^70."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def members(body: bytes) -> dict[str, bytes]:
         return {name: bytes(raw) for name, raw in _members.decode(body).items()}
     except UnicodeDecodeError as error:
         raise ApiError(400, NO_OBJECT) from error
-    except (msgspec.MsgspecError, RecursionError):  # it may only hold a lone surrogate, which is JSON all the same
+    except (msgspec.MsgspecError, RecursionError):  # the cause may be a lone surrogate, which JSON allows
         return _slow_members(body.decode())
 
 
@@ -60,7 +60,7 @@ def _slow_members(text: str) -> dict[str, bytes]:
 
 
 def _after(text: str, place: int, mark: str) -> int:
-    """The place behind `mark`, spaces on both sides skipped. Raises ValueError."""
+    """The place after `mark` and the spaces around it. Raises ValueError if `mark` is not there."""
     found = _MARKS[mark].match(text, place)
     if found is None:
         raise ValueError(f"expected {mark}")
@@ -72,7 +72,7 @@ def _no_constant(name: str) -> None:
 
 
 def loads(raw: bytes) -> Any:
-    """Any JSON value; lone surrogates and huge integers, which orjson refuses or rounds, go to the stdlib."""
+    """Decode any JSON value. The stdlib reads lone surrogates and huge integers, which orjson refuses or rounds."""
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError:
@@ -80,7 +80,7 @@ def loads(raw: bytes) -> Any:
 
 
 def dumps(value: object) -> bytes:
-    """Compact JSON in UTF-8; what orjson cannot write (surrogates, huge integers) the stdlib escapes."""
+    """Encode as compact JSON in UTF-8. The stdlib writes surrogates and huge integers, which orjson cannot write."""
     try:
         return orjson.dumps(value)
     except (orjson.JSONEncodeError, TypeError):

@@ -1,4 +1,4 @@
-"""Times on the wire: UTC, milliseconds, `Z`; many forms are read, one is written."""
+"""Times on the wire. The program writes one form (UTC, milliseconds, `Z`) and reads many."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def http_date(seconds: int) -> str:
 
 
 def parse_us(text: str) -> int:
-    """Microseconds since the epoch of an ISO 8601 time; naive means UTC, a date means its midnight.
+    """Parse an ISO 8601 time into microseconds since the epoch. A naive time is UTC; a date is its midnight.
 
     Raises ValueError for anything else. Source: official SDK (`YYYY-MM-DD HH:MM:SS.mmmmmm`, naive as UTC)
     and Node SDK (`2021-04-25`, `2021-04-25T03:14:15-07:00`).

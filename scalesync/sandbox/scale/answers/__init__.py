@@ -1,1 +1,1 @@
-"""Synthetic answers of completed tasks, and the result files they point at."""
+"""Synthetic answers of completed tasks, and the result files that they link to."""

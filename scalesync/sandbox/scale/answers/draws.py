@@ -1,4 +1,4 @@
-"""Seeded draws, cheap enough to make an answer again at each reading."""
+"""Seeded draws, cheap enough to compute an answer again each time it is read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class Draws:
-    """An endless row of numbers that depends on the label alone."""
+    """An endless sequence of numbers that depends only on the label."""
 
     __slots__ = ("_block", "_key", "_left")
 
@@ -37,7 +37,7 @@ class Draws:
         return options[self.below(len(options))]
 
     def uuid(self) -> str:
-        """Looks like a random UUID."""
+        """A string that looks like a random UUID."""
         value = f"{self.below(1 << 20):05x}{self.below(1 << 20):05x}{self.below(1 << 20):05x}"
         value += f"{self.below(1 << 20):05x}{self.below(1 << 20):05x}{self.below(1 << 20):05x}00"
         return f"{value[:8]}-{value[8:12]}-4{value[13:16]}-a{value[17:20]}-{value[20:32]}"

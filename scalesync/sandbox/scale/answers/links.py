@@ -1,7 +1,7 @@
-"""Result links: a UUID that names its task and file by itself.
+"""Result links: the UUID in a link names its task and file, so nothing is stored.
 
-Nothing is stored: the UUID holds task number, revision and file number, masked and sealed with a
-keyed hash, so a made-up one is not found.
+The UUID holds task number, revision and file number. It is masked and carries a keyed hash, so the
+server finds no file for a made-up UUID.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MASKED_BITS = 56  # seq 32, revision 16, file number 8
 
 @dataclass(frozen=True)
 class Target:
-    """What a link points at."""
+    """The task and file of a link."""
 
     seq: int
     revision: int
@@ -41,7 +41,7 @@ def result_id(world: World, target: Target) -> str:
 
 
 def open_id(world: World, uuid: str) -> Target | None:
-    """What a UUID of this world points at; None when it is none of ours."""
+    """The task and file of a UUID of this world; None for a UUID that this world did not make."""
     try:
         value = int(uuid.replace("-", ""), 16)
     except ValueError:
@@ -54,13 +54,13 @@ def open_id(world: World, uuid: str) -> Target | None:
 
 
 def link(world: World, task: Task, number: int) -> str:
-    """The absolute URL of the task's n-th result file; signed with an end when `result_ttl_s` is set."""
+    """The absolute URL of the task's n-th result file. With `result_ttl_s` it is signed and expires."""
     uuid = result_id(world, Target(task.seq, task.revision, number))
     return f"{world.base_url}/results/{uuid}{signature(world, uuid)}"
 
 
 def signature(world: World, uuid: str) -> str:
-    """The query of a link that ends `result_ttl_s` after it was read; empty when links never end."""
+    """The query of a link that expires `result_ttl_s` after it was read; empty if links never expire."""
     ttl_s = world.config.result_ttl_s
     if ttl_s is None:
         return ""
@@ -69,5 +69,5 @@ def signature(world: World, uuid: str) -> str:
 
 
 def seal(world: World, uuid: str, expires: str) -> str:
-    """The signature that belongs to a UUID and its end."""
+    """The signature of a UUID and its expiry time."""
     return f"{_hash(world, f'sign:{uuid}:{expires}', 80):020x}"

@@ -19,7 +19,7 @@ from scalesync.sandbox.scale.answers.shapes import Maker
 from scalesync.sandbox.scale.state.model import Task
 from scalesync.sandbox.scale.state.world import World
 
-FRAMES = 3  # when the task has no list of attachments
+FRAMES = 3  # if the task has no list of attachments
 CHUNK = 64 * 1024
 MAX_INLINE = 1024 * 1024
 POINTS = 64
@@ -27,7 +27,7 @@ POINTS = 64
 
 @dataclass(frozen=True)
 class Layout:
-    """A file is prefix, items joined by commas, suffix."""
+    """A file is the prefix, the items joined by commas, and the suffix."""
 
     prefix: bytes
     item: Callable[[Maker, list[str], int], bytes]
@@ -35,7 +35,7 @@ class Layout:
 
 
 def fetch(worlds: Iterable[World], call: Call) -> Reply:
-    """GET /results/{uuid}; no key needed. 403 when the link has ended, 404 for a made-up one; XML like S3."""
+    """GET /results/{uuid}, without a key. 403 for an expired link, 404 for a made-up one; errors are XML, as S3's."""
     for world in worlds:
         target = open_id(world, call.path[-1])
         task = world.by_seq[target.seq] if target and target.seq < len(world.by_seq) else None

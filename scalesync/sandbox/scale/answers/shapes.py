@@ -25,7 +25,7 @@ WORDS = (
     "quiet",
     "street",
 )
-CORNERS = {  # with the places of a test task's answer, pixels
+CORNERS = {  # with the corners in a test task's answer, pixels
     "face-topleft": (100, 70),
     "face-bottomleft": (100, 296),
     "face-topright": (320, 70),
@@ -35,7 +35,7 @@ CORNERS = {  # with the places of a test task's answer, pixels
 }
 TRIANGLE = ((10, 10), (110, 110), (10, 110))
 COLORS = ("#ff0000", "#ffff00", "#00ff00", "#00ffff", "#0000ff", "#ff00ff")
-SIDE = 640  # images are taken to be this wide and high, pixels
+SIDE = 640  # assumed width and height of an image, pixels
 
 
 class Maker:
@@ -62,7 +62,7 @@ class Maker:
         return {}
 
     def labels(self, params: dict[str, Any]) -> list[str]:
-        """The names one may choose from: objects_to_annotate or labels, as strings or objects."""
+        """The names to choose from: objects_to_annotate or labels, as strings or objects."""
         listed = params.get("objects_to_annotate") or params.get("labels") or params.get("instance_labels")
         found = []
         for item in listed if isinstance(listed, list) else ():
@@ -108,7 +108,7 @@ class Maker:
         return dict(zip("xy", CORNERS[name], strict=True)) if self.canned else self.point()
 
     def image(self, params: dict[str, Any]) -> dict[str, Any]:
-        """Image annotation: one shape per geometry asked for."""
+        """Image annotation: one shape for each requested geometry."""
         shapes = {"box": self.box, "polygon": self.polygon, "line": self.line, "point": self.point}
         found = []
         for kind, settings in (params.get("geometries") or {}).items():
@@ -130,7 +130,7 @@ class Maker:
         return found
 
     def segments(self, params: dict[str, Any]) -> dict[str, Any]:
-        """Segmentation: links to images, and which colour means what."""
+        """Segmentation: links to images, and the meaning of each colour."""
         labels = self.labels(params)
         labeled: dict[str, str | None] = {
             label: self.link(n + 2) if n == 0 or self.draws.below(2) else None for n, label in enumerate(labels[:60])

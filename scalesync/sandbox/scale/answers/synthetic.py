@@ -1,8 +1,8 @@
-"""Synthetic answers per task type, in the shapes Scale's docs and recorded replies show.
+"""Synthetic answers for each task type, in the shapes of Scale's docs and of recorded replies.
 
-An answer is a function of (seed, task id, revision): nothing is stored, and the same task reads the
-same each time. Test tasks get the canned values recorded in 2016 and 2019 ("test response", boxes
-at 0,0,100,100); live tasks get drawn ones.
+An answer is a function of (seed, task id, revision). So nothing is stored, and a task has the same
+answer each time it is read. Test tasks get the fixed values recorded in 2016 and 2019 ("test response",
+boxes at 0,0,100,100); the values of live tasks are drawn.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Params = dict[str, Any]
 
 
 def answer(world: World, task: Task) -> bytes | None:
-    """The `response` of a completed task, JSON; None where test tasks have none (points, recorded 2019)."""
+    """The `response` of a completed task as JSON; None if test tasks of the type have none (points, recorded 2019)."""
     if world.is_test and task.type == "pointannotation":
         return None
     known = LINKED.get(task.type)
@@ -38,8 +38,8 @@ def answer(world: World, task: Task) -> bytes | None:
     return dumps(found)
 
 
-# Members of the response that point at a result file, by type. Types whose shape is documented
-# nowhere (lidartopdown, sensorfusion, multistage, the newer videos) follow the other 3D types: a guess.
+# Members of the response that link to a result file, by type. Some types have no documented shape
+# (lidartopdown, sensorfusion, multistage, the newer videos); they follow the other 3D types, which is a guess.
 LINKED: dict[str, tuple[str, ...]] = {
     "videoannotation": ("annotations",),
     "videoplaybackannotation": ("annotations", "events"),
@@ -88,7 +88,7 @@ def _transcription(params: Params, maker: Maker) -> Any:
     found: dict[str, Any] = {"fields": maker.fields(params.get("fields") or {})}
     repeated = params.get("repeatable_fields") or params.get("row_fields")
     if maker.canned:
-        found["repeatable_fields"] = [None, None]  # recorded 2019, asked for or not
+        found["repeatable_fields"] = [None, None]  # recorded 2019, also if the task did not ask for it
     elif repeated:
         found["repeatable_fields"] = [maker.fields(repeated) for _ in range(2)]
     return found

@@ -1,4 +1,4 @@
-"""What the sandbox holds: tasks, batches, projects. Compact, for a million tasks lie in memory."""
+"""What the sandbox holds: tasks, batches, projects. Compact, because memory holds a million tasks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REVIEWS = ("pending", "accepted", "fixed", "rejected", "commented")
 
 
 class Extra(msgspec.Struct, omit_defaults=True, gc=False):
-    """What few tasks have."""
+    """Fields that few tasks have."""
 
     response: bytes | None = None  # JSON that replaces the synthetic answer
     review: str | None = None
@@ -25,23 +25,23 @@ class Extra(msgspec.Struct, omit_defaults=True, gc=False):
 
 
 class Task(msgspec.Struct, array_like=True, gc=False):
-    """One task. Refers to its project and batch by number, so it is in no reference cycle (gc=False)."""
+    """One task. It names its project and batch by number, so it is never part of a reference cycle (gc=False)."""
 
-    seq: int  # place in the world's order of creation; the id's tail
+    seq: int  # place in the world's order of creation; the end of the id
     created_ms: int
     type: str
     body: bytes  # JSON members that never change: type, instruction, params, ...
     project: int = -1
     batch: int = -1
-    version: int = -1  # project_param_version, -1 when none
+    version: int = -1  # project_param_version; -1 for none
     status: str = PENDING
     updated_ms: int = 0
     completed_ms: int = 0  # 0: never completed
-    due_ms: int = 0  # when the timer completes or fails it; 0: no timer
+    due_ms: int = 0  # the timer completes or fails it then; 0: no timer
     bad: bool = False  # its attachment cannot be fetched
     listed: bool = True  # False while lists lag behind
     priority: int = 0
-    revision: int = 0  # raised when the answer is made anew
+    revision: int = 0  # rises with each new answer
     unique_id: str | None = None
     metadata: bytes | None = None  # None is {}
     tags: tuple[str, ...] | None = None

@@ -1,6 +1,6 @@
-"""One world of a key kind: its tasks, batches and projects, and the indexes lists are read from.
+"""The world of one kind of key: its tasks, batches and projects, and the indexes that lists are read from.
 
-Everything runs in one thread and no method awaits, so each is atomic.
+Everything runs in one thread and no method awaits, so each method is atomic.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ID_SPACE = 1 << 64
 
 
 class World:
-    """The live or the test world. A host sees it as a HostedWorld, made by Store."""
+    """The live or the test world. Store makes it as a HostedWorld."""
 
     def __init__(self, name: str, config: SandboxConfig, save: Callable[[str, str, object], None]) -> None:
         self.name = name
@@ -45,26 +45,26 @@ class World:
         self._save = save
         self._last_ms = 0
         digest = hashlib.blake2b(f"{config.seed}:{name}".encode(), digest_size=8).digest()
-        # The lowest 32 bits count, so the tail neither overflows nor hides in which order ids were given.
+        # The lowest 32 bits count up, so the end of an id never overflows and shows the order of creation.
         self.id_base = int.from_bytes(digest, "big") & ~((1 << 33) - 1) & (ID_SPACE - 1)
 
     # -- time and ids ---------------------------------------------------------------------------
 
     def now(self) -> int:
-        """The clock in ms, held so that it never runs backwards (created_at and ids rise together)."""
+        """The clock in ms. It never runs backwards, so created_at and ids rise together."""
         self._last_ms = max(self._last_ms, self.config.clock())
         return self._last_ms
 
     def catch_up(self, ms: int) -> None:
-        """Never return a time before `ms` again; for state read from a file."""
+        """Let the clock return no time before `ms`; for state read from a file."""
         self._last_ms = max(self._last_ms, ms)
 
     def task_id(self, task: Task) -> str:
-        """24 hex digits: creation second, then a rising tail, like an ObjectId."""
+        """24 hex digits, like an ObjectId: the second of creation, then a rising number."""
         return f"{task.created_ms // 1000:08x}{self.id_base + task.seq:016x}"
 
     def seq_of(self, task_id: str) -> int:
-        """The number an id stands for, whether or not the task still exists; -1 for a foreign id."""
+        """The number in an id, also if the task no longer exists; -1 for a foreign id."""
         try:
             seq = int(task_id[8:], 16) - self.id_base
         except ValueError:
@@ -80,7 +80,7 @@ class World:
     # -- writing --------------------------------------------------------------------------------
 
     def insert(self, task: Task, *, visible_ms: int = 0) -> None:
-        """Take in a new task whose seq is `len(by_seq)`. With visible_ms lists show it only from then on."""
+        """Add a new task whose seq is `len(by_seq)`. With visible_ms, lists show it from that time on."""
         self.by_seq.append(task)
         self.counts[task.status] += 1
         if task.unique_id is not None:
@@ -106,14 +106,14 @@ class World:
         self.log.add(task.seq)
 
     def changed(self, task: Task, now_ms: int) -> None:
-        """Stamp and keep a change of the task; every write to an existing task ends here."""
+        """Stamp and save a change of the task. Every write to an existing task ends with this call."""
         task.updated_ms = max(task.updated_ms, now_ms)
         if task.listed:
             self.log.add(task.seq)
         self._save(self.name, "task", task)
 
     def move(self, task: Task, status: str, now_ms: int) -> None:
-        """Set the status and keep the counters of world and batch true. Call `changed` afterwards."""
+        """Set the status, and update the counters of world and batch. Call `changed` afterwards."""
         self.counts[task.status] -= 1
         self.counts[status] += 1
         if task.batch >= 0:
@@ -133,7 +133,7 @@ class World:
             self.unique[unique_id] = task.seq
 
     def remove(self, task: Task) -> None:
-        """Make the task vanish, as if it had never been. No API call does this; tests may."""
+        """Remove the task without a trace. No API call does this; tests do."""
         self.rename(task, None)
         self.counts[task.status] -= 1
         if task.batch >= 0:
@@ -147,7 +147,7 @@ class World:
         self._save(self.name, "gone", task.seq)
 
     def put_project(self, project: Project) -> None:
-        """Take in or keep a change of a project."""
+        """Add a project, or save a change of it."""
         if project.number == len(self.projects):
             self.projects.append(project)
             self.of_project.append(Index())
@@ -156,7 +156,7 @@ class World:
         self._save(self.name, "project", project)
 
     def put_batch(self, batch: Batch) -> None:
-        """Take in or keep a change of a batch."""
+        """Add a batch, or save a change of it."""
         if batch.number == len(self.batches):
             self.batches.append(batch)
             self.of_batch.append(Index())
@@ -164,11 +164,11 @@ class World:
         self._save(self.name, "batch", batch)
 
     def save_new(self, task: Task) -> None:
-        """Keep a task that was just inserted."""
+        """Save a task that was just inserted."""
         self._save(self.name, "task", task)
 
     def use_key(self, key: str) -> bool:
-        """Note an Idempotency-Key; False when it was used before."""
+        """Remember an Idempotency-Key; False if it was used before."""
         if key in self.idempotency:
             return False
         self.idempotency.add(key)
@@ -187,7 +187,7 @@ class World:
         return self._pieces[number]
 
     def view(self, key: Hashable, matches: Callable[[int], bool], base: Index) -> View:
-        """A followed filter result; the least recently used of MAX_VIEWS is dropped."""
+        """The view of a filter, kept current. Of more than MAX_VIEWS, the least recently used is dropped."""
         view = self._views.get(key)
         if view is None:
             view = self._views[key] = View(matches)
@@ -200,9 +200,9 @@ class World:
 
     @property
     def tasks(self) -> Iterator[Task]:
-        """All tasks, oldest first, also those lists do not show yet."""
+        """All tasks, oldest first, including those that lists do not show yet."""
         return (task for task in self.by_seq if task is not None)
 
     def count(self, status: str | None = None) -> int:
-        """Tasks there are, of one status or all."""
+        """How many tasks there are, of one status or in all."""
         return self.counts[status] if status is not None else self.counts.total()

@@ -1,1 +1,1 @@
-"""Tasks: creating, changing, ending and listing them."""
+"""Tasks: create, change, complete and list them."""

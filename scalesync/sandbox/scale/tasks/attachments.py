@@ -1,4 +1,4 @@
-"""Attachments are fetched after the 200; the ones that cannot be turn the task to `error`."""
+"""Attachments: the server fetches them after the 200, and a task whose fetch fails gets the status `error`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _strings(values: object) -> Iterator[str]:
 
 
 def broken(config: SandboxConfig, params: dict[str, bytes]) -> list[str]:
-    """The attachments that `bad_attachments` says cannot be fetched."""
+    """The attachments that cannot be fetched, according to `bad_attachments`."""
     wanted = config.bad_attachments
     if wanted is None:
         return []

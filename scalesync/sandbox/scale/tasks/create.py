@@ -1,6 +1,6 @@
 """POST /task/{type}: check the body, inherit from the project, make the task.
 
-Order of checks: shape of the fields, project and batch, required parameters (attachment first, as
+The order of the checks: the shapes of the fields, project and batch, required parameters (attachment first, as
 recorded in 2016), unique_id and Idempotency-Key.
 """
 
@@ -25,7 +25,7 @@ _STARTS = {"a string": b'"', "an object": b"{", "an array": b"[", "a boolean": b
 
 @dataclass(slots=True)
 class Parents:
-    """Where a new task goes and what it inherits."""
+    """The project and batch of a new task, and what it inherits from them."""
 
     project: Project | None = None
     batch: Batch | None = None
@@ -34,7 +34,7 @@ class Parents:
 
 
 def make_task(world: World, type_name: str, body: bytes, idempotency_key: str | None) -> Task:
-    """The task of a create, not yet inserted. Raises ApiError 400, 404 or 409."""
+    """Make the task of a create; the caller inserts it. Raises ApiError 400, 404 or 409."""
     config = world.config
     type_name = ALIASES.get(type_name, type_name)
     rules = TYPES.get(type_name)
@@ -173,7 +173,7 @@ def _unique_id(world: World, sent: dict[str, bytes]) -> str | None:
 
 
 def check_unique_text(value: object) -> str:
-    """A usable unique_id. Raises ApiError 400 for others."""
+    """Check a unique_id and return it. Raises ApiError 400 if it cannot be used."""
     if not isinstance(value, str):
         raise bad('"unique_id" must be a string')
     if not value:
@@ -193,7 +193,7 @@ def storable(text_value: str) -> bool:
 
 
 def check_free(world: World, unique_id: str) -> None:
-    """Raise the documented 409 when another task holds the id. Source: Scale docs: Avoiding Duplicate Tasks."""
+    """Raise the documented 409 if another task has the id. Source: Scale docs: Avoiding Duplicate Tasks."""
     seq = world.unique.get(unique_id)
     other = None if seq is None else world.by_seq[seq]
     if other is not None:
@@ -206,7 +206,7 @@ def _metadata(sent: dict[str, bytes]) -> bytes | None:
 
 
 def metadata(raw: bytes) -> bytes | None:
-    """Checked metadata as sent; None stands for `{}`."""
+    """Check metadata and return it as sent; None for `{}`."""
     if raw[:1] != b"{":
         raise bad('"metadata" must be an object')
     if len(raw) > MAX_METADATA:
@@ -215,7 +215,7 @@ def metadata(raw: bytes) -> bytes | None:
 
 
 def tags(value: object, *, limit: int | None = MAX_TAGS) -> tuple[str, ...] | None:
-    """Checked tags, each once, in order; None when there are none."""
+    """Check tags and return each once, in order; None if there are none."""
     if not isinstance(value, list) or not all(isinstance(tag, str) and storable(tag) for tag in value):
         raise bad('"tags" must be an array of strings')
     unique = tuple(dict.fromkeys(value))

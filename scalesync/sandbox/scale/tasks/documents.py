@@ -1,6 +1,6 @@
-"""A task as the JSON the server sends: fixed bytes, and between them what can change.
+"""The JSON of a task: bytes that never change, and between them the fields that can.
 
-Unchanged tasks render to the same bytes each time, unless result links are signed (`result_ttl_s`).
+An unchanged task renders to the same bytes each time, unless result links are signed (`result_ttl_s`).
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from scalesync.sandbox.scale.answers import synthetic
 from scalesync.sandbox.scale.state.model import COMPLETED, ERROR, Task
 from scalesync.sandbox.scale.state.world import World
 
-LIMITED = ("task_id", "status", "metadata", "project")  # and `otherVersion`, of unknown meaning: never sent
+LIMITED = ("task_id", "status", "metadata", "project")  # never `otherVersion`: nobody knows its meaning
 
 
 def render(world: World, task: Task, *, status: str | None = None) -> bytes:
-    """The full task. `status` shows it in an earlier state, for the reply to its own create."""
+    """The full task. `status` renders it in an earlier state, for the reply to its own create."""
     shown = status or task.status
     earlier = status is not None
     completed = task.completed_ms and not earlier
@@ -56,7 +56,7 @@ def _tail(world: World, task: Task, shown: str) -> bytes:
 
 
 def response(world: World, task: Task, shown: str) -> bytes | None:
-    """The `response` member; None where the key is absent. A canceled task keeps its answer (recorded 2019)."""
+    """The `response` member; None if the key is absent. A canceled task keeps its answer (recorded 2019)."""
     if task.extra is not None and task.extra.response is not None:
         return task.extra.response if shown != "pending" else None
     if shown == ERROR:

@@ -1,4 +1,4 @@
-"""The query of GET /tasks as a filter: a base index, a range of creation, and a predicate for the rest."""
+"""The query of GET /tasks as a filter: a base index, a range of creation times, and a predicate for the rest."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ EVER: Range = (-NEVER, NEVER)
 
 @dataclass(frozen=True)
 class Filter:
-    """What a task must be to be listed. Frozen, so that it is the key of a cached result.
+    """The conditions of a list request. Frozen, because cached results have it as their key.
 
-    Ranges are milliseconds, both ends included; None stands for "any".
+    Ranges are milliseconds, both ends included; None matches every task.
     """
 
     project: int | None = None
@@ -103,7 +103,7 @@ class Listing:
 
 
 def parse(world: World, call: Call) -> Listing:
-    """The filter of a query. Raises ApiError 400 for values that cannot be read."""
+    """Parse the filter of a query. Raises ApiError 400 for an invalid value."""
     if world.config.unknown_query == "error":
         unknown = sorted(set(call.query) - KNOWN)
         if unknown:
@@ -129,7 +129,7 @@ def parse(world: World, call: Call) -> Listing:
 
 
 def time_range(world: World, call: Call, low: str, high: str) -> Range | None:
-    """The bounds two query names set; None when neither is given. Raises ApiError 400."""
+    """The range that two query parameters set; None if neither is given. Raises ApiError 400."""
     bounds = world.config.time_bounds
     after, before = call.first(low), call.first(high)
     if after is None and before is None:
@@ -192,7 +192,7 @@ def _named(
 
 
 def candidates(world: World, wanted: Filter) -> Index:
-    """The sorted numbers a filter selects, creation range apart."""
+    """The sorted numbers that a filter selects, before its range of creation times applies."""
     base = world.listed
     if wanted.batch is not None:
         base = world.of_batch[wanted.batch]

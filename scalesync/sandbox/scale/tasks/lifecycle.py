@@ -1,7 +1,6 @@
-"""How tasks end: annotated, failed on their attachments, recalled, corrected; and the timers for it.
+"""The life of a task: annotated, failed on its attachments, recalled, corrected; and the timers for this.
 
-Timers fire when the next request looks, stamped with the time they were due, so a reader cannot distinguish them from a
-clock that ticks.
+A timer runs with the next request, but stamps the time at which it was due. So no client can see the delay.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ _SEQ_MASK = (1 << SEQ_BITS) - 1
 
 
 def start(world: World, task: Task) -> None:
-    """Set what happens to a new, recalled or released pending task."""
+    """Set the timer of a new, recalled or released pending task."""
     if task.batch >= 0 and world.batches[task.batch].staging:
         return
     if world.is_test:
@@ -51,8 +50,8 @@ def release(world: World, batch: Batch) -> None:
             start(world, task)
 
 
-def sweep(world: World) -> None:
-    """Do all that is due by now. Cheap when nothing is."""
+def run_due_timers(world: World) -> None:
+    """Run every timer that is due. Cheap if none is."""
     timers, unlisted = world.timers, world.unlisted
     if not timers and not unlisted:
         return
@@ -73,7 +72,7 @@ def sweep(world: World) -> None:
 
 
 def complete(world: World, task: Task, now_ms: int) -> None:
-    """Pending to completed, with the synthetic answer."""
+    """Move the task from pending to completed, with the synthetic answer."""
     task.due_ms = 0
     task.completed_ms = now_ms
     world.move(task, COMPLETED, now_ms)
@@ -81,7 +80,7 @@ def complete(world: World, task: Task, now_ms: int) -> None:
 
 
 def fail(world: World, task: Task, now_ms: int, response: bytes | None = None) -> None:
-    """To `error`, with a response; frees the unique_id if the create asked for that."""
+    """Move the task to `error`, with a response; free its unique_id if the create asked for that."""
     task.due_ms = 0
     extra = task.extra = task.extra or Extra()
     params = members(members(b"{" + task.body + b"}")["params"])
@@ -93,11 +92,11 @@ def fail(world: World, task: Task, now_ms: int, response: bytes | None = None) -
 
 
 def annotate(world: World, count: int | None = None) -> int:
-    """Complete up to `count` pending tasks (None: all), oldest first; those with bad attachments fail.
+    """Complete up to `count` pending tasks (None: all), oldest first; tasks with bad attachments fail instead.
 
-    Returns how many ended. Tasks of batches in staging wait.
+    Returns how many it completed or failed. Tasks of batches in staging wait.
     """
-    sweep(world)
+    run_due_timers(world)
     now = world.now()
     view = world.view("pending", lambda seq: _ready(world, seq), world.listed)
     chosen = view.seqs if count is None else view.seqs[:count]
@@ -119,7 +118,7 @@ def _ready(world: World, seq: int) -> bool:
 
 
 def recall(world: World, task: Task) -> None:
-    """Completed back to pending; the next answer will be another. Source: Scale docs: Callbacks."""
+    """Move the task from completed back to pending; its next answer differs. Source: Scale docs: Callbacks."""
     now = world.now()
     task.revision += 1
     task.completed_ms = 0

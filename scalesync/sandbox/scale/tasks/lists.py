@@ -1,4 +1,4 @@
-"""GET /tasks: newest first, by keyset on (created_at, id), with the total of the filter."""
+"""GET /tasks: newest first, keyset pages on (created_at, id), with the total of the filter."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PAGE = 100  # official SDK: 1..100, default 100
 
 
 def list_tasks(world: World, call: Call) -> Reply:
-    """One page: `docs, total, limit, offset, has_more`, and `next_token` unless it is the last.
+    """One page: `docs, total, limit, offset, has_more`, and `next_token` except on the last page.
 
     Source: official SDK (keys); a recorded reply of 2024 (token); Node SDK (order).
     """
@@ -99,9 +99,10 @@ def _next(world: World, page: Page[Task]) -> bytes:
 
 
 def make_token(world: World, task: Task | None, nonce: float | None = None) -> str:
-    """Base64 of the last document's id and time; `opaque` hides them. None: before all tasks.
+    """The id and time of the last document in base64; the setting `opaque` hides them.
 
-    nonce: of a lie.
+    task: None makes the token of the beginning of the list.
+    nonce: set by a list fault; makes the token differ from others of the same place.
     """
     place = {"id": world.task_id(task), "created_at": iso(task.created_ms)} if task is not None else dict(TOP)
     plain = orjson.dumps(place if nonce is None else place | {"nonce": nonce})
@@ -111,7 +112,7 @@ def make_token(world: World, task: Task | None, nonce: float | None = None) -> s
 
 
 def _after_token(world: World, seqs: Sequence[int], token: str, high: int) -> int:
-    """How many of `seqs` lie behind the token's task. A task that has left the list still marks its place."""
+    """How many of `seqs` follow the token's task. The token of a task that left the list keeps its place."""
     try:
         plain = base64.b64decode(token, validate=True)
         if world.config.cursor_form == "opaque":

@@ -1,4 +1,4 @@
-"""GET /task/{id} and what changes a task: cancel, audit, unique_id, setMetadata, tags."""
+"""GET /task/{id}, and the calls that change a task: cancel, audit, unique_id, setMetadata, tags."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def create_task(world: World, call: Call) -> Reply:
 
 
 def get_task(world: World, call: Call) -> Reply:
-    """GET /task/{id}; any query is tolerated."""
+    """GET /task/{id}; ignores any query."""
     return Reply(body=render(world, find(world, call)))
 
 
 def find(world: World, call: Call) -> Task:
-    """The task a path names. Raises ApiError 404, also for ids that are not ids (recorded 2019)."""
+    """The task that the path names. Raises ApiError 404, also for a malformed id (recorded 2019)."""
     task = world.find(call.path[1])
     if task is None:
         raise ApiError(404, NO_SUCH_TASK)
@@ -48,7 +48,10 @@ def _done(world: World, task: Task) -> Reply:
 
 
 def cancel(world: World, call: Call) -> Reply:
-    """POST /task/{id}/cancel: pending, not started tasks only; twice is 200. Source: Node SDK, Scale docs."""
+    """POST /task/{id}/cancel: only pending tasks that have not started. The second call also answers 200.
+
+    Source: Node SDK, Scale docs.
+    """
     task = find(world, call)
     config = world.config
     clear = bool(call.flag("clear_unique_id"))
@@ -95,7 +98,7 @@ def audit(world: World, call: Call) -> Reply:
 
 
 def set_unique_id(world: World, call: Call) -> Reply:
-    """POST /task/{id}/unique_id `{"unique_id"}`; 409 when another task holds it."""
+    """POST /task/{id}/unique_id `{"unique_id"}`; 409 if another task has it."""
     task = find(world, call)
     unique_id = create.check_unique_text(loads(members(call.body).get("unique_id", b"null")))
     if task.unique_id != unique_id:
@@ -105,7 +108,7 @@ def set_unique_id(world: World, call: Call) -> Reply:
 
 
 def clear_unique_id(world: World, call: Call) -> Reply:
-    """DELETE /task/{id}/unique_id; the key is gone from the reply."""
+    """DELETE /task/{id}/unique_id; the reply no longer has the key."""
     task = find(world, call)
     if task.unique_id is None:
         return Reply(body=render(world, task))
@@ -129,14 +132,14 @@ def set_tags(world: World, call: Call) -> Reply:
 
 
 def add_tags(world: World, call: Call) -> Reply:
-    """PUT /task/{id}/tags: adds; those already there keep their place."""
+    """PUT /task/{id}/tags: adds tags; existing tags keep their place."""
     task = find(world, call)
     task.tags = create.tags([*(task.tags or ()), *_array(call)])
     return _done(world, task)
 
 
 def remove_tags(world: World, call: Call) -> Reply:
-    """DELETE /task/{id}/tags, the array in the body; absent ones are ignored."""
+    """DELETE /task/{id}/tags, with the array in the body; ignores tags that the task does not have."""
     task = find(world, call)
     gone = set(create.tags(_array(call), limit=None) or ())
     task.tags = tuple(tag for tag in task.tags or () if tag not in gone) or None
@@ -154,7 +157,7 @@ def _array(call: Call) -> list[object]:
 
 
 def send_callback(world: World, call: Call) -> Reply:
-    """POST /task/{id}/send-callback. Callbacks are not imitated; the state is checked all the same."""
+    """POST /task/{id}/send-callback. The sandbox checks the state, but sends no callback."""
     task = find(world, call)
     if task.status not in (COMPLETED, ERROR):
         raise ApiError(400, "Callbacks are sent for completed tasks and tasks in error only.")

@@ -1,8 +1,8 @@
-"""What each task type requires, and what is filled in when a create leaves it out.
+"""What each task type requires, and the defaults for fields that a create leaves out.
 
 Sources: official SDK (names), Scale docs per type, the public documentation of 2018 and recorded
-replies of 2016 and 2019 (required fields, defaults, default instructions). Types whose parameters
-are nowhere documented require nothing.
+replies of 2016 and 2019 (required fields, defaults, default instructions). A type without documented
+parameters requires nothing.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ IMAGE = frozenset({"image"})
 class TaskType:
     """Requirements of one type.
 
-    required: groups; of each group at least one field must be there.
-    defaults: raw JSON put into `params` when neither task nor project gives the field.
-    kinds: allowed `attachment_type`; empty allows all.
+    required: groups of fields; a create must have at least one field of each group.
+    defaults: raw JSON for `params`, if neither task nor project has the field.
+    kinds: allowed values of `attachment_type`; empty allows all.
     """
 
     required: tuple[tuple[str, ...], ...] = ()
@@ -132,7 +132,7 @@ TYPES: dict[str, TaskType] = {
 
 ALIASES = {"categorize": "categorization"}  # path of 2016; the reply's type is the newer name
 
-# Required fields with a shape; the rest is taken as it comes.
+# Required fields with a shape; the server accepts any value for the others.
 ARRAYS = frozenset(
     {
         "attachments",
@@ -156,7 +156,7 @@ STRINGS = frozenset(
     }
 )
 OBJECT_FIELDS = frozenset({"geometries", "annotation_attributes"})
-# The members of a create that are not echoed under `params`.
+# The members of a create that the reply does not echo under `params`.
 COMMON = frozenset(
     {
         "project",

@@ -1,4 +1,4 @@
-"""What an answer says about a request, for every platform: by its status, and by the error that stands for it."""
+"""The meaning of an answer, for every platform: its status becomes an outcome or an error."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from scalesync.http.strays import is_redirect, stray
 from scalesync.http.transport import Reply
 from scalesync.model.outcomes import Outcome, OutcomeKind
 
-ERROR_BYTES = 64 * 1024  # of an error's body are read for its text
-# No verdict on the request: too late, sent to the wrong server, too early, or a proxy's own matter.
-NO_VERDICT = frozenset({407, 408, 421, 425})
+ERROR_BYTES = 64 * 1024  # the text of an error comes from this much of its body
+# These statuses say nothing about the record: too late, wrong server, too early, or the proxy's own concern.
+NOT_ABOUT_THE_RECORD = frozenset({407, 408, 421, 425})
 _ERRORS: dict[OutcomeKind, type[RemoteError]] = {
     OutcomeKind.NOT_ALLOWED: NotAllowed,
     OutcomeKind.THROTTLED: Throttled,
@@ -25,28 +25,28 @@ _KINDS: dict[OutcomeKind, type[RemoteError]] = {
     OutcomeKind.REFUSED: Refused,
 }
 Words = Callable[[Reply], str]
-"""The server's own words in an error, without credentials."""
+"""Returns the server's message in an error, without credentials."""
 
 
 def outcome_kind(status: int, asked_s: float | None = None) -> OutcomeKind:
-    """What a status other than success says about the request.
+    """The kind of outcome that a status other than success means.
 
-    asked_s: the wait that the answer asks for. A 413 with such a wait says nothing about the record: there is no room
-    for it now (RFC 9110, section 15.5.14).
+    asked_s: the wait that the answer asks for. A 413 with a wait is not about the record: the server has no room now
+        (RFC 9110, section 15.5.14).
     """
     if status in {401, 402, 403}:
         return OutcomeKind.NOT_ALLOWED
     if status == 429 or (status == 413 and asked_s is not None):
         return OutcomeKind.THROTTLED
-    if status in NO_VERDICT or not 400 <= status < 500:
+    if status in NOT_ABOUT_THE_RECORD or not 400 <= status < 500:
         return OutcomeKind.UNKNOWN
     return OutcomeKind.REFUSED
 
 
 def check(reply: Reply, op: str, words: Words) -> Reply:
-    """Pass a success on, raise the error that the status stands for otherwise.
+    """Return a success, and raise the error for any other status.
 
-    op: what the request was for, in messages.
+    op: the purpose of the request, for messages.
     """
     if 200 <= reply.status < 300:
         return reply
@@ -58,7 +58,7 @@ def check(reply: Reply, op: str, words: Words) -> Reply:
 
 
 def refusal(reply: Reply, words: Words) -> Outcome:
-    """The outcome of a create call that was not answered with a success."""
+    """The outcome of a create call whose status is not a success."""
     status, asked_s = reply.status, reply.retry_after_s
     if is_redirect(reply):
         return Outcome(OutcomeKind.UNKNOWN, status=status, message=stray(reply) or "", astray=True)
@@ -66,22 +66,22 @@ def refusal(reply: Reply, words: Words) -> Outcome:
 
 
 def no_answer(reply: Reply, words: str) -> Outcome:
-    """The outcome of a create call whose success holds something else than it should."""
-    told = stray(reply)
-    return Outcome(OutcomeKind.UNKNOWN, status=reply.status, message=told or words, astray=told is not None)
+    """The outcome of a create call whose status is a success but whose body is not the expected one."""
+    sentence = stray(reply)
+    return Outcome(OutcomeKind.UNKNOWN, status=reply.status, message=sentence or words, astray=sentence is not None)
 
 
 def unanswered(reply: Reply, op: str, words: str) -> OutcomeUnknown:
-    """The error for a success that holds something else than it should.
+    """The error for a success whose body is not the expected one.
 
-    words: where the API may have sent it.
+    words: the message if the answer may be the API's.
     """
-    told = stray(reply)
-    return OutcomeUnknown(f"{op}: {words}", op=op) if told is None else NotTheApi(f"{op}: {told}", op=op)
+    sentence = stray(reply)
+    return OutcomeUnknown(f"{op}: {words}", op=op) if sentence is None else NotTheApi(f"{op}: {sentence}", op=op)
 
 
 def outcome_of(error: RemoteError) -> Outcome:
-    """The outcome of a create call that ended in an error."""
+    """The outcome of a create call that raised an error."""
     kind = next((kind for kind, classes in _KINDS.items() if isinstance(error, classes)), OutcomeKind.UNKNOWN)
     return Outcome(
         kind,
@@ -93,6 +93,6 @@ def outcome_of(error: RemoteError) -> Outcome:
 
 
 def plain_text(reply: Reply) -> str:
-    """The raw text of an error, for proxies send HTML; without any, the status says what there is to say."""
+    """The text of an error without HTML tags, because proxies send HTML. If it is empty, a sentence with the status."""
     text = re.sub(r"<[^<>]*>", " ", reply.body[:ERROR_BYTES].decode("utf-8", "replace"))
     return reply.hide(" ".join(text.split())) or f"status {reply.status} without a message"

@@ -1,4 +1,4 @@
-"""SessionExchange: aiohttp's ClientSession, for every method, through proxies too."""
+"""SessionExchange: aiohttp's ClientSession, for every method, also through proxies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from scalesync.http.deadlines import Sweep
+from scalesync.http.deadlines import DeadlineWatch
 from scalesync.http.exchange import HEADER_BYTES, Answer, Deadlines, Gate, too_large
 from scalesync.model.targets import RequestClass
 
@@ -21,9 +21,9 @@ SHORT_BODY = 64 * 1024
 
 
 class AttemptClock:
-    """The deadline of one download. It stands still while the attempt waits for its moment at the socket.
+    """The deadline of one download. It does not run while the attempt waits for its hand-over.
 
-    attempt_s: for the time after that moment, None for no bound.
+    attempt_s: seconds for the time after the hand-over; None for no bound.
     """
 
     __slots__ = ("_attempt_s", "_timer", "cls", "connected")
@@ -35,7 +35,7 @@ class AttemptClock:
         self._timer = asyncio.timeout(None)
 
     def start(self, seconds: float | None) -> asyncio.Timeout:
-        """The timer, to enter at once."""
+        """Return the timer; the caller enters it at once."""
         self._timer = asyncio.timeout(seconds)
         return self._timer
 
@@ -49,10 +49,10 @@ class AttemptClock:
 
 
 class _Attempt:
-    """One exchange that the sweep watches: a deadline for each of its phases, and one for the time after the hand-over.
+    """One exchange under a DeadlineWatch: each phase has a deadline, and so has the time after the hand-over.
 
-    limit_s: of the phase that began at `since`, None while there is none. When it is late, it cancels its task, and
-        `SessionExchange` turns that into a TimeoutError, as asyncio.timeout does.
+    limit_s: seconds for the phase that began at `since`; None while no deadline runs. A late exchange cancels its task,
+        and `SessionExchange` turns that into a TimeoutError, as asyncio.timeout does.
     """
 
     __slots__ = ("began", "cls", "connected", "is_late", "limit_s", "limits", "loop", "since", "task")
@@ -66,7 +66,7 @@ class _Attempt:
         self.since = self.began = loop.time()
         self.limit_s = limit_s
         self.connected = self.is_late = False
-        self.task = asyncio.current_task(loop)  # looking the loop up asks the system for the process id each time
+        self.task = asyncio.current_task(loop)  # without `loop`, each call asks the system for the process id
 
     async def hand_over(self, gate: Gate) -> None:
         """There is a connection: wait for the moment, then the attempt has its whole time."""
@@ -89,11 +89,11 @@ class _Attempt:
 
 
 class SessionExchange:
-    """The general way to make an exchange; it closes `connector` with itself.
+    """Exchanges of every kind. It closes `connector` when it closes.
 
-    headers: of every request.
+    headers: sent with every request.
     proxy: as `proxy_for` returns it.
-    most: bytes of a body to read.
+    most: largest body to read, bytes.
     """
 
     def __init__(
@@ -110,11 +110,11 @@ class SessionExchange:
         self._deadlines = deadlines
         self._proxy = proxy
         self._most = most
-        self._sweep = Sweep(deadlines)
+        self._watch = DeadlineWatch(deadlines)
         paced = gate.counts_handovers
         timeout = aiohttp.ClientTimeout(
             total=None,
-            connect=None if paced else deadlines.connect,  # with hooks, the sweep bounds it: they wait inside of it
+            connect=None if paced else deadlines.connect,  # the hooks wait inside `connect`, so the watch bounds it
             sock_connect=deadlines.connect,
         )
         self._session = aiohttp.ClientSession(
@@ -130,13 +130,13 @@ class SessionExchange:
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
-        self._sweep.start()
+        self._watch.start()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._sweep.stop()
+        self._watch.stop()
         await self._session.close()
 
     def carry(self, headers: Mapping[str, str]) -> None:
@@ -147,7 +147,7 @@ class SessionExchange:
     async def __call__(self, cls: RequestClass, method: str, url: URL, body: bytes | None) -> Answer:
         """One attempt; see `Exchange`."""
         attempt = _Attempt(cls, self._deadlines, self._loop, self._first_limit_s(body))
-        self._sweep.watched.add(attempt)
+        self._watch.watched.add(attempt)
         try:
             return await self._converse(attempt, method, url, body)
         except asyncio.CancelledError:
@@ -156,12 +156,13 @@ class SessionExchange:
             connecting = self._gate.counts_handovers and not attempt.connected
             raise (aiohttp.ConnectionTimeoutError() if connecting else TimeoutError()) from None
         finally:
-            self._sweep.watched.discard(attempt)
+            self._watch.watched.discard(attempt)
 
     def _first_limit_s(self, body: bytes | None) -> float | None:
-        """Seconds to the first byte of the answer; with a gate that counts, to the connection.
+        """Seconds for the first phase: up to the first byte of the answer, or up to the connection if the gate counts.
 
-        Without one nothing shows when there is a connection; a long body may take long to send, within the attempt.
+        Without such a gate no hook shows when the connection is there. A long body may take long to send; then only the
+        deadline of the attempt counts.
         """
         limits = self._deadlines
         if self._gate.counts_handovers:
@@ -188,7 +189,7 @@ class SessionExchange:
         return Answer(response.status, response.headers, data)
 
     async def _read(self, attempt: _Attempt, response: aiohttp.ClientResponse) -> bytes:
-        """The whole body, up to the limit of memory."""
+        """Read the whole body. Raises the error of `too_large` for a body above the limit."""
         attempt.since, attempt.limit_s = self._loop.time(), self._deadlines.first_byte
         parts: list[bytes] = []
         size = 0
@@ -209,7 +210,7 @@ class SessionExchange:
 
 
 def handover_trace(gate: Gate) -> aiohttp.TraceConfig:
-    """Hooks that aiohttp awaits between having a connection and writing the request to it."""
+    """Hooks that aiohttp awaits after it has a connection and before it writes the request."""
     trace = aiohttp.TraceConfig()
 
     async def hand_over(session: aiohttp.ClientSession, context: SimpleNamespace, params: object) -> None:

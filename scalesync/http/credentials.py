@@ -1,9 +1,9 @@
-"""Kinds of credentials: a fixed header, Basic, a bearer's key; and tokens that live for a while.
+"""Kinds of credentials: a fixed header, Basic, a bearer key, and tokens that expire.
 
 renew --> [lock] --> ask for a token --> headers, generation + 1 --> due at 80 % of its life
              |             |
-  who waited here          +-- refused: NotAllowed, for all who waited
-  asks nothing             +-- no answer: while the old token lives it is kept, and asked again later
+  a call that waited       +-- refused: NotAllowed, for every call that waited
+  here asks nothing        +-- no answer: the old token serves while it lives, and a later call asks again
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from typing import Any, NamedTuple
 from scalesync.errors import NotAllowed, RemoteError, Throttled, Unavailable
 from scalesync.ports.credential import Ask, AuthReply
 
-RENEW_AT = 0.8  # of a token's life
-AGAIN_S = 5.0  # after a renewal that came to nothing while the token lives
+RENEW_AT = 0.8  # share of a token's life
+AGAIN_S = 5.0  # wait after a failed renewal, while the old token lives
 OP = "get a token"
 
 
 class FixedCredential:
-    """Headers that stay as they are for the whole run."""
+    """Headers that do not change during a run."""
 
     renews = False
     generation = 0
@@ -42,11 +42,11 @@ class FixedCredential:
         return self._headers
 
     async def renew(self, ask: Ask, *, refused: bool) -> None:
-        """There is nothing to renew."""
+        """Do nothing: these headers never expire."""
 
 
 def header(name: str, value: str) -> FixedCredential:
-    """A header of the platform's own; its whole value is secret, and so is what follows a first word."""
+    """A header of the platform's own. Its value is secret, and so is the part of the value after a first word."""
     return FixedCredential({name: value}, {value, value.rpartition(" ")[2]})
 
 
@@ -56,17 +56,17 @@ def bearer(key: str) -> FixedCredential:
 
 
 def basic(user: str, password: str = "") -> FixedCredential:
-    """`Authorization: Basic ...` (RFC 7617). Both may be the secret: some platforms take a key in place of a user."""
+    """`Authorization: Basic ...` (RFC 7617). Without a password the user is the secret: a key stands there then."""
     pair = f"{user}:{password}"
     encoded = base64.b64encode(pair.encode()).decode("ascii")
     return FixedCredential({"Authorization": f"Basic {encoded}"}, {encoded, password or user})
 
 
 class Token(NamedTuple):
-    """What was given out.
+    """A token from the server.
 
-    life_s: seconds from now on, None if unknown.
-    secrets: new ones in it.
+    life_s: seconds from now until it expires; None if unknown.
+    secrets: the new secrets in it.
     """
 
     headers: Mapping[str, str]
@@ -75,7 +75,7 @@ class Token(NamedTuple):
 
 
 class RenewedCredential(ABC):
-    """A token that is got before the first request and again at 80 % of its life.
+    """A token that the program requests before its first request, and again at 80 % of the token's life.
 
     clock: monotonic, seconds.
     """
@@ -94,20 +94,20 @@ class RenewedCredential(ABC):
 
     @property
     def secrets(self) -> Collection[str]:
-        """The key that tokens are got with, and the present token."""
+        """The key that buys tokens, and the current token."""
         return (*self._lasting, *self._token.secrets)
 
     def headers(self) -> Mapping[str, str]:
-        """With the present token."""
+        """Headers with the current token."""
         return self._token.headers
 
     @property
     def is_due(self) -> bool:
-        """From 80 % of the token's life on; while somebody is at it, not before its end."""
+        """True after 80 % of the token's life. While another call renews the token, true only after its end."""
         return self._clock() >= (self._ends_at if self._lock.locked() else self._due_at)
 
     async def renew(self, ask: Ask, *, refused: bool) -> None:
-        """See `Credential`. A renewal ahead of the token's end may come to nothing: then it is tried again later."""
+        """See `Credential`. A renewal before the token's end may fail; then a later call tries again."""
         tries = self._tries
         async with self._lock:
             if self._tries == tries:
@@ -128,21 +128,21 @@ class RenewedCredential(ABC):
             life_s = math.inf if token.life_s is None else token.life_s
             self._due_at, self._ends_at = began + RENEW_AT * life_s, began + life_s
             self.generation += 1
-        self._tries += 1  # not where a cancel ended it: then the next in line tries
+        self._tries += 1  # a cancelled try does not count: the next caller in line tries instead
 
     @abstractmethod
     async def get(self, ask: Ask) -> Token:
-        """Ask for a token. Raises NotAllowed, Throttled or Unavailable."""
+        """Request a token. Raises NotAllowed, Throttled or Unavailable."""
 
     def keep(self, secrets: Collection[str]) -> None:
-        """What tokens are got with from now on."""
+        """Replace the secrets that buy tokens."""
         self._lasting = tuple(secrets)
 
 
 class JwtPair(RenewedCredential):
-    """A lasting refresh token that gives short-lived access tokens, both JSON Web Tokens (RFC 7519).
+    """A long-lived refresh token that buys short-lived access tokens; both are JSON Web Tokens (RFC 7519).
 
-    where: the address that takes {"refresh"} and answers {"access"}; with a new "refresh" where that rotates.
+    where: the address that takes {"refresh"} and answers {"access"}, and a new "refresh" if the platform rotates it.
     """
 
     def __init__(self, refresh: str, where: str, clock: Callable[[], float] = time.monotonic) -> None:
@@ -162,10 +162,11 @@ class JwtPair(RenewedCredential):
 
 
 class MachineToken(RenewedCredential):
-    """A token that a program gets by itself for a lasting secret (client credentials, RFC 6749 section 4.4).
+    """A token that the program requests with a long-lived secret (client credentials, RFC 6749 section 4.4).
 
     asked: the body of the request, which holds `secret`.
-    token, life: members of the answer; `life` in seconds.
+    token: the member of the answer with the token.
+    life: the member of the answer with its life in seconds.
     """
 
     def __init__(
@@ -184,17 +185,22 @@ class MachineToken(RenewedCredential):
         self._names = token, life
 
     async def get(self, ask: Ask) -> Token:
-        """POST what is asked."""
+        """POST `asked`."""
         name, life = self._names
         given = await token_of(ask, self._where, self._asked, name)
         text: str = given[name]
-        told = given.get(life)
-        life_s = float(told) if isinstance(told, int | float) and not isinstance(told, bool) else life_of(text)
+        lifetime = given.get(life)
+        life_s = (
+            float(lifetime) if isinstance(lifetime, int | float) and not isinstance(lifetime, bool) else life_of(text)
+        )
         return Token({"Authorization": f"Bearer {text}"}, life_s, {text})
 
 
 async def token_of(ask: Ask, where: str, asked: Mapping[str, Any], member: str) -> dict[str, Any]:
-    """The answer to a request for a token; `member` of it is a text. Raises NotAllowed, Throttled or Unavailable."""
+    """Request a token and return the answer, whose `member` is a string.
+
+    Raises NotAllowed, Throttled or Unavailable.
+    """
     reply = await ask(where, json.dumps(asked).encode())
     if not 200 <= reply.status < 300:
         raise _refusal(reply)
@@ -217,9 +223,9 @@ def _refusal(reply: AuthReply) -> RemoteError:
 
 
 def life_of(token: str) -> float | None:
-    """Seconds that a JSON Web Token lives from its issue to its end; None if it does not say.
+    """Seconds from the issue of a JSON Web Token to its expiry; None if it holds no expiry.
 
-    If the issue is unknown, the end is taken by the local clock.
+    If it does not hold its time of issue, the current time of the local clock takes that place.
     """
     parts = token.split(".")
     if len(parts) != 3:

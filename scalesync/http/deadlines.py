@@ -1,4 +1,4 @@
-"""Deadlines of many exchanges under one timer: a timer for each would cost more than the rest of a call."""
+"""Deadlines of many exchanges under one timer. A timer for each exchange would cost more than the rest of a call."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ class Watched(Protocol):
     """Something with a deadline."""
 
     def look(self, now: float) -> bool:
-        """Whether it is still in time at `now` (the loop's clock); if it is late, it stops itself and returns False."""
+        """Return whether it is in time at `now` (the loop's clock). A late one stops itself first."""
 
 
-class Sweep:
-    """Looks at everything in `watched` a few times within the shortest deadline, at most every 20 ms."""
+class DeadlineWatch:
+    """Checks everything in `watched` eight times within the shortest deadline, but at most every 20 ms."""
 
     def __init__(self, deadlines: Deadlines) -> None:
         self.watched: set[Watched] = set()
@@ -27,17 +27,17 @@ class Sweep:
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Begin, in the loop of the exchanges."""
+        """Start the timer; call it in the loop of the exchanges."""
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(self._every_s, self._sweep, loop)
+        self._timer = loop.call_later(self._every_s, self._check, loop)
 
     def stop(self) -> None:
-        """End; stops no exchange."""
+        """Stop the timer; the exchanges continue."""
         if self._timer is not None:
             self._timer.cancel()
 
-    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _check(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
         for item in [item for item in self.watched if not item.look(now)]:
             self.watched.discard(item)
-        self._timer = loop.call_later(self._every_s, self._sweep, loop)
+        self._timer = loop.call_later(self._every_s, self._check, loop)

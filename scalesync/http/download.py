@@ -1,4 +1,4 @@
-"""Result files: fetched without the API key, straight to disk, whole or not at all."""
+"""Result files: downloaded without the API key and written to disk, each whole or not at all."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ FILES = RequestClass.FILES
 
 
 class Downloader:
-    """Fetches URLs into a folder, named by content. Holds one chunk of a body in memory, never the whole.
+    """Downloads URLs into a folder; each file's name is the hash of its content. Memory holds one chunk of a body.
 
-    It has its own client: results are on other hosts, and none of them may get the API key. Each request passes the
-    gate in the class FILES.
+    It has a client of its own, because results are on other hosts, and none of them may get the API key. Each request
+    passes the gate in the class FILES.
 
     allow_http: follow redirects to plain http on other machines.
     suffix: content that begins as JSON gets `.json` after its name.
@@ -60,10 +60,10 @@ class Downloader:
     async def __aenter__(self) -> Self:
         limits = self._deadlines
         counted = self._gate.counts_handovers
-        # No bound on the whole: a file of many GB on a slow line is fine as long as bytes keep coming.
+        # No bound on the whole download: a file of many GB may take hours on a slow line, if bytes keep coming.
         timeout = aiohttp.ClientTimeout(
             total=None,
-            connect=None if counted else limits.connect,  # AttemptClock bounds it: the hooks wait inside of it
+            connect=None if counted else limits.connect,  # the hooks wait inside `connect`, so AttemptClock bounds it
             sock_connect=limits.connect,
             sock_read=limits.first_byte,
         )
@@ -73,7 +73,7 @@ class Downloader:
             trace_configs=[handover_trace(self._gate)] if counted else [],
             headers={"User-Agent": USER_AGENT},
             cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,  # lengths, ranges and digests are of the bytes as sent
+            auto_decompress=False,  # lengths, ranges and digests count the bytes as sent
             max_line_size=HEADER_BYTES,
             max_field_size=HEADER_BYTES,
         )
@@ -87,7 +87,7 @@ class Downloader:
 
     @asynccontextmanager
     async def partial(self) -> AsyncIterator[Partial]:
-        """A file to fetch in one or more attempts; it is removed at the end if it was not stored."""
+        """A file to download in one or more attempts. At the end it is removed, unless it was stored."""
         part = Partial(self._folder, suffix=self._suffix)
         try:
             yield part
@@ -96,10 +96,10 @@ class Downloader:
                 await anyio.to_thread.run_sync(part.drop)
 
     async def fetch(self, url: str, part: Partial | None = None, *, headers: Mapping[str, str] | None = None) -> Stored:
-        """Store the file of `url`.
+        """Download and store the file at `url`.
 
         part: resumes an earlier attempt, if the server allows it.
-        headers: for this address alone, such as a credential; no redirect gets them.
+        headers: sent to this address only, such as a credential; no redirect gets them.
         Raises Refused for a 4xx (an expired link is a 403) or a redirect that is not allowed, DiskFull if the disk
             cannot store it, else OutcomeUnknown or Unavailable; their messages never hold the link's signature.
         """
@@ -115,14 +115,14 @@ class Downloader:
         raise Refused(f"{shown(url)} redirects more than {MAX_REDIRECTS} times", op="download")
 
     def _trust(self, url: str, proxy: str | None) -> ssl.SSLContext | bool:
-        """This machine's certificates, read when the first request needs them: most exports fetch no file."""
+        """This machine's certificates, read when the first request needs them. Most exports download no file."""
         if not (url.startswith("https:") or (proxy or "").startswith("https:")):
             return True
         self._tls = self._tls or tls_context()
         return self._tls
 
     async def _visit(self, url: str, part: Partial, headers: Mapping[str, str]) -> str | None:
-        """One request: its body goes into the part; returns the target of a redirect instead."""
+        """Make one request and write its body to the part. Returns the target of a redirect, else None."""
         assert self._session is not None, "the downloader is used as a context manager"
         where = shown(url)
         proxy = proxy_for(url)
@@ -158,7 +158,7 @@ class Downloader:
             self._gate.release()
 
     def _onward(self, url: str, location: str) -> str:
-        """The address that an answer redirects to. Raises Refused if it is not allowed."""
+        """The target of a redirect. Raises Refused if it is not allowed."""
         where = shown(url)
         try:
             target = urljoin(url, location)
@@ -178,19 +178,19 @@ class Downloader:
 
 
 def _as_given(url: str) -> URL:
-    """The URL without any re-encoding: its signature covers the exact characters."""
+    """The URL exactly as given, because its signature covers each character."""
     return URL(url, encoded=url.isascii() and url.isprintable() and " " not in url)
 
 
 def _check(status: int, where: str, asked_s: float | None) -> None:
     if 200 <= status < 300:
         return
-    again = {408, 416, 425, 429} | ({413} if asked_s is not None else set())  # 416: it does not fit what is there now
+    again = {408, 416, 425, 429} | ({413} if asked_s is not None else set())  # 416: the server's file has changed
     kind: type[RemoteError] = Refused if 400 <= status < 500 and status not in again else OutcomeUnknown
     raise kind(f"{where} answered {status}", op="download", status=status, retry_after_s=asked_s)
 
 
 def _in_words(error: Exception, where: str, url: str) -> Exception:
-    """A link that cannot be followed is one failed file, not a wrong setting of the whole run."""
+    """Map an error. A link that cannot be followed is one failed file, not a wrong setting of the whole run."""
     said = translate(error, f"GET {where}", url)
     return Refused(f"{where} is not a usable link", op="download") if isinstance(said, ConfigError) else said

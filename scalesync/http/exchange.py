@@ -1,4 +1,4 @@
-"""What the two ways of making an HTTP exchange share: the gate, their deadlines, their results."""
+"""What the two kinds of HTTP exchange share: the gate, deadlines, answers."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from scalesync.model.targets import RequestClass
 from scalesync.times import http_date_s, parse_retry_after
 
 USER_AGENT = "scalesync/0.1.0"
-# The longest header, or status line, that is read: as urllib3 and so the official SDK allow. aiohttp's own bound of
-# 8,190 bytes is below what cookies and content security policies of company proxies take.
+# The longest header or status line that the program reads: the bound of urllib3, and so of the official SDK. aiohttp's
+# own bound is lower, and the cookies and content security policies of company proxies exceed it.
 HEADER_BYTES = 64 * 1024
-# Statuses below 500 with which a server may ask for a wait: what it did not look at, had no room for, or was too much.
+# Statuses below 500 with which a server may ask for a wait: it did not process the request, had no room, or was busy.
 MAY_ASK = frozenset({408, 413, 425, 429})
 
 
 class Gate(Protocol):
-    """The transport asks it before an attempt leaves, and reports to it after it."""
+    """The transport asks the gate before each attempt, and reports to it afterwards."""
 
     def admit_now(self, cls: RequestClass) -> bool:
-        """Like `acquire`, if there is nothing to wait for; returns False otherwise."""
+        """Acquire without a wait. Returns False if the attempt has to wait; then nothing was acquired."""
 
     async def acquire(self, cls: RequestClass) -> None:
-        """Wait until an attempt of this class may leave; `release` follows."""
+        """Wait until an attempt of this class may leave. The caller calls `release` afterwards."""
 
     def release(self) -> None:
         """The attempt is over."""
 
     @property
     def counts_handovers(self) -> bool:
-        """Whether it needs calls of `handover`."""
+        """Whether the gate needs calls of `handover`."""
 
     async def handover(self, cls: RequestClass) -> None:
-        """The connection is there; the request goes out as soon as this returns."""
+        """Wait for the moment of the request. The connection is there, and the request goes out once this returns."""
 
     def answered(self, cls: RequestClass, status: int, latency_s: float, retry_after_s: float | None) -> None:
-        """An attempt was answered.
+        """An attempt got an answer.
 
-        retry_after_s: seconds until the next one, if the server asked for a wait.
+        retry_after_s: seconds until the next attempt, if the server asked for a wait.
         """
 
     def unanswered(self, cls: RequestClass, latency_s: float) -> None:
@@ -51,11 +51,11 @@ class Gate(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """Seconds.
+    """Seconds for the phases of an attempt.
 
-    connect: with name look-up, proxy and TLS.
-    first_byte: also bounds every gap in an answer.
-    attempt: bounds the whole attempt, from its turn on.
+    connect: for the connection, with name look-up, proxy and TLS.
+    first_byte: up to the first byte of the answer; also bounds every gap within the answer.
+    attempt: for the whole attempt, after the gate lets it pass.
     """
 
     connect: float = 10.0
@@ -72,10 +72,10 @@ class Answer(NamedTuple):
 
 
 class Exchange(Protocol):
-    """One attempt over the network. An async context manager, entered before the first call.
+    """Makes single attempts over the network. An async context manager: enter it before the first call.
 
-    Raises aiohttp's errors, OSError or TimeoutError. aiohttp's ClientConnectorError and ConnectionTimeoutError mean
-    that nothing was sent; after all others the request may have arrived.
+    A call raises aiohttp's errors, OSError or TimeoutError. After aiohttp's ClientConnectorError and
+    ConnectionTimeoutError nothing was sent; after all other errors the request may have arrived.
     """
 
     async def __aenter__(self) -> Self: ...
@@ -83,16 +83,17 @@ class Exchange(Protocol):
     async def __aexit__(self, *exc: object) -> None: ...
 
     def carry(self, headers: Mapping[str, str]) -> None:
-        """Send these headers with every request from now on, in place of those before."""
+        """Replace the headers of every request from now on."""
 
     async def __call__(self, cls: RequestClass, method: str, url: URL, body: bytes | None) -> Answer:
         """Make the attempt. Raises Refused or OutcomeUnknown for a body larger than the limit."""
 
 
 def asked_wait_s(status: int, headers: Mapping[str, str], now_s: float) -> float | None:
-    """Seconds that an answer asks to wait before the next attempt, None if it asks for none.
+    """Seconds that an answer asks to wait before the next attempt; None if it asks for no wait.
 
-    now_s: the time of its sender, seconds since the epoch, if its own Date does not say: dates count from there.
+    now_s: the sender's time in seconds since the epoch. It serves if the answer has no Date: a wait that is given as a
+        date counts from there.
     """
     if status not in MAY_ASK and status < 500:
         return None

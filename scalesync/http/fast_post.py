@@ -1,12 +1,12 @@
-"""LeanExchange: small POSTs on aiohttp's connector and parser, without ClientSession.
+"""FastPostExchange: small POSTs on aiohttp's connector and parser, without ClientSession.
 
 ClientSession builds a request, a response, a writer and several timers for each call; this is two thirds of the cost of
-a create. Here the head of a request is prepared once, connections carry one exchange after the other, and one sweep
+a create. Here the head of a request is built once, each connection carries one exchange after the other, and one timer
 watches all deadlines.
 
-It depends on parts of aiohttp that are not documented: `ClientRequest` as the key of a connection, the protocol's
+It depends on undocumented parts of aiohttp: `ClientRequest` as the key of a connection, the protocol's
 `set_response_params`, `read` and `should_close`, the pieces of a body. So the program uses it only with the releases
-that the tests ran on; with all others, through proxies, and for all other requests, ClientSession does the work.
+of aiohttp that the tests ran on. ClientSession serves other releases, proxies and all other requests.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from aiohttp.client_reqrep import ClientRequest
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
-from scalesync.http.deadlines import Sweep
+from scalesync.http.deadlines import DeadlineWatch
 from scalesync.http.exchange import HEADER_BYTES, Answer, Deadlines, Gate, too_large
 from scalesync.model.targets import RequestClass
 
-# From the first to below the last: the releases that the contract and fault suites were run on.
+# The contract and fault suites ran on releases from the first up to, but without, the last.
 PROVEN = ((3, 14, 5), (3, 15))
-MOST_BODY = 64 * 1024  # what is longer may be slow to send, and its time to the first byte starts when it is sent
+MOST_BODY = 64 * 1024  # a longer body may be slow to send, and its time to the first byte starts after it was sent
 IDLE_S = 30.0
 
 
 def is_proven(version: str = aiohttp.__version__) -> bool:
-    """Whether this release of aiohttp is one that the tests of this path ran on."""
+    """Whether the tests of this module ran on this release of aiohttp."""
     numbers = []
     for part in version.split("."):
         if not part.isdigit():
@@ -43,9 +43,10 @@ def is_proven(version: str = aiohttp.__version__) -> bool:
 
 
 class _Line:
-    """One connection and its exchange.
+    """One connection and its exchange. Times are of the loop's clock.
 
-    began: when the request was written; times of the loop.
+    began: when the request was written.
+    moved_at: when the answer last grew.
     """
 
     __slots__ = ("began", "connection", "idle_since", "limits", "moved_at", "payload", "protocol", "received")
@@ -59,7 +60,7 @@ class _Line:
         self.received = 0
 
     def look(self, now: float) -> bool:
-        """Stop the exchange when a gap in the answer, or the whole of it, takes too long."""
+        """See `Watched`. Late means that a gap in the answer, or the whole attempt, takes too long."""
         if self.payload is not None and self.payload.total_bytes != self.received:
             self.received = self.payload.total_bytes
             self.moved_at = now
@@ -72,11 +73,11 @@ class _Line:
         return False
 
 
-class LeanExchange:
+class FastPostExchange:
     """Small POSTs to one origin.
 
-    connector: shared with the session, which closes it; enter this one inside of that.
-    headers: of every request, as the session sends them.
+    connector: shared with the session, which closes it; so enter the session first.
+    headers: sent with every request, as the session sends them.
     """
 
     def __init__(
@@ -96,28 +97,30 @@ class LeanExchange:
         self._most = most
         self._timeout = aiohttp.ClientTimeout(total=None, connect=deadlines.connect, sock_connect=deadlines.connect)
         self._heads: dict[URL, tuple[ClientRequest, bytes]] = {}
-        self._url: URL | None = None  # the last one, and its head: to look a URL up takes longer than all else here
+        self._url: URL | None = (
+            None  # the last one and its head; the look-up of a URL costs more than the rest of a call
+        )
         self._prepared: tuple[ClientRequest, bytes]
         self._idle: deque[_Line] = deque()
         self._unwritten: list[tuple[Any, bytes]] = []
-        self._sweep = Sweep(deadlines)
-        self._busy = self._sweep.watched
+        self._watch = DeadlineWatch(deadlines)
+        self._busy = self._watch.watched
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
-        self._sweep.start()
+        self._watch.start()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._sweep.stop()
+        self._watch.stop()
         for line in self._idle:
-            line.connection.release()  # into the connector's pool, which ends TLS in good order
+            line.connection.release()  # into the connector's pool, which closes TLS properly
         self._idle.clear()
 
     def carry(self, headers: Mapping[str, str]) -> None:
-        """See `Exchange`: the heads that were prepared are so no longer."""
+        """See `Exchange`. The prepared heads hold the old headers, so they are dropped."""
         self._headers = headers
         self._heads.clear()
         self._url = None
@@ -129,7 +132,7 @@ class LeanExchange:
 
     async def __call__(self, cls: RequestClass, method: str, url: URL, body: bytes | None) -> Answer:
         """One attempt; see `Exchange`."""
-        assert body is not None, "the lean way is for small POSTs"
+        assert body is not None, "only small POSTs come here"
         if url is not self._url:
             self._url, self._prepared = url, self._head(url)
         request, head = self._prepared
@@ -137,7 +140,7 @@ class LeanExchange:
         try:
             if self._counts:
                 await self._gate.handover(cls)
-                while not line.protocol.is_connected():  # it went while we waited; nothing was written to it
+                while not line.protocol.is_connected():  # it closed during our wait; nothing was written to it
                     line.connection.close()
                     line = await self._line(request)
                     await self._gate.handover(cls)
@@ -179,7 +182,7 @@ class LeanExchange:
         return Answer(message.code, message.headers, data)
 
     async def _read(self, payload: aiohttp.StreamReader, cls: RequestClass, status: int) -> bytes:
-        """The rest of a body that did not come in one piece with its head."""
+        """Read a body that did not arrive in one piece with its head."""
         parts: list[bytes] = []
         size = 0
         async for part in payload.iter_any():
@@ -190,7 +193,7 @@ class LeanExchange:
         return b"".join(parts)
 
     def _write(self) -> None:
-        """Write the requests of this turn of the loop in one go: the server then wakes once, not once a request."""
+        """Write all requests of this turn of the loop at once, so the server wakes once instead of once a request."""
         waiting, self._unwritten = self._unwritten, []
         for protocol, request in waiting:
             if protocol.is_connected():
@@ -199,7 +202,7 @@ class LeanExchange:
     # --- connections ---------------------------------------------------------------------------
 
     async def _line(self, request: ClientRequest) -> _Line:
-        """An idle connection, the last used first; a new one if there is none."""
+        """An idle connection, the most recently used first; a new one if none is idle."""
         oldest = self._loop.time() - IDLE_S
         while self._idle:
             line = self._idle.pop()
@@ -224,7 +227,7 @@ class LeanExchange:
         return prepared
 
     def _prepare(self, url: URL) -> tuple[ClientRequest, bytes]:
-        """The key of the connection, and the head of a request up to the value of Content-Length."""
+        """The key of the connection, and the head of a request up to, but without, the value of Content-Length."""
         request = ClientRequest("POST", url, headers=self._headers, loop=self._loop)
         fields = {
             "Host": request.headers["Host"],
@@ -238,10 +241,10 @@ class LeanExchange:
 
 
 def _whole(protocol: Any, payload: Any) -> bytes:
-    """The whole body, at its end.
+    """The body of a complete answer.
 
-    `read_nowait` also makes the protocol resume reading, and the parser look at no bytes. That is for a long body that
-    made it pause.
+    `read_nowait` would also make the protocol resume reading, and the parser run on no bytes. Only a long body, which
+    made the protocol pause, needs that.
     """
     if not protocol._reading_paused and payload.total_bytes and payload.exception() is None:
         pieces = payload._buffer

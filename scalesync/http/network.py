@@ -1,4 +1,4 @@
-"""The environment's network settings: proxies and certificates, and network errors in words."""
+"""The environment's network settings (proxies, certificates), and messages for network errors."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from scalesync.errors import ConfigError, NotTheApi, OutcomeUnknown, Unavailable
 from scalesync.http.exchange import HEADER_BYTES
 
 HOSTNAME_MISMATCH = 62  # OpenSSL: X509_V_ERR_HOSTNAME_MISMATCH
-SPARE_FILES = 64  # ledger, sources, files being written, the loop itself
+SPARE_FILES = 64  # for the ledger, sources, files being written and the loop itself
 GATEWAY_TROUBLE = frozenset({500, 502, 503, 504})
 
 
 def proxy_for(url: str) -> str | None:
-    """The proxy that the environment asks for (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY), if any.
+    """The proxy that the environment names (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY), or None.
 
-    Not aiohttp's trust_env, because that also reads ~/.netrc, and its entry for the host would replace the API key.
-    Requests that stay on this machine use no proxy: plain http is allowed there only because nobody else sees it.
-    Raises ConfigError, which never quotes the value, for one that cannot be used.
+    It does not use aiohttp's trust_env, which also reads ~/.netrc: an entry for the host would replace the API key.
+    Requests to this machine use no proxy. Plain http is allowed there only because nobody else sees it.
+    Raises ConfigError for an unusable proxy; the message never quotes the value.
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
@@ -50,8 +50,9 @@ def proxy_for(url: str) -> str | None:
 
 
 def transport_wanted() -> str:
-    """How to make small POSTs, from SCALESYNC_TRANSPORT: `auto` (lean where proven), `lean` or `session`.
+    """How to make small POSTs, from SCALESYNC_TRANSPORT: `lean`, `session`, or `auto`.
 
+    `lean` is FastPostExchange; `auto` uses it with the releases of aiohttp that it was tested on.
     Raises ConfigError for any other value.
     """
     wanted = os.environ.get("SCALESYNC_TRANSPORT", "") or "auto"
@@ -61,7 +62,7 @@ def transport_wanted() -> str:
 
 
 def connections_allowed(wanted: int) -> int:
-    """As many connections as asked for, if the soft limit of open files leaves room for them."""
+    """The wanted number of connections, or fewer if the soft limit of open files leaves no room for them."""
     if sys.platform == "win32":
         return wanted
     import resource  # noqa: PLC0415  not there on Windows
@@ -92,7 +93,7 @@ def host_of(url: str) -> str:
 def tls_context() -> ssl.SSLContext:
     """The certificates that this machine trusts, or those of SSL_CERT_FILE and SSL_CERT_DIR.
 
-    Raises ConfigError if they name nothing usable: OpenSSL alone would trust nobody and not say why.
+    Raises ConfigError if a variable names nothing usable. OpenSSL would trust nobody then, and not say why.
     """
     file, folders = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
     if folders and not any(os.path.isdir(folder) for folder in folders.split(os.pathsep)):
@@ -108,7 +109,7 @@ def tls_context() -> ssl.SSLContext:
 
 
 def translate(error: Exception, op: str, url: str, proxy: str | None = None) -> Exception:
-    """Map aiohttp's errors to the engine's; the messages never hold credentials, a query or a header."""
+    """Map aiohttp's errors to ours. The messages never hold credentials, a query or a header."""
     host = host_of(url)
     if isinstance(error, aiohttp.InvalidURL | UnicodeError):
         return ConfigError(f"{shown(url)} is not a usable address")
@@ -127,21 +128,21 @@ def translate(error: Exception, op: str, url: str, proxy: str | None = None) -> 
     if is_long_header(error):
         return NotTheApi(
             f"{host} answers with a header of more than {HEADER_BYTES // 1024} KB, which is too long to read;"
-            " ask its operator, or that of the proxy before it, what sends that",
+            " ask its operator, or the operator of the proxy before it, what sends this header",
             op=op,
         )
     return OutcomeUnknown(f"{host} broke the connection ({type(error).__name__})", op=op)
 
 
 def is_setting(error: Exception) -> bool:
-    """Whether this error, before any request got through, comes from the settings and will not pass."""
+    """Whether an error before the first answer comes from the settings, so that another attempt cannot help."""
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return error.status not in GATEWAY_TROUBLE
     return isinstance(error, aiohttp.ClientConnectorCertificateError)
 
 
 def is_long_header(error: Exception) -> bool:
-    """Whether the answer failed because of a header of more than HEADER_BYTES, according to the parser."""
+    """Whether the parser refused an answer because of a header of more than HEADER_BYTES."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, LineTooLong):
         cause = cause.__cause__ or cause.__context__
@@ -149,7 +150,7 @@ def is_long_header(error: Exception) -> bool:
 
 
 def proxy_refusal(status: int, proxy: str | None) -> str:
-    """The sentence for a proxy that refuses us."""
+    """The message for a proxy that refuses our request."""
     what = "wants a user name and password" if status == 407 else f"answered {status}"
     return f"the proxy {host_of(proxy or '')} {what}; check HTTPS_PROXY and NO_PROXY"
 

@@ -1,4 +1,4 @@
-"""A result file on its way to disk: kept from attempt to attempt, checked, decoded, renamed to its content's hash."""
+"""A result file during its download: attempts add to it; at the end it is checked, decoded and renamed to its hash."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from scalesync.errors import OutcomeUnknown, Refused, Unavailable
 
 CHUNK_BYTES = 256 * 1024
 NO_FILES = frozenset({errno.EMFILE, errno.ENFILE})
-PLAIN = frozenset({"", "identity", "aws-chunked"})  # S3 keeps the last one from uploads; the bytes are plain
+PLAIN = frozenset({"", "identity", "aws-chunked"})  # S3 keeps the last one from an upload, but sends plain bytes
 ZIPPED = frozenset({"gzip", "x-gzip"})
 STRONG_AFTER_S = 60
-# An object or a list, and what may come first in it: rich text begins with a brace, subtitles with a bracket.
+# An object or an array with its first element: rich text also begins with a brace, and subtitles with a bracket.
 _JSON = re.compile(rb'(?:\xef\xbb\xbf)?\s*(?:\{\s*(?:["}]|\Z)|\[\s*(?:[\[\]{"\d-]|true|false|null|\Z))')
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 _zstd = import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
@@ -47,12 +47,11 @@ class Stored:
 
 
 class Partial:
-    """The bytes received so far, as sent. Blocking: call it in a thread. Always call `drop` at the end.
+    """The bytes received so far, still encoded. It blocks, so call it in a thread. Always call `drop` at the end.
 
     size: bytes so far.
-    furthest: the most that it ever had.
-    resumable: whether the server can be asked for the rest.
-    suffix: whether content that begins as JSON gets `.json` after its name.
+    furthest: the largest size that any attempt reached, bytes.
+    suffix: content that begins as JSON gets `.json` after its name.
     """
 
     def __init__(self, folder: Path, *, suffix: bool = False) -> None:
@@ -66,28 +65,28 @@ class Partial:
         self._validator: str | None = None
         self._total: int | None = None
         self._encoding = ""
-        self._told: Mapping[str, str] = {}
+        self._digests_sent: Mapping[str, str] = {}
         self._hashes: dict[str, Any] = {}
 
     @property
     def resumable(self) -> bool:
-        """Whether the server sent a validator that makes asking for the rest safe."""
+        """Whether the server sent a validator, which makes a request for the rest safe."""
         return self._validator is not None
 
     def wanted(self) -> dict[str, str]:
-        """Headers that ask for the rest, or for all of it."""
+        """Headers that ask for the rest of the file, or for all of it."""
         if not self.size or self._validator is None:
             return {"Accept-Encoding": "gzip"}
         return {"Accept-Encoding": "gzip", "Range": f"bytes={self.size}-", "If-Range": self._validator}
 
     def begin(self, status: int, headers: Mapping[str, str], place: str) -> None:
-        """The head of an answer: continue after the bytes so far (206), or start over.
+        """Read the head of an answer, and continue after the bytes so far (206) or start over.
 
         place: the sender of the answer.
-        Raises OutcomeUnknown if the answer does not fit the bytes so far; then ask for the whole file again.
+        Raises OutcomeUnknown if the answer does not fit the bytes so far; then request the whole file again.
         """
         match = _RANGE.fullmatch(headers.get("Content-Range", ""))
-        rest = match is not None and match[1] != "0"  # some hosts answer with the rest and call it 200
+        rest = match is not None and match[1] != "0"  # some hosts send the rest with status 200
         if self.size and (status == 206 or (status == 200 and rest)):
             fits = match is not None and int(match[1]) == self.size and match[2] in {"*", str(self._total)}
             if not fits or place != self._place:
@@ -104,16 +103,16 @@ class Partial:
         self._encoding = _encoding(headers, place)
         length = headers.get("Content-Length", "")
         if match is not None and match[2] != "*":
-            length = match[2]  # of the whole; Content-Length is that of the part
+            length = match[2]  # of the whole file; Content-Length counts only the part
         self._total = int(length) if length.isdecimal() else None
         self._validator = _validator(headers)
-        self._told = _digests(headers)
-        self._hashes = {name: hashlib.new(name, usedforsecurity=False) for name in {"sha256", *self._told}}
+        self._digests_sent = _digests(headers)
+        self._hashes = {name: hashlib.new(name, usedforsecurity=False) for name in {"sha256", *self._digests_sent}}
         with self._disk():
             self._file = open(self._path, "wb")  # noqa: SIM115  closed by _reset and drop
 
     def append(self, chunk: bytes) -> None:
-        """More of the body."""
+        """Write a chunk of the body."""
         assert self._file is not None
         with self._disk():
             self._file.write(chunk)
@@ -123,13 +122,13 @@ class Partial:
         self.furthest = max(self.furthest, self.size)
 
     def keep(self) -> Stored:
-        """The body has ended: check it, decode it, name it. Raises OutcomeUnknown if it is not whole."""
+        """Check the complete body, decode it and give it its name. Raises OutcomeUnknown if something is missing."""
         if self._total is not None and self.size != self._total:
             if self.size > self._total:
                 self._reset()
             raise OutcomeUnknown(f"{self._place} broke off at {self.size} of {self._total} bytes", op="download")
-        for name, told in self._told.items():
-            if self._hashes[name].hexdigest() != told:
+        for name, digest in self._digests_sent.items():
+            if self._hashes[name].hexdigest() != digest:
                 self._reset()
                 raise OutcomeUnknown(f"{self._place} sent bytes that do not match its own {name}", op="download")
         assert self._file is not None
@@ -144,7 +143,7 @@ class Partial:
             return self._rename(path, digest, size)
 
     def drop(self) -> None:
-        """Remove the part, unless it was kept."""
+        """Remove the part, unless `keep` stored it."""
         self._close()
         for path in (self._path, self._plain):
             path.unlink(missing_ok=True)
@@ -175,7 +174,7 @@ class Partial:
         folder = self._folder / digest[:2]
         name = digest + (".json" if self._suffix and _is_json(path) else "")
         final = folder / name
-        if not _holds(final, size):  # one that was cut short since is no copy
+        if not _holds(final, size):  # a file of another size was cut short since, so replace it
             if not folder.is_dir():
                 folder.mkdir(exist_ok=True)
                 sync_folder(self._folder)
@@ -184,11 +183,11 @@ class Partial:
         return Stored(f"{self._folder.name}/{digest[:2]}/{name}", size, digest)
 
     def _reset(self) -> None:
-        """Forget the bytes so far; they are of no use."""
+        """Drop the bytes so far."""
         self._close()
         self.size = 0
         self._validator = self._total = None
-        self._told = {}
+        self._digests_sent = {}
 
     def _close(self) -> None:
         if self._file is not None:
@@ -198,7 +197,7 @@ class Partial:
 
     @contextmanager
     def _disk(self) -> Iterator[None]:
-        """Errors of the disk, kept separate from those of the network."""
+        """Map errors of the disk, so that nobody takes them for errors of the network."""
         try:
             yield
         except OSError as error:
@@ -208,7 +207,7 @@ class Partial:
 
 
 def _is_json(path: Path) -> bool:
-    """By its first bytes: the name depends only on the content, so one content has one name."""
+    """Whether the first bytes are JSON. The name depends only on the content, so one content has one name."""
     with open(path, "rb") as file:
         return _JSON.match(file.read(64)) is not None
 
@@ -221,7 +220,7 @@ def _holds(path: Path, size: int) -> bool:
 
 
 def _encoding(headers: Mapping[str, str], place: str) -> str:
-    """The one coding to decode, "" for none."""
+    """The coding to decode; "" for none. Raises Refused for one that cannot be decoded."""
     names = [name.strip().lower() for name in headers.get("Content-Encoding", "").split(",")]
     codings = [name for name in names if name not in PLAIN]
     if len(codings) > 1 or (codings and codings[0] not in {*ZIPPED, "zstd"}):
@@ -230,9 +229,9 @@ def _encoding(headers: Mapping[str, str], place: str) -> str:
 
 
 def _validator(headers: Mapping[str, str]) -> str | None:
-    """The validator that makes asking for the rest safe: a strong ETag, else a Last-Modified that is old enough.
+    """The validator for a request for the rest: a strong ETag, or a Last-Modified that is old enough.
 
-    Source: RFC 9110, sections 8.8.1 and 13.1.5; a minute instead of its second.
+    Source: RFC 9110, sections 8.8.1 and 13.1.5; "old enough" is a minute here, where the RFC has a second.
     """
     if headers.get("Accept-Ranges", "").strip().lower() == "none":
         return None
@@ -248,7 +247,10 @@ def _validator(headers: Mapping[str, str]) -> str | None:
 
 
 def _digests(headers: Mapping[str, str]) -> dict[str, str]:
-    """The server's digests of the whole body: name of the hash -> hex. Sources: RFC 9530, 3230, 1864; Google's."""
+    """The server's digests of the whole body: name of the hash -> hex.
+
+    Sources: RFC 9530, 3230 and 1864; the documentation of Google Cloud Storage.
+    """
     found: dict[str, str] = {}
     places: list[tuple[str, str, str, Callable[[str], str]]] = [
         ("Repr-Digest", "sha-256", "sha256", lambda text: text.strip(":")),

@@ -1,7 +1,7 @@
-"""RenewingTransport: calls whose credential is renewed on the way.
+"""RenewingTransport: calls with a credential that expires.
 
-A call waits for a new token where the present one is about to end. One that is answered 401 is made once more with a
-new token; the answer to that is the answer. A 401 means that nothing was carried out, so a create may go out again.
+A call first waits for a new token if the current one is due. After a 401 the call is made once more with a new token,
+and the second answer is final. A 401 means that the server carried nothing out, so a create may go out again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NOBODY = FixedCredential({}, ())
 
 
 class RenewingTransport(Transport):
-    """A Transport that asks for tokens itself, in the class `auth`."""
+    """A Transport that requests tokens itself, in the class `auth`."""
 
     def __init__(self, base_url: str, credential: Credential, *args: Any, **kwargs: Any) -> None:
         super().__init__(base_url, credential, *args, **kwargs)
@@ -38,7 +38,7 @@ class RenewingTransport(Transport):
     async def call(
         self, cls: RequestClass, method: str, path: str, *, query: Query = (), body: bytes | None = None
     ) -> Reply:
-        """See `Transport`; Throttled and Unavailable are raised as well where no token was to be had."""
+        """See `Transport`. Raises Throttled or Unavailable also if the server gave no token."""
         credential = self._credential
         if credential.is_due and (no := await self._renew(refused=False)) is not None:
             return no
@@ -51,7 +51,7 @@ class RenewingTransport(Transport):
         return await super().call(cls, method, path, query=query, body=body)
 
     async def _renew(self, *, refused: bool) -> Reply | None:
-        """Renew the credential; the answer that refused it, None if it continues."""
+        """Renew the credential. Returns the answer that refused it, or None if calls may continue."""
         replies: list[Reply] = []
 
         async def ask(where: str, body: bytes) -> Reply:
@@ -61,14 +61,14 @@ class RenewingTransport(Transport):
         try:
             await self._credential.renew(ask, refused=refused)
         except NotAllowed as error:
-            told = Reply(error.status or 401, {}, str(error).encode(), self.hide, self._base)
-            return replies[-1] if replies else told
+            refused_reply = Reply(error.status or 401, {}, str(error).encode(), self.hide, self._base)
+            return replies[-1] if replies else refused_reply
         finally:
             self._carry()
         return None
 
     def _carry(self) -> None:
-        """From now on requests carry the present headers; what is secret in them is hidden before that."""
+        """Send the current headers with every request from now on; their secrets join the mask first."""
         if self._carried == self._credential.generation:
             return
         self._carried = self._credential.generation
@@ -88,5 +88,5 @@ class RenewingTransport(Transport):
             self._askers[base] = await self._opened.enter_async_context(asker)
         try:
             return await asker.call(RequestClass.AUTH, "POST", path, body=body)
-        except OutcomeUnknown as error:  # a token that we did not get changes nothing: nothing of ours was carried out
+        except OutcomeUnknown as error:  # without a token no call of ours left
             raise Unavailable(str(error), op=error.op) from error

@@ -1,7 +1,7 @@
-"""A wait that a refusal asks for in words only: "It resets at 00:00 UTC", "Quota exceeded, resets in 3 hours".
+"""A wait that only the message of a refusal states: "It resets at 00:00 UTC", "Quota exceeded, resets in 3 hours".
 
-The words must be clear: a span with its units, or a time with its zone. Anything with two possible meanings, such as a
-time without a zone or two spans that differ, is left to people, who see the message.
+The message must be clear: a span with its units, or a time with its zone. The program ignores a message with two
+meanings, such as a time without a zone or two different spans; people see it and decide.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-SAYS = frozenset({429, 503})  # statuses whose words may be about a quota
+SAYS = frozenset({429, 503})  # statuses whose message may be about a quota
 WORDS_BYTES = 2_000
 DAY_S = 86_400
-JUST_NOW_S = 120  # a time of day that passed so little ago is not tomorrow's
+JUST_NOW_S = 120  # a time of day that passed less than this ago is today's, not tomorrow's
 
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": DAY_S}
 _LENGTH = r"\d+(?:\.\d+)?\s*(?:seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d)(?![a-z])"
@@ -29,9 +29,9 @@ _TIME = re.compile(
 
 
 def wait_in_words(status: int, body: bytes, now_s: float) -> float | None:
-    """Seconds until the quota of a refusal resets, as its words say; None if they do not, or not clearly.
+    """Seconds until the quota resets, according to the message of a refusal; None if it says no clear time.
 
-    now_s: the time of its sender, seconds since the epoch.
+    now_s: the sender's time, seconds since the epoch.
     """
     if status not in SAYS:
         return None

@@ -1,7 +1,7 @@
-"""Answers that no API gives, in words: a redirect, a web page, nothing at all where JSON was due.
+"""Messages for answers that are not the API's: a redirect, a web page, an empty body instead of JSON.
 
-They come from a wrong address, a host that moved, a proxy or a Wi-Fi that wants a login. Nothing is followed: a create
-sent elsewhere, with the key, would be somebody else's.
+They come from a wrong address, a host that moved, a proxy, or a Wi-Fi that wants a login. The program follows no
+redirect, because it would send the key and a create to somebody else.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ LOGIN = "is the address right, or does a proxy or Wi-Fi want a login?"
 
 
 def is_redirect(reply: Reply) -> bool:
-    """Whether the answer points elsewhere."""
+    """Whether the answer is a redirect."""
     return 300 <= reply.status < 400
 
 
 def stray(reply: Reply) -> str | None:
-    """One sentence for an answer that is not the API's, None where it may be.
+    """One sentence for an answer that is not the API's; None if it may be the API's.
 
-    To be asked for redirects, and for answers that do not hold what they should. Of an address only scheme and host are
-    repeated: the rest may be secret.
+    Call it for redirects, and for a success whose body is not the expected one. The sentence repeats only scheme and
+    host of an address, because the rest may be secret.
     """
     where = reply.where or "the address"
     if is_redirect(reply):
@@ -42,12 +42,12 @@ def stray(reply: Reply) -> str | None:
     if not _begins_as_json(reply.body):
         kind = reply.headers.get("Content-Type", "").partition(";")[0].strip()[:60]
         named = f" ({reply.hide(kind)})" if kind else ""
-        return f"{where} answers {reply.status} with something else than JSON{named} instead of the API; {LOGIN}"
+        return f"{where} answers {reply.status} with something other than JSON{named} instead of the API; {LOGIN}"
     return None
 
 
 def is_page(reply: Reply) -> bool:
-    """Whether the answer is a web page, by its type or its first character."""
+    """Whether the answer is a web page, according to its type or its first character."""
     kind = reply.headers.get("Content-Type", "").lower()
     return reply.body[:HEAD_BYTES].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<") or "html" in kind
 
@@ -79,7 +79,7 @@ def _title(reply: Reply) -> str:
 
 
 def _begins_as_json(body: bytes) -> bool:
-    """Whether this is JSON, or was meant to be: what is cut or damaged is an answer that got lost on its way."""
+    """Whether the body begins as JSON. A cut or damaged JSON body counts: it is an answer of the API that was lost."""
     start = body[:HEAD_BYTES].strip()
     if start[:1] in {b"{", b"["}:
         return True

@@ -1,7 +1,8 @@
-"""The one narrow seam to the network: a call goes out, a reply comes back, foreign errors are mapped here.
+"""The one narrow seam to the network: a call goes out, a reply comes back, and foreign errors are mapped here.
 
-It retries nothing and decides nothing: every answered request is a `Reply`, whatever its status. There are two paths
-(`Exchange`): the lean one takes small POSTs where it is proven, ClientSession everything else.
+It retries nothing and decides nothing: every answered request is a `Reply`, whatever its status. There are two kinds of
+`Exchange`: FastPostExchange takes small POSTs with the releases of aiohttp that it was tested on, and SessionExchange
+takes everything else.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from yarl import URL
 from scalesync.errors import ConfigError, Unavailable
 from scalesync.http.client_session import SessionExchange
 from scalesync.http.exchange import USER_AGENT, Deadlines, Gate, asked_wait_s
-from scalesync.http.fast_post import LeanExchange, is_proven
+from scalesync.http.fast_post import FastPostExchange, is_proven
 from scalesync.http.network import is_setting, proxy_for, proxy_refusal, tls_context, translate, transport_wanted
 from scalesync.http.resets import wait_in_words
 from scalesync.masking import Mask
@@ -30,8 +31,8 @@ from scalesync.ports.credential import Credential
 from scalesync.times import http_date_s
 
 OUR_HEADERS = {"Accept": "application/json", "User-Agent": USER_AGENT}
-DATE = istr("Date")  # folded once: it is looked up in every reply
-MAX_REPLY_BYTES = 1024**3  # after decompression: a bomb ends in words, a page of the largest tasks fits
+DATE = istr("Date")  # case-folded once, because each reply looks it up
+MAX_REPLY_BYTES = 1024**3  # after decompression; a page of the largest tasks fits, and a zip bomb does not
 
 Query = Sequence[tuple[str, str]]
 
@@ -39,10 +40,10 @@ Query = Sequence[tuple[str, str]]
 class Reply(NamedTuple):
     """An answered request.
 
-    body: the whole of it, decompressed.
-    hide: removes our credentials from a string. An error may repeat the request, and errors are stored.
+    body: the whole body, decompressed.
+    hide: removes our credentials from a string. An error may repeat the request, and the ledger stores errors.
     where: the API root of the request.
-    retry_after_s: seconds that the reply asks to wait, None if it asks for none.
+    retry_after_s: seconds that the reply asks to wait; None if it asks for no wait.
     """
 
     status: int
@@ -55,9 +56,9 @@ class Reply(NamedTuple):
 
 @dataclass(slots=True)
 class Counters:
-    """Attempts of this process, by class, and their results.
+    """Attempts of this process by class, and their results.
 
-    ended: attempts that are over, with any result.
+    ended: attempts that are over, whatever the result.
     throttled: answers of 429.
     server_errors: answers of 500 and above.
     """
@@ -76,8 +77,8 @@ class Counters:
 class Transport:
     """Calls below one API root. Use as an async context manager.
 
-    credential: its headers as they are when this is made.
-    mask: hides what is secret; the credential's join it.
+    credential: requests carry the headers that it has now.
+    mask: hides secrets; the credential's secrets join it.
     """
 
     def __init__(
@@ -105,7 +106,7 @@ class Transport:
         self._most = max_reply_bytes
         self._stack = AsyncExitStack()
         self._session: SessionExchange | None = None
-        self._lean: LeanExchange | None = None
+        self._fast_post: FastPostExchange | None = None
         self._urls: dict[str, URL] = {}
         self._answered = False
         self._date = ""
@@ -118,23 +119,23 @@ class Transport:
         return self._base
 
     async def __aenter__(self) -> Self:
-        lean_way = self._is_lean()
+        posts_fast = self._posts_fast()
         limits = self._deadlines
         secure = self._base.startswith("https:")
         connector = aiohttp.TCPConnector(
-            limit=0,  # the engine bounds what is in flight; a second bound would only park waiters in the pool
+            limit=0,  # the engine bounds the requests in flight; a bound here would only make waiters queue in the pool
             ttl_dns_cache=60,
             keepalive_timeout=30,
             ssl=self._ssl or (tls_context() if secure else True),
         )
         session = SessionExchange(connector, self._headers, self._gate, limits, proxy=self._proxy, most=self._most)
         self._session = await self._stack.enter_async_context(session)
-        if lean_way:
-            lean = LeanExchange(connector, self._headers, self._gate, limits, most=self._most)
-            self._lean = await self._stack.enter_async_context(lean)
+        if posts_fast:
+            fast_post = FastPostExchange(connector, self._headers, self._gate, limits, most=self._most)
+            self._fast_post = await self._stack.enter_async_context(fast_post)
         return self
 
-    def _is_lean(self) -> bool:
+    def _posts_fast(self) -> bool:
         wanted = transport_wanted()
         if wanted == "lean" and self._proxy is not None:
             raise ConfigError("SCALESYNC_TRANSPORT=lean does not go through a proxy; unset it")
@@ -146,13 +147,13 @@ class Transport:
         await self._stack.aclose()
 
     def credential_headers(self) -> Mapping[str, str]:
-        """What opens the platform now, for a file of it that is downloaded by its address."""
+        """The current headers of the credential, for a download from the platform by its address."""
         return self._credential.headers()
 
     def _set_headers(self, headers: Mapping[str, str]) -> None:
-        """Send these with every request from now on."""
+        """Send these headers with every request from now on."""
         self._headers = {**headers, **OUR_HEADERS}
-        for way in (self._session, self._lean):
+        for way in (self._session, self._fast_post):
             if way is not None:
                 way.carry(self._headers)
 
@@ -162,9 +163,9 @@ class Transport:
 
     @property
     def server_now_ms(self) -> int:
-        """The server's clock as its Date headers say, to about a second; the local clock before any reply.
+        """The server's clock in ms, from its Date headers, to about a second. Before any reply, the local clock.
 
-        Between replies it continues with the monotonic clock, because somebody may set the local one.
+        Between replies the monotonic clock counts on, because somebody may set the local clock.
         """
         if self._server_at is None:
             return time.time_ns() // 1_000_000
@@ -176,9 +177,9 @@ class Transport:
         """Make one attempt.
 
         path: below the API root, already percent-encoded.
-        Raises Unavailable if no connection was made, OutcomeUnknown if the reply did not come or was cut short, Refused
-            (413) for a list that is too large, and ConfigError if the settings are wrong and nothing got through
-            before.
+        Raises Unavailable if no connection was made, OutcomeUnknown if no reply came or it was cut short, and Refused
+            (413) for a list that is too large. Raises ConfigError if the settings are wrong and no request of this run
+            got an answer.
         """
         url = self._url(path, query)
         if not self._gate.admit_now(cls):
@@ -186,9 +187,9 @@ class Transport:
         self.counters.attempts[cls] += 1
         started = time.monotonic()
         try:
-            lean = self._lean
-            if lean is not None and lean.takes(method, body):
-                answer = await lean(cls, method, url, body)
+            fast_post = self._fast_post
+            if fast_post is not None and fast_post.takes(method, body):
+                answer = await fast_post(cls, method, url, body)
             else:
                 assert self._session is not None, "the transport is used as a context manager"
                 answer = await self._session(cls, method, url, body)
@@ -214,7 +215,7 @@ class Transport:
         return Reply(status, headers, data, self._mask, self._base, asked_s)
 
     def _url(self, path: str, query: Query) -> URL:
-        """The address below the API root; the few without a query are cached."""
+        """The address below the API root. Addresses without a query are few, so they are cached."""
         url = self._urls.get(path)
         if url is None:
             url = URL(self._base + path, encoded=True)
@@ -233,14 +234,14 @@ class Transport:
     def _odd(
         self, cls: RequestClass, status: int, headers: Mapping[str, str], data: bytes, latency_s: float
     ) -> float | None:
-        """Report an answer that is not a success, or a web page, to the gate; returns the wait that it asks for."""
+        """Report an error or a web page to the gate. Returns the wait that the answer asks for."""
         self.counters.throttled += status == 429
         self.counters.server_errors += status >= 500
         asked_s = asked_wait_s(status, headers, self.server_now_ms / 1000)
         if asked_s is None:
             date_s = http_date_s(headers.get(DATE))
             asked_s = wait_in_words(status, data, self.server_now_ms / 1000 if date_s is None else date_s)
-        if status < 300:  # a page where JSON is due: whoever sends it would answer all else with it as well
+        if status < 300:  # a web page instead of JSON; its sender answers every other request with it as well
             self._gate.unanswered(cls, latency_s)
         else:
             self._gate.answered(cls, status, latency_s, asked_s)
@@ -250,5 +251,5 @@ class Transport:
         date = headers.get(DATE, "")
         if date and date != self._date:
             self._date = date
-            if (told := http_date_s(date)) is not None:
-                self._server_ms, self._server_at = int(told * 1000), time.monotonic()
+            if (date_s := http_date_s(date)) is not None:
+                self._server_ms, self._server_at = int(date_s * 1000), time.monotonic()

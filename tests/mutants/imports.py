@@ -242,8 +242,8 @@ IMPORT_MUTANTS = (
         (
             Edit(
                 "scalesync/http/answers.py",
-                "if status in NO_VERDICT or not 400 <= status < 500:",
-                "if status in NO_VERDICT:",
+                "if status in NOT_ABOUT_THE_RECORD or not 400 <= status < 500:",
+                "if status in NOT_ABOUT_THE_RECORD:",
             ),
         ),
         (f"{FLOWS}/test_import_faults.py",),

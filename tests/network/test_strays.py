@@ -40,7 +40,12 @@ STRAYS = {
     "a page by its type": (201, b"Hello", {"Content-Type": "text/html"}, "answers 201 with a web page instead"),
     "nothing": (200, b"", {}, "answers 200 with nothing instead"),
     "blanks": (200, b" \r\n", {"Content-Type": "application/json"}, "with nothing instead"),
-    "a word": (200, b"OK secret", {"Content-Type": "text/plain; x=1"}, "something else than JSON (text/plain) instead"),
+    "a word": (
+        200,
+        b"OK secret",
+        {"Content-Type": "text/plain; x=1"},
+        "something other than JSON (text/plain) instead",
+    ),
 }
 
 

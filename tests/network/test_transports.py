@@ -16,7 +16,7 @@ from scalesync.http import transport as transports
 from scalesync.http.client_session import SessionExchange
 from scalesync.http.credentials import bearer
 from scalesync.http.exchange import Deadlines
-from scalesync.http.fast_post import MOST_BODY, LeanExchange, is_proven
+from scalesync.http.fast_post import MOST_BODY, FastPostExchange, is_proven
 from scalesync.http.transport import Reply, Transport
 from scalesync.model.targets import RequestClass
 from tests.network.conftest import SHORT
@@ -262,7 +262,7 @@ async def test_a_connection_that_goes_while_it_waits_for_its_moment_loses_nothin
         first = asyncio.ensure_future(create(transport, b"[2]"))
         await asyncio.sleep(0.1)
         gate.wait_s = 0.0
-        if isinstance(transport._lean, LeanExchange):
+        if isinstance(transport._fast_post, FastPostExchange):
             assert (await first).status == 200
             assert seen == [BODY, b"[2]"]
         else:
@@ -300,7 +300,7 @@ async def test_many_calls_at_once_over_broken_connections_each_get_their_own_ans
 async def way_of(base_url: str, method: str, body: bytes | None, monkeypatch: pytest.MonkeyPatch) -> str:
     """Which exchange a call takes."""
     taken: list[str] = []
-    for name, kind in (("lean", LeanExchange), ("session", SessionExchange)):
+    for name, kind in (("lean", FastPostExchange), ("session", SessionExchange)):
 
         async def note(self: object, *_: object, name: str = name) -> object:
             taken.append(name)
@@ -313,7 +313,7 @@ async def way_of(base_url: str, method: str, body: bytes | None, monkeypatch: py
     return taken[0]
 
 
-async def test_small_posts_go_the_lean_way_and_all_else_by_the_session(each_transport, monkeypatch):
+async def test_small_posts_are_fast_posts_and_the_session_takes_the_rest(each_transport, monkeypatch):
     here = "http://127.0.0.1:1/v1"
     assert await way_of(here, "POST", b"{}", monkeypatch) == each_transport
     assert await way_of(here, "GET", None, monkeypatch) == "session"

@@ -1,1 +1,1 @@
-"""One package per labelling service: it knows the wire and no policy."""
+"""One package for each labelling service. It knows the wire and holds no policy."""

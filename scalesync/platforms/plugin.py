@@ -1,4 +1,4 @@
-"""What a platform of another package imports; of this program, all else may change from release to release."""
+"""What a platform of another package may import. Everything else in this program may change with any release."""
 
 from scalesync.errors import (
     ConfigError,

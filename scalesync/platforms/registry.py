@@ -1,7 +1,7 @@
-"""Which platforms there are: those that come with the program, and those that a plug-in brings.
+"""The known platforms: the program's own, and those of plug-ins.
 
-A plug-in names its spec in the entry-point group `scalesync.platforms` (name -> `module:SPEC`). It is imported when it
-is asked for by its name, never before.
+A plug-in names its spec in the entry-point group `scalesync.platforms` (name -> `module:SPEC`). The program imports it
+when somebody asks for its name, never before.
 """
 
 from __future__ import annotations
@@ -29,32 +29,33 @@ PLUGINS = Plugins(GROUP, "platform", PlatformSpec, API, BUILT_IN)
 
 
 class Adapter(Protocol):
-    """What a spec's `adapter` names: the live object's class."""
+    """The class of the live object, which a spec names as its `adapter`."""
 
     def __call__(
         self, transport: Transport, task_type: str = "", namespace: str = "", extras: Mapping[str, Any] = EXTRAS
     ) -> Platform:
-        """The roles of the platform over one transport; nothing is sent.
+        """Make the roles of the platform over one transport. Sends nothing.
 
-        namespace: the project whose keys are meant, where a key is known within one. extras: as `spec.options` read it.
+        namespace: the project of the keys, if a key is known within a project.
+        extras: the options as `spec.options` read them.
         """
 
     def credential(self, api_key: str) -> Credential:
-        """What opens the platform for the holder of the key."""
+        """The credential for an API key."""
 
 
 def names() -> Sequence[str]:
-    """Every platform by name: the program's own, then those of plug-ins; nothing is imported."""
+    """The names of all platforms: the program's own, then those of plug-ins. Imports nothing."""
     return [*BUILT_IN, *PLUGINS.names()]
 
 
 def default() -> PlatformSpec:
-    """The platform where nothing says which."""
+    """The platform that is used if no setting names one."""
     return spec_of(DEFAULT_PLATFORM)
 
 
 def spec_of(name: str) -> PlatformSpec:
-    """The spec of a platform. Raises ConfigError where there is none of that name, or it does not fit."""
+    """The spec of a platform. Raises ConfigError if no platform has that name, or if its spec does not fit."""
     if name in BUILT_IN:
         return cast(PlatformSpec, _load(BUILT_IN[name]))
     found = PLUGINS.load(name)
@@ -67,12 +68,12 @@ def spec_of(name: str) -> PlatformSpec:
 
 
 def spec_at(base_url: str) -> PlatformSpec | None:
-    """The platform whose own API has this address; None where none of the program's own says so."""
+    """The program's own platform whose API has this address; None for any other address."""
     return next((spec for spec in map(spec_of, BUILT_IN) if spec.is_at(base_url)), None)
 
 
 def adapter_of(spec: PlatformSpec) -> Adapter:
-    """What opens a platform; imported now."""
+    """Import the adapter of a platform."""
     return cast(Adapter, _load(spec.adapter))
 
 

@@ -1,7 +1,7 @@
-"""SimplePlatform: a service that takes one record in each request, with what most such services have in common.
+"""SimplePlatform: the base of platforms that take one record in each request.
 
-A platform inherits it and adds `create`, `read` and `page`. What it leaves as it is says no more than is certain: lists
-have no order and no filters, and whatever differs from the version known counts as changed.
+A platform inherits it and adds `create`, `read` and `page`. The defaults promise little: lists have no order and no
+filters, and a document that differs from the known version counts as changed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ABSENT = "(absent)"
 
 @dataclass(frozen=True, slots=True)
 class SimpleView:
-    """One task, with the little that is known of it. Times in ms since the epoch, 0 where the service names none."""
+    """One task, with the few facts that are known. Times are ms since the epoch; 0 if the service names none."""
 
     ref: str
     key: str | None
@@ -41,15 +41,15 @@ class SimpleView:
 
     @property
     def updated_at(self) -> str | None:
-        """The time of the last change as it stands in the ledger."""
+        """The time of the last change, in the form of the ledger."""
         return str(self.changed_ms) if self.changed_ms else None
 
     def get(self, name: str) -> Any:
-        """A member by its neutral name, None where it is not known."""
+        """A member by its neutral name; None if it is not known."""
         return getattr(self, name, None)
 
     def created_ms(self) -> int:
-        """When it was made."""
+        """When it was created."""
         return self.made_ms
 
     def updated_ms(self) -> int:
@@ -57,7 +57,7 @@ class SimpleView:
         return self.changed_ms or self.made_ms
 
     def times(self) -> dict[str, int]:
-        """created and updated; when a task was completed is not known."""
+        """created and updated; the time of completion is not known."""
         return {"created": self.made_ms, "updated": self.updated_ms(), "completed": 0}
 
     def urls(self) -> Iterator[tuple[str, str]]:
@@ -68,8 +68,9 @@ class SimpleView:
 class SimplePlatform(ABC):
     """Creator and lister in one object; the other roles are missing.
 
-    spec: of the platform. transport: carries the calls. repeat: as it is, sending again must be safe, as it is where
-    the key is ENFORCED or PUT.
+    spec: of the platform.
+    transport: carries the calls.
+    repeat: the default needs a server where a second send is safe: its keys are ENFORCED or PUT.
     """
 
     spec: ClassVar[PlatformSpec]
@@ -98,7 +99,7 @@ class SimplePlatform(ABC):
 
     @abstractmethod
     async def create(self, item: Outgoing) -> Outcome:
-        """Make the task of one record. A RemoteError that it raises becomes the outcome that it stands for."""
+        """Create the task of one record. If it raises a RemoteError, the error becomes the outcome."""
 
     @abstractmethod
     async def read(self, ref: str) -> LookupResult:
@@ -109,11 +110,11 @@ class SimplePlatform(ABC):
         """One page of all tasks, `query["limit"]` of them at most. Raises RemoteError."""
 
     async def find(self, key: str) -> LookupResult:
-        """Look one key up; as it is, the key is the id as well. Raises RemoteError."""
+        """Look one key up. By default the key is also the task's id. Raises RemoteError."""
         return await self.read(key)
 
     async def send(self, items: Sequence[Outgoing]) -> Sequence[Outcome]:
-        """`create` for each."""
+        """Call `create` for each record."""
         return [await self._create(item) for item in items]
 
     async def _create(self, item: Outgoing) -> Outcome:
@@ -123,11 +124,11 @@ class SimplePlatform(ABC):
             return outcome_of(error)
 
     async def look_up(self, keys: Sequence[str]) -> Mapping[str, LookupResult]:
-        """`find` for each."""
+        """Call `find` for each key."""
         return {key: await self.find(key) for key in keys}
 
     def compare(self, item: Outgoing, task: JsonObject) -> Comparison:
-        """Each member of the body must stand in the task as it was sent."""
+        """Compare each member of the body; the task must hold it as it was sent."""
         body: JsonObject = json.loads(item.body)
         differences = {
             name: (ours, task.get(name, ABSENT)) for name, ours in body.items() if task.get(name, ABSENT) != ours
@@ -140,38 +141,38 @@ class SimplePlatform(ABC):
         return Comparison(match, view.ref, view.created_ms(), status, differences)
 
     def task_error(self, task: JsonObject) -> TaskError:
-        """No reason."""
+        """A sentence that the service gives no reason."""
         return TaskError("the service gives no reason")
 
     async def release(self, ref: str) -> Outcome:
-        """Refused: the service frees no keys."""
+        """Refuse, because the service frees no keys."""
         return Outcome(OutcomeKind.REFUSED, message="the service frees no keys")
 
     def query(self, selection: Selection, page_size: int, within: tuple[int, int] | None = None) -> Mapping[str, Any]:
-        """All tasks."""
+        """The query for all tasks, because lists have no filters."""
         return {"limit": page_size}
 
     async def span(self, selection: Selection, now_ms: int) -> Span:
-        """The one place that there is."""
+        """A span of one place, because lists have no order."""
         return Span(0, 1)
 
     def place_of(self, task: TaskView) -> int:
-        """The one place that there is."""
+        """The only place of the span."""
         return 0
 
     def version_of(self, task: TaskView, document: bytes) -> int:
-        """A number that differs where the document does."""
+        """A number from the document's bytes; it differs if the document differs."""
         return int.from_bytes(hashlib.blake2b(document, digest_size=7).digest(), "big")
 
     async def cursor(self) -> JsonObject | None:
-        """None: the service keeps no account of changes."""
+        """None, because the service keeps no record of changes."""
         return None
 
     async def probe(self) -> None:
-        """A page of one task."""
+        """Read a page of one task."""
         await self.page({"limit": 1}, None)
 
     @property
     def server_now_ms(self) -> int:
-        """The service's clock by its Date headers."""
+        """The service's clock in ms, from its Date headers."""
         return self.transport.server_now_ms

@@ -1,4 +1,4 @@
 """Scale AI, API v1: tasks, batches, projects.
 
-Source of the wire facts: Scale's documentation, the official Python and Node SDKs, recorded traffic.
+The facts about the wire come from Scale's documentation, the official Python and Node SDKs, and recorded traffic.
 """

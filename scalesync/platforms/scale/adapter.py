@@ -21,7 +21,7 @@ class ScalePlatform:
     def __init__(
         self, transport: Transport, task_type: str = "", namespace: str = "", extras: Mapping[str, Any] | None = None
     ) -> None:
-        """namespace, extras: Scale has neither."""
+        """Scale has neither a namespace nor extras."""
         self._transport = transport
         lists = ScaleLists(transport)
         containers = ScaleContainers(transport, task_type)
@@ -39,5 +39,5 @@ class ScalePlatform:
 
     @property
     def server_now_ms(self) -> int:
-        """The service's clock by its Date headers."""
+        """The service's clock in ms, from its Date headers."""
         return self._transport.server_now_ms

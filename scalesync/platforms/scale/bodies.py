@@ -7,10 +7,10 @@ from scalesync.model.records import JsonObject
 
 
 class ScaleShaper:
-    """Fields stand at the body's top level; an empty project or batch is left out."""
+    """Fields are at the top level of the body, without an empty project or batch."""
 
     def shape(self, fields: JsonObject, *, key: str, project: str | None, batch: str | None) -> JsonObject:
-        """The same object, with its place and its unique_id."""
+        """Add project, batch and unique_id to the fields; returns the same object."""
         for name, value in (("project", project), ("batch", batch)):
             if value is None:
                 fields.pop(name, None)
@@ -20,7 +20,7 @@ class ScaleShaper:
         return fields
 
     def rekey(self, body: bytes, before: str, after: str) -> bytes:
-        """A unique_id that the record did not bring itself is the body's last field."""
+        """Replace the unique_id in the bytes of a body. A generated unique_id is the last field of its body."""
         end = as_text(before).encode() + b"}"
         assert body.endswith(end)
         return body.removesuffix(end) + as_text(after).encode() + b"}"

@@ -1,9 +1,9 @@
-"""Is the task found under our unique_id the one that our record asks for? Pure.
+"""Compare a task with the record of the same unique_id. Pure.
 
-A field counts as equal when the server echoes what the record sets: numbers by value, object members in any order,
-arrays in order, links without their signatures. Members that the server adds are ignored. Fields that it rewrites or
-does not echo cannot be compared; which these are is learned from the replies to our own creates, where the task is
-certainly ours.
+A field is equal if the server echoes what the record sets: numbers by value, object members in any order, arrays in
+order, links without their signatures. Members that the server adds are ignored. A field that the server rewrites or
+does not echo cannot be compared. The program learns these fields from the replies to its own creates, because the task
+of such a reply is certainly ours.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from scalesync.times import milliseconds
 ABSENT = "(absent)"
 _NOWHERE = object()
 
-# Instructions to the server about the call itself, no part of the task (Node SDK: create task parameters).
+# Parameters of the call itself, which are not part of the task (Node SDK: create task parameters).
 CONTROLS = frozenset({"clear_unique_id_on_error", "project_version", "unique_id"})
-# Fields that stand beside `params`; a null among them means "not set", and the server fills in its default.
+# Fields outside `params`. A null in one of them means "not set", and the server fills in its default.
 COMMON = frozenset({"project", "batch", "instruction", "callback_url", "metadata", "priority", "tags", "urgency"})
 DEAD = frozenset({"canceled", "error"})
 
@@ -29,8 +29,8 @@ DEAD = frozenset({"canceled", "error"})
 def differences(body: Mapping[str, Any], task: JsonObject) -> dict[str, tuple[Any, Any]]:
     """Top-level fields of the create body that the task does not echo: field -> (ours, theirs).
 
-    Common fields stand at the task's top level, the fields of its type under `params`; a field of a type may have the
-    name of something that each task has (`status`), so it is looked for in `params` first.
+    Common fields are at the task's top level, and the fields of its type are under `params`. A field of a type may have
+    the name of a member of every task (`status`), so `params` is searched first.
     """
     params = task.get("params")
     inner: Mapping[str, Any] = params if isinstance(params, dict) else {}
@@ -48,7 +48,7 @@ def differences(body: Mapping[str, Any], task: JsonObject) -> dict[str, tuple[An
 
 
 def echoes(ours: Any, theirs: Any) -> bool:
-    """Whether `theirs` says all that `ours` says."""
+    """Whether `theirs` contains everything in `ours`."""
     if isinstance(ours, bool) or isinstance(theirs, bool):
         return ours is theirs
     if isinstance(ours, int | float) and isinstance(theirs, int | float):
@@ -74,7 +74,7 @@ def compare(
     """Compare a create body with the task under its key.
 
     learned: fields that the server is known to rewrite.
-    appended: the instructions that the task's project has or had, which the server puts behind the task's own.
+    appended: the instructions that the task's project has or had; the server appends them to the task's own.
     """
     found = differences(body, task)
     unclear = {name for name in found if name in learned}
@@ -100,7 +100,7 @@ def compare(
 
 
 def is_appended(ours: Any, theirs: Any, appended: Collection[str]) -> bool:
-    """Whether their instruction is ours with one of the project's behind it, and nothing but space between."""
+    """Whether their instruction is ours, then only white space, then one of the project's instructions."""
     if not isinstance(ours, str) or not isinstance(theirs, str) or not theirs.startswith(ours):
         return False
     rest = theirs[len(ours) :].strip()

@@ -27,7 +27,7 @@ class ScaleContainers:
         return self._instructions.get(str(task.get("project")), frozenset())
 
     async def project(self, name: str) -> JsonObject | None:
-        """GET /projects/{name}; None when there is no such project. Its instructions are remembered for `compare`."""
+        """GET /projects/{name}; None if there is no such project. Remembers its instructions for `compare`."""
         reply = await self._transport.call(RequestClass.LIST, "GET", "/projects/" + quote(name, safe=""))
         if reply.status == 404:
             return None
@@ -36,12 +36,12 @@ class ScaleContainers:
         return project
 
     async def know_project(self, name: str) -> None:
-        """Read a project unless it was read, so that tasks in it can be compared."""
+        """Read a project that was not read yet; `compare` needs its instructions."""
         if name not in self._instructions:
             await self.project(name)
 
     async def check_project(self, name: str) -> None:
-        """Raises NoSuchProject when it does not exist, ConfigError when it takes another type of task."""
+        """Raise NoSuchProject if the project does not exist, and ConfigError if it takes another type of task."""
         project = await self.project(name)
         if project is None:
             raise NoSuchProject(f"there is no project {name!r} in this account; create it first or correct --project")
@@ -51,19 +51,19 @@ class ScaleContainers:
             )
 
     async def batch(self, name: str) -> JsonObject | None:
-        """GET /batches/{name}; None when there is no such batch."""
+        """GET /batches/{name}; None if there is no such batch."""
         reply = await self._transport.call(RequestClass.LIST, "GET", "/batches/" + quote(name, safe=""))
         if reply.status == 404:
             return None
         return wire.as_object(wire.check(reply, "read batch"), "read batch")
 
     async def projects(self) -> Sequence[JsonObject]:
-        """GET /projects: every project of the account, in one bare array."""
+        """GET /projects: every project of the account, as one array without pages."""
         reply = wire.check(await self._transport.call(RequestClass.LIST, "GET", "/projects"), "list projects")
         return wire.objects(reply, "list projects")
 
     async def batch_names(self, project: str | None = None) -> Sequence[str]:
-        """GET /batches, one page: names of batches, of a project where one is named."""
+        """GET /batches, one page: the names of batches, of one project or of all."""
         query = [("limit", "100"), *([("project", project)] if project else [])]
         reply = wire.check(
             await self._transport.call(RequestClass.LIST, "GET", "/batches", query=query), "list batches"
@@ -73,7 +73,7 @@ class ScaleContainers:
         return [str(batch["name"]) for batch in batches if isinstance(batch, dict) and "name" in batch]
 
     async def create_batch(self, name: str, project: str) -> bool:
-        """POST /batches; False when the name was taken meanwhile (names are unique per account)."""
+        """POST /batches; False if the name exists already (names are unique in an account)."""
         body = {"project": project, "name": name, "callback": "", "metadata": {}}
         reply = await self._transport.call(RequestClass.MUTATE, "POST", "/batches", body=wire.dumps(body))
         if reply.status == 409:
@@ -87,7 +87,7 @@ class ScaleContainers:
         wire.check(await self._transport.call(RequestClass.MUTATE, "POST", path), f"finalize batch {name!r}")
 
     def is_open(self, batch: JsonObject) -> bool:
-        """Only a batch in `staging` waits to be finalized; Rapid batches have other states."""
+        """Whether the batch waits to be finalized: only one in `staging` does. Rapid batches have other states."""
         return batch.get("status") == STAGING
 
 

@@ -1,4 +1,4 @@
-"""The few members of a raw task that an export reads: for filtering, and the URLs of result files."""
+"""The few members of a raw task that an export reads: for its filters, and for the URLs of result files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WIRE = {"ref": "task_id", "key": "unique_id", "review_status": "customer_review
 
 
 class Document(msgspec.Struct, rename=_WIRE):
-    """The members of a task that the program looks at; everything else stays raw bytes."""
+    """The members of a task that the program reads; everything else stays raw bytes."""
 
     ref: str
     key: str | None = None
@@ -33,7 +33,7 @@ class Document(msgspec.Struct, rename=_WIRE):
     updated_at: str | None = None
     completed_at: str | None = None
     review_status: str | None = None
-    response: msgspec.Raw = NOTHING  # not `Raw | None`: msgspec reads that as null and refuses all else
+    response: msgspec.Raw = NOTHING  # not `Raw | None`: msgspec reads that type as null and refuses everything else
 
     def get(self, name: str) -> Any:
         """A member by its neutral name."""
@@ -48,7 +48,7 @@ class Document(msgspec.Struct, rename=_WIRE):
         return milliseconds(self.updated_at) or self.created_ms()
 
     def times(self) -> dict[str, int]:
-        """created, updated, completed in ms since the epoch; 0 when missing."""
+        """created, updated and completed in ms since the epoch; 0 for a missing time."""
         return {
             "created": milliseconds(self.created_at),
             "updated": milliseconds(self.updated_at),
@@ -58,7 +58,7 @@ class Document(msgspec.Struct, rename=_WIRE):
     def urls(self) -> Iterator[tuple[str, str]]:
         """(path, URL) of each member named `url` under `response`, such as ("annotations.url", "https://...")."""
         if b"url" in bytes(self.response):
-            with suppress(ValueError, RecursionError):  # what this program cannot read, it cannot follow
+            with suppress(ValueError, RecursionError):  # links in an unreadable response cannot be followed
                 yield from _urls(json.loads(bytes(self.response).decode("utf-8", "surrogatepass")), "", 0)
 
 
@@ -67,7 +67,7 @@ _decode = msgspec.json.Decoder(Document).decode
 
 
 def read_document(raw: bytes) -> Document:
-    """Decode the head of a task. Raises OutcomeUnknown when it is none."""
+    """Decode the head of a task. Raises OutcomeUnknown if the bytes are not a task."""
     try:
         return _decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -80,7 +80,7 @@ def read_document(raw: bytes) -> Document:
 
 
 def view_of(task: Any) -> Document:
-    """The head of a decoded task. An odd member is skipped: the task is exported anyway, byte for byte."""
+    """The head of a decoded task. It leaves out an odd member; the export writes the task byte for byte anyway."""
     if not isinstance(task, dict) or not task.get("task_id") or not is_text(task["task_id"]):
         raise OutcomeUnknown("the list holds an entry that is not a task", op="list tasks")
     texts: dict[str, Any] = {name: found for name in _TEXTS if is_text(found := task.get(_WIRE.get(name, name)))}
@@ -94,7 +94,7 @@ def view_of(task: Any) -> Document:
 
 
 def is_text(value: Any) -> bool:
-    """Whether this is a text that can be kept: half of a surrogate pair has no place in a file or a ledger."""
+    """Whether the value is a string without lone surrogates. Neither a file nor the ledger can hold those."""
     try:
         return isinstance(value, str) and value.encode() is not None
     except UnicodeEncodeError:

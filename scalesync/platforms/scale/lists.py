@@ -18,7 +18,7 @@ from scalesync.platforms.scale.documents import is_text
 from scalesync.platforms.scale.query import FILTERS, list_query
 from scalesync.ports.platform import Axis, Changes, ListPage, Span
 
-# The Date header is cut to the second, and a task made a moment ago belongs to an export that begins now.
+# The Date header has whole seconds, and an export that begins now must include a task from a moment ago.
 CLOCK_GRAIN_MS = 2_000
 
 
@@ -35,7 +35,7 @@ class ScaleLists:
     async def page(self, query: Mapping[str, Any], cursor: str | None) -> ListPage:
         """One page of GET /tasks.
 
-        query: wire names; lists are sent as repeated keys.
+        query: names as on the wire; a list becomes a repeated name.
         """
         pairs = [
             (name, str(item))
@@ -47,28 +47,28 @@ class ScaleLists:
         return await self.list(pairs, "list tasks")
 
     def query(self, selection: Selection, page_size: int, within: tuple[int, int] | None = None) -> JsonObject:
-        """What `page` takes for a selection."""
+        """The query for `page` that asks for a selection."""
         return list_query(selection, page_size, within)
 
     async def span(self, selection: Selection, now_ms: int) -> Span:
-        """From the bounds of creation time, asking nothing: the first page says how many tasks there are."""
+        """The span of creation times, without a request: the first page says how many tasks there are."""
         lo = selection.bounds.get("created_after", 0)
         return Span(lo, selection.bounds.get("created_before", now_ms + CLOCK_GRAIN_MS))
 
     def place_of(self, task: TaskView) -> int:
-        """Its creation, ms since the epoch."""
+        """The task's creation, ms since the epoch."""
         return task.created_ms()
 
     def version_of(self, task: TaskView, document: bytes) -> int:
-        """Its last change, ms since the epoch."""
+        """The task's last change, ms since the epoch."""
         return task.updated_ms()
 
     async def cursor(self) -> JsonObject | None:
-        """None: changes go by time."""
+        """None, because increments follow the time of change."""
         return None
 
     async def probe(self) -> None:
-        """GET /tasks?limit=1, which every account can answer."""
+        """GET /tasks?limit=1, which works for every account."""
         await self.page({"limit": 1}, None)
 
     async def read(self, ref: str) -> LookupResult:
@@ -80,13 +80,14 @@ class ScaleLists:
         return wire.found(task if is_text(task.get("task_id")) and task["task_id"] else task | {"task_id": ref})
 
     async def list(self, query: Sequence[tuple[str, str]], op: str) -> ListPage:
-        """One page of GET /tasks for a query as it goes out.
+        """One page of GET /tasks.
 
-        op: what for, in messages.
+        query: names and values as on the wire.
+        op: the purpose, for messages.
         """
         reply = wire.check(await self._transport.call(RequestClass.LIST, "GET", "/tasks", query=query), op)
         documents, total, has_more, token = wire.page(reply, op)
         if has_more and not token:
             raise OutcomeUnknown(f"{op}: the server says that there is more but sends no next_token", op=op)
-        # An empty token is how many servers say that there is no next page.
+        # Many servers send an empty token on the last page.
         return ListPage(documents, (token or None) if has_more is not False else None, total)

@@ -1,8 +1,8 @@
 """One look-up by unique_id, gathered from the pages of its answer. Pure.
 
-A list may be answered in pages of any length, so a key is absent only when the list came to its end and showed nothing
-but what was asked for. A list that makes no progress has no end: then what is missing proves nothing. Where a list
-counts more tasks than it showed, the results say so.
+A list may arrive in pages of any length. So a key is absent only if the list reached its end and held only tasks that
+were asked for. A list that makes no progress has no end, and then a missing key proves nothing. If a list counts more
+tasks than it showed, the results say so.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from scalesync.model.outcomes import LookupResult, Presence
 from scalesync.platforms.scale import wire
 from scalesync.ports.platform import ListPage
 
-MAX_IDLE_PAGES = 10  # in a row without a task that was not shown before: empty for ever, or in a circle
+MAX_IDLE_PAGES = 10  # pages in a row without a new task; such a list is empty for ever or runs in a circle
 
 
 class Gathering:
-    """What the pages have shown so far of the keys that were asked for."""
+    """What the pages so far have shown of the wanted keys."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         self._keys = keys
@@ -29,9 +29,9 @@ class Gathering:
         self._total = 0
 
     def take(self, page: ListPage) -> str | None:
-        """Take one page in; the cursor of the next one to ask for, None when no further page helps.
+        """Read one page. Returns the cursor of the next page to request; None if no further page helps.
 
-        A task that was not asked for means that the server did not apply the filter: its list is of something else.
+        A task that was not asked for shows that the server did not apply the filter, so the list proves nothing.
         """
         before = len(self._found)
         for document in page.documents:
@@ -49,9 +49,9 @@ class Gathering:
 
     @property
     def short(self) -> bool:
-        """Whether the list ended before it had shown as many tasks as it says there are.
+        """Whether the list ended before it showed as many tasks as its total says.
 
-        More than were asked for does not count these: a key has one task.
+        A key has one task. So a total above the number of wanted keys counts something else, and says nothing.
         """
         return self._ended and self._trusted and len(self._found) < self._total <= len(self._wanted)
 

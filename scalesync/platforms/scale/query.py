@@ -1,7 +1,7 @@
 """A selection as the query of GET /tasks.
 
-The server's reading of its own filters is not documented to the last bit (inclusive or not, one tag or all, whether
-`error` can be asked for), so it is asked a little too widely, and the export checks every task itself.
+Scale does not document every detail of its filters: whether bounds are inclusive, whether one tag or all must match,
+whether `error` is allowed. So the query asks for a little more than wanted, and the export checks every task itself.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ FILTERS = frozenset({"project", "batch", "type", "status", "review_status", "tag
 
 
 def list_query(selection: Selection, page_size: int, created: tuple[int, int] | None = None) -> JsonObject:
-    """Names and values on the wire, times a millisecond wider than asked on both ends.
+    """Names and values on the wire. Ranges of time are a millisecond wider than asked, at both ends.
 
-    created: the range of creation time in place of that of the selection.
+    created: a range of creation times that replaces the selection's own.
     """
     bounds = dict(selection.bounds)
     if created is not None:

@@ -1,4 +1,4 @@
-"""What is known of Scale beforehand: addresses, words, keys, rates. No network."""
+"""The static facts about Scale: addresses, words, keys, rates. No network."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from scalesync.platforms.scale.task_types import TYPES
 from scalesync.platforms.scale.vocabulary import TASK_FIELDS, TASK_TYPES
 from scalesync.ports.spec import ClassLimit, KeyRule, KeyStrength, Offer, PlatformSpec, Variables, Vocabulary
 
-CREATES_PER_SECOND = "30"  # the only rate Scale publishes
+CREATES_PER_SECOND = "30"  # the only rate that Scale publishes
 
 
 def mode_of(key: str) -> Mode:
-    """The world a key opens, by its spelling alone."""
+    """The mode of a key, from its spelling alone."""
     return Mode.TEST if key.startswith("test_") or key.endswith("|test") else Mode.LIVE
 
 

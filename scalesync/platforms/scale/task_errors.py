@@ -1,4 +1,4 @@
-"""Why a task is in error, in the server's own words, without what its URLs carry.
+"""Why a task is in error, in the server's words. Of a URL in them, only scheme and host remain.
 
 `response` of such a task is {"error": text, "attachments": [{"statusCode", "url"}]} or, for sequences of frames,
 {"error": text, "frames": [{"frame", "message", "attachment": {"statusCode", "url"}}]} (Scale docs: Errors).
@@ -20,12 +20,12 @@ _URL = re.compile(r"[a-z][a-z0-9+.-]{0,20}://[^\s\"'<>]+", re.IGNORECASE)
 
 
 def error_of(task: JsonObject) -> TaskError:
-    """What the server says went wrong, each place that failed as host and status; the status of the first one."""
-    response = task.get("response")
-    told: dict[str, Any] = response if isinstance(response, dict) else {}
-    error = told.get("error")
+    """The server's message, then host and status of each attachment that failed. `status` is that of the first one."""
+    value = task.get("response")
+    response: dict[str, Any] = value if isinstance(value, dict) else {}
+    error = response.get("error")
     words = [_plain(error) if isinstance(error, str) and error.strip() else "the server gives no reason"]
-    places = list(dict.fromkeys(_places(told)))
+    places = list(dict.fromkeys(_places(response)))
     shown = [text for text, _ in places[:SHOWN_PLACES] if text]
     if len(places) > SHOWN_PLACES:
         shown.append(f"and {len(places) - SHOWN_PLACES} more")
@@ -35,10 +35,10 @@ def error_of(task: JsonObject) -> TaskError:
     return TaskError(" ".join(words)[:TEXT_LIMIT], status)
 
 
-def _places(told: dict[str, Any]) -> Iterator[tuple[str, int | None]]:
-    for item in _objects(told.get("attachments")):
+def _places(response: dict[str, Any]) -> Iterator[tuple[str, int | None]]:
+    for item in _objects(response.get("attachments")):
         yield _attachment(item)
-    for frame in _objects(told.get("frames")):
+    for frame in _objects(response.get("frames")):
         attachment = frame.get("attachment")
         text, status = _attachment(attachment) if isinstance(attachment, dict) else ("", None)
         message = frame.get("message")
@@ -70,6 +70,6 @@ def _host(url: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """One line; of a URL in it only scheme and host, for its path names the record and its query may be a secret."""
+    """The text in one line, with only scheme and host of a URL: its path names the record, its query may be secret."""
     without = _URL.sub(lambda found: f"{found[0].partition('://')[0]}://{_host(found[0])}/...", text)
     return " ".join(without.encode("utf-8", "replace").decode().split())

@@ -1,7 +1,7 @@
-"""What is known of the task types of Scale's v1: fields that a create call needs, and fields that it may have.
+"""The task types of Scale's v1: the fields that a create needs, and the fields that it may have.
 
-Sources: Scale's documentation per type, the public documentation of 2018, the official SDK and its tests, and recorded
-calls. The type is an open string: new ones appear, and fields too, so a type that is not here is not an error.
+Sources: Scale's documentation of each type, the public documentation of 2018, the official SDK and its tests, recorded
+calls. New types and fields appear between releases, so a type that is not in this list is not an error.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ COMMON = frozenset(_COMMON.split())
 
 
 def _type(*required: str, optional: str = "") -> TaskFields:
-    """required: fields, several with a bar between them where one of them is enough."""
+    """required: names of fields; "a|b" needs one of the two."""
     groups = tuple(tuple(group.split("|")) for group in required)
     return TaskFields(groups, COMMON | {name for group in groups for name in group} | set(optional.split()))
 

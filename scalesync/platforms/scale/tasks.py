@@ -1,4 +1,4 @@
-"""Creating tasks of one type over Scale's v1 API, and finding them again; no retries, no policy."""
+"""Create tasks of one type over Scale's v1 API, and find them again. No retries, no policy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from scalesync.platforms.scale.task_errors import error_of
 from scalesync.ports.operation import Repeat
 
 LOOKUP_KEYS = 100  # one page holds at most 100 tasks (official SDK)
-LOOKUP_QUERY_BYTES = 6_000  # the server's limit is not published; 8 KB is common among proxies
+LOOKUP_QUERY_BYTES = 6_000  # Scale publishes no limit; many proxies have one of 8 KB
 SAMPLES_PER_SHAPE = 8
 SAMPLED_SHAPES = 64
 
@@ -29,7 +29,7 @@ SAMPLED_SHAPES = 64
 class ScaleTasks:
     """Tasks of one type for one account.
 
-    learned: body fields known to be rewritten or not echoed.
+    learned: fields of the body that the server is known to rewrite or not to echo.
     """
 
     request = RequestClass.CREATE
@@ -52,7 +52,7 @@ class ScaleTasks:
         self._samples: dict[int, int] = {}
 
     async def send(self, records: Sequence[Outgoing]) -> Sequence[Outcome]:
-        """POST each record; never without a unique_id, which every body carries."""
+        """POST each record. Every body carries a unique_id."""
         if len(records) == 1:
             return (await self._create(records[0]),)
         return [await self._create(record) for record in records]
@@ -68,7 +68,7 @@ class ScaleTasks:
         return outcome
 
     def _learn(self, record: Outgoing, reply: Reply) -> None:
-        """Note fields that the reply to our own create does not echo; a few samples for each set of fields."""
+        """Learn the fields that the reply to our create does not echo, from a few replies for each set of fields."""
         if len(self._samples) > SAMPLED_SHAPES:
             return
         self._samples[record.shape] = self._samples.get(record.shape, 0) + 1
@@ -83,7 +83,7 @@ class ScaleTasks:
             self.learned = self.learned | found.keys()
 
     async def look_up(self, keys: Sequence[str]) -> Mapping[str, LookupResult]:
-        """Look keys up by GET /tasks?unique_id=..., page by page; a question refused as too long is halved."""
+        """Look keys up by GET /tasks?unique_id=..., page by page. A query that is refused as too long is halved."""
         size = sum(len(quote(key, safe="")) + 11 for key in keys)
         if len(keys) > LOOKUP_KEYS or (size > LOOKUP_QUERY_BYTES and len(keys) > 1):
             return await self._look_up_halves(keys)
@@ -95,9 +95,9 @@ class ScaleTasks:
             raise
 
     async def _look_up(self, keys: Sequence[str]) -> Mapping[str, LookupResult]:
-        """Follow the answer's pages to their end; ask again for what is missing where the list says it is short.
+        """Read the answer to its last page, and ask again for missing keys if its total says that some are missing.
 
-        Again only while each answer shows more: a total that is too high for ever must not keep a look-up going.
+        It asks again only while each answer shows more. Otherwise a total that stays too high would never end.
         """
         found: dict[str, LookupResult] = {}
         waiting = keys
@@ -134,8 +134,8 @@ class ScaleTasks:
 
     def task_error(self, task: JsonObject) -> TaskError:
         """Why a task is in error, in the server's words."""
-        told = error_of(task)
-        return replace(told, words=self._transport.hide(told.words))
+        error = error_of(task)
+        return replace(error, words=self._transport.hide(error.words))
 
     async def release(self, ref: str) -> Outcome:
         """DELETE /task/{id}/unique_id."""

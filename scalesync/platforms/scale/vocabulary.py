@@ -1,4 +1,4 @@
-"""Names that Scale documents. Both lists are open: new types and fields appear between releases."""
+"""Names that Scale documents. Neither list is complete: new types and fields appear between releases."""
 
 from __future__ import annotations
 

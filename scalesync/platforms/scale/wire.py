@@ -1,4 +1,4 @@
-"""Scale's bytes: replies decoded tolerantly, raw documents cut out untouched, statuses turned into outcomes."""
+"""Scale's bytes: decode replies tolerantly, cut out raw documents unchanged, turn statuses into outcomes."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from scalesync.model.outcomes import LookupResult, Outcome, OutcomeKind, Presenc
 from scalesync.model.records import JsonObject
 from scalesync.platforms.scale.documents import is_text, view_of
 
-TEXT_LIMIT = 500  # characters of it are kept
-# The 409 text quotes the unique_id, which may hold parentheses itself: the task's id stands in the last pair.
+TEXT_LIMIT = 500  # characters of a message that are kept
+# The 409 message quotes the unique_id, which may hold parentheses itself. The task's id is in the last pair.
 TAKEN_BY = re.compile(r"\(([0-9a-fA-F]{24})\)[.\s]*$")
 _CREATED = OutcomeKind.CREATED
 
 
 class TaskHead(msgspec.Struct):
-    """The few members of a task that the engine reads; all others are left alone."""
+    """The few members of a task that the engine reads; the others are not decoded."""
 
     task_id: str
     unique_id: str | None = None
@@ -54,9 +54,9 @@ _LONG_NUMBER = re.compile(rb"[0-9]{19}")
 
 
 def loads(body: bytes) -> Any:
-    """JSON to Python with integers of any size; orjson first, the standard library where orjson refuses.
+    """Decode JSON with integers of any size: with orjson, and with the standard library if orjson refuses.
 
-    Raises ValueError for anything that is not JSON or that this program cannot hold, too deep nesting included.
+    Raises ValueError for bytes that are not JSON, and for JSON that is nested too deep.
     """
     try:
         value = orjson.loads(body)
@@ -85,7 +85,7 @@ def task_head(document: bytes) -> TaskHead:
         try:
             head = _decode_head(document)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            # msgspec refuses lone surrogates, which JSON text may hold anywhere
+            # msgspec refuses lone surrogates, which JSON allows
             head = msgspec.convert(_slow_loads(document), TaskHead)
     except (ValueError, RecursionError) as error:
         raise OutcomeUnknown("the reply holds no task", op="read task") from error
@@ -113,14 +113,14 @@ def created(reply: Reply, key: str) -> Outcome:
 
 
 def check(reply: Reply, op: str) -> Reply:
-    """Pass a success on, raise the error that the status stands for otherwise."""
+    """Return a success, and raise the error for any other status."""
     return answers.check(reply, op, error_text)
 
 
 def error_text(reply: Reply) -> str:
-    """The server's own words, cut to 500 characters: `error` of the body, or the raw text (proxies send HTML).
+    """The server's message, cut to TEXT_LIMIT: `error` of the body, or the raw text, because proxies send HTML.
 
-    Without any, the status says what there is to say.
+    Without either, it is a sentence with the status.
     """
     words = _own_words(reply)
     if words is None:
@@ -142,7 +142,7 @@ Page = tuple[Sequence[bytes], int | None, bool | None, str | None]
 
 
 def page(reply: Reply, op: str) -> Page:
-    """Cut a list reply into (raw documents, total, has_more, next_token).
+    """Split a list reply into (raw documents, total, has_more, next_token).
 
     The documents are parts of the reply, byte for byte. Raises OutcomeUnknown if the reply is not a list.
     """
@@ -157,7 +157,7 @@ def page(reply: Reply, op: str) -> Page:
 
 
 def _page_by_hand(body: bytes) -> _Page:
-    # msgspec refuses lone surrogates in escapes, which JSON text may hold; the standard library reads them.
+    # msgspec refuses escaped lone surrogates, which JSON allows; the standard library reads them.
     text = body.decode("utf-8", "surrogateescape")
     members: dict[str, str] = {name: text[start:end] for name, start, end in _members(text)}
     document = members.pop("docs", "")
@@ -169,7 +169,7 @@ def _page_by_hand(body: bytes) -> _Page:
 
 
 def _members(text: str) -> Iterator[tuple[str, int, int]]:
-    """(name, start, end) of each member of the object that a text is. Raises ValueError when it is none."""
+    """(name, start, end) of each member of a JSON object. Raises ValueError if the text is not an object."""
     at = _skip(text, 0, "{")
     while text[at : at + 1] != "}":
         name, behind = _decoder.raw_decode(text, at)
@@ -180,7 +180,7 @@ def _members(text: str) -> Iterator[tuple[str, int, int]]:
 
 
 def _items(text: str) -> Iterator[tuple[int, int]]:
-    """(start, end) of each element of the array that a text is."""
+    """(start, end) of each element of a JSON array."""
     at = _skip(text, 0, "[")
     while text[at : at + 1] != "]":
         _, end = _decoder.raw_decode(text, at)
@@ -189,7 +189,7 @@ def _items(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _skip(text: str, at: int, mark: str) -> int:
-    """Behind the mark and the white space around it."""
+    """The place after the mark and the white space around it. Raises ValueError if the mark is missing."""
     at = _space(text, at)
     if text[at : at + 1] != mark:
         raise ValueError(f"{mark} is missing")
@@ -207,7 +207,7 @@ def _space(text: str, at: int) -> int:
 
 
 def lookup_result(document: bytes, wanted: Collection[str]) -> tuple[str, LookupResult] | None:
-    """A raw task of a look-up as (key, result); None if it is not a task under one of the keys."""
+    """A raw task of a look-up as (key, result); None if it has none of the wanted keys."""
     try:
         task = loads(document)
     except ValueError:
@@ -221,12 +221,12 @@ def lookup_result(document: bytes, wanted: Collection[str]) -> tuple[str, Lookup
 
 
 def found(task: JsonObject) -> LookupResult:
-    """A task that was read."""
+    """The result for a task that was read."""
     return LookupResult(Presence.FOUND, task, view=view_of(task))
 
 
 def objects(reply: Reply, op: str) -> list[JsonObject]:
-    """A reply that must be one JSON array; its objects. Raises OutcomeUnknown otherwise."""
+    """The objects of a reply that must be one JSON array. Raises OutcomeUnknown if it is not."""
     try:
         value = loads(reply.body)
     except ValueError as error:
@@ -237,7 +237,7 @@ def objects(reply: Reply, op: str) -> list[JsonObject]:
 
 
 def as_object(reply: Reply, op: str) -> JsonObject:
-    """A reply that must be one JSON object. Raises OutcomeUnknown otherwise."""
+    """The object of a reply that must be one JSON object. Raises OutcomeUnknown if it is not."""
     try:
         value = loads(reply.body)
     except ValueError as error:

@@ -24,9 +24,9 @@ MISSING: Any = _Missing()
 
 
 class Expression:
-    """A compiled string. fill(record) gives its value; MISSING when all of it is one optional, absent field.
+    """A compiled string. fill(record) returns its value; MISSING if the string is one optional field that is absent.
 
-    names: the fields that it mentions; constant strings have none.
+    names: the fields in its placeholders; a constant string has none.
     Raises ConfigError for braces that do not match.
     """
 
@@ -46,7 +46,7 @@ class Expression:
             self.fill = lambda record: "".join(part if isinstance(part, str) else part.text(record) for part in parts)
 
     def formerly(self, record: JsonObject) -> str | None:
-        """The string as an older version made it, which wrote 7.0 for 7.0; None if it is the same, or there is none."""
+        """The string of an older version, which wrote 7.0 where this one writes 7. None if both write the same."""
         found = [part if isinstance(part, str) else part.find(record) for part in self._parts]
         if len(found) == 1 or not any(type(value) is float and value.is_integer() for value in found):
             return None
@@ -67,7 +67,7 @@ class Field:
         self._path = name.split(".") if "." in name else None
 
     def find(self, record: JsonObject) -> Any:
-        """The field's value, a key with dots before a nested one; MISSING if there is none."""
+        """The field's value; MISSING if there is none. A key with dots in its name comes before a nested key."""
         if self.name in record:
             return record[self.name]
         if self._path is not None:
@@ -87,7 +87,7 @@ class Field:
         return found
 
     def text(self, record: JsonObject) -> str:
-        """The value as part of a string: strings as they are, numbers by their value, true and false."""
+        """The value inside a longer string: a string unchanged, a number by its value, `true` or `false`."""
         found = self.value(record)
         if type(found) is str:
             return found
@@ -103,7 +103,7 @@ class Field:
 
 
 def number_text(number: float) -> str:
-    """A number as a string by its value: also 7 for 7.0, because tables read 7 beside an empty cell as 7.0."""
+    """A number as a string by its value: 7.0 becomes 7, because a table with an empty cell turns its 7 into 7.0."""
     return str(int(number) if type(number) is float and number.is_integer() else number)
 
 

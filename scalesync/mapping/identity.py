@@ -55,9 +55,9 @@ def _whole_numbers(value: Any) -> Any:
 
 
 def content_hash(project: str | None, type: str, record: JsonObject, platform: str = DEFAULT_PLATFORM) -> bytes:
-    """16 bytes that stand for a source record in a project of a platform, signatures of URLs left out.
+    """The 16-byte hash of a source record for one project of a platform; signatures of URLs do not count.
 
-    Raises ValueError when the record is nested too deep.
+    Raises ValueError if the record is nested too deep.
     """
     data = canonical(record)
     if b"?" in data and _SIGNED.search(data):
@@ -69,7 +69,7 @@ def content_hash(project: str | None, type: str, record: JsonObject, platform: s
 
 @lru_cache(maxsize=256)
 def _scope(platform: str, project: str | None, type: str) -> blake2b:
-    # What ledgers hold was hashed when there was one platform, so its name is left out for that one.
+    # Existing ledgers hold hashes from the time of one platform, so the hashes of that platform leave its name out.
     parts = [project, type] if platform == DEFAULT_PLATFORM else [platform, project, type]
     return blake2b(orjson.dumps(parts) + b"\n", digest_size=CONTENT_BYTES)
 

@@ -10,8 +10,8 @@ SHARDS = 64
 _KEY_BYTES = 8
 _SLOT_BYTES = 12
 _KEY_MASK, _CONTENT_MASK = 2**64 - 1, 2**32 - 1
-_FULL = 0.82  # a table grows when it is fuller than that
-_STEP = 1.2  # by so much, or towards what is expected, and then by no more than
+_FULL = 0.82  # a table that is fuller than this grows
+_STEP = 1.2  # by this factor, or towards the expected number, and then by no more than
 _STRIDE = 2.0
 
 
@@ -26,14 +26,15 @@ class Sight(IntEnum):
 class SeenTable:
     """Keys with the content of their first record.
 
-    It holds 8 bytes of fingerprint per key and 4 per content. The probability that two of a million keys count as one
-    is 3 in 100 million; this is nearly always reported as OTHER, which a person sees.
+    It holds a fingerprint of 8 bytes for each key and of 4 bytes for its content. The probability that two of a million
+    keys count as one is 3 in 100 million. Their contents nearly always differ, so `add` reports OTHER and a person sees
+    it.
     """
 
     __slots__ = ("_contents", "_counts", "_expected", "_keys", "_limits")
 
     def __init__(self) -> None:
-        # Small tables that grow one at a time: the copy made while growing is small too.
+        # Many small tables grow one at a time, so the copy that a growing table needs is small.
         tables = [_table(mmap.PAGESIZE) for _ in range(SHARDS)]
         self._keys = [keys for keys, _ in tables]
         self._contents = [contents for _, contents in tables]
@@ -42,9 +43,9 @@ class SeenTable:
         self._expected = 0.0
 
     def expect(self, count: float) -> None:
-        """Set the expected number of keys: the tables grow towards it in few steps.
+        """Set the expected number of keys; the tables grow towards it in few steps.
 
-        A guess that is too high costs at most twice the memory, one that is too low some time.
+        A number that is too high costs at most twice the memory. A number that is too low costs some time.
         """
         share = count / SHARDS
         self._expected = (share + 4 * math.sqrt(share)) / _FULL  # hashes do not fall evenly
@@ -68,7 +69,7 @@ class SeenTable:
         return False
 
     def look(self, key: str, content: bytes) -> Sight:
-        """The answer of `add` for a key; remembers nothing."""
+        """Return what `add` would return, and remember nothing."""
         mark = _key_mark(key)
         shard = mark % SHARDS
         keys = self._keys[shard]
@@ -81,11 +82,11 @@ class SeenTable:
         return Sight.NEW
 
     def add(self, key: str, content: bytes) -> Sight:
-        """Remember a key; a key seen before keeps its first content.
+        """Remember a key. A key that was seen before keeps its first content.
 
         content: a hash, any length.
         """
-        mark = (hash(key) & _KEY_MASK) or 1  # as `_key_mark`; a call costs as much as the rest
+        mark = (hash(key) & _KEY_MASK) or 1  # as `_key_mark`, whose call would double the cost
         shard = mark % SHARDS
         keys = self._keys[shard]
         size = len(keys)
@@ -104,7 +105,7 @@ class SeenTable:
         return Sight.NEW
 
     def renew(self, key: str, content: bytes) -> Sight:
-        """Like `add`, but a key seen before gets this content."""
+        """Like `add`, but a key that was seen before gets this content."""
         sight = self.add(key, content)
         if sight is Sight.OTHER:
             mark = _key_mark(key)
@@ -141,9 +142,9 @@ class SeenTable:
 
 
 def _table(size: int) -> tuple[memoryview[int], memoryview[int]]:
-    """Zeroed slots for keys and contents in their own pages, `size` bytes rounded down to pages.
+    """Zeroed slots for keys and contents in pages of their own; `size` bytes, rounded down to pages.
 
-    Not from malloc: the holes that growing leaves there would cost a third more.
+    They do not come from malloc, because the holes of grown tables would cost a third more there.
     """
     size = max(size // mmap.PAGESIZE, 1) * mmap.PAGESIZE
     slots = size // _SLOT_BYTES
@@ -153,7 +154,7 @@ def _table(size: int) -> tuple[memoryview[int], memoryview[int]]:
 
 
 def _key_mark(key: str) -> int:
-    # Python's own hash is keyed anew in each process: nobody can choose keys that collide. Zero marks an empty slot.
+    # Python's hash has another key in each process, so nobody can choose keys that collide. Zero marks an empty slot.
     return (hash(key) & _KEY_MASK) or 1
 
 

@@ -1,4 +1,4 @@
-"""Templates: the form of a task, with places for the values of a record."""
+"""Templates: the fields of a task, with placeholders for the values of a record."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _AT_LINE = re.compile(r" \(at line (\d+), column (\d+)\)$")
 class Template:
     """A compiled template.
 
-    keep: fields that go into the body unchanged, None for all.
+    keep: fields of the record that go into the body unchanged; None for all.
     json_columns: columns with JSON in their cells.
     unique_id: the expression under task.unique_id, if any.
     names: the fields in its other placeholders.
@@ -87,22 +87,22 @@ class Template:
         return cls(_plain(task, "task"), keep, _names(mapping, "json") or ())
 
     def as_mapping(self) -> JsonObject:
-        """The template as data for JSON, to store and to pass to `from_mapping` again."""
+        """The template as JSON data, for the ledger and for `from_mapping`."""
         return self._mapping
 
     def fingerprint(self) -> str:
-        """32 hexadecimal digits that change when the template's meaning does."""
+        """32 hexadecimal digits that change with the meaning of the template."""
         return blake2b(canonical(self._mapping), digest_size=16).hexdigest()
 
     @property
     def constant(self) -> JsonObject | None:
-        """The fields of every body if there is no placeholder, else None. Do not change them."""
+        """The fields of every body if the template has no placeholder, else None. Do not change them."""
         return self._constant if self._fill is None else None
 
     def decode(self, record: JsonObject) -> JsonObject:
         """The record with the cells of `json` columns parsed; an empty cell counts as absent.
 
-        Raises RecordError naming the column with a cell that is not JSON. It does not change the record itself.
+        Raises a RecordError that names the column with a cell that is not JSON. It does not change the record itself.
         """
         for name, path in self._columns:
             record = _decoded(record, [name] if name in record else path, name)
@@ -119,17 +119,17 @@ class Template:
         return record
 
     def fill_one(self, field: str, record: JsonObject) -> Any:
-        """One field of `fill`, for a record with others that cannot be filled in; MISSING if it is absent."""
+        """Fill in one field, for a record whose other fields cannot be filled in; MISSING if the field is absent."""
         value = self._mapping["task"].get(field, MISSING)
         fill = None if value is MISSING else _compile(value)
         return _unescape(value) if fill is None else fill(record)
 
     def render(self, record: JsonObject) -> JsonObject:
-        """The body's fields for a record. Raises RecordError naming a missing column."""
+        """The body's fields for a record. Raises a RecordError that names a missing column."""
         return self.fill(self.decode(record))
 
     def fill(self, record: JsonObject) -> JsonObject:
-        """`render` for a record that went through `decode`. Constant parts are shared: do not change them."""
+        """Like `render`, for a record from `decode`. All bodies share the constant parts, so do not change them."""
         if self._fill is None:
             return self._constant
         filled: JsonObject = self._fill(record)
@@ -146,7 +146,7 @@ def _expressions(value: Any) -> Iterator[Expression]:
 
 
 def _compile(value: Any) -> Fill | None:
-    """How to fill in a value; None if it is constant."""
+    """A function that fills in a value; None if the value is constant."""
     if type(value) is str:
         expression = Expression(value)
         return expression.fill if expression.names else None
@@ -189,7 +189,7 @@ def _compile_list(value: list[Any]) -> Fill | None:
 
 
 def _unescape(value: Any) -> Any:
-    """A constant part with "{{" and "}}" taken as braces."""
+    """A constant part, with "{{" and "}}" replaced by single braces."""
     if type(value) is str:
         return Expression(value).fill({})
     if type(value) is dict:
@@ -232,7 +232,7 @@ def _names(mapping: JsonObject, key: str) -> tuple[str, ...] | None:
 
 
 def _plain(value: Any, where: str) -> Any:
-    """TOML's own types as JSON. Raises ConfigError for what JSON cannot hold."""
+    """TOML's own types as JSON. Raises ConfigError for a value that JSON cannot hold."""
     if type(value) is dict:
         return {key: _plain(inner, f"{where}.{key}") for key, inner in value.items()}
     if type(value) is list:

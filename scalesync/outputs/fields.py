@@ -17,7 +17,7 @@ _skip = WHITESPACE.match
 
 
 class FieldPicker:
-    """Picks fields such as `task_id,status,params.attachment`; a dot steps into an object.
+    """Selects fields such as `task_id,status,params.attachment`; a dot steps into an object.
 
     Raises ConfigError for an empty name.
     """
@@ -34,10 +34,10 @@ class FieldPicker:
             _plant(self._tree, steps)
 
     def pick(self, document: bytes) -> bytes:
-        """The document with only the named fields, in the order named, as compact JSON.
+        """The document with only the named fields, in the order of their names, as compact JSON.
 
-        Values keep their bytes, also whitespace inside them. Missing fields are left out. Raises RecordError if the
-        document is not a JSON object.
+        Values keep their bytes, including white space inside them. Missing fields are left out. Raises RecordError if
+        the document is not a JSON object.
         """
         return _cut(document, self._tree) or b"{}"
 
@@ -47,13 +47,13 @@ def _plant(tree: _Tree, steps: list[str]) -> None:
     for step in way:
         branch = tree.setdefault(step, {})
         if branch is None:
-            return  # the whole of it is wanted already
+            return  # an earlier name wants the whole object
         tree = branch
     tree[last] = None
 
 
 def _cut(document: bytes, tree: _Tree) -> bytes | None:
-    """None if nothing of it is wanted."""
+    """The wanted part of a document; None if it holds no wanted field."""
     members = members_of(document)
     parts = []
     for name, branch in tree.items():
@@ -69,7 +69,7 @@ def _cut(document: bytes, tree: _Tree) -> bytes | None:
 
 
 def members_of(document: bytes) -> Mapping[str, bytes | msgspec.Raw]:
-    """Names and raw values of a JSON object; of a repeated name, the last.
+    """Names and raw values of a JSON object. Of a repeated name, the last value counts.
 
     Raises RecordError if it is not a JSON object.
     """
@@ -82,7 +82,7 @@ def members_of(document: bytes) -> Mapping[str, bytes | msgspec.Raw]:
 
 
 def _members_slowly(document: bytes) -> dict[str, bytes]:
-    """The same through the standard library, which lets lone surrogates pass as JSON does."""
+    """Like `members_of`, with the standard library, which accepts lone surrogates as JSON does."""
     text = document.decode("utf-8", "surrogateescape")
     members: dict[str, bytes] = {}
     try:

@@ -1,4 +1,4 @@
-"""`manifest.json`: the content of an export folder. Its rename is the one commit point, for files and watermark."""
+"""`manifest.json`: the content of an export folder. Its rename is the one commit point of files and watermark."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ VERSION = 1
 STEMS = ("tasks", "left")
 PLATFORM = "platform"
 LAYOUT = "layout"
-TASKS = "tasks/"  # where data files of tasks go, so that a program that reads whole folders meets nothing else
+TASKS = "tasks/"  # holds only data files of tasks, for programs that read a whole folder
 _OWN = ("files", "filters", "watermark", "version", "job", "target", "mode", "started_at", "finished_at", RESPONSES)
 
 
 class _StoredEntry(msgspec.Struct):
-    """A file in manifest and ledger, under these names."""
+    """A file in the form of manifest and ledger."""
 
     path: str
     rows: int
@@ -44,8 +44,10 @@ class _StoredEntry(msgspec.Struct):
 class FileEntry:
     """One finished file.
 
-    path: relative to the manifest. bytes, sha256 (hex): of the file as it is on disk.
-    kind: None for tasks, "left" for the ids of tasks that no longer match.
+    path: relative to the manifest.
+    bytes: size on the disk.
+    sha256: of the bytes on the disk, hex.
+    kind: None for tasks; "left" for the ids of tasks that no longer match.
     """
 
     path: str
@@ -56,14 +58,14 @@ class FileEntry:
     kind: str | None = None
 
     def to_json(self) -> JsonObject:
-        """The form in the manifest; route and kind only if there are any."""
+        """The form in the manifest; without a route or kind that is not set."""
         entry: JsonObject = {"path": self.path, "rows": self.rows, "bytes": self.bytes, "sha256": self.sha256}
         extra = {"route": self.route, "kind": self.kind}
         return entry | {name: value for name, value in extra.items() if value is not None}
 
     @classmethod
     def from_json(cls, value: Any) -> FileEntry:
-        """Raises ValueError if the value is not an entry; unknown names are left out."""
+        """Read the form in the manifest, ignoring unknown names. Raises ValueError if the value is not an entry."""
         try:
             stored = msgspec.convert(value, _StoredEntry)
         except msgspec.ValidationError as error:
@@ -80,8 +82,8 @@ class Manifest:
     """The committed state of an export folder.
 
     watermark, started_at, finished_at: server time in ISO 8601.
-    responses: {"files": [...]}, one entry per downloaded response.
-    extra: members that this version does not know, kept and written back.
+    responses: {"files": [...]}, one entry for each downloaded response.
+    extra: members that this version does not know; it writes them back unchanged.
     """
 
     job: str
@@ -104,7 +106,7 @@ class Manifest:
 
     @property
     def platform(self) -> str | None:
-        """The platform of the tasks in the files; None if it was the only one at that time."""
+        """The platform of the tasks; None in a manifest from the time of one platform."""
         return self.extra.get(PLATFORM)
 
     def paths(self) -> set[str]:
@@ -113,10 +115,10 @@ class Manifest:
         return listed | {entry["path"] for entry in self.responses.get("files", ()) if "path" in entry}
 
     def commit(self, folder: Path) -> None:
-        """Replace the folder's manifest by this one, durably and at once.
+        """Replace the folder's manifest by this one, atomically and durably.
 
-        Make the listed files durable first. Raises DiskFull or another ScalesyncError; then the manifest before it is
-        still in place.
+        The caller makes the listed files durable first. Raises DiskFull or another ScalesyncError; then the old
+        manifest is still in place.
         """
         part = folder / f"{PART}{NAME}"
         try:
@@ -133,17 +135,17 @@ class Manifest:
 
 
 def hidden(folder: Path, name: str) -> Path:
-    """The name of a file while it is written, relative to the folder; it gets its own when it is whole."""
+    """The hidden path of a file while it is written. A complete file is renamed to its own name."""
     return folder / f"{PART}{name.rpartition('/')[2]}"
 
 
 def under_of(manifest: Manifest | None) -> str:
-    """The sub-folder for data files: `tasks/`, but none in a folder that an older version began."""
+    """The sub-folder for data files: `tasks/`, or "" in a folder that an older version began."""
     return TASKS if manifest is None or manifest.extra.get(LAYOUT) else ""
 
 
 def load(folder: Path) -> Manifest | None:
-    """The folder's manifest, None if there is none. Raises ConfigError if it cannot be read."""
+    """The folder's manifest; None if there is none. Raises ConfigError if it cannot be read."""
     path = folder / NAME
     try:
         value = json.loads(path.read_bytes())
@@ -171,13 +173,13 @@ def _manifest(value: Any) -> Manifest:
 
 
 def check_folder(folder: Path, job: str, *, stems: Collection[str] = STEMS, begun: bool = True) -> Manifest | None:
-    """Check that the folder exists and is this job's; returns its manifest.
+    """Check that the folder exists and belongs to this job. Returns its manifest.
 
     It creates a missing folder (0755).
 
-    begun: whether the job has run before; if not, data files that no manifest lists are not ours, whatever their names;
-        hidden names and names that systems leave in folders do not count.
-    Raises ConfigError that names the obstacle, or says why the folder cannot be used.
+    begun: whether the job has run before. If not, a data file that no manifest lists is not ours, whatever its name.
+        Hidden files and files that systems leave in folders do not count.
+    Raises a ConfigError that names the file in the way, or says why the folder cannot be used.
     """
     try:
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -206,12 +208,12 @@ def check_folder(folder: Path, job: str, *, stems: Collection[str] = STEMS, begu
 
 
 def is_leftover(name: str) -> bool:
-    """Whether a name is not data: hidden, like our own unfinished files, or left there by a system."""
+    """Whether a name is not data: a hidden file, such as our own unfinished one, or a file that a system left."""
     return name.startswith(".") or is_of_the_system(name)
 
 
 def _try_to_write(folder: Path) -> None:
-    """Raises OSError if no file can be made: better now than after an hour of reading."""
+    """Raise OSError if no file can be made. The run fails now instead of after an hour of reading."""
     probe = folder / f"{PART}probe"
     with open(probe, "wb"):
         pass
@@ -219,7 +221,7 @@ def _try_to_write(folder: Path) -> None:
 
 
 def _names_in(folder: Path) -> list[str]:
-    """Sorted; names of folders end with a slash."""
+    """The sorted names in a folder; the name of a sub-folder has a slash at its end."""
     return sorted(entry.name + "/" * entry.is_dir() for entry in os.scandir(folder))
 
 
@@ -238,15 +240,15 @@ def _orphans(folder: Path, known: set[str], stems: Collection[str]) -> Iterator[
 
 
 def remove_orphans(folder: Path, known: set[str], *, stems: Collection[str] = STEMS) -> list[str]:
-    """Remove data files that a killed run finished but nobody recorded; returns their names.
+    """Remove data files that a killed run finished but did not record. Returns their names.
 
-    known: paths that the ledger holds although the manifest does not list them yet. Files under `responses/` stay:
-        their names are their content, so the next run finds them again. Call after `check_folder`.
+    Call it after `check_folder`. Files under `responses/` stay, because the next run finds them again by their hashes.
+    known: paths that the ledger holds although the manifest does not list them yet.
     """
     removed = []
     for path in _orphans(folder, known, stems):
         path.unlink(missing_ok=True)
         removed.append(path.relative_to(folder).as_posix())
-    with suppress(OSError):  # where anything is in it, it stays
+    with suppress(OSError):  # a folder that is not empty stays
         (folder / TASKS).rmdir()
     return removed

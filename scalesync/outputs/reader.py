@@ -1,4 +1,4 @@
-"""Reading back what an export wrote: the tasks in its data files."""
+"""Reads the tasks back from the data files of an export."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from scalesync.outputs.encoders.registry import format_of
 
 
 class LeftLine(msgspec.Struct):
-    """A line of a file of tasks that left, in this program's own form."""
+    """A line in a file of tasks that no longer match; the form is this program's own."""
 
     task_id: str
     updated_at: str | None = None
 
 
 def lines_of(path: Path, limit: int | None = None) -> Iterator[bytes]:
-    """The documents of a data file, a line each, in any format.
+    """The documents of a data file in any format, each as one line.
 
-    limit: bytes of a file to read.
+    limit: read only this many bytes of the file.
 
     A hidden file of a killed run is read up to its durable length. Raises ConfigError for an unknown format.
     """
@@ -34,11 +34,11 @@ def lines_of(path: Path, limit: int | None = None) -> Iterator[bytes]:
 
 
 def views_of(path: Path, view: Callable[[bytes], TaskView], limit: int | None = None) -> Iterator[TaskView]:
-    """The task of each line.
+    """The task in each line.
 
     view: reads a document of the export's platform.
 
-    Raises ValueError for a line that is not a whole task, such as one without its id, cut by --fields.
+    Raises ValueError for a line that is not a whole task, for example if --fields removed its id.
     """
     for line in lines_of(path, limit):
         try:
@@ -48,7 +48,7 @@ def views_of(path: Path, view: Callable[[bytes], TaskView], limit: int | None = 
 
 
 def left_lines_of(path: Path) -> Iterator[LeftLine]:
-    """The tasks that left. Raises ValueError for a line that is none."""
+    """The tasks that no longer match. Raises ValueError for an invalid line."""
     for line in lines_of(path):
         try:
             yield msgspec.json.decode(line, type=LeftLine)

@@ -1,9 +1,9 @@
-"""Data files of an export: written under a hidden name, hashed on the way, renamed when they are durable.
+"""Data files of an export: written under a hidden name, hashed meanwhile, and renamed once they are durable.
 
-    write -> .part-tasks-00001.jsonl     sync -> fsync: so far it can be gone on with after a kill
+    write -> .part-tasks-00001.jsonl     sync -> fsync: after a kill, a run resumes here
                                          finish -> fsync file -> rename -> fsync folder -> FileEntry
 
-A file that is not in the manifest is not yet data, so a killed run leaves nothing that counts.
+A file that is not in the manifest is not data yet, so the files of a killed run do not count.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class OpenPart:
     """A hidden file that is durable up to `bytes`.
 
     name: its final name.
-    size: documents' bytes, uncompressed.
+    size: bytes of the documents, uncompressed.
     """
 
     name: str
@@ -44,15 +44,17 @@ OPEN_PART = Form(OpenPart, "a file that is being written", [Member(n) for n in (
 
 
 class SegmentWriter:
-    """Writes documents into numbered files `{stem}-{number:05d}.{format}` of one folder, one at a time.
+    """Writes documents into numbered files `{stem}-{number:05d}.{format}` of one folder, one file after the other.
 
-    format: the name of one (encoders/registry.py).
-    max_bytes: uncompressed; when `full`, call `finish()` and continue writing into the next file.
-    fields: cuts each document.
-    number: of the first file; names already taken are skipped.
-    under: the sub-folder that finished files go to, such as `tasks/`; files being written stay outside of it.
-    typed: Parquet with typed times, tags and flags, not strings. Blocking: call it in a thread. Every method raises
-        DiskFull when the disk or quota is full, after removing its own hidden file.
+    It blocks, so call it in a thread. Every method raises DiskFull if the disk or quota is full, after it removed its
+    hidden file.
+
+    format: the name of a format in encoders/registry.py.
+    max_bytes: uncompressed size of a file. If `full`, call `finish()` and write on into the next file.
+    fields: cuts each document down to fields.
+    number: of the first file; numbers in use are skipped.
+    under: the sub-folder for finished files, such as `tasks/`; files being written stay outside it.
+    typed: Parquet columns for times, tags and flags have types; otherwise they hold strings.
     """
 
     def __init__(
@@ -70,7 +72,7 @@ class SegmentWriter:
     ) -> None:
         self._format: OutputFormat = find(format)
         if self._format.check is not None:
-            self._format.check()  # say before the first request what is not installed
+            self._format.check()  # report a missing package before the first request
         self._folder = folder
         self._stem = stem
         self._max_bytes = max_bytes
@@ -87,7 +89,7 @@ class SegmentWriter:
 
     @property
     def resumable(self) -> bool:
-        """Whether `sync` can make the open file one to continue with; others, such as Parquet, are whole or nothing."""
+        """Whether a later run can continue the open file after `sync`. It cannot with Parquet, for example."""
         return self._format.resumable
 
     @property
@@ -101,9 +103,9 @@ class SegmentWriter:
         return self._rows
 
     def write(self, lines: Sequence[bytes]) -> None:
-        """Append documents, each the raw bytes of one JSON value as the server sent it.
+        """Append documents, each the raw bytes of one JSON value from the server.
 
-        Raw line breaks are whitespace between tokens there and are taken out; all else stays byte for byte.
+        A raw line break can only be white space between tokens, so it is removed. All other bytes stay as they are.
         """
         if not lines:
             return
@@ -120,7 +122,7 @@ class SegmentWriter:
         self._size += sum(map(len, lines)) + len(lines)
 
     def sync(self) -> OpenPart | None:
-        """Make what was written so far durable under the hidden name; None when no file is open."""
+        """Make everything written so far durable under the hidden name; None if no file is open."""
         if self._file is None or self._encoder is None:
             return None
         try:
@@ -132,12 +134,12 @@ class SegmentWriter:
         return OpenPart(self._name, self._rows, self._file.size, self._size)
 
     def resume(self, part: OpenPart) -> bool:
-        """Continue with a hidden file of a killed run, cut to what was durable; False when it is not there whole."""
+        """Continue the hidden file of a killed run after its durable bytes; False if some of these are missing."""
         path = hidden(self._folder, part.name)
         renamed = self._folder / part.name
         try:
             if not path.exists() and renamed.exists():
-                os.rename(renamed, path)  # killed between the rename and its record
+                os.rename(renamed, path)  # the kill came after the rename and before its record
             if not path.exists() or path.stat().st_size < part.bytes:
                 return False
             self._part, self._name = path, part.name
@@ -149,7 +151,7 @@ class SegmentWriter:
         return True
 
     def finish(self) -> FileEntry | None:
-        """Make the open file durable under its final name; None when nothing was written since the last."""
+        """Make the open file durable under its final name; None if nothing was written since the last file."""
         if self._file is None or self._encoder is None:
             return None
         try:
@@ -171,13 +173,13 @@ class SegmentWriter:
         return entry
 
     def leave(self) -> None:
-        """Let go of the open file but leave it there, for `resume` in a later run."""
+        """Close the open file and keep it, for `resume` in a later run."""
         if self._file is not None:
             self._file.drop()
         self._reset()
 
     def abort(self) -> None:
-        """Drop the open file; finished ones stay."""
+        """Remove the open file; finished files stay."""
         if self._file is not None:
             self._file.drop()
             self._part.unlink(missing_ok=True)
@@ -204,10 +206,10 @@ class SegmentWriter:
 
 
 class _HashedFile:
-    """A file that is only appended to, hashed as written; enough of a file for pyarrow."""
+    """An append-only file that hashes its bytes, with the methods that pyarrow needs."""
 
     def __init__(self, path: Path, keep: int = 0) -> None:
-        """keep: bytes of an existing file to continue after; they are hashed again, the rest is cut off."""
+        """keep: bytes of an existing file that stay; they are hashed again, and the rest of the file is cut off."""
         self._file: BinaryIO = open(path, "r+b" if keep else "wb")  # noqa: SIM115  closed by close_file or drop
         self.sha256 = hashlib.sha256()
         self.size = keep
@@ -219,7 +221,7 @@ class _HashedFile:
         self._dropped = False
 
     def write(self, data: bytes) -> int:
-        if self._dropped:  # pyarrow writes its footer when it is thrown away
+        if self._dropped:  # pyarrow writes a footer when its writer is collected
             return len(data)
         self._file.write(data)
         self.sha256.update(data)
@@ -234,7 +236,7 @@ class _HashedFile:
             self._file.flush()
 
     def close(self) -> None:
-        """Called by pyarrow, which does not know that `sync` is still to come."""
+        """Do nothing: pyarrow calls this before our `sync`."""
 
     def sync(self) -> None:
         self._file.flush()
@@ -245,7 +247,7 @@ class _HashedFile:
 
     def drop(self) -> None:
         self._dropped = True
-        with contextlib.suppress(OSError):  # the disk is full; what was buffered is not wanted any more
+        with contextlib.suppress(OSError):  # the disk is full, and nobody needs the buffered bytes
             self._file.close()
 
 
@@ -254,9 +256,9 @@ def _on_one_line(line: bytes) -> bytes:
 
 
 def clean_parts(folder: Path, keep: Collection[str] = ()) -> int:
-    """Remove the hidden files that killed runs left; returns how many. A missing folder has none.
+    """Remove the hidden files that killed runs left. Returns how many; 0 for a missing folder.
 
-    keep: final names of hidden files that are gone on with.
+    keep: final names of hidden files that a run will continue.
     """
     kept = {hidden(folder, name).name for name in keep}
     left = [path for path in folder.glob(f"{PART}*") if path.is_file() and path.name not in kept]

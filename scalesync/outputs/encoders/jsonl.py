@@ -1,4 +1,4 @@
-"""JSON lines: one document a line, byte for byte as it was added; plain, gzip or zstd."""
+"""JSON lines: one document in each line, byte for byte as added; plain, gzip or zstd."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class _Compressor(Protocol):
 
 
 class LineEncoder:
-    """One document a line.
+    """Writes one document in each line.
 
     compressor: makes the state of one gzip member or zstd frame; None for plain lines.
     """
@@ -38,13 +38,13 @@ class LineEncoder:
         self._file.write(data)
 
     def pause(self) -> None:
-        """End the gzip member or zstd frame: both formats are a sequence of them, and a whole one can be kept."""
+        """End the gzip member or zstd frame. A file of either format is a sequence of these, so it is whole now."""
         if self._compressor is not None:
             self._file.write(self._compressor.flush())
             self._compressor = None
 
     def close(self) -> None:
-        """Nothing follows the last line."""
+        """End the last member or frame; nothing follows the last line."""
         self.pause()
 
 

@@ -1,4 +1,4 @@
-"""The columns of an export in Parquet: main fields typed, nested ones as JSON text, the document itself in `task`."""
+"""An export in Parquet: typed columns for main fields, JSON text for nested ones, the whole document in `task`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from scalesync.model.records import JsonObject
 from scalesync.outputs.encoders.registry import Output
 from scalesync.outputs.fields import members_of
 
-READ_ROWS = 1_000  # documents held in memory at a time when a file is read back
-GROUP_BYTES = 16 * 1024 * 1024  # of a row group, uncompressed; held in memory
+READ_ROWS = 1_000  # documents in memory at a time while a file is read back
+GROUP_BYTES = 16 * 1024 * 1024  # size of a row group in memory, uncompressed
 TIMES = ("created_at", "updated_at", "completed_at")
 _TEXTS = ("task_id", "unique_id", "type", "status", "project", "batch")
 _JSONS = ("metadata", "params", "response")
@@ -24,7 +24,7 @@ _JSONS = ("metadata", "params", "response")
 class ParquetEncoder:
     """Turns lines into a Parquet file.
 
-    typed: with typed times and tags; a folder begun without them keeps strings.
+    typed: times and tags have types; a folder that was begun without them keeps strings.
     """
 
     def __init__(self, file: Any, *, typed: bool = True) -> None:
@@ -49,10 +49,10 @@ class ParquetEncoder:
                 self._flush()
 
     def pause(self) -> None:
-        """Nothing of a Parquet file counts before its footer."""
+        """Do nothing: a Parquet file is not readable before its footer."""
 
     def close(self) -> None:
-        """Write held lines, and the footer."""
+        """Write the lines held so far, then the footer."""
         self._flush()
         self._writer.close()
 
@@ -69,7 +69,7 @@ def typed(file: Output) -> ParquetEncoder:
 
 
 def untyped(file: Output) -> ParquetEncoder:
-    """Times as strings, and no tags, as version 0.1 began its folders."""
+    """Times as strings and no tags, as in folders that version 0.1 began."""
     return ParquetEncoder(file, typed=False)
 
 
@@ -104,7 +104,7 @@ def _row(line: bytes, *, typed: bool) -> JsonObject:
 
 
 def _text(raw: bytes) -> str | None:
-    """A JSON string's text; for anything else, and for text that UTF-8 cannot hold, the JSON itself."""
+    """The value of a JSON string. For any other value, and for a string that UTF-8 cannot hold, the JSON itself."""
     try:
         return msgspec.json.decode(raw, type=str | None)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -112,7 +112,7 @@ def _text(raw: bytes) -> str | None:
 
 
 def _time(raw: bytes) -> datetime | None:
-    """A time in UTC, None for an invalid one: the document in `task` has it unchanged."""
+    """A time in UTC; None for an invalid one, which the document in `task` still holds."""
     try:
         at = datetime.fromisoformat(_text(raw) or "")
         return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
@@ -121,7 +121,7 @@ def _time(raw: bytes) -> datetime | None:
 
 
 def _texts(raw: bytes) -> list[str] | None:
-    """A list of strings, None for anything else."""
+    """A list of strings; None for anything else."""
     try:
         return msgspec.json.decode(raw, type=list[str] | None)
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -1,4 +1,4 @@
-"""What an encoder of another package imports; everything else in this program may change in any release."""
+"""What an encoder of another package may import. Everything else in this program may change with any release."""
 
 from scalesync.errors import ConfigError
 from scalesync.outputs.encoders.registry import API, Encoder, Output, OutputFormat

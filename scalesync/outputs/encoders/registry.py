@@ -1,7 +1,7 @@
-"""The formats of data files, one row each: what writers, readers, options and checks know about a format.
+"""The table of data file formats. Writers, readers, options and checks read everything about a format from its row.
 
-A row of the program names functions of modules that are imported when they are needed. A row of another package comes
-from its entry point in the group `scalesync.encoders`; the entry point's name is the format's name.
+The program's own rows name functions whose modules are imported at their first use. A row of another package comes
+from an entry point in the group `scalesync.encoders`; the name of the entry point is the name of the format.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Any, BinaryIO, Protocol
 from scalesync.errors import ConfigError
 from scalesync.plugins import Plugins
 
-API = 1  # raised when a row that was written for the version before would no longer do
+API = 1  # rises if a row for the previous version would no longer work
 GROUP = "scalesync.encoders"
 _NUMBERED = re.compile(r".*-\d{5,}\.(.+)", re.DOTALL)
 
 
 class Output(Protocol):
-    """The file that an encoder writes to. It is hashed on the way, so it can only be appended to."""
+    """The file that an encoder writes to. Its bytes are hashed as they arrive, so an encoder can only append."""
 
     def write(self, data: bytes, /) -> int:
         """Append bytes; returns how many."""
@@ -35,13 +35,13 @@ class Encoder(Protocol):
     """Turns documents into the bytes of one file."""
 
     def add(self, lines: Sequence[bytes]) -> None:
-        """Take documents, each the bytes of one JSON object on one line, without its newline."""
+        """Add documents. Each is the bytes of one JSON object on one line, without a newline."""
 
     def pause(self) -> None:
-        """If the format is resumable: write what it holds, so that the bytes so far are a readable file."""
+        """If the format is resumable, write everything held so far; the file is then readable."""
 
     def close(self) -> None:
-        """Write what it holds, and the end of the file."""
+        """Write everything held so far, then the end of the file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +49,13 @@ class OutputFormat:
     """One format.
 
     api: the version of this interface.
-    name: as it is typed, and the end of the files' names.
-    open: an encoder for a file; where `resumable`, also for one that has bytes up to a `pause` in it.
-    lines: the documents of a file that is open for reading, in their order, each as it was added.
-    resumable: after a `pause` the file is whole so far, and another encoder can continue after it.
-    fields: documents may be cut down to fields before they are added.
-    check: raises ConfigError where something has to be installed.
-    open_untyped: as `open`, for a folder whose first files have strings in all columns.
+    name: the value of --format, and the suffix of the files.
+    open: makes an encoder for a file. If `resumable`, the file may already hold bytes up to a `pause`.
+    lines: reads the documents of an open file in order, each as it was added.
+    resumable: after a `pause` the file is readable, and another encoder can continue after it.
+    fields: whether documents may be cut down to fields before they are added.
+    check: raises ConfigError if a package has to be installed.
+    open_untyped: like `open`, for a folder whose first files have strings in all columns.
     """
 
     api: int
@@ -69,7 +69,7 @@ class OutputFormat:
 
 
 def _late(module: str, name: str) -> Callable[..., Any]:
-    """A function of a module in this package, which is imported when it is called."""
+    """A function of a module in this package. The module is imported at the first call."""
 
     def call(*arguments: Any) -> Any:
         return getattr(import_module(f"scalesync.outputs.encoders.{module}"), name)(*arguments)
@@ -107,7 +107,7 @@ def names() -> Sequence[str]:
 
 
 def find(name: str) -> OutputFormat:
-    """The row of a name that a person gave. Raises ConfigError if there is none, or if it cannot be used."""
+    """The row for a name that a person typed. Raises ConfigError if there is none, or if it cannot be used."""
     row = PLUGINS.load(name) or FORMATS.get(name)
     if row is None:
         raise ConfigError(f'"{name}" is not an output format; write one of {", ".join(names())}')
@@ -125,9 +125,9 @@ def format_of(file: str) -> OutputFormat:
 
 
 def is_data_name(name: str, stems: Collection[str]) -> bool:
-    """Whether an export gives this name to a data file.
+    """Whether this is the name of an export's data file.
 
-    stems: the words that it may begin with.
+    stems: words that the name may begin with.
     """
     if _pattern(tuple(stems), tuple(FORMATS)).fullmatch(name):
         return True

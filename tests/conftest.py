@@ -20,10 +20,11 @@ from scalesync.engine.limits import EngineLimits
 from scalesync.events import Progress
 from scalesync.flows.runtime.setup.services import resolve_settings
 from scalesync.sandbox import FaultRule, Sandbox, SandboxConfig
+from tests.draws import leave_to_the_soak
 
 # The same draws on every machine: what `make test` says of a commit does not hang on luck. `make soak` draws anew.
 # Nor on a busy machine: a test has a timeout, its examples have none.
-hypothesis_settings.register_profile("settled", derandomize=True, deadline=None)
+hypothesis_settings.register_profile("settled", derandomize=True, deadline=None, max_examples=40)
 hypothesis_settings.register_profile("soak", max_examples=1000, database=None, print_blob=True, deadline=None)
 hypothesis_settings.load_profile("settled")
 
@@ -33,6 +34,11 @@ KIND = "categorization"
 
 # Back-off and patience in hundredths of what people get, so that a test of an outage takes a second.
 FAST = EngineLimits(retry=RetryPolicy(base_s=0.01, cap_s=0.1), stall_s=10.0, grace_s=2.0)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    leave_to_the_soak(items)
 
 
 @dataclass

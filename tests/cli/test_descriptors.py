@@ -47,6 +47,7 @@ def run_closed(folder: Path, closed: Sequence[int], served: Served, *args: str) 
     return ended.returncode, out, err
 
 
+@pytest.mark.part(2)
 @pytest.mark.parametrize("closed", CLOSED, ids=lambda some: "".join(map(str, some)))
 def test_a_run_ends_with_its_own_code_and_summary(closed: tuple[int, ...], served: Served, tmp_path: Path) -> None:
     rows = [
@@ -69,6 +70,7 @@ def test_a_run_ends_with_its_own_code_and_summary(closed: tuple[int, ...], serve
         assert ledger.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
+@pytest.mark.part(2)
 @pytest.mark.parametrize("closed", CLOSED, ids=lambda some: "".join(map(str, some)))
 def test_an_error_keeps_its_code_and_goes_into_no_file(closed: tuple[int, ...], served: Served, tmp_path: Path) -> None:
     code, _, err = run_closed(tmp_path, closed, served, "status", "--ledger", "nowhere.db")

@@ -74,7 +74,11 @@ def refused(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return keys
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.soak)],
+    ids=lambda number: number.name,
+)
 async def test_no_record_is_sent_while_its_last_request_may_land(
     number: signal.Signals, make_sandbox, write_records, tmp_path: Path, refused: list[str]
 ):

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scalesync.ports.operation import Repeat
+from tests.draws import draws
 from tests.engine.world import LANDING_S, Fate, World, in_no_time
 
 # Before the first look-up, between the two, and at the very end of the window.
@@ -43,6 +44,7 @@ def small(fate: Fate, service: dict[str, Any]) -> World:
     return World(5 if service["most"] > 1 else 3, [fate], **service)
 
 
+@pytest.mark.part(4)
 @pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES)
 @pytest.mark.parametrize("fate", FATES, ids=str)
 def test_a_kill_between_any_two_steps(fate: Fate, service: dict[str, Any]):
@@ -57,6 +59,7 @@ def test_a_kill_between_any_two_steps(fate: Fate, service: dict[str, Any]):
             raise
 
 
+@pytest.mark.part(4)
 @pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES)
 @pytest.mark.parametrize("fate", FATES, ids=str)
 def test_a_stop_between_any_two_steps(fate: Fate, service: dict[str, Any]):
@@ -71,7 +74,7 @@ def test_a_stop_between_any_two_steps(fate: Fate, service: dict[str, Any]):
 
 
 @pytest.mark.timeout(300)
-@settings(max_examples=150)  # each is many runs of an engine: a round of the soak draws others
+@settings(max_examples=draws(150))  # each is many runs of an engine: a round of the soak draws others
 @given(
     fates=st.lists(st.sampled_from(FATES), max_size=12),
     kills=st.lists(st.integers(1, 60), max_size=4),

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scalesync.sandbox import FaultRule
+from tests.draws import draws, seeds
 from tests.faults.schedules import GUESSES, Schedule, draw_schedule
 from tests.faults.trial import run_schedule
 
@@ -25,7 +26,7 @@ def try_out(schedule: Schedule, count: int) -> None:
 
 @pytest.mark.timeout(120)
 @settings(
-    max_examples=12,
+    max_examples=draws(12),
     deadline=None,
     derandomize=True,
     database=None,
@@ -36,7 +37,7 @@ def test_every_record_is_one_task_under_any_drawn_schedule(rng: random.Random) -
     try_out(draw_schedule(rng), 150)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", seeds(6, here=3))
 def test_every_record_is_one_task_under_a_seeded_schedule(seed: int) -> None:
     try_out(draw_schedule(random.Random(f"schedule {seed}")), 400)
 
@@ -48,6 +49,7 @@ def test_a_task_with_the_projects_instruction_behind_its_own_is_known_when_every
         try_out(replace(schedule, project_instruction="Be kind.", instruction="Sort the letter."), 30)
 
 
+@pytest.mark.part(2)
 @pytest.mark.parametrize("name", GUESSES)
 def test_no_guess_about_the_server_changes_the_outcome(name: str) -> None:
     rules = draw_schedule(random.Random(name)).rules[:3]

@@ -130,6 +130,7 @@ async def test_what_an_increment_did_not_settle_the_next_one_brings(sandbox, exp
         (FaultRule(kind="empty", pages=(3,)), "goes in a circle"),
     ],
 )
+@pytest.mark.part(3)
 @pytest.mark.parametrize("format", ["jsonl", "jsonl.gz", "parquet"])
 async def test_a_list_that_leads_nowhere_ends_the_run_and_the_next_run_goes_on(
     rule, told, format, sandbox, export, tmp_path

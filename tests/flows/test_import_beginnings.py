@@ -16,6 +16,7 @@ from scalesync.sandbox import FaultRule
 from scalesync.sources import bytestream
 from scalesync.sources.formats import jsonlines
 from tests.conftest import FAST, KIND, letter
+from tests.draws import seeds
 from tests.flows.conftest import COUNTED, creates
 
 JOB = "j"
@@ -164,7 +165,7 @@ def edited(rng: random.Random, rows: list[str]) -> list[str]:
     return rows or [fresh]
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", seeds(12, here=4))
 async def test_whatever_the_file_and_the_stops_the_ledger_is_that_of_a_run_that_reads_all(
     seed, make_sandbox, bring, write_records, tmp_path
 ):

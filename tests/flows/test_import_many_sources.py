@@ -20,6 +20,7 @@ from scalesync.ledger.sqlite.writer import Writer
 from scalesync.sandbox import FaultRule
 from scalesync.sources.open import SourceFile
 from tests.conftest import FAST, letter
+from tests.draws import seeds
 from tests.flows.conftest import COUNTED, creates
 
 JOB = "j"
@@ -218,7 +219,7 @@ def edit(rng: random.Random, folder: Path) -> None:
             one.write_text(f"[{record}, {record}, 5]")
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", seeds(8, here=3))
 async def test_whatever_the_files_and_the_stops_the_ledger_is_that_of_a_run_that_reads_record_by_record(
     seed, make_sandbox, bring, folder, tmp_path, monkeypatch
 ):

@@ -62,6 +62,7 @@ FILES: dict[str, Callable[[list[dict[str, Any]]], str]] = {
 }
 
 
+@pytest.mark.part(2)
 @pytest.mark.parametrize("dropped", [0, -1, 511], ids=["first", "last", "at the end of a load"])
 @pytest.mark.parametrize("name", FILES)
 async def test_one_record_that_is_dropped_from_any_format_is_told(

@@ -31,6 +31,7 @@ from scalesync.platforms.scale.adapter import ScalePlatform
 from scalesync.platforms.scale.documents import read_document
 from scalesync.platforms.scale.task_errors import error_of
 from tests.conftest import FAST, KIND, PROJECT, letter
+from tests.draws import draws
 from tests.network.relay import length_of, listening
 from tests.network.test_never_hangs import OpenGate
 
@@ -128,7 +129,7 @@ bodies = st.one_of(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=draws(100), deadline=None)
 @given(body=bodies, status=st.sampled_from([200, 200, 200, 400, 409, 500]))
 def test_the_decoder_takes_anything_and_raises_nothing_but_its_own_errors(body, status):
     outcome = wire.created(reply(body, status), "k")
@@ -286,6 +287,7 @@ async def bomb_against(kind: str) -> int:
 
 
 @pytest.mark.usefixtures("each_transport")
+@pytest.mark.part(2)
 @pytest.mark.parametrize("kind", ["list", "create"])
 def test_a_bomb_as_a_reply_is_refused_in_words_and_little_memory(kind):
     command = [sys.executable, "-c", BOMB, kind]

@@ -12,7 +12,7 @@ import signal
 import sqlite3
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, quote_plus
@@ -25,6 +25,7 @@ from scalesync.http.credentials import basic, bearer, header
 from scalesync.http.transport import Transport
 from scalesync.masking import Mask
 from scalesync.platforms.scale.adapter import ScalePlatform
+from tests import forked
 from tests.cli.conftest import environment
 from tests.conftest import KIND, PROJECT, letter
 from tests.network.test_never_hangs import OpenGate
@@ -74,26 +75,24 @@ class Trail:
     codes: list[int] = field(default_factory=list)
     leaks: list[str] = field(default_factory=list)
 
-    async def run(self, *args: str, base_url: str = "", program: tuple[str, ...] = PROGRAM) -> int:
+    async def run(self, *args: str, base_url: str = "", module: str = "scalesync") -> int:
         """One command with the key in its environment; returns its exit code."""
-        process = await asyncio.create_subprocess_exec(
-            *program,
-            *args,
-            *self.switches,
-            cwd=self.folder,
-            env=environment(self.folder, SCALE_API_KEY=KEY, SCALE_API_URL=base_url or self.base_url),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+        pids: list[int] = []
+        watched = asyncio.create_task(self._watch(pids, " ".join(args)))
+        code, out, err = await asyncio.to_thread(
+            forked.run,
+            module,
+            (*args, *self.switches),
+            folder=self.folder,
+            environment=environment(self.folder, SCALE_API_KEY=KEY, SCALE_API_URL=base_url or self.base_url),
+            meanwhile=pids.append,
         )
-        watched = asyncio.create_task(self._watch(process.pid, " ".join(args)))
-        out, err = await asyncio.wait_for(process.communicate(), 40)
         watched.cancel()
-        self._look(out, f"standard output of {args}")
-        self._look(err, f"standard error of {args}")
-        self.codes.append(process.returncode or 0)
-        assert SIGNATURE.encode() not in out + err, args
-        return process.returncode or 0
+        self._look(out.encode(), f"standard output of {args}")
+        self._look(err.encode(), f"standard error of {args}")
+        self.codes.append(code)
+        assert SIGNATURE not in out + err, args
+        return code
 
     async def serve(self) -> None:
         """The sandbox, until it says where it is and Ctrl-C is pressed."""
@@ -113,19 +112,15 @@ class Trail:
         self._look(line + out + err, "the sandbox")
         assert process.returncode == 0
 
-    async def _watch(self, pid: int, what: str) -> None:
+    async def _watch(self, pids: list[int], what: str) -> None:
+        """Look at the arguments of what the program becomes and starts: `ps` shows them to everybody."""
         while True:
-            for entry in Path("/proc").glob("[0-9]*/stat"):
-                self._look_at_process(entry.parent, pid, what)
-            await asyncio.sleep(0.2)
-
-    def _look_at_process(self, entry: Path, pid: int, what: str) -> None:
-        try:
-            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            if pid in {parent, int(entry.name)}:
-                self._look((entry / "cmdline").read_bytes(), f"arguments of {what}")
-        except OSError:
-            return
+            for pid in pids:
+                with suppress(OSError):
+                    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+                    for number in (pid, *children):
+                        self._look(Path(f"/proc/{number}/cmdline").read_bytes(), f"arguments of {what}")
+            await asyncio.sleep(0.05)
 
     def search_files(self) -> None:
         for path in self.folder.rglob("*"):
@@ -195,6 +190,7 @@ async def test_the_key_is_nowhere(level, make_sandbox, write_records, tmp_path):
     sandbox.store.world("test").add_project("v", "videoannotation")
     source = write_records(8)
     trail = Trail(tmp_path, LEVELS[level], sandbox.base_url)
+    (tmp_path / "crash.py").write_text(CRASH)
     typed = ("import", str(source), "--type", KIND, "--project", PROJECT)
     await asyncio.gather(trail.run(*typed, "--job", "one"), trail.run("sandbox", "--host", "192.0.2.1"), trail.serve())
     await video_tasks(sandbox.base_url)
@@ -211,7 +207,7 @@ async def test_the_key_is_nowhere(level, make_sandbox, write_records, tmp_path):
             trail.run("retry", "--job", "one"),
             trail.run("retry", "--job", "echoed", "--ledger", "echoed.db", base_url=hostile),
             trail.run("failures", "--ledger", "echoed.db", "--out", "failed.jsonl", base_url=hostile),
-            trail.run(*typed, "--job", "crash", program=(sys.executable, "-c", CRASH)),
+            trail.run(*typed, "--job", "crash", module="crash"),
         )
         await later_commands(trail, typed, hostile)
     (tmp_path / "broken.db").write_bytes(b"SQLite format 3\0" + b"\xff" * 4000)

@@ -28,6 +28,7 @@ from scalesync.platforms.scale.spec import SPEC
 from scalesync.sources.open import open_sources
 from scalesync.sources.options import ReadOptions
 from tests.conftest import FAST, KIND, PROJECT
+from tests.draws import draws, seeds
 
 BUILDER = BodyBuilder(BodySpec(KIND, project=PROJECT), SPEC.shaper)
 MB = 1024 * 1024
@@ -126,7 +127,7 @@ fragments = st.sampled_from([*TEXTS, *MARKS])
 contents = st.binary(max_size=300) | st.lists(fragments | st.binary(max_size=4), max_size=60).map(b"".join)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=draws(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=contents, suffix=st.sampled_from(SUFFIXES), packed=st.booleans())
 @example(content=b'{"a":"\\ud800"}', suffix="json", packed=True)
 def test_any_bytes_are_records_or_complaints(content, suffix, packed, tmp_path):
@@ -151,7 +152,7 @@ FILLED = BodyBuilder(
 )
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=draws(100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     record=st.dictionaries(
         st.sampled_from(["text", "a", "list", "cell", "b", "unique_id", "project", "batch", "_file", "a.b"])
@@ -212,7 +213,7 @@ def test_a_cell_of_parquet_that_cannot_be_read_costs_its_record_only(tmp_path):
         assert 'column "a"' in told[0]
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", seeds(40, here=12))
 def test_parquet_with_flipped_bytes_is_records_and_complaints(seed, tmp_path):
     pytest.importorskip("pyarrow")
     texts = [f"text {number}" for number in range(300)]

@@ -35,6 +35,7 @@ def judged(scenario: Scenario, seed: int) -> Score:
     return score(scenario, run_one(scenario, "scalesync", seed))
 
 
+@pytest.mark.part(2)
 @pytest.mark.parametrize("name", [name for name in BY_NAME if name not in LONG])
 def test_each_scenario_is_followed_as_well_as_the_page_says(name: str) -> None:
     scenario, bound = BY_NAME[name], SHORT.get(name, MET)

@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from scalesync.model.targets import RequestClass
 from scalesync.pacing.limiter import Rate
 from scalesync.pacing.slots import LATE_S, MOST, Limit
+from tests.draws import draws
 
 from .several_clients import CREATE, LIST, START, Town, client
 
@@ -95,7 +96,7 @@ class Holders(RuleBasedStateMachine):
 
 
 TestHolders = Holders.TestCase
-TestHolders.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestHolders.settings = settings(max_examples=draws(60), stateful_step_count=40, deadline=None)
 
 
 def work_for(town: Town, seconds: float, *, late_s: float = 0.001, crashes: int = 0, batch: int = 1000) -> None:
@@ -197,7 +198,7 @@ def test_large_counts_are_kept_in_parts_of_the_period() -> None:
     assert Limit.of(Rate(30)).period_s == 1.0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=draws(30), deadline=None)
 @given(st.lists(st.tuples(PLACES, CLASSES, st.floats(0, 0.1)), min_size=1, max_size=80), st.integers(0, 99))
 def test_classes_share_what_is_set_for_all_together(steps: list[tuple[int, RequestClass, float]], seed: int) -> None:
     rates = {CREATE: Rate(20)}

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from scalesync.model.targets import RequestClass
 from scalesync.pacing.limiter import Rate
+from tests.draws import draws
 from tests.unit.test_engine_limiter import JumpingLoop, most_in_a_window, run
 
 from .several_runs import Memory, Process, process, together
@@ -18,7 +19,7 @@ from .several_runs import Memory, Process, process, together
 CREATE, LIST = RequestClass.CREATE, RequestClass.LIST
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=draws(15), deadline=None)
 @given(
     st.sampled_from([Rate(30), Rate(7, 0.5), Rate(200), Rate(240, 60), Rate(0.5)]),
     st.integers(1, 8),

@@ -9,6 +9,7 @@ from scaleapi.tasks import TaskType
 from scalesync.sandbox.core.wire.times import system_ms
 from scalesync.sandbox.scale.tasks.lifecycle import annotate
 from scalesync.sandbox.scale.tasks.tasktypes import ARRAYS, OBJECT_FIELDS, TYPES
+from tests.draws import draws
 
 from .support import CREATE, Api
 
@@ -228,7 +229,7 @@ ANY = st.recursive(SCALAR, lambda inner: st.lists(inner, max_size=3) | st.dictio
 NAMES = sorted(ARRAYS | OBJECT_FIELDS | {"fields", "repeatable_fields", "category_ids", "text", "attachment"})
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=draws(150), deadline=None)
 @given(st.sampled_from(sorted(TYPES)), st.dictionaries(st.sampled_from(NAMES), ANY), st.booleans())
 def test_params_of_any_shape_are_refused_or_answered(kind: str, params: dict, shared: bool) -> None:
     """Whatever is accepted must be readable for ever after, also what comes from the project unchecked."""

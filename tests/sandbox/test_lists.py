@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scalesync.sandbox.core.lists import index
 from scalesync.sandbox.core.lists.index import Index, TouchLog, View
 from scalesync.sandbox.scale.tasks.lifecycle import annotate
+from tests.draws import draws
 
 from .support import Api
 
@@ -223,7 +224,7 @@ def test_a_task_in_the_list_is_the_task_by_id() -> None:
 OPERATION = st.tuples(st.sampled_from(["create", "cancel", "annotate", "tag", "remove", "wait"]), st.integers(0, 30))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=draws(40), deadline=None)
 @given(st.lists(OPERATION, max_size=40), st.sampled_from([0, 256]))
 def test_listings_agree_with_a_plain_scan(operations: list[tuple[str, int]], bulk: int) -> None:
     """Views follow the log; a scan of all documents says what they must hold."""

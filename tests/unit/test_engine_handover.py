@@ -16,6 +16,7 @@ from scalesync.model.targets import RequestClass
 from scalesync.pacing.handover import Handovers
 from scalesync.pacing.limiter import Rate
 from scalesync.pacing.pace import Pace
+from tests.draws import draws
 from tests.unit.test_engine_limiter import JumpingLoop, most_in_a_window, run
 
 CREATE, LIST, MUTATE = RequestClass.CREATE, RequestClass.LIST, RequestClass.MUTATE
@@ -91,7 +92,7 @@ PLANNED = st.builds(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=draws(80), deadline=None)
 @given(
     st.none() | SOME_RATE,
     st.none() | SOME_RATE,
@@ -134,7 +135,7 @@ def test_no_window_of_any_class_or_of_all_holds_more_than_its_rate(
     assert through >= sum(planned.patience_s > 1e6 for planned in plan)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=draws(15), deadline=None)
 @given(st.floats(1, 60), st.floats(20, 200), st.sampled_from([1.0, 5.0]), st.integers(0, 1000))
 def test_all_that_is_allowed_is_used_by_classes_that_share_a_total(
     count: float, total: float, period_s: float, seed: int

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from scalesync.errors import ConfigError
 from scalesync.pacing.limiter import Rate, WindowLimiter, parse_rate
+from tests.draws import draws
 
 T = TypeVar("T")
 
@@ -99,7 +100,7 @@ def test_a_rate_without_meaning_cannot_be_made() -> None:
         Rate(0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=draws(60), deadline=None)
 @given(
     st.floats(0.2, 60),
     st.sampled_from([1.0, 2.5, 60.0]),
@@ -147,7 +148,7 @@ def test_continuous_demand_uses_99_percent_although_timers_are_late(text: str, s
     assert len(stamps) >= 0.99 * whole * seconds
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=draws(25), deadline=None)
 @given(st.floats(0.3, 400), st.sampled_from([0.3, 1.0, 7.0, 60.0]), st.integers(1, 64), st.integers(0, 1000))
 def test_any_rate_is_used_to_97_percent_when_there_is_always_work(
     count: float, period_s: float, workers: int, seed: int
@@ -191,7 +192,7 @@ def test_waiters_pass_in_the_order_they_came_and_newcomers_do_not_overtake() -> 
     assert order == list(range(40))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=draws(40), deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 2), st.floats(0, 4)), min_size=5, max_size=60))
 def test_cancelled_waiters_use_nothing_up(plan: list[tuple[float, float]]) -> None:
     """Some give up at random moments; the others all pass, as soon as they would have without them."""

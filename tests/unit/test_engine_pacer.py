@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from scalesync.pacing.controller import Limits, Pacer
 from scalesync.pacing.departures import SENDS, Flights
+from tests.draws import draws
 
 EVENTS = st.lists(
     st.tuples(
@@ -33,7 +34,7 @@ def followed(pacer: Pacer, seconds: float, rate: float, latency_s: float = 0.05,
     return pacer
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=draws(300), deadline=None)
 @given(
     EVENTS,
     st.sampled_from([None, 0.001, 0.5, 30.0, 1e9]),

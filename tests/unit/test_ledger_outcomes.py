@@ -97,6 +97,7 @@ def expected(now: RowNow, before: tuple[object, ...], effect: Effect, end: RowOu
     return state, ref, status, reason, detail, attempts, content, job
 
 
+@pytest.mark.part(2)
 @pytest.mark.parametrize("rival", RIVALS, ids=str)
 @pytest.mark.parametrize("job", [HERE.job, 1], ids=["at home", "another job's"])
 def test_the_ledger_writes_what_the_decision_says(rival: Rival | None, job: int):

@@ -15,6 +15,7 @@ from scalesync.mapping.identity import content_hash, derived_unique_id
 from scalesync.mapping.template import Template
 from scalesync.model.records import Outgoing, SourceRecord
 from scalesync.platforms.scale.spec import SPEC
+from tests.draws import draws
 
 
 def build(record: dict[str, Any], template: dict[str, Any] | None = None, **spec: Any) -> Outgoing:
@@ -225,7 +226,7 @@ OBJECTS = st.recursive(
 
 
 @given(OBJECTS, OBJECTS, OBJECTS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=draws(100), deadline=None)
 def test_merging(a: dict[str, Any], b: dict[str, Any], c: dict[str, Any]) -> None:
     assert merge(a, {}) == a
     assert merge({}, b) == b

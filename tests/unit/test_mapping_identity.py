@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from scalesync.mapping.identity import canonical, content_hash, derived_unique_id
 from scalesync.signatures import strip_signatures
+from tests.draws import draws
 
 NUMBERS = (
     st.integers()
@@ -37,13 +38,13 @@ def same(a: Any, b: Any) -> bool:
 
 
 @given(JSON, JSON)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=draws(400), deadline=None)
 def test_equal_bytes_exactly_for_equal_values(a: Any, b: Any) -> None:
     assert (canonical(a) == canonical(b)) is same(a, b)
 
 
 @given(JSON)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=draws(200), deadline=None)
 def test_order_and_spelling_of_numbers_mean_nothing(value: Any) -> None:
     def other(inner: Any) -> Any:
         if isinstance(inner, dict):

@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scalesync.mapping.seen import SHARDS, SeenTable, Sight
+from tests.draws import draws
 
 
 @given(st.lists(st.tuples(st.text(max_size=3), st.binary(max_size=2)), max_size=300))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=draws(60), deadline=None)
 def test_like_a_dictionary(pairs: list[tuple[str, bytes]]) -> None:
     table = SeenTable()
     model: dict[str, bytes] = {}

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from scalesync.errors import ConfigError, RecordError
 from scalesync.outputs.fields import FieldPicker, members_of
+from tests.draws import draws
 
 DOCUMENT = (
     rb'{"z": 1.0, "task_id" : "a\u00e9\ud83d\ude00", "big": 123456789012345678901234567890, '
@@ -52,7 +53,7 @@ def test_what_is_no_object_is_an_error_of_the_record(document: bytes) -> None:
         members_of(document)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=draws(40), deadline=None)
 @given(st.dictionaries(st.text(), st.none() | st.text() | st.integers() | st.lists(st.text()), max_size=5))
 def test_members_of_any_object_hold_their_values(value: dict[str, object]) -> None:
     members = members_of(json.dumps(value).encode())

@@ -24,6 +24,7 @@ from scalesync.outputs.encoders.registry import FORMATS
 from scalesync.outputs.fields import FieldPicker
 from scalesync.outputs.manifest import FileEntry
 from scalesync.outputs.writer import SegmentWriter, clean_parts
+from tests.draws import draws
 
 ODD = [
     b'{"b":1,"a":340282366920938463463374607431768211456}',
@@ -68,7 +69,7 @@ def test_pretty_printed_documents_become_one_line_and_stay_the_same(tmp_path: Pa
     assert json.loads(lines[0]) == value
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=draws(30), deadline=None)
 @given(
     st.lists(
         st.dictionaries(st.text(), st.text() | st.integers() | st.floats(allow_nan=False), max_size=4), max_size=8

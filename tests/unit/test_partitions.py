@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scalesync.engine.partitions import SPLIT_AT_LEAST, Partition, parts_for, split
+from tests.draws import draws
 
 PAGE = 100
 
@@ -79,7 +80,7 @@ times = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=draws(60), deadline=None)
 @given(times, st.booleans(), st.integers(1, 64))
 def test_every_task_is_taken_once_however_time_is_cut(created, inclusive, readers):
     server = Server(created, inclusive=inclusive)
@@ -92,7 +93,7 @@ def test_every_task_is_taken_once_however_time_is_cut(created, inclusive, reader
             assert partition.matches_count(server.count(partition.lo - 1, partition.hi))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=draws(30), deadline=None)
 @given(st.lists(st.integers(0, 50 * HOUR), min_size=1, max_size=1_000), st.booleans(), st.data())
 def test_bounds_are_half_open_whichever_way_the_server_reads_them(created, inclusive, data):
     lo = data.draw(st.sampled_from(created))

@@ -23,6 +23,7 @@ pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 
 from scalesync.sources.formats.arrowvalues import json_values, trouble_in  # noqa: E402
+from tests.draws import draws  # noqa: E402
 
 BILLION = 1_000_000_000
 RELAXED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -142,7 +143,7 @@ def arrays(draw: Any, depth: int, rows: int, nullable: bool = True) -> Any:
 
 
 @given(st.integers(1, 6).flatmap(lambda rows: arrays(3, rows)), st.integers(0, 3))
-@settings(max_examples=150, deadline=None, suppress_health_check=RELAXED)
+@settings(max_examples=draws(150), deadline=None, suppress_health_check=RELAXED)
 def test_any_type_inside_any_other_says_what_pyarrow_says(array: Any, start: int) -> None:
     part = array[start:]
     found = json_values(part)
@@ -153,7 +154,7 @@ def test_any_type_inside_any_other_says_what_pyarrow_says(array: Any, start: int
 
 
 @given(st.integers(1, 6).flatmap(lambda rows: arrays(2, rows)), st.integers(1, 3))
-@settings(max_examples=40, deadline=None, suppress_health_check=RELAXED)
+@settings(max_examples=draws(40), deadline=None, suppress_health_check=RELAXED)
 def test_a_file_of_any_type_says_what_pyarrow_reads(tmp_path: Path, array: Any, group: int) -> None:
     found = column(tmp_path, array, row_group_size=group)
     try:
@@ -166,7 +167,7 @@ def test_a_file_of_any_type_says_what_pyarrow_reads(tmp_path: Path, array: Any, 
 
 
 @given(st.lists(NANO, min_size=1, max_size=6), st.data())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=draws(30), deadline=None)
 def test_encodings_and_views_change_nothing(values: list[int], data: Any) -> None:
     plain = pa.array(values, pa.timestamp("ns"))
     wanted = json_values(plain)
@@ -183,7 +184,7 @@ MICRO = st.integers(EARLY * 1_000_000, LATE * 1_000_000)
 
 
 @given(st.lists(st.none() | MICRO, min_size=1, max_size=8), st.integers(1, 4))
-@settings(max_examples=40, deadline=None, suppress_health_check=RELAXED)
+@settings(max_examples=draws(40), deadline=None, suppress_health_check=RELAXED)
 def test_int96_of_any_year_is_right_at_the_top_and_inside(tmp_path: Path, values: list[int | None], group: int) -> None:
     moments = pa.array(values, pa.timestamp("us"))
     rows = len(values)
@@ -209,7 +210,7 @@ def test_int96_of_any_year_is_right_at_the_top_and_inside(tmp_path: Path, values
 
 
 @given(st.lists(NANO, min_size=1, max_size=5))
-@settings(max_examples=20, deadline=None, suppress_health_check=RELAXED)
+@settings(max_examples=draws(20), deadline=None, suppress_health_check=RELAXED)
 def test_int96_keeps_nanoseconds(tmp_path: Path, values: list[int]) -> None:
     array = pa.array(values, pa.timestamp("ns"))
     found = column(tmp_path, array, use_deprecated_int96_timestamps=True)

@@ -18,6 +18,7 @@ from scalesync.sources.formats.dialect import Sample, fit, guess
 from scalesync.sources.open import SourceFile, open_sources
 from scalesync.sources.options import ReadOptions
 from scalesync.sources.recount import recount_file
+from tests.draws import draws
 
 DELIMITERS = [",", ";", "\t", "|"]
 
@@ -90,7 +91,7 @@ CELL = st.text(
     st.sampled_from(DELIMITERS),
     st.data(),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=draws(60), deadline=None)
 def test_the_guess_is_the_same_wherever_the_look_ends(rows: list[list[str]], delimiter: str, data: Any) -> None:
     text = written([["a", "b", "c"], *rows], delimiter, csv.QUOTE_ALL)
     whole = guess(Sample(text, True), None, None).dialect
@@ -264,7 +265,7 @@ RELAXED = [HealthCheck.function_scoped_fixture]
 
 
 @given(st.lists(st.lists(CELL, min_size=2, max_size=4), min_size=1, max_size=8), st.sampled_from(DELIMITERS))
-@settings(max_examples=60, deadline=None, suppress_health_check=RELAXED)
+@settings(max_examples=draws(60), deadline=None, suppress_health_check=RELAXED)
 def test_import_and_recount_agree_on_any_table(tmp_path: Path, rows: list[list[str]], delimiter: str) -> None:
     source = opened(tmp_path, written([["a", "b", "c"], *rows], delimiter, csv.QUOTE_MINIMAL))
     counted = recount_file(str(tmp_path / "t.csv"), ReadOptions())

@@ -15,6 +15,7 @@ from scalesync.model.records import BadRecord, SourceRecord
 from scalesync.sources import bytestream
 from scalesync.sources.bytestream import ByteStream, Progress
 from scalesync.sources.formats.jsonarray import read_array
+from tests.draws import draws
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -42,7 +43,7 @@ def items(data: bytes, step: int = 0, **options: Any) -> list[SourceRecord | Bad
 
 
 @given(RECORDS, st.sampled_from([None, 1, 2]), st.sampled_from([0, 1, 2, 7]), st.booleans())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=draws(50), deadline=None)
 def test_round_trip_of_arrays(records: list[Any], indent: int | None, step: int, plain: bool) -> None:
     data = json.dumps(records, indent=indent, ensure_ascii=plain).encode("utf-8", "surrogatepass")
     found = items(data, step)
@@ -50,7 +51,7 @@ def test_round_trip_of_arrays(records: list[Any], indent: int | None, step: int,
 
 
 @given(RECORDS, st.sampled_from([0, 1, 5]))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=draws(25), deadline=None)
 def test_round_trip_of_objects_in_a_row(records: list[Any], step: int) -> None:
     data = "\n".join(json.dumps(record, indent=1) for record in records).encode()
     assert [getattr(item, "value", item) for item in items(data, step)] == records
@@ -152,7 +153,7 @@ def test_memory_stays_flat() -> None:
 
 
 @given(st.text(alphabet='[]{},:"\\ \n1a', max_size=40), st.sampled_from([0, 1]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=draws(300), deadline=None)
 def test_any_text_ends(text: str, step: int) -> None:
     for opening in ("", "["):
         items((opening + text).encode(), step)

@@ -17,6 +17,7 @@ from scalesync.sources.bytestream import ByteStream, Progress
 from scalesync.sources.formats.jsonlines import read_jsonl
 from scalesync.sources.open import open_sources
 from scalesync.sources.options import ReadOptions
+from tests.draws import draws
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -124,7 +125,7 @@ def test_an_overlong_last_line_without_newline() -> None:
 
 
 @given(RECORDS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=draws(25), deadline=None)
 def test_round_trip(records: list[dict[str, Any]]) -> None:
     data = "\n".join(json.dumps(record) for record in records).encode()
     assert values(data) == records
@@ -133,7 +134,7 @@ def test_round_trip(records: list[dict[str, Any]]) -> None:
 @given(st.binary(max_size=300))
 @example(b"\x1e")
 @example(b"{}\n\x1a\n\xef\xbb\xbf\n\x1e\x1e {}")
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=draws(150), deadline=None)
 def test_any_bytes_give_items_and_no_error(data: bytes) -> None:
     found = items(data)
     # Marks are no record: of UTF-8, of a JSON text sequence, of a DOS file's end.

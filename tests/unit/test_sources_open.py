@@ -29,6 +29,7 @@ from scalesync.sources import open as sources
 from scalesync.sources.open import SourceFile, open_sources
 from scalesync.sources.options import ReadOptions
 from scalesync.sources.places.downloaded import BLOCK
+from tests.draws import draws
 
 zstd = importlib.import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 20
@@ -214,7 +215,7 @@ def test_damage_gives_what_came_before_it(tmp_path: Path) -> None:
 
 
 @given(st.binary(min_size=1, max_size=2000), st.integers(0, 2000))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=draws(80), deadline=None)
 def test_unpacking_gives_back_any_bytes_up_to_any_cut(data: bytes, cut: int) -> None:
     from scalesync.sources.bytestream import ByteStream, Progress  # noqa: PLC0415
 

@@ -19,6 +19,7 @@ from scalesync.errors import ConfigError, SourceError
 from scalesync.model.records import BadRecord, SourceRecord
 from scalesync.sources.open import open_sources
 from scalesync.sources.options import ReadOptions
+from tests.draws import draws
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -162,7 +163,7 @@ ROW = st.fixed_dictionaries(
 
 
 @given(st.lists(ROW, min_size=1, max_size=10), st.integers(1, 5))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=draws(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_round_trip(tmp_path: Path, rows: list[dict[str, Any]], group: int) -> None:
     schema = pa.schema(
         {"i": pa.int64(), "f": pa.float64(), "s": pa.string(), "b": pa.bool_(), "l": pa.list_(pa.string())}

@@ -25,6 +25,7 @@ from scalesync.sources.open import SourceFile, open_sources
 from scalesync.sources.options import ReadOptions
 from scalesync.sources.recount import recount_file
 from scalesync.sources.zstdframe import FrameHeader, is_zstd, read_header, repacking, size_words
+from tests.draws import draws
 
 zstd = importlib.import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 
@@ -183,7 +184,7 @@ JSON = st.recursive(
     st.integers(1, 40),
     st.booleans(),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=draws(80), deadline=None)
 def test_wrapped_lists_read_as_the_json_module_reads_them(
     pages: list[Any], indent: int | None, piece: int, ascii_only: bool
 ) -> None:
@@ -368,7 +369,7 @@ def test_how_to_pack_again_names_the_window() -> None:
 
 
 @given(st.binary(max_size=40))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=draws(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_header_makes_the_reader_fall_over(data: bytes) -> None:
     read_header(b"\x28\xb5\x2f\xfd" + data)
 

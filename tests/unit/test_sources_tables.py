@@ -16,6 +16,7 @@ from scalesync.model.records import BadRecord, SourceRecord
 from scalesync.sources.formats.tables import column_plan
 from scalesync.sources.open import open_sources
 from scalesync.sources.options import ReadOptions
+from tests.draws import draws
 
 FACES = "\U0001f600"
 
@@ -210,7 +211,7 @@ CELLS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]) | st.sam
 
 
 @given(st.lists(st.lists(CELLS, min_size=3, max_size=3), max_size=8), st.sampled_from(["\n", "\r\n"]))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=draws(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_round_trip(tmp_path: Path, rows: list[list[str]], end: str) -> None:
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator=end, quoting=csv.QUOTE_ALL)

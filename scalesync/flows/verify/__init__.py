@@ -1,1 +1,1 @@
-"""Verification of source, ledger and server, and its repair."""
+"""Verification of source, ledger and server, and the repair of what it finds."""

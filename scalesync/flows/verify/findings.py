@@ -1,22 +1,22 @@
-"""What a verification finds: one record in the source, in the ledger and on the server, compared. Pure.
+"""The findings of a verification: a record in the source, in the ledger and on the server, compared. Pure.
 
 kind            what is wrong                                                      what --fix does
 missing         the ledger has a task, the server has none under the unique_id     send
-pending         the ledger says that the record is still to be sent                send
+pending         the record was not sent yet, according to the ledger               send
 failed          the server refused the record; retry sends it again                -
 invalid, clash  the record cannot be used, or contradicts an earlier one           -
-miscounted      counting a source another way gives another number of records      -
-duplicate       several tasks have the unique_id, where a server takes it twice   -
-detached        the task is there, but its unique_id was removed                -
-unrecorded      the server has the task, the ledger does not say so                record
-not_in_ledger   the source has the record, the ledger does not know it             record or create
+miscounted      a second count of a source gives another number of records         -
+duplicate       several tasks have the unique_id; some servers accept it twice     -
+detached        the task exists, but its unique_id was removed                     -
+unrecorded      the server has the task, but not the ledger                        record
+not_in_ledger   the source has the record, but not the ledger                      record or create
 task_id         the ledger names another task                                      task_id
-canceled, error nobody works on the task                                           reclaim, where that is asked for
+canceled, error nobody works on the task                                           reclaim, if asked for
 changed         the task differs from the record                                   -
 moved           the task is in another project or batch                            -
-gone            the ledger has the record, the source does not                     -
-unexpected      a task of the project or batch that belongs to no record           -, only with --unexpected
-unclear         the server gave no answer that can be trusted                      -
+gone            the ledger has the record, but not the source                      -
+unexpected      a task of the project or batch belongs to no record                -, only with --unexpected
+unclear         the server gave no trustworthy answer                              -
 """
 
 from __future__ import annotations
@@ -34,15 +34,16 @@ from scalesync.ports.spec import Vocabulary
 
 SEND, CREATE, RECORD, TASK_ID, RECLAIM = "send", "create", "record", "task_id", "reclaim"
 PLACES = frozenset({"project", "batch"})
-ALWAYS = frozenset({"kind", "unique_id", "task_id", "file", "line", "detail"})  # what no finding goes without
+ALWAYS = frozenset({"kind", "unique_id", "task_id", "file", "line", "detail"})  # every finding has these
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One finding.
 
-    fix: what --fix does about it.
-    state, was: the row as it was seen, for the repair.
+    fix: the action of --fix; None if there is none.
+    state: of the row that verify saw; the repair checks it.
+    was: the task of that row.
     """
 
     kind: str
@@ -57,16 +58,17 @@ class Finding:
     differences: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> JsonObject:
-        """The finding as a line of the file; what it does not have is left out."""
+        """The finding as a line of the file, without empty members."""
         named = ("kind", "unique_id", "task_id", "file", "line", "detail", "fix", "state", "was", "differences")
         return {name: value for name in named if (value := getattr(self, name)) or name in ALWAYS}
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One record everywhere.
+    """One record in source, ledger and server.
 
-    record None: the source does not hold it, or was not read. comparison: of record and task.
+    record: None if the source does not hold it, or was not read.
+    comparison: of record and task.
     """
 
     row: Held | None
@@ -97,7 +99,7 @@ class Case:
 
 
 def compare(case: Case) -> Iterator[Finding]:
-    """What is wrong with one record, nothing when source, ledger and server agree."""
+    """The findings about one record; none if source, ledger and server agree."""
     row = case.row
     if case.result.others:
         yield from _several(case)
@@ -118,7 +120,7 @@ def compare(case: Case) -> Iterator[Finding]:
 
 
 def _several(case: Case) -> Iterator[Finding]:
-    """What the row says of one of the tasks is left alone until a person has decided which one stays."""
+    """Findings about a key with several tasks. The row is not compared: a person first decides which task stays."""
     refs = [*([] if case.result.view is None else [case.result.view.ref]), *case.result.others]
     yield case.finding("duplicate", f"{len(refs)} tasks have this unique_id: {', '.join(refs)}")
     if case.comparison is not None:
@@ -174,18 +176,18 @@ def _with_record(case: Case, row: Held, comparison: Comparison) -> Iterator[Find
 
 
 def _is_another(row: Held, record: Outgoing | None) -> bool:
-    """Whether the record has changed since; its batch is compared with the task's own."""
+    """Whether the record has changed since. Its batch does not count: it is compared with the task's batch."""
     return record is not None and row.content[:HASH_BYTES] != record.content[:HASH_BYTES]
 
 
 def _differing(case: Case, comparison: Comparison) -> Iterator[Finding]:
-    told = {name: {"record": ours, "task": theirs} for name, (ours, theirs) in comparison.differences.items()}
+    differing = {name: {"record": ours, "task": theirs} for name, (ours, theirs) in comparison.differences.items()}
     if comparison.match is Match.DEAD:
         why = "" if comparison.error is None else f": {comparison.error.words}"
         detail = f"the task is {case.words.shown(comparison.status)}{why}"
-        yield case.finding(comparison.status, detail, RECLAIM, differences=told)
+        yield case.finding(comparison.status, detail, RECLAIM, differences=differing)
         return
-    for kind, names in (("moved", told.keys() & PLACES), ("changed", told.keys() - PLACES)):
+    for kind, names in (("moved", differing.keys() & PLACES), ("changed", differing.keys() - PLACES)):
         if names:
             detail = f"the task differs from the record in {', '.join(sorted(names))}"
-            yield case.finding(kind, detail, differences={name: told[name] for name in sorted(names)})
+            yield case.finding(kind, detail, differences={name: differing[name] for name in sorted(names)})

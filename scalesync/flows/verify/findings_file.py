@@ -1,7 +1,4 @@
-"""The file of findings: JSON lines, written under a hidden name and moved to their place at the end.
-
-It is the plan of the repair too.
-"""
+"""The file of findings: JSON lines under a hidden name, renamed at the end. The repair uses it as its plan."""
 
 from __future__ import annotations
 
@@ -23,16 +20,16 @@ from scalesync.model.records import JsonObject
 
 
 def check_place(path: Path, ledger: Path, sources: Iterable[str]) -> None:
-    """Raise ConfigError when a file that is not a file of findings would be lost at `path`."""
+    """Raise ConfigError if `path` holds a file of another kind, which would be lost."""
     spare_inputs(path, ledger, sources)
     if os.path.lexists(path) and not is_report(path, ALWAYS):
         raise ConfigError(f"{path} exists and is not a file of findings; move it away or choose another --out")
 
 
 class FindingsFile:
-    """Used as a context manager: what breaks off leaves no file.
+    """The file while it is written. A context manager: after an error no file is left.
 
-    keep_empty: leave a file even when there is nothing to report; otherwise an older one of that name is removed.
+    keep_empty: write a file even without findings. Otherwise an older file of that name is removed.
     """
 
     def __init__(self, path: Path, *, keep_empty: bool) -> None:
@@ -40,7 +37,7 @@ class FindingsFile:
         self.kinds: Counter[str] = Counter()
         self.fixes: Counter[str] = Counter()
         self._keep_empty = keep_empty
-        with self._told():
+        with self._output_errors():
             handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
         self._part = Path(name)
         self._lines: BinaryIO = os.fdopen(handle, "wb")
@@ -56,16 +53,16 @@ class FindingsFile:
         self._part.unlink(missing_ok=True)
 
     def add(self, finding: Finding) -> None:
-        """Write one finding. fixes counts those that can be repaired, by action; dead tasks by their status."""
+        """Write one finding. `fixes` counts repairable findings by action; reclaims also by the status of the task."""
         self.kinds[finding.kind] += 1
         if finding.fix is not None:
             self.fixes[f"{finding.fix} {finding.kind}" if finding.fix == RECLAIM else finding.fix] += 1
-        with self._told():
+        with self._output_errors():
             self._lines.write(json.dumps(finding.as_json(), default=str).encode() + b"\n")
 
     def keep(self) -> Path | None:
-        """Move the file to its place; None when there is none."""
-        with self._told():
+        """Move the file to its place and return its path; None without findings, unless `keep_empty`."""
+        with self._output_errors():
             self._lines.close()
             if self.kinds or self._keep_empty:
                 os.replace(self._part, self.path)
@@ -74,7 +71,7 @@ class FindingsFile:
             return None
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _output_errors(self) -> Iterator[None]:
         try:
             yield
         except FileNotFoundError as error:

@@ -1,9 +1,9 @@
-"""Repair: what `verify --fix` does with the findings of a verification.
+"""Repair: `verify --fix` repairs the findings of a verification.
 
-Rows whose task is missing, or whose task the ledger does not know, go back to `sending`, as if a run had been
-interrupted: the import that follows looks each of them up before it sends anything. Records unknown to the ledger are
-taken in as the server reports. Each change names what the verification saw; a row that has moved on since is left
-alone.
+A row whose task is missing, or whose task the ledger does not know, goes back to `sending`, as after an interrupted
+run: the following import looks it up before it sends anything. A record that the ledger does not know is added with the
+state that the server reports. Each change names the state that the verification saw, so it never touches a row that
+changed since.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ GROUP = 500
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """What was repaired, by action, and what was left.
+    """The repaired findings by action, and those that are left.
 
-    sent: the import that followed, None when none was needed.
+    sent: the following import; None if none was needed.
     """
 
     done: Mapping[str, int]
@@ -53,7 +53,7 @@ class Repaired:
 
     @property
     def exit_code(self) -> int:
-        """1 when findings are left."""
+        """1 if findings are left."""
         code = 0 if self.sent is None else self.sent.exit_code
         return code or (1 if self.left else 0)
 
@@ -68,7 +68,7 @@ async def run_repair(
     limits: EngineLimits | None = None,
     signals: bool = True,
 ) -> Repaired:
-    """Repair what a findings file lists.
+    """Repair the findings in a file.
 
     reclaim: statuses of dead tasks whose unique_id may be freed.
     """
@@ -77,7 +77,7 @@ async def run_repair(
         found = await import_job_of(ledger, settings.target, job)
         plan = Plan(reclaim)
         async with holding(ledger, found) as hold:
-            whole, hold.complete = hold.complete, False  # until the import that follows, whatever happens on the way
+            whole, hold.complete = hold.complete, False  # until the import that follows has ended
             store = hold.job.checks
             for group in _groups(read_findings(findings)):
                 await plan.apply(store, group)
@@ -96,7 +96,7 @@ async def run_repair(
 
 
 def repairing(options: ImportOptions, reclaim: frozenset[str]) -> ImportOptions:
-    """A stored job's options for a repair: ids are freed only as asked now, and bounds of a first run do not count."""
+    """A stored job's options for a repair: it frees only the ids that this command names; no canary, no --max-new."""
     return replace(
         options,
         reclaim=reclaim,
@@ -112,8 +112,8 @@ def repairing(options: ImportOptions, reclaim: frozenset[str]) -> ImportOptions:
 class Plan:
     """Applies findings.
 
-    imports: an import must follow.
-    lost: records that are to be taken into the ledger first.
+    imports: whether an import must follow.
+    lost: records that the ledger does not know; they are added to it first.
     """
 
     def __init__(self, reclaim: frozenset[str]) -> None:
@@ -124,7 +124,7 @@ class Plan:
         self._reclaim = reclaim
 
     async def apply(self, store: VerifyLedger, group: Sequence[JsonObject]) -> None:
-        """Repair the rows of some findings."""
+        """Repair the rows of a group of findings."""
         corrections: list[tuple[str, str | None, str]] = []
         doubts: list[tuple[str, str, str | None]] = []
         for finding in group:
@@ -154,7 +154,7 @@ async def _record(
     observer: Observer,
     limits: EngineLimits | None,
 ) -> None:
-    """Take records whose rows are lost into the ledger, those that have no task as pending: the import sends them."""
+    """Add records without rows to the ledger. Those without a task become pending, and the import sends them."""
     options = await readable_options(found)
     plan = await in_daemon(lambda: make_plan(options, spec_of(found.target.platform), way.ledger.parent))
     async with connect(

@@ -1,13 +1,13 @@
 """The three passes of a verification.
 
-    1  the source, block by block:  record --- row of the ledger --- task under its unique_id, a hundred per list call
-    2  rows that the source no longer holds (all of them, where it cannot be read again): the same without the record
+    1  the source, block by block:  record --- row of the ledger --- task with its unique_id, a hundred per list call
+    2  rows whose record the source no longer holds (all rows, if it cannot be read again): the same, without a record
     3  the job's projects or batches, page by page: tasks that belong to no record (strangers.py)
 
-Nothing that an import remembers of its sources is used: every line is read, and counted a second time by code that the
-readers have no part in (sources/recount.py). Findings go to a file as they come. In memory stay one wave of look-ups,
-the table of keys that were met and that of listed tasks. Tasks that died after they were created are written to the
-ledger; everything else is left to --fix.
+A verification uses no checkpoint of an import: it reads every line, and code that shares nothing with the readers
+counts the records a second time (sources/recount.py). It writes findings to a file at once. Memory holds one wave of
+look-ups, the table of keys and the table of listed tasks. It changes the ledger only for tasks that died after they
+were created; --fix does the rest.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ from scalesync.sources.recount import Recount, recount_file, recount_folder
 
 
 class Checking:
-    """One verification at work.
+    """One running verification.
 
-    left_out: sentences about what it could not do.
-    read: places of the sources. Each counts in with_task, in duplicates (of an earlier record), or in without, by its
-        reason.
-    checked: records and rows looked up.
+    left_out: sentences about checks that it could not make.
+    read: records in the sources. Each counts in with_task, in duplicates (of an earlier record), or by its reason in
+        without.
+    checked: records and rows that were looked up.
     """
 
     def __init__(
@@ -75,10 +75,10 @@ class Checking:
         )
 
     async def go(self, home: Scope | None, plan: ImportPlan | None) -> None:
-        """All three passes.
+        """Make all three passes.
 
-        home: where the job's records go, if it names that.
-        plan None: the source was standard input and cannot be read again.
+        home: project or batch of the job's records, if the job names one.
+        plan: None if the source was standard input, which cannot be read again.
         """
         learned = await self._job.unechoed_fields()
         self._connection.platform.creator.learned = learned
@@ -128,7 +128,7 @@ class Checking:
         await self._check_records(waiting, files, plan.options.batch)
 
     def _tell_asides(self, asides: Sequence[OtherRecord], files: Mapping[int, str]) -> None:
-        """Count what has no row of its own: a repeat has its task through the record that it repeats."""
+        """Count and report records without a row of their own. A repeat needs no task: the earlier record has it."""
         for aside in asides:
             if aside.state is RecordState.DUPLICATE:
                 self.duplicates += 1
@@ -139,7 +139,7 @@ class Checking:
             self._report.add(Finding(kind, aside.reason or "the record cannot be used", *place))
 
     async def _recount(self, source: SourceFile, read: int, options: ReadOptions) -> None:
-        """Count a source another way, and report when its reading cannot have met every record."""
+        """Count a source in a second way, and report a difference that proves a wrong reading."""
         facts = source.fingerprint()
         place = source.place
         if facts["size"] is None or place is None:
@@ -220,7 +220,7 @@ class Checking:
     # --- what both share -----------------------------------------------------------------------
 
     async def _confirm(self, rows: Mapping[str, Held], found: dict[str, LookupResult]) -> None:
-        """A task that the list does not show is read by its id: lists lag and lie, ids are removed."""
+        """Read tasks that the list does not show by their ids. Lists lag or are wrong, and unique_ids get removed."""
         unseen = {
             row.ref: key
             for key, row in rows.items()
@@ -236,14 +236,16 @@ class Checking:
                 self._detached.add(ref)
 
     def _turned(self, row: Held | None, result: LookupResult, turns: list[Turn]) -> Held | None:
-        """Note what must be written of a row whose task died; one whose task lives again is compared as what it was."""
+        """Remember the change of a row whose task died or lives again. A row whose task lives again is compared in its
+        earlier state.
+        """
         if row is None or (turn := turn_of(row, result, self._connection)) is None:
             return row
         turns.append(turn)
         return row if turn.turned is not None else replace(row, state=RowState(row.was or row.state), turned=None)
 
     def _tell(self, case: Case) -> list[str]:
-        """Report what is wrong with one record; the kinds of that."""
+        """Report the findings about one record, and return their kinds."""
         if case.result.task is None and case.row is not None and case.row.ref in self._detached:
             findings = [case.finding("detached", "the task lives, but no longer has the record's unique_id")]
         else:
@@ -280,7 +282,7 @@ class Checking:
 
 
 def scope_of(record: Outgoing, batch: str | None) -> Scope | None:
-    """Where to look for tasks that belong to no record: the batch where one was named for all, else the project."""
+    """The list to search for tasks that belong to no record: the batch that all records share, else the project."""
     if record.batch is not None and record.batch == batch:
         return "batch", record.batch
     if record.project is not None:

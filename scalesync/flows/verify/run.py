@@ -1,4 +1,4 @@
-"""Verify: does what the source asks for stand in the ledger and on the server?"""
+"""Verify: compare the source with the ledger and the server."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ from scalesync.text import count
 
 @dataclass(frozen=True, slots=True)
 class VerifySummary:
-    """What a verification found.
+    """The result of a verification.
 
-    findings: number by kind.
-    fixes: what --fix can do, number by action.
-    read: records of the sources, as read now: with_task, duplicates of an earlier one, or without, by kind of finding.
-    checked: records and rows looked up.
-    listed: tasks read in search of those that belong to no record.
-    others: how many do.
-    file: where the findings are.
+    findings: numbers by kind.
+    fixes: numbers by the action of --fix.
+    read: records in the sources now. Each is with_task, one of the duplicates, or in without by its kind of finding.
+    checked: records and rows that were looked up.
+    listed: tasks read from lists, in search of tasks that belong to no record.
+    others: tasks that belong to no record.
+    file: the file of findings; None if there is none.
     """
 
     job: str
@@ -75,9 +75,9 @@ async def run_verify(
 ) -> VerifySummary:
     """Compare a job's source, ledger and tasks.
 
-    out: the file of findings; by default `verify-JOB.jsonl`, here.
-    unexpected: tasks of the project or batch that belong to no record are findings, too, and not counted only.
-    Raises ConfigError when there is no such job, its source cannot be read, or `out` is not a file of findings,
+    out: the file of findings; by default `verify-JOB.jsonl` in the working folder.
+    unexpected: report tasks of the project or batch that belong to no record, instead of only counting them.
+    Raises ConfigError if there is no such job, its source cannot be read, or `out` is not a file of findings, and
         JobRunning while an import runs.
     """
     require(spec_of(settings.platform), "verify")
@@ -124,7 +124,7 @@ async def run_verify(
                     file=None,
                     **connection.traffic(),
                     seconds=round(meter.seconds, 3),
-                    message=_message(check, counted=plan is not None, told=unexpected),
+                    message=_message(check, counted=plan is not None, reported=unexpected),
                     exit_code=hold.exit_code,
                 )
                 return replace(summary, file=report.keep())
@@ -133,7 +133,7 @@ async def run_verify(
 
 
 def _home(options: ImportOptions) -> Scope | None:
-    """The project of all records of a job, else their batch."""
+    """The project of a job's records, else their batch."""
     if options.project:
         return "project", options.project
     return ("batch", options.batch) if options.batch else None
@@ -144,9 +144,9 @@ def default_file(job: str) -> Path:
     return Path(f"verify-{re.sub(r'[^A-Za-z0-9._-]+', '-', job)}.jsonl")
 
 
-def _message(check: Checking, *, counted: bool, told: bool) -> str:
+def _message(check: Checking, *, counted: bool, reported: bool) -> str:
     sentences = [_counted(check)] if counted else []
-    if check.strangers.others and not told:
+    if check.strangers.others and not reported:
         others = count(check.strangers.others, "listed task")
         sentences.append(
             f"{others} belong{'s' if check.strangers.others == 1 else ''} to no record (--unexpected lists them)"

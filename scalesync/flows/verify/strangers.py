@@ -1,7 +1,7 @@
 """Tasks of a job's projects and batches that belong to no record, found by reading the lists.
 
-A list that shows fewer tasks than it counts may leave out one of them: it is read again, and reported as unclear when
-it stays so.
+A list that shows fewer tasks than it counts may have left out such a task. It is read again, and reported as unclear if
+the numbers still differ.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from scalesync.model.task_view import TaskView
 from scalesync.ports.verify_ledger import VerifyLedger
 from scalesync.text import count
 
-MAX_IDLE_PAGES = 20  # in a row without a task that was not listed before: a list that has no end
-READINGS = 3  # of a list that shows fewer tasks than it counts
+MAX_IDLE_PAGES = 20  # a list with this many pages in a row and no new task has no end
+READINGS = 3  # at most, of a list that shows fewer tasks than it counts
 EVERY: frozenset[str] = frozenset()
 Scope = tuple[str, str]  # ("project" or "batch", its name)
 
@@ -31,8 +31,8 @@ Scope = tuple[str, str]  # ("project" or "batch", its name)
 class Reading:
     """One reading of a list.
 
-    shown: different tasks so far.
-    least: what it counted, at its first or its last page.
+    shown: distinct tasks so far.
+    least: the lowest total that a page named.
     """
 
     number: int
@@ -40,23 +40,23 @@ class Reading:
     least: int | None = None
 
     def counted(self, total: int | None) -> None:
-        """A page says how many there are. Tasks that are made meanwhile raise that, and none ever leaves."""
+        """Note the total of a page. New tasks only raise it, and no task ever leaves the list."""
         counted = total or 0
         self.least = counted if self.least is None else min(self.least, counted)
 
     @property
     def short(self) -> bool:
-        """Whether a list that came to its end left something out."""
+        """Whether the list showed fewer tasks than it counts."""
         return self.shown < (self.least or 0)
 
 
 class Strangers:
-    """Reads lists, each task once.
+    """Reads lists, and counts each task once. Memory holds 12 bytes for each listed task.
 
     listed: distinct tasks.
-    others: those that belong to no record of the ledger. Memory holds 12 bytes for each listed task.
-    as_findings: whether to report these as findings.
-    total: how many tasks the lists say there are.
+    others: tasks that belong to no record of the ledger.
+    as_findings: whether to report such a task as a finding.
+    total: how many tasks there are, according to the lists.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Strangers:
     async def read(self, scopes: Collection[Scope], keys: SeenTable, detached: Collection[str]) -> None:
         """Read the list of each scope.
 
-        keys: of the job's records.
+        keys: the keys of the job's records.
         detached: tasks whose unique_id was removed.
         """
         for kind, name in sorted(scopes):
@@ -97,7 +97,7 @@ class Strangers:
                 self._report.add(Finding("unclear", f"the list of {place} was not read to its end: {error}"))
 
     async def _read_whole(self, kind: str, name: str, keys: SeenTable, detached: Collection[str]) -> None:
-        """Read a list until it shows what it counts, three times at most."""
+        """Read a list until it shows as many tasks as it counts, at most READINGS times."""
         before = self.total
         for _ in range(READINGS):
             reading = self._reading = Reading(self._reading.number + 1)
@@ -109,7 +109,7 @@ class Strangers:
         self._report.add(Finding("unclear", f"{what}, even when asked {count(READINGS, 'time')}"))
 
     async def _read_list(self, scope: Scope, keys: SeenTable, detached: Collection[str]) -> bool:
-        """One reading; False when the list has no end, which is reported."""
+        """Read a list once. Returns False for a list without an end, after reporting it."""
         kind, name = scope
         project, batch = (name, None) if kind == "project" else (None, name)
         asked = Selection(project, batch, None, EVERY, (), EVERY, {})
@@ -139,19 +139,19 @@ class Strangers:
         return page, [head for head in heads if head is not None]
 
     def _meet(self, ref: str) -> bool:
-        """Whether a task is listed for the first time, in whatever reading."""
+        """Remember a task; False if an earlier page of any reading listed it."""
         sight = self._met.renew(ref, b"%d" % self._reading.number)
         self._reading.shown += sight is not Sight.SAME
         return sight is Sight.NEW
 
     async def _take(self, new: Sequence[TaskView], place: str, keys: SeenTable, detached: Collection[str]) -> None:
-        """Look at tasks that were not listed before."""
+        """Check tasks that were not listed before."""
         self.listed += len(new)
         strangers = [head for head in new if head.key not in keys]
         known = await self._store.held([key for head in strangers if (key := head.key)])
         for stranger in strangers:
             key = stranger.key
-            # A dead task without a unique_id is what reclaiming leaves behind.
+            # An import that reclaims a unique_id leaves a dead task without one.
             left_behind = key is None and (stranger.status in self._connection.words.dead or stranger.ref in detached)
             if key in known or left_behind:
                 continue

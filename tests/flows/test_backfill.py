@@ -14,7 +14,7 @@ from scalesync.flows.exports.backfill import run as flow
 from scalesync.flows.exports.backfill.plan import BackfillOptions, BackfillSummary
 from scalesync.flows.exports.backfill.run import run_backfill
 from scalesync.flows.exports.backfill.windows import Width, Window, cut, missing
-from scalesync.flows.exports.folder import Folder
+from scalesync.flows.exports.folder.export_folder import Folder
 from scalesync.flows.exports.run import run_export
 from scalesync.flows.jobs.status import job_status
 from scalesync.flows.runtime.options import ExportOptions

@@ -78,12 +78,12 @@ EXPORT_MUTANTS = (
         "kill -9 is harmless",
         (
             Edit(
-                "scalesync/flows/exports/commit_log.py",
+                "scalesync/flows/exports/folder/commit_log.py",
                 "        parts = await anyio.to_thread.run_sync(self._sync_files)\n",
                 "        await self._commit()\n        parts = await anyio.to_thread.run_sync(self._sync_files)\n",
             ),
             Edit(
-                "scalesync/flows/exports/commit_log.py",
+                "scalesync/flows/exports/folder/commit_log.py",
                 "        finished = await anyio.to_thread.run_sync(self._finish_files)\n",
                 "        await self._commit()\n        finished = await anyio.to_thread.run_sync(self._finish_files)\n",
             ),
@@ -171,7 +171,7 @@ EXPORT_MUTANTS = (
         "increments add up",
         (
             Edit(
-                "scalesync/flows/exports/folder.py",
+                "scalesync/flows/exports/plan.py",
                 '    if not manifest.extra.get("unsettled"):\n',
                 "    if True:\n",
             ),
@@ -183,9 +183,9 @@ EXPORT_MUTANTS = (
         "increments add up",
         (
             Edit(
-                "scalesync/flows/exports/folder.py",
-                'return bool(plan["form"]["incremental"]) and _is_of(manifest, plan)',
-                "return _is_of(manifest, plan)",
+                "scalesync/flows/exports/folder/manifests.py",
+                'return bool(plan["form"]["incremental"]) and is_of(manifest, plan)',
+                "return is_of(manifest, plan)",
             ),
         ),
         (f"{FLOWS}/test_increments_memory.py",),
@@ -195,8 +195,8 @@ EXPORT_MUTANTS = (
         "increments add up",
         (
             Edit(
-                "scalesync/flows/exports/folder.py",
-                'return plan.get("behind", _name_of(manifest)) == _name_of(manifest) or _is_of(manifest, plan)',
+                "scalesync/flows/exports/folder/manifests.py",
+                'return plan.get("behind", name_of(manifest)) == name_of(manifest) or is_of(manifest, plan)',
                 "return True",
             ),
         ),
@@ -217,19 +217,19 @@ EXPORT_MUTANTS = (
     ),
     _layout(
         "an increment forgets where the folder's data files lie",
-        "flows/exports/folder.py",
+        "flows/exports/folder/export_folder.py",
         "            manifest.extra[LAYOUT] = 1\n",
         "            pass\n",
     ),
     _layout(
         "lists of tasks that left lie among the tasks",
-        "flows/exports/folder.py",
+        "flows/exports/plan.py",
         'writers["left"] = SegmentWriter(folder.path, "left", number=first["left"])',
         'writers["left"] = SegmentWriter(folder.path, "left", number=first["left"], under=TASKS if layout else "")',
     ),
     _layout(
         "times and tags in Parquet are text",
-        "flows/exports/folder.py",
+        "flows/exports/plan.py",
         "        typed=layout,\n",
         "        typed=False,\n",
     ),

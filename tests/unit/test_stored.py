@@ -11,8 +11,8 @@ import pytest
 from scalesync.engine import partitions
 from scalesync.engine.partitions import Partition
 from scalesync.errors import LedgerUnusable
-from scalesync.flows.exports import folder
-from scalesync.flows.exports.folder import Section
+from scalesync.flows.exports import plan
+from scalesync.flows.exports.plan import Section
 from scalesync.flows.runtime.options import IMPORT_OPTIONS, ImportOptions
 from scalesync.outputs.manifest import FileEntry
 from scalesync.outputs.writer import OPEN_PART, OpenPart
@@ -33,7 +33,7 @@ STORED: dict[str, tuple[Form[Any], type, str]] = {
         "number lo hi asked_lo at cursor pages listed different inside margin first_total last_total expected ended"
         " done readings unsettled ties doubtful met outrun uncounted behind",
     ),
-    "section": (folder._SECTION, Section, "route bounds"),
+    "section": (plan._SECTION, Section, "route bounds"),
     "open part": (OPEN_PART, OpenPart, "name rows bytes size"),
 }
 VALUES = {
@@ -79,7 +79,7 @@ def test_what_older_versions_did_not_write_has_its_old_meaning() -> None:
     first = {"number": 1, "lo": 0, "hi": 9, "asked_lo": 0, "at": 9, "cursor": None, "pages": 2, "listed": 7}
     assert Partition.load(first) == Partition(1, 0, 9, 0, 9, pages=2, listed=7, different=7)
     assert IMPORT_OPTIONS.read({"sources": ["x"], "type": "t"}) == ImportOptions(("x",), "t")
-    assert folder._SECTION.read({"bounds": {}}) == Section("", {})
+    assert plan._SECTION.read({"bounds": {}}) == Section("", {})
 
 
 def test_a_member_that_must_be_there_is_named() -> None:

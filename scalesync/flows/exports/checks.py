@@ -8,7 +8,7 @@ from typing import Any
 
 from scalesync.errors import ConfigError, Refused
 from scalesync.flows.exports import filters
-from scalesync.flows.exports.folder import shape_of
+from scalesync.flows.exports.folder.manifests import shape_of
 from scalesync.flows.runtime.account import check_fields, check_names, wrong_root
 from scalesync.flows.runtime.options import ExportOptions
 from scalesync.flows.runtime.wiring import Connection

@@ -21,8 +21,8 @@ from scalesync.disk import holding_folder
 from scalesync.errors import ConfigError
 from scalesync.events import Observer, Progress
 from scalesync.flows.exports import filters
-from scalesync.flows.exports.finished import loss, lost_files
-from scalesync.flows.exports.run_plan import NUMBERS, highest
+from scalesync.flows.exports.folder.finished import loss, lost_files
+from scalesync.flows.exports.folder.manifests import NUMBERS, highest
 from scalesync.flows.runtime.identity import derived_name
 from scalesync.flows.runtime.ledgers import open_versions_index
 from scalesync.flows.runtime.rate_meter import RateMeter

@@ -17,10 +17,10 @@ import anyio
 import orjson
 
 from scalesync.errors import Refused
-from scalesync.flows.exports.finished import is_lost
-from scalesync.flows.exports.folder import Folder
+from scalesync.flows.exports.folder.export_folder import Folder
+from scalesync.flows.exports.folder.finished import is_lost
+from scalesync.flows.exports.folder.manifests import highest
 from scalesync.flows.exports.result_files import ResponseStore, without_file
-from scalesync.flows.exports.run_plan import highest
 from scalesync.flows.runtime.wiring import Connection
 from scalesync.model.exports import Version
 from scalesync.model.records import JsonObject

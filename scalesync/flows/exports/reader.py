@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -17,7 +17,8 @@ from itertools import pairwise
 import anyio
 
 from scalesync.engine.partitions import Partition, parts_for, split
-from scalesync.flows.exports.commit_log import CommitLog, PageCommit
+from scalesync.flows.exports.folder.commit_log import CommitLog, PageCommit
+from scalesync.flows.exports.folder.read_back import Already
 from scalesync.flows.exports.sightings import EARLIER, Sightings
 from scalesync.flows.runtime.trust import Advance, Question, listed_for
 from scalesync.flows.runtime.wiring import Connection
@@ -34,8 +35,6 @@ WIDEST = 64  # lists in flight where nobody asked for more
 
 Page = Sequence[tuple[bytes, TaskView]]
 Take = Callable[[Page, PageCommit], Awaitable[None]]
-Ranges = Sequence[tuple[int, int]]
-Already = Callable[[Ranges], AsyncIterator[tuple[int, Sequence[str]]]]
 
 
 @dataclass(slots=True)

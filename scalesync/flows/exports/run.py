@@ -27,7 +27,8 @@ from scalesync.flows.exports.checks import (
     nothing_matched,
     same_filters,
 )
-from scalesync.flows.exports.finished import (
+from scalesync.flows.exports.folder.export_folder import Folder
+from scalesync.flows.exports.folder.finished import (
     AGAIN,
     NO_REQUESTS,
     finished_already,
@@ -36,14 +37,16 @@ from scalesync.flows.exports.finished import (
     lost_files,
     lost_results,
 )
-from scalesync.flows.exports.folder import UNSETTLED_FROM, ExportPlan, Folder, begin, finished_run
+from scalesync.flows.exports.folder.manifests import UNSETTLED_FROM
+from scalesync.flows.exports.folder.read_back import already, recall_versions
 from scalesync.flows.exports.jobs.feed import JobFeed
 from scalesync.flows.exports.missing_files import Gaps
 from scalesync.flows.exports.origin import Origin
+from scalesync.flows.exports.plan import ExportPlan, begin, finished_run
 from scalesync.flows.exports.reader import PartitionReader
+from scalesync.flows.exports.recheck import check_everything, everything
 from scalesync.flows.exports.result_files import ResponseStore
 from scalesync.flows.exports.select import TakeMatching, TakeNew
-from scalesync.flows.exports.versions import check_everything, everything, recall_versions
 from scalesync.flows.runtime.identity import derived_name
 from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.flows.runtime.options import ExportOptions
@@ -196,8 +199,7 @@ class ExportRun:
         if self._options.incremental:
             self._tell_ages(manifest)
             self._tell_full_read(manifest)
-            version = self._version_in_line
-            await recall_versions(plan, self._job, folder, manifest, self._observer, version=version)
+            await self._recall(plan, folder, manifest)
         async with self._downloader(folder) as downloader:
             self._keep_responses(downloader, plan, folder)
             if self._options.incremental:
@@ -247,6 +249,17 @@ class ExportRun:
                 " differ from the versions in the folder"
             )
 
+    async def _recall(self, plan: ExportPlan, folder: Folder, manifest: Manifest | None) -> None:
+        """Make sure that a run that starts over knows exactly the versions in the folder's files.
+
+        The ledger may be new or lost, may be behind the folder, or may know versions of a run that ended before its
+        files counted. Then the files are read again.
+        """
+        if plan.fresh and not plan.versions_hold:
+            if manifest is not None:
+                self._observer.note("reading the versions back from the files of this folder")
+            await recall_versions(self._job, folder.path, manifest, version=self._version_in_line)
+
     def _version_in_line(self, line: bytes) -> tuple[str, int]:
         """The ref and the version of the task in a line. Raises ValueError if there is none."""
         try:
@@ -292,7 +305,7 @@ class ExportRun:
                     asked,
                     plan.log,
                     take,
-                    already=folder.already(self._job, lister, self._connection.platform.spec.view),
+                    already=already(folder.path, self._job, lister, self._connection.platform.spec.view),
                     width=self._connection.way.concurrency,
                     page_size=self._options.page_size or self._connection.platform.spec.page_most,
                     note=self._observer.note,

@@ -31,8 +31,10 @@ from scalesync.flows.exports.backfill.plan import (
 )
 from scalesync.flows.exports.backfill.windows import Window
 from scalesync.flows.exports.checks import as_typed, first_look
-from scalesync.flows.exports.finished import NO_REQUESTS, loss, lost_files
-from scalesync.flows.exports.folder import ExportPlan, Folder, Section, begin, form_of, platform_of, shape_of
+from scalesync.flows.exports.folder.export_folder import Folder
+from scalesync.flows.exports.folder.finished import NO_REQUESTS, loss, lost_files
+from scalesync.flows.exports.folder.manifests import platform_of, shape_of
+from scalesync.flows.exports.plan import ExportPlan, Section, begin, form_of
 from scalesync.flows.exports.run import ExportRun
 from scalesync.flows.exports.select import TakeMatching
 from scalesync.flows.runtime.identity import derived_name

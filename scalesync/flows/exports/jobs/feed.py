@@ -10,9 +10,10 @@ import anyio
 
 from scalesync.engine.partitions import Partition
 from scalesync.errors import ConfigError
-from scalesync.flows.exports.folder import ExportPlan, Folder
+from scalesync.flows.exports.folder.export_folder import Folder
 from scalesync.flows.exports.jobs.command import ExportJob
 from scalesync.flows.exports.jobs.file_list import LINES, FileLists
+from scalesync.flows.exports.plan import ExportPlan
 from scalesync.flows.runtime.wiring import Connection
 from scalesync.http.download import Downloader
 from scalesync.model.exports import Commit

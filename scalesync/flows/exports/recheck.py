@@ -1,78 +1,24 @@
-"""What increments need beside their reader: the memory of versions, and the check of everything."""
+"""The check of everything in an increment: what the server counts against what the ledger knows, read again where they
+differ.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 
-import anyio
-
 from scalesync.engine.partitions import Partition
-from scalesync.errors import ConfigError
 from scalesync.events import Observer
-from scalesync.flows.exports.folder import ExportPlan, Folder
 from scalesync.flows.exports.origin import Origin
+from scalesync.flows.exports.plan import ExportPlan
 from scalesync.flows.exports.reader import PartitionReader
-from scalesync.model.exports import Commit, Version
 from scalesync.model.selection import Selection
-from scalesync.outputs.manifest import Manifest
-from scalesync.outputs.reader import left_lines_of, lines_of
 from scalesync.ports.export_ledger import ExportLedger
 from scalesync.ports.platform import Changes
-from scalesync.times import iso, milliseconds
+from scalesync.times import iso
 
 GROUP = 5_000  # tasks per window of the check of everything: one request each
-
-
-async def recall_versions(
-    plan: ExportPlan,
-    store: ExportLedger,
-    folder: Folder,
-    manifest: Manifest | None,
-    observer: Observer,
-    *,
-    version: Callable[[bytes], tuple[str, int]],
-) -> None:
-    """Make sure that a run that starts over knows exactly the versions in the folder's files.
-
-    version: the ref and the version of a task by its line.
-
-    The ledger may be new or lost, may be behind the folder, or may know versions of a run that ended before its files
-    counted. Then the files are read again: they are the truth.
-    """
-    if not plan.fresh or plan.versions_hold:
-        return
-    await store.forget_versions()
-    if manifest is None:
-        return
-    observer.note("reading the versions back from the files of this folder")
-    batches = _batches(folder, manifest, version)
-    while (batch := await anyio.to_thread.run_sync(next, batches, None)) is not None:
-        await store.commit(Commit(versions=batch))
-
-
-def _batches(
-    folder: Folder, manifest: Manifest, version: Callable[[bytes], tuple[str, int]]
-) -> Iterator[dict[str, Version]]:
-    """Versions in the order in which they were written, so that the newest is written last."""
-    for entry in manifest.files:
-        batch: dict[str, Version] = {}
-        path = folder.path / entry.path
-        try:
-            if entry.kind == "left":
-                for line in left_lines_of(path):
-                    batch[line.task_id] = Version(milliseconds(line.updated_at), matched=False)
-            else:
-                for ref, number in map(version, lines_of(path)):
-                    batch[ref] = Version(number, matched=True)
-                    if len(batch) >= GROUP:
-                        yield batch
-                        batch = {}
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"{path}: cannot be read back ({error}); choose another --out") from error
-        yield batch
 
 
 async def check_everything(

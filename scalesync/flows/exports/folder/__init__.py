@@ -1,0 +1,1 @@
+"""The folder of an export: its files, its manifest, and what they tell the next run."""

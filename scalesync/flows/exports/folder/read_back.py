@@ -1,0 +1,98 @@
+"""What the files of an export folder hold, read back: the refs of tasks by range, the newest version of each task."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import anyio
+
+from scalesync.errors import ConfigError
+from scalesync.model.exports import Commit, Version
+from scalesync.model.task_view import TaskView
+from scalesync.outputs.manifest import Manifest, hidden
+from scalesync.outputs.reader import left_lines_of, lines_of, views_of
+from scalesync.ports.export_ledger import ExportLedger
+from scalesync.ports.platform import Axis, Lister
+from scalesync.times import milliseconds
+
+READ_BACK = 5_000  # lines of a file read back at a time
+
+Ranges = Sequence[tuple[int, int]]
+Already = Callable[[Ranges], AsyncIterator[tuple[int, Sequence[str]]]]
+
+
+def already(folder: Path, store: ExportLedger, lister: Lister, view: Callable[[bytes], TaskView]) -> Already:
+    """Asks for the refs that this run's files hold, by range; a ValueError when the lines do not show it."""
+
+    async def look(ranges: Ranges) -> AsyncIterator[tuple[int, Sequence[str]]]:
+        whole = [(folder / entry["path"], None) for entry in await store.files("tasks")]
+        parts = [(hidden(folder, entry["name"]), entry["bytes"]) for entry in await store.files("tasks:open")]
+        batches = _ids_in([*whole, *parts], ranges, lister, view)
+        while (batch := await anyio.to_thread.run_sync(next, batches, None)) is not None:
+            for number, refs in batch.items():
+                yield number, refs
+
+    return look
+
+
+def _ids_in(
+    files: Sequence[tuple[Path, int | None]], ranges: Ranges, lister: Lister, view: Callable[[bytes], TaskView]
+) -> Iterator[dict[int, list[str]]]:
+    """Batches of refs by the number of their range.
+
+    ranges: none overlaps another.
+    """
+    ordered = sorted((lo, hi, number) for number, (lo, hi) in enumerate(ranges))
+    starts = [lo for lo, _, _ in ordered]
+    for path, limit in files:
+        tasks = views_of(path, view, limit)
+        while group := list(islice(tasks, READ_BACK)):
+            batch: dict[int, list[str]] = {}
+            for task in group:
+                place = lister.place_of(task)
+                if lister.axis is Axis.CREATED and not place:
+                    raise ValueError(f"{path}: holds a line without its time of creation")
+                lo, hi, number = ordered[max(0, bisect_right(starts, place) - 1)]
+                if lo <= place < hi:
+                    batch.setdefault(number, []).append(task.ref)
+            yield batch
+
+
+async def recall_versions(
+    store: ExportLedger, folder: Path, manifest: Manifest | None, *, version: Callable[[bytes], tuple[str, int]]
+) -> None:
+    """Make the ledger's versions exactly those in the folder's files: they are the truth.
+
+    version: the ref and the version of a task by its line.
+    """
+    await store.forget_versions()
+    if manifest is None:
+        return
+    batches = _versions_in(folder, manifest, version)
+    while (batch := await anyio.to_thread.run_sync(next, batches, None)) is not None:
+        await store.commit(Commit(versions=batch))
+
+
+def _versions_in(
+    folder: Path, manifest: Manifest, version: Callable[[bytes], tuple[str, int]]
+) -> Iterator[dict[str, Version]]:
+    """Versions in the order in which they were written, so that the newest is written last."""
+    for entry in manifest.files:
+        batch: dict[str, Version] = {}
+        path = folder / entry.path
+        try:
+            if entry.kind == "left":
+                for line in left_lines_of(path):
+                    batch[line.task_id] = Version(milliseconds(line.updated_at), matched=False)
+            else:
+                for ref, number in map(version, lines_of(path)):
+                    batch[ref] = Version(number, matched=True)
+                    if len(batch) >= READ_BACK:
+                        yield batch
+                        batch = {}
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{path}: cannot be read back ({error}); choose another --out") from error
+        yield batch

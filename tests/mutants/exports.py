@@ -127,7 +127,7 @@ EXPORT_MUTANTS = (
         "exports are complete",
         (
             Edit(
-                "scalesync/flows/exports/reader.py",
+                "scalesync/flows/exports/chains/recollection.py",
                 "        sights = [met.meet(ref, partition.readings) for ref in refs]\n",
                 "        sights = [met.meet(ref, partition.readings) for ref in refs]\n"
                 "        self._met[partition.number] = Sightings()\n"
@@ -141,7 +141,7 @@ EXPORT_MUTANTS = (
         "kill -9 is harmless",
         (
             Edit(
-                "scalesync/flows/exports/reader.py",
+                "scalesync/flows/exports/chains/recollection.py",
                 "await self._remember() if late and partition.readings == 1 else True",
                 "True",
             ),

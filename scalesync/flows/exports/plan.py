@@ -10,6 +10,7 @@ import anyio
 
 from scalesync.engine.partitions import Partition
 from scalesync.flows.exports import filters
+from scalesync.flows.exports.chains.origin import Origin
 from scalesync.flows.exports.folder.commit_log import CommitLog
 from scalesync.flows.exports.folder.export_folder import STEMS, Folder
 from scalesync.flows.exports.folder.manifests import (
@@ -28,7 +29,6 @@ from scalesync.flows.exports.folder.manifests import (
     shape_of,
     since_of,
 )
-from scalesync.flows.exports.origin import Origin
 from scalesync.flows.runtime.options import ExportOptions
 from scalesync.model.exports import StoredRun
 from scalesync.model.records import JsonObject

@@ -10,9 +10,9 @@ from itertools import pairwise
 
 from scalesync.engine.partitions import Partition
 from scalesync.events import Observer
-from scalesync.flows.exports.origin import Origin
+from scalesync.flows.exports.chains.origin import Origin
+from scalesync.flows.exports.chains.reader import PartitionReader
 from scalesync.flows.exports.plan import ExportPlan
-from scalesync.flows.exports.reader import PartitionReader
 from scalesync.model.selection import Selection
 from scalesync.ports.export_ledger import ExportLedger
 from scalesync.ports.platform import Changes

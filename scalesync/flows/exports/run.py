@@ -19,6 +19,9 @@ from scalesync.disk import holding_folder
 from scalesync.errors import ConfigError, OutcomeUnknown, RemoteError, ScalesyncError
 from scalesync.events import Observer, Progress
 from scalesync.flows.exports import filters
+from scalesync.flows.exports.chains.origin import Origin
+from scalesync.flows.exports.chains.reader import Inquiry, PartitionReader
+from scalesync.flows.exports.chains.recollection import Recollection
 from scalesync.flows.exports.checks import (
     as_typed,
     check_options,
@@ -41,9 +44,7 @@ from scalesync.flows.exports.folder.manifests import UNSETTLED_FROM
 from scalesync.flows.exports.folder.read_back import already, recall_versions
 from scalesync.flows.exports.jobs.feed import JobFeed
 from scalesync.flows.exports.missing_files import Gaps
-from scalesync.flows.exports.origin import Origin
 from scalesync.flows.exports.plan import ExportPlan, begin, finished_run
-from scalesync.flows.exports.reader import PartitionReader
 from scalesync.flows.exports.recheck import check_everything, everything
 from scalesync.flows.exports.result_files import ResponseStore
 from scalesync.flows.exports.select import TakeMatching, TakeNew
@@ -298,19 +299,15 @@ class ExportRun:
         async with anyio.create_task_group() as group:
             group.start_soon(plan.log.run)
             try:
-                told_before = self._reader is not None and self._reader.told_uncounted
+                spec = self._connection.platform.spec
                 self._reader = PartitionReader(
                     self._connection,
-                    lister,
-                    asked,
+                    Inquiry(lister, asked, self._options.page_size or spec.page_most),
                     plan.log,
                     take,
-                    already=already(folder.path, self._job, lister, self._connection.platform.spec.view),
-                    width=self._connection.way.concurrency,
-                    page_size=self._options.page_size or self._connection.platform.spec.page_most,
+                    recollection=Recollection(already(folder.path, self._job, lister, spec.view)),
                     note=self._observer.note,
                 )
-                self._reader.told_uncounted = told_before
                 await self._reader.run(plan.partitions)
                 if check:
                     await check_everything(self._reader, plan, self._job, self._origin, self._observer)

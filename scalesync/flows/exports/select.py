@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import orjson
 
+from scalesync.flows.exports.chains.reader import Page
 from scalesync.flows.exports.folder.commit_log import PageCommit
-from scalesync.flows.exports.reader import Page
 from scalesync.flows.exports.result_files import ResponseStore
 from scalesync.model.exports import Version
 from scalesync.model.selection import Selection

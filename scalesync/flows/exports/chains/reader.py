@@ -7,28 +7,25 @@ queue of partitions --> readers --page--> take (filter, versions, result files) 
 
 from __future__ import annotations
 
-import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 
 import anyio
 
 from scalesync.engine.partitions import Partition, parts_for, split
+from scalesync.flows.exports.chains.findings import Findings
+from scalesync.flows.exports.chains.recollection import Recollection
 from scalesync.flows.exports.folder.commit_log import CommitLog, PageCommit
-from scalesync.flows.exports.folder.read_back import Already
-from scalesync.flows.exports.sightings import EARLIER, Sightings
 from scalesync.flows.runtime.trust import Advance, Question, listed_for
 from scalesync.flows.runtime.wiring import Connection
 from scalesync.mapping.seen import Sight
 from scalesync.model.selection import Selection
 from scalesync.model.targets import RequestClass
 from scalesync.model.task_view import TaskView
-from scalesync.ports.platform import Axis, Lister, ListPage, mirrored
-from scalesync.text import count
-from scalesync.times import iso
+from scalesync.ports.platform import Axis, Lister, ListPage
 
 READINGS = 3  # how often a partition is read whose count does not match before it is unsettled
 WIDEST = 64  # lists in flight where nobody asked for more
@@ -37,87 +34,54 @@ Page = Sequence[tuple[bytes, TaskView]]
 Take = Callable[[Page, PageCommit], Awaitable[None]]
 
 
-@dataclass(slots=True)
-class Figures:
-    """What was read in this run.
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """What a run asks a lister for, besides the range of a partition.
 
-    probes: requests that only counted, or brought nothing.
-    uncounted: partitions in which the server lists more than it counts, the same at each reading.
+    page_size: tasks per page.
     """
 
-    pages: int = 0
-    probes: int = 0
-    unsettled: int = 0
-    uncounted: int = 0
-    listed: int = 0
+    lister: Lister
+    asked: Selection
+    page_size: int
 
-
-@dataclass(slots=True)
-class Resumed:
-    """A partition that an earlier run began.
-
-    at: how far down it got.
-    recalled: its lines are known.
-    """
-
-    partition: Partition
-    at: int
-    ties_known: bool
-    recalled: bool = False
-
-    @classmethod
-    def of(cls, partition: Partition) -> Resumed:
-        """As the ledger holds it."""
-        return cls(partition, partition.at if partition.pages else sys.maxsize, partition.ties_known)
-
-    def late(self, places: Sequence[int]) -> set[int]:
-        """Which of the page's tasks, by number, the earlier run may have met; it met all those above `at`."""
-        beyond = self.at if self.ties_known else self.at - 1
-        return {number for number, place in enumerate(places) if place > beyond}
+    def within(self, lo: int, hi: int) -> Question:
+        """The question of one chain."""
+        return Question(self.lister, self.asked, self.asked.only(self.lister.filters), (lo, hi), self.page_size)
 
 
 class PartitionReader:
     """Reads `partitions` to their ends.
 
-    asked: what to ask the lister for besides the partition's range.
     take: keeps what belongs to the export and puts it into the entry.
-    already: refs that earlier runs wrote in some ranges, by the range's number; raises ValueError if unknown.
-    width: readers, None to follow the pace.
+    recollection: what earlier runs wrote.
+    note: hears what a person should know.
     """
 
     def __init__(
         self,
         connection: Connection,
-        lister: Lister,
-        asked: Selection,
+        inquiry: Inquiry,
         log: CommitLog,
         take: Take,
         *,
-        already: Already,
-        width: int | None,
-        page_size: int,
+        recollection: Recollection,
         note: Callable[[str], None],
     ) -> None:
-        self.figures = Figures()
-        self.told_uncounted = False
+        self.findings = Findings(inquiry.lister.axis, note)
+        self.figures = self.findings.figures
         self.total: int | None = None
         self._connection = connection
-        self._lister = lister
-        self._asked = asked
-        self._carried = asked.only(lister.filters)
+        self._inquiry = inquiry
+        self._lister = inquiry.lister
         self._log = log
         self._take = take
-        self._width = width
-        self._page_size = page_size
+        self._recollection = recollection
         self._note = note
         self._queue: deque[Partition] = deque()
         self._running: dict[int, Partition] = {}
-        self._met: dict[int, Sightings] = {}
         self._advance: dict[int, Advance] = {}
-        self._already = already
-        self._resumed: dict[int, Resumed] = {}
         self._since_look: dict[int, int] = {}  # tasks that came since a chain was taken up behind its end
-        self._recalling = anyio.Lock()
         self._next = 1
         self._promised = 0  # partitions split off that are not durable yet
         self._ordered = True
@@ -126,11 +90,9 @@ class PartitionReader:
     async def run(self, partitions: Sequence[Partition]) -> None:
         """Read every unfinished partition. Raises the errors of calls and of the log."""
         self._next = max(self._next, 1 + max(partition.number for partition in partitions))
-        self.figures.unsettled += sum(partition.unsettled for partition in partitions)
-        self.figures.uncounted += sum(partition.uncounted for partition in partitions)
+        self.findings.begin(partitions)
         left = [partition for partition in partitions if not partition.done]
-        begun = (partition for partition in left if partition.pages or partition.readings > 1)
-        self._resumed = {partition.number: Resumed.of(partition) for partition in begun}
+        self._recollection.begin(left)
         self._queue.extend(left)
         async with anyio.create_task_group() as group:
             while self._queue or self._running:
@@ -148,23 +110,19 @@ class PartitionReader:
 
     async def run_again(self, asked: Selection, partition: Partition) -> None:
         """Read one more partition, with another question."""
-        self._asked = asked
-        self._carried = asked.only(self._lister.filters)
+        self._inquiry = replace(self._inquiry, asked=asked)
         await self.run([partition])
 
     def _readers(self) -> int:
-        if self._width is not None:
-            return self._width
+        asked_for = self._connection.way.concurrency
+        if asked_for is not None:
+            return asked_for
         return min(WIDEST, self._connection.gate.width(RequestClass.LIST))
 
     async def _read(self, partition: Partition) -> None:
         try:
-            if partition.number in self._resumed:
-                self._met.setdefault(partition.number, Sightings()).add(partition.ties, partition.readings)
-            # A repeated reading that an earlier run began must know what the reading before it wrote.
-            repeated = partition.readings > 1 and partition.number in self._resumed
-            if repeated and not await self._recall(partition):
-                await self._tell(partition, partition.last_total)
+            if not await self._recollection.take_up(partition):
+                await self._unsettled(partition, partition.last_total)
                 return
             while not partition.finished or self._look_behind(partition):
                 await self._page(partition)
@@ -181,20 +139,20 @@ class PartitionReader:
         If the range is open, tasks that are made meanwhile follow the last one. Less than a page of them does not show
         that the list ended early, and the run does not wait for more.
         """
-        new = self._since_look.get(partition.number, self._page_size)
-        if (partition.lo == 0 and new < self._page_size) or not partition.look_behind():
+        new = self._since_look.get(partition.number, self._inquiry.page_size)
+        if (partition.lo == 0 and new < self._inquiry.page_size) or not partition.look_behind():
             return False
         self._since_look[partition.number] = 0
         self._advance.pop(partition.number, None)  # another query: its cursors have nothing to do with those before
         return True
 
     async def _page(self, partition: Partition) -> None:
-        within = (partition.asked_lo, partition.asked_hi)
-        question = Question(self._lister, self._asked, self._carried, within, self._page_size)
+        question = self._inquiry.within(partition.asked_lo, partition.asked_hi)
         page, heads = await listed_for(question, partition.cursor, self._connection, self._note)
         places = [self._lister.place_of(head) for head in heads]
         self._look_at_order(places)
-        sights = await self._sights(partition, [head.ref for head in heads], places, counted=page.total is not None)
+        refs = [head.ref for head in heads]
+        sights = await self._recollection.sights(partition, refs, places, counted=page.total is not None)
         again = {number for number, sight in enumerate(sights) if sight is Sight.SAME}
         new = (place for sight, place in zip(sights, places, strict=True) if sight is Sight.NEW)
         partition.met += sum(place >= partition.lo for place in new)
@@ -204,7 +162,7 @@ class PartitionReader:
             self.total = page.total
         before = partition.at
         partition.took(places, page.total, page.cursor, again)
-        partition.tied([head.ref for head in heads], places, before)
+        partition.tied(refs, places, before)
         self.figures.pages += 1
         self.figures.listed += len(places) - len(again)
         if partition.number in self._since_look:
@@ -220,27 +178,6 @@ class PartitionReader:
         self._queue.extend(split_off)
         if split_off:
             self._changed.set()
-
-    async def _sights(
-        self, partition: Partition, refs: Sequence[str], places: Sequence[int], *, counted: bool
-    ) -> list[Sight]:
-        """What this partition has met of the page's tasks.
-
-        counted: the server sends a total.
-
-        If an earlier run began the chain, that run may have met a task above its place: then the files show it, and
-        what they do not hold leaves the partition's count unclear.
-        """
-        met = self._met.setdefault(partition.number, Sightings())
-        resumed = self._resumed.get(partition.number)
-        late = resumed.late(places) if resumed is not None else set()
-        told = await self._remember() if late and partition.readings == 1 else True
-        sights = [met.meet(ref, partition.readings) for ref in refs]
-        unclear = [number for number in late if sights[number] is not Sight.SAME]
-        partition.doubtful = partition.doubtful or (bool(unclear) and (counted or not told))
-        for number in () if told else unclear:
-            sights[number] = Sight.SAME  # it may be in the files already, and never is a task written twice
-        return sights
 
     def _look_at_order(self, places: Sequence[int]) -> None:
         """Partitions depend on the documented order; if it does not hold, nothing is split any longer."""
@@ -266,83 +203,27 @@ class PartitionReader:
         total = partition.last_total if partition.ended else await self._count(partition)
         adds_up = partition.adds_up() if partition.ended else partition.matches_count(total)
         if not adds_up and partition.bears_out(total):
-            self._tell_uncounted(partition, total)
+            self.findings.uncounted(partition, total)
         if adds_up or partition.uncounted:
             await self._done(partition)
             return
-        if partition.readings < READINGS and await self._recall(partition):
-            self._resumed.pop(partition.number, None)
+        if partition.readings < READINGS and await self._recollection.recall(partition):
+            self._recollection.read_again(partition)
             self._advance.pop(partition.number, None)
             again = partition.again(total)
             await self._log.put(PageCommit(partitions=[again.state()]))
             self._queue.append(again)
             return
-        await self._tell(partition, total)
+        await self._unsettled(partition, total)
 
-    async def _tell(self, partition: Partition, total: int | None) -> None:
-        partition.unsettled = True
-        self.figures.unsettled += 1
-        listed = partition.different if partition.ended else partition.inside
-        twice = partition.listed - partition.different
-        repeats = f" ({twice:,} of them came more than once)" if twice else ""
-        these = self._in_words(partition)
-        self._note(
-            f"unsettled: of {these} the server listed {listed:,} different ones{repeats} but counts {total:,},"
-            f" even when asked {count(partition.readings, 'time')}"
-            if total is not None
-            else f"unsettled: which of {these} an earlier run wrote is unknown"
-        )
+    async def _unsettled(self, partition: Partition, total: int | None) -> None:
+        self.findings.unsettled(partition, total)
         await self._done(partition)
-
-    def _tell_uncounted(self, partition: Partition, total: int | None) -> None:
-        """There is no count to check the list against: report it once, because it concerns the server, not the
-        partition.
-        """
-        partition.uncounted = True
-        self.figures.uncounted += 1
-        if not self.told_uncounted:
-            self.told_uncounted = True
-            self._note(
-                f"the server's totals are too low: of {self._in_words(partition)}"
-                f" it counts {total:,} and lists {partition.different:,}, the same ones each time; the list ended"
-                " normally and counts as complete, because there is no count to compare it with"
-            )
-
-    def _in_words(self, partition: Partition) -> str:
-        match self._lister.axis:
-            case Axis.CREATED:
-                return f"the tasks created from {iso(partition.lo)} to {iso(partition.hi)}"
-            case Axis.NUMBER:
-                first, last = mirrored(partition.hi) + 1, mirrored(partition.lo)
-                return f"the tasks with ids from {first} to {last if partition.lo else 'the last'}"
-            case Axis.NONE:
-                return "the tasks"
-
-    async def _recall(self, partition: Partition) -> bool:
-        """Prepare another reading: learn what was written. False if an earlier run's part is unknown."""
-        return partition.number not in self._resumed or await self._remember()
-
-    async def _remember(self) -> bool:
-        """Read back what earlier runs wrote of the partitions that they began, all at once; False if unknown."""
-        async with self._recalling:
-            missing = {number: resumed for number, resumed in self._resumed.items() if not resumed.recalled}
-            if not missing:
-                return True
-            begun = list(missing.values())
-            try:
-                async for number, refs in self._already([(one.partition.lo, one.partition.hi) for one in begun]):
-                    one = begun[number].partition
-                    met = self._met.setdefault(one.number, Sightings())
-                    met.add(refs, EARLIER if one.readings > 1 else one.readings)
-            except ValueError:
-                return False
-            for resumed in begun:
-                resumed.recalled = True
-            return True
 
     async def _done(self, partition: Partition) -> None:
         partition.done = True
-        for memory in (self._met, self._advance, self._resumed, self._since_look):
+        self._recollection.forget(partition)
+        for memory in (self._advance, self._since_look):
             memory.pop(partition.number, None)
         await self._log.put(PageCommit(partitions=[partition.state()]))
 
@@ -350,7 +231,7 @@ class PartitionReader:
         """How many tasks the server counts in the range of a chain whose end was split off."""
         if partition.last_total is None:
             return None
-        query = self._lister.query(self._asked, 1, (partition.lo, partition.hi))
+        query = self._lister.query(self._inquiry.asked, 1, (partition.lo, partition.hi))
         page = await self._connection.call(partial(self._lister.page, query, None))
         self.figures.probes += 1
         return page.total

@@ -1,0 +1,1 @@
+"""Chains of pages: which tasks are listed, what a partition met, whether its count adds up."""

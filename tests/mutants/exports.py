@@ -66,7 +66,7 @@ EXPORT_MUTANTS = (
         "exports are complete",
         (
             Edit(
-                "scalesync/flows/exports/run.py",
+                "scalesync/flows/exports/job_run.py",
                 "                await plan.log.close()\n            except BaseException:\n",
                 "            except BaseException:\n",
             ),
@@ -242,7 +242,7 @@ EXPORT_MUTANTS = (
     ),
     _layout(
         "result files of a new folder have no ending",
-        "flows/exports/run.py",
+        "flows/exports/job_run.py",
         "        suffix = bool(under_of(folder.manifest))\n",
         "        suffix = folder.manifest is not None\n",
         (f"{FLOWS}/test_results.py",),

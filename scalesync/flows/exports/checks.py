@@ -17,7 +17,6 @@ from scalesync.outputs.fields import FieldPicker
 from scalesync.outputs.manifest import Manifest
 from scalesync.outputs.writer import SegmentWriter
 from scalesync.ports.spec import PlatformSpec, Vocabulary
-from scalesync.text import count
 from scalesync.times import local_ms
 
 
@@ -87,25 +86,6 @@ async def first_look(connection: Connection, options: ExportOptions, note: Calla
         way_out = wrong_root(error, connection) or "correct the filters or --base-url and run the command again"
         raise ConfigError(f"the server refused the first page ({error.status}): {error}; {way_out}") from error
     check_fields(options.fields, page.documents, platform.spec.fields, note)
-
-
-def left_behind(number: int) -> str:
-    """The sentence about changed tasks that no longer match an increment; empty for none."""
-    if not number:
-        return ""
-    match, them = ("matches", "it") if number == 1 else ("match", "them")
-    return f"{count(number, 'task')} exported before no longer {match}: left-*.jsonl lists {them} with the reason"
-
-
-def nothing_matched(made: Manifest, before: Manifest | None) -> str:
-    """The sentence about a run that wrote no task.
-
-    before: of an increment, the manifest before it.
-    """
-    if before is not None:
-        return f"nothing that matches is new or changed from {before.watermark} to {made.watermark}"
-    match = f"0 tasks match {as_typed(made.filters)}" if made.filters else "there are 0 tasks"
-    return f"{match}, up to {made.watermark}"
 
 
 def same_filters(manifest: Manifest, options: ExportOptions, hint: str) -> None:

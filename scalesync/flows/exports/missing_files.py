@@ -18,9 +18,10 @@ import orjson
 
 from scalesync.errors import Refused
 from scalesync.flows.exports.folder.export_folder import Folder
-from scalesync.flows.exports.folder.finished import is_lost
+from scalesync.flows.exports.folder.finished import is_lost, lacks_files, lost_results
 from scalesync.flows.exports.folder.manifests import highest
 from scalesync.flows.exports.result_files import ResponseStore, without_file
+from scalesync.flows.runtime.options import ExportOptions
 from scalesync.flows.runtime.wiring import Connection
 from scalesync.model.exports import Version
 from scalesync.model.records import JsonObject
@@ -123,6 +124,13 @@ class Gaps:
         if result.view is None or url is None:
             raise Refused(GONE, op="read task")
         return result.view, url
+
+
+async def has_gaps(folder: Folder, manifest: Manifest, options: ExportOptions) -> bool:
+    """Whether result files are missing: they could not be fetched, or were removed since."""
+    if not options.download_responses:
+        return False
+    return lacks_files(manifest) or await anyio.to_thread.run_sync(lost_results, folder.path, manifest)
 
 
 def _matters(line: JsonObject, version: Version | None) -> bool:

@@ -24,7 +24,6 @@ from scalesync.flows.exports.folder.manifests import (
     keeps_versions,
     larger,
     name_of,
-    platform_of,
     runs_of,
     shape_of,
     since_of,
@@ -33,9 +32,8 @@ from scalesync.flows.runtime.options import ExportOptions
 from scalesync.model.exports import StoredRun
 from scalesync.model.records import JsonObject
 from scalesync.model.selection import Selection
-from scalesync.model.targets import Target
 from scalesync.outputs.fields import FieldPicker
-from scalesync.outputs.manifest import LAYOUT, TASKS, FileEntry, Manifest, under_of
+from scalesync.outputs.manifest import LAYOUT, TASKS, Manifest, under_of
 from scalesync.outputs.writer import SegmentWriter
 from scalesync.ports.export_ledger import ExportLedger
 from scalesync.ports.platform import Changes, Span
@@ -224,40 +222,3 @@ def _plan(
     plan = ExportPlan(started_ms, plan_json.get(RUN_ID, ""), selection, asked, [], CommitLog(writers, store), window)
     plan.cursor = plan_json.get(CURSOR)
     return plan
-
-
-async def finished_run(
-    plan: ExportPlan,
-    store: ExportLedger,
-    manifest: Manifest | None,
-    *,
-    job: str,
-    target: Target,
-    options: ExportOptions,
-) -> Manifest:
-    """The manifest after this run: its own files, for an increment after those of the runs before."""
-    before = manifest if options.incremental else None
-    files = list(before.files) if before else []
-    files += [FileEntry.from_json(entry) for entry in await store.files("tasks")]
-    files += [FileEntry.from_json(entry | {"kind": "left"}) for entry in await store.files("left")]
-    responses = list(before.responses["files"]) if before else []
-    responses += await store.files("responses")
-    full_at = before.extra.get("full_at", before.started_at) if before and not plan.full_check else None
-    return Manifest(
-        job=job,
-        target=target.base_url,
-        mode=target.mode.value,
-        filters=filters.typed(options),
-        watermark=iso(plan.started_ms),
-        started_at=before.started_at if before else iso(plan.started_ms),
-        files=files,
-        responses={"files": responses},
-        extra={
-            "form": shape_of(options),
-            "full_at": full_at or iso(plan.started_ms),
-            "runs": runs_of(before) + 1,
-            **({RUN_ID: plan.run_id} if plan.run_id else {}),
-            **({CURSOR: plan.cursor} if plan.cursor is not None else {}),
-            **platform_of(target),
-        },
-    )

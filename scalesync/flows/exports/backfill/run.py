@@ -31,11 +31,12 @@ from scalesync.flows.exports.backfill.plan import (
 )
 from scalesync.flows.exports.backfill.windows import Window
 from scalesync.flows.exports.checks import as_typed, first_look
+from scalesync.flows.exports.ending import uncounted
 from scalesync.flows.exports.folder.export_folder import Folder
 from scalesync.flows.exports.folder.finished import NO_REQUESTS, loss, lost_files
 from scalesync.flows.exports.folder.manifests import platform_of, shape_of
+from scalesync.flows.exports.job_run import ExportRun
 from scalesync.flows.exports.plan import ExportPlan, Section, begin, form_of
-from scalesync.flows.exports.run import ExportRun
 from scalesync.flows.exports.select import TakeMatching
 from scalesync.flows.runtime.identity import derived_name
 from scalesync.flows.runtime.ledgers import open_ledger
@@ -215,7 +216,7 @@ class BackfillRun(ExportRun):
             "unsettled": self._reader.figures.unsettled,
             "responses_downloaded": self._responses.stored if self._responses else 0,
             "responses_failed": self._responses.failed if self._responses else 0,
-            **self._uncounted(),
+            **uncounted(self._reader.figures),
         }
         windows = [other for other in done_windows(before) if other["start"] != window.name]
         windows = sorted([*windows, entry], key=lambda other: str(other["start"]))

@@ -15,7 +15,7 @@ from typing import Any
 import anyio
 
 from scalesync.events import Silent
-from scalesync.flows.exports.compact import CompactOptions, run_compact
+from scalesync.flows.exports.compact.run import CompactOptions, run_compact
 from tests.faults.kills import (
     KILLED,
     LIES,

@@ -16,7 +16,7 @@ import anyio
 import pytest
 
 from scalesync.errors import ConfigError, DiskFull, JobRunning
-from scalesync.flows.exports.compact import CompactOptions, CompactSummary, run_compact
+from scalesync.flows.exports.compact.run import CompactOptions, CompactSummary, run_compact
 from scalesync.flows.exports.run import run_export
 from scalesync.flows.runtime.options import ExportOptions
 from scalesync.ledger.sqlite.exports.versions_index import VersionsIndex
@@ -295,7 +295,7 @@ import os, sys
 from pathlib import Path
 import anyio
 from scalesync.events import Silent
-from scalesync.flows.exports import compact
+from scalesync.flows.exports.compact import run as compact
 from scalesync.outputs.writer import SegmentWriter
 
 class Small(SegmentWriter):
@@ -360,7 +360,7 @@ import json, sys
 from pathlib import Path
 import anyio
 from scalesync.events import Silent
-from scalesync.flows.exports.compact import CompactOptions, run_compact
+from scalesync.flows.exports.compact.run import CompactOptions, run_compact
 done = anyio.run(run_compact, CompactOptions(Path(sys.argv[1]), Path(sys.argv[2])), Silent())
 (peak,) = [line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")]
 print(json.dumps([done.tasks, done.seconds, int(peak) // 1024]))

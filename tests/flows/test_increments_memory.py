@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from scalesync.flows.exports.compact import CompactOptions, run_compact
+from scalesync.flows.exports.compact.run import CompactOptions, run_compact
 from scalesync.flows.exports.run import run_export
 from scalesync.flows.runtime.options import ExportOptions
 from scalesync.sandbox import FaultRule

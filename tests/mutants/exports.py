@@ -235,7 +235,7 @@ EXPORT_MUTANTS = (
     ),
     _layout(
         "a compacted folder has no folder for its tasks",
-        "flows/exports/compact.py",
+        "flows/exports/compact/run.py",
         "        under = under_of(manifest)\n",
         '        under = ""\n',
         (f"{FLOWS}/test_compact.py",),

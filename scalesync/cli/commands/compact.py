@@ -16,7 +16,7 @@ from scalesync.outputs.encoders.registry import FORMATS, names
 from scalesync.text import count
 
 if TYPE_CHECKING:
-    from scalesync.flows.exports.compact import CompactSummary
+    from scalesync.flows.exports.compact.run import CompactSummary
 
 
 @click.command(
@@ -52,7 +52,7 @@ def compact_command(invocation: Invocation, /, **typed: Any) -> int:
 
     It sends no request and checks each file of DIR against its manifest first. The same DIR gives the same files.
     """
-    from scalesync.flows.exports.compact import CompactOptions, run_compact
+    from scalesync.flows.exports.compact.run import CompactOptions, run_compact
 
     with invocation.display() as display:
         summary = run_async(run_compact, CompactOptions(**typed), display)

@@ -12,7 +12,6 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 
 import anyio
@@ -21,13 +20,13 @@ from scalesync.disk import holding_folder
 from scalesync.errors import ConfigError
 from scalesync.events import Observer, Progress
 from scalesync.flows.exports import filters
+from scalesync.flows.exports.compact.source_lines import SourceLines
 from scalesync.flows.exports.folder.finished import loss, lost_files
 from scalesync.flows.exports.folder.manifests import NUMBERS, highest
 from scalesync.flows.runtime.identity import derived_name
 from scalesync.flows.runtime.ledgers import open_versions_index
 from scalesync.flows.runtime.rate_meter import RateMeter
 from scalesync.flows.runtime.setup.services import default_spec, spec_of
-from scalesync.model.exports import Seen
 from scalesync.model.records import JsonObject
 from scalesync.model.targets import Mode, Target
 from scalesync.outputs.manifest import (
@@ -42,15 +41,12 @@ from scalesync.outputs.manifest import (
     remove_orphans,
     under_of,
 )
-from scalesync.outputs.reader import left_lines_of, lines_of, views_of
 from scalesync.outputs.writer import SegmentWriter, clean_parts
 from scalesync.ports.export_ledger import VersionsIndex
 from scalesync.text import count
 from scalesync.times import iso, local_ms, milliseconds, now_iso
 
 STEMS = ("tasks",)
-STEP = 2_000  # lines between two looks at the clock and at a stop
-LINES_BYTES = 4 * 1024 * 1024  # of lines held before they are written
 CARRIED = ("unsettled", "responses_failed", PLATFORM)
 
 
@@ -143,22 +139,20 @@ class _Compaction:
 
     def __init__(self, options: CompactOptions, as_of_ms: int | None) -> None:
         self._options = options
-        self._as_of_ms = as_of_ms
         self._as_of = None if as_of_ms is None else iso(as_of_ms)
         source, self._digest = _source(options.source)
         self._source = source
-        self._view = spec_of(source.platform or default_spec().name).view
+        view = spec_of(source.platform or default_spec().name).view
+        self._lines = SourceLines(options.source, source.files, view, as_of_ms)
         self._folder = options.to
-        target = Target(source.target, Mode(source.mode))
         identity = {"from": str(options.source.absolute()), "as_of": options.as_of}
-        self._job = derived_name("compact", target, identity, options.source.name)
+        self._job = derived_name("compact", Target(source.target, Mode(source.mode)), identity, options.source.name)
         self._marker = self._folder / f"{PART}{self._job}.db"
         self._writer = SegmentWriter(self._folder, "tasks", options.format)
         self._before: Manifest | None = None
         self._lost = ""
         self._index: VersionsIndex | None = None
         self._entries: list[FileEntry] = []
-        self._read = 0
         self._left = 0
         self._written = 0
         self._all_rows = max(1, sum(entry.rows for entry in source.files))
@@ -200,7 +194,7 @@ class _Compaction:
 
     def _unchanged(self, manifest: Manifest) -> CompactSummary:
         self._entries = manifest.files
-        self._read = sum(entry.rows for entry in self._source.files)
+        self._lines.read = sum(entry.rows for entry in self._source.files)
         self._written = sum(entry.rows for entry in manifest.files)
         self._left = manifest.extra.get("left", 0)
         done = self.summary(0.0)
@@ -212,8 +206,8 @@ class _Compaction:
         for entry in self._source.files:
             self._check(entry)
             yield self._progress(0.0)
-        yield from self._index_lines()
-        yield from self._write_lines()
+        yield from self._find_newest()
+        yield from self._write_newest()
 
     def _check(self, entry: FileEntry) -> None:
         """Raises ConfigError for a file that differs from the listed one."""
@@ -226,53 +220,17 @@ class _Compaction:
         if digest != entry.sha256:
             raise ConfigError(f"{path}: is not what the manifest lists (its sha256 differs); restore it first")
 
-    def _index_lines(self) -> Iterator[Progress]:
+    def _find_newest(self) -> Iterator[Progress]:
         assert self._index is not None
-        lines = self._seen()
-        while batch := list(islice(lines, STEP)):
-            self._index.add(batch)
-            yield self._progress(self._read / self._all_rows / 2)
+        for read in self._lines.find(self._index):
+            yield self._progress(read / self._all_rows / 2)
 
-    def _seen(self) -> Iterator[Seen]:
-        """The lines that count, in the manifest's order."""
-        for entry in self._source.files:
-            path = self._options.source / entry.path
-            try:
-                for ref, updated_ms in self._versions(path, left=entry.kind == "left"):
-                    position, self._read = self._read, self._read + 1
-                    if not updated_ms and self._as_of_ms is not None:
-                        raise ConfigError(f"{path}: holds lines without updated_at; --as-of needs their time")
-                    if self._as_of_ms is None or updated_ms <= self._as_of_ms:
-                        yield Seen(ref, updated_ms, position, entry.kind == "left")
-            except (OSError, EOFError, ValueError) as error:
-                raise ConfigError(f"{path}: cannot be read ({error}); restore it first") from error
-
-    def _versions(self, path: Path, *, left: bool) -> Iterator[tuple[str, int]]:
-        """Id and time of change of each line of a file."""
-        if left:
-            return ((line.task_id, milliseconds(line.updated_at)) for line in left_lines_of(path))
-        return ((task.ref, task.updated_ms()) for task in views_of(path, self._view))
-
-    def _write_lines(self) -> Iterator[Progress]:
+    def _write_newest(self) -> Iterator[Progress]:
         assert self._index is not None
-        wanted = bytearray(self._read // 8 + 1)  # a bit a line: 125 kB per million
-        for position in self._index.positions():
-            wanted[position >> 3] |= 1 << (position & 7)
+        for lines, read in self._lines.newest(self._index):
+            self._put(lines)
+            yield self._progress((1 + read / self._all_rows) / 2)
         self._left = self._index.gone()
-        position = 0
-        held: list[bytes] = []
-        size = 0
-        for entry in self._source.files:
-            for line in lines_of(self._options.source / entry.path):
-                if wanted[position >> 3] >> (position & 7) & 1:
-                    held.append(line)
-                    size += len(line)
-                position += 1
-                if size >= LINES_BYTES or position % STEP == 0:
-                    self._put(held)
-                    held, size = [], 0
-                    yield self._progress((1 + position / self._all_rows) / 2)
-        self._put(held)
         self._end_file()
 
     def _put(self, lines: list[bytes]) -> None:
@@ -328,7 +286,7 @@ class _Compaction:
             job=self._job,
             source=str(self._options.source),
             as_of=self._as_of,
-            read=self._read,
+            read=self._lines.read,
             tasks=self._written,
             left=self._left,
             files=len(self._entries),

@@ -1,0 +1,1 @@
+"""The newest version of each task in a folder of increments, written into another folder."""

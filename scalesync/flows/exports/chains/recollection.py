@@ -56,7 +56,7 @@ class Recollection:
         self._resumed = {partition.number: Resumed.of(partition) for partition in begun}
 
     async def take_up(self, partition: Partition) -> bool:
-        """Go on with a partition. False if what the reading before wrote is unknown: a repeated one needs it."""
+        """Resume a partition. False if what the reading before wrote is unknown: a repeated one needs it."""
         if partition.number not in self._resumed:
             return True
         self._met.setdefault(partition.number, Sightings()).add(partition.ties, partition.readings)

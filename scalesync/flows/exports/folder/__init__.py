@@ -1,1 +1,1 @@
-"""The folder of an export: its files, its manifest, and what they tell the next run."""
+"""The folder of an export: its files and its manifest, as this run writes them and the next one finds them."""

@@ -1,4 +1,4 @@
-"""What the manifest of an export tells its next run: which run made it, in which form, which numbers are taken."""
+"""What the manifest of an export says to its next run: which run made it, in which form, which numbers are taken."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The ledger: what was meant to happen, what happened, durable.
+"""The ledger: the durable record of what a run intends to do and of what happened.
 
-A row is what is known of one (target, unique_id). A job is a view over rows: the rows it brought first (its home
-rows) and, in `other_records`, the records that have no home row: duplicates, clashes, invalid lines, rows shared with
-an earlier job. What becomes of a row is decided here (`decisions`, `states`), without SQL and the same for every
-ledger; `sqlite` keeps it in one file. There all writes of a process go through one thread with one connection, in
-groups; each group is one transaction, fenced by the lease of the run that writes.
+A row holds everything known of one (target, unique_id). A job is a view over rows: the rows that it brought first (its
+home rows), and in `other_records` its records without a home row: duplicates, clashes, invalid lines, records that
+share the row of an earlier job. `decisions` and `states` decide how a row changes, without SQL and the same for every
+ledger. `sqlite` keeps the ledger in one file. There all writes of a process go through one thread with one connection,
+in groups. Each group is one transaction, fenced by the lease of the run that writes.
 """

@@ -1,6 +1,6 @@
-"""What a job's name is bound to at its first use: command, type, project and batch of an import; folder of an export.
+"""The first use of a job's name binds it: to command, type, project and batch of an import, or the folder of an export.
 
-The sources of an import are not part of that: a named job may be given others.
+The sources of an import are not part of this: a later run may read others under the same name.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def same(command: str, identity: Mapping[str, Any], other: str, asked: Mapping[str, Any]) -> bool:
-    """Whether two jobs of one name may be one."""
+    """Whether two uses of a name mean the same job."""
     return (command, _bound(identity)) == (other, _bound(asked))
 
 
@@ -19,7 +19,7 @@ def _bound(identity: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def sentence(name: str, command: str, identity: Mapping[str, Any], other: str, asked: Mapping[str, Any]) -> str:
-    """Why a name cannot be used."""
+    """The message for a name that is bound to something else."""
     return (
         f"job {name} is {described(command, identity)}, and not {described(other, asked)};"
         " choose another --job name for this"
@@ -27,7 +27,7 @@ def sentence(name: str, command: str, identity: Mapping[str, Any], other: str, a
 
 
 def described(command: str, identity: Mapping[str, Any]) -> str:
-    """A job in words."""
+    """A job in words, for messages."""
     article = "an" if command[0] in "aeiou" else "a"
     if command != "import":
         return f"{article} {command} into {identity.get('out')}"

@@ -1,4 +1,4 @@
-"""What the state of a row means, and how records count that have or share one. Pure, the same for every ledger."""
+"""The meaning of a row's state, and how records count that have or share a row. Pure, the same for every ledger."""
 
 from __future__ import annotations
 
@@ -12,35 +12,34 @@ from scalesync.model.rows import CHANGED, FINAL, Gone, OtherRecord, RecordState,
 
 
 def has_task(state: RowState, reason: str | None) -> bool:
-    """Whether the row's content is known to have become a task that lives."""
+    """Whether the row's content is known to have a live task."""
     return state in FINAL or (state is RowState.CONFLICT and reason == CHANGED)
 
 
 def is_loose(state: RowState, detail: Mapping[str, Any] | None) -> bool:
-    """Whether a task was adopted that is another one than the record asks for."""
+    """Whether the record adopted a task that differs from it."""
     return state is RowState.ADOPTED and bool((detail or {}).get("differences"))
 
 
 def is_dead(detail: Mapping[str, Any] | None) -> bool:
     """Whether a conflict is about a task that nobody works on."""
-    told = detail or {}
-    return told.get("turned") is not None or "status" in (told.get("differences") or {})
+    facts = detail or {}
+    return facts.get("turned") is not None or "status" in (facts.get("differences") or {})
 
 
 def is_accepted(accepted: bytes | None, content: bytes) -> bool:
-    """Whether a record is content with a task that was made for another.
+    """Whether a record accepts a task that was made for another content.
 
-    accepted: the content that once was.
+    accepted: the content with which this record once accepted the task.
     """
     return accepted is not None and covers(accepted, content)
 
 
 def stands(state: RowState, reason: str | None, was: str | None, gone: int | None) -> RowState | None:
-    """The state that a home row counts as. One whose record is gone counts as its task does, while that lives.
+    """The state that a home row counts as. A row whose record is gone counts as its task, while the task lives.
 
-    None: it is superseded. There is no task that anybody waits for, and no record that could become one; it counts as
-    gone and as nothing else. A request that may have left is looked up before that is said. `schema.STANDS` says the
-    same in SQL.
+    None: the row is superseded. It has no task that anybody waits for and no record that could get one, so it counts
+    only as gone. If a request may have left, it is looked up first. `schema.STANDS` is the same in SQL.
     """
     if gone is None or state in FINAL:
         return state
@@ -58,10 +57,10 @@ _LOOKED_UP = {
 
 
 def shared_state(known: Known, content: bytes) -> RowState | RecordState:
-    """How a record stands that shares the row of another job: as the row, while the row's content is its own.
+    """The state of a record that shares the row of another job: the row's state, while the row has its content.
 
-    Another record may have taken the row over since, or the row's own may have changed after it became the task.
-    `schema.TOLD` says the same in SQL.
+    Another record may have taken the row over since, or the row's record may have changed after its task was created.
+    `schema.TOLD` is the same in SQL.
     """
     accepted = known.ref is not None and is_accepted(known.accepted, content)
     if accepted and not (has_task(known.state, known.reason) and covers(known.content, content)):
@@ -73,7 +72,7 @@ def shared_state(known: Known, content: bytes) -> RowState | RecordState:
 
 
 def aside_of(row: Held, record: Outgoing) -> OtherRecord:
-    """How a record is listed in a job that is not its row's home."""
+    """The entry for a record in a job that is not its row's home."""
     if row.state not in FINAL or covers(row.content, record.content):
         return OtherRecord(record.source, record.line, RecordState.SHARED, key=record.key, content=record.content)
     apart = batches_apart(row.content, record.content)
@@ -103,14 +102,15 @@ def counted_state(state: str) -> str:
 
 def standing_of(state: RowState, reason: str | None, was: str | None, gone: int | None) -> Standing:
     """How a home row with these columns counts."""
-    told = (stands(state, reason, was, gone), stands(state, reason, was, gone or Gone.GONE))
-    return Standing(*(None if one is None else COUNTED[one] for one in told))
+    states = (stands(state, reason, was, gone), stands(state, reason, was, gone or Gone.GONE))
+    return Standing(*(None if one is None else COUNTED[one] for one in states))
 
 
 def turn(state: RowState, was: str | None, *, dead: bool) -> tuple[RowState, RowState | None]:
-    """The row whose own task died, or lives again: its state now, and what it was before.
+    """The state of a row whose task died or lives again: (state now, state before).
 
-    A record that changed after its task was made is not forgotten by this: alive again, it is compared once more.
+    The state before keeps that a record changed after its task was created. If the task lives again, it is compared
+    once more.
     """
     before = RowState(was or state)
     return (RowState.CONFLICT, before) if dead else (before, None)

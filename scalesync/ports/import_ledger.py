@@ -26,7 +26,7 @@ class Checkpoints(Protocol):
     async def keep(self, number: int, cursor: SourceCursor) -> None:
         """Store the progress in a source that is still being read."""
 
-    async def first_unsettled(self, number: int) -> int | None:
+    async def first_open_line(self, number: int) -> int | None:
         """The first line of a source that must be read again, by the ledger; None if there is none."""
 
     async def first_alone(

@@ -90,12 +90,12 @@ class SourcesContract:
         await admit(job, outs(5), [OtherRecord(1, 9, R.INVALID, reason="x"), OtherRecord(2, 1, R.CLASH, key="k0")])
         ends = [S.CREATED, S.ADOPTED, S.FAILED, S.CONFLICT, S.PENDING]
         await job.record([RowOutcome(f"k{n}", state, reason="no") for n, state in enumerate(ends)])
-        assert await job.checkpoints.first_unsettled(1) == 5
-        assert await job.checkpoints.first_unsettled(2) == 1, "what a clash holds was not kept"
+        assert await job.checkpoints.first_open_line(1) == 5
+        assert await job.checkpoints.first_open_line(2) == 1, "what a clash holds was not kept"
         await job.record([RowOutcome("k4", S.CREATED, ref="t")])
-        assert await job.checkpoints.first_unsettled(1) is None
+        assert await job.checkpoints.first_open_line(1) is None
         await admit(job, [out("k1", CHANGED, line=2)])
-        assert await job.checkpoints.first_unsettled(1) == 2
+        assert await job.checkpoints.first_open_line(1) == 2
 
     async def test_a_repeat_is_asked_about_with_the_record_above_it(self, ledgers: Ledgers):
         job = await open_import(ledgers, spec())

@@ -1,4 +1,4 @@
-"""Opening the ledger file: permissions, journal mode, migrations, and errors in words."""
+"""Opens the ledger file: permissions, journal mode, migrations, and messages for errors."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from scalesync.ledger.sqlite.tools import Database
 
 BUSY_TIMEOUT_S = 30.0
 BETWEEN_S = 0.01
-# With ids in no order nearly each row touches a page of its own: small pages make that three times cheaper, and most
-# of them are touched several times between two checkpoints.
+# Ids are in no order, so nearly every row touches another page. Small pages make that three times cheaper, and several
+# rows touch most of them between two checkpoints.
 PAGE_BYTES = 1024
 CHECKPOINT_PAGES = 32 * 1024 * 1024 // PAGE_BYTES
 
@@ -39,7 +39,8 @@ NETWORK_FILE_SYSTEMS = frozenset(
             "orangefs",
         ),
         *("fuse.s3fs", "fuse.gcsfuse", "fuse.blobfuse2", "fuse.juicefs", "fuse.mount-s3", "fuse.goofys"),
-        *("9p", "virtiofs", "vboxsf", "prl_fs", "fuse.vmhgfs-fuse", "fuse.grpcfuse", "drvfs"),  # of a machine's host
+        # folders that a virtual machine shares with its host
+        *("9p", "virtiofs", "vboxsf", "prl_fs", "fuse.vmhgfs-fuse", "fuse.grpcfuse", "drvfs"),
     }
 )
 _UNLOCKABLE = frozenset({"SQLITE_IOERR_LOCK", "SQLITE_IOERR_RDLOCK", "SQLITE_IOERR_CHECKRESERVEDLOCK"})
@@ -53,10 +54,10 @@ def open_ledger(
     busy_timeout_s: float = BUSY_TIMEOUT_S,
     to_read: bool = False,
 ) -> sqlite3.Connection:
-    """Connect, set the journal up and migrate.
+    """Connect, set the journal mode and migrate.
 
-    to_read: the caller only reads, so a ledger that cannot be written will do. The connection is in autocommit mode
-        (transactions are begun by hand) and may move to another thread.
+    The connection is in autocommit mode, where the caller begins transactions, and may move to another thread.
+    to_read: the caller only reads, so the ledger may be read-only.
     Raises LedgerUnusable (missing, not a ledger, read-only, newer), LedgerBusy, DiskFull.
     """
     if not create and not path.exists():
@@ -69,7 +70,7 @@ def open_ledger(
             raise LedgerUnusable(f"the ledger {path} is read-only; make it and its folder writable or name another")
         connection = sqlite3.connect(path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False)
         try:
-            connection.execute(f"PRAGMA page_size={PAGE_BYTES}")  # of a new file; others keep theirs
+            connection.execute(f"PRAGMA page_size={PAGE_BYTES}")  # of a new file; an existing one keeps its size
             _set_journal(connection, path, note, busy_timeout_s)
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("PRAGMA foreign_keys=ON")
@@ -85,7 +86,7 @@ def open_ledger(
 def _open_to_read(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
     connection = open_read_only(path, busy_timeout_s)
     try:
-        _migrate(connection, path)  # a copy; one that is up to date is only looked at
+        _migrate(connection, path)  # an older ledger is a temporary copy by now; a current one is only checked
     except BaseException:
         connection.close()
         raise
@@ -93,7 +94,7 @@ def _open_to_read(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
 
 
 def check_place(path: Path) -> None:
-    """Raises LedgerUnusable where a new ledger could not be made; makes none."""
+    """Raise LedgerUnusable if a new ledger could not be made at this path. Makes none."""
     folder = path.absolute().parent
     if not folder.is_dir():
         raise LedgerUnusable(_no_folder(path))
@@ -133,10 +134,10 @@ def _set_journal(connection: sqlite3.Connection, path: Path, note: Callable[[str
 
 
 def journal_mode(connection: sqlite3.Connection, wanted: str, patience_s: float) -> str:
-    """Ask for a journal mode; the mode there is then, in small letters.
+    """Request a journal mode, and return the mode that the file then has, in lower case.
 
-    Of several that turn a new file to WAL at once, some hear at once that it is locked: each holds the file for
-    reading, and SQLite lets none wait for the others then. So this waits, for `patience_s` at most.
+    If several connections switch a new file to WAL at the same moment, SQLite reports a lock to some of them without
+    waiting, because each holds the file for reading. So this function tries again, for `patience_s` at most.
     """
     patience = time.monotonic() + patience_s
     while True:
@@ -149,7 +150,7 @@ def journal_mode(connection: sqlite3.Connection, wanted: str, patience_s: float)
 
 
 def file_system(path: Path) -> str:
-    """Type of the file system that holds `path`, as /proc/mounts names it; empty where that is not known."""
+    """Type of the file system that holds `path`, as /proc/mounts names it; "" if it is unknown."""
     try:
         mounts = Path("/proc/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -168,7 +169,7 @@ def file_system(path: Path) -> str:
 
 @contextmanager
 def ledger_errors(path: Path) -> Iterator[None]:
-    """Turn what SQLite and the file system raise into the errors of the program."""
+    """Map errors of SQLite and of the file system to the program's errors."""
     try:
         yield
     except sqlite3.Error as error:
@@ -182,7 +183,7 @@ def ledger_errors(path: Path) -> Iterator[None]:
 
 
 def translate(error: sqlite3.Error, path: Path) -> ScalesyncError:
-    """One sentence for what went wrong with the ledger, with its disposition."""
+    """The program's error for an error of SQLite, with one sentence for people."""
     text = str(error)
     lowered = text.lower()
     if "full" in lowered:

@@ -1,4 +1,4 @@
-"""JobStore: one run of one job, whatever it does; every write passes the fence of the run's lease."""
+"""JobStore: one run of one job of any kind. The fence of the run's lease guards every write."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class JobStore:
         self._target = target
 
     async def event(self, key: str | None, event: str, detail: Mapping[str, Any]) -> None:
-        """Put one line into the history, durable before the step it announces."""
+        """Write one line into the history. It is durable before the step that it announces."""
         line = (now_iso(), self._run, self._target, key, event, json.dumps(detail))
         await self._writer.write(
             lambda db: db.execute(
@@ -37,20 +37,20 @@ class JobStore:
         )
 
     async def save_limits(self, learned: Mapping[RequestClass, Mapping[str, object]]) -> None:
-        """Keep what this run learned of the target's limits."""
+        """Save what this run learned of the target's limits."""
         await self._writer.write(lambda db: learned_limits.save(db, self._target, learned))
 
     async def heartbeat(self) -> None:
-        """Renew the lease by an empty group."""
+        """Renew the lease with an empty group of writes."""
         await self._writer.write(lambda db: None)
 
     async def finish(
         self, *, complete: bool, exit_code: int, figures: Mapping[str, Any], message: str | None = None
     ) -> None:
-        """End the run, say whether the job is complete, give the lease back.
+        """End the run, set whether the job is complete, and release the lease.
 
-        message: the sentence that the run ends with, "" when there is nothing to say. None for work beside the job's
-            own, after which the sentence of the run before it still holds.
+        message: the last sentence of the run; "" if it has none. None for work beside the job's own, after which the
+            sentence of the run before it still holds.
         """
 
         def work(db: sqlite3.Connection) -> None:

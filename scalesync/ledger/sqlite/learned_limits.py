@@ -1,4 +1,4 @@
-"""What runs learned of a target's limits, for the next run to begin with."""
+"""The limits of a target that runs have learned; the next run begins with them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _CLASSES = {cls.value: cls for cls in RequestClass}
 
 
 def load(db: sqlite3.Connection, target: int) -> dict[RequestClass, JsonObject]:
-    """By class of requests; classes that this release does not know are left out."""
+    """The learned limits by class of requests, without classes that this release does not know."""
     found = db.execute("SELECT class, learned FROM paces WHERE target=?", (target,)).fetchall()
     return {_CLASSES[name]: json.loads(learned) for name, learned in found if name in _CLASSES}
 
 
 def save(db: sqlite3.Connection, target: int, learned: Mapping[RequestClass, Mapping[str, object]]) -> None:
-    """Keep the newest of each class."""
+    """Save the limits of each class over the earlier ones."""
     db.executemany(
         "INSERT OR REPLACE INTO paces (target, class, learned, at) VALUES (?,?,?,?)",
         [(target, cls.value, json.dumps(dict(value)), now_iso()) for cls, value in learned.items()],

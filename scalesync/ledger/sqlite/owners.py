@@ -1,4 +1,4 @@
-"""Who holds a lease: a process, and the opened ledger in it; whether it may still be at work."""
+"""Owners of leases: a process, and the opened ledger in it. Says whether an owner may still be alive."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ _OPEN: set[str] = set()  # the ledgers that are open in this process
 
 
 class Owner:
-    """The owner of the leases that are taken through one opened ledger, until that is closed.
+    """The owner of all leases that are taken through one opened ledger, until the ledger is closed.
 
-    A run whose last write failed, on a full disk, say, leaves its lease in the file. Its process may continue and run
-    the
-    job again: so a process does not show that the run is over.
+    A run whose last write failed, for example on a full disk, leaves its lease in the file. Its process may live on and
+    run the job again. So a live process alone does not prove that the run is alive.
     """
 
     def __init__(self) -> None:
@@ -24,19 +23,19 @@ class Owner:
         _OPEN.add(self._ledger)
 
     def to_json(self) -> str:
-        """As the ledger keeps it."""
+        """The form in the ledger."""
         own = os.getpid()
         return json.dumps({"host": socket.gethostname(), "pid": own, "start": start_of(own), "ledger": self._ledger})
 
     def end(self) -> None:
-        """The ledger is closed: what is left of its leases binds nobody in this process."""
+        """End the owner when its ledger closes. Leases that it left bind nobody in this process."""
         _OPEN.discard(self._ledger)
 
 
 def start_of(pid: int) -> str:
-    """When the process began, in ticks since boot, so that a reused pid is not taken for it; "" if unknown.
+    """When the process began, in ticks since boot, which distinguishes it from a later process of the same id.
 
-    "ended" for one that only waits for its parent to take note, which takes a supervisor a while, and some for ever.
+    "" if it is unknown. "ended" for a zombie: its parent may read its exit status late or never.
     """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
@@ -49,7 +48,7 @@ def start_of(pid: int) -> str:
 
 
 def owner_alive(owner: str) -> bool:
-    """Whether the run may still be alive: certain on this machine, assumed for others."""
+    """Whether the owner may still be alive. Certain for this machine; owners on other machines count as alive."""
     who = json.loads(owner)
     if who["host"] != socket.gethostname():
         return True
@@ -65,6 +64,6 @@ def owner_alive(owner: str) -> bool:
 
 
 def describe_owner(owner: str) -> str:
-    """The run in words: process and machine."""
+    """The owner in words: process and machine."""
     who = json.loads(owner)
     return f"process {who['pid']} on {who['host']}"

@@ -1,7 +1,7 @@
 """The quota file beside the ledger: named bytes that several processes change in turn.
 
-Nothing in it needs to outlive the machine's next start, so nothing is made durable (`synchronous=OFF`), and a file that
-is gone is made again. It is opened, in a thread of its own, when it is first asked for.
+Nobody needs its content after the next start of the machine. So its writes are not durable (`synchronous=OFF`), and a
+missing file is created again. Its own thread opens it at the first use.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ T = TypeVar("T")
 Change = Callable[[bytes | None], tuple[bytes, T]]
 
 BUSY_S = 5.0
-PARTING_S = 1.0  # nobody waits longer for the last change
+PARTING_S = 1.0  # the longest wait for the last change
 
 _READ = "SELECT data FROM shelf WHERE name = ?"
 _WRITE = "INSERT INTO shelf (name, data) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET data = excluded.data"
 
 
 def quota_path(ledger: Path) -> Path:
-    """The quota file of a ledger, the same for every way to spell the ledger's name."""
+    """The quota file of a ledger. All spellings of the ledger's path give the same file."""
     whole = ledger.resolve()
     return whole.with_name(f"{whole.name}.quota")
 
@@ -47,7 +47,7 @@ class QuotaFile:
     async def change(self, name: str, change: Change[T]) -> T:
         """Run `change` on the bytes of a name, in this file's thread and in a transaction.
 
-        Raises OSError, in words for a person, when the file cannot be used.
+        Raises OSError with a message for people if the file cannot be used.
         """
         if self._closed:
             raise OSError("the quota file is closed")
@@ -59,7 +59,7 @@ class QuotaFile:
         return await future
 
     def close(self, name: str, last: Change[object]) -> None:
-        """Make one last change if the file is in use, close it, end the thread. Raises nothing; may be called twice."""
+        """Make one last change if the file is open, close it and end the thread. Raises nothing; safe to call twice."""
         self._closed = True
         if self._thread is not None:
             self._calls.put((name, last, None))
@@ -87,7 +87,7 @@ class QuotaFile:
         if kind in NETWORK_FILE_SYSTEMS:
             raise OSError(f"its file system ({kind}) cannot share memory")
         with suppress(FileExistsError):
-            # Never opened here when it exists: closing it would drop the locks of another connection of this process.
+            # Never open an existing file here: its close would drop the locks of other connections of this process.
             os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         db = sqlite3.connect(self._path, timeout=self._busy_s, isolation_level=None)
         try:
@@ -137,5 +137,5 @@ def _resolve(future: asyncio.Future[Any] | None, result: Any, error: BaseExcepti
         else:
             future.set_result(result)
 
-    with suppress(RuntimeError):  # the loop has ended; nobody waits for this any more
+    with suppress(RuntimeError):  # the loop has ended, and nobody waits for the result
         future.get_loop().call_soon_threadsafe(apply)

@@ -1,4 +1,4 @@
-"""Reading the ledger for people: jobs with their counts, failing records with their places."""
+"""Reads the ledger for people: jobs with their counts, failing records with their places."""
 
 from __future__ import annotations
 
@@ -66,13 +66,15 @@ def _job(db: sqlite3.Connection, row: tuple[Any, ...]) -> JobRow:
 
 
 def _message(db: sqlite3.Connection, job: int) -> str:
-    """The sentence of the newest run; work beside the job's own has none and is skipped, a run that died is not."""
-    told = "SELECT message FROM runs WHERE job=? AND (message IS NOT NULL OR ended_at IS NULL) ORDER BY id DESC LIMIT 1"
-    return next((message or "" for (message,) in db.execute(told, (job,))), "")
+    """The last sentence of the newest run. A run that died has ""; work beside the job's own does not count."""
+    query = (
+        "SELECT message FROM runs WHERE job=? AND (message IS NOT NULL OR ended_at IS NULL) ORDER BY id DESC LIMIT 1"
+    )
+    return next((message or "" for (message,) in db.execute(query, (job,))), "")
 
 
 def stops(db: sqlite3.Connection, job: str | None) -> list[Stop]:
-    """Every job that is not complete and that nobody runs, with how its last run ended; newest first."""
+    """Every job that is not complete and not running, with the end of its last run; newest first."""
     found = db.execute(
         f"SELECT j.id, j.name, r.exit_code, {_WHERE}"
         " FROM jobs j JOIN targets t ON t.id = j.target"
@@ -133,7 +135,7 @@ SELECT {_WHERE}, j.name,
 
 
 def failures(db: sqlite3.Connection, job: str | None, number: int | None = None) -> Iterator[Failure]:
-    """Failing records of all jobs, of those with a name, or of the one with a number; in no promised order."""
+    """Failing records of all jobs, of the jobs with a name, or of the job with a number. The order may change."""
     for query in (_ROWS, _OTHERS):
         for row in db.execute(query, {"job": job, "number": number}):
             name, state, key, path, spec, line, status, reason, *more = row[_PARTS:]

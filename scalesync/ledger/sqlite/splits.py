@@ -1,4 +1,4 @@
-"""Sources of an import as the ledger holds them: how they were when they were read, and for what they were named."""
+"""Sources of an import in the ledger: their state at the last reading, and what names them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scalesync.model.records import Checkpoint, JsonObject
 
 
 def load(db: sqlite3.Connection, job: int, but: Set[int] = frozenset()) -> list[SourceSplit]:
-    """The sources of a job by number, but for some."""
+    """The sources of a job by number, except `but`."""
     found = db.execute(
         "SELECT number, name, spec, state, cursor FROM splits WHERE job=? AND kind='source' ORDER BY number", (job,)
     )
@@ -24,7 +24,10 @@ def load(db: sqlite3.Connection, job: int, but: Set[int] = frozenset()) -> list[
 
 
 def register(db: sqlite3.Connection, job: int, kind: str, named: Iterable[tuple[str, JsonObject]]) -> list[int]:
-    """Number splits of a kind (name, spec) by name; one that is known keeps its number."""
+    """Number the splits of a kind by name. A known split keeps its number.
+
+    named: (name, spec) of each split.
+    """
     known = dict(db.execute("SELECT name, number FROM splits WHERE job=? AND kind=?", (job, kind)).fetchall())
     (highest,) = db.execute("SELECT max(number) FROM splits WHERE job=?", (job,)).fetchone()
     highest = highest or 0
@@ -42,7 +45,7 @@ def register(db: sqlite3.Connection, job: int, kind: str, named: Iterable[tuple[
 
 
 def cursor_to_json(cursor: SourceCursor | None) -> str:
-    """A cursor as the ledger keeps it."""
+    """The form of a cursor in the ledger."""
     if cursor is None:
         return "null"
     marks = [[mark.line, mark.digest, homes] for mark, homes in cursor.marks]
@@ -50,7 +53,7 @@ def cursor_to_json(cursor: SourceCursor | None) -> str:
 
 
 def cursor_marks(kept: str) -> list[tuple[Checkpoint, int]]:
-    """The marks of a cursor that is kept."""
+    """The checkpoints in a stored cursor, each with the number of home rows up to it."""
     return [(Checkpoint(line, digest), homes) for line, digest, homes in json.loads(kept)["marks"]]
 
 

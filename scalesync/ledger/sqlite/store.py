@@ -1,4 +1,4 @@
-"""SqliteLedger: one ledger file, its targets and jobs, and who runs which job."""
+"""SqliteLedger: one ledger file with its targets, its jobs and their leases."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def now_ms() -> int:
 
 
 class SqliteLedger:
-    """A `Ledger`. Use `open` and `close`."""
+    """A `Ledger`. Make it with `open`, end it with `close`."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self.path = path
@@ -51,12 +51,12 @@ class SqliteLedger:
     ) -> SqliteLedger:
         """Open or create the file. Raises LedgerUnusable, LedgerBusy or DiskFull with one sentence.
 
-        to_read: nothing will be written, so a ledger that cannot be written will do.
+        to_read: the caller only reads, so the ledger may be read-only.
         """
         return cls(open_ledger(path, create=create, note=note, to_read=to_read), path)
 
     def close(self) -> None:
-        """Finish what is queued and close the file."""
+        """Finish the queued calls and close the file."""
         try:
             self._writer.close()
         finally:
@@ -67,16 +67,16 @@ class SqliteLedger:
         return await self._writer.read(report.jobs)
 
     async def stops(self, job: str | None) -> list[Stop]:
-        """How the last run of each job ended that did not come to its end, newest first.
+        """The end of the last run of each incomplete job, newest first.
 
-        job: None for every job.
+        job: the jobs of this name; None for all jobs.
         """
         return await self._writer.read(lambda db: report.stops(db, job))
 
     async def visit_failures(
         self, visit: Callable[[Failure], None], *, job: str | None = None, number: int | None = None
     ) -> None:
-        """Call `visit`, in the ledger's thread, with each failing record of the jobs of a name, or of one by number."""
+        """Call `visit`, in the ledger's thread, with each failing record of the jobs with a name or of one job."""
 
         def work(db: sqlite3.Connection) -> None:
             for failure in report.failures(db, job, number):
@@ -85,15 +85,15 @@ class SqliteLedger:
         await self._writer.read(work)
 
     async def source_splits(self, job: StoredJob) -> Sequence[SourceSplit]:
-        """Every source that the job has met."""
+        """Every source that the job has read."""
         return await self._writer.read(lambda db: splits.load(db, job.id))
 
     async def jobs_of(self, target: Target, command: str) -> list[StoredJob]:
-        """Every job of a target that does this, oldest first."""
+        """Every job of a target with this command, oldest first."""
         return await self._writer.read(lambda db: _jobs_of(db, target, command))
 
     async def find_job(self, target: Target, name: str) -> StoredJob | None:
-        """The job of that name and target, if there is one."""
+        """The job of this target and name; None if there is none."""
         return await self._writer.read(lambda db: _find_job(db, target, name))
 
     async def counts(self, job: StoredJob) -> Mapping[str, int]:
@@ -101,19 +101,22 @@ class SqliteLedger:
         return await self._writer.read(lambda db: row_counts.count(db, _known_target(db, job.target) or 0, job.id))
 
     async def learned_limits(self, target: Target) -> Mapping[RequestClass, JsonObject]:
-        """What earlier runs learned of a target's limits, by class of requests."""
+        """The limits of a target that earlier runs learned, by class of requests."""
         return await self._writer.read(lambda db: learned_limits.load(db, _known_target(db, target) or 0))
 
     def checks(self, job: StoredJob) -> CheckStore:
-        """The rows of a job for a check that only reads: nobody needs to hold the job for that."""
+        """The rows of a job for a check that only reads, which needs no lease."""
         return CheckStore(self._writer, job.id)
 
     async def peek(self, target: Target, keys: Sequence[str]) -> Mapping[str, tuple[RowState, bytes]]:
-        """State and content of the keys that are known in a target."""
+        """State and content of the known keys of a target."""
         return {key: (row.state, row.content) for key, row in (await self.known(target, None, keys)).items()}
 
     async def known(self, target: Target, job: StoredJob | None, keys: Sequence[str]) -> Mapping[str, Known]:
-        """What admitting records to a job would find of their keys; None for a job that is not there yet."""
+        """Everything that an admission of records to a job would find of their keys.
+
+        job: None if the job does not exist yet.
+        """
 
         def work(db: sqlite3.Connection) -> Mapping[str, Known]:
             number = _known_target(db, target)
@@ -122,20 +125,20 @@ class SqliteLedger:
         return await self._writer.read(work)
 
     async def homes(self, job: StoredJob, sources: Collection[int] | None = None) -> Mapping[Standing, int]:
-        """The rows of a job by how they count, all of them or those of some sources."""
+        """The home rows of a job by how they count: all of them, or those of some sources."""
         return await self._writer.read(lambda db: row_counts.count_homes(db, job.id, sources))
 
     async def open_import(self, spec: JobSpec, *, beside: bool = False, alone: bool = False) -> ImportStore:
-        """Bind the name at first use, take the lease, begin a run of an import.
+        """Bind the name at its first use, take the lease, and begin a run of an import.
 
-        beside: the run does other work than the job's own, whose settings stay as they are. alone: no other import of
-        the target may run meanwhile.
-        Raises NameBound when the name means something else, JobRunning when another run holds the lease.
+        beside: the run does other work than the job's own, so the job's settings stay as they are.
+        alone: no other import of the target may run meanwhile.
+        Raises NameBound if the name is bound to something else, and JobRunning if another run holds the lease.
         """
         return await self._open(partial(ImportStore, alone=alone), spec, beside=beside, alone=alone)
 
     async def open_export(self, spec: JobSpec) -> ExportStore:
-        """The same for a run of an export or a backfill."""
+        """Like `open_import`, for a run of an export or a backfill."""
         return await self._open(ExportStore, spec, beside=False)
 
     async def _open(self, kind: Callable[..., S], spec: JobSpec, *, beside: bool, alone: bool = False) -> S:
@@ -182,7 +185,7 @@ _TARGET = "SELECT id FROM targets WHERE platform=? AND base_url=? AND mode=? AND
 
 
 def _target_key(target: Target) -> tuple[str, ...]:
-    """What a target is known by, in the order of the columns."""
+    """The values that identify a target, in the order of the columns."""
     return (target.platform, target.base_url, target.mode.value, target.account, target.namespace)
 
 

@@ -1,7 +1,7 @@
 """sqlite-utils, imported without pandas and numpy.
 
-It looks for them to map types that no ledger holds. Where they are installed, as they are with most people who work
-with data, that costs every start 0.1 s (numpy) or half a second (pandas), and 15 MB and more.
+It imports them to map types that no ledger holds. Most people who work with data have them installed. Then the import
+would cost every start 0.1 s (numpy) or half a second (pandas), and 15 MB or more.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ __all__ = ["Database", "Migrations"]
 
 @contextmanager
 def _without(*names: str) -> Iterator[None]:
-    """Let modules not be found for a moment, unless they are there already."""
+    """Hide modules from the import system for a moment, unless they are imported already."""
     hidden = [name for name in names if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: the import system does not find it
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None hides a module
     try:
         yield
     finally:

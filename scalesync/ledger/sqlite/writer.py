@@ -1,8 +1,7 @@
-"""One thread, one connection: calls are queued, run in groups, and each group is one transaction.
+"""One thread with one connection: it takes calls from a queue and runs them in groups. Each group is one transaction.
 
-Commits cost an fsync each, so whatever has queued up while one group was being made durable goes into the next one
-together. The caller's await ends after the commit. A group is fenced: when the run's lease has gone to another run,
-nothing of the group is written.
+Each commit costs an fsync. So all calls that arrive during one commit form the next group. The caller's await ends
+after the commit. A group is fenced: if another run took over the lease, nothing of the group is written.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ PARTING_MS = 1000
 class Writer:
     """Runs calls on the ledger's connection in one daemon thread.
 
-    A daemon, because a thread that is waited for would hang the process whenever the loop dies first.
+    It is a daemon, because the process would wait for any other thread, and hang if the loop dies first.
     """
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
@@ -42,11 +41,11 @@ class Writer:
         self._thread.start()
 
     def set_fence(self, fence: Work | None) -> None:
-        """`fence` runs at the start of every write group and raises when the lease is gone."""
+        """Set the function that runs at the start of every group of writes, and raises if the lease is lost."""
         self._fence = fence
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `work` inside a transaction; returns its result after the commit."""
+        """Run `work` inside a transaction. Returns its result after the commit."""
         return await self._submit(work, write=True)
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -61,7 +60,7 @@ class Writer:
         return await future
 
     def close(self) -> None:
-        """Run what is queued, close the connection, end the thread. Safe to call twice."""
+        """Run the queued calls, close the connection and end the thread. Safe to call twice."""
         if not self._closed:
             self._closed = True
             self._calls.put(None)
@@ -89,7 +88,7 @@ class Writer:
             self._run_group(group)
 
     def _run_read(self, work: Work, future: asyncio.Future[Any]) -> None:
-        """In one transaction, so that several queries see the ledger at one moment."""
+        """Run `work` in one transaction, so all its queries see the same state of the ledger."""
         try:
             self._connection.execute("BEGIN")
             result = work(self._connection)
@@ -119,7 +118,7 @@ class Writer:
             _resolve(future, result, None)
 
     def _roll_back(self) -> None:
-        # Whatever goes wrong here must not end the thread: callers would wait for ever.
+        # An error here must not end the thread, because callers would wait for ever.
         with suppress(sqlite3.Error):
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
@@ -127,12 +126,12 @@ class Writer:
     def _in_words(self, error: BaseException) -> BaseException:
         if not isinstance(error, sqlite3.Error):
             return error
-        told = translate(error, self._path)
-        if isinstance(told, LedgerBusy):
-            # The run ends now: what it still has to write should not wait for as long once more, a call at a time.
+        translated = translate(error, self._path)
+        if isinstance(translated, LedgerBusy):
+            # The run ends now, so its last writes must not each wait this long again.
             with suppress(sqlite3.Error):
                 self._connection.execute(f"PRAGMA busy_timeout={PARTING_MS}")
-        return told
+        return translated
 
 
 def _resolve(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
@@ -147,5 +146,5 @@ def _resolve(future: asyncio.Future[Any], result: Any, error: BaseException | No
     try:
         future.get_loop().call_soon_threadsafe(apply)
     except RuntimeError:
-        # The loop has ended; nobody waits for this any more.
+        # The loop has ended, and nobody waits for the result.
         return

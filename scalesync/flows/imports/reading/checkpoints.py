@@ -111,7 +111,7 @@ class Beginnings:
         if number not in self._known:
             return None
         marks = await self._store.load(number)
-        stops = (await self._store.first_unsettled(number), await self._store.first_alone(number, _still(seen)))
+        stops = (await self._store.first_open_line(number), await self._store.first_alone(number, _still(seen)))
         unsettled = min((line for line in stops if line is not None), default=None)
         usable = [mark for mark in marks if unsettled is None or mark[0].line < unsettled]
         lines = await in_daemon(lambda: self._sources[number].known([mark for mark, _ in usable]))

@@ -1,1 +1,1 @@
-"""What the ledger holds of exports: partitions, files, versions, windows."""
+"""Exports in the ledger: partitions, files, versions, windows."""

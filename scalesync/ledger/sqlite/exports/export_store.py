@@ -1,7 +1,7 @@
-"""What an export keeps in the ledger: its plan, its partitions, its files, and the versions it has written.
+"""An export in the ledger: its plan, its partitions, its files, and the versions that it has written.
 
-Partitions, the length of the open data file, and versions move in one transaction, so that a killed run resumes with
-all three as they were together.
+One transaction changes partitions, the length of the open data file and versions. So a killed run resumes with three
+that agree.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class ExportStore(JobStore):
     """An `ExportLedger`."""
 
     async def begin_run(self, name: str, plan: JsonObject) -> None:
-        """Forget partitions and files of earlier runs and write the plan of this one."""
+        """Delete the partitions and files of earlier runs, and write the plan of this run."""
         number = self._job
 
         def work(db: sqlite3.Connection) -> None:
@@ -36,13 +36,13 @@ class ExportStore(JobStore):
         await self._writer.write(work)
 
     async def end_run(self) -> None:
-        """The run begun last is finished: its files are in the manifest."""
+        """Mark the last run as finished: its files are in the manifest."""
         await self._writer.write(
             lambda db: db.execute("UPDATE splits SET state='done' WHERE job=? AND kind='plan'", (self._job,))
         )
 
     async def stored_run(self) -> StoredRun | None:
-        """The run begun last; None when there was none."""
+        """The last run; None if there was none."""
 
         def work(db: sqlite3.Connection) -> StoredRun | None:
             row = db.execute(
@@ -86,7 +86,7 @@ class ExportStore(JobStore):
         await self._writer.write(work)
 
     async def files(self, kind: str) -> list[JsonObject]:
-        """Entries of the files of a kind ("tasks", "left", "responses", or one of these with ":open"), by path."""
+        """Entries of the files of a kind, by path: "tasks", "left", "responses", or one of these with ":open" added."""
         found = await self._writer.read(
             lambda db: db.execute(
                 "SELECT entry FROM files WHERE job=? AND kind=? ORDER BY path", (self._job, kind)
@@ -97,7 +97,7 @@ class ExportStore(JobStore):
     # --- versions ------------------------------------------------------------------------------
 
     async def versions(self, task_ids: Sequence[str]) -> Mapping[str, Version]:
-        """The versions met of these tasks."""
+        """The known versions of these tasks."""
 
         def work(db: sqlite3.Connection) -> dict[str, Version]:
             found: dict[str, Version] = {}
@@ -119,7 +119,7 @@ class ExportStore(JobStore):
         await self._writer.write(lambda db: db.execute("DELETE FROM versions WHERE job=?", (self._job,)))
 
     async def updated_marks(self, every: int) -> list[int]:
-        """Update times that cut the remembered tasks into groups of about `every`, ascending, ends included."""
+        """Update times that cut the known tasks into groups of about `every`, ascending, both ends included."""
         rows = await self._writer.read(
             lambda db: db.execute(
                 "SELECT updated_ms FROM (SELECT updated_ms, row_number() OVER (ORDER BY updated_ms) AS place"
@@ -130,7 +130,7 @@ class ExportStore(JobStore):
         return [int(ms) for (ms,) in rows]
 
     async def count_updated(self, first_ms: int, last_ms: int) -> int:
-        """Remembered tasks with first_ms <= updated < last_ms."""
+        """How many known tasks have first_ms <= updated < last_ms."""
         row = await self._writer.read(
             lambda db: db.execute(
                 "SELECT count(*) FROM versions WHERE job=? AND updated_ms>=? AND updated_ms<?",

@@ -1,6 +1,6 @@
-"""The newest version of each task of a folder, found on disk: a temporary SQLite file beside the output.
+"""An index of the newest version of each task in a folder: a temporary SQLite file beside the output.
 
-Also the lock of that output: the file stays locked for as long as it is open, by the system, so a kill frees it.
+It is also the lock of that output. The system keeps the file locked while it is open, so a kill frees the lock.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ CACHE_KB = 32 * 1024
 
 
 class VersionsIndex:
-    """task_id -> its newest line. Nothing of it outlives the run: no journal, no commit, no fsync."""
+    """task_id -> its newest line. Only this run uses it, so it has no journal, no commit and no fsync."""
 
     def __init__(self, path: Path, db: sqlite3.Connection) -> None:
         self._path = path
@@ -26,19 +26,19 @@ class VersionsIndex:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Begin empty. Raises JobRunning when another process has the file open."""
+        """Begin with an empty index. Raises JobRunning if another process has the file open."""
         with _in_words(path):
             try:
                 db = _begin(path)
             except sqlite3.DatabaseError as error:
                 if isinstance(error, sqlite3.OperationalError):
                     raise
-                path.unlink()  # a killed run left it in the middle of a write
+                path.unlink()  # a run was killed in the middle of a write
                 db = _begin(path)
         return cls(path, db)
 
     def add(self, lines: Iterable[Seen]) -> None:
-        """Keep what is newer than what is known; of two lines with one time the later."""
+        """Add lines that are newer than the known ones. Of two lines with the same time, the later one counts."""
         with _in_words(self._path):
             self._db.executemany(
                 "INSERT INTO newest (task_id, updated_ms, position, gone) VALUES (?,?,?,?)"
@@ -49,20 +49,20 @@ class VersionsIndex:
             )
 
     def positions(self) -> Iterator[int]:
-        """Where the newest lines stand, in no order; of tasks that left none."""
+        """The positions of the newest lines, in no order, without tasks that no longer match."""
         with _in_words(self._path):
             for (position,) in self._db.execute("SELECT position FROM newest WHERE NOT gone"):
                 yield position
 
     def gone(self) -> int:
-        """How many tasks left."""
+        """How many tasks no longer match."""
         with _in_words(self._path):
             return int(self._db.execute("SELECT count(*) FROM newest WHERE gone").fetchone()[0])
 
     def close(self, *, remove: bool) -> None:
-        """Free the lock.
+        """Close the index and free the lock.
 
-        remove: the file was of use for this run only.
+        remove: delete the file too.
         """
         self._db.close()
         if remove:
@@ -88,7 +88,7 @@ def _begin(path: Path) -> sqlite3.Connection:
 
 
 def _short(task_id: str) -> bytes:
-    """An id of 24 hex digits as its 12 bytes: half the file. The first byte distinguishes the two forms."""
+    """An id of 24 hex digits as 12 bytes, which halves the file. The first byte marks the form."""
     try:
         packed = bytes.fromhex(task_id)
     except ValueError:

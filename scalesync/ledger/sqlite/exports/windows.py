@@ -1,4 +1,4 @@
-"""The windows of a backfill in the ledger: for `status`. What counts is the manifest; this follows it."""
+"""The windows of a backfill in the ledger, for `status`. The manifest decides; the ledger follows it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scalesync.model.exports import WindowRow
 
 
 def replace(db: sqlite3.Connection, job: int, windows: Sequence[WindowRow]) -> None:
-    """Write the whole table of a job. Windows are splits with numbers below zero: partitions count from one."""
+    """Write all windows of a job. They are splits with numbers below zero, because partitions count from one."""
     rows = [
         (job, -place, window.start, json.dumps({"end": window.end}), window.state, json.dumps(window.figures))
         for place, window in enumerate(windows, start=1)
@@ -31,7 +31,7 @@ def update(db: sqlite3.Connection, job: int, window: WindowRow) -> None:
 
 
 def windows_of(db: sqlite3.Connection, job: int) -> list[dict[str, Any]]:
-    """The table of a job, earliest first: start, end, state and the figures of each window; empty for other jobs."""
+    """The windows of a job, earliest first: start, end, state and figures. Other jobs have none."""
     found = db.execute(
         "SELECT name, spec, state, cursor FROM splits WHERE job=? AND kind='window' ORDER BY name", (job,)
     )

@@ -1,1 +1,1 @@
-"""What the ledger holds of records: rows, what became of them, how they are counted and checked."""
+"""Imports in the ledger: rows, their outcomes, counts and checks."""

@@ -1,4 +1,4 @@
-"""The other jobs of a target that made tasks of a job's records."""
+"""Other jobs of a target whose tasks serve records of this job."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ SELECT j.name, j.settings, count(*)
 
 
 def jobs_beside(db: sqlite3.Connection, target: int, job: int) -> list[tuple[str, Mapping[str, Any], int]]:
-    """(name, settings, tasks) of each other job whose tasks stand for records of this one."""
+    """(name, settings, tasks) of each other job whose tasks serve records of this one."""
     found = db.execute(_BESIDE, (target, job)).fetchall()
     return [(name, json.loads(settings), int(number)) for name, settings, number in found]

@@ -1,4 +1,4 @@
-"""What the ledger holds of the beginning of a source: enough to leave lines unread that an earlier run has finished."""
+"""Checkpoints of sources in the ledger. With them a run leaves lines unread that an earlier run finished."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from scalesync.model.jobs import SourceCursor
 from scalesync.model.records import Checkpoint
 from scalesync.model.rows import CHANGED, RecordState
 
-# Rows with these states want nothing from a line that reads as it did; a conflict over a changed record does.
+# A row in these states needs no second reading of an unchanged line. A conflict over a changed record does need it.
 _QUIET = "state IN ('created', 'adopted', 'failed') OR (state='conflict' AND coalesce(reason, '')<>?)"
 _REPEATS = "('duplicate', 'clash')"
-# A repeat whose content was not kept, as older ledgers have it, is compared again.
+# Older ledgers hold no content for a repeat; such a repeat is compared again.
 _STILL = f"state='invalid' OR (state IN {_REPEATS} AND content IS NOT NULL)"
 
 
 class CheckpointStore:
-    """`Checkpoints` of a job's sources and the rows before them."""
+    """A `Checkpoints`: the checkpoints of a job's sources, and the rows before them."""
 
     def __init__(self, writer: Writer, *, target: int, job: int) -> None:
         self._writer = writer
@@ -27,7 +27,7 @@ class CheckpointStore:
         self._job = job
 
     async def marked(self, settings: str) -> frozenset[int]:
-        """The sources with marks that were made under these settings."""
+        """The sources that have checkpoints made with these settings."""
         query = (
             "SELECT number FROM splits WHERE job=? AND kind='source' AND cursor IS NOT NULL"
             " AND json_extract(cursor, '$.settings')=? AND json_array_length(cursor, '$.marks')>0"
@@ -37,20 +37,20 @@ class CheckpointStore:
         return frozenset(number for (number,) in found)
 
     async def load(self, number: int) -> list[tuple[Checkpoint, int]]:
-        """The marks of one of these sources, each with the home rows up to it."""
+        """The checkpoints of one of these sources, each with the number of home rows up to it."""
         query = "SELECT cursor FROM splits WHERE job=? AND number=?"
         (kept,) = await self._writer.read(lambda db: db.execute(query, (self._job, number)).fetchone())
         return splits.cursor_marks(kept)
 
     async def keep(self, number: int, cursor: SourceCursor) -> None:
-        """Put down how far a source is read that is read on."""
+        """Write the checkpoints of a source that the run is still reading."""
         values = (splits.cursor_to_json(cursor), self._job, number)
         await self._writer.write(
             lambda db: db.execute("UPDATE splits SET state='open', cursor=? WHERE job=? AND number=?", values)
         )
 
-    async def first_unsettled(self, number: int) -> int | None:
-        """The first line of a source that has to be read again, by the ledger; None when none has."""
+    async def first_open_line(self, number: int) -> int | None:
+        """The first line of a source that has to be read again, because its row is not final; None if there is none."""
         job = self._job
 
         def work(db: sqlite3.Connection) -> int | None:
@@ -69,10 +69,10 @@ class CheckpointStore:
     async def first_alone(
         self, number: int, repeats: Callable[[RecordState, str, bytes, bytes | None], bool]
     ) -> int | None:
-        """The first line of a source that was a repeat and no longer is; None when all of them still are.
+        """The first line of a source that was a repeat and no longer is; None if all repeats still are.
 
-        repeats(state, unique_id, content, first), asked in the ledger's thread: whether a duplicate or a clash still is
-        one. first: content of the earlier record, None if that record is in another source.
+        repeats(state, unique_id, content, first) runs in the ledger's thread and says whether a duplicate or clash
+        still is one. first: content of the earlier record; None if that record is in another source.
         """
         query = (
             "SELECT o.line, o.state, o.unique_id, o.content, r.content FROM other_records o"
@@ -93,7 +93,7 @@ class CheckpointStore:
     async def visit(self, number: int, line: int, homes: int, add: Callable[[str, bytes], object]) -> bool:
         """Call `add`, in the ledger's thread, with key and content of each home row up to a line.
 
-        False, and nothing was added, when their number is not `homes`: then some belong to lines that are no more.
+        Returns False, without a call, if their number is not `homes`: then some rows belong to lines that vanished.
         """
         where = "FROM rows WHERE target=? AND job=? AND source=? AND line<=? AND gone IS NULL"
         place = (self._target, self._job, number, line)
@@ -109,7 +109,7 @@ class CheckpointStore:
         return fits
 
     async def keep_asides(self, number: int, line: int) -> tuple[int, int]:
-        """Other records up to a line count as met by this run; returns how many there are, and how many invalid."""
+        """Mark the other records up to a line as seen by this run. Returns their number, and how many are invalid."""
         job = self._job
 
         def work(db: sqlite3.Connection) -> tuple[int, int]:

@@ -1,6 +1,6 @@
-"""What checking a job against its server reads and writes: rows in order, tasks that died, rows taken up again.
+"""The ledger side of a check against the server: reads rows in order, and writes dead tasks and rows to repair.
 
-Every change names the state and the task that the check saw; a row that has moved on since is left alone.
+Every change names the state and the task that the check saw, so it never touches a row that changed since.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _SHARED = (
 class CheckStore:
     """A `VerifyLedger`.
 
-    writable: this run holds the lease of the job.
+    writable: whether this run holds the lease of the job.
     """
 
     def __init__(self, writer: Writer, job: int, *, writable: bool = False) -> None:
@@ -46,12 +46,12 @@ class CheckStore:
         self._job = job
 
     async def held(self, keys: Sequence[str]) -> dict[str, Held]:
-        """What the target's rows say of these keys, whichever job brought them."""
+        """The target's rows of these keys, whichever job brought them."""
         found: dict[str, Held] = await self._writer.read(lambda db: _load(db, self._job, keys))
         return found
 
     async def pages(self, size: int) -> AsyncIterator[list[Held]]:
-        """Every row of the job, its own and shared ones, `size` at a time."""
+        """All rows of the job, its own and shared ones, `size` at a time."""
         after = ""
         while page := await self._page(_home, after, size):
             yield page
@@ -69,20 +69,20 @@ class CheckStore:
         return found
 
     async def waiting(self, dead: Collection[str]) -> int:
-        """How many records of the job wait to be sent, or to be looked up; with conflicts over tasks that are `dead`.
+        """How many records of the job wait to be sent or looked up, including conflicts over tasks that are `dead`.
 
-        Without those that are gone.
+        Records that are gone do not count.
         """
         found: int = await self._writer.read(lambda db: _waiting(db, self._job, dead))
         return found
 
     async def gone_in_doubt(self) -> int:
-        """How many of those that are gone may have been sent, and are to be looked up."""
+        """How many records that are gone may have been sent, and so need a look-up."""
         found: int = await self._writer.read(lambda db: in_doubt(db, _target(db, self._job), self._job))
         return found
 
     async def rebuilding(self) -> bool:
-        """Whether a rebuild of this job was begun and not ended, or nothing at all was done for it yet."""
+        """Whether a rebuild of this job has begun and not ended, or the job has no work in the ledger yet."""
         query = "SELECT count(*), count(CASE WHEN kind='rebuild' AND state='open' THEN 1 END) FROM splits WHERE job=?"
         splits, begun = await self._writer.read(lambda db: db.execute(query, (self._job,)).fetchone())
         return bool(begun) or not splits
@@ -98,22 +98,22 @@ class CheckStore:
         return await self._writer.write(lambda db: work(db, _place(db, self._job)))
 
     async def turn(self, turns: Sequence[Turn]) -> int:
-        """Rows whose task died become conflicts, those whose task lives again what they were; returns how many."""
+        """Turn rows whose task died into conflicts, and rows whose task lives again back. Returns how many changed."""
         changed: int = await self._write(lambda db, place: sum(_turn(db, place, turn) for turn in turns))
         return changed
 
     async def correct(self, pairs: Sequence[tuple[str, str | None, str]]) -> int:
-        """Give created and adopted rows the task_id that the server reports: (key, as it stands, as it is)."""
+        """Correct the task_id of created and adopted rows: (key, task_id in the ledger, task_id on the server)."""
         changed: int = await self._write(lambda db, place: sum(_correct(db, place, *pair) for pair in pairs))
         return changed
 
     async def doubt(self, seen: Sequence[tuple[str, str, str | None]]) -> int:
-        """Put rows back to `sending`: (key, state, task_id) as seen. The next import looks them up, then sends."""
+        """Put rows back to `sending`: (key, state, task_id) as the check saw them. The next import looks them up."""
         changed: int = await self._write(lambda db, place: sum(_doubt(db, place, *one) for one in seen))
         return changed
 
     async def record(self, found: Sequence[tuple[Outgoing, RowOutcome]], asides: Sequence[OtherRecord]) -> None:
-        """Take records in whose rows are lost, each in the state that a look-up gave it."""
+        """Add records whose rows are lost, each in the state that its look-up gave."""
 
         def work(db: sqlite3.Connection, place: rows.Place) -> None:
             for record, end in found:
@@ -123,11 +123,11 @@ class CheckStore:
         await self._write(work)
 
     async def begin_rebuild(self) -> None:
-        """From here on `rebuilding` holds."""
+        """Mark the job as being rebuilt."""
         await self._write(lambda db, place: splits.register(db, self._job, "rebuild", [("rebuild", {})]))
 
     async def end_rebuild(self) -> None:
-        """The rows of all records are there."""
+        """Mark the rebuild as finished: all records have their rows."""
         query = "UPDATE splits SET state='done', cursor='null' WHERE job=? AND kind='rebuild'"
         await self._write(lambda db, place: db.execute(query, (self._job,)))
 
@@ -181,16 +181,16 @@ def _shared(db: sqlite3.Connection, job: int, place: tuple[int, int], size: int)
 
 def _held(found: sqlite3.Cursor, job: int) -> Iterator[Held]:
     for key, state, ref, content, intent_ms, reason, detail, gone, home, *places in found:
-        told = json.loads(detail) if detail else {}
+        facts = json.loads(detail) if detail else {}
         source, line = places[-2:]
         yield Held(
-            key, RowState(state), ref, content, intent_ms, reason, told.get("was"), told.get("turned"), home == job,
-            source, line, told.get("turned") or _task_status(told), gone is not None,
+            key, RowState(state), ref, content, intent_ms, reason, facts.get("was"), facts.get("turned"), home == job,
+            source, line, facts.get("turned") or _task_status(facts), gone is not None,
         )  # fmt: skip
 
 
 def _task_status(detail: dict[str, Any]) -> str | None:
-    """The status over which a conflict arose, as `differences` keeps it."""
+    """The task's status that caused a conflict, from its `differences`."""
     status = (detail.get("differences") or {}).get("status")
     return status.get("task") if isinstance(status, dict) else None
 

@@ -1,4 +1,4 @@
-"""Requests under way whose records must not be sent twice at once, or that the service works on."""
+"""Open requests: their records must not be sent a second time meanwhile, or the service still works on them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from scalesync.ledger.sqlite.writer import Writer
 from scalesync.model.chunks import OpenChunk
 from scalesync.times import local_ms
 
-# No record of it is in doubt.
+# No record of the request is in doubt.
 _CLEAR = """NOT EXISTS (SELECT 1 FROM json_each(chunks.keys) k CROSS JOIN rows r
     WHERE r.target = chunks.target AND r.unique_id = k.value AND r.state = 'sending')"""
 
 
 class ChunkStore:
-    """A `ChunkLog`. alone: no other job of the target runs beside this one."""
+    """A `ChunkLog`.
+
+    alone: no other job of the target runs at the same time.
+    """
 
     def __init__(self, writer: Writer, *, target: int, job: int, alone: bool) -> None:
         self._writer = writer
@@ -27,7 +30,7 @@ class ChunkStore:
         self._closed: list[int] = []
 
     async def begin(self, keys: Sequence[str]) -> int:
-        """A request with these records is about to leave; durable when this returns its number."""
+        """Write that a request with these records is about to leave. Durable when it returns the request's number."""
         values = (self._job, local_ms(), json.dumps(keys))
 
         def work(db: sqlite3.Connection) -> int:
@@ -42,28 +45,28 @@ class ChunkStore:
         return await self._writer.write(work)
 
     async def accepted(self, number: int, command: str) -> None:
-        """The service works on it under this id; durable when it returns."""
+        """Write the id of the command that the service works on. Durable when it returns."""
         values = (command, self._target, number)
         await self._writer.write(
             lambda db: db.execute("UPDATE chunks SET command=? WHERE target=? AND number=?", values)
         )
 
     def give_up(self, number: int) -> None:
-        """From now on nobody waits for its answer; written with the next outcomes."""
+        """Note that nobody waits for the answer any longer; the next group of outcomes writes it."""
         self._given_up.append((local_ms(), number))
 
     def close(self, number: int) -> None:
-        """What became of it is known, and on its way to the ledger: it is forgotten with the next outcomes."""
+        """Note that all outcomes of the request are known; the next group of outcomes deletes the request."""
         self._closed.append(number)
 
     def ended(self) -> tuple[Sequence[tuple[int, int]], Sequence[int]]:
-        """What was given up (ms, number) and closed since the last call, for `write_ended`."""
+        """The requests given up (ms, number) and those closed since the last call, for `write_ended`."""
         ended = self._given_up, self._closed
         self._given_up, self._closed = [], []
         return ended
 
     def write_ended(self, db: sqlite3.Connection, given_up: Sequence[tuple[int, int]], closed: Sequence[int]) -> None:
-        """Write that, within a transaction that holds the outcomes."""
+        """Write both, in the transaction of the outcomes."""
         if given_up:
             query = "UPDATE chunks SET given_up_ms=? WHERE target=? AND number=?"
             db.executemany(query, [(at_ms, self._target, number) for at_ms, number in given_up])
@@ -72,7 +75,7 @@ class ChunkStore:
             db.executemany(query, [(self._target, number) for number in closed])
 
     async def open(self) -> Sequence[OpenChunk]:
-        """Those of earlier runs with records in doubt; the others are forgotten, and killed ones given up."""
+        """Requests of earlier runs with records in doubt. Deletes the others, and gives up those of killed runs."""
         now_ms = local_ms()
         whose, values = ("target=?", (self._target,)) if self._alone else ("target=? AND job=?", self._own)
 
@@ -84,7 +87,7 @@ class ChunkStore:
         return await self._writer.write(work)
 
     async def end(self) -> None:
-        """All requests of this run are over: those without a record in doubt are forgotten, the others given up."""
+        """End all requests of this run: delete those without a record in doubt, and give the others up."""
         given_up, closed = self.ended()
         now_ms = local_ms()
 
@@ -100,7 +103,7 @@ class ChunkStore:
 
 
 def _tidy(db: sqlite3.Connection, whose: str, values: tuple[int, ...], now_ms: int) -> None:
-    """Forget what is clear; what has no command to ask for counts as given up from now on, unless it was before."""
+    """Delete requests without a record in doubt. A request without a command counts as given up from now on."""
     db.execute(f"DELETE FROM chunks WHERE {whose} AND {_CLEAR}", values)
     db.execute(
         f"UPDATE chunks SET given_up_ms=? WHERE {whose} AND given_up_ms IS NULL AND command IS NULL", (now_ms, *values)
@@ -108,7 +111,7 @@ def _tidy(db: sqlite3.Connection, whose: str, values: tuple[int, ...], now_ms: i
 
 
 def _read(row: tuple[int, str, int | None, str | None], now_ms: int) -> OpenChunk:
-    """A command that was polled to its end is no longer asked for. A clock may have been set back."""
+    """Read one row. A request that was given up has no command to poll. The clock may have been set back meanwhile."""
     number, keys, given_up_ms, command = row
     if given_up_ms is None:
         return OpenChunk(number, json.loads(keys), 0.0, command)

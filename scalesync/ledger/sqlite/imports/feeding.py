@@ -1,8 +1,7 @@
-"""Which jobs of a target bring records to a batch, and what of them is not in yet.
+"""The jobs of a target that fill a batch, and their records that are not in it yet.
 
-A batch can be closed once, for every job that fills it. So the question whether all of its records are in is asked of
-the whole target: of rows by the batch that stands behind their content, and of the jobs that have not read their input
-to its end.
+A batch can be closed only once, for all jobs that fill it. So whether all records are in is a question to the whole
+target: to its rows, whose content names the batch, and to its jobs that have not read their input to the end.
 """
 
 from __future__ import annotations
@@ -41,11 +40,11 @@ SELECT j.id, j.name, j.identity, j.owner,
 def owing(
     db: sqlite3.Connection, target: int, own: int, batches: Collection[str], read: Collection[int]
 ) -> dict[str, list[Feeder]]:
-    """Who still owes records to each of these batches.
+    """The jobs that still owe records to each of these batches.
 
     own: the job that asks.
-    read: the splits that it has just read to their end. Of it only the others count: what stands in those that were
-        read is known better by reading.
+    read: the splits that it has just read to their end. Only its other splits count here, because the run knows more
+        about those that it read.
     """
     out: dict[tuple[int, str], int] = {}
     for query in (_ROWS, _OTHERS):

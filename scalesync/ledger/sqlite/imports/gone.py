@@ -1,4 +1,4 @@
-"""Rows that are gone, as `row_counts.mark_gone` flags them, and for whose record a request may have left."""
+"""Rows in doubt whose record is gone (`row_counts.mark_gone`): a request may have left before the record vanished."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class GoneStore:
         self._job = job
 
     async def doubtful(self, after: str, size: int) -> list[Doubtful]:
-        """Up to `size` of them behind a key, in order."""
+        """Up to `size` of these rows after a key, in order."""
         query = (
             "SELECT unique_id, intent_ms FROM rows WHERE target=? AND job=? AND state='sending' AND gone=?"
             " AND unique_id>? ORDER BY unique_id LIMIT ?"
@@ -35,14 +35,14 @@ class GoneStore:
         return [Doubtful(*row) for row in found]
 
     async def waiting(self) -> int:
-        """How many there are."""
+        """How many such rows there are."""
         target, job = self._target, self._job
         found: int = await self._writer.read(lambda db: in_doubt(db, target, job))
         return found
 
-    async def conclude(self, told: Sequence[LookedUp]) -> None:
-        """Write what the look-ups said; a row that moved on meanwhile is left alone."""
-        rows = [(one.gone, one.ref, self._target, one.key, Gone.GONE) for one in told]
+    async def conclude(self, found: Sequence[LookedUp]) -> None:
+        """Write the results of look-ups. A row that changed meanwhile stays as it is."""
+        rows = [(one.gone, one.ref, self._target, one.key, Gone.GONE) for one in found]
         await self._writer.write(
             lambda db: db.executemany(
                 "UPDATE rows SET gone=?, task_id=? WHERE target=? AND unique_id=? AND state='sending' AND gone=?", rows

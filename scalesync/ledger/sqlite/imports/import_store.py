@@ -1,4 +1,4 @@
-"""ImportStore: what one run of one import job reads and writes."""
+"""ImportStore: everything that one run of one import job reads and writes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from scalesync.model.row_views import Known
 from scalesync.model.rows import Admission, OtherRecord, RowOutcome, RowState
 from scalesync.times import now_iso
 
-UNECHOED = "rewritten"  # the topic under which older versions kept such fields
+UNECHOED = "rewritten"  # the stored name of this topic is older than the name in the code
 
 
 class ImportStore(JobStore):
@@ -36,23 +36,23 @@ class ImportStore(JobStore):
         self.checkpoints = CheckpointStore(writer, target=target, job=job)
         self.gone_rows = GoneStore(writer, target=target, job=job)
         self.checks = CheckStore(writer, job, writable=True)
-        self._fresh = True  # the last records admitted were all new, and the next ones may be
+        self._fresh = True  # the last admitted records were all new, so the next ones may be too
         self._stale: bool | None = None
         self._reads: Set[int] | None = None
-        self._rivals: dict[str, Rival] = {}  # admitted, without an outcome yet; few, as those in doubt are
+        self._rivals: dict[str, Rival] = {}  # admitted and without an outcome yet; few at a time
 
     # --- rows ----------------------------------------------------------------------------------
 
     async def peek(self, keys: Sequence[str]) -> Mapping[str, tuple[RowState, bytes]]:
-        """State and content of the keys that are known; writes nothing.
+        """State and content of the known keys; writes nothing.
 
-        A task whose record changed in another job is as good as ever in this one.
+        If a record changed in another job, this job still counts its task as before.
         """
         known = await self.known(keys)
         return {key: (row.state if row.home else row.seen_from_beside, row.content) for key, row in known.items()}
 
     async def known(self, keys: Sequence[str]) -> Mapping[str, Known]:
-        """All that is known of the keys, whichever job has their rows."""
+        """Everything known of the keys, whichever job has their rows."""
         return await self._writer.read(lambda db: rows.load(db, self._target, self._job, keys))
 
     async def admit(
@@ -64,11 +64,11 @@ class ImportStore(JobStore):
         recheck: bool = False,
         adopt: bool = False,
     ) -> Sequence[Admission]:
-        """Make the intent durable for every record that is to be sent; sets `intent_ms` on each.
+        """Make the intent durable for every record that may be sent, and set its `intent_ms`.
 
         now_ms: the platform's clock.
         adopt: records accept tasks that differ from them.
-        Returns one admission per record, in order, after the commit.
+        Returns one admission for each record, in order, after the commit.
         """
 
         def work(db: sqlite3.Connection) -> Sequence[Admission]:
@@ -90,30 +90,30 @@ class ImportStore(JobStore):
         return await self._writer.write(work)
 
     def _has_stale(self, db: sqlite3.Connection) -> bool:
-        """Whether earlier runs had other records, as this one found it at first: none can add to that."""
+        """Whether earlier runs left other records. The first answer holds for the whole run, because none are added."""
         if self._stale is None:
             earlier = "SELECT EXISTS (SELECT 1 FROM other_records WHERE job=? AND run<?)"
             self._stale = bool(db.execute(earlier, (self._job, self._run)).fetchone()[0])
         return self._stale
 
     def reads(self, sources: Set[int] | None) -> None:
-        """This run reads these sources of the job, None for all; copies of its records in the others stay there."""
+        """Set the sources of the job that this run reads; None for all. Copies of records in other sources stay."""
         self._reads = sources
 
     def touch_few(self) -> None:
-        """This run admits a few records of its sources: other records of earlier runs between them stay."""
+        """Say that this run admits only a few records of its sources, so other records between these stay."""
         self._stale = False
 
     async def record(self, ends: Sequence[RowOutcome]) -> None:
-        """Write ends of journeys, or returns to pending, with their events and the requests that brought them."""
+        """Write outcomes, with their events and the requests that ended with them."""
         if not ends:
             return
         place = rows.Place(self._target, self._job, self._run)
         given_up, closed = self.chunks.ended()
 
         def work(db: sqlite3.Connection) -> None:
-            told = outcomes.record(db, place, ends, self._rivals)
-            outcomes.write_events(db, place, told, now_iso())
+            recorded = outcomes.record(db, place, ends, self._rivals)
+            outcomes.write_events(db, place, recorded, now_iso())
             self.chunks.write_ended(db, given_up, closed)
 
         await self._writer.write(work)
@@ -123,21 +123,22 @@ class ImportStore(JobStore):
         return await self._writer.read(lambda db: row_counts.count(db, self._target, self._job))
 
     async def reopen(self, wanted: Callable[[str, int | None, str], bool]) -> int:
-        """Failed rows for which wanted(key, status, reason) holds become pending again; returns how many."""
+        """Make failed rows pending again if wanted(key, status, reason) holds. Returns how many."""
         return await self._writer.write(lambda db: row_counts.reopen(db, self._target, self._job, wanted))
 
     async def mark_gone(
         self, present: int, is_present: Callable[[str], bool], sources: Collection[int] | None = None
     ) -> int:
-        """Flag home rows whose record the source no longer holds, clear the others; returns how many are gone.
+        """Flag home rows whose record the source no longer holds, and clear the flag of the others.
 
-        present: home rows that this reading met; where they are all there are, nothing needs to be looked at.
-        sources: the splits that it is about, None for all of the job.
+        Returns how many are gone.
+        present: home rows that this reading met. If these are all home rows, nothing has to be compared.
+        sources: the splits whose rows count; None for all splits of the job.
         """
         return await self._writer.write(lambda db: row_counts.mark_gone(db, self._job, present, is_present, sources))
 
     async def drop_stale_asides(self, sources: Collection[int] | None = None) -> None:
-        """Forget other records that this run, having read these sources whole, did not meet. None: all of the job."""
+        """Delete other records that this run did not meet, after it read these sources whole; None for all sources."""
         among = "" if sources is None else f" AND source IN ({','.join(map(str, sources))})"
         await self._writer.write(
             lambda db: db.execute(f"DELETE FROM other_records WHERE job=? AND run<?{among}", (self._job, self._run))
@@ -150,11 +151,11 @@ class ImportStore(JobStore):
         return await self._writer.write(lambda db: splits.register(db, self._job, "source", sources))
 
     async def source_splits(self, but: Set[int] = frozenset()) -> Sequence[SourceSplit]:
-        """The sources that the job has met, but for some."""
+        """The sources that the job has read, except `but`."""
         return await self._writer.read(lambda db: splits.load(db, self._job, but))
 
     async def close_sources(self, read: Sequence[tuple[int, JsonObject, SourceCursor | None]]) -> None:
-        """These sources are read to their end: number, spec and cursor of each."""
+        """Mark sources as read to their end: number, spec and cursor of each."""
         if not read:
             return
         values = [(json.dumps(spec), splits.cursor_to_json(cursor), self._job, number) for number, spec, cursor in read]
@@ -165,7 +166,7 @@ class ImportStore(JobStore):
         )
 
     async def lose_sources(self, gone: Sequence[int]) -> None:
-        """These sources are there no more."""
+        """Mark sources that no longer exist."""
         if gone:
             values = [("gone", self._job, number) for number in gone]
             query = "UPDATE splits SET state=?, cursor=NULL WHERE job=? AND number=?"
@@ -174,7 +175,7 @@ class ImportStore(JobStore):
     # --- around it --------------------------------------------------------------------------------
 
     async def unechoed_fields(self) -> frozenset[str]:
-        """Fields that the platform answers with another value than it was sent."""
+        """Fields that the platform rewrites or does not echo."""
         found = await self._writer.read(
             lambda db: db.execute("SELECT value FROM learned WHERE job=? AND topic=?", (self._job, UNECHOED)).fetchall()
         )
@@ -190,7 +191,7 @@ class ImportStore(JobStore):
         )
 
     async def remember_batch(self, name: str, project: str | None, *, created: bool) -> None:
-        """A batch that exists on the server; `created` when this job made it."""
+        """Remember a batch that exists on the server; `created` if this job made it."""
         made_by = self._job if created else None
         await self._writer.write(
             lambda db: db.execute(
@@ -200,7 +201,7 @@ class ImportStore(JobStore):
         )
 
     async def finalized(self, name: str) -> None:
-        """The batch was finalized."""
+        """Remember that the batch was finalized."""
         await self._writer.write(
             lambda db: db.execute(
                 "INSERT INTO batches (target, name, finalized_at) VALUES (?,?,?)"
@@ -210,19 +211,19 @@ class ImportStore(JobStore):
         )
 
     async def feeders(self, batches: Collection[str], read: Collection[int]) -> Mapping[str, Sequence[Feeder]]:
-        """Who still owes records to each of these batches.
+        """The jobs that still owe records to each of these batches.
 
         read: the sources that this run has read to their end.
         """
         return await self._writer.read(lambda db: feeding.owing(db, self._target, self._job, batches, read))
 
     async def jobs_beside(self) -> Sequence[tuple[str, Mapping[str, Any], int]]:
-        """(name, settings, tasks) of each other job whose tasks stand for records of this one."""
+        """(name, settings, tasks) of each other job whose tasks serve records of this one."""
         return await self._writer.read(lambda db: beside.jobs_beside(db, self._target, self._job))
 
 
 def _stretches(places: Sequence[Outgoing | OtherRecord]) -> list[tuple[int, int, int]]:
-    """The lines from the first to the last, per source."""
+    """(source, first line, last line) of these places, one for each source."""
     found: dict[int, tuple[int, int]] = {}
     for place in places:
         first, last = found.get(place.source, (place.line, place.line))

@@ -1,4 +1,4 @@
-"""Outcomes into rows: the plain case in one statement for many, all others one by one as `decisions.record` has it."""
+"""Write outcomes to rows: the usual case many at a time in one statement, others alone through `decisions.record`."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ from scalesync.model.rows import CHANGED, RowOutcome, RowState
 
 LISTED = f"SELECT source, line FROM other_records WHERE job=? AND unique_id=? AND {SHARING}"
 _NAMES = {state: state.value for state in RowState}
-# The plain case: `decisions.takes`, which says why.
-# The rows are there, they were admitted: so no value but those of the update is ever written. Joining them to the new
-# values takes a third longer.
+# The usual case (`decisions.takes` gives the reasons). The rows exist, because they were admitted, so only the UPDATE
+# part ever writes. A join of the rows with the new values would take a third longer.
 _RECORD = {
     size: "INSERT INTO rows (target, job, source, line, intent_ms,"
     " unique_id, state, task_id, status, reason, detail, attempts, content) VALUES "
@@ -34,7 +33,7 @@ _RECORD = {
 def record(
     db: sqlite3.Connection, place: Place, ends: Sequence[RowOutcome], rivals: dict[str, Rival]
 ) -> Sequence[RowOutcome]:
-    """Write outcomes; those of `rivals` are taken out of it. Returns them as the job's history should have them."""
+    """Write outcomes, and remove their keys from `rivals`. Returns the outcomes in the form for the history."""
     ends = [end if end.state is not RowState.CONFLICT else _as_accepted(db, place, end) for end in ends]
     alone = [end for end in ends if end.key not in rivals] if rivals else ends
     for end in alone:
@@ -50,7 +49,7 @@ def record(
 
 
 def write(db: sqlite3.Connection, place: Place, ends: Sequence[RowOutcome]) -> list[RowOutcome]:
-    """Write outcomes to their rows; returns those that a row did not take: it has a task, or holds another record."""
+    """Write outcomes to their rows. Returns those that a row did not take: it has a task, or holds another record."""
     left: list[RowOutcome] = []
     for some in pieces(ends):
         db.execute("SAVEPOINT outcomes")
@@ -64,16 +63,16 @@ def write(db: sqlite3.Connection, place: Place, ends: Sequence[RowOutcome]) -> l
 def _values(place: Place, ends: Sequence[RowOutcome]) -> list[object]:
     values: list[object] = []
     for key, state, ref, status, reason, detail, attempts, _, content in ends:
-        told = None if detail is None else to_json(detail)
-        about = bytearray(content)  # for bytes, sqlite3 asks its adapters first, each time
-        values += (place.target, key, _NAMES[state], ref, status, reason, told, attempts, about)
+        stored = None if detail is None else to_json(detail)
+        about = bytearray(content)  # for bytes, sqlite3 tries its adapters first, each time
+        values += (place.target, key, _NAMES[state], ref, status, reason, stored, attempts, about)
     return values
 
 
 def _apply(db: sqlite3.Connection, place: Place, end: RowOutcome, rival: Rival | None) -> None:
-    """Write one outcome by what the row holds now.
+    """Write one outcome; what it changes depends on the row as it is now.
 
-    rival: None for a record that had the row alone when admitted.
+    rival: None for a record that had the row alone when it was admitted.
     """
     job, state, reason, status, detail, content = db.execute(
         "SELECT job, state, reason, status, detail, content FROM rows WHERE target=? AND unique_id=?",
@@ -101,7 +100,7 @@ def _apply(db: sqlite3.Connection, place: Place, end: RowOutcome, rival: Rival |
 
 
 def _put(db: sqlite3.Connection, place: Place, end: RowOutcome) -> None:
-    """Write an outcome to its row, whatever the row holds."""
+    """Write an outcome to its row unconditionally."""
     db.execute(
         "UPDATE rows SET state=?, task_id=coalesce(?, task_id), status=?, reason=?, detail=?, attempts=attempts+?"
         " WHERE target=? AND unique_id=?",
@@ -117,13 +116,13 @@ def _as_accepted(db: sqlite3.Connection, place: Place, end: RowOutcome) -> RowOu
 
 
 def _listed(db: sqlite3.Connection, place: Place, key: str) -> tuple[int, int] | None:
-    """Where a record of this job is listed beside the row."""
+    """Source and line at which a record of this job is listed beside the row; None if it is not."""
     found: tuple[int, int] | None = db.execute(LISTED, (place.job, key)).fetchone()
     return found
 
 
 def write_events(db: sqlite3.Connection, place: Place, ends: Sequence[RowOutcome], at: str) -> None:
-    """Write what was out of the ordinary into the history."""
+    """Write unusual outcomes to the history."""
     events = [
         (at, place.run, place.target, s.key, s.event, json.dumps({"status": s.status, "reason": s.reason}))
         for s in ends

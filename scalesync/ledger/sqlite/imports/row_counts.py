@@ -1,4 +1,4 @@
-"""The records of a whole job: counted, failed ones reopened, vanished ones marked."""
+"""The records of a whole job: counts them, reopens failed ones, marks vanished ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scalesync.model.rows import CHANGED, Gone, RowState
 def count(db: sqlite3.Connection, target: int, job: int) -> dict[str, int]:
     """Records by counted state: created adopted conflicts failed invalid pending duplicates, and gone.
 
-    gone: all rows whose record is gone; those of them whose task lives are counted by it, too.
+    gone: all rows whose record is gone. If its task lives, a row also counts under the state of the task.
     """
     counts = dict.fromkeys(("created", "adopted", "conflicts", "failed", "invalid", "pending", "duplicates", "gone"), 0)
     for state, gone, number in db.execute(
@@ -36,9 +36,9 @@ def count(db: sqlite3.Connection, target: int, job: int) -> dict[str, int]:
 
 
 def count_homes(db: sqlite3.Connection, job: int, sources: Collection[int] | None = None) -> Counter[Standing]:
-    """The job's own rows by how they count.
+    """The job's home rows by how they count.
 
-    sources: the splits whose rows are meant, None for all of the job.
+    sources: the splits whose rows count; None for all splits of the job.
     """
     counts: Counter[Standing] = Counter()
     of_job = "WHERE target=(SELECT target FROM jobs WHERE id=?) AND job=?" + _among(sources)
@@ -53,9 +53,9 @@ def count_homes(db: sqlite3.Connection, job: int, sources: Collection[int] | Non
 
 
 def failed(db: sqlite3.Connection, target: int, job: int, wanted: Callable[[str, int | None, str], bool]) -> list[str]:
-    """Keys of failed rows of the job, shared ones included, where wanted(key, status, reason) says so.
+    """Keys of failed rows of the job, shared ones included, for which wanted(key, status, reason) holds.
 
-    One whose record is gone is none of them: nothing could be sent for it.
+    A row whose record is gone does not count, because nothing could be sent for it.
     """
     found = db.execute(
         "SELECT unique_id, status, coalesce(reason, '') FROM rows WHERE target=? AND state='failed' AND"
@@ -67,7 +67,7 @@ def failed(db: sqlite3.Connection, target: int, job: int, wanted: Callable[[str,
 
 
 def reopen(db: sqlite3.Connection, target: int, job: int, wanted: Callable[[str, int | None, str], bool]) -> int:
-    """The rows that `failed` finds become pending; returns how many."""
+    """Make the rows that `failed` finds pending. Returns how many."""
     keys = [(target, key) for key in failed(db, target, job, wanted)]
     db.executemany("UPDATE rows SET state='pending' WHERE target=? AND unique_id=?", keys)
     return len(keys)
@@ -80,7 +80,7 @@ def _among(sources: Collection[int] | None) -> str:
 def _go_to_copies(
     db: sqlite3.Connection, target: int, job: int, is_present: Callable[[str], bool], sources: Collection[int]
 ) -> None:
-    """Rows whose record is gone from these sources, and stands in another one of the job, go there."""
+    """Move rows whose record is gone from these sources to a copy of the record in another source of the job."""
     numbers = ",".join(map(str, sources))
     copies = db.execute(
         "SELECT o.source, o.line, o.unique_id FROM other_records o JOIN rows r ON r.target=? AND"
@@ -99,10 +99,10 @@ def _go_to_copies(
 def mark_gone(
     db: sqlite3.Connection, job: int, present: int, is_present: Callable[[str], bool], sources: Collection[int] | None
 ) -> int:
-    """Flag home rows whose record is not present, clear the flag of the others; returns how many are flagged.
+    """Flag home rows whose record is not present, and clear the flag of the others. Returns how many are flagged.
 
-    present: home rows that were met.
-    sources: the splits whose rows are meant, None for all of the job.
+    present: home rows that the run met.
+    sources: the splits whose rows count; None for all splits of the job.
     """
     (target,) = db.execute("SELECT target FROM jobs WHERE id=?", (job,)).fetchone()
     if sources is not None:

@@ -1,4 +1,4 @@
-"""The SQL of rows: admitting records, counting them. Runs inside the writer's transactions."""
+"""The SQL of rows: admit records and list other records. It runs inside the writer's transactions."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from scalesync.model.row_views import Known
 from scalesync.model.rows import Admission, Gone, OtherRecord, RecordState, RowState, Verb
 
 T = TypeVar("T")
-_LISTED = frozenset({RowState.FAILED, RowState.CONFLICT})  # whose place is shown to people
+_LISTED = frozenset({RowState.FAILED, RowState.CONFLICT})  # people see the places of these rows
 _BESIDE = frozenset({RecordState.SHARED, RecordState.CHANGED})
 MOVED = f"DELETE FROM other_records WHERE job=? AND unique_id=? AND (source, line) <> (?, ?) AND {SHARING}"
 CHUNK = 500
 
-# Many rows in one statement: the thread keeps to SQLite for all of them, and does not ask for the interpreter's lock
-# again after each, which the loop beside it would make it wait for.
+# Many rows in one statement: the thread stays in SQLite for all of them. After each statement it needs the
+# interpreter's lock again, and waits for the event loop to release it.
 SIZES = (128, 32, 8, 1)
 _INSERT = {
     size: "INSERT INTO rows (target, unique_id, state, job, source, line, content, intent_ms) VALUES "
@@ -37,7 +37,7 @@ _INSERT = {
 class Place:
     """Where a run writes: the ids of its target, job and run.
 
-    reads: the splits that it reads, None for all of them.
+    reads: the splits that it reads; None for all.
     """
 
     target: int
@@ -47,7 +47,7 @@ class Place:
 
 
 def load(db: sqlite3.Connection, target: int, job: int, keys: Sequence[str]) -> dict[str, Known]:
-    """What is known of these keys."""
+    """Everything known of these keys."""
     known: dict[str, Known] = {}
     for start in range(0, len(keys), CHUNK):
         chunk = keys[start : start + CHUNK]
@@ -59,12 +59,12 @@ def load(db: sqlite3.Connection, target: int, job: int, keys: Sequence[str]) -> 
             f" WHERE target=? AND r.unique_id IN ({marks})",
             (job, target, *chunk),
         ):
-            told = json.loads(detail) if detail else {}
-            now, was = RowState(state), told.get("was")
-            dead = not has_task(now, reason) and is_dead(told)
+            facts = json.loads(detail) if detail else {}
+            now, was = RowState(state), facts.get("was")
+            dead = not has_task(now, reason) and is_dead(facts)
             known[key] = Known(
                 *(now, content, intent_ms, reason, was, home == job, (source, line), gone),
-                *(is_loose(now, told), ref, None if dead else accepted),
+                *(is_loose(now, facts), ref, None if dead else accepted),
             )
     return known
 
@@ -80,9 +80,9 @@ def admit(
     rivals: dict[str, Rival],
     adopt: bool = False,
 ) -> list[Admission]:
-    """Decide and write each record's move; keys within `records` are distinct. Rivals are put into `rivals`.
+    """Decide and write each record's move, and add rivals to `rivals`. The keys of `records` are distinct.
 
-    fresh: expect that none of them is known. Right, it saves the look-ups; wrong, it costs the attempt.
+    fresh: expect only new keys. A right guess saves the look-ups, and a wrong one costs one attempt to insert.
     """
     if fresh and records and _insert(db, place, records, now_ms) == len(records):
         for record in records:
@@ -144,21 +144,21 @@ def admit(
 
 
 def _new(now_ms: int) -> Admission:
-    """What becomes of a record whose key nobody knew."""
+    """The admission of a record with a new key."""
     move = decisions.admit(None, b"", now_ms, recheck=False)
     assert move.state is not None
     return Admission(move.verb, move.state, move.intent_ms, new=True, home=True)
 
 
 def _insert(db: sqlite3.Connection, place: Place, records: Sequence[Outgoing], now_ms: int) -> int:
-    """Make rows for records; returns how many were made. When a key was known after all, none is."""
+    """Insert rows for records. Returns how many: all, or none if a key was known after all."""
     state = _new(now_ms).state.value
     db.execute("SAVEPOINT fresh")
     made = 0
     for some in pieces(records):
         values: list[object] = []
         for record in some:
-            content = bytearray(record.content)  # for bytes, sqlite3 asks its adapters first, each time
+            content = bytearray(record.content)  # for bytes, sqlite3 tries its adapters first, each time
             values += (place.target, record.key, state, place.job, record.source, record.line, content, now_ms)
         if db.execute(_INSERT[len(some)], values).rowcount != len(some):
             break
@@ -171,7 +171,7 @@ def _insert(db: sqlite3.Connection, place: Place, records: Sequence[Outgoing], n
 
 
 def pieces(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Pieces of a few fixed sizes: each size is one prepared statement."""
+    """Cut a sequence into pieces of a few fixed sizes, because each size is one prepared statement."""
     start = 0
     for size in SIZES:
         while len(items) - start >= size:
@@ -182,11 +182,11 @@ def pieces(items: Sequence[T]) -> Iterator[Sequence[T]]:
 def _write_moves(db: sqlite3.Connection, place: Place, moves: Sequence[tuple[Outgoing, Move]]) -> None:
     for record, move in moves:
         assert move.state is not None
-        told = {"was": move.was} | (_differing(move) or {}) | ({"inside": record.inside} if record.inside else {})
-        detail = to_json(told if move.was else None)
+        facts = {"was": move.was} | (_differing(move) or {}) | ({"inside": record.inside} if record.inside else {})
+        detail = to_json(facts if move.was else None)
         db.execute(
             "UPDATE rows SET state=?, intent_ms=?, status=NULL, reason=?, detail=?,"
-            # Another job's record does not bring the home's back, and its end is not for the home to wait for.
+            # A record of another job does not bring the home's record back, and the home does not wait for its outcome.
             f" gone=CASE WHEN job<>? AND gone IS NOT NULL THEN {Gone.ABSENT} END,"
             " content=CASE WHEN ? THEN ? ELSE content END,"
             " source=CASE WHEN job=? THEN ? ELSE source END, line=CASE WHEN job=? THEN ? ELSE line END"
@@ -205,7 +205,7 @@ def _differing(move: Move) -> dict[str, object] | None:
 
 
 def drop_asides(db: sqlite3.Connection, place: Place, read: Sequence[tuple[int, int, int]]) -> None:
-    """Forget the other records of earlier runs in these stretches (source, first and last line): read again."""
+    """Delete other records of earlier runs in stretches (source, first line, last line) that this run read again."""
     db.executemany(
         "DELETE FROM other_records WHERE job=? AND source=? AND line BETWEEN ? AND ? AND run<?",
         [(place.job, source, first, last, place.run) for source, first, last in read],
@@ -213,9 +213,9 @@ def drop_asides(db: sqlite3.Connection, place: Place, read: Sequence[tuple[int, 
 
 
 def write_asides(db: sqlite3.Connection, place: Place, asides: Sequence[OtherRecord]) -> None:
-    """Put down records without a home row; the same place again replaces what it was.
+    """Write records without a home row. A record replaces an earlier one at the same place.
 
-    Beside a row a job has one record: where it stood before the source's lines moved, it stands no more.
+    A job has at most one record beside a row. If the lines of a source moved, its old place is deleted.
     """
     beside = [(place.job, a.key, a.source, a.line) for a in asides if a.state in _BESIDE]
     if beside:
@@ -232,7 +232,7 @@ def write_asides(db: sqlite3.Connection, place: Place, asides: Sequence[OtherRec
 
 
 def accept(db: sqlite3.Connection, place: Place, key: str, content: bytes, ref: str | None) -> None:
-    """Remember that a record of this job accepts a task which was made for another content."""
+    """Remember that a record of this job accepts a task that was made for another content."""
     db.execute(
         "INSERT OR REPLACE INTO acceptances (job, unique_id, content, task_id) VALUES (?,?,?,?)",
         (place.job, key, content, ref),
@@ -240,7 +240,7 @@ def accept(db: sqlite3.Connection, place: Place, key: str, content: bytes, ref: 
 
 
 def accepted(db: sqlite3.Connection, place: Place, key: str, ref: str | None) -> bytes | None:
-    """The content of this job's record that accepted that task before, None where none did."""
+    """The content of this job's record that accepted the task earlier; None if none did."""
     found = db.execute(
         "SELECT content FROM acceptances WHERE job=? AND unique_id=? AND task_id IS ?", (place.job, key, ref)
     ).fetchone()
@@ -252,7 +252,7 @@ def to_json(detail: Mapping[str, Any] | None) -> str | None:
 
 
 def take_over(db: sqlite3.Connection, place: Place, key: str, content: bytes, at: tuple[int, int]) -> None:
-    """Give the row to a record of this job, at a source and line; the record that had it in another job shares it."""
+    """Give the row to a record of this job, at a source and line. The other job's record that had it now shares it."""
     job, source, line, old, state, reason, detail, gone = db.execute(
         "SELECT job, source, line, content, state, reason, detail, gone FROM rows WHERE target=? AND unique_id=?",
         (place.target, key),

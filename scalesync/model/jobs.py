@@ -43,7 +43,8 @@ class SourceSplit:
     """One source file of a job.
 
     state: `open`, `read`, or `gone` when it was no longer met.
-    spec: path, size, time, the displayed name, and `under`: the name typed for it.
+    spec: path (relative if it is beneath the ledger's folder), size, time, the name as typed, and `under`: the name
+        typed for it, by what it is.
     shaping: the settings that it was read under, None if unknown.
     """
 
@@ -126,7 +127,7 @@ class Stop:
 class Failure:
     """A record that is failed, invalid or in conflict.
 
-    path: the source's absolute path.
+    path: the source, as its split is named.
     file: as it was named.
     earlier: for a clash, file and line of the first record with the same unique_id.
     raw: an invalid place as found, cut.

@@ -147,6 +147,12 @@ class ImportLedger(JobLedger, Protocol):
         sources: the sources in question, None for all of the job.
         """
 
+    async def retire_sources(self, missing: Collection[int], read: Collection[int]) -> Sequence[int]:
+        """Turn those of the missing sources to `gone` that the ones read whole have replaced; returns their numbers.
+
+        Such a source holds no record, and no other place, that is not in one of those, too.
+        """
+
     async def drop_stale_asides(self, sources: Collection[int] | None = None) -> None:
         """Forget other records that this run did not meet, having read these sources whole. None: all of the job."""
 

@@ -15,6 +15,7 @@ import pytest
 from sqlite_utils import Database
 
 from scalesync.errors import DiskFull, LedgerBusy, LedgerUnusable
+from scalesync.home import Home
 from scalesync.ledger.sqlite import connection as opening
 from scalesync.ledger.sqlite.connection import open_ledger, translate
 from scalesync.ledger.sqlite.imports.outcomes import LISTED
@@ -79,7 +80,7 @@ def test_a_ledger_from_before_shared_records_had_contents_is_brought_up_to_date(
     for job in (1, 2):
         old.execute(
             "INSERT INTO jobs (id, target, name, command, identity, settings, created_at)"
-            " VALUES (?, 1, ?, 'import', '', '{}', '')",
+            " VALUES (?, 1, ?, 'import', '{}', '{}', '')",
             (job, f"j{job}"),
         )
         old.execute("INSERT INTO runs (id, job, epoch, owner, started_at) VALUES (?, ?, 1, '', '')", (job, job))
@@ -92,7 +93,7 @@ def test_a_ledger_from_before_shared_records_had_contents_is_brought_up_to_date(
     )
     old.close()
     connection = open_ledger(path, create=False, note=quiet)
-    assert [job.counts["created"] for job in jobs(connection)] == [1, 1]
+    assert [job.counts["created"] for job in jobs(connection, Home(tmp_path))] == [1, 1]
     assert connection.execute("SELECT job, state FROM job_records ORDER BY 1").fetchall() == [
         ("j1", "created"),
         ("j2", "created"),

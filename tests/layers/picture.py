@@ -24,6 +24,7 @@ BOTTOM = (
     "addresses",
     "disk",
     "file_names",
+    "home",
     "jsonvalue",
     "masking",
     "plugins",

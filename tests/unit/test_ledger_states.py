@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlite_utils import Database
 
+from scalesync.home import Home
 from scalesync.ledger.decisions import Move, Rival, admit
 from scalesync.ledger.sqlite.imports import outcomes, row_counts, rows
 from scalesync.ledger.sqlite.imports.feeding import owing
@@ -189,7 +190,7 @@ def test_the_ledger_tells_a_shared_record_as_the_move_would(accepted, ref):
             assert (name, number) == (COUNTED[told], 1)
             listed = db.execute("SELECT state FROM job_records WHERE job='j2'").fetchall()
             assert listed == [(told.value,)]
-            failing = [failure.state for failure in failures(db, "j2")]
+            failing = [failure.state for failure in failures(db, Home("/"), "j2")]
             assert failing == {"conflicts": ["conflict"], "failed": ["failed"]}.get(name, [])
     db.close()
 
@@ -213,7 +214,7 @@ def test_the_ledger_tells_a_row_that_is_gone_as_the_rule_does():
         (standing,) = row_counts.count_homes(db, 1)
         assert standing == standing_of(state, reason, was, gone)
         assert standing.now == next(iter(counted), None)
-        failing = [failure.state for failure in failures(db, "j1")]
+        failing = [failure.state for failure in failures(db, Home("/"), "j1")]
         assert bool(failing) == (gone is None and state in {S.FAILED, S.CONFLICT})
         assert row_counts.reopen(db, 1, 1, lambda *_: True) == (state is S.FAILED and gone is None)
     db.close()

@@ -125,7 +125,7 @@ async def _homes(ledger: Ledger, found: StoredJob | None, plan: ImportPlan) -> H
         return Homes()
     splits = await ledger.source_splits(found)
     met = {name for name, _ in plan.splits()}
-    gone = vanished(splits, met, plan.named, sources_of(found, ledger.path.parent))
+    gone = vanished(splits, met, plan.named, sources_of(found, plan.home))
     read = [split.number for split in splits if split.name in met or split in gone]
     return Homes(await ledger.homes(found), await ledger.homes(found, read))
 

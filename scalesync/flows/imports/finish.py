@@ -12,7 +12,6 @@ from scalesync.events import Observer
 from scalesync.flows.imports.batches import BatchKeeper
 from scalesync.flows.imports.plan import ImportPlan
 from scalesync.flows.imports.reading.prepare import Preparer, read_all
-from scalesync.flows.runtime.identity import STANDARD_INPUT
 from scalesync.ledger.states import COUNTED
 from scalesync.model.contents import covers
 from scalesync.model.jobs import Feeder
@@ -21,6 +20,7 @@ from scalesync.model.rows import FINAL, RecordState, RowState
 from scalesync.model.summaries import ImportSummary
 from scalesync.model.targets import Target
 from scalesync.ports.import_ledger import ImportLedger
+from scalesync.sources.places.named import STANDARD_INPUT
 from scalesync.text import be, count
 
 STATES = ("created", "adopted", "conflicts", "failed", "invalid", "pending", "duplicates")

@@ -53,7 +53,7 @@ class Named:
         dead = plan.options.reclaim
         store = ledger.checks(job)
         # Only after a complete import: one that was stopped may have started to read the sources in another way.
-        bound = sources_of(job, ledger.path.parent)
+        bound = sources_of(job, plan.home)
         read = job.complete and same_sources(await ledger.source_splits(job), plan, bound)
         return cls(store, await store.waiting(dead), read, dead, through=plan.options.finalize)
 

@@ -12,10 +12,12 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import BinaryIO, get_args
 
-from scalesync.addresses import public_name
+from scalesync.addresses import is_url, public_name
 from scalesync.errors import ConfigError, SourceError
-from scalesync.flows.runtime.identity import STANDARD_INPUT, placed_in, sources_of, what_is
+from scalesync.file_names import readable
+from scalesync.flows.runtime.identity import sources_of
 from scalesync.flows.runtime.options import ImportOptions, OnConflict
+from scalesync.home import Home
 from scalesync.mapping.body import BodyBuilder, BodySpec, parse_sets
 from scalesync.mapping.template import Template
 from scalesync.model.jobs import JobSpec, SourceSplit, StoredJob
@@ -26,6 +28,7 @@ from scalesync.ports.ledger import Ledger
 from scalesync.ports.spec import KeyStrength, PlatformSpec, Vocabulary
 from scalesync.sources.open import SourceFile, open_sources
 from scalesync.sources.options import ReadOptions
+from scalesync.sources.places.named import STANDARD_INPUT, placed_in, what_is
 from scalesync.sources.places.passed_over import PassedOver
 from scalesync.text import count
 
@@ -44,6 +47,7 @@ class ImportPlan:
     total_bytes: of all sources, None if one of them does not say.
     """
 
+    home: Home
     options: ImportOptions
     template: Template
     builder: BodyBuilder
@@ -96,12 +100,24 @@ class ImportPlan:
     @property
     def left_out(self) -> str:
         """The sentence about sources of earlier runs that are gone."""
-        return f"{few_names(self.missing)}: no longer there, and left out; the other sources of the job are read"
+        it = "it" if len(self.missing) == 1 else "them"
+        return (
+            f"{few_names(self.missing)}: no longer there, and left out; the other sources of the job are read (put {it}"
+            f" back, or import {it} from the new place with --job {self.options.job})"
+        )
 
     def facts(self, place: int) -> JsonObject:
         """What the ledger keeps about the source at this index: its state, its name, the name typed for it."""
         source = self.sources[place]
-        return source.fingerprint() | {"name": source.name, "under": self.origins[place]}
+        told = {"name": source.name, "under": self.origins[place]}
+        if source.place is not None:
+            told["path"] = readable(self.home.told(source.place))
+        return source.fingerprint() | told
+
+    def is_there(self, split: SourceSplit) -> bool:
+        """Whether a source that an earlier run read still exists; of what is not on this machine nobody knows."""
+        path = str(split.spec.get("path", split.name))
+        return path == STANDARD_INPUT or is_url(path) or os.path.lexists(self.home.place(path))
 
     def splits(self) -> Iterator[tuple[str, JsonObject]]:
         """One split per source; the same file named twice is read twice and needs two names."""
@@ -134,12 +150,10 @@ def changed_meanwhile(names: Sequence[str]) -> str:
     return f"{few_names(names)}: changed while this run read {it}; run the same command again to read {it} as {now} now"
 
 
-def make_plan(
-    options: ImportOptions, platform: PlatformSpec, home: Path | None = None, given: BinaryIO | None = None
-) -> ImportPlan:
+def make_plan(options: ImportOptions, platform: PlatformSpec, home: Home, given: BinaryIO | None = None) -> ImportPlan:
     """Check the options and open the sources. Raises ConfigError or SourceError; nothing was sent.
 
-    home: the ledger's folder; sources beneath it count by their path in it.
+    home: sources beneath it count by their path in it.
     given: read in place of standard input.
     """
     if not options.sources:
@@ -160,11 +174,11 @@ def make_plan(
     )
     passed = PassedOver()
     found, missing = _opened(options, read_options(options), passed, given)
-    whole = home or Path.cwd()
-    told = {typed: what_is(typed, options.folder, whole) for typed in options.sources}
+    told = {typed: what_is(typed, options.folder, home) for typed in options.sources}
     sizes = [source.size for source, _ in found]
     known = [size for size in sizes if size is not None]
     return ImportPlan(
+        home,
         options,
         template,
         BodyBuilder(spec, platform.shaper),
@@ -191,7 +205,7 @@ def read_options(options: ImportOptions) -> ReadOptions:
     )
 
 
-_NOT_THERE = ("there is no such file", "matches no file")
+NOT_THERE = ("there is no such file", "matches no file")
 
 
 def _opened(
@@ -211,7 +225,7 @@ def _opened(
             opened = open_sources([placed], reading, stdin=stdin, passed=passed)
         except SourceError as error:
             last = len(missing) == len(options.sources) - 1
-            if not options.some or last or not any(words in str(error) for words in _NOT_THERE):
+            if not options.some or last or not any(words in str(error) for words in NOT_THERE):
                 raise
             missing.append(public_name(spec))
             continue
@@ -304,7 +318,7 @@ async def nothing_left(ledger: Ledger, found: StoredJob, spec: JobSpec, plan: Im
     now = json.loads(json.dumps(dict(spec.settings)))
     if any(found.settings.get(name, LATER.get(name)) != now[name] for name in SHAPING):
         return None
-    if not same_sources(await ledger.source_splits(found), plan, sources_of(found, ledger.path.parent)):
+    if not same_sources(await ledger.source_splits(found), plan, sources_of(found, plan.home)):
         return None
     counts = await ledger.counts(found)
     # Pending where nothing was: another job took the record's row over and has not ended, or is to send it again.

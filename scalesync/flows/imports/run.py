@@ -47,6 +47,7 @@ from scalesync.flows.runtime.setup.offers import require
 from scalesync.flows.runtime.setup.services import spec_of
 from scalesync.flows.runtime.threads import in_daemon
 from scalesync.flows.runtime.wiring import Connection, connect
+from scalesync.home import Home
 from scalesync.model.jobs import SourceCursor, SourceSplit, StoredJob
 from scalesync.model.records import JsonObject, Load, Outgoing
 from scalesync.model.rows import OtherRecord, RowOutcome, RowState, Verb
@@ -80,7 +81,7 @@ async def run_import(
         nothing more, not even its own end.
     """
     limits = limits or EngineLimits()
-    home = settings.ledger.parent
+    home = Home(settings.ledger.parent)
     platform = spec_of(settings.platform)
     require(platform, "import")
     plan = await in_daemon(lambda: make_plan(options, platform, home, given))
@@ -300,8 +301,18 @@ class ImportRun:
         """All named sources are read: a record that was not met is no longer in any source."""
         await self._job.lose_sources([split.number for split in gone])
         await self._job.drop_stale_asides(among)
+        if among is not None:
+            await self._retire(among)
         if await self._job.mark_gone(self._reading.homes, self._preparer.seen.__contains__, among):
             await self._look_up_gone()
+
+    async def _retire(self, among: Set[int]) -> None:
+        """Forget sources of earlier runs that moved: they are no longer there, and this run met all that they held."""
+        others = [split for split in await self._job.source_splits(but=among) if not split.is_gone]
+        missing = {split.number: split for split in others if not self._plan.is_there(split)}
+        for number in await self._job.retire_sources(missing, among):
+            name = missing[number].spec.get("name", "")
+            self._observer.note(f"{name}: no longer there, and all its records are in the sources of this run now")
 
     async def _look_up_gone(self, back: Set[str] = frozenset()) -> None:
         """Records that are no longer in any source and may have been sent: nobody else looks them up."""

@@ -16,19 +16,22 @@ import anyio
 
 from scalesync.config.settings import Settings
 from scalesync.errors import ConfigError, RecordError
-from scalesync.flows.imports.plan import ImportPlan, make_plan
+from scalesync.flows.imports.plan import ImportPlan
 from scalesync.flows.imports.reading.prepare import RAW_LIMIT
+from scalesync.flows.imports.stored import options_of, plan_of
 from scalesync.flows.jobs.status import example_of, failure_group, group_of, open_to_read
 from scalesync.flows.jobs.write_failures import bad_of, check_places, outputs, writing
-from scalesync.flows.runtime.identity import STANDARD_INPUT, placed_in, stored_options
+from scalesync.flows.runtime.options import ImportOptions
 from scalesync.flows.runtime.output_guard import same_file
 from scalesync.flows.runtime.setup.services import spec_of
+from scalesync.home import Home
 from scalesync.jsonvalue import as_text, dumps
 from scalesync.model.jobs import Failure, JobRow
 from scalesync.model.records import BadRecord, SourceRecord
 from scalesync.model.rows import RecordState
 from scalesync.ports.ledger import Ledger
 from scalesync.sources.about import written_out
+from scalesync.sources.places.named import STANDARD_INPUT, placed_in
 
 SHOWN_FILES = 3
 Where = Callable[[str, int], Hashable]
@@ -81,7 +84,7 @@ async def write_failures(settings: Settings, job: str | None, group: str | None,
     return await anyio.to_thread.run_sync(_write, out, settings.ledger, jobs)
 
 
-Failing = Sequence[tuple[JobRow, Sequence[Failure]]]
+Failing = Sequence[tuple[JobRow, ImportOptions, Sequence[Failure]]]
 
 
 async def _failing(ledger: Ledger, settings: Settings, job: str | None, group: str | None) -> Failing:
@@ -90,8 +93,8 @@ async def _failing(ledger: Ledger, settings: Settings, job: str | None, group: s
         raise ConfigError(f"the ledger {settings.ledger} has no import job{' ' + job if job else ''}")
     if settings.api_key:
         rows = [row for row in rows if row.target.whole == settings.target] or rows
-    jobs = [(row, await _failures(ledger, row, group)) for row in rows]
-    targets = list(dict.fromkeys(str(row.target.whole) for row, failures in jobs if failures))
+    jobs = [(row, await _options(ledger, row), await _failures(ledger, row, group)) for row in rows]
+    targets = list(dict.fromkeys(str(row.target.whole) for row, _, failures in jobs if failures))
     if len(targets) > 1:
         what = f"job {job} has failing records" if job else "there are failing records"
         key = spec_of(settings.platform).variables.key
@@ -100,6 +103,12 @@ async def _failing(ledger: Ledger, settings: Settings, job: str | None, group: s
             " are meant"
         )
     return jobs
+
+
+async def _options(ledger: Ledger, row: JobRow) -> ImportOptions:
+    job = await ledger.find_job(row.target, row.name)
+    assert job is not None
+    return await options_of(ledger, job)
 
 
 async def _failures(ledger: Ledger, row: JobRow, group: str | None) -> list[Failure]:
@@ -114,11 +123,12 @@ async def _failures(ledger: Ledger, row: JobRow, group: str | None) -> list[Fail
 
 
 def _write(out: Path, ledger: Path, jobs: Failing) -> WrittenOut:
-    check_places(out, ledger, [placed_in(row.settings["folder"], name) for row, _ in jobs for name in row.sources])
+    folders = [(options.folder or "", row.sources) for row, options, _ in jobs]
+    check_places(out, ledger, [placed_in(folder, name) for folder, names in folders for name in names])
     left: list[NotWritten] = []
     with writing(out) as written:
-        for row, failures in jobs:
-            search = Search(row, failures, outputs(out))
+        for row, options, failures in jobs:
+            search = Search(row, options, failures, outputs(out), Home(ledger.parent))
             for text, failure in search.found():
                 written.add(text, example_of(failure))
             left += search.left()
@@ -131,10 +141,13 @@ class Search:
     spared: files that are not its sources.
     """
 
-    def __init__(self, row: JobRow, failures: Sequence[Failure], spared: Sequence[Path]) -> None:
+    def __init__(
+        self, row: JobRow, options: ImportOptions, failures: Sequence[Failure], spared: Sequence[Path], home: Home
+    ) -> None:
         self._job = row.name
         self._platform = spec_of(row.target.platform)
-        self._options = stored_options(row.settings)
+        self._options = options
+        self._home = home
         self._all = len(failures)
         ordered = sorted(failures, key=lambda failure: (failure.repeat, failure.path, failure.line))
         self._piped = [failure for failure in ordered if failure.path == STANDARD_INPUT]
@@ -149,7 +162,7 @@ class Search:
         if not self._missing:
             return
         sources = tuple(source for source in self._options.sources if source != STANDARD_INPUT)
-        plan = make_plan(replace(self._options, sources=sources), self._platform)
+        plan = plan_of(replace(self._options, sources=sources), self._platform, self._home)
         for where in PLACES:
             if self._missing:
                 yield from self._read(plan, where)

@@ -23,6 +23,7 @@ from scalesync.flows.runtime.setup.offers import require
 from scalesync.flows.runtime.setup.services import spec_of
 from scalesync.flows.runtime.threads import in_daemon
 from scalesync.flows.runtime.wiring import Connection, connect
+from scalesync.home import Home
 from scalesync.ledger.states import aside_of
 from scalesync.model.jobs import StoredJob
 from scalesync.model.outcomes import LookupResult, Presence
@@ -43,7 +44,7 @@ async def run_rebuild(
     Equal tasks become created or adopted rows, different and dead ones conflicts, records without a task pending.
     Raises ConfigError if the ledger already holds the job. The same call resumes one that broke off.
     """
-    home = settings.ledger.parent
+    home = Home(settings.ledger.parent)
     platform = spec_of(settings.platform)
     require(platform, "ledger rebuild")
     plan = await in_daemon(lambda: make_plan(options, platform, home))

@@ -15,20 +15,21 @@ from scalesync.engine.limits import EngineLimits
 from scalesync.errors import ConfigError
 from scalesync.events import Observer
 from scalesync.flows.imports import finish
-from scalesync.flows.imports.plan import make_plan
 from scalesync.flows.imports.run import run_import
 from scalesync.flows.imports.spending import Confirm, guard_resending
+from scalesync.flows.imports.stored import options_of, plan_of
 from scalesync.flows.jobs.refresh import refresh_job
 from scalesync.flows.jobs.status import group_of
-from scalesync.flows.runtime.identity import STANDARD_INPUT, stored_options
 from scalesync.flows.runtime.lease import holding, import_job_of
 from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.flows.runtime.options import ImportOptions
 from scalesync.flows.runtime.setup.services import spec_of
+from scalesync.home import Home
 from scalesync.model.jobs import StoredJob
 from scalesync.model.rows import RowState
 from scalesync.model.summaries import ImportSummary
 from scalesync.ports.ledger import Ledger
+from scalesync.sources.places.named import STANDARD_INPUT
 from scalesync.text import be, count
 
 
@@ -61,7 +62,7 @@ async def run_retry(
         found = await import_job_of(ledger, settings.target, job)
         if is_piped(found) and not errored:
             return await _wait_for_input(ledger, found, group)
-        options = await readable_options(found, "--reclaim error" if errored else "")
+        options = await readable_options(ledger, found, "--reclaim error" if errored else "")
         # The bounds of a first run are about records that nobody knows yet: none of them goes along.
         options = replace(options, canary=None, max_new=None, reclaim=frozenset({"error"} if errored else ()))
         if errored:
@@ -126,19 +127,19 @@ def _nothing_sent(found: StoredJob, counts: Mapping[str, int], what: str) -> Imp
     return finish.summary(found.name, found.target, counts, finish.NOTHING_DONE, ending)
 
 
-async def readable_options(found: StoredJob, switch: str = "") -> ImportOptions:
+async def readable_options(ledger: Ledger, found: StoredJob, switch: str = "") -> ImportOptions:
     """The options of a stored job whose sources can be read again. Raises ConfigError when they cannot.
 
     switch: what the import of the same input must be given to do the same.
     """
-    options = stored_options(found.settings)
+    options = await options_of(ledger, found)
     if is_piped(found):
         more = f", with {switch}" if switch else ""
         raise ConfigError(
             f"job {found.name} read standard input, which is gone: pipe the same input into the same import{more}"
         )
-    platform = spec_of(found.target.platform)
-    await anyio.to_thread.run_sync(make_plan, options, platform)  # a source that is gone must not cost the failures
+    platform, home = spec_of(found.target.platform), Home(ledger.path.parent)
+    await anyio.to_thread.run_sync(plan_of, options, platform, home)  # a missing source must not cost the failures
     return options
 
 

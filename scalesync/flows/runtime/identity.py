@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,17 +16,16 @@ import orjson
 
 from scalesync.addresses import is_url, public_name, without_credentials
 from scalesync.errors import ConfigError, NameBound
-from scalesync.file_names import readable
 from scalesync.flows.runtime.options import IMPORT_OPTIONS, ImportOptions
+from scalesync.home import Home
 from scalesync.ledger import binding
 from scalesync.mapping.template import Template
-from scalesync.model.jobs import JobSpec, StoredJob
+from scalesync.model.jobs import JobSpec, SourceSplit, StoredJob
 from scalesync.model.targets import Target
 from scalesync.ports.ledger import Ledger
 from scalesync.ports.spec import PlatformSpec
-from scalesync.sources.places.remote import address
+from scalesync.sources.places.named import STANDARD_INPUT, path_of, placed_in, what_is
 
-STANDARD_INPUT = "-"
 _DERIVED = re.compile(r"import-(?:.*-)?[0-9a-f]{10}")
 
 
@@ -44,11 +44,8 @@ def job_target(target: Target, platform: PlatformSpec, project: str | None) -> T
     return replace(target, namespace=project)
 
 
-def import_job(options: ImportOptions, target: Target, template: Template, home: Path) -> JobSpec:
-    """The job of an import: named by --job, else by a hash of its identity.
-
-    home: the ledger's folder.
-    """
+def import_job(options: ImportOptions, target: Target, template: Template, home: Home) -> JobSpec:
+    """The job of an import: named by --job, else by a hash of its identity."""
     bound = {"type": options.type, "project": options.project, "batch": options.batch}
     told = [what_is(source, options.folder, home) for source in options.sources]
     identity = {**bound, "sources": told, "seen_from": "ledger"}
@@ -65,33 +62,15 @@ def import_job(options: ImportOptions, target: Target, template: Template, home:
         rescan=False,
         some=False,
     )
-    settings = IMPORT_OPTIONS.write(kept)
+    settings = {**IMPORT_OPTIONS.write(_placed(kept, home, home)), "home": home.folder}
     return JobSpec(name=name, command="import", target=target, identity=identity, settings=settings)
 
 
-def what_is(source: str, folder: str | None, home: Path) -> str:
-    """A source by what it is, however it was typed: `x`, `./x` and the full path are one.
-
-    A path beneath the ledger's folder is relative to it, so you may move the folder with everything in it.
-    """
-    if source == STANDARD_INPUT:
-        return source
-    if is_url(source):
-        return address(source)
-    path = os.path.abspath(os.path.join(folder or os.getcwd(), source.removeprefix("file://")))
-    beneath = os.path.join(home if home.is_absolute() else home.absolute(), "")  # absolute() takes a while
-    return readable(path.removeprefix(beneath))
-
-
-def sources_of(job: StoredJob, home: Path) -> frozenset[str]:
+def sources_of(job: StoredJob, home: Home) -> frozenset[str]:
     """The sources of a stored import when its name was bound, by what they are."""
     # Older versions kept them as typed, in the folder of then.
-    folder = None if "seen_from" in job.identity else job.settings.get("folder")
-    return _sources(job.identity.get("sources", ()), folder, home)
-
-
-def _sources(sources: Any, folder: str | None, home: Path) -> frozenset[str]:
-    return frozenset(what_is(source, folder or str(home), home) for source in sources)
+    folder = home.folder if "seen_from" in job.identity else job.settings.get("folder", home.folder)
+    return frozenset(what_is(source, folder, home) for source in job.identity.get("sources", ()))
 
 
 async def find_import(ledger: Ledger, spec: JobSpec, options: ImportOptions) -> tuple[StoredJob | None, JobSpec]:
@@ -101,18 +80,19 @@ async def find_import(ledger: Ledger, spec: JobSpec, options: ImportOptions) -> 
     to something else.
     """
     found = await ledger.find_job(spec.target, spec.name)
-    home = ledger.path.parent
+    home = Home(ledger.path.parent)
     if found is None and options.job is None:
         found = await _derived_earlier(ledger, spec, options, home)
     if found is None:
         return None, spec
     if not binding.same(found.command, found.identity, spec.command, spec.identity):
         raise NameBound(binding.sentence(spec.name, found.command, found.identity, spec.command, spec.identity))
-    settings = {**spec.settings, "job": found.name, "earlier": _earlier(found, spec, home)}
+    earlier = _earlier(found, await ledger.source_splits(found), spec, home)
+    settings = {**spec.settings, "job": found.name, "earlier": earlier}
     return found, replace(spec, name=found.name, identity=found.identity, settings=settings)
 
 
-async def _derived_earlier(ledger: Ledger, spec: JobSpec, options: ImportOptions, home: Path) -> StoredJob | None:
+async def _derived_earlier(ledger: Ledger, spec: JobSpec, options: ImportOptions, home: Home) -> StoredJob | None:
     wanted = frozenset(spec.identity["sources"])
     same = [
         job
@@ -127,18 +107,13 @@ async def _derived_earlier(ledger: Ledger, spec: JobSpec, options: ImportOptions
     return next((job for job in same if job.name == then), same[0] if same else None)
 
 
-def _earlier(found: StoredJob, spec: JobSpec, home: Path) -> list[str]:
+def _earlier(found: StoredJob, splits: Sequence[SourceSplit], spec: JobSpec, home: Home) -> list[str]:
     """Sources that earlier runs of the job named and this one does not, in a form that can be opened anywhere."""
     now = set(spec.identity["sources"])
-    folder = found.settings["folder"]
-    typed = [*found.settings.get("earlier", ()), *(placed_in(folder, one) for one in found.settings["sources"])]
-    kept = {what_is(source, folder, home): source for source in typed if source != STANDARD_INPUT}
-    return [source for what, source in kept.items() if what not in now]
-
-
-def placed_in(folder: str, spec: str) -> str:
-    """The place of a source that was named in a folder."""
-    return spec if spec == STANDARD_INPUT or "://" in spec else os.path.join(folder, spec)
+    before = stored_options(found.settings, home, splits)
+    folder = before.folder or home.folder
+    kept = {what_is(source, folder, home): source for source in before.sources if source != STANDARD_INPUT}
+    return [placed_in(folder, source) for what, source in kept.items() if what not in now]
 
 
 def derived_name(command: str, target: Target, identity: Mapping[str, Any], hint: str) -> str:
@@ -153,11 +128,54 @@ def derived_name(command: str, target: Target, identity: Mapping[str, Any], hint
     return "-".join(part for part in (command, stem, digest) if part)
 
 
-def stored_options(settings: Mapping[str, Any]) -> ImportOptions:
+def home_of(settings: Mapping[str, Any], home: Home) -> Home:
+    """The folder of the ledger when a job was given these settings; `home` where they do not say."""
+    return Home(settings["home"]) if "home" in settings else home
+
+
+def stored_options(settings: Mapping[str, Any], home: Home, splits: Sequence[SourceSplit]) -> ImportOptions:
     """The options of an import as its job keeps them, with the sources of all its runs.
 
-    Relative sources start from the folder of that run. Of several, those that are gone are skipped.
+    Those beneath the ledger's folder are where that is now, even if the folder of then is still there: somebody copied
+    it. Relative sources start from the folder of that run. Of several, those that are gone are skipped; one that a
+    later run replaced, by its splits, is none of them.
     """
-    options = IMPORT_OPTIONS.read(settings)
-    earlier = tuple(settings.get("earlier", ()))
-    return replace(options, sources=(*earlier, *options.sources), some=bool(earlier))
+    options, then = IMPORT_OPTIONS.read(settings), home_of(settings, home)
+    folder = options.folder or then.folder
+    replaced = _replaced(splits)
+    earlier = [
+        source
+        for source in settings.get("earlier", ())
+        if what_is(source, folder, then) not in replaced or _is_there(_now(source, folder, then, home))
+    ]
+    options = replace(options, sources=(*earlier, *options.sources), some=bool(earlier))
+    return options if then.folder == home.folder else _placed(options, then, home)
+
+
+def _replaced(splits: Sequence[SourceSplit]) -> set[Any]:
+    """Names without a source that is left."""
+    left = {split.spec.get("under") for split in splits if not split.is_gone}
+    return {split.spec.get("under") for split in splits} - left - {None}
+
+
+def _is_there(source: str) -> bool:
+    if is_url(source):
+        return True
+    return os.path.lexists(source) or next(glob.iglob(source, recursive=True), None) is not None
+
+
+def _placed(options: ImportOptions, then: Home, home: Home) -> ImportOptions:
+    """The options with folder and sources where they are now, those in the ledger's folder behind no link to it."""
+    before = options.folder or then.folder
+    folder = home.place(then.told(before))
+    places = [(source, _now(source, before, then, home)) for source in options.sources]
+    # What is found as it was typed keeps the name that people know.
+    kept = (source if place == source or path_of(source, folder) == place else place for source, place in places)
+    return replace(options, folder=folder, sources=tuple(kept))
+
+
+def _now(source: str, folder: str, then: Home, home: Home) -> str:
+    """The place of a source that was named in a folder while the ledger was in `then`."""
+    if source == STANDARD_INPUT or is_url(source):
+        return source
+    return home.place(then.told(path_of(source, folder)))

@@ -18,8 +18,8 @@ from scalesync.config.settings import Settings, Way
 from scalesync.engine.limits import EngineLimits
 from scalesync.events import Observer
 from scalesync.flows.imports.conflicts import ConflictPolicy
-from scalesync.flows.imports.plan import make_plan
 from scalesync.flows.imports.run import run_import
+from scalesync.flows.imports.stored import plan_of
 from scalesync.flows.jobs.rebuild import Recorder
 from scalesync.flows.jobs.retry import readable_options
 from scalesync.flows.runtime.lease import Hold, holding, import_job_of
@@ -30,11 +30,13 @@ from scalesync.flows.runtime.threads import in_daemon
 from scalesync.flows.runtime.wiring import connect
 from scalesync.flows.verify.findings import RECLAIM, TASK_ID
 from scalesync.flows.verify.findings_file import read_findings
+from scalesync.home import Home
 from scalesync.mapping.seen import SeenTable
 from scalesync.model.jobs import StoredJob
 from scalesync.model.records import JsonObject
 from scalesync.model.summaries import ImportSummary
 from scalesync.model.targets import RequestClass
+from scalesync.ports.ledger import Ledger
 from scalesync.ports.verify_ledger import VerifyLedger
 
 GROUP = 500
@@ -82,10 +84,10 @@ async def run_repair(
             for group in _groups(read_findings(findings)):
                 await plan.apply(store, group)
             if len(plan.lost):
-                await _record(found, hold, plan.lost, way=settings.way, observer=observer, limits=limits)
+                await _record(ledger, found, hold, plan.lost, way=settings.way, observer=observer, limits=limits)
             hold.complete, hold.exit_code = whole and not plan.imports, 0
             hold.figures = {"repaired": dict(plan.done)}
-        options = await readable_options(found) if plan.imports else None
+        options = await readable_options(ledger, found) if plan.imports else None
     finally:
         ledger.close()
     sent = None
@@ -146,6 +148,7 @@ class Plan:
 
 
 async def _record(
+    ledger: Ledger,
     found: StoredJob,
     hold: Hold,
     lost: Container[str],
@@ -155,8 +158,8 @@ async def _record(
     limits: EngineLimits | None,
 ) -> None:
     """Add records without rows to the ledger. Those without a task become pending, and the import sends them."""
-    options = await readable_options(found)
-    plan = await in_daemon(lambda: make_plan(options, spec_of(found.target.platform), way.ledger.parent))
+    options = await readable_options(ledger, found)
+    plan = await in_daemon(lambda: plan_of(options, spec_of(found.target.platform), Home(way.ledger.parent)))
     async with connect(
         way,
         observer,

@@ -29,6 +29,7 @@ from scalesync.flows.runtime.wiring import Connection
 from scalesync.flows.verify.findings import Case, Finding, compare, superseded
 from scalesync.flows.verify.findings_file import FindingsFile
 from scalesync.flows.verify.strangers import Scope, Strangers
+from scalesync.home import Home
 from scalesync.mapping.seen import SeenTable
 from scalesync.model.outcomes import LookupResult, Presence
 from scalesync.model.records import Outgoing
@@ -51,7 +52,14 @@ class Checking:
     """
 
     def __init__(
-        self, job: ImportLedger, connection: Connection, report: FindingsFile, observer: Observer, *, unexpected: bool
+        self,
+        job: ImportLedger,
+        connection: Connection,
+        report: FindingsFile,
+        observer: Observer,
+        *,
+        home: Home,
+        unexpected: bool,
     ) -> None:
         self.read = 0
         self.with_task = 0
@@ -60,6 +68,7 @@ class Checking:
         self.checked = 0
         self.left_out: list[str] = []
         self._job = job
+        self._home = home
         self._store = job.checks
         self._connection = connection
         self._finder = BulkLookup(connection)
@@ -193,7 +202,10 @@ class Checking:
     # --- 2: rows -------------------------------------------------------------------------------
 
     async def _read_rows(self, *, whole: bool) -> None:
-        names = {split.number: str(split.spec.get("name", "")) for split in await self._job.source_splits()}
+        names = {
+            split.number: self._home.shown(str(split.spec.get("name", "")), str(split.spec.get("path", "")))
+            for split in await self._job.source_splits()
+        }
         waiting: list[Held] = []
         async for page in self._store.pages(self._finder.wave):
             waiting += [row for row in page if row.key not in self._seen]

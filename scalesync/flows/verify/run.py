@@ -10,8 +10,7 @@ from pathlib import Path
 from scalesync.config.settings import Settings
 from scalesync.engine.limits import EngineLimits
 from scalesync.events import Observer
-from scalesync.flows.imports.plan import make_plan
-from scalesync.flows.runtime.identity import STANDARD_INPUT, stored_options
+from scalesync.flows.imports.stored import options_of, plan_of
 from scalesync.flows.runtime.lease import holding, import_job_of
 from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.flows.runtime.options import ImportOptions
@@ -23,7 +22,9 @@ from scalesync.flows.runtime.wiring import connect
 from scalesync.flows.verify.findings_file import FindingsFile, check_place
 from scalesync.flows.verify.passes import Checking
 from scalesync.flows.verify.strangers import Scope
+from scalesync.home import Home
 from scalesync.model.targets import RequestClass
+from scalesync.sources.places.named import STANDARD_INPUT
 from scalesync.text import count
 
 
@@ -82,14 +83,14 @@ async def run_verify(
     """
     require(spec_of(settings.platform), "verify")
     ledger = open_ledger(settings.ledger, note=observer.note, create=False)
-    meter = RateMeter()
+    meter, home = RateMeter(), Home(ledger.path.parent)
     try:
         found = await import_job_of(ledger, settings.target, job)
-        options = stored_options(found.settings)
+        options = await options_of(ledger, found)
         plan = (
             None
             if STANDARD_INPUT in options.sources
-            else await in_daemon(lambda: make_plan(options, spec_of(settings.platform)))
+            else await in_daemon(lambda: plan_of(options, spec_of(settings.platform), home))
         )
         path = out if out is not None else default_file(found.name)
         sources = [source.place for source in plan.sources if source.place is not None] if plan is not None else []
@@ -104,7 +105,7 @@ async def run_verify(
         ) as connection:
             with FindingsFile(path, keep_empty=out is not None) as report:
                 async with holding(ledger, found) as hold:
-                    check = Checking(hold.job, connection, report, observer, unexpected=unexpected)
+                    check = Checking(hold.job, connection, report, observer, home=home, unexpected=unexpected)
                     await check.go(_home(options), plan)
                     hold.exit_code = 1 if report.kinds else 0
                     hold.figures = {"findings": dict(report.kinds), "requests": connection.transport.counters.requests}

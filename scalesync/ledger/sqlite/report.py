@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from scalesync.home import Home
 from scalesync.ledger.sqlite.exports.windows import windows_of
 from scalesync.ledger.sqlite.imports import row_counts
 from scalesync.ledger.sqlite.owners import describe_owner, owner_alive
@@ -23,16 +24,16 @@ def _target(where: Sequence[str]) -> Target:
     return Target(base_url, Mode(mode), account, platform, namespace)
 
 
-def jobs(db: sqlite3.Connection) -> list[JobRow]:
+def jobs(db: sqlite3.Connection, home: Home) -> list[JobRow]:
     """Every job, oldest first."""
     found = db.execute(
         f"SELECT j.id, j.name, j.command, j.settings, j.complete, j.owner, j.target, {_WHERE}"
         " FROM jobs j JOIN targets t ON t.id = j.target ORDER BY j.id"
     ).fetchall()
-    return [_job(db, row) for row in found]
+    return [_job(db, home, row) for row in found]
 
 
-def _job(db: sqlite3.Connection, row: tuple[Any, ...]) -> JobRow:
+def _job(db: sqlite3.Connection, home: Home, row: tuple[Any, ...]) -> JobRow:
     number, name, command, settings, complete, owner, target, *where = row
     run = db.execute(
         "SELECT started_at, ended_at, exit_code FROM runs WHERE job=? ORDER BY id DESC LIMIT 1", (number,)
@@ -43,7 +44,7 @@ def _job(db: sqlite3.Connection, row: tuple[Any, ...]) -> JobRow:
         specs = db.execute(
             "SELECT spec FROM splits WHERE job=? AND kind='source' AND state<>'gone' ORDER BY number", (number,)
         )
-        sources = tuple(str(json.loads(spec).get("name", "")) for (spec,) in specs)
+        sources = tuple(_shown(spec, home) for (spec,) in specs)
     else:
         counts = _window_counts(windows) if command == "backfill" else _export_counts(db, number)
         sources = ()
@@ -63,6 +64,12 @@ def _job(db: sqlite3.Connection, row: tuple[Any, ...]) -> JobRow:
         windows=tuple(windows),
         message=_message(db, number),
     )
+
+
+def _shown(spec: str | None, home: Home) -> str:
+    """What people call a source, by its split."""
+    told = json.loads(spec) if spec else {}
+    return home.shown(str(told.get("name", "")), str(told.get("path", "")))
 
 
 def _message(db: sqlite3.Connection, job: int) -> str:
@@ -110,7 +117,7 @@ def _export_counts(db: sqlite3.Connection, job: int) -> dict[str, int]:
 
 _ROWS = f"""
 SELECT {_WHERE}, j.name, r.state, r.unique_id, s.name, s.spec, r.line, r.status, r.reason,
-       r.task_id, r.detail, NULL, NULL, r.content, 0
+       r.task_id, r.detail, NULL, NULL, NULL, r.content, 0
   FROM rows r JOIN jobs j ON j.id = r.job JOIN targets t ON t.id = j.target
   LEFT JOIN splits s ON s.job = r.job AND s.number = r.source
  WHERE r.state IN ('failed', 'conflict') AND r.gone IS NULL
@@ -122,7 +129,7 @@ SELECT {_WHERE}, j.name,
        o.unique_id, s.name, s.spec, o.line, CASE {TOLD} WHEN r.state THEN r.status END,
        CASE {TOLD} WHEN 'changed_after_creation' THEN {TOLD} WHEN r.state THEN r.reason ELSE o.reason END,
        r.task_id, CASE {TOLD} WHEN r.state THEN r.detail ELSE o.detail END, o.raw,
-       CASE o.state WHEN 'clash' THEN json_extract(h.spec, '$.name') || ':' || coalesce(e.line, r.line) END,
+       CASE o.state WHEN 'clash' THEN h.spec END, coalesce(e.line, r.line),
        coalesce(e.content, r.content), o.state = 'clash'
   FROM other_records o JOIN jobs j ON j.id = o.job JOIN targets t ON t.id = j.target
   LEFT JOIN rows r ON r.target = j.target AND r.unique_id = o.unique_id
@@ -134,26 +141,26 @@ SELECT {_WHERE}, j.name,
 """
 
 
-def failures(db: sqlite3.Connection, job: str | None, number: int | None = None) -> Iterator[Failure]:
+def failures(db: sqlite3.Connection, home: Home, job: str | None, number: int | None = None) -> Iterator[Failure]:
     """Failing records of all jobs, of the jobs with a name, or of the job with a number. The order may change."""
     for query in (_ROWS, _OTHERS):
         for row in db.execute(query, {"job": job, "number": number}):
             name, state, key, path, spec, line, status, reason, *more = row[_PARTS:]
-            task_id, detail, raw, earlier, content, repeat = more
+            task_id, detail, raw, earlier, first, content, repeat = more
             yield Failure(
                 job=name,
                 target=_target(row[:_PARTS]),
                 state=state,
                 unique_id=key,
                 path=path or "",
-                file=json.loads(spec).get("name", path) if spec else "",
+                file=_shown(spec, home) or path or "",
                 line=line,
                 status=status,
                 reason=reason or state,
                 task_id=task_id,
                 detail=detail,
                 raw=raw,
-                earlier=earlier,
+                earlier=None if earlier is None else f"{_shown(earlier, home)}:{first}",
                 content=content,
                 repeat=bool(repeat),
             )

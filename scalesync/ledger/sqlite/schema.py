@@ -17,6 +17,7 @@ docs/ledger.md describes every column.
 from __future__ import annotations
 
 from scalesync.errors import LedgerUnusable
+from scalesync.ledger.sqlite import former_homes
 from scalesync.ledger.sqlite.tools import Database, Migrations
 
 migrations = Migrations("scalesync")
@@ -113,6 +114,12 @@ def m007_platforms(db: Database) -> None:
 def m008_chunks(db: Database) -> None:
     """Requests under way whose records must not be sent twice at once, or that the service works on."""
     db.execute(_CHUNKS)
+
+
+@migrations()
+def m009_relative_sources(db: Database) -> None:
+    """Sources beneath the ledger's folder are kept relative to it, so that they move and are copied with it."""
+    former_homes.shorten(db)
 
 
 # keys: a JSON array of unique_ids.
@@ -345,6 +352,7 @@ _STEPS = (
     m006_acceptances,
     m007_platforms,
     m008_chunks,
+    m009_relative_sources,
 )
 
 

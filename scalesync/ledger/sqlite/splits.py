@@ -44,6 +44,24 @@ def register(db: sqlite3.Connection, job: int, kind: str, named: Iterable[tuple[
     return numbers
 
 
+def retire(db: sqlite3.Connection, job: int, missing: Iterable[int], read: Iterable[int]) -> list[int]:
+    """Turn those of the missing sources to `gone` that hold nothing which those that were read do not hold."""
+    among = ",".join(map(str, read))
+    rows = "SELECT count(*) FROM rows WHERE target=(SELECT target FROM jobs WHERE id=?1) AND job=?1 AND source=?2"
+    # A duplicate's record has its row, which stands elsewhere.
+    told = "SELECT state, unique_id, raw FROM other_records WHERE job=?1"
+    left = f"{told} AND source=?2 AND state<>'duplicate' EXCEPT {told} AND source IN ({among})"
+    retired = []
+    for number in missing:
+        values = (job, number)
+        if db.execute(f"{rows} AND gone IS NULL", values).fetchone()[0] or db.execute(left, values).fetchone():
+            continue
+        db.execute("DELETE FROM other_records WHERE job=? AND source=?", values)
+        db.execute("UPDATE splits SET state='gone', cursor=NULL WHERE job=? AND number=?", values)
+        retired.append(number)
+    return retired
+
+
 def cursor_to_json(cursor: SourceCursor | None) -> str:
     """The form of a cursor in the ledger."""
     if cursor is None:

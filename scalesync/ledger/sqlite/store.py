@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from scalesync.errors import JobRunning, LeaseLost, NameBound
+from scalesync.home import Home
 from scalesync.ledger import binding
 from scalesync.ledger.sqlite import learned_limits, report, splits
 from scalesync.ledger.sqlite.connection import open_ledger
@@ -42,6 +43,7 @@ class SqliteLedger:
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self.path = path
+        self._home = Home(path.parent)
         self._writer = Writer(connection, path)
         self._owner = Owner()
 
@@ -64,7 +66,7 @@ class SqliteLedger:
 
     async def jobs(self) -> list[JobRow]:
         """Every job with its counts and newest run, oldest first."""
-        return await self._writer.read(report.jobs)
+        return await self._writer.read(lambda db: report.jobs(db, self._home))
 
     async def stops(self, job: str | None) -> list[Stop]:
         """The end of the last run of each incomplete job, newest first.
@@ -79,7 +81,7 @@ class SqliteLedger:
         """Call `visit`, in the ledger's thread, with each failing record of the jobs with a name or of one job."""
 
         def work(db: sqlite3.Connection) -> None:
-            for failure in report.failures(db, job, number):
+            for failure in report.failures(db, self._home, job, number):
                 visit(failure)
 
         await self._writer.read(work)

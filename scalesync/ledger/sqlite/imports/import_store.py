@@ -172,6 +172,10 @@ class ImportStore(JobStore):
             query = "UPDATE splits SET state=?, cursor=NULL WHERE job=? AND number=?"
             await self._writer.write(lambda db: db.executemany(query, values))
 
+    async def retire_sources(self, missing: Collection[int], read: Collection[int]) -> Sequence[int]:
+        """Turn missing sources that these replaced to `gone`, and forget what they had; returns their numbers."""
+        return await self._writer.write(lambda db: splits.retire(db, self._job, missing, read))
+
     # --- around it --------------------------------------------------------------------------------
 
     async def unechoed_fields(self) -> frozenset[str]:

@@ -26,7 +26,7 @@ from scalesync.ports.platform import Commands, CommandState, CommandStatus
 
 
 class Engine(Protocol):
-    """The part of the dispatcher that sending chunks needs."""
+    """The part of the journeys that sending chunks needs."""
 
     queue: WorkQueue
     patience: Patience

@@ -15,7 +15,7 @@ KIND = "commands"  # of what a run waits for
 
 
 class Engine(Protocol):
-    """The part of the dispatcher that polling needs."""
+    """The part of the journeys that polling needs."""
 
     patience: Patience
     stopped: ScalesyncError | None

@@ -25,7 +25,7 @@ _KILLED = "the run that sent it was killed"
 
 
 class Engine(Protocol):
-    """The part of the dispatcher that the resolver needs."""
+    """The part of the journeys that the resolver needs."""
 
     queue: WorkQueue
     patience: Patience

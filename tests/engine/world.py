@@ -466,7 +466,7 @@ class World:
             log=log,
         )
         engine.queue.clock = clock
-        engine._rng = random.Random(self.seed)
+        engine.journeys.rng = random.Random(self.seed)
         self.tally = engine.tally
         self._engine = engine
         async with anyio.create_task_group() as group:
@@ -474,7 +474,7 @@ class World:
             group.start_soon(outbox.run)
             try:
                 with anyio.CancelScope() as feeding:
-                    engine.on_stop = feeding.cancel
+                    engine.journeys.on_stop = feeding.cancel
                     await engine.recall()
                     await self._feed(engine)
                     await engine.drain()

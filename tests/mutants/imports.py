@@ -74,7 +74,7 @@ IMPORT_MUTANTS = (
         "kill -9 is harmless",
         (
             Edit(
-                "scalesync/engine/dispatcher.py",
+                "scalesync/engine/journeys.py",
                 "self.queue.doubt(InDoubt(record, message=outcome.message), self.delay_s(record.unclear))",
                 "self.queue.later(record, self.delay_s(record.unclear))",
             ),

@@ -48,7 +48,7 @@ WAIT_MUTANTS = (
         "a wrong address is reported at once",
         (
             Edit(
-                "scalesync/engine/dispatcher.py",
+                "scalesync/engine/journeys.py",
                 "        if self._strays >= STRAYS and ",
                 "        if self._strays < 0 and ",
             ),

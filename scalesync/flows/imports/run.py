@@ -235,7 +235,7 @@ class ImportRun:
             group.start_soon(report, self._observer, self._progress)
             try:
                 with anyio.CancelScope() as feeding:
-                    engine.on_stop = feeding.cancel
+                    engine.journeys.on_stop = feeding.cancel
                     await engine.recall()
                     await self._feed()
                     await engine.drain()

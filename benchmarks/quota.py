@@ -49,6 +49,7 @@ class Figures:
     """most: attempts in the fullest window of the period. used: share of the limit, while all were meant to work.
 
     poorest, richest: attempts of single processes that lived to the end. cpu_us: of all of them, per attempt.
+    starved: the largest share of the time for which one of them could have run and had no processor (Linux; else 0).
     """
 
     rate: str
@@ -62,6 +63,7 @@ class Figures:
     poorest: int
     richest: int
     cpu_us: float
+    starved: float
 
 
 # --- one process -------------------------------------------------------------------------------
@@ -94,6 +96,7 @@ async def let_through(args: argparse.Namespace) -> int:
     start = float(await asyncio.to_thread(sys.stdin.readline))
     until = start + args.seconds
     await asyncio.sleep(max(0.0, start - time.monotonic()))
+    before_s = without_processor_s()
     workers = [asyncio.create_task(work()) for _ in range(args.width)]
     await asyncio.sleep(max(0.0, until - time.monotonic()))
     for worker in workers:
@@ -101,8 +104,18 @@ async def let_through(args: argparse.Namespace) -> int:
     await asyncio.gather(*workers, return_exceptions=True)
     gate.end()
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    print(json.dumps({"attempts": count, "cpu_s": usage.ru_utime + usage.ru_stime - args.before, "notes": notes}))
+    spent_s = usage.ru_utime + usage.ru_stime - args.before
+    starved_s = without_processor_s() - before_s
+    print(json.dumps({"attempts": count, "cpu_s": spent_s, "starved_s": starved_s, "notes": notes}))
     return 0
+
+
+def without_processor_s() -> float:
+    """How long this thread was ready to run and waited for a processor; 0 where the system does not say."""
+    try:
+        return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
 
 
 def one_process(args: argparse.Namespace) -> int:
@@ -160,6 +173,7 @@ def fleet(
         poorest=min(one["attempts"] for one in said),
         richest=max(one["attempts"] for one in said),
         cpu_us=round(1e6 * spent_s / max(1, sum(one["attempts"] for one in said)), 1),
+        starved=round(max(one["starved_s"] for one in said) / seconds, 3),
     )
 
 

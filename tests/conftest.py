@@ -29,6 +29,7 @@ hypothesis_settings.register_profile("soak", max_examples=1000, database=None, p
 hypothesis_settings.load_profile("settled")
 
 NOBODY = 65534
+SOAK = Path(__file__).resolve().parents[1] / "build" / "soak.json"
 PROJECT = "letters"
 KIND = "categorization"
 
@@ -39,6 +40,14 @@ FAST = EngineLimits(retry=RetryPolicy(base_s=0.01, cap_s=0.1), stall_s=10.0, gra
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     leave_to_the_soak(items)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The last soak of this tree is told with the tests, if there was one."""
+    if SOAK.exists():
+        from tests.soak.figures import in_short  # noqa: PLC0415  it imports the tests of faults, which import this
+
+        terminalreporter.write_line("\n".join(in_short(json.loads(SOAK.read_text()))))
 
 
 @dataclass

@@ -23,7 +23,7 @@ from typing import Any
 
 from tests.faults.trial import Trial
 from tests.reading.campaign import Campaign
-from tests.soak.figures import Figures, Plan, Round
+from tests.soak.figures import Figures, Plan, Round, in_short
 from tests.soak.jobs import Result, Unit, units, work
 from tests.walks.walk import Outcome
 
@@ -97,6 +97,7 @@ def main() -> int:
     sys.stdout.write(json.dumps(found, indent=2) + "\n")
     if not found["complete"]:
         sys.stderr.write(f"the time of {typed.minutes:g} minutes did not allow all of {found['planned']}\n")
+    sys.stderr.write("\n".join(in_short(found)) + "\n")
     return 1 if found["wrong"] else 0
 
 

@@ -17,6 +17,7 @@ from tests.reading.points import size
 from tests.walks.walk import Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
+WORDS = 600  # of what a broken promise says: its end names the place
 
 
 @dataclass(slots=True)
@@ -139,6 +140,23 @@ class Figures:
         sums = {name: getattr(self, name) for name in self.__slots__}
         sums["reading"] = {"matrix": size(), **self.reading.to_json()}
         return {**head, "machine": machine, "planned": asdict(plan), **sums}
+
+
+def in_short(found: dict[str, Any]) -> list[str]:
+    """What a soak ran and found, in a line for all and one for each broken promise. found: its JSON."""
+    planned = found["planned"]
+    ran = {
+        "schedules": found["schedules"],
+        "kills": sum(found["kills"].values()),
+        "rounds": found["rounds"],
+        "walks": found["walks"],
+        "reading": found["reading"]["points"],
+        "long": found["long"],
+    }
+    parts = ", ".join(f"{name} {count} of {planned[name]}" for name, count in ran.items())
+    zeros = ", ".join(f"{found[name]} {name.replace('_', ' ')}" for name in ("duplicates", "losses", "false_failures"))
+    head = f"soak of {found['commit']}, seed {found['seed']}, {found['seconds'] / 60:.0f} minutes: {parts}; {zeros};"
+    return [f"{head} {len(found['wrong'])} wrong", *(f"wrong: {sentence[-WORDS:]}" for sentence in found["wrong"])]
 
 
 def commit() -> str:

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from tests.soak.__main__ import soak
-from tests.soak.figures import Figures, Plan
+from tests.soak.figures import Figures, Plan, in_short
 from tests.soak.jobs import Unit, units
 
 
@@ -41,6 +41,9 @@ def test_a_soak_counts_what_it_ran_and_says_whether_that_was_all() -> None:
     assert found["reading"]["points"] == 2
     assert sum(found["reading"]["values"]["packing"].values()) == 2
     assert (found["duplicates"], found["losses"], found["false_failures"]) == (0, 0, 0)
+    (told,) = in_short(found)
+    assert "schedules 2 of 2, kills 0 of 0, rounds 0 of 0, walks 0 of 0, reading 2 of 2, long 0 of 0; 0 dup" in told
+    assert in_short({**found, "wrong": ["a record is gone: seed 3"]})[1:] == ["wrong: a record is gone: seed 3"]
 
 
 def test_a_soak_that_was_cut_short_is_not_complete() -> None:

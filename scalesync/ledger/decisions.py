@@ -136,6 +136,12 @@ def admission(known: Known, move: Move, content: bytes) -> Admission:
     return Admission(move.verb, move.state or known.state, move.intent_ms, new=False, home=home, adopts=adopts)
 
 
+def accepts_again(known: Known, move: Move, content: bytes) -> bool:
+    """Whether a record that is asked once more accepts its task as it may have become since."""
+    loose = known.home and known.loose and covers(known.content, content)
+    return move.verb is Verb.SKIP and (loose or is_accepted(known.accepted, content))
+
+
 def left_behind(reads: Set[int], known: Known, record: Outgoing) -> OtherRecord | None:
     """The same record in a source that this run does not read: the row goes with the record that is met, it stays.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from hashlib import blake2b
 from typing import Any
 
 HASH_BYTES = 16  # of a content; behind them stands the name of the record's batch
@@ -11,6 +13,20 @@ HASH_BYTES = 16  # of a content; behind them stands the name of the record's bat
 def covers(known: bytes, asked: bytes) -> bool:
     """Whether a task made for the content `known` fits `asked`; without a batch it may be in any."""
     return known == asked or (len(asked) == HASH_BYTES and known[:HASH_BYTES] == asked)
+
+
+def terms(theirs: Mapping[str, Any]) -> dict[str, str]:
+    """The values of a task that a record accepts although its own are others, by field, as digests."""
+    return {
+        name: blake2b(json.dumps(value, sort_keys=True, default=str).encode(), digest_size=HASH_BYTES).hexdigest()
+        for name, value in theirs.items()
+    }
+
+
+def terms_in(detail: Mapping[str, Any] | None) -> dict[str, str] | None:
+    """The same of the differences in the detail of an outcome; None if it has none."""
+    told = (detail or {}).get("differences")
+    return None if told is None else terms({name: one["task"] for name, one in told.items()})
 
 
 def open_batch(known: bytes, asked: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -49,6 +50,8 @@ class Held:
     home: whether the row is the job's own.
     dead: the status of the dead task that a conflict is about, turned or found so.
     gone: no source holds its record any longer.
+    accepted: content of the job's record that accepted the row's task, though it was made for another one.
+    terms: in what the task differed then, None if nobody looked (see `contents.terms`).
     """
 
     key: str
@@ -64,6 +67,8 @@ class Held:
     line: int
     dead: str | None = None
     gone: bool = False
+    accepted: bytes | None = None
+    terms: Mapping[str, str] | None = None
 
     @property
     def ours(self) -> bool:

@@ -45,6 +45,9 @@ class VerifyLedger(Protocol):
     async def turn(self, turns: Sequence[Turn]) -> int:
         """Make rows with a dead task conflicts, and restore those with a task that lives again; returns how many."""
 
+    async def agree(self, seen: Sequence[tuple[str, str | None, Mapping[str, str]]]) -> None:
+        """Remember in what accepted tasks differ that nobody had looked at: (key, task_id, terms)."""
+
     async def correct(self, pairs: Sequence[tuple[str, str | None, str]]) -> int:
         """Give created and adopted rows the task_id that the server reports: (key, old, new)."""
 

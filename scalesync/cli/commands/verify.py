@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from scalesync.flows.verify.fix import Repaired
     from scalesync.flows.verify.run import VerifySummary
 
+ACCEPTED = ", but for what --on-conflict adopt accepted"
+AGREE = "source, ledger and server agree"
 AGREE_WITHOUT_SOURCE = "ledger and server agree"
 LEFT_OUT = ("exit_code", "file", "message")
 ACTIONS = {
@@ -128,6 +130,7 @@ def _confirmed(invocation: Invocation, planned: Mapping[str, int], *, yes: bool)
 def _say_found(invocation: Invocation, summary: VerifySummary) -> None:
     rows: dict[str, str | int] = {"job": summary.job, "target": f"{summary.target} ({summary.mode})"}
     rows |= {"read": summary.read, "with task": summary.with_task, "listed": summary.listed}
+    rows |= {"accepted as they are": summary.accepted} if summary.accepted else {}
     rows |= {"others": summary.others} if summary.others else {}
     rows |= summary.findings
     for line in (facts(rows), *_findings(summary)):
@@ -168,7 +171,8 @@ def _findings(summary: VerifySummary) -> list[str]:
     if summary.file is not None:
         lines.append(f"{count(sum(summary.findings.values()), 'finding')}, each with its place, in {summary.file}")
     else:
-        lines.append("source, ledger and server agree" if summary.read or not summary.checked else AGREE_WITHOUT_SOURCE)
+        agree = AGREE if summary.read or not summary.checked else AGREE_WITHOUT_SOURCE
+        lines.append(f"{agree}{ACCEPTED if summary.accepted else ''}")
     return lines
 
 

@@ -501,7 +501,7 @@ class ImportRun:
             which = "record differs from its task" if self._adopted == 1 else "records differ from their tasks"
             self._observer.note(
                 f"{self._adopted:,} {which}: --on-conflict adopt accepts that, and changes no task; scalesync verify"
-                " shows the differences"
+                " counts them"
             )
         if self._beside and self._named is None:
             await note_other_bodies(self._job, self._plan, self._observer)

@@ -25,7 +25,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from scalesync.model.contents import HASH_BYTES
+from scalesync.model.contents import HASH_BYTES, covers, terms
 from scalesync.model.outcomes import Comparison, LookupResult, Match, Presence
 from scalesync.model.records import JsonObject, Outgoing
 from scalesync.model.row_views import Held
@@ -158,7 +158,24 @@ def _without_record(case: Case, row: Held) -> Iterator[Finding]:
         yield case.finding("task_id", f"the ledger names task {row.ref}, the server {ref}")
 
 
+def accepted_terms(case: Case) -> Mapping[str, str] | None:
+    """In what the task differs that --on-conflict adopt accepted for this record; None if it did not."""
+    row, record, comparison = case.row, case.record, case.comparison
+    if row is None or record is None or comparison is None or case.result.others:
+        return None
+    if row.accepted is None or not covers(row.accepted, record.content) or row.ref != comparison.ref:
+        return None
+    stands = row.state in FINAL or (row.state is RowState.CONFLICT and not row.home)
+    if not stands or comparison.match not in (Match.EQUAL, Match.DIFFERENT):
+        return None
+    return terms({name: theirs for name, (_, theirs) in comparison.differences.items()})
+
+
 def _with_record(case: Case, row: Held, comparison: Comparison) -> Iterator[Finding]:
+    accepted = accepted_terms(case)
+    if accepted is not None:
+        yield from _changed_since(case, row.terms, accepted)
+        return
     yield from _differing(case, comparison)
     if comparison.match is Match.EQUAL and (row.state not in FINAL):
         if row.is_changed and _is_another(row, case.record):
@@ -175,13 +192,27 @@ def _with_record(case: Case, row: Held, comparison: Comparison) -> Iterator[Find
         yield case.finding("changed", "the record changed after its task was created")
 
 
+def _changed_since(case: Case, then: Mapping[str, str] | None, now: Mapping[str, str]) -> Iterator[Finding]:
+    news = [name for name, value in now.items() if then is not None and then.get(name) != value]
+    if news:
+        names = ", ".join(sorted(news))
+        detail = f"the task changed in {names} since it was accepted; --on-conflict adopt --rescan accepts it again"
+        yield case.finding("changed", detail, differences={name: _in_json(case)[name] for name in sorted(news)})
+
+
+def _in_json(case: Case) -> dict[str, Any]:
+    """The differences of a finding."""
+    differences = {} if case.comparison is None else case.comparison.differences
+    return {name: {"record": ours, "task": theirs} for name, (ours, theirs) in differences.items()}
+
+
 def _is_another(row: Held, record: Outgoing | None) -> bool:
     """Whether the record has changed since. Its batch does not count: it is compared with the task's batch."""
     return record is not None and row.content[:HASH_BYTES] != record.content[:HASH_BYTES]
 
 
 def _differing(case: Case, comparison: Comparison) -> Iterator[Finding]:
-    differing = {name: {"record": ours, "task": theirs} for name, (ours, theirs) in comparison.differences.items()}
+    differing = _in_json(case)
     if comparison.match is Match.DEAD:
         why = "" if comparison.error is None else f": {comparison.error.words}"
         detail = f"the task is {case.words.shown(comparison.status)}{why}"

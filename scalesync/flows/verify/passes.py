@@ -26,7 +26,7 @@ from scalesync.flows.runtime.dead_tasks import turn_of
 from scalesync.flows.runtime.rate_meter import RateMeter
 from scalesync.flows.runtime.threads import in_daemon
 from scalesync.flows.runtime.wiring import Connection
-from scalesync.flows.verify.findings import Case, Finding, compare, superseded
+from scalesync.flows.verify.findings import Case, Finding, accepted_terms, compare, superseded
 from scalesync.flows.verify.findings_file import FindingsFile
 from scalesync.flows.verify.strangers import Scope, Strangers
 from scalesync.home import Home
@@ -48,6 +48,7 @@ class Checking:
     left_out: sentences about checks that it could not make.
     read: records in the sources. Each counts in with_task, in duplicates (of an earlier record), or by its reason in
         without.
+    accepted: of those with a task, the ones that --on-conflict adopt accepted although they differ.
     checked: records and rows that were looked up.
     """
 
@@ -64,6 +65,7 @@ class Checking:
         self.read = 0
         self.with_task = 0
         self.duplicates = 0
+        self.accepted = 0
         self.without: Counter[str] = Counter()
         self.checked = 0
         self.left_out: list[str] = []
@@ -187,16 +189,24 @@ class Checking:
         found = dict(await self._finder.find(keys))
         await self._confirm(rows, found)
         turns: list[Turn] = []
+        seen: list[tuple[str, str | None, Mapping[str, str]]] = []
         for record in records:
             result = found[record.key]
             row = self._turned(rows.get(record.key), result, turns)
             comparison = None if result.task is None else self._connection.platform.creator.compare(record, result.task)
             place = told_place(files.get(record.source, ""), record.line, record.inside)
-            kinds = self._tell(Case(row, record, result, comparison, *place, self._connection.words))
+            case = Case(row, record, result, comparison, *place, self._connection.words)
+            kinds = self._tell(case)
+            if not kinds and row is not None and (accepted := accepted_terms(case)) is not None:
+                self.accepted += 1
+                if row.terms is None:
+                    seen.append((row.key, row.ref, accepted))
             if result.view is not None and result.view.status not in self._connection.words.dead:
                 self.with_task += 1
             else:
                 self.without[kinds[0]] += 1
+        if seen:
+            await self._store.agree(seen)
         await self._end_wave(len(records), turns)
 
     # --- 2: rows -------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ class VerifySummary:
     findings: numbers by kind.
     fixes: numbers by the action of --fix.
     read: records in the sources now. Each is with_task, one of the duplicates, or in without by its kind of finding.
+    accepted: of those with a task, the ones that --on-conflict adopt accepted although they differ.
     checked: records and rows that were looked up.
     listed: tasks read from lists, in search of tasks that belong to no record.
     others: tasks that belong to no record.
@@ -47,6 +48,7 @@ class VerifySummary:
     read: int
     with_task: int
     duplicates: int
+    accepted: int
     without: Mapping[str, int]
     checked: int
     listed: int
@@ -116,6 +118,7 @@ async def run_verify(
                     read=check.read,
                     with_task=check.with_task,
                     duplicates=check.duplicates,
+                    accepted=check.accepted,
                     without=dict(sorted(check.without.items())),
                     checked=check.checked,
                     listed=check.strangers.listed,
@@ -160,6 +163,8 @@ def _counted(check: Checking) -> str:
     without = sum(check.without.values())
     have = "has its" if check.with_task == 1 else "have their"
     parts = [f"{count(check.read, 'record')} read, {check.with_task:,} {have} task"]
+    if check.accepted:
+        parts.append(f"accepted as they are: {check.accepted:,}")
     if check.duplicates:
         parts.append(f"{check.duplicates:,} {'repeats' if check.duplicates == 1 else 'repeat'} an earlier one")
     if without:

@@ -122,6 +122,12 @@ def m009_relative_sources(db: Database) -> None:
     former_homes.shorten(db)
 
 
+@migrations()
+def m010_terms(db: Database) -> None:
+    """In what a task differed that was accepted."""
+    db.execute("ALTER TABLE acceptances ADD COLUMN terms TEXT")
+
+
 # keys: a JSON array of unique_ids.
 _CHUNKS = """
 CREATE TABLE chunks (
@@ -353,6 +359,7 @@ _STEPS = (
     m007_platforms,
     m008_chunks,
     m009_relative_sources,
+    m010_terms,
 )
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from scalesync.ledger import states
@@ -16,6 +17,8 @@ from scalesync.ledger.sqlite.imports import row_counts, rows
 from scalesync.ledger.sqlite.imports.gone import in_doubt
 from scalesync.ledger.sqlite.schema import SHARING, TOLD
 from scalesync.ledger.sqlite.writer import Writer
+from scalesync.ledger.states import is_loose
+from scalesync.model.contents import terms_in
 from scalesync.model.records import Outgoing
 from scalesync.model.row_views import Held, Turn
 from scalesync.model.rows import OtherRecord, RowOutcome, RowState
@@ -102,6 +105,12 @@ class CheckStore:
         changed: int = await self._write(lambda db, place: sum(_turn(db, place, turn) for turn in turns))
         return changed
 
+    async def agree(self, seen: Sequence[tuple[str, str | None, Mapping[str, str]]]) -> None:
+        """Remember in what accepted tasks differ that nobody had looked at: (key, task_id, terms)."""
+        query = "UPDATE acceptances SET terms=? WHERE job=? AND unique_id=? AND task_id IS ? AND terms IS NULL"
+        values = [(json.dumps(terms), self._job, key, ref) for key, ref, terms in seen]
+        await self._write(lambda db, place: db.executemany(query, values))
+
     async def correct(self, pairs: Sequence[tuple[str, str | None, str]]) -> int:
         """Correct the task_id of created and adopted rows: (key, task_id in the ledger, task_id on the server)."""
         changed: int = await self._write(lambda db, place: sum(_correct(db, place, *pair) for pair in pairs))
@@ -151,6 +160,11 @@ def _load(db: sqlite3.Connection, job: int, keys: Sequence[str]) -> dict[str, He
         marks = ",".join("?" * len(chunk))
         query = f"SELECT {_COLUMNS} FROM rows r WHERE r.target=? AND r.unique_id IN ({marks})"
         found.update((row.key, row) for row in _held(db.execute(query, (target, *chunk)), job))
+        query = f"SELECT unique_id, content, task_id, terms FROM acceptances WHERE job=? AND unique_id IN ({marks})"
+        for key, content, ref, terms in db.execute(query, (job, *chunk)):
+            if key in found and found[key].ref == ref:
+                agreed = None if terms is None else json.loads(terms)
+                found[key] = replace(found[key], accepted=content, terms=agreed)
     return found
 
 
@@ -183,9 +197,12 @@ def _held(found: sqlite3.Cursor, job: int) -> Iterator[Held]:
     for key, state, ref, content, intent_ms, reason, detail, gone, home, *places in found:
         facts = json.loads(detail) if detail else {}
         source, line = places[-2:]
+        # Versions that kept no acceptances told it in the row.
+        loose = home == job and is_loose(RowState(state), facts)
         yield Held(
             key, RowState(state), ref, content, intent_ms, reason, facts.get("was"), facts.get("turned"), home == job,
             source, line, facts.get("turned") or _task_status(facts), gone is not None,
+            content if loose else None, terms_in(facts) if loose else None,
         )  # fmt: skip
 
 

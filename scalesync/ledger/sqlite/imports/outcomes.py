@@ -38,7 +38,7 @@ def record(
     alone = [end for end in ends if end.key not in rivals] if rivals else ends
     for end in alone:
         if is_loose(end.state, end.detail):
-            rows.accept(db, place, end.key, end.content, end.ref)
+            rows.accept(db, place, end.key, end.content, end.ref, detail=end.detail)
     for end in write(db, place, alone):
         _apply(db, place, end, None)
     if alone is not ends:
@@ -86,7 +86,7 @@ def _apply(db: sqlite3.Connection, place: Place, end: RowOutcome, rival: Rival |
     if effect.listed is not None:
         rows.write_asides(db, place, [effect.listed])
     if effect.accepts:
-        rows.accept(db, place, end.key, about, end.ref)
+        rows.accept(db, place, end.key, about, end.ref, detail=end.detail)
     if effect.takes_over:
         at = at if rival is None else rival.place
         assert at is not None

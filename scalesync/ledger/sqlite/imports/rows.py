@@ -12,6 +12,7 @@ from scalesync.ledger import decisions
 from scalesync.ledger.decisions import Move, Rival, displaced, left_behind
 from scalesync.ledger.sqlite.schema import SHARING
 from scalesync.ledger.states import has_task, is_dead, is_loose
+from scalesync.model.contents import terms_in
 from scalesync.model.records import Outgoing
 from scalesync.model.row_views import Known
 from scalesync.model.rows import Admission, Gone, OtherRecord, RecordState, RowState, Verb
@@ -105,7 +106,7 @@ def admit(
         record.intent_ms = move.intent_ms
         admission = decisions.admission(before, move, record.content)
         admissions.append(admission)
-        if admission.adopts:
+        if admission.adopts or (adopt and decisions.accepts_again(before, move, record.content)):
             accept(db, place, record.key, record.content, before.ref)
         if move.takes_over:
             take_over(db, place, record.key, record.content, (record.source, record.line))
@@ -231,11 +232,22 @@ def write_asides(db: sqlite3.Connection, place: Place, asides: Sequence[OtherRec
         )
 
 
-def accept(db: sqlite3.Connection, place: Place, key: str, content: bytes, ref: str | None) -> None:
-    """Remember that a record of this job accepts a task that was made for another content."""
+def accept(
+    db: sqlite3.Connection,
+    place: Place,
+    key: str,
+    content: bytes,
+    ref: str | None,
+    *,
+    detail: Mapping[str, Any] | None = None,
+) -> None:
+    """Remember that a record of this job accepts a task that was made for another content.
+
+    detail: of the outcome that compared them, None if nobody has.
+    """
     db.execute(
-        "INSERT OR REPLACE INTO acceptances (job, unique_id, content, task_id) VALUES (?,?,?,?)",
-        (place.job, key, content, ref),
+        "INSERT OR REPLACE INTO acceptances (job, unique_id, content, task_id, terms) VALUES (?,?,?,?,?)",
+        (place.job, key, content, ref, to_json(terms_in(detail))),
     )
 
 

@@ -1,4 +1,4 @@
-"""Failing records written back out as a source, each with its reason beside it.
+"""Writes failing records back out as a source, with the reason of each beside it.
 
 scalesync looks for a record in its old place, then in the rest of its source, then in the others: for a record by its
 unique_id, built as the import builds it, for an invalid place by its stored text. It reports records that it does not
@@ -35,7 +35,7 @@ from scalesync.sources.places.named import STANDARD_INPUT, placed_in
 
 SHOWN_FILES = 3
 Where = Callable[[str, int], Hashable]
-# What of a record's place must still be as it was, from one reading of the sources to the next.
+# The parts of a record's place that must be the same in each reading of the sources: all, the file, nothing.
 PLACES: tuple[Where, ...] = (lambda path, line: (path, line), lambda path, line: path, lambda path, line: None)
 
 
@@ -53,7 +53,7 @@ class NotWritten:
 
 @dataclass(frozen=True, slots=True)
 class WrittenOut:
-    """The result for the failing records: those written, and the others.
+    """The failing records that were written, and those that were not.
 
     bad: places that are not records, in `bad_out`.
     """
@@ -65,16 +65,16 @@ class WrittenOut:
 
     @property
     def exit_code(self) -> int:
-        """1 when a record was left."""
+        """1 if a record could not be written."""
         return 1 if self.left else 0
 
 
 async def write_failures(settings: Settings, job: str | None, group: str | None, out: Path) -> WrittenOut:
     """Write failing records back out as a source (JSON lines), with the reasons in `OUT.reasons.jsonl` beside it.
 
-    A place that is not a record is written unchanged into `OUT.bad.txt`. Of several targets, it takes the one of the
-    settings if a key shows it. Raises ConfigError if the target is not clear, or if another file, or an
-    earlier output that a person changed, would be lost; it replaces nothing before all is written.
+    A place that is not a record is written unchanged into `OUT.bad.txt`. If the ledger has several targets, the key in
+    the settings selects one. Files are replaced only after everything is written. Raises ConfigError if the target is
+    unclear, or if another file, or an earlier output that a person changed, would be lost.
     """
     ledger = open_to_read(settings.ledger)
     try:
@@ -136,9 +136,9 @@ def _write(out: Path, ledger: Path, jobs: Failing) -> WrittenOut:
 
 
 class Search:
-    """The failing records of one job, searched in its sources.
+    """A search for the failing records of one job in its sources.
 
-    spared: files that are not its sources.
+    spared: files to skip, because they are not sources.
     """
 
     def __init__(
@@ -157,7 +157,7 @@ class Search:
         self._unkept = self._cut = self._blank = 0
 
     def found(self) -> Iterator[tuple[bytes, Failure]]:
-        """Each record that can be written, as text, in the order of the sources; moved ones come later."""
+        """Each record that can be written, as text, in the order of the sources; moved records come last."""
         yield from self._kept()
         if not self._missing:
             return
@@ -168,7 +168,7 @@ class Search:
                 yield from self._read(plan, where)
 
     def left(self) -> list[NotWritten]:
-        """What could not be written and why, once `found` is through."""
+        """The records that could not be written, with reasons. Call it after `found` has ended."""
         every = (
             (self._gone(), len(self._missing)),
             (
@@ -224,7 +224,7 @@ class Search:
     def _places(self, plan: ImportPlan) -> Iterator[tuple[str, SourceRecord | BadRecord]]:
         for (path, _), source in zip(plan.splits(), plan.sources, strict=True):
             if source.place is not None and any(same_file(spared, source.place) for spared in self._spared):
-                continue  # a pattern takes in what an earlier run wrote
+                continue  # a pattern may match files that an earlier run wrote
             for block in source.blocks():
                 for place in block.records:
                     yield path, place
@@ -245,7 +245,7 @@ def _handle(failure: Failure) -> Hashable:
 
 
 def _sights(plan: ImportPlan, place: SourceRecord | BadRecord) -> list[tuple[Hashable, bytes]]:
-    """The handle of a place in its current form, and the content if it is a record; then those of an older version."""
+    """(handle, content) of a place as this version has it, then as older versions had it."""
     if isinstance(place, BadRecord):
         return [((place.raw[:RAW_LIMIT], _invalid(place.reason)), b"")]
     try:
@@ -262,7 +262,7 @@ def _invalid(reason: str) -> str:
 
 
 def _text(place: SourceRecord | BadRecord) -> bytes | None:
-    """The text to write for a place; None if only its beginning is at hand."""
+    """The text to write for a place; None if only its beginning is known."""
     if isinstance(place, BadRecord):
         short = len(place.raw) < RAW_LIMIT
         return place.raw.encode("utf-8", "replace") if place.whole is None and short else place.whole

@@ -1,4 +1,4 @@
-"""Rebuild a lost ledger from source and server, so that the import after it creates nothing twice."""
+"""Rebuild a lost ledger from source and server, so the next import creates no task twice."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ from scalesync.text import count
 async def run_rebuild(
     options: ImportOptions, settings: Settings, observer: Observer, *, limits: EngineLimits | None = None
 ) -> ImportSummary:
-    """Look up every record of the sources and record the result; sends nothing and changes no task.
+    """Look up every record of the sources and record the result. Sends nothing and changes no task.
 
     Equal tasks become created or adopted rows, different and dead ones conflicts, records without a task pending.
-    Raises ConfigError if the ledger already holds the job. The same call resumes one that broke off.
+    The same call resumes an interrupted rebuild. Raises ConfigError if the ledger already holds the job.
     """
     home = Home(settings.ledger.parent)
     platform = spec_of(settings.platform)
@@ -107,8 +107,7 @@ async def _rebuild(
 class Recorder:
     """Records rows that the ledger lost, in the state that the server reports.
 
-    named: only these, and nothing else of the sources. None: all of them, and each source counts as read, so that the
-        job can be finished.
+    named: record only these keys. None: record all, and mark each source as read, so the job can finish.
     """
 
     def __init__(
@@ -187,7 +186,7 @@ class Recorder:
         if settled is None:
             return RowOutcome(record.key, RowState.SENDING)
         if self._named is None and settled.state is not RowState.CONFLICT:
-            return settled._replace(event=None)  # a million rows that are as they should be make no history
+            return settled._replace(event=None)  # no history for a million rows that are correct
         return settled
 
     def _show(self) -> None:

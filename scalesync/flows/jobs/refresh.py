@@ -37,9 +37,9 @@ MISSING, UNCLEAR = "missing", "unclear"
 async def refreshed_status(
     settings: Settings, job: str | None, observer: Observer, *, limits: EngineLimits | None = None
 ) -> list[JobStatus]:
-    """`job_status`, after the server was asked about the tasks of the target's import jobs, or of the one named.
+    """Refresh the tasks of the target's import jobs, or of one job, and return their `job_status`.
 
-    Raises ConfigError when the ledger has no such job for this target.
+    Raises ConfigError if the ledger has no such job for this target.
     """
     require(spec_of(settings.platform), "status --refresh")
     ledger = open_ledger(settings.ledger, note=observer.note, create=False)
@@ -72,9 +72,9 @@ async def refresh_job(
     *,
     limits: EngineLimits | None = None,
 ) -> Mapping[str, int]:
-    """Ask for the job's tasks, a hundred in a call; returns how many have which status.
+    """Read the job's tasks, a hundred in a call, and return how many have each status.
 
-    A job that is running keeps its ledger to itself: then the tasks are only counted.
+    While a run holds the job, the tasks are only counted and nothing is written.
     """
     async with connect(
         way,

@@ -45,14 +45,13 @@ async def run_retry(
     signals: bool = True,
     confirm: Confirm | None = None,
 ) -> ImportSummary:
-    """Send the failed records of a job again, all or one group of `failures`; those that are pending go along.
+    """Send the failed records of a job again, all or one group of `failures`, together with its pending records.
 
-    Records that are no longer in any source and may have been sent are looked up. One that the ledger does not know
-    stays for the import; the summary's message says when there is one.
+    It looks up records that are no longer in any source and may have been sent. It leaves records that the ledger does
+    not know to the import, and the summary's message says so.
 
-    errored: instead of them the records whose tasks turned to `error`. The server is asked which these are, their
-        unique_ids are freed, and they are sent again. Where the source was standard input nothing is sent: the
-        summary's message says what to do.
+    errored: send the records whose tasks turned to `error` instead. The server says which these are, and frees their
+        unique_ids. If the source was standard input, nothing is sent, and the summary's message says what to do.
     Raises ConfigError when there is no such job for this target, or its source cannot be read again.
     """
     if errored and group is not None:
@@ -84,7 +83,7 @@ async def run_retry(
 
 
 async def _waiting(ledger: Ledger, found: StoredJob, group: str | None, dead: frozenset[str]) -> int:
-    """How many tasks a retry may make: of failed records, unless it is about dead ones, and of those that wait."""
+    """How many tasks a retry may make: for waiting records, and for failed ones unless it is about dead tasks."""
     checks = ledger.checks(found)
     failed = 0 if dead else await checks.failed(_in_group(group))
     return failed + await checks.waiting(dead)
@@ -100,7 +99,7 @@ def is_piped(found: StoredJob) -> bool:
 
 
 async def _wait_for_input(ledger: Ledger, found: StoredJob, group: str | None) -> ImportSummary:
-    """Mark the failed records pending: the import of the same input sends them."""
+    """Mark the failed records as pending; the import of the same input sends them."""
     marked = await _reopen(ledger, found, group, exit_code=1)
     counts = await ledger.counts(found)
     if not counts["pending"]:
@@ -130,7 +129,7 @@ def _nothing_sent(found: StoredJob, counts: Mapping[str, int], what: str) -> Imp
 async def readable_options(ledger: Ledger, found: StoredJob, switch: str = "") -> ImportOptions:
     """The options of a stored job whose sources can be read again. Raises ConfigError when they cannot.
 
-    switch: what the import of the same input must be given to do the same.
+    switch: the option that an import of the same input needs for the same effect; used in the message.
     """
     options = await options_of(ledger, found)
     if is_piped(found):
@@ -145,7 +144,7 @@ async def readable_options(ledger: Ledger, found: StoredJob, switch: str = "") -
 
 async def _reopen(ledger: Ledger, found: StoredJob, group: str | None, exit_code: int = 0) -> int:
     async with holding(ledger, found) as hold:
-        whole, hold.complete = hold.complete, False  # whatever happens on the way
+        whole, hold.complete = hold.complete, False  # an error below must leave the job incomplete
         reopened = await hold.job.reopen(_in_group(group))
         hold.complete = whole and not reopened
         hold.exit_code, hold.figures = exit_code, {"reopened": reopened}

@@ -1,4 +1,4 @@
-"""What the ledger says, without a request: jobs and their counts, failures by kind."""
+"""Reads the ledger without a request: jobs and their counts, failures by kind."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from scalesync.sources.about import told_place
 
 
 def open_to_read(path: Path) -> Ledger:
-    """A ledger, to read; it must be there already."""
+    """Open an existing ledger to read it."""
     return open_ledger(path, note=Silent().note, create=False, to_read=True)
 
 
 async def job_status(path: Path, job: str | None) -> list[JobStatus]:
-    """Every job of the ledger, or the one of that name in each target, oldest first."""
+    """Every job of the ledger, or the jobs of one name in all targets, oldest first."""
     ledger = open_to_read(path)
     try:
         jobs = await ledger.jobs()
@@ -64,7 +64,7 @@ def _last(row: JobRow) -> str | None:
         return None if row.started_at is None else "the last run was killed or crashed"
     code = 1 if row.exit_code is None else row.exit_code
     if code == 0 and any(row.counts.get(name) for name in FINDINGS):
-        code = 1  # a refresh or a check ends well whatever it finds out about the job
+        code = 1  # a refresh or a check ends with 0, although the job has findings
     words = {0: "done", 1: "done, with findings", 3: "stopped early"}
     return words.get(code, f"exit code {code}")
 
@@ -133,7 +133,7 @@ class _Groups:
 
 
 def example_of(failure: Failure) -> Mapping[str, Any]:
-    """A failing record as people see it, and as the file of reasons has it."""
+    """A failing record in the form for people and for the file of reasons."""
     detail = json.loads(failure.detail) if failure.detail else {}
     file, line = told_place(failure.file, failure.line, detail.get("inside"))
     example: dict[str, Any] = {

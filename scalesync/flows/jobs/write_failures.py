@@ -1,10 +1,10 @@
-"""The files of `failures --out OUT`, which `import` reads back, and of places in the sources that are not records.
+"""The files of `failures --out OUT`: records, which `import` reads back, and places in sources that are not records.
 
-OUT              a record a line, as JSON               OUT.reasons.jsonl            why each of its lines failed
-OUT.bad.txt      a place a line, as it was found        OUT.bad.txt.reasons.jsonl    the same of those lines
+OUT              one record in each line, as JSON       OUT.reasons.jsonl            why each of these lines failed
+OUT.bad.txt      one place in each line, unchanged      OUT.bad.txt.reasons.jsonl    why each of these lines failed
 
-A reason has the digest of its line, by which a later run sees whether a person changed the file since. Reasons of
-earlier versions have none.
+A reason holds the digest of its line, so a later run sees whether a person changed the file. Reasons of earlier
+versions have no digest.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ def reasons_of(path: Path) -> Path:
 
 
 def outputs(out: Path) -> tuple[Path, ...]:
-    """All of them. The reasons come first: without them, no later run takes the file beside them for its own."""
+    """All four files. The reasons come first, because a later run recognises a file as its own by its reasons."""
     bad = bad_of(out)
     return reasons_of(out), out, reasons_of(bad), bad
 
 
 def check_places(out: Path, ledger: Path, sources: Sequence[str]) -> None:
-    """Raise ConfigError where one is not of an earlier run: the job's own source lies near at hand."""
+    """Raise ConfigError if a file is not from an earlier run; it may be the job's own source."""
     for path in outputs(out):
         spare_inputs(path, ledger, sources)
     for path in (out, bad_of(out)):
@@ -78,14 +78,15 @@ def _is_as_written(path: Path, reasons: Path) -> bool:
 
 
 def _digest(line: bytes) -> str:
-    """Of a line with its end, 32 hexadecimal digits."""
+    """The digest of a line with its line end, 32 hexadecimal digits."""
     return blake2b(line, digest_size=16).hexdigest()
 
 
 class Written:
-    """Takes each failing place, as text.
+    """Writes each failing place as text.
 
-    records, bad: lines of either file so far.
+    records: lines of OUT so far.
+    bad: lines of OUT.bad.txt so far.
     """
 
     def __init__(self, files: Sequence[BinaryIO]) -> None:
@@ -93,7 +94,7 @@ class Written:
         self.records = self.bad = 0
 
     def add(self, text: bytes, reason: Mapping[str, Any]) -> None:
-        """Write one and why it failed."""
+        """Write one place, and why it failed."""
         line = text.replace(b"\n", b" ") + b"\n"
         if isinstance(as_item(line, 0), SourceRecord):
             self.records += 1
@@ -107,7 +108,7 @@ class Written:
 
 @contextmanager
 def writing(out: Path) -> Iterator[Written]:
-    """New files in place of an earlier run's, once all is written; without bad lines there is no file of them."""
+    """Write new files, which replace those of an earlier run at the end. Without bad lines there is no OUT.bad.txt."""
     with replacing(*outputs(out)) as files:
         written = Written(files)
         yield written

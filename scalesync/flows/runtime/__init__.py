@@ -1,1 +1,1 @@
-"""What every run needs beside its work: wiring, pace, watch, options, identity of jobs."""
+"""What every run needs in addition to its work: wiring, pace, watch, options, identity of jobs."""

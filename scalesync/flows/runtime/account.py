@@ -1,7 +1,7 @@
 """Names that a person typed into an export: project, batch, type and fields, compared with the account.
 
-A misspelt name matches nothing, and an export of nothing is done: so a filter without tasks is checked before anything
-is written.
+A misspelt name matches no task, and an export of no task would succeed. So if the filters match nothing, their names
+are checked before anything is written.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ async def _check_batch(connection: Connection, name: str, project: str | None) -
 
 
 async def _check_type(connection: Connection, name: str) -> None:
-    """Types are open: one is unknown only if no task, no project and no documentation has it."""
+    """Raise ConfigError for an unknown type: no task, no project and no documentation has it."""
     documented = connection.platform.spec.known_types
     if name in documented:
         return
@@ -99,7 +99,7 @@ async def _check_type(connection: Connection, name: str) -> None:
 
 
 async def _projects(connection: Connection) -> Sequence[JsonObject]:
-    """What the account shows that it has."""
+    """The projects that the account lists."""
     try:
         return await connection.containers.projects()
     except RemoteError:

@@ -1,4 +1,4 @@
-"""BulkLookup: the tasks under many unique_ids, a hundred in a list call and several calls at once."""
+"""BulkLookup: the tasks of many unique_ids, a hundred in a list call and several calls at once."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ from scalesync.model.targets import RequestClass
 
 TRIES = 3  # look-ups of a key whose answers cannot be trusted
 GAP_S = 0.2
-MAX_CALLS = 8  # at once: enough to hide latency, and 800 tasks are all that lies in memory
+MAX_CALLS = 8  # at once; enough to hide latency, with at most 800 tasks in memory
 
 
 class BulkLookup:
-    """Asks one platform. calls: look-ups so far."""
+    """Looks up tasks on one platform.
+
+    calls: look-ups so far.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self.size = connection.platform.creator.look_up_most
@@ -30,7 +33,7 @@ class BulkLookup:
 
     @property
     def wave(self) -> int:
-        """Keys worth asking for together: full calls, as many as may be in flight."""
+        """How many keys to look up together: as many full calls as may be in flight."""
         return self.size * max(1, min(MAX_CALLS, self._connection.gate.width(RequestClass.LIST)))
 
     async def find(self, keys: Sequence[str]) -> Mapping[str, LookupResult]:
@@ -87,7 +90,7 @@ class BulkLookup:
                     await self._connection.call(partial(containers.know_project, name))
 
     async def read(self, refs: Sequence[str]) -> Mapping[str, LookupResult]:
-        """Tasks by the platform's own ids, one call each."""
+        """Read tasks by the platform's own ids, one in each call."""
         found: dict[str, LookupResult] = {}
         creator = self._connection.platform.creator
 

@@ -1,4 +1,4 @@
-"""Tasks that died after they were created, or live again: what to write to their rows."""
+"""Tasks that died after they were created, or live again: the changes of their rows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scalesync.model.row_views import Held, Turn
 
 
 def turn_of(row: Held, result: LookupResult, connection: Connection) -> Turn | None:
-    """The change of a row whose own task died, or lives again; None if it is known already."""
+    """The change of a row whose task died or lives again; None if the row already says so."""
     view = result.view
     if view is None or result.task is None or not row.ours or view.ref != row.ref:
         return None
@@ -19,7 +19,7 @@ def turn_of(row: Held, result: LookupResult, connection: Connection) -> Turn | N
 
 
 def death_of(row: Held, status: str, task: JsonObject, connection: Connection) -> Turn:
-    """The change of a row whose task died: with the server's own words if it was an error."""
+    """The change of a row whose task died, with the server's message if the task is in error."""
     if status != connection.words.failed:
         return Turn(row, status, f"the task was {status}")
     found = connection.platform.creator.task_error(task)

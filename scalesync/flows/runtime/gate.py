@@ -1,4 +1,4 @@
-"""RequestGate: the pace as transport and engine see it, with a door that a stop closes."""
+"""RequestGate: the pace for transport and engine. A stop closes it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from scalesync.pacing.slot_pool import QuotaPool
 
 
 class RequestGate:
-    """Lets attempts out at the pace's rate, counts those in flight, and lets nothing out once closed.
+    """Lets attempts pass at the pace's rate, and counts those in flight. Once closed, it lets nothing pass.
 
-    quota: shares set rates with other processes; without it, or once it is lost, this process keeps them by itself.
+    quota: shares set rates with other processes. Without it, or after it was lost, this process alone keeps the rates.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class RequestGate:
         return True
 
     async def acquire(self, cls: RequestClass) -> None:
-        """Wait for the turn of an attempt; `release` must follow. Raises Unavailable once closed."""
+        """Wait until an attempt may leave; the caller must call `release`. Raises Unavailable once closed."""
         quota = self._quota
         if quota is None or not quota.counts(cls):
             await self._pace.acquire(cls)
@@ -50,16 +50,16 @@ class RequestGate:
         self._pace.enter()
 
     def release(self) -> None:
-        """The attempt is over, however it went."""
+        """End an attempt, whatever its result."""
         self._pace.release()
 
     @property
     def counts_handovers(self) -> bool:
-        """Whether `handover` has anything to count."""
+        """Whether `handover` counts anything."""
         return bool(self._handovers)
 
     async def handover(self, cls: RequestClass) -> None:
-        """Called when the connection is there and the request is the next thing to go out."""
+        """Wait for the moment of a request. The connection is there, and the request goes out next."""
         quota = self._quota
         if quota is not None and quota.counts(cls) and await quota.handover(cls):
             self._handovers.note(cls)
@@ -114,11 +114,11 @@ class RequestGate:
         return None if found is None else float(found["rate"])
 
     def close(self) -> None:
-        """Let nothing out any longer."""
+        """Let no further attempt pass."""
         self.closed = True
 
     def end(self) -> None:
-        """The run is over: return what it holds of a common quota."""
+        """Return the unused slots of a common quota at the end of the run."""
         if self._quota is not None:
             self._quota.close()
 

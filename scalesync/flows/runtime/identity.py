@@ -1,4 +1,4 @@
-"""The identity of a job, its derived name, and what is kept to run it again."""
+"""The identity of a job, its derived name, and the stored options to run it again."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _DERIVED = re.compile(r"import-(?:.*-)?[0-9a-f]{10}")
 
 
 def job_target(target: Target, platform: PlatformSpec, project: str | None) -> Target:
-    """Where the rows of an import belong: in its project, where a key is unique within one only.
+    """The target of an import's rows: if keys are unique only within a project, its namespace is the project.
 
-    Raises ConfigError where that is not known.
+    Raises ConfigError if the project is needed and unknown.
     """
     if not platform.key.namespaced:
         return target
@@ -74,10 +74,10 @@ def sources_of(job: StoredJob, home: Home) -> frozenset[str]:
 
 
 async def find_import(ledger: Ledger, spec: JobSpec, options: ImportOptions) -> tuple[StoredJob | None, JobSpec]:
-    """The stored job of an import, None if there is none yet, and the import as that job.
+    """The stored job of an import (None if there is none yet), and the spec of the import for that job.
 
-    A job with a name derived from its sources as typed is found by what they are. Raises NameBound if the name belongs
-    to something else.
+    Older versions derived a name from the sources as typed; such a job is found by its sources. Raises NameBound if
+    the name belongs to something else.
     """
     found = await ledger.find_job(spec.target, spec.name)
     home = Home(ledger.path.parent)
@@ -117,7 +117,7 @@ def _earlier(found: StoredJob, splits: Sequence[SourceSplit], spec: JobSpec, hom
 
 
 def derived_name(command: str, target: Target, identity: Mapping[str, Any], hint: str) -> str:
-    """A name that the same command line gives again: readable start, then ten hex digits of its hash."""
+    """The name that a command line always gives: a readable start, then ten hex digits of its hash."""
     facts = [command, str(target), identity]
     try:
         data = orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)

@@ -1,4 +1,4 @@
-"""Holding a job that is already in the ledger, for work beside its imports: its lease, heartbeat and orderly end."""
+"""Hold a job of the ledger for work other than its imports: its lease, its heartbeat and its end."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from scalesync.ports.ledger import Ledger
 
 @dataclass(slots=True)
 class Hold:
-    """A job held by this run, and how to record the run.
+    """A job that this run holds, and the result to record at its end.
 
-    complete: nothing is left for an import.
+    complete: whether an import has nothing left to do.
     """
 
     job: ImportLedger
@@ -72,8 +72,8 @@ async def _only_job(ledger: Ledger, target: Target, job: str | None) -> StoredJo
 async def holding(ledger: Ledger, job: StoredJob | JobSpec) -> AsyncIterator[Hold]:
     """Take the job's lease and release it in any case. Raises JobRunning if another run has it.
 
-    A StoredJob may be out of date: another run may have been there since. So its settings are not written back, and
-    whether it is complete is read under the lease.
+    Another run may have changed the job since the caller read it. So the caller's settings are not written back, and
+    whether the job is complete is read under the lease.
     """
     spec = JobSpec(job.name, job.command, job.target, job.identity, job.settings)
     beside = isinstance(job, StoredJob)

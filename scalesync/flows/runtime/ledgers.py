@@ -17,22 +17,22 @@ from scalesync.ports.ledger import Ledger
 def open_ledger(path: Path, *, note: Callable[[str], None], create: bool = True, to_read: bool = False) -> Ledger:
     """Open or create a ledger. Raises LedgerUnusable, LedgerBusy or DiskFull with one sentence.
 
-    note: gets what a person should know about it.
-    to_read: nothing will be written, so a read-only ledger will do.
+    note: gets messages for people.
+    to_read: the caller only reads, so the ledger may be read-only.
     """
     return SqliteLedger.open(path, note=note, create=create, to_read=to_read)
 
 
 def check_ledger_place(path: Path) -> None:
-    """Raises LedgerUnusable if a new ledger could not be made; makes none."""
+    """Raise LedgerUnusable if a new ledger could not be made at this path. Makes none."""
     connection.check_place(path)
 
 
 def open_quota(ledger: Path) -> ByteStore:
-    """What all processes on a ledger share of its targets' rates; made when it is first used."""
+    """The store of the rates that all processes on a ledger share. The first use creates its file."""
     return QuotaFile(quota_path(ledger))
 
 
 def open_versions_index(path: Path) -> VersionsIndex:
-    """Begin an empty index of versions. Raises JobRunning when another process has the file open."""
+    """Begin an empty index of versions. Raises JobRunning if another process has the file open."""
     return versions_index.VersionsIndex.open(path)

@@ -1,4 +1,4 @@
-"""What a caller asks of a flow: frozen, validated by the flow, free of I/O."""
+"""The options and results of flows: frozen, without I/O. The flow validates its options."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def _has(line: bytes, keys: Set[str]) -> bool:
 
 
 def same_file(path: Path, other: str) -> bool:
-    """Whether two names stand for one file, there or not."""
+    """Whether two paths name the same file, which need not exist."""
     try:
         return os.path.samefile(path, other)
     except (OSError, ValueError):

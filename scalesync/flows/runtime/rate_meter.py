@@ -1,4 +1,4 @@
-"""RateMeter: how fast a count grows, and how long the rest takes at that rate."""
+"""RateMeter: the rate at which a count grows, and the time for the rest at that rate."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections import deque
 from collections.abc import Callable
 
 RATE_WINDOW_S = 5.0
-MARK_S = 0.1  # closer ones tell no more
-# A rate is believed to last when it was the same over the last half minute, or since the beginning, within a third.
+MARK_S = 0.1  # marks that are closer together add nothing
+# A rate counts as steady if the rate over the last half minute, or since the beginning, differs by less than a third.
 STEADY_WINDOW_S = 30.0
 STEADY_FROM_S = 5.0
 STEADY_SHARE = 1 / 3
 
 
 class RateMeter:
-    """Rate over the last few seconds, from a growing count that is reported a few times a second."""
+    """The rate over the last few seconds, from a count that is reported a few times a second."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.started = clock()

@@ -1,4 +1,4 @@
-"""What every run does beside its work: progress, heartbeat of the lease, Ctrl-C, and an orderly end."""
+"""What every run does in addition to its work: progress, heartbeat of the lease, Ctrl-C, and an orderly end."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ PROGRESS_S = 0.25
 class SignalDesk:
     """The receiver of SIGINT, SIGTERM and SIGHUP.
 
-    A loop keeps one handler for a signal, so there is one receiver for the whole program, and what runs registers here.
-    When the last one has ended in order, only closing and reporting are left: signals change nothing then.
+    A loop has one handler for each signal, so the program has one receiver, and each run registers here. After the last
+    run ended in order, only closing and reporting are left, and signals change nothing.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class SignalDesk:
         self._ended = False
 
     def ring(self, number: int) -> bool:
-        """Pass a signal on. False if nobody takes it, and what runs should be cancelled."""
+        """Pass a signal on. Returns False if no run takes it; then the caller cancels its work."""
         if self._stop is not None:
             name = "Ctrl-C" if number == signal.SIGINT else _named(number)
             self._stop(Interrupted(f"stopped by {name}; the same command resumes"))
@@ -40,7 +40,7 @@ class SignalDesk:
 
     @contextmanager
     def taken(self, stop: Callable[[ScalesyncError], None]) -> Iterator[None]:
-        """Signals stop what runs inside."""
+        """Let signals stop the work inside."""
         self._stop = stop
         try:
             yield
@@ -59,7 +59,7 @@ DESK: ContextVar[SignalDesk | None] = ContextVar("DESK", default=None)
 
 @contextmanager
 def taking_signals(stop: Callable[[ScalesyncError], None], *, wanted: bool) -> Iterator[None]:
-    """Turn SIGINT, SIGTERM and SIGHUP into a stop while this lasts, if the calling program receives any."""
+    """Turn SIGINT, SIGTERM and SIGHUP into a stop of the work inside, if the calling program wants that."""
     desk = DESK.get()
     if desk is None or not wanted:
         yield
@@ -84,7 +84,7 @@ async def save_limits(job: JobLedger, pace: Pace) -> None:
 
 
 async def guarded(work: Callable[[], Awaitable[None]], stop: Callable[[ScalesyncError], None]) -> None:
-    """Run a background task; an error on purpose stops the run instead of tearing the task group down."""
+    """Run a background task. A ScalesyncError stops the run in order instead of cancelling the task group."""
     try:
         await work()
     except ScalesyncError as error:
@@ -93,7 +93,7 @@ async def guarded(work: Callable[[], Awaitable[None]], stop: Callable[[Scalesync
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """Let one error on purpose come out of task groups as it was raised; anything else stays a group."""
+    """Unwrap a group that holds one ScalesyncError; any other group stays as it is."""
     try:
         yield
     except BaseExceptionGroup as group:
@@ -104,7 +104,7 @@ def plain_errors() -> Iterator[None]:
 
 
 def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    """The errors in a group, those of groups within it included."""
+    """The errors in a group and in the groups within it."""
     for error in group.exceptions:
         if isinstance(error, BaseExceptionGroup):
             yield from leaves(error)

@@ -1,4 +1,4 @@
-"""Blocking work beside the loop, in a thread that nobody has to wait for."""
+"""Blocking work in a daemon thread, for which the program does not wait at its end."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ T = TypeVar("T")
 
 
 async def in_daemon(work: Callable[[], T]) -> T:
-    """Run `work` in a daemon thread. A cancelled call leaves it behind: a pipe may stay silent forever.
+    """Run `work` in a daemon thread. A cancelled call leaves the thread behind, because a pipe may never end.
 
-    The program would wait for threads of a pool at its end. One thread per call costs 0.1 ms; use it for blocks.
+    The program would wait for threads of a pool at its end. A thread for each call costs 0.1 ms; use it for blocks.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
-    def settle(result: T | None, error: BaseException | None) -> None:
+    def resolve(result: T | None, error: BaseException | None) -> None:
         if future.cancelled():
             return
         if error is not None:
@@ -34,7 +34,7 @@ async def in_daemon(work: Callable[[], T]) -> T:
         except BaseException as error:
             failure = error
         with suppress(RuntimeError):  # the loop has ended
-            loop.call_soon_threadsafe(settle, result, failure)
+            loop.call_soon_threadsafe(resolve, result, failure)
 
     threading.Thread(target=run, name="scalesync-reader", daemon=True).start()
     return await future

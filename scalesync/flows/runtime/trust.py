@@ -1,4 +1,4 @@
-"""How far a list is trusted: its pages must belong to the question, and each must make progress."""
+"""Checks of lists: pages must belong to the query, and each page must make progress."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from scalesync.model.task_view import TaskView
 from scalesync.ports.platform import Axis, Lister, ListPage, mirrored
 from scalesync.times import iso
 
-IDLE_PAGES = 200  # in a row that bring no task: some servers search behind an empty page, none for ever
+IDLE_PAGES = 200  # in a row without a task; some servers send empty pages while they search, but none for ever
 FOREIGN_ANSWERS = RetryPolicy(max_attempts=5, cap_s=2.0)
 _AGAIN = "run the same command again to resume"
 
@@ -26,14 +26,14 @@ Listed = tuple[ListPage, list[TaskView]]
 
 
 class ForeignPages(BudgetUsed):
-    """Pages of another question kept coming."""
+    """Pages of another query kept coming."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What one chain of pages asks a lister: tasks of a selection within a range of places.
+    """The query of one chain of pages: tasks of a selection within a range of places.
 
-    carried: the part of `asked` that the queries carry.
+    carried: the part of `asked` that the requests carry.
     """
 
     lister: Lister
@@ -43,7 +43,7 @@ class Question:
     page_size: int
 
     def foreign(self, task: TaskView) -> str:
-        """Why a task cannot be an answer, "" when it can. Bounds are asked one place wider, and may be inclusive."""
+        """Why a task cannot be an answer; "" if it can. The request's bounds are one place wider, maybe inclusive."""
         lo, hi = self.within
         place = self.lister.place_of(task)
         match self.lister.axis:
@@ -57,7 +57,7 @@ class Question:
 async def listed_for(
     question: Question, cursor: str | None, connection: Connection, note: Callable[[str], None]
 ) -> Listed:
-    """One page that answers this question, and the heads of its tasks. Raises ForeignPages."""
+    """One page that answers this query, and the heads of its tasks. Raises ForeignPages."""
     query = question.lister.query(question.asked, question.page_size, question.within)
     read = partial(_listed, connection.platform.spec.view, question.lister, query, cursor)
     return await believed(question.foreign, lambda: connection.call(read), note)
@@ -66,9 +66,9 @@ async def listed_for(
 async def believed(
     foreign: Callable[[TaskView], str], read: Callable[[], Awaitable[Listed]], note: Callable[[str], None]
 ) -> Listed:
-    """The result of `read`, once it answers this question.
+    """Call `read` until its page answers this query.
 
-    It asks again for a page with tasks that cannot belong to it, as a cache or a wrong replica may send. Raises
+    A cache or a wrong replica may send a page with tasks that cannot belong to it; then it asks again. Raises
     ForeignPages if such pages keep coming.
     """
     rng = random.Random()
@@ -78,11 +78,11 @@ async def believed(
         stranger = next((why for head in heads if (why := foreign(head))), "")
         if not stranger:
             return page, heads
-        told = f"the server sent a page of other tasks than requested: {stranger}"
+        what = f"the server sent a page of other tasks than requested: {stranger}"
         if not FOREIGN_ANSWERS.may_retry(attempt):
-            raise ForeignPages(f"{told}, {attempt} times; {_AGAIN}")
+            raise ForeignPages(f"{what}, {attempt} times; {_AGAIN}")
         if attempt == 1:
-            note(f"{told}; asking again")
+            note(f"{what}; asking again")
         await anyio.sleep(FOREIGN_ANSWERS.wait_s(attempt, rng))
         attempt += 1
 
@@ -95,10 +95,11 @@ async def _listed(
 
 
 def foreign_to(asked: Selection, head: TaskView) -> str:
-    """Why a task does not answer a selection, "" when it may.
+    """Why a task cannot belong to a selection; "" if it can.
 
-    Only by what never changes, or in one direction: between the server's look at its index and its reply a task may be
-    completed, updated or tagged. Times are asked a millisecond wider, and their bounds may be inclusive.
+    Only facts count that never change or change in one direction, because a task may be completed, updated or tagged
+    between the server's look at its index and its reply. The request's times are a millisecond wider, and bounds may
+    be inclusive.
     """
     for name in ("project", "batch", "type"):
         wanted, told = getattr(asked, name), head.get(name)

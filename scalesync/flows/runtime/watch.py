@@ -1,8 +1,7 @@
-"""Watch: checks a few times a second whether a run makes progress, and informs its observer when it waits and when it
-no longer does.
+"""Watch: checks a few times a second whether a run makes progress, and says when a wait begins and when it ends.
 
 Every flow that uses the platform has one, from before the first request to the end. It also makes the snapshots of
-progress, so all of them report what is waited for.
+progress, so all of them name the reason of a wait.
 """
 
 from __future__ import annotations
@@ -21,16 +20,16 @@ from scalesync.http.transport import Counters
 from scalesync.text import count
 
 TICK_S = 0.25
-UNANSWERED_S = 4.0  # with requests under way; some servers take their time, and few take that
-CHANGE_S = 30.0  # from one sentence about a wait to the next one, where it has become another
+UNANSWERED_S = 4.0  # with requests under way; few servers need longer for an answer
+CHANGE_S = 30.0  # between two sentences about a wait, if its reason has changed
 
 
 @dataclass(slots=True)
 class _Told:
     """A wait that was reported.
 
-    passes: what had got through by then.
-    at: of the last sentence, by the monotonic clock.
+    passes: the number of requests that had got through by then.
+    at: monotonic time of the last sentence.
     """
 
     stuck: Stuck
@@ -69,7 +68,7 @@ class Watch:
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Start, in the loop of the run."""
+        """Start the timer; call it in the loop of the run."""
         loop = asyncio.get_running_loop()
 
         def tick() -> None:
@@ -79,14 +78,14 @@ class Watch:
         self._timer = loop.call_later(TICK_S, tick)
 
     def stop(self) -> None:
-        """Stop, except for a last check whether the wait is over."""
+        """Stop after a last check whether the wait is over."""
         if self._timer is not None:
             self._timer.cancel()
         if self._told is not None and self._stuck() is None:
             self._over(self._waits.clock())
 
     def look(self) -> None:
-        """Report what has changed since the last look."""
+        """Check the run, and report a change since the last check."""
         stuck = self._stuck()
         if stuck is not None and not stuck.is_due and self._told is None:
             stuck = None
@@ -106,13 +105,13 @@ class Watch:
 
     @property
     def waiting(self) -> Waiting | None:
-        """What is waited for, once it was reported."""
+        """The reported wait; None if there is none."""
         stuck = None if self._told is None else self._stuck()
         return None if stuck is None else self._words(stuck)
 
     @property
     def waited_s(self) -> float:
-        """Seconds so far in which nothing got through, of the times that were reported."""
+        """Seconds of all reported waits so far."""
         return self._waited_s + (0.0 if self._told is None else self._waits.clock() - self._told.stuck.since)
 
     def snapshot(
@@ -127,9 +126,9 @@ class Watch:
         left: float | None = None,
         failed: int = 0,
     ) -> Progress:
-        """One look at the run.
+        """The progress of the run now.
 
-        moved: the count that the rate is about, if that is not `done`.
+        moved: the count for the rate, if it is not `done`.
         left: how many are to come.
         """
         rate = meter.rate(done if moved is None else moved)
@@ -150,7 +149,7 @@ class Watch:
         return self._waiting_now(made)
 
     def _waiting_now(self, snapshot: Progress) -> Progress:
-        """While nothing passes there is no rate, no limit and no end in sight."""
+        """The snapshot during a wait, when no rate, no limit and no remaining time are known."""
         waiting = self.waiting
         if waiting is None:
             return snapshot
@@ -158,7 +157,7 @@ class Watch:
         return replace(snapshot, waiting=waiting, rate=0.0, limit=None, left_s=None, in_flight=in_flight)
 
     def _stuck(self) -> Stuck | None:
-        """What the run waits for; if nothing has failed yet, missing answers."""
+        """The reason of a wait: the last failure, or missing answers if nothing has failed yet."""
         now = self._waits.clock()
         counters = self._counters
         under_way = counters.requests - counters.ended
@@ -184,6 +183,6 @@ class Watch:
 
 
 def _is_other(stuck: Stuck, before: Stuck) -> bool:
-    """Whether to report it once more: another reason, or another end."""
+    """Whether a wait has another reason or another end than the reported one."""
     moved_s = abs((stuck.until or 0.0) - (before.until or 0.0))
     return stuck.why != before.why or moved_s > CHANGE_S

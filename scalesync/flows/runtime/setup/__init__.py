@@ -1,1 +1,1 @@
-"""What a run stands on: settings, and which platforms there are."""
+"""The base of a run: settings and platforms."""

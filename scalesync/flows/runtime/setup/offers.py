@@ -1,4 +1,4 @@
-"""What a platform offers, for people and programs, and the refusal of what it does not."""
+"""The commands that a platform offers, and the refusal of all others."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from scalesync.ports.spec import PlatformSpec
 
 
 def require(platform: PlatformSpec, *commands: str) -> None:
-    """Refuse what the platform does not offer.
+    """Refuse a command that the platform does not offer.
 
-    commands: as they are typed, such as `export --incremental`.
+    commands: as typed, such as `export --incremental`.
 
-    Raises ConfigError with the platform's own reason. What `offers` does not name is not refused.
+    Raises ConfigError with the platform's own reason. A command that `offers` does not name is allowed.
     """
     for command in commands:
         offer = platform.offers.get(command)

@@ -1,4 +1,4 @@
-"""Which platforms there are, and the settings of a run on one of them. Cheap to import; nothing is opened."""
+"""The known platforms, and the settings of a run on one of them. Cheap to import; opens nothing."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from scalesync.text import did_you_mean
 def resolve_settings(
     *, need_key: bool = True, environ: Mapping[str, str] = os.environ, **asked: Unpack[Asked]
 ) -> Settings:
-    """Put the settings of a run together and check them; `Asked` lists what may be asked for.
+    """Resolve and check the settings of a run; `Asked` lists the possible options.
 
-    need_key=False: a key in the environment still sets the mode, but no command or keyring is asked.
-    Raises ConfigError with a sentence that never holds the key, TypeError for what cannot be asked for.
+    need_key: if False, a key in the environment still sets the mode, but no command or keyring is asked.
+    Raises ConfigError with a sentence that never holds the key, and TypeError for an unknown option.
     """
     for name in asked.keys() - Asked.__annotations__.keys():
         hint = did_you_mean(name, Asked.__annotations__)
@@ -27,24 +27,24 @@ def resolve_settings(
 
 
 def spec_of(name: str) -> PlatformSpec:
-    """What is known of a platform beforehand. Raises ConfigError where there is none of that name."""
+    """The spec of a platform. Raises ConfigError if there is none of that name."""
     return registry.spec_of(name)
 
 
 class Names(NamedTuple):
-    """Platforms of the program and of other packages; nothing is imported for the names."""
+    """The names of the program's platforms and of those in other packages."""
 
     own: Sequence[str]
     plugins: Sequence[str]
 
 
 def platform_names() -> Names:
-    """Every platform there is."""
+    """The names of all platforms. Imports nothing."""
     return Names(list(registry.BUILT_IN), registry.PLUGINS.names())
 
 
 def default_spec() -> PlatformSpec:
-    """The platform where nothing says which."""
+    """The platform that is used if no setting names one."""
     return registry.default()
 
 

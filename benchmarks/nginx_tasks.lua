@@ -72,7 +72,7 @@ function M.count()
     seen:incr("sent", tonumber(ngx.var.bytes_sent), 0)
 end
 
--- GET: what was counted so far. POST: the same, then the count begins anew.
+-- GET: what was counted so far. POST: the same, then the count starts again.
 function M.state()
     ngx.update_time()
     ngx.print(string.format('{"creates":%d,"first":%.3f,"now":%.3f,"received":%d,"sent":%d}',

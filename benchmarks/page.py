@@ -153,7 +153,7 @@ SECTIONS: dict[str, Callable[[Json], list[str]]] = {
 
 
 def render(text: str, figures: Json) -> str:
-    """The page with every section made anew. Raises KeyError for a section that nobody knows."""
+    """The page with every section made again. Raises KeyError for a section that nobody knows."""
 
     def replace(found: re.Match[str]) -> str:
         return f"{found[1]}\n" + "\n".join(SECTIONS[found[2]](figures)) + f"\n\n{found[3]}"

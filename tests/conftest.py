@@ -22,7 +22,7 @@ from scalesync.flows.runtime.setup.services import resolve_settings
 from scalesync.sandbox import FaultRule, Sandbox, SandboxConfig
 from tests.draws import leave_to_the_soak
 
-# The same draws on every machine: what `make test` says of a commit does not hang on luck. `make soak` draws anew.
+# The same draws on every machine: what `make test` says of a commit does not hang on luck. `make soak` draws others.
 # Nor on a busy machine: a test has a timeout, its examples have none.
 hypothesis_settings.register_profile("settled", derandomize=True, deadline=None, max_examples=40)
 hypothesis_settings.register_profile("soak", max_examples=1000, database=None, print_blob=True, deadline=None)

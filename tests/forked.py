@@ -3,7 +3,7 @@
 Starting the interpreter and importing takes ten times as long as most commands of the tests do. What is forked is a
 process like any other: descriptors, environment, folder, signals and exit code are its own, and `python -m` is done
 by runpy. What Python reads when it starts (PYTHONHASHSEED, LC_ALL and the like) is the parent's; a test about that
-starts the program anew, and each command is started anew by one test at least.
+starts the interpreter, and at least one test does so for each command.
 
     pytest --(socket)--> parent: has imported all, one for each pytest process
                            +-- forks for each start a supervisor, which tells pid and exit code
@@ -82,13 +82,13 @@ def start(
     folder: Path,
     environment: Mapping[str, str],
     descriptors: Sequence[int],
-    anew: bool = False,
+    fresh: bool = False,
 ) -> Forked | subprocess.Popen[bytes]:
     """`python -m MODULE ARGUMENTS...` in that folder, with those as standard input, output and error.
 
-    anew: not forked, but the interpreter from its start on, as it is where nothing can fork.
+    fresh: start the interpreter instead of forking, as on systems that cannot fork.
     """
-    if anew or not POSSIBLE:
+    if fresh or not POSSIBLE:
         stdin, stdout, stderr = descriptors
         command = [sys.executable, "-W", "error", "-m", module, *arguments]
         return subprocess.Popen(command, cwd=folder, env=environment, stdin=stdin, stdout=stdout, stderr=stderr)
@@ -107,7 +107,7 @@ def run(
     folder: Path,
     environment: Mapping[str, str],
     stdin: str | None = None,
-    anew: bool = False,
+    fresh: bool = False,
     meanwhile: Callable[[int], Any] = lambda pid: None,
 ) -> tuple[int, str, str]:
     """Run it to its end: exit code, standard output and error. meanwhile: called with its pid once it is started.
@@ -116,7 +116,14 @@ def run(
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, _fed(stdin) as given:
         descriptors = (given.fileno(), out.fileno(), err.fileno())
-        process = start(module, arguments, folder=folder, environment=environment, descriptors=descriptors, anew=anew)
+        process = start(
+            module,
+            arguments,
+            folder=folder,
+            environment=environment,
+            descriptors=descriptors,
+            fresh=fresh,
+        )
         given.close()
         try:
             meanwhile(process.pid)

@@ -125,7 +125,7 @@ def import_advice(
     return lines
 
 
-def rehearsal_advice(summary: ImportSummary) -> list[str]:
+def dry_run_advice(summary: ImportSummary) -> list[str]:
     """What to do after a dry run, one line each."""
     lines = []
     if kinds := findings(summary):

@@ -1,4 +1,4 @@
-"""The sandbox as a server of the benchmarks: in this process, in the test's loop, anew for every run."""
+"""The sandbox as a server of the benchmarks: in this process, in the test's loop, a new one for every run."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class Served:
 
 
 @contextmanager
-def sandbox(folder: Path, *args: str, anew: bool = False) -> Iterator[Served]:
+def sandbox(folder: Path, *args: str, fresh: bool = False) -> Iterator[Served]:
     """`scalesync sandbox ARGS...` on a free port, ended by SIGINT, which must be no error."""
     reads, writes = os.pipe()
     with open(os.devnull, "r+b") as null, open(reads, encoding="utf-8") as output:
@@ -84,7 +84,7 @@ def sandbox(folder: Path, *args: str, anew: bool = False) -> Iterator[Served]:
             folder=folder,
             environment=environment(folder),
             descriptors=(null.fileno(), writes, null.fileno()),
-            anew=anew,
+            fresh=fresh,
         )
         os.close(writes)
         try:
@@ -131,12 +131,12 @@ def run(tmp_path: Path) -> Run:
         key: str | None = KEY,
         env: Mapping[str, str] | None = None,
         stdin: str | None = None,
-        anew: bool = False,
+        fresh: bool = False,
     ) -> Ended:
         keyed = {} if key is None else {"SCALE_API_KEY": key}
         given = environment(tmp_path, **keyed, **(env or {}))
         typed = [*map(str, args)]
-        ended = Ended(*forked.run("scalesync", typed, folder=tmp_path, environment=given, stdin=stdin, anew=anew))
+        ended = Ended(*forked.run("scalesync", typed, folder=tmp_path, environment=given, stdin=stdin, fresh=fresh))
         assert "Traceback" not in ended.err
         for secret in (key, LIVE_KEY):
             assert secret is None or secret not in ended.out + ended.err
@@ -146,6 +146,6 @@ def run(tmp_path: Path) -> Run:
 
 
 @pytest.fixture
-def run_anew(run: Run) -> Run:
-    """The same by the interpreter, from its start on (tests/cli/test_anew.py)."""
-    return partial(run, anew=True)
+def run_new_interpreter(run: Run) -> Run:
+    """`run` in a new interpreter, not forked (tests/cli/test_new_interpreter.py)."""
+    return partial(run, fresh=True)

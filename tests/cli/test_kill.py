@@ -52,7 +52,7 @@ class Program:
 
     @property
     def command(self) -> list[str]:
-        """To start the program anew."""
+        """Start the program again."""
         return [*self._prefix, *PROGRAM, *self.arguments]
 
     @asynccontextmanager

@@ -163,7 +163,7 @@ def test_gone_and_message_are_told_when_they_say_something() -> None:
 
 
 def test_advice_after_a_dry_run_sends_nobody_to_a_job_that_is_not_there() -> None:
-    one, two = results.rehearsal_advice(IMPORT)
+    one, two = results.dry_run_advice(IMPORT)
     assert one.startswith("3 failed, 2 in conflict: fix")
     assert two == "5 records pending: the same command without --dry-run sends them"
 

@@ -249,7 +249,7 @@ def killed_exports(folder: Path, seed: int, *, kills: int, tasks: int, way: Way,
             elif ended.code != 3:
                 if not kill:
                     break
-                ended = None  # the moment came too late: this export is done, the next one begins anew
+                ended = None  # the moment came too late: this export is done, the next one begins
                 command = [*command, "--again"] if "--again" not in command else command
         _judge_export(verdict, ended, folder)
     return verdict

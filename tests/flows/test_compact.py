@@ -332,7 +332,7 @@ def test_killed_anywhere_it_leaves_nothing_that_counts_and_runs_again(tmp_path):
     assert {path.name.split("-")[0] for path in (tmp_path / "now").iterdir()} == {"manifest.json", "tasks"}
 
 
-def test_one_run_at_a_time_and_a_damaged_index_begins_anew(tmp_path):
+def test_one_run_at_a_time_and_a_damaged_index_starts_over(tmp_path):
     path = tmp_path / "index.db"
     first = VersionsIndex.open(path)
     with pytest.raises(JobRunning, match="another run is writing there"):

@@ -146,8 +146,8 @@ async def test_a_finished_export_says_how_old_it_is_and_sends_nothing(make_sandb
     assert (again.tasks, again.requests, sandbox.journal.count()) == (5, 0, 0)
     assert "finished at" in again.message
     await fill_more(sandbox, 5)
-    anew = await export(sandbox, again=True)
-    assert anew.tasks == 6
+    second = await export(sandbox, again=True)
+    assert second.tasks == 6
     assert len(lines_of(tmp_path / "out")) == 6
     assert len(list((tmp_path / "out").glob("tasks*"))) == 1
 

@@ -213,10 +213,10 @@ async def test_duplicates_and_clashes_are_counted_and_told_with_file_and_line(
 async def test_repeats_are_found_from_block_to_block_and_from_file_to_file(make_sandbox, bring, write_records):
     sandbox = await make_sandbox()
     files = [write_records(300, "a.jsonl"), write_records(300, "b.jsonl")]
-    rehearsed = await bring(sandbox, files, dry_run=True)
+    dry = await bring(sandbox, files, dry_run=True)
     summary = await bring(sandbox, files)
     assert (summary.created, summary.duplicates) == (300, 300)
-    assert (rehearsed.pending, rehearsed.duplicates) == (300, 300)
+    assert (dry.pending, dry.duplicates) == (300, 300)
 
 
 async def test_lines_are_told_as_they_are_now_when_lines_were_put_before_them(
@@ -392,13 +392,13 @@ async def test_work_beside_a_job_writes_back_no_old_picture_of_it(make_sandbox, 
     assert found.settings["sets"] == ["priority=20"]
 
 
-async def test_a_rehearsal_with_a_test_key_leaves_the_live_account_untouched(make_sandbox, bring, write_records):
+async def test_a_run_with_a_test_key_leaves_the_live_account_untouched(make_sandbox, bring, write_records):
     sandbox = await make_sandbox()
     source = write_records(20)
-    rehearsal = await bring(sandbox, source, key="test_k")
+    trial = await bring(sandbox, source, key="test_k")
     live = await bring(sandbox, source)
-    assert (rehearsal.mode, live.mode) == ("test", "live")
-    assert (rehearsal.created, live.created) == (20, 20)
+    assert (trial.mode, live.mode) == ("test", "live")
+    assert (trial.created, live.created) == (20, 20)
     assert sandbox.store.world("test").count() == sandbox.store.world("live").count() == 20
 
 

@@ -90,7 +90,7 @@ async def test_files_that_move_swap_or_are_copied_make_no_conflict_and_no_task(r
 
 
 @pytest.mark.parametrize("record", [own, hashed])
-async def test_files_that_are_packed_parted_joined_or_written_anew_are_the_same_records(
+async def test_files_that_are_packed_parted_joined_or_rewritten_are_the_same_records(
     record, make_sandbox, bring, tmp_path
 ):
     sandbox = await make_sandbox()

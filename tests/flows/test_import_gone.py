@@ -235,8 +235,8 @@ async def test_a_dry_run_predicts_what_is_gone(make_sandbox, bring, write_record
     await bring(sandbox, write_records([letter(0), letter(1, **BAD), letter(2, categories=["x"])]), job=JOB)
     for rows in ([letter(0)], [letter(0), letter(1, **BAD)], [letter(2)]):
         source = write_records(rows)
-        rehearsed = told(await bring(sandbox, source, job=JOB, dry_run=True))
-        assert told(await bring(sandbox, source, job=JOB)) == rehearsed
+        dry = told(await bring(sandbox, source, job=JOB, dry_run=True))
+        assert told(await bring(sandbox, source, job=JOB)) == dry
 
 
 async def test_the_views_tell_what_is_superseded_as_gone(make_sandbox, bring, write_records, ask_ledger):

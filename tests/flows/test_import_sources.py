@@ -357,12 +357,12 @@ async def test_a_dry_run_of_other_sources_predicts_what_the_run_counts(make_sand
     sandbox = await make_sandbox()
     one, two = write("day-1.jsonl", [letter(0), letter(1, **BAD)]), write("day-2.jsonl", letters(10, 12))
     await bring(sandbox, one, job=JOB)
-    rehearsed = told(await bring(sandbox, two, job=JOB, dry_run=True))
-    rehearsed["created"] += rehearsed.pop("pending")
-    assert told(await bring(sandbox, two, job=JOB)) == rehearsed
+    dry = told(await bring(sandbox, two, job=JOB, dry_run=True))
+    dry["created"] += dry.pop("pending")
+    assert told(await bring(sandbox, two, job=JOB)) == dry
     write("day-2.jsonl", letters(10, 11))
-    rehearsed = told(await bring(sandbox, two, job=JOB, dry_run=True))
-    assert told(await bring(sandbox, two, job=JOB)) == rehearsed
+    dry = told(await bring(sandbox, two, job=JOB, dry_run=True))
+    assert told(await bring(sandbox, two, job=JOB)) == dry
 
 
 async def test_what_is_pending_in_a_file_that_is_not_named_keeps_the_job_open(make_sandbox, bring, write):

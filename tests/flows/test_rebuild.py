@@ -1,4 +1,4 @@
-"""ledger rebuild: a lost ledger made anew, and an import after it that makes nothing twice."""
+"""ledger rebuild: a lost ledger is rebuilt, and the next import creates no task twice."""
 
 from __future__ import annotations
 

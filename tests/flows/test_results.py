@@ -151,7 +151,7 @@ async def shelf() -> AsyncIterator[Shelf]:
 
 
 class Reader:
-    """A platform that reads tasks again: each time with a link that is signed anew."""
+    """A platform that reads tasks again: with a newly signed link each time."""
 
     def __init__(self, link: Callable[[int], str]) -> None:
         self.reads = 0
@@ -234,7 +234,7 @@ async def test_the_rest_is_asked_for_only_where_that_is_safe(headers, asked, she
     assert ("Range" in shelf.seen[1].headers) == (asked is not None)
 
 
-async def test_a_server_without_ranges_begins_anew(shelf, store, tmp_path):
+async def test_a_server_without_ranges_starts_over(shelf, store, tmp_path):
     shelf.ranges, shelf.cuts = False, [CUT, CUT]
     (line,) = await store(f"{shelf.origin}/file")
     assert content(line, tmp_path) == BODY

@@ -232,7 +232,7 @@ async def later_commands(trail: Trail, typed: tuple[str, ...], hostile: str) -> 
     await asyncio.gather(
         trail.run("verify", "--job", "one"),
         trail.run("status", "--job", "one", "--refresh"),
-        trail.run("ledger", "rebuild", *records, "--job", "anew", "--ledger", "anew.db"),
+        trail.run("ledger", "rebuild", *records, "--job", "rebuilt", "--ledger", "rebuilt.db"),
         trail.run("export", "--incremental", "--out", "increments", "--ledger", "increments.db"),
         trail.run("backfill", "export", "--out", "windows", "--ledger", "windows.db", *period),
     )

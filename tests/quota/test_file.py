@@ -118,7 +118,7 @@ async def test_a_network_file_system_is_told(tmp_path, monkeypatch):
     ],
     ids=["another boot", "from the future", "another layout", "damaged"],
 )
-async def test_a_book_that_means_nothing_is_begun_anew(tmp_path, old):
+async def test_a_state_that_means_nothing_is_replaced(tmp_path, old):
     file = QuotaFile(tmp_path / "q")
     data = msgspec.msgpack.encode(old) if isinstance(old, QuotaState) else old
     await file.change("t", lambda _: (data, None))

@@ -45,7 +45,7 @@ def test_an_outage_is_due_after_some_seconds_and_ends_with_the_patience(waits, c
     assert (found.is_due, found.since, found.until, found.asked_s) == (True, 100.0, 400.0, None)
 
 
-def test_what_passes_ends_it_and_the_next_failure_begins_anew(waits, clock):
+def test_what_passes_ends_it_and_the_next_failure_starts_over(waits, clock):
     waits.met("create", "no route", patience_s=300)
     clock.now += 50
     waits.passes += 1

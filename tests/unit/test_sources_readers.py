@@ -237,7 +237,7 @@ def test_lines_before_the_header_are_skipped_and_places_stay_physical(tmp_path: 
     ]
 
 
-def test_of_two_header_rows_the_second_can_be_taken_or_both_be_named_anew(tmp_path: Path) -> None:
+def test_of_two_header_rows_the_second_can_be_taken_or_both_be_renamed(tmp_path: Path) -> None:
     data = "A,B\na unit,b unit\n1,2\n"
     assert values(opened(tmp_path, data, "t.csv", skip_rows=1)) == [{"a unit": "1", "b unit": "2"}]
     assert values(opened(tmp_path, data, "t.csv", skip_rows=2, header=("a", "b"))) == [{"a": "1", "b": "2"}]

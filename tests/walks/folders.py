@@ -78,7 +78,7 @@ class Folders:
                 self._walk.blame(f"{held.stale} versions stand twice in the folder of increments")
 
     def again(self, rng: random.Random, step: Step) -> None:
-        """The folder of increments is made anew, as a full export."""
+        """The folder of increments is made again, as a full export."""
         command = ("export", "--again", "--out", "inc", "--job", "inc")
         if self._there("inc") and self._whole("export --again", *command, step=step):
             self._compare("export --again", self._lines("inc"))

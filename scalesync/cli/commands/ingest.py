@@ -107,10 +107,10 @@ def import_command(invocation: Invocation, /, **typed: Any) -> int:
     from functools import partial
 
     from scalesync.cli.asking import asker
-    from scalesync.cli.results import rehearsal_advice, show_import
+    from scalesync.cli.results import dry_run_advice, show_import
     from scalesync.flows.imports.run import run_import
 
     with invocation.display() as display:
         summary = run_async(partial(run_import, confirm=asker(invocation.mask)), options, settings, display)
-    advice = rehearsal_advice(summary) if options.dry_run else None
+    advice = dry_run_advice(summary) if options.dry_run else None
     return show_import(summary, invocation, advice, piped="-" in options.sources)

@@ -55,7 +55,7 @@ class Homes:
 Lookup = Callable[[Sequence[str]], Awaitable[Mapping[str, Known]]]
 
 
-async def rehearse(
+async def dry_run(
     plan: ImportPlan, spec: JobSpec, way: Way, observer: Observer, *, limits: EngineLimits
 ) -> ImportSummary:
     """Read everything, ask the server what may be asked, write nothing. Raises the errors of a run's start."""
@@ -70,14 +70,14 @@ async def rehearse(
         ) as connection,
     ):
         await check_target(plan, connection, observer)
-        rehearsal = DryRun(plan, connection, observer, lookup, homes)
-        await rehearsal.read()
+        run = DryRun(plan, connection, observer, lookup, homes)
+        await run.read()
         figures = {**finish.NOTHING_DONE, "requests": connection.transport.counters.requests}
-    if rehearsal.first is not None:
-        observer.note(f"the first task would be:\n{shown_body(rehearsal.first.body)}")
-    counts = rehearsal.counts
+    if run.first is not None:
+        observer.note(f"the first task would be:\n{shown_body(run.first.body)}")
+    counts = run.counts
     findings = any(counts[name] for name in finish.FINDINGS)
-    said = f"dry run: nothing was sent and nothing was written{rehearsal.stopped}"
+    said = f"dry run: nothing was sent and nothing was written{run.stopped}"
     ending = finish.RunEnd(int(findings), False, said)
     return finish.summary(name, spec.target, counts, figures, ending)
 

@@ -26,7 +26,7 @@ from scalesync.flows.imports import finish
 from scalesync.flows.imports.batches import BatchKeeper
 from scalesync.flows.imports.canary import Canary
 from scalesync.flows.imports.conflicts import ConflictPolicy
-from scalesync.flows.imports.dry_run import rehearse
+from scalesync.flows.imports.dry_run import dry_run
 from scalesync.flows.imports.duplicates import find_duplicates
 from scalesync.flows.imports.limits import Bounds
 from scalesync.flows.imports.named import REST, Named
@@ -92,7 +92,7 @@ async def run_import(
         spec = replace(spec, name=stored.name, target=stored.target, identity=stored.identity, settings=stored.settings)
     if options.dry_run:
         await first_look(plan, platform.types, observer)
-        return await rehearse(plan, spec, settings.way, observer, limits=limits)
+        return await dry_run(plan, spec, settings.way, observer, limits=limits)
     ledger = open_ledger(settings.ledger, note=observer.note)
     try:
         if stored is None:

@@ -35,19 +35,19 @@ async def test_a_dry_run_predicts_what_the_run_counts(name, make_sandbox, bring,
     await bring(sandbox, write_records([letter(0), letter(1), letter(2), bad]), job="j")
     then = {"job": "j", **LIFE[name]}
     source = write_records(then.pop("rows"))
-    rehearsed = counted(await bring(sandbox, source, dry_run=True, **then))
-    rehearsed["created"] += rehearsed.pop("pending")
+    dry = counted(await bring(sandbox, source, dry_run=True, **then))
+    dry["created"] += dry.pop("pending")
     done = counted(await bring(sandbox, source, **then))
     done.pop("pending")
-    assert rehearsed == done
+    assert dry == done
 
 
 async def test_a_task_that_must_be_read_to_know_its_batch_counts_as_pending(make_sandbox, bring, write_records):
     sandbox = await make_sandbox()
     source = write_records(2)
     await bring(sandbox, source, job="j")
-    rehearsed = await bring(sandbox, source, batch="b", job="other", dry_run=True)
-    assert (rehearsed.pending, rehearsed.created, rehearsed.conflicts) == (2, 0, 0)
+    dry = await bring(sandbox, source, batch="b", job="other", dry_run=True)
+    assert (dry.pending, dry.created, dry.conflicts) == (2, 0, 0)
     assert (await bring(sandbox, source, batch="b", job="other")).conflicts == 2
 
 

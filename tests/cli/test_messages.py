@@ -1,4 +1,4 @@
-"""What a person is told afterwards: why a run ended, which jobs there are, and a word beside JSON."""
+"""Messages after a run: why it ended, which jobs there are, and the sentence beside JSON."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_beside_json_one_sentence_says_what_is_not_done(finding: Any, go: Run, t
     assert quiet.json
 
 
-def test_an_error_is_told_beside_json_unless_quiet(go: Run) -> None:
+def test_an_error_is_printed_beside_json_unless_quiet(go: Run) -> None:
     for args in (("status", "--job", "x"), ("improt",), ("import", "missing.jsonl", *MODES)):
         told, quiet = go(*args, "--json"), go(*args, "--json", "--quiet")
         assert told.json == quiet.json
@@ -156,14 +156,14 @@ def test_an_error_is_told_beside_json_unless_quiet(go: Run) -> None:
         assert go(*args, "--quiet").err == told.err
 
 
-def test_a_record_that_changed_is_told_in_words_before_and_after_the_run(go: Run, tmp_path: Path) -> None:
+def test_a_changed_record_is_reported_in_words_before_and_after_the_run(go: Run, tmp_path: Path) -> None:
     write(tmp_path, [good("w1"), good("w2")])
     assert go("import", "records.jsonl", *MODES, "--job", "words").code == 0
     write(tmp_path, [good("w1"), good("w2") | {"attachment": "other"}, good("w1") | {"attachment": "third"}])
-    rehearsed = go("import", "records.jsonl", *MODES, "--job", "words", "--dry-run")
-    assert rehearsed.code == 1
-    assert "records.jsonl:2: w2: the record, or the type, project or batch asked for, differs from" in rehearsed.err
-    assert "records.jsonl:3: w1: the same unique_id stands earlier in the input with other content" in rehearsed.err
+    dry = go("import", "records.jsonl", *MODES, "--job", "words", "--dry-run")
+    assert dry.code == 1
+    assert "records.jsonl:2: w2: the record, or the type, project or batch asked for, differs from" in dry.err
+    assert "records.jsonl:3: w1: the same unique_id stands earlier in the input with other content" in dry.err
     assert go("import", "records.jsonl", *MODES, "--job", "words").code == 1
     shown = go("failures", "--job", "words").out
     assert "1 in conflict: the record, or the type, project or batch asked for, differs from what the task was" in shown

@@ -1,4 +1,4 @@
-"""Each command once by the interpreter, from its start on: other tests fork the program from one that is imported."""
+"""Each command once in a new interpreter; the other tests fork the program from one that has imported it already."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ RECORDS = 5
 SOURCE = ("records.jsonl", "--type", "categorization", "--project", "p", "--job", "j")
 
 
-def test_each_command_does_its_work(run_anew: Run, tmp_path: Path) -> None:
+def test_each_command_does_its_work(run_new_interpreter: Run, tmp_path: Path) -> None:
     started = {"sandbox"}
 
     def go(name: str, *args: str, code: int = 0) -> Ended:
         started.add(name)
-        ended = run_anew(name, *args, env={"SCALE_API_URL": server.base_url})
+        ended = run_new_interpreter(name, *args, env={"SCALE_API_URL": server.base_url})
         assert ended.code == code, ended.err
         return ended
 
@@ -32,7 +32,7 @@ def test_each_command_does_its_work(run_anew: Run, tmp_path: Path) -> None:
     lines[1]["attachment_type"] = "nonsense"
     source = tmp_path / "records.jsonl"
     source.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    with sandbox(tmp_path, "--project", "p=categorization", anew=True) as server:
+    with sandbox(tmp_path, "--project", "p=categorization", fresh=True) as server:
         assert go("import", *SOURCE, "--json", code=1).json["created"] == RECORDS - 1
         (failure,) = go("failures", "--json").json["failures"]
         assert failure["count"] == 1
@@ -43,7 +43,7 @@ def test_each_command_does_its_work(run_anew: Run, tmp_path: Path) -> None:
         assert go("export", "--out", "out", "--incremental", "--json").json["tasks"] == RECORDS
         assert go("compact", "--from", "out", "--to", "newest", "--json").json["tasks"] == RECORDS
         assert go("backfill", "export", "--out", "windows", "--from", "1d", "--window", "1d", "--json").json
-        go("ledger", "rebuild", *SOURCE, "--ledger", "anew.db", "--json")
+        go("ledger", "rebuild", *SOURCE, "--ledger", "rebuilt.db", "--json")
         assert go("types", "categorization").out.startswith("type ")
         assert go("platforms", "scale", "--json").json
         assert go("demo", "--records", "10", "--json").json["exported"] == 10

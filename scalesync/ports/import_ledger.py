@@ -15,7 +15,7 @@ from scalesync.ports.verify_ledger import VerifyLedger
 
 
 class Checkpoints(Protocol):
-    """What the ledger holds about the beginnings of a job's sources: enough to leave finished lines unread."""
+    """The checkpoints of a job's sources in the ledger, which let a run leave finished lines unread."""
 
     async def marked(self, settings: str) -> frozenset[int]:
         """The sources with checkpoints that were made under these settings."""

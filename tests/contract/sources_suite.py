@@ -70,7 +70,7 @@ class SourcesContract:
         assert await job.mark_gone(0, lambda key: False, {2}) == 0, "its copy stands in the other source"
         assert some(await job.counts()) == {"pending": 1}
 
-    # --- beginnings that are settled ---------------------------------------------------------------
+    # --- checkpoints -----------------------------------------------------------------------------
 
     async def test_checkpoints_are_found_under_the_settings_that_they_were_made_with(self, ledgers: Ledgers):
         job = await open_import(ledgers, spec())

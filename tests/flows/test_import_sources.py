@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from scalesync.flows.imports.reading import checkpoints as beginnings
+from scalesync.flows.imports.reading import checkpoints
 from scalesync.flows.jobs.failures import write_failures
 from scalesync.flows.jobs.retry import run_retry
 from scalesync.flows.jobs.status import job_status
@@ -31,11 +31,11 @@ BAD = {"attachment_type": "nonsense"}
 
 @pytest.fixture(autouse=True)
 def _near_marks(monkeypatch):
-    """A mark after every few lines, so that beginnings are left unread wherever that is possible."""
+    """A checkpoint after every few lines, so sources are left unread up to one wherever that is possible."""
     monkeypatch.setattr(bytestream, "CHUNK", 300)
-    monkeypatch.setattr(beginnings, "NEAREST_BYTES", 1)
-    monkeypatch.setattr(beginnings, "LEAST_BYTES", 0)
-    monkeypatch.setattr(beginnings, "SHARE", 10_000)
+    monkeypatch.setattr(checkpoints, "NEAREST_BYTES", 1)
+    monkeypatch.setattr(checkpoints, "LEAST_BYTES", 0)
+    monkeypatch.setattr(checkpoints, "SHARE", 10_000)
 
 
 @pytest.fixture

@@ -426,7 +426,7 @@ IMPORT_MUTANTS = (
         "a beginning that changed stays unread",
         "nothing is lost",
         (Edit("scalesync/sources/checkpoints.py", "if here.mark() != mark:", "if False:"),),
-        (f"{FLOWS}/test_import_beginnings.py",),
+        (f"{FLOWS}/test_import_checkpoints.py",),
     ),
     Mutant(
         "a block of which some keys are known is taken for new",

@@ -16,7 +16,7 @@ def _mutant(name: str, file: str, old: str, new: str, first: tuple[str, ...] = R
 
 
 def _resumed(name: str, file: str, old: str, new: str) -> Mutant:
-    return _mutant(name, file, old, new, ("tests/flows/test_import_beginnings.py", *READING))
+    return _mutant(name, file, old, new, ("tests/flows/test_import_checkpoints.py", *READING))
 
 
 READING_MUTANTS = (
@@ -192,8 +192,8 @@ READING_MUTANTS = (
     _resumed(
         "lines that want something stay unread",
         "scalesync/flows/imports/reading/checkpoints.py",
-        "if unsettled is None or mark[0].line < unsettled]",
-        "if unsettled is None or mark[0].line < unsettled + 1_000_000]",
+        "if open_line is None or mark[0].line < open_line]",
+        "if open_line is None or mark[0].line < open_line + 1_000_000]",
     ),
     _resumed(
         "the keys of lines that stay unread are forgotten",

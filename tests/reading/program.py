@@ -6,12 +6,12 @@ import sys
 
 from scalesync.cli.main import run
 from scalesync.flows.imports import plan
-from scalesync.flows.imports.reading import checkpoints as beginnings
+from scalesync.flows.imports.reading import checkpoints
 from scalesync.sources import bytestream
 
 # Bytes that are read at once, bytes between two marks, their share of a source, bytes of one with marks, records in a
 # load.
-COARSE = (bytestream.CHUNK, beginnings.NEAREST_BYTES, beginnings.SHARE, beginnings.LEAST_BYTES, plan.LOAD_RECORDS)
+COARSE = (bytestream.CHUNK, checkpoints.NEAREST_BYTES, checkpoints.SHARE, checkpoints.LEAST_BYTES, plan.LOAD_RECORDS)
 FINE = (300, 1, 10_000, 0, 50)
 
 
@@ -19,9 +19,9 @@ def set_grain(grain: str) -> None:
     """Cut the input into small pieces, or as the program does by itself."""
     size, nearest, share, least, load = FINE if grain == "fine" else COARSE
     bytestream.CHUNK = size
-    beginnings.NEAREST_BYTES = nearest
-    beginnings.SHARE = share
-    beginnings.LEAST_BYTES = least
+    checkpoints.NEAREST_BYTES = nearest
+    checkpoints.SHARE = share
+    checkpoints.LEAST_BYTES = least
     plan.LOAD_RECORDS = load
 
 

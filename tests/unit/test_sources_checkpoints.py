@@ -1,4 +1,4 @@
-"""Beginnings of sources: found again exactly as far as the bytes are the same."""
+"""Checkpoints of sources: found again exactly up to the bytes that are unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches of an import: made when missing, checked when present, finalized when all their records are in."""
+"""Batches of an import: created if missing, checked if present, finalized once all their records are in."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _OPEN = "open"
 
 
 class BatchKeeper:
-    """Knows which batches exist. The names stay in memory: batches are few beside tasks."""
+    """Knows which batches exist. Their names stay in memory, because there are few batches for many tasks."""
 
     def __init__(self, api: BatchApi | None, call: Caller) -> None:
         self.projects: dict[str, str | None] = {}
@@ -44,7 +44,7 @@ class BatchKeeper:
         return self._api
 
     async def ensure(self, name: str, project: str | None) -> None:
-        """Make the batch unless it exists. Raises ConfigError when it cannot be used for this project."""
+        """Create the batch unless it exists. Raises ConfigError if it cannot be used for this project."""
         if name not in self.projects:
             try:
                 found = await self._find(name) or await self._create(name, project)
@@ -59,7 +59,7 @@ class BatchKeeper:
         return None if name in self._missing else await self._call(lambda: self._batches.batch(name))
 
     async def _know(self, project: str) -> None:
-        """Let the platform read a project once: its settings are needed to compare tasks in it."""
+        """Let the platform read a project once, because a comparison of tasks in it needs its settings."""
         if self._api is not None and project not in self._known:
             self._known.add(project)
             with suppress(Refused):
@@ -72,14 +72,14 @@ class BatchKeeper:
         creation = Change(lambda: self._batches.create_batch(name, project))
         made = await self._call(creation)
         if made or creation.unclear:
-            # The name is taken, by our own earlier attempt whose reply was lost.
+            # Our own earlier attempt created the name, and its reply was lost.
             self.created.append(name)
         if made:
             return {"project": project}
         return await self._call(lambda: self._batches.batch(name)) or {"project": project}
 
     async def admit(self, prepared: Prepared) -> Sequence[Outgoing]:
-        """Make the batches of these records; records with a batch that cannot be used become invalid."""
+        """Create the batches of these records. A record whose batch cannot be used becomes invalid."""
         usable = []
         for record in prepared.records:
             try:
@@ -96,11 +96,10 @@ class BatchKeeper:
         return usable
 
     async def finalize(self, name: str) -> str | None:
-        """Finalize after reading the status; None if done or open anyway, else the reason.
+        """Read the batch's status and finalize it if it waits for that. Returns None, or why it is not finalized.
 
-        Only an open batch waits for it; for another one the call may be a bad request. The first call may have taken
-        effect although its reply was lost, or another process may have been faster: so after a refusal the batch itself
-        shows whether it is finalized.
+        For a batch that does not wait, the call may be a bad request. After a refusal the batch itself shows whether it
+        is finalized: an earlier call may have taken effect and lost its reply, or another process was faster.
         """
         why = await self._closed(name)
         if why != _OPEN:
@@ -113,7 +112,7 @@ class BatchKeeper:
         return None
 
     async def _closed(self, name: str) -> str | None:
-        """None for a batch that needs no finalizing, else the obstacle."""
+        """None for a batch that needs no finalizing, else why it is not finalized."""
         found = await self._call(lambda: self._batches.batch(name))
         if found is None:
             return "the batch does not exist"

@@ -38,7 +38,7 @@ class Watched:
 
     @classmethod
     def of(cls, record: Outgoing) -> Watched:
-        """What to remember about a record that is sent."""
+        """The facts to remember about a record that is sent."""
         return cls(record.key, b"://" in record.body)
 
 
@@ -52,13 +52,15 @@ class Canary:
         self._note = note
         self._lost = 0
 
-    async def judge(self, watched: Sequence[Watched], settled: Callable[[], Awaitable[None]], *, wait_s: float) -> None:
-        """Raises BudgetUsed if one was refused, is in conflict, died, or cannot be found.
+    async def judge(
+        self, watched: Sequence[Watched], recorded: Callable[[], Awaitable[None]], *, wait_s: float
+    ) -> None:
+        """Wait for the watched records. Raises BudgetUsed if one was refused, is in conflict, died or cannot be found.
 
-        settled: waits until every sent record has its outcome in the ledger.
-        wait_s: at most this many seconds afterwards.
+        recorded: waits until every sent record has its outcome in the ledger.
+        wait_s: the longest wait after that, seconds.
         """
-        await settled()
+        await recorded()
         refused = self._tally.failed + self._tally.conflicts
         if refused:
             self._stop(f"{refused} of the first records {'was' if refused == 1 else 'were'} not accepted")
@@ -76,7 +78,7 @@ class Canary:
             self._stop(f"{lost} although it took them")
 
     async def _look(self, watched: Sequence[Watched]) -> list[Watched]:
-        """One look at each; returns those that may still die. Raises BudgetUsed when one has."""
+        """Look each record up once, and return those that may still die. Raises BudgetUsed if one has died."""
         finder = BulkLookup(self._connection)
         found = await finder.find([one.key for one in watched])
         words = self._connection.words

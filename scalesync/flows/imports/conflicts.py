@@ -1,4 +1,4 @@
-"""The outcome of a record with a unique_id that is in use: created, adopted, conflict, or freed and sent again."""
+"""Decides the outcome of a record whose unique_id is in use: created, adopted, conflict, or freed and sent again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scalesync.model.rows import RowOutcome, RowState
 
 RELEASES = 5  # attempts to free a key; after them its dead task is reported as a conflict
 
-# The server's clock is read to a second from its Date header; a minute covers skew between its own machines.
+# The Date header gives the server's clock to a second. A minute covers differences between its machines.
 TOLERANCE_MS = 60_000
 
 Record = Callable[[str, str, Mapping[str, Any]], Awaitable[None]]
@@ -20,7 +20,7 @@ Release = Callable[[str], Awaitable[Outcome]]
 
 
 class ConflictPolicy:
-    """The resolver's `Resolve`.
+    """A `Resolve` for the resolver.
 
     mode: report, adopt or stop.
     reclaim: statuses whose id may be freed.
@@ -34,7 +34,7 @@ class ConflictPolicy:
         self._releases: dict[str, int] = {}
 
     async def __call__(self, record: Outgoing, comparison: Comparison) -> RowOutcome | None:
-        """The outcome of the row; None if its key was freed and the record is to be sent again."""
+        """The outcome for the row; None if its key was freed, so the record can be sent again."""
         if comparison.others:
             return self._told(self._duplicate(record, comparison), comparison)
         if comparison.match is Match.EQUAL:
@@ -54,7 +54,7 @@ class ConflictPolicy:
         return conflict
 
     def _duplicate(self, record: Outgoing, comparison: Comparison) -> RowOutcome:
-        """Several tasks: only a person can say which one stays."""
+        """The outcome for a key with several tasks: a conflict, because only a person can decide which one stays."""
         refs = [comparison.ref, *comparison.others]
         return RowOutcome(
             record.key,
@@ -106,9 +106,9 @@ class ConflictPolicy:
         )
 
     async def _free(self, record: Outgoing, comparison: Comparison) -> RowOutcome | None:
-        """Both steps are in the ledger: the announcement before the call, the result after it.
+        """Free the key of a dead task. The ledger holds the announcement before the call and the result after it.
 
-        If the result is unknown, sending again shows it: a key still in use comes back here, a few times at most.
+        If the result is unknown, the next send shows it: a key that is still in use comes back here, a few times.
         """
         step = {"task_id": comparison.ref, "status": comparison.status}
         tries = self._releases.get(record.key, 0)

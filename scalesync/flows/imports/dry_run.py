@@ -1,7 +1,7 @@
-"""--dry-run: what a run would count, without a write to server or ledger.
+"""--dry-run: counts what a run would do, without a write to server or ledger.
 
-Each record makes the move that an admission would make; those to send or look up count as pending. Rows of the job that
-the sources no longer hold count as they do after a run.
+Each record makes the move that its admission would make. Records to send or to look up count as pending. Rows of the
+job that the sources no longer hold count as after a run.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from scalesync.ports.ledger import Ledger
 from scalesync.sources.about import told_place
 from scalesync.text import count
 
-SHOWN_PLACES = 3  # of each kind of finding
+SHOWN_PLACES = 3  # for each kind of finding
 SHOWN_LINES = 40
 SHOWN_TEXT = 200
 SHOWN_ITEMS = 5
@@ -46,7 +46,7 @@ SHOWN_ITEMS = 5
 
 @dataclass(frozen=True, slots=True)
 class Homes:
-    """A job's own rows by how they count: all of them, and those of this reading."""
+    """A job's home rows by how they count: all of them, and those of this reading."""
 
     all: Mapping[Standing, int] = field(default_factory=dict)
     read: Mapping[Standing, int] = field(default_factory=dict)
@@ -58,7 +58,7 @@ Lookup = Callable[[Sequence[str]], Awaitable[Mapping[str, Known]]]
 async def dry_run(
     plan: ImportPlan, spec: JobSpec, way: Way, observer: Observer, *, limits: EngineLimits
 ) -> ImportSummary:
-    """Read everything, ask the server what may be asked, write nothing. Raises the errors of a run's start."""
+    """Read the sources and ask the server, but write nothing. Raises the errors of a run's start."""
     async with (
         _ledger(plan, spec, way, observer) as (name, lookup, homes),
         connect(
@@ -86,7 +86,7 @@ async def dry_run(
 async def _ledger(
     plan: ImportPlan, spec: JobSpec, way: Way, observer: Observer
 ) -> AsyncIterator[tuple[str, Lookup, Homes]]:
-    """The job's name, how to look keys up, its own rows by how they count; does not create a missing ledger."""
+    """The job's name, a function to look keys up, and its home rows. Does not create a missing ledger."""
     if not way.ledger.exists():
         check_ledger_place(way.ledger)
         yield spec.name, _nothing_known, Homes()
@@ -100,7 +100,7 @@ async def _ledger(
 
 
 def shown_body(body: bytes) -> str:
-    """A body for people: one field a line; each cut says what it leaves out."""
+    """A body for people, one field in each line. Each cut says how much it leaves out."""
     lines = orjson.dumps(_cut(orjson.loads(body)), option=orjson.OPT_INDENT_2).decode().splitlines()
     if len(lines) > SHOWN_LINES:
         lines[SHOWN_LINES:] = [f"... and {count(len(lines) - SHOWN_LINES, 'more line')}"]
@@ -108,7 +108,7 @@ def shown_body(body: bytes) -> str:
 
 
 def _cut(value: Any) -> Any:
-    """The value with long strings and lists cut; each cut says how much there is."""
+    """The value with long strings and lists cut. Each cut says how much there is."""
     if type(value) is str and len(value) > SHOWN_TEXT:
         return f"{value[:SHOWN_TEXT]}... ({len(value):,} characters)"
     if type(value) is dict:
@@ -203,7 +203,7 @@ class DryRun:
         inside: Sequence[Any] | None,
         what: str,
     ) -> None:
-        """The place of a finding and what it is, of the first of each kind."""
+        """Report a finding with its place, for the first few of each kind."""
         self._told[str(state)] += 1
         if self._told[str(state)] <= SHOWN_PLACES:
             file, number = told_place(self._plan.sources[source - 1].name, line, inside)
@@ -217,7 +217,7 @@ class DryRun:
             self._add(before.now, -1)
             self._unmet[before] -= 1
         state: RowState | RecordState | None = move.state or (None if known is None else known.state)
-        asked = move.verb is Verb.LOOK_UP and state in FINAL  # whether its task is in the batch
+        asked = move.verb is Verb.LOOK_UP and state in FINAL  # the look-up is about the batch of its task
         if asked:
             state = RowState.PENDING
         elif move.verb is Verb.SKIP and known is not None and not known.home:
@@ -229,7 +229,7 @@ class DryRun:
 
 
 def _in_conflict(known: Known, state: RowState | RecordState | None) -> str:
-    """Why a record whose key the ledger knows counts as a conflict."""
+    """Why a record with a known key counts as a conflict."""
     before = known.state is RowState.CONFLICT and state is RowState.CONFLICT
     return in_words(known.reason) if before and known.reason else CHANGED
 
@@ -241,7 +241,7 @@ class _Unwritten:
         self._connection = connection
 
     async def know_project(self, name: str) -> None:
-        """Does nothing: only comparing tasks needs a project's settings, and a dry run compares none."""
+        """Do nothing: only a comparison of tasks needs a project's settings, and a dry run compares none."""
 
     async def batch(self, name: str) -> JsonObject | None:
         return await self._connection.containers.batch(name)

@@ -1,4 +1,4 @@
-"""A last look at records that were sent again: a request that took effect too late has made a second task."""
+"""A last look-up of records that were sent again: a request that took effect too late may have made a second task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How an import ends: exit code, sentence, batches, summary."""
+"""The end of an import: exit code, sentence, batches, summary."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FINDINGS = ("failed", "invalid", "conflicts")
 
 @dataclass(frozen=True, slots=True)
 class RunEnd:
-    """Exit code, whether nothing is left to do, and a sentence for people."""
+    """The exit code, whether nothing is left to do, and a sentence for people."""
 
     exit_code: int
     complete: bool
@@ -39,7 +39,7 @@ class RunEnd:
 
 
 def counted(state: RowState | RecordState | None) -> str:
-    """The name under which a state is counted; a record that nobody knows is pending."""
+    """The name under which a state counts; a record that the ledger does not know is pending."""
     return "pending" if state is None else COUNTED[state]
 
 
@@ -64,7 +64,7 @@ def exit_status(
     several: records that have more than one task.
     """
     if reason is not None:
-        # Whatever ended the run early, the same command resumes; only wrong settings are not cured by that.
+        # The same command resumes a run that ended early, unless its settings are wrong.
         left = "" if whole or isinstance(reason, ConfigError) else "; the rest of the input is not read yet"
         return RunEnd(2 if isinstance(reason, ConfigError) else 3, False, f"{reason}{left}")
     if tally.exhausted or unclear:
@@ -140,9 +140,9 @@ def finished_already(name: str, counts: Mapping[str, int], target: Target) -> Im
 async def finalize(
     plan: ImportPlan, job: ImportLedger, batches: BatchKeeper, observer: Observer, invalid: Mapping[str | None, int]
 ) -> list[str]:
-    """Finalize each batch with all its records in, of every job; returns a line for each that stays open.
+    """Finalize each batch that holds all records of every job. Returns a line for each batch that stays open.
 
-    invalid: records of the input that cannot be used, by batch; those under None may belong to any.
+    invalid: records of the input that cannot be used, by batch; those under None may belong to any batch.
     """
     strays = invalid.get(None, 0)
     if strays and not plan.options.finalize_anyway:
@@ -175,7 +175,7 @@ async def _read_now(plan: ImportPlan, job: ImportLedger) -> list[int]:
 
 
 def _owed(feeders: Sequence[Feeder], plan: ImportPlan) -> str | None:
-    """What other jobs of the target, or other sources of this one, still owe to a batch; None if all is in."""
+    """The records that other jobs or other sources of this job still owe to a batch, in words; None if none."""
     for feeder in feeders:
         what = f"job {feeder.job}" + (", which is running now," if feeder.running else "")
         if feeder.out:
@@ -198,7 +198,7 @@ def _one_batch(plan: ImportPlan, batches: BatchKeeper) -> bool:
 
 
 async def _waiting(plan: ImportPlan, job: ImportLedger, batches: BatchKeeper, out: int) -> dict[str, int]:
-    """Records per batch that are pending, failed or in conflict, `out` in all; reads the sources again to find out."""
+    """Count pending, failed and conflicting records for each batch, `out` in all. Reads the sources again for this."""
     if not out:
         return {}
     if _one_batch(plan, batches):

@@ -1,7 +1,7 @@
-"""--canary and --max-new: where to cut a block, by the new records in it.
+"""--canary and --max-new: cut a block after a number of new records.
 
-A record is new if nobody has sent it, or if it is to become a task for this job although another job had it first. The
-run that brought the pending records of this job has counted them.
+A record is new if nobody has sent it, or if this job will create its task although another job had it first. Pending
+records of this job are not new: the run that brought them counted them.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ Look = Callable[[Sequence[str]], Awaitable[Mapping[str, Known]]]
 class Bounds:
     """Counts new records against the bounds.
 
-    new: those cut off so far.
-    watched: those of the canary.
-    look: what the ledger knows of keys.
-    free: how many tasks may be made without asking a person, None for any number.
+    new: new records that may go out so far.
+    watched: the records of the canary.
+    look: returns what the ledger knows of keys.
+    free: how many tasks the run may create without a person's yes; None for any number.
     """
 
     def __init__(self, look: Look, *, canary: int | None, max_new: int | None, free: int | None = None) -> None:
@@ -35,7 +35,10 @@ class Bounds:
         self._max_new = max_new if free is None else free
 
     async def cut(self, records: Sequence[Outgoing]) -> tuple[Sequence[Outgoing], Sequence[Outgoing]]:
-        """The records that may go out now, and the rest: after the last record of the canary, before one too many."""
+        """Cut records into those that may go out now and the rest.
+
+        The cut is after the last record of the canary, or before the first record that exceeds a bound.
+        """
         if not records or (self._canary is None and self._max_new is None):
             return records, ()
         known = await self._look([record.key for record in records])
@@ -52,7 +55,7 @@ class Bounds:
         return records, ()
 
     def canary_is_out(self) -> bool:
-        """True once, when the first records of --canary are sent."""
+        """Return True once, after the last record of the canary was let out."""
         if self._canary is None or self.new < self._canary:
             return False
         self._canary = None
@@ -65,7 +68,7 @@ class Bounds:
 
     @property
     def stopped(self) -> str:
-        """Why no further record is sent, and how to send the next."""
+        """The sentence why no further record is sent, and how to send the next ones."""
         sent = f"{count(self.new, 'new record')} sent"
         if self._free is None:
             return f"stopped by --max-new: {sent}; the same command takes the next"

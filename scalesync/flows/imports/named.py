@@ -1,4 +1,4 @@
-"""The records of a run that names a few: `retry` and `verify --fix`.
+"""The records of a run that sends only some: `retry` and `verify --fix`.
 
 They are in the ledger, with rows that wait to be sent. A record that the ledger does not know belongs to the import;
 one that failed for another reason, or has a task, stays as it is.
@@ -26,16 +26,16 @@ _WAITING = frozenset({RowState.PENDING, RowState.SENDING})
 
 @dataclass(slots=True)
 class Named:
-    """Which records a run sends.
+    """The records that a run sends.
 
     store: the job's rows.
-    wanted: how many of them wait to be sent.
-    dead: rows in conflict over a task with one of these statuses are included.
-    read: a run that left nothing to do has read the sources as they are, so nothing in them is new.
-    through: read to the end in any case.
-    taken: records met so far that are sent.
+    wanted: how many rows wait to be sent.
+    dead: rows in conflict over a task with one of these statuses also wait.
+    read: an earlier run read the sources as they are now and left nothing to do, so they hold nothing new.
+    through: read the sources to their end in any case.
+    taken: records so far that are sent.
     unknown: records of the input that the ledger does not know.
-    back: keys of those taken that were gone.
+    back: keys of taken records that were gone before.
     """
 
     store: VerifyLedger
@@ -52,7 +52,7 @@ class Named:
         """The waiting records of a stored job, and those that --reclaim names."""
         dead = plan.options.reclaim
         store = ledger.checks(job)
-        # Only after a complete import: one that was stopped may have started to read the sources in another way.
+        # Only after a complete import: a stopped one may have begun to read the sources with other options.
         bound = sources_of(job, plan.home)
         read = job.complete and same_sources(await ledger.source_splits(job), plan, bound)
         return cls(store, await store.waiting(dead), read, dead, through=plan.options.finalize)
@@ -63,7 +63,7 @@ class Named:
         picked = [
             record for record in records if (row := rows.get(record.key)) is not None and self._takes(row, record)
         ]
-        back = [record.key for record in picked if rows[record.key].gone]  # that one was gone is seen by reading
+        back = [record.key for record in picked if rows[record.key].gone]  # the reading found it again
         self.back.update(back)
         self.taken += len(picked) - len(back)
         self.unknown += len(records) - len(rows)
@@ -78,7 +78,7 @@ class Named:
 
     @property
     def done(self) -> bool:
-        """Whether nothing further down in the sources matters to this run."""
+        """Whether the rest of the sources does not matter to this run."""
         return self.taken >= self.wanted and (self.read or self.unknown > 0) and not self.through
 
     def rest(self, *, whole: bool) -> bool:

@@ -14,11 +14,11 @@ from scalesync.model.jobs import JobSpec, StoredJob
 from scalesync.ports.import_ledger import ImportLedger
 from scalesync.text import be, count
 
-_SHAPES = {"template": "the template", "sets": "--set"}  # what makes another body of the same content
+_SHAPES = {"template": "the template", "sets": "--set"}  # options that change the body of an unchanged record
 
 
 async def check_target(plan: ImportPlan, connection: Connection, observer: Observer) -> None:
-    """One or two calls: does the key work, does the project exist and take this type?
+    """Check with one or two calls that the key works, and that the project exists and takes this type.
 
     Raises KeyRefused, ConfigError, or BudgetUsed if the platform cannot be reached.
     """
@@ -42,7 +42,7 @@ async def _look(plan: ImportPlan, connection: Connection, observer: Observer) ->
         try:
             await call(lambda: connection.containers.check_project(project))
         except NoSuchProject:
-            # At a wrong address nothing is found: the list, which every account has, tells that from a wrong name.
+            # At a wrong address every call finds nothing. A list works for every account, so it tests the address.
             await call(platform.lister.probe)
             raise await no_such_project(connection, project) from None
     else:

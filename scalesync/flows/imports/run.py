@@ -32,12 +32,12 @@ from scalesync.flows.imports.limits import Bounds
 from scalesync.flows.imports.named import REST, Named
 from scalesync.flows.imports.plan import ImportPlan, changed_meanwhile, make_plan, nothing_left, vanished
 from scalesync.flows.imports.preflight import check_target, note_changed_bodies, note_other_bodies
-from scalesync.flows.imports.reading.checkpoints import Beginnings
+from scalesync.flows.imports.reading.checkpoints import SourceCheckpoints
 from scalesync.flows.imports.reading.first_look import first_look
 from scalesync.flows.imports.reading.prepare import Preparer, read_loads
 from scalesync.flows.imports.reading.read_progress import Reading
 from scalesync.flows.imports.spending import Confirm, guard_spending
-from scalesync.flows.imports.vanished import settle_vanished
+from scalesync.flows.imports.vanished import resolve_vanished
 from scalesync.flows.runtime.identity import find_import, import_job, job_target, sources_of
 from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.flows.runtime.options import ImportOptions
@@ -172,7 +172,7 @@ class ImportRun:
         most = None if named is not None else options.max_invalid
         self._preparer = Preparer(plan.builder, job.peek, options.limit, most_invalid=most)
         self._bounds = Bounds(job.known, canary=options.canary, max_new=options.max_new, free=free)
-        self._beginnings = Beginnings(job.checkpoints, plan.shaping, trusted=plan.trusts_ledger)
+        self._checkpoints = SourceCheckpoints(job.checkpoints, plan.shaping, trusted=plan.trusts_ledger)
         self._places: Mapping[int, int] = {}  # of the sources in the plan, by number
         self._changed: list[str] = []  # sources that are not as they were when they were opened
         self._learned: frozenset[str] = frozenset()
@@ -270,7 +270,7 @@ class ImportRun:
         gone, among = await self._about(frozenset(numbers))
         self._job.reads(among)
         self._places = {number: place for place, number in enumerate(numbers)}
-        stretches = await self._beginnings.stretches(numbers, self._plan.sources)
+        stretches = await self._checkpoints.stretches(numbers, self._plan.sources)
         self._reading.stretches = len(stretches)
         for some in stretches:
             async with aclosing(await self._open(some)) as loads:
@@ -316,11 +316,11 @@ class ImportRun:
 
     async def _look_up_gone(self, back: Set[str] = frozenset()) -> None:
         """Records that are no longer in any source and may have been sent: nobody else looks them up."""
-        self._reading.unclear = await settle_vanished(self._job.gone_rows, self._connection, back)
+        self._reading.unclear = await resolve_vanished(self._job.gone_rows, self._connection, back)
 
     async def _open(self, numbers: Sequence[int]) -> AsyncGenerator[Load, None]:
         """The loads of some sources; the first one is read after the part that an earlier run finished."""
-        known = await self._beginnings.find(numbers[0], self._preparer.seen)
+        known = await self._checkpoints.find(numbers[0], self._preparer.seen)
         if known is not None:
             self._preparer.taken += known.records
             self._preparer.invalid += known.invalid
@@ -350,12 +350,12 @@ class ImportRun:
         ended: list[tuple[int, JsonObject, SourceCursor]] = []
         for block in load:
             if not block.last:
-                cursor = self._beginnings.note(block)
+                cursor = self._checkpoints.note(block)
                 if cursor is not None:
                     await self._job.checkpoints.keep(block.source, cursor)
                 continue
             facts = self._plan.facts(self._places[block.source])
-            ended.append((block.source, facts, self._beginnings.end(block)))
+            ended.append((block.source, facts, self._checkpoints.end(block)))
             source = self._source(block.source)
             if source.has_changed():
                 self._changed.append(source.name)
@@ -412,12 +412,12 @@ class ImportRun:
         return prepared.whole
 
     async def _watch_canary(self) -> None:
-        async def settled() -> None:
+        async def recorded() -> None:
             await self._dispatcher.drain()
             await self._outbox.flush()
 
         canary = Canary(self._connection, self._job.checks, self._dispatcher.tally, self._observer.note)
-        await canary.judge(self._bounds.watched, settled, wait_s=self._plan.options.canary_wait)
+        await canary.judge(self._bounds.watched, recorded, wait_s=self._plan.options.canary_wait)
         self._bounds.watched.clear()
 
     async def _admit(self, records: Sequence[Outgoing], asides: Sequence[OtherRecord], *, last: bool) -> None:
@@ -436,7 +436,7 @@ class ImportRun:
         self._reading.open = not last
         self._reading.homes += len(homes)
         self._beside += len(pairs) - len(homes)
-        self._beginnings.met(homes)
+        self._checkpoints.met(homes)
         self._inside.update(
             (record.key, record.inside)
             for record, admission in pairs

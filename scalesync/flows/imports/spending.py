@@ -1,4 +1,4 @@
-"""Money: more than a thousand new tasks with a live key need a yes, if somebody can answer."""
+"""Guards money: a run that creates more than a thousand new tasks with a live key needs a person's yes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from scalesync.ports.ledger import Ledger
 from scalesync.text import count
 
 FREE_NEW_TASKS = 1000
-COUNTED_NEW_TASKS = 100_000  # a second or two of reading; the question says "more than" beyond
+COUNTED_NEW_TASKS = 100_000  # takes a second or two to read; above it, the question says "more than"
 
 Confirm = Callable[[str], bool]
-"""Asks the person at the terminal and waits for the answer, in a thread of its own."""
+"""Asks the person at the terminal in a thread of its own, and returns the answer."""
 
 
 async def guard_spending(plan: ImportPlan, ledger: Ledger, target: Target, confirm: Confirm | None) -> int | None:
@@ -25,8 +25,8 @@ async def guard_spending(plan: ImportPlan, ledger: Ledger, target: Target, confi
 
     confirm: None if nobody can answer.
 
-    It reads as much of the sources as it needs. Returns how many new tasks the run may make, None for any number: a
-    source that can be read only once cannot be counted first. Raises ConfigError or Interrupted; nothing was sent.
+    It reads as much of the sources as it needs. Returns how many new tasks the run may create; None for any number.
+    A source that can be read only once cannot be counted first. Raises ConfigError or Interrupted before any request.
     """
     options = plan.options
     if target.mode is not Mode.LIVE or options.yes:
@@ -51,7 +51,7 @@ async def guard_spending(plan: ImportPlan, ledger: Ledger, target: Target, confi
 
 
 async def guard_resending(number: int, target: Target, *, yes: bool, confirm: Confirm | None) -> None:
-    """The same for records of the ledger: `number` of them may become tasks."""
+    """Ask before `number` records of the ledger are sent again with a live key."""
     if target.mode is not Mode.LIVE or yes or number <= FREE_NEW_TASKS:
         return
     if confirm is None:
@@ -67,7 +67,7 @@ async def _ask(question: str, confirm: Confirm) -> None:
 
 
 async def _count_new(plan: ImportPlan, ledger: Ledger, target: Target, most: int) -> int:
-    """How many records have no task in the ledger; reading stops after `most`."""
+    """Count records that have no task in the ledger; stops after `most`."""
     peek = partial(ledger.peek, target)
     preparer = Preparer(plan.builder, None, plan.options.limit, look=peek)
     new = 0

@@ -1,6 +1,6 @@
-"""Look up records that are no longer in any source although a request for them may have left.
+"""Looks up records that are no longer in any source, although a request for them may have left.
 
-There is no record to compare a task with, so only its age shows whether it was made for this job.
+No record is left to compare with a task, so only the task's age shows whether it was created for this job.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from scalesync.model.task_view import TaskView
 from scalesync.ports.import_ledger import GoneRows
 
 
-async def settle_vanished(store: GoneRows, connection: Connection, back: Container[str] = ()) -> int:
-    """Look up each row that is gone and in doubt; returns how many got no trustworthy answer.
+async def resolve_vanished(store: GoneRows, connection: Connection, back: Container[str] = ()) -> int:
+    """Look up each row in doubt whose record is gone. Returns how many got no trustworthy answer.
 
-    back: keys of records that this run has met after all, so the engine has looked them up. One with a living task
-        counts as created, or as adopted if that is older than the intent; the others as gone.
+    A row with a live task counts as created, or as adopted if the task is older than the intent. Others count as gone.
+    back: keys of records that this run found again after all; the engine has looked them up.
     """
     finder = BulkLookup(connection)
     unclear, after = 0, ""

@@ -62,7 +62,7 @@ async def run_retry(
         if is_piped(found) and not errored:
             return await _wait_for_input(ledger, found, group)
         options = await readable_options(ledger, found, "--reclaim error" if errored else "")
-        # The bounds of a first run are about records that nobody knows yet: none of them goes along.
+        # The bounds of a first run count new records, and a retry sends none.
         options = replace(options, canary=None, max_new=None, reclaim=frozenset({"error"} if errored else ()))
         if errored:
             await refresh_job(ledger, found, settings.way, observer, limits=limits)
@@ -127,7 +127,7 @@ def _nothing_sent(found: StoredJob, counts: Mapping[str, int], what: str) -> Imp
 
 
 async def readable_options(ledger: Ledger, found: StoredJob, switch: str = "") -> ImportOptions:
-    """The options of a stored job whose sources can be read again. Raises ConfigError when they cannot.
+    """The options of a stored job. Raises ConfigError if its sources cannot be read again.
 
     switch: the option that an import of the same input needs for the same effect; used in the message.
     """
@@ -138,7 +138,7 @@ async def readable_options(ledger: Ledger, found: StoredJob, switch: str = "") -
             f"job {found.name} read standard input, which is gone: pipe the same input into the same import{more}"
         )
     platform, home = spec_of(found.target.platform), Home(ledger.path.parent)
-    await anyio.to_thread.run_sync(plan_of, options, platform, home)  # a missing source must not cost the failures
+    await anyio.to_thread.run_sync(plan_of, options, platform, home)  # fails first on a missing source
     return options
 
 

@@ -47,8 +47,8 @@ def job_target(target: Target, platform: PlatformSpec, project: str | None) -> T
 def import_job(options: ImportOptions, target: Target, template: Template, home: Home) -> JobSpec:
     """The job of an import: named by --job, else by a hash of its identity."""
     bound = {"type": options.type, "project": options.project, "batch": options.batch}
-    told = [what_is(source, options.folder, home) for source in options.sources]
-    identity = {**bound, "sources": told, "seen_from": "ledger"}
+    sources = [what_is(source, options.folder, home) for source in options.sources]
+    identity = {**bound, "sources": sources, "seen_from": "ledger"}
     name = options.job or derived_name("import", target, identity, public_name(options.sources[0]))
     kept = replace(
         options,
@@ -67,8 +67,8 @@ def import_job(options: ImportOptions, target: Target, template: Template, home:
 
 
 def sources_of(job: StoredJob, home: Home) -> frozenset[str]:
-    """The sources of a stored import when its name was bound, by what they are."""
-    # Older versions kept them as typed, in the folder of then.
+    """The sources of a stored import when its name was bound, as `what_is` names them."""
+    # Older versions stored them as typed, relative to the folder of that run.
     folder = home.folder if "seen_from" in job.identity else job.settings.get("folder", home.folder)
     return frozenset(what_is(source, folder, home) for source in job.identity.get("sources", ()))
 

@@ -1,1 +1,1 @@
-"""Reading sources on behalf of an import."""
+"""How an import reads its sources."""

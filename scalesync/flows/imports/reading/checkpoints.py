@@ -1,13 +1,13 @@
-"""Beginnings of sources that an earlier run has read and finished: recognised by their bytes and left unread.
+"""Checkpoints of sources: a run leaves the part of a source unread that an earlier run finished.
 
-A run keeps marks while it reads a source, each after a block with records that are in the ledger. A later run looks for
-the longest beginning that still matches a mark, holds no line that needs work, and has all its rows; it takes the keys
-of those rows from the ledger instead of from the lines.
+While a run reads a source, it saves checkpoints, each after a block whose records are in the ledger. A later run looks
+for the last checkpoint whose bytes are unchanged, with no line before it that needs work, and with all its rows. It
+takes the keys of these rows from the ledger instead of from the lines.
 
-A duplicate or a clash needs work as soon as the record that it repeats changed or is gone: that record is earlier in
-the input, perhaps in another source, and the duplicate's own place does not show it.
+A duplicate or a clash needs work if the record that it repeats has changed or is gone. That record is earlier in the
+input, perhaps in another source, so the duplicate's own place does not show it.
 
-Reading a short source again is quicker than asking the ledger about it, so it keeps no marks: there may be a million.
+A short source has no checkpoints. It is read again faster than the ledger answers, and there may be a million of them.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from scalesync.ports.import_ledger import Checkpoints
 from scalesync.sources.checkpoints import Fingerprint
 from scalesync.sources.open import SourceFile
 
-# Marks stand further apart in a longer source: a few hundred of them, and at most a 64th of it is read again.
+# The distance of checkpoints grows with the source: there are a few hundred, and at most a 64th is read again.
 NEAREST_BYTES = 2 * 1024 * 1024
 SHARE = 64
-LEAST_BYTES = 16 * 1024  # of a source with marks: as much is read while the ledger answers what it knows of one
+LEAST_BYTES = 16 * 1024  # a source below this has none: it is read faster than the ledger answers
 
 
 @dataclass(frozen=True, slots=True)
-class Beginning:
-    """The part left unread.
+class FinishedPart:
+    """The part of a source that stays unread.
 
-    records: lines that held one.
-    homes: rows of this job.
-    invalid: places that are not records.
+    records: its records.
+    homes: its home rows.
+    invalid: its places that are not records.
     """
 
     lines: Fingerprint
@@ -50,10 +50,10 @@ class Beginning:
 class _Way:
     """The progress in a source.
 
-    marks: with the home rows up to each.
-    marked_at: bytes up to the last one.
-    homes: home rows up to the last mark.
-    recent: the lines of those after it.
+    marks: the checkpoints, each with the number of home rows up to it.
+    marked_at: bytes up to the last checkpoint.
+    homes: home rows up to the last checkpoint.
+    recent: the lines of the home rows after it.
     """
 
     marks: list[tuple[Checkpoint, int]] = field(default_factory=list)
@@ -62,7 +62,7 @@ class _Way:
     recent: list[int] = field(default_factory=list)
 
     def keep(self, mark: Checkpoint | None) -> None:
-        """Add a mark, with the home rows up to its line: a block may reach further than the mark that comes with it."""
+        """Add a checkpoint, with the home rows up to its line. Its block may reach further than the checkpoint."""
         if mark is None:
             return
         later = [line for line in self.recent if line > mark.line]
@@ -72,23 +72,23 @@ class _Way:
             self.marks.append((mark, self.homes))
 
 
-class Beginnings:
-    """Marks of the sources of one run.
+class SourceCheckpoints:
+    """The checkpoints of all sources of one run.
 
-    settings: a string that stays equal while records become the same tasks.
-    trusted: whether finished lines may stay unread; if not, marks are only kept for the next run.
+    settings: a string that is equal if the same records become the same tasks.
+    trusted: whether finished lines may stay unread. If not, checkpoints are only saved for the next run.
     """
 
     def __init__(self, store: Checkpoints, settings: str, *, trusted: bool) -> None:
         self._store = store
         self._settings = settings
         self._trusted = trusted
-        self._sources: Mapping[int, SourceFile] = {}  # those of which marks are kept
-        self._known: Set[int] = frozenset()  # those of them of which an earlier run kept some
+        self._sources: Mapping[int, SourceFile] = {}  # those with checkpoints
+        self._known: Set[int] = frozenset()  # those with checkpoints of an earlier run
         self._ways: dict[int, _Way] = {}
 
     async def stretches(self, numbers: Sequence[int], sources: Sequence[SourceFile]) -> Sequence[Sequence[int]]:
-        """The numbers of the sources, in groups that can be read in one go; `find` knows the first of each."""
+        """The numbers of the sources in groups to read in one go. Only the first of a group may have checkpoints."""
         self._sources = {
             number: source
             for number, source in zip(numbers, sources, strict=True)
@@ -103,17 +103,17 @@ class Beginnings:
             found[-1].append(number)
         return found
 
-    async def find(self, number: int, seen: SeenTable) -> Beginning | None:
-        """The beginning of a source that needs no reading, if those before it are read.
+    async def find(self, number: int, seen: SeenTable) -> FinishedPart | None:
+        """The part of a source that needs no reading; None if all of it does. Call it after reading the sources before.
 
-        seen: takes each of its keys, with the content.
+        seen: gets the keys of that part, with their contents.
         """
         if number not in self._known:
             return None
         marks = await self._store.load(number)
         stops = (await self._store.first_open_line(number), await self._store.first_alone(number, _still(seen)))
-        unsettled = min((line for line in stops if line is not None), default=None)
-        usable = [mark for mark in marks if unsettled is None or mark[0].line < unsettled]
+        open_line = min((line for line in stops if line is not None), default=None)
+        usable = [mark for mark in marks if open_line is None or mark[0].line < open_line]
         lines = await in_daemon(lambda: self._sources[number].known([mark for mark, _ in usable]))
         if lines is None:
             return None
@@ -124,16 +124,16 @@ class Beginnings:
             return None
         self._ways[number] = _Way(marks, homes=homes)
         asides, invalid = await self._store.keep_asides(number, lines.line)
-        return Beginning(lines, homes + asides, homes, invalid)
+        return FinishedPart(lines, homes + asides, homes, invalid)
 
     def met(self, places: Iterable[tuple[int, int]]) -> None:
-        """Home rows of records at these sources and lines, after all earlier ones, are in the ledger."""
+        """Note that home rows of records at these sources and lines are in the ledger, after all earlier ones."""
         for number, line in places:
             if number in self._sources:
                 self._way(number).recent.append(line)
 
     def note(self, block: Block) -> SourceCursor | None:
-        """A block is in the ledger: returns its source's cursor to keep, None while the last mark is near."""
+        """Note that a block is in the ledger. Returns the cursor to save; None if the last checkpoint is near."""
         if block.source not in self._sources or block.mark is None:
             return None
         way = self._way(block.source)
@@ -144,7 +144,7 @@ class Beginnings:
         return SourceCursor(self._settings, tuple(way.marks))
 
     def end(self, block: Block) -> SourceCursor:
-        """The last block of a source is in the ledger: the source's cursor."""
+        """Note that the last block of a source is in the ledger. Returns the source's cursor."""
         if block.source not in self._sources:
             return SourceCursor(self._settings)
         way = self._way(block.source)
@@ -157,7 +157,7 @@ class Beginnings:
 
 
 def _still(seen: SeenTable) -> Callable[[RecordState, str, bytes, bytes | None], bool]:
-    """Whether a repeat still is one, by the sources before it, else by the record above it."""
+    """A function that says whether a repeat still is one, from earlier sources or from the record above it."""
 
     def repeats(state: RecordState, key: str, content: bytes, first: bytes | None) -> bool:
         sight = seen.look(key, content)

@@ -1,4 +1,4 @@
-"""A look at the first records of the sources before anything is sent: would they become tasks that the type takes?
+"""Checks the first records of the sources before anything is sent: do they become valid tasks of the type?
 
 Missing columns that a template or expression names are an error if no record has them, unless --max-invalid allows that
 many invalid records; missing or unknown fields of a known type are a note, because types are open.
@@ -26,20 +26,20 @@ from scalesync.sources.registry import format_of
 from scalesync.text import count, did_you_mean, nearest
 
 RECORDS = 100
-AGAIN = 10  # by a job that has run before
+AGAIN = 10  # records, if the job has run before
 SOURCES = 20
 SHOWN = 5
 
 
 @dataclass(slots=True)
 class Look:
-    """What the look found.
+    """The facts about the first records.
 
-    bodies: of the records that can be sent.
-    lacking: the others, by the column that they lack.
+    bodies: bodies of the records that can be sent.
+    lacking: the other records, by the column that they lack.
     columns: fields of the records.
-    named: fields that `keep` or `json` of the template names, and that a record has.
-    like_ids: fields that are `unique_id` in another spelling, of records without an id of their own.
+    named: fields in the template's `keep` or `json` that a record has.
+    like_ids: fields that spell `unique_id` in another way, in records without an id of their own.
     """
 
     bodies: list[JsonObject] = field(default_factory=list)
@@ -54,11 +54,11 @@ class Look:
 async def first_look(
     plan: ImportPlan, types: Mapping[str, TaskFields], observer: Observer, *, again: bool = False
 ) -> None:
-    """Read the first records.
+    """Read and check the first records.
 
     types: the known task types.
-    Raises ConfigError if a named column is in none of the records. If the records of a file may differ, it may come
-        further down: if --max-invalid allows for the first ones, a note names the column, and the run counts the
+    Raises ConfigError if none of the records has a named column. In some formats a later record may have it: if
+        --max-invalid allows the first records to be invalid, a note names the column instead, and the run counts the
         records without it.
     """
     look = await in_daemon(lambda: _read(plan, AGAIN if again else RECORDS))
@@ -112,7 +112,7 @@ def _take(plan: ImportPlan, record: SourceRecord, look: Look, lacking: dict[str,
     except NoColumn as error:
         lacking[error.name] = error
     except RecordError:
-        look.usable += 1  # wrong in another way, which is counted as the run comes to it
+        look.usable += 1  # the run itself counts records with other errors
     else:
         look.usable += 1
         look.bodies.append(orjson.loads(built.body))
@@ -143,7 +143,7 @@ def _has(record: SourceRecord, name: str) -> bool:
 
 
 def _not_met(plan: ImportPlan, look: Look) -> Iterator[str]:
-    """A sentence for each field that the template keeps or parses and that is in no record: tasks would lack it."""
+    """A sentence for each field that the template keeps or parses but no record has: tasks would lack it."""
     for name in dict.fromkeys(_named_fields(plan)) if look.records else ():
         if name not in look.named:
             kept = name in (plan.template.keep or ())

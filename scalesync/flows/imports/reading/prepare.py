@@ -1,4 +1,4 @@
-"""From loads of sources to records ready for the ledger: bodies built, repeats and bad places separated."""
+"""Turns loads of sources into records for the ledger: builds bodies, and separates repeats and invalid places."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from scalesync.sources.open import SourceFile
 
 RAW_LIMIT = 4096
 PATIENCE_S = 0.5
-LOAD_RECORDS = 256  # where nothing is written on the way
+LOAD_RECORDS = 256  # for readings that write nothing
 
 Peek = Callable[[Sequence[str]], Awaitable[Mapping[str, tuple[RowState, bytes]]]]
 
@@ -28,8 +28,8 @@ Peek = Callable[[Sequence[str]], Awaitable[Mapping[str, tuple[RowState, bytes]]]
 class Prepared:
     """One load, sorted: records with distinct keys, and other records.
 
-    clashes: those of the other records that clash, as records.
-    whole: how many of its blocks were taken before a limit of the reading.
+    clashes: the clashes among the other records, as records.
+    whole: how many of its blocks were read before a limit.
     """
 
     records: list[Outgoing] = field(default_factory=list)
@@ -44,12 +44,12 @@ class Prepared:
 
 
 class Preparer:
-    """Turns loads into prepared ones and remembers the keys of this reading.
+    """Prepares loads, and remembers the keys of this reading.
 
-    peek: what the ledger knows about keys; asked only about apparent repeats, since the memory holds fingerprints. None
-        if nothing is written on the way: then an apparent repeat counts as one.
-    look: the same, to recognise records of older versions; `peek` if not given.
-    most_invalid: how many places may be invalid: nothing is taken after the next one.
+    peek: returns what the ledger knows of keys. It is asked only about apparent repeats, because the memory holds only
+        fingerprints. None for a reading that writes nothing: then an apparent repeat counts as a repeat.
+    look: the same, to recognise records of older versions; by default `peek`.
+    most_invalid: how many places may be invalid. The reading stops after the next one.
     """
 
     def __init__(
@@ -72,19 +72,19 @@ class Preparer:
 
     @property
     def full(self) -> bool:
-        """Whether --limit records were taken."""
+        """Whether the reading has --limit records."""
         return self._limit is not None and self.taken >= self._limit
 
     @property
     def spoiled(self) -> bool:
         """Whether more places are invalid than --max-invalid allows.
 
-        invalid: those of earlier runs to add.
+        invalid: invalid places of earlier runs, which count too.
         """
         return self._most_invalid is not None and self.invalid > self._most_invalid
 
     async def prepare(self, load: Load) -> Prepared:
-        """Sort the next load of the sources."""
+        """Prepare the next load of the sources."""
         prepared = Prepared()
         repeats: list[tuple[Outgoing, Sight]] = []
         for record, content in await self._built(load, prepared):
@@ -100,7 +100,7 @@ class Preparer:
         return prepared
 
     async def _built(self, load: Load, prepared: Prepared) -> list[tuple[Outgoing, bytes]]:
-        """The records of a load with their current contents; `prepared` gets those that cannot be used."""
+        """The records of a load with their current contents; unusable ones go to `prepared`."""
         built: list[Outgoing] = []
         for block in load:
             self._build(block, built, prepared)
@@ -141,7 +141,7 @@ class Preparer:
         known = None if self._peek is None else await self._peek([record.key for record, _ in repeats])
         for record, sighting in repeats:
             if known is not None and record.key not in here and record.key not in known:
-                # Two keys with one fingerprint: the record was never met before.
+                # Two keys share a fingerprint, so this record is new.
                 here.add(record.key)
                 prepared.records.append(record)
                 continue
@@ -162,7 +162,7 @@ class Preparer:
 
 
 def _told(inside: tuple[str, int] | None) -> Mapping[str, object] | None:
-    """What another record keeps of the place in a folder, for people."""
+    """The place in a folder that the detail of an other record holds, for people."""
     return None if inside is None else {"inside": inside}
 
 
@@ -171,11 +171,11 @@ def _invalid(source: int, line: int, reason: str, raw: str, batch: str | None = 
 
 
 async def read_loads(loads: Loads, at_end: Callable[[], None] = lambda: None) -> AsyncGenerator[Load, None]:
-    """Loads of sources, each read in a thread, because a source may be slow, and one ahead of its use.
+    """Loads of sources. A thread reads each one ahead of its use, because a source may be slow.
 
-    Records that have arrived do not wait long for the rest of their load: a pipe may fall silent for hours.
+    Records that have arrived do not wait long for the rest of their load, because a pipe may fall silent for hours.
 
-    at_end: called when no record is left to give, even while the last load is still in use when the reading stops.
+    at_end: called once no record is left, even if the reading stops while the last load is still in use.
     """
     ahead = asyncio.ensure_future(in_daemon(lambda: next(loads, None)))
     try:
@@ -192,12 +192,12 @@ async def read_loads(loads: Loads, at_end: Callable[[], None] = lambda: None) ->
                 yield load
     finally:
         ahead.cancel()
-        # An exception is asked for here, or never.
+        # Nobody else retrieves this exception.
         unread = not ahead.done() or ahead.cancelled() or ahead.exception() is not None or not loads.done
         if not unread and not any(block.records for block in ahead.result() or ()):
             at_end()
 
 
 def read_all(sources: Iterable[tuple[int, SourceFile]]) -> AsyncGenerator[Load, None]:
-    """Loads of sources, by number, from their beginnings."""
+    """Loads of sources, by number, from the first line of each."""
     return read_loads(Loads((source.opened(number) for number, source in sources), LOAD_RECORDS))

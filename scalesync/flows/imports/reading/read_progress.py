@@ -1,4 +1,4 @@
-"""The progress of an import in its sources, and what it met on the way."""
+"""The progress of an import in its sources, and its counts of what it read."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from scalesync.model.rows import OtherRecord
 class Reading:
     """The progress of a reading.
 
-    bytes_before: of the sources that are read to their end.
-    consumed: of the current one.
-    whole: all sources are read, and nothing was left out.
+    bytes_before: bytes of the sources that are read to their end.
+    consumed: bytes of the current source.
+    whole: whether all sources were read and nothing was left out.
     homes: records with a row of this job.
     invalid: places that cannot be used.
-    invalid_in: those of them that were read, by batch, under None if unknown.
+    invalid_in: invalid places of this reading by batch; under None if the batch is unknown.
     unclear: records that are no longer in any source, may have been sent, and got no clear answer.
-    stretches: how many groups the sources form.
-    ends: the groups that gave all their loads.
+    stretches: number of groups of sources.
+    ends: groups that have no load left.
     open: whether only a part of the current load is in the ledger.
     """
 
@@ -40,7 +40,7 @@ class Reading:
     _taken: int = 0
 
     def ended(self) -> None:
-        """A group of sources has no load left."""
+        """Note that a group of sources has no load left."""
         self.ends += 1
 
     @property
@@ -54,15 +54,15 @@ class Reading:
         self.invalid_in.update(place.batch for place in places)
 
     def expected(self, total_bytes: int | None, taken: int) -> float | None:
-        """The estimated number of records, if the rest are as long as those taken; None: unknown."""
+        """The estimated number of records, if the rest are as long as those taken; None if unknown."""
         read = self.bytes_before + self.consumed
         return taken * max(1.0, total_bytes / read) if total_bytes and read else None
 
     def came(self, consumed: int, taken: int) -> None:
-        """A load was taken: `consumed` bytes of the current source are read, `taken` records of all are taken.
+        """Note a load: `consumed` bytes of the current source are read, `taken` records in all are taken.
 
         Bytes run ahead of records, because files are read in large pieces. When a new piece begins, all records of the
-        pieces before it have been taken: this shows how long a record is.
+        earlier pieces have been taken, which gives the mean length of a record.
         """
         read = self.bytes_before + consumed
         if read != self._read:
@@ -79,6 +79,6 @@ class Reading:
         return max(float(taken), records * total_bytes / read)
 
     def share(self, total_bytes: int | None, taken: int, outstanding: int) -> float | None:
-        """How much of the input is finished, by records; None if unknown."""
+        """The finished share of the input, by records; None if unknown."""
         total = self.total(total_bytes, taken)
         return None if not total else max(0.0, taken - outstanding) / total

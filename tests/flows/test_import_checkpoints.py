@@ -1,4 +1,4 @@
-"""Settled beginnings are left unread, and nothing but the time tells the difference."""
+"""The part of a source up to a checkpoint stays unread, and only the time shows the difference."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scalesync.flows.imports.reading import checkpoints as beginnings
+from scalesync.flows.imports.reading import checkpoints
 from scalesync.flows.jobs.retry import run_retry
 from scalesync.sandbox import FaultRule
 from scalesync.sources import bytestream
@@ -26,9 +26,9 @@ JOB = "j"
 def _near_marks(monkeypatch):
     """A mark after every few lines."""
     monkeypatch.setattr(bytestream, "CHUNK", 300)
-    monkeypatch.setattr(beginnings, "NEAREST_BYTES", 1)
-    monkeypatch.setattr(beginnings, "LEAST_BYTES", 0)
-    monkeypatch.setattr(beginnings, "SHARE", 10_000)
+    monkeypatch.setattr(checkpoints, "NEAREST_BYTES", 1)
+    monkeypatch.setattr(checkpoints, "LEAST_BYTES", 0)
+    monkeypatch.setattr(checkpoints, "SHARE", 10_000)
 
 
 @pytest.fixture

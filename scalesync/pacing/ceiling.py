@@ -206,7 +206,7 @@ class Limit:
         ceiling = self.capped(seen if climbed else max(seen, self.look_known))
         low = (LOW - 0.02) * STREAK_CUT ** (min(self.streak, STREAK_DEEPEST) - 1) if self.sure else 0.9
         rate = low * min(ceiling, max(seen, self.look_least))
-        # A limit that fell was no probe of ours: what probes cost is learned anew
+        # A limit that fell was not a probe of ours, so the cost of probes is learned again
         price = TOOTH_PRICE[0] if self.sure and share < FELL else self.price
         return replace(self, ceiling=ceiling, rate=self.capped(rate), price=price)
 

@@ -24,11 +24,11 @@ from scalesync.pacing.limiter import Rate, WindowLimiter
 
 # Successes are handed to the pacer in groups: one new state each would cost more than the request's pacing.
 GROUP_S = 0.01
-# Several programs that were told the same should not come back at the same moment; none sleeps minutes for that.
+# Several programs with the same answer should not come back at the same moment; none sleeps minutes for that.
 HOLD_JITTER, HOLD_JITTER_MAX_S = 0.1, 3.0
 # A learned rate is kept in short windows: long ones would fall silent after a cut, for what was sent before it.
 LEARNED_WINDOW_S = 0.25
-# Growth in smaller steps than this is not worth setting the limiter anew.
+# Growth in smaller steps than this is not worth a new setting of the limiter.
 STEP = 1.005
 ELSEWHERE_S = 2.0  # an answer to another class so lately tells that the server is there
 # A page of a list stands for a hundred tasks, and result files lie with others: few calls, in a hurry.
@@ -79,7 +79,7 @@ class _Lane:
         self.hold = -math.inf
         self.attempts = 0
         self.throttled = 0
-        self.passed = 0  # successes not yet told to the pacer, and the sum of their latencies
+        self.passed = 0  # successes not yet reported to the pacer, and the sum of their latencies
         self.sum_s = 0.0
         self.due = -math.inf
 

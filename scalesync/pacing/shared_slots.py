@@ -1,4 +1,4 @@
-"""A quota kept as a few bytes that several processes change in turn: `lease` over anything that can do that."""
+"""A quota in a few bytes that several processes change in turn, over any store that can do that."""
 
 from __future__ import annotations
 
@@ -26,26 +26,27 @@ class ByteStore(Protocol):
     """Bytes by name. A change sees the result of the last one, from any process."""
 
     async def change(self, name: str, change: Change[T]) -> T:
-        """Run `change`, away from the event loop, while nobody else can; None for a name that has no bytes yet.
+        """Run `change` outside the event loop, exclusively. It gets None for a name without bytes.
 
-        Raises OSError, in words for a person, when that is not, or no longer, possible.
+        Raises OSError with a message for people if the store cannot be used, or no longer.
         """
 
     def close(self, name: str, last: Change[object]) -> None:
-        """Make one last change, if it takes no time to speak of, and let go. Raises nothing."""
+        """Make one last change if it is quick, and close the store. Raises nothing."""
 
 
 def client_of(rates: Mapping[RequestClass, Rate | None], rate_all: Rate | None) -> SlotClient:
-    """This process, with a name of its own, and the rates that were set."""
+    """The client of this process: a name of its own, and the rates that were set."""
     limits = {cls: Limit.of(rate) for cls, rate in rates.items() if rate is not None}
     return SlotClient(secrets.token_hex(4), limits, None if rate_all is None else Limit.of(rate_all))
 
 
 class SharedSlots:
-    """A `SlotSource` whose state is on a store under the target's name.
+    """A `SlotSource` whose state is in a store under the target's name.
 
-    clock: monotonic, common to all who use the store.
-    boot: moments of another boot mean nothing; empty if unknown; then a state from the future is another boot's.
+    clock: monotonic, the same for all processes that use the store.
+    boot: the machine's boot, because moments of another boot mean nothing. If it is unknown (""), a state from the
+        future is taken as one of another boot.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class SharedSlots:
         self._rng = rng or random.Random()
 
     async def lease(self, cls: RequestClass, n: int, report: Report) -> Grant:
-        """Up to `n` slots for attempts of a class; n=0 only reports. Raises OSError when the store cannot be used."""
+        """See `SlotSource`. Raises OSError if the store cannot be used."""
 
         def change(data: bytes | None) -> tuple[bytes, Grant]:
             state, now = self._open(data)
@@ -76,7 +77,7 @@ class SharedSlots:
         return await self._store.change(self._name, change)
 
     def close(self, reports: Iterable[tuple[RequestClass, Report]]) -> None:
-        """Hand in what is left and let go of the store."""
+        """Hand in the last reports and close the store."""
 
         def change(data: bytes | None) -> tuple[bytes, None]:
             state, now = self._open(data)
@@ -87,7 +88,7 @@ class SharedSlots:
         self._store.close(self._name, change)
 
     def _open(self, data: bytes | None) -> tuple[QuotaState, float]:
-        """The state as of this boot, and now. The clock is read here, while nobody else changes the state."""
+        """The state of this boot, and the time. It reads the clock here, while nobody else changes the state."""
         now = self._clock()
         state = _decode(data)
         if state.boot != self._boot or state.written > now + CLOCK_TOLERANCE_S:

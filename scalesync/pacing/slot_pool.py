@@ -1,10 +1,10 @@
-"""The slots that this process holds: leased in groups, taken before a connection, used up at the hand-over.
+"""The slots that this process holds: leased in groups, reserved before a connection, used at the hand-over.
 
-    lease --> [held] --admit--> [taken] --handover--> used, with its moment --+
+    lease --> [held] -acquire-> [taken] --handover--> used, with its moment --+
                  |                  |                                         +--> reported with the next lease
                  +---- too late ----+---------------------> unused -----------+
 
-No task, lock or timer per attempt where slots are at hand.
+An attempt needs no task, lock or timer of its own while slots are available.
 """
 
 from __future__ import annotations
@@ -19,19 +19,18 @@ from scalesync.model.targets import RequestClass
 from scalesync.pacing.limiter import SHORTEST_SLEEP_S
 from scalesync.pacing.slots import COVER_S, Grant, Report, Slot, SlotClient, SlotSource
 
-IDLE_S = 0.1  # who has not taken a slot for so long gives back what it holds
-# A slot that is about to close is not used: between the look at the clock and the socket some time passes.
+IDLE_S = 0.1  # a process that took no slot for this long returns the slots that it holds
+# A slot that is about to close is not used, because some time passes between the look at the clock and the socket.
 MARGIN_S = 0.002
 
 
 class QuotaPool:
-    """Slots of one process, by class. `lose` is called once, with a sentence, when there is no common quota any longer.
+    """The slots of one process, by class. It belongs to one event loop.
 
+    lose: called once, with a sentence, if there is no common quota any longer.
     client: this process and its limits.
-    clock: the source's.
-    heads: the class whose slots others take.
-
-    Belongs to one event loop.
+    clock: the clock of the source.
+    heads: class -> the class whose slots it takes.
     """
 
     def __init__(
@@ -55,23 +54,23 @@ class QuotaPool:
         return self.active and cls in self._lanes
 
     def turn(self, cls: RequestClass) -> asyncio.Lock:
-        """Held by the one attempt of a class that waits for its pace and its slot; the others wait for the turn."""
+        """The lock of the one attempt of a class that waits for pace and slot. Other attempts wait for the lock."""
         return self._lanes[cls].turn
 
     async def acquire(self, cls: RequestClass) -> None:
-        """Wait for a slot and reserve it for an attempt that is about to get its connection."""
+        """Wait for a slot, and reserve it for an attempt that will now get its connection."""
         lane = self._lanes[cls]
         if (slot := await lane.take()) is not None:
             lane.taken.append(slot)
 
     async def handover(self, cls: RequestClass) -> bool:
-        """Use a slot up at the moment of the return; False when there is no common quota.
+        """Use a slot at the moment of the return; False if there is no common quota.
 
-        A reserved slot closes while a connection takes long. Then the attempt waits for another slot, before
-        those that have no connection yet.
+        A reserved slot may close while the connection takes long. Then the attempt waits for another slot, ahead of
+        attempts that have no connection yet.
         """
         lane = self._lanes[cls]
-        slot = lane.set_aside()
+        slot = lane.reserved()
         if slot is None:
             async with lane.late:
                 lane.hurried = True
@@ -86,7 +85,7 @@ class QuotaPool:
         return True
 
     def lost(self, reason: str) -> None:
-        """There is no common quota: everybody continues alone."""
+        """Continue without a common quota."""
         if self.active:
             self.active = False
             self._lose(reason)
@@ -94,7 +93,7 @@ class QuotaPool:
             lane.wake()
 
     def close(self) -> None:
-        """Give back what is held, report what was used."""
+        """Return held slots, and report used ones."""
         self.active = False
         self.source.close([(cls, report) for cls, lane in self._own.items() if (report := lane.end())])
 
@@ -111,7 +110,7 @@ class _Lane:
         self._pool = pool
         self._cls = cls
         self._held: deque[Slot] = deque()
-        self._low = 0  # so few left: time to ask
+        self._low = 0  # with this many slots left, ask for more
         self._count = 0  # taken since the last lease was asked for
         self._asked_at = -math.inf
         self._again_at = -math.inf
@@ -121,7 +120,7 @@ class _Lane:
         self._waiting: dict[asyncio.Future[None], None] = {}  # in the order in which they came
 
     async def take(self, *, hurried: bool = False) -> Slot | None:
-        """The next slot, once it is open; None when there is no common quota. A cancelled call uses nothing up."""
+        """The next slot, once it is open; None if there is no common quota. A cancelled call uses no slot."""
         while self._pool.active:
             now = self._pool.clock()
             self._drop_closed(self._held, now)
@@ -133,18 +132,18 @@ class _Lane:
             await self._pause(now, mine=mine)
         return None
 
-    def set_aside(self) -> Slot | None:
-        """A slot that was taken before and is still open."""
+    def reserved(self) -> Slot | None:
+        """A slot that was reserved earlier and is still open."""
         self._drop_closed(self.taken, self._pool.clock())
         return self.taken.popleft() if self.taken else None
 
     def wake(self) -> None:
-        """Let the waiters look again."""
+        """Let the waiters check again."""
         for future in self._waiting:
             _wake(future)
 
     def end(self) -> Report:
-        """Stop; returns what to report."""
+        """Stop, and return the report."""
         for running in (self._asking, self._idle):
             if running is not None:
                 running.cancel()
@@ -165,7 +164,7 @@ class _Lane:
         return slot
 
     def _ask(self, now: float) -> None:
-        """Ask for what twice the present pace would take, or wait for the answer that is on its way."""
+        """Ask for the slots of twice the present pace, unless an answer is on its way."""
         if self._asking is None and now >= self._again_at:
             passed_s = max(now - self._asked_at, COVER_S)
             n = max(1, math.ceil(2 * self._count * COVER_S / passed_s))
@@ -179,7 +178,7 @@ class _Lane:
         except OSError as error:
             self._pool.lost(str(error))
         except BaseException:
-            self._pool.active = False  # a fault of the program: nobody may wait for ever because of it
+            self._pool.active = False  # an error in the program must not make anybody wait for ever
             raise
         finally:
             self._asking = None
@@ -197,7 +196,7 @@ class _Lane:
             self._watch()
 
     async def _pause(self, now: float, *, mine: bool) -> None:
-        """Until there is news, the next slot opens, or it is time to ask again."""
+        """Wait until something changes, the next slot opens, or it is time to ask again."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
         timer = None
@@ -216,7 +215,7 @@ class _Lane:
         self._idle = asyncio.get_running_loop().call_later(IDLE_S, self._look)
 
     def _look(self) -> None:
-        """Give back what nobody takes, and report what was used, when nothing has been taken for a while."""
+        """If no slot was taken for a while, return held slots and report used ones."""
         self._idle = None
         now = self._pool.clock()
         self._drop_closed(self.taken, now)

@@ -1,14 +1,14 @@
-"""One quota for several processes: who may hand over an attempt when. Pure: a state and a moment in, slots out.
+"""One quota for several processes: which one may hand over an attempt, and when. Pure: state and time in, slots out.
 
     opens            closes = opens + a quarter of a second
       |----------------|            one slot is one attempt, handed over in between; its moment is reported afterwards
 
-A slot counts at its moment if known, else at the last possible moment, `closes`. A new slot opens only when the
-`count`-th newest of these is a whole window old. So whatever the holders do, even if they die, no window holds more
-than `count` attempts: take the slot of a window that was given out last; all others in it were counted at that time.
+A slot counts at the moment of its use if that is known, else at the last possible moment, `closes`. A new slot opens
+only once the `count`-th newest of these is a whole window old. So no window holds more than `count` attempts, whatever
+the holders do, even if they die. Proof: take the slot of a window that was granted last; all others were counted then.
 
-Slots are given out ahead of time, in one line for all holders. That spreads them, is fair without repeated questions,
-and loses no time between the moment that a slot becomes free and the moment that a holder hears of it.
+Slots are granted ahead of time, in one order for all holders. This spreads them, it is fair without repeated requests,
+and no time is lost between the moment that a slot becomes free and the moment that a holder learns of it.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ import msgspec
 from scalesync.model.targets import RequestClass
 from scalesync.pacing.limiter import CREDIT_S, Rate, kept_window_s
 
-LAYOUT = 1  # of the state; another one is begun anew
-LIFE_S = 0.25  # a slot may be used so long: a new connection is made meanwhile
-COVER_S = 0.1  # a lease covers so much of its holder's share, so that calls are few where attempts are many
-AHEAD_S = 1.0  # a slot opens at most so long after it is given out
-RECENT_S = 1.0  # who asked so recently has a share
-LATE_S = 5.0  # a use that is not told so long after its slot closed counts there for good
-MOST = 10_000  # moments that a limit looks back on; above that, shorter windows hold fewer
+LAYOUT = 1  # of the state; a state with another layout is replaced by an empty one
+LIFE_S = 0.25  # how long a slot is open; enough for a new connection
+COVER_S = 0.1  # a lease covers its holder's share for this long, so that many attempts need few calls
+AHEAD_S = 1.0  # a slot opens at most this long after its grant
+RECENT_S = 1.0  # a process that asked within this time has a share
+LATE_S = 5.0  # if a use is not reported this long after its slot closed, it counts at `closes` for good
+MOST = 10_000  # moments that a limit remembers; a larger count is kept as fewer in shorter windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,10 @@ class Slot:
 
 @dataclass(slots=True)
 class Report:
-    """What happened to slots.
+    """The fate of slots.
 
-    used: number and moment of the hand-over.
-    unused: numbers given back.
+    used: number of the slot and moment of the hand-over.
+    unused: numbers of returned slots.
     """
 
     used: list[tuple[int, float]] = field(default_factory=list)
@@ -60,7 +60,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Slots in the order in which they open; if there are none, when to ask again."""
+    """Slots in the order in which they open. Without any, when to ask again."""
 
     slots: Sequence[Slot]
     again_at: float
@@ -68,7 +68,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a process asks for: up to `n` slots for attempts of a class. With n=0 it only reports."""
+    """A request for up to `n` slots for attempts of a class. With n=0 it only reports."""
 
     cls: RequestClass
     n: int
@@ -76,18 +76,18 @@ class Wish:
 
 
 class SlotSource(Protocol):
-    """Where several processes, or machines with one clock, get their slots. A shared service implements this."""
+    """The source of slots for several processes, or for machines with one clock. A shared service implements it."""
 
     async def lease(self, cls: RequestClass, n: int, report: Report) -> Grant:
-        """Up to `n` slots for attempts of a class; n=0 only reports. Raises OSError when there is no common quota."""
+        """Grant up to `n` slots for attempts of a class; n=0 only reports. Raises OSError without a common quota."""
 
     def close(self, reports: Iterable[tuple[RequestClass, Report]]) -> None:
-        """Hand in what is left. Waits a moment at most and raises nothing: slots that are not reported run out."""
+        """Hand in the last reports. It waits only a moment and raises nothing, because unreported slots expire."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A rate as the state counts it: a count in any `window_s`, one every `gap_s` on average."""
+    """A rate in the form of the state: a count in any `window_s`, one every `gap_s` on average."""
 
     count: int
     window_s: float
@@ -96,7 +96,7 @@ class Limit:
 
     @classmethod
     def of(cls, rate: Rate) -> Limit:
-        """Large counts are kept in parts of the period: that is stricter, and bounds what the state holds."""
+        """The limit of a rate. A large count is split over parts of the period, a stricter limit in less state."""
         count, period_s = rate.window
         parts = -(-count // MOST)
         count, period_s = count // parts, period_s / parts
@@ -104,24 +104,24 @@ class Limit:
 
     @property
     def ahead_s(self) -> float:
-        """How long before it opens a slot is given out. Half a period, so uses are reported by then."""
+        """How long before it opens a slot may be granted: half a period, so earlier uses are reported by then."""
         return min(AHEAD_S, self.period_s / 2)
 
     @property
     def life_s(self) -> float:
-        """How long a slot may be used."""
+        """How long a slot is open."""
         return min(LIFE_S, self.period_s / 4)
 
     @property
     def credit_s(self) -> float:
-        """So much lateness is caught up."""
+        """The longest delay that later slots catch up on."""
         return max(self.gap_s, CREDIT_S)
 
 
 class Lane(msgspec.Struct, array_like=True):
-    """One class in the state: moments of uses, slots that are out, when the next is due, who asked when.
+    """One class in the state: moments of uses, granted slots, when the next is due, and which process asked when.
 
-    forgotten: nothing is known of the time before; a limit that looks back further takes its window as full there.
+    forgotten: nothing is known of the time before it. A limit that looks back further treats that time as full.
     """
 
     used: list[float] = []
@@ -132,10 +132,10 @@ class Lane(msgspec.Struct, array_like=True):
 
 
 class QuotaState(msgspec.Struct, array_like=True):
-    """All that is known of one target.
+    """The state of one target.
 
-    depth: the largest count asked for.
-    due: of all classes together.
+    depth: the largest count that a limit has had.
+    due: when the next slot is due over all classes.
     """
 
     layout: int = LAYOUT
@@ -149,7 +149,7 @@ class QuotaState(msgspec.Struct, array_like=True):
 
 @dataclass(slots=True)
 class _Scope:
-    """A limit with the moments that it counts, sorted, and the place that keeps its due time."""
+    """A limit with its sorted moments, and the part of the state that holds its due time."""
 
     limit: Limit
     moments: list[float]
@@ -159,23 +159,23 @@ class _Scope:
 
     @property
     def share(self) -> int:
-        """Slots in one lease: what falls to one of the clients in COVER_S."""
+        """Slots in one lease: the share of one client in COVER_S."""
         return max(1, math.ceil(COVER_S / (self.limit.gap_s * max(1, self.clients))))
 
     def opens(self) -> float:
-        """When one more may be handed over, by this limit."""
+        """When this limit allows the next hand-over."""
         full = self.moments[-self.limit.count] if len(self.moments) >= self.limit.count else -math.inf
         return max(self.place.due - self.limit.credit_s, max(full, self.forgotten) + self.limit.window_s)
 
     def add(self, slot: Slot, now: float) -> None:
-        """Count a slot at its end, the latest that it can be; the next is due a gap after what this limit allowed."""
+        """Count a slot at `closes`, its last possible moment. The next is due a gap after this limit allowed it."""
         self.place.due = max(self.place.due, self.opens(), now) + self.limit.gap_s
         insort(self.moments, slot.closes)
 
 
 @dataclass(frozen=True, slots=True)
 class SlotClient:
-    """One process and the limits that it states: for each class that has one, and over everything."""
+    """One process and the limits that it has set: for classes, and for all requests together."""
 
     name: str
     limits: dict[RequestClass, Limit]
@@ -187,9 +187,9 @@ class SlotClient:
 
 
 def allocate(state: QuotaState, now: float, client: SlotClient, wish: Wish, rng: random.Random) -> Grant:
-    """Note the report, then give out slots; the state is changed in place.
+    """Apply the report, then grant slots. It changes the state in place.
 
-    Slots are granted within the client's own limits, over the attempts that all holders have counted.
+    The client's own limits apply, and they count the attempts of all holders.
     """
     lane = state.lanes.setdefault(str(wish.cls), Lane())
     _note(state, lane, client, wish)
@@ -215,7 +215,7 @@ def allocate(state: QuotaState, now: float, client: SlotClient, wish: Wish, rng:
             scope.add(slot, now)
     if slots:
         return Grant(slots, now)
-    # Who comes away with nothing comes back when there is something to have, and not all at the same moment.
+    # A client that gets no slot asks again once there are some; the random part spreads the clients.
     return Grant((), max(now + 0.002, opens - ahead_s * rng.uniform(0.25, 0.75)))
 
 
@@ -231,7 +231,7 @@ def _note(state: QuotaState, lane: Lane, client: SlotClient, wish: Wish) -> None
 
 
 def _tidy(state: QuotaState, lane: Lane, now: float, client: SlotClient) -> None:
-    """Slots that nobody reported count at their end for good; of the moments, those that can matter are kept."""
+    """Count unreported slots at `closes` for good, and drop moments that no limit looks back on."""
     for number in [number for number, closes in lane.out.items() if closes < now - LATE_S]:
         lane.used.append(lane.out.pop(number))
     lane.used.sort()

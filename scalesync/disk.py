@@ -70,7 +70,7 @@ def _make(folder: Path) -> Sequence[Path]:
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError:  # whoever writes there tells
+    except OSError:  # the next writer in this folder reports it
         return []
     return missing
 

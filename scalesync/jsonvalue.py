@@ -25,7 +25,7 @@ _NAMES = {list: "a list", str: "a string", bool: "true or false", int: "a number
 # What joined files and text sequences (RFC 7464) carry around records: marks of UTF-8, U+001E, a DOS file's end.
 _AROUND = re.compile(rb"\A(?:\xef\xbb\xbf|\x1e)+|\x1a\s*\Z")
 _BLANK = re.compile(rb"(?:\xef\xbb\xbf|[\s\x1a\x1e])*")
-HOLE = bytes(16)  # so many zeros in a row are no text
+HOLE = bytes(16)  # no text holds this many zeros in a row
 _LITERAL = re.compile(r"Infinity|NaN")
 
 

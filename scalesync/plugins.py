@@ -80,7 +80,7 @@ class Plugins(Generic[T]):
 
     @cached_property
     def _entries(self) -> dict[str, list[EntryPoint]]:
-        from importlib.metadata import entry_points  # noqa: PLC0415  it takes longer than all else here
+        from importlib.metadata import entry_points  # noqa: PLC0415  it takes longer than everything else here
 
         found: dict[str, list[EntryPoint]] = {}
         for entry in entry_points(group=self._group):

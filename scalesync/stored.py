@@ -1,4 +1,4 @@
-"""Stored forms: how a value stands in a ledger or a manifest, under names of its own.
+"""Stored forms: the form of a value in a ledger or a manifest, under names of its own.
 
 What is written outlives the program that wrote it, so a name in the code is not a stored name: each form lists its
 members, as they are stored and as the code calls them. A member that older versions did not write has the value that

@@ -14,7 +14,7 @@ from scalesync.times import now_iso
 
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code not in (9, 10)}
 Cell = str | int
-# Private characters around what is painted, for texts are made printable first: those of servers must not paint.
+# Private characters mark the painted parts. Strings from servers are made printable first, so they cannot paint.
 _COLOURS = {"red": ("\ue001", "31"), "green": ("\ue002", "32"), "yellow": ("\ue003", "33"), "dim": ("\ue004", "2")}
 _PLAIN = "\ue000"
 _PRIVATE = {ord(mark): None for mark in (_PLAIN, *(mark for mark, _ in _COLOURS.values()))}

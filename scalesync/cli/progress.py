@@ -60,7 +60,7 @@ class ProgressDisplay:
         now = self._clock()
         waiting = snapshot.waiting is not None
         if waiting != self._waiting and not self._terminal:
-            # The note has just told it, or that it is over.
+            # The note has just reported the wait, or its end.
             self._waiting, self._next = waiting, now + (WAITING_EVERY_S if waiting else PLAIN_EVERY_S)
         if self._quiet or now < self._next:
             return

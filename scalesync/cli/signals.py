@@ -89,5 +89,5 @@ async def _watch(desk: SignalDesk, scope: anyio.CancelScope, *, task_status: Tas
         task_status.started()
     finally:
         if threading.current_thread() is threading.main_thread():
-            for number in TAKEN:  # the loop leaves the defaults behind, and SIGTERM's ends the program without a word
+            for number in TAKEN:  # the loop restores the defaults, and that of SIGTERM ends the program silently
                 signal.signal(number, _late)

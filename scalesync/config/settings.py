@@ -24,7 +24,7 @@ from scalesync.text import did_you_mean
 
 DEFAULT_LEDGER = "scalesync.db"
 MAX_CONCURRENCY = 512
-# the grammar of engine.limiter.parse_rate, which lies above this module; one non-zero digit is a must
+# the grammar of engine.limiter.parse_rate (this module must not import it); at least one digit is not zero
 _RATE = re.compile(r"auto|(?=[^/]*[1-9])(?:\d+(?:\.\d*)?|\.\d+)\s*(?:/\s*(?:s|sec|second|m|min|minute|h|hour))?")
 
 

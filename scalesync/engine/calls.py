@@ -86,7 +86,7 @@ class Caller:
                 strays = strays + 1 if isinstance(error, NotTheApi) and not self._reached else 0
                 if strays > 1:
                     raise ConfigError(str(error)) from error
-                if strays:  # one may be a slip; the second, at once, tells
+                if strays:  # one such answer may be chance; the second one stops the run
                     self.retries += 1
                     continue
                 now = time.monotonic()

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 _T = TypeVar("_T")
 
 _LONGEST = 2000
-# A field that the message is about, as validators name it: it tells kinds apart, where a value that is quoted does not.
+# The field in a message, in the form of validators. It distinguishes kinds of refusals; a quoted value does not.
 _FIELD = r"[A-Za-z_][A-Za-z0-9_.\[\]-]{0,60}"
 _NAMED = re.compile(
     rf"""["'`](?P<subject>{_FIELD})["'`](?=\ (?:is\ (?:required|missing|not\ allowed|unknown)|must\ |may\ not\ be))"""

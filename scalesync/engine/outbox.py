@@ -8,7 +8,7 @@ import anyio
 
 from scalesync.model.rows import RowOutcome
 
-# An outcome waits for so many others, or so long, before the fsync: at a slow rate one fsync each would wear disks out.
+# An outcome waits for this many others, or this long, before the fsync. One fsync for each would wear out disks.
 # What is lost with the process is looked up by the next run, a hundred rows a call.
 GROUP = 512
 GROUP_S = 0.2

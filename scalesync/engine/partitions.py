@@ -21,7 +21,7 @@ from scalesync.stored import Form, Member
 
 SPLIT_AT_LEAST = 200  # tasks: what is split off must be worth its first, possibly half empty, page
 MOST_TIES = 100  # ids kept of tasks at one place
-FAR = 3  # one part in so many reaches beyond where the tasks are expected to end
+FAR = 3  # one part in this many reaches beyond the expected end of the tasks
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from scalesync.engine.waits import LATE_S, THROTTLED_S, Waits
 from scalesync.errors import BudgetUsed, ScalesyncError
 from scalesync.model.targets import RequestClass
 
-SURE_S = 5.0  # of silence tell that a wait holds up everything, and not the look-ups alone
+SURE_S = 5.0  # a silence of this length shows that a wait holds up everything, not only look-ups
 
 
 class Patience:

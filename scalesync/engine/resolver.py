@@ -89,7 +89,7 @@ class Resolver:
             return
         self._denied = False
         clear = [await self._conclude(doubt, results[doubt.record.key], asked) for doubt in group]
-        if any(clear):  # an answer that tells nothing of any record is as good as none: patience goes on counting
+        if any(clear):  # an answer that says nothing about any record does not stop the patience from counting
             self._engine.patience.answered(RequestClass.LIST)
 
     async def _not_answered(self, group: Sequence[InDoubt], error: Refused) -> None:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from scalesync.events import Waiting
 
-SOON_S = 1.0  # a wait with a name and an end, or an address that never answered, is told after this long
+SOON_S = 1.0  # a wait with a known end, or for an address that never answered, is reported after this time
 LATE_S = 3.0  # an outage: by then it is none that passes with the next attempt
 THROTTLED_S = 10.0  # a server that answers 429 is there, and a low limit lets nothing pass for some seconds
-LONG_S = 3.0  # what the server asks for beyond this is told with its end
+LONG_S = 3.0  # a longer wait that the server asks for is reported with its end
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ class OutcomeKind(Enum):
     REFUSED = "refused"  # definite no for this record
     THROTTLED = "throttled"  # not processed, wait
     UNAVAILABLE = "unavailable"  # not processed, no connection
-    UNKNOWN = "unknown"  # may have been processed: settle by look-up
+    UNKNOWN = "unknown"  # may have been processed: look it up
     NOT_ALLOWED = "not_allowed"  # the key or account: stop the job
 
 

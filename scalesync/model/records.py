@@ -51,7 +51,7 @@ class Checkpoint(NamedTuple):
 class Block:
     """Some consecutive records of one source; `consumed` is bytes of the file read so far.
 
-    mark: of a line up to which everything stands in this block or an earlier one, where the source has lines.
+    mark: a checkpoint: this block and earlier ones hold everything up to its line. None for a source without lines.
     source: its number.
     last: the source is read to its end; where that shows too late, an empty block says so.
     """

@@ -1,4 +1,4 @@
-"""States of rows and records in the ledger, what is to be done with a record, and what became of it."""
+"""States of rows and records in the ledger, verbs for the engine, and outcomes."""
 
 from __future__ import annotations
 

@@ -23,14 +23,14 @@ START_RATE = 8.0
 LOWEST_RATE, HIGHEST_RATE = 0.02, 1e6
 LOW, HIGH = 0.97, 1.06  # the saw tooth, relative to the ceiling
 TOOTH_S = 8.0
-TOOTH_CALLS = 210.0  # a tooth lasts so many requests for each 429 that it ends with
+TOOTH_CALLS = 210.0  # a tooth lasts this many requests for each 429 at its end
 TOOTH_PRICE = (1.0, 2.4)  # at most so long: a limit that rises should be noticed
 FELL = 0.5
 COST_MOST_S = 3.0
 TOOTH_COST = 30.0  # a tooth lasts this many times the silence that its 429 cost
 LIFTED = 1.15  # a rate so far above the ceiling is looking for a new one
 TOP = 1.5  # a tooth rises to the rate that was refused last, no further than this multiple of the ceiling
-SURE = 12.0  # so many successes between two 429s make a ceiling known
+SURE = 12.0  # this many successes between two 429s make a ceiling known
 SLACK_S = 1.5  # unused allowance is assumed to be kept for so long
 LOOK_WEIGHT = 10.0  # what is known weighs as much as this many replies
 CLIMB_WEIGHT = 2.0
@@ -51,7 +51,7 @@ STREAK_DEEPEST = 4
 YIELD_STEP, YIELD_CALLS, YIELD_LEAST = 0.03, 25, 0.93
 SHUT_CHANCE = 0.02  # so unlikely must it be that nothing passes after a 429 while the limit still gives
 SECOND_FROM = 10.0  # rates from here on can be counted by the second
-POOL = 30.0  # so many successes are remembered from earlier stretches between two 429s
+POOL = 30.0  # successes remembered from earlier stretches between two 429s
 POOL_LEAST = 5.0
 BLEND_STEP = 0.25
 BLEND_LATE = 1.045
@@ -90,7 +90,7 @@ class Limit:
     slack: bool = False  # the allowance was left unused
     price: float = 1.0  # 429s that the end of a tooth brings, smoothed
     cost_s: float = 0.0  # and the silence
-    # the last cut: requests that left in look_from..cut_at tell how deep it must be
+    # the last cut: requests that left in look_from..cut_at show how deep it must be
     cut_at: float = -math.inf
     look_from: float = math.inf
     look_rate: float = 0.0

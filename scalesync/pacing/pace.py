@@ -30,7 +30,7 @@ HOLD_JITTER, HOLD_JITTER_MAX_S = 0.1, 3.0
 LEARNED_WINDOW_S = 0.25
 # Growth in smaller steps than this is not worth a new setting of the limiter.
 STEP = 1.005
-ELSEWHERE_S = 2.0  # an answer to another class so lately tells that the server is there
+ELSEWHERE_S = 2.0  # an answer to another class within this time shows that the server is there
 # A page of a list stands for a hundred tasks, and result files lie with others: few calls, in a hurry.
 EAGER = frozenset({RequestClass.LIST, RequestClass.FILES})
 
@@ -166,7 +166,7 @@ class Pace:
         else:
             await _acquire_both(lane.limiter, self._all)
         lane.attempts += 1
-        # Of all classes: `release` follows whatever happens, and a server that bears so many seldom asks what for.
+        # Over all classes: `release` follows in any case, and a server that takes this many rarely limits one class.
         lane.flights.sent(self._clock(), self.in_flight + 1)
 
     def report(

@@ -44,12 +44,12 @@ USED = 0.75  # share of the rate that must be used for it to grow
 AHEAD = 2.0  # the climb stays within this multiple of what got through
 # Track
 RECOVER_PER_S = 0.5
-LIFT_S, LIFT_CALLS = 0.8, 20.0  # a credit worth so many seconds, and requests, lifts the rate by one ceiling
+LIFT_S, LIFT_CALLS = 0.8, 20.0  # a credit of this many seconds and requests lifts the rate by one ceiling
 # Growth while the ceiling is a guess: faster from few requests, and never by more than half of what is still unsure
 SEARCH_PER_S, SEARCH_FULL = 0.12, 4.0
 SEARCH_FAST_PER_S = 0.5
 SEARCH_STEP = 2.0
-FEW_S, FEW_RATE = 1.0, 3.0  # after a 429 among the first few requests: a silence, and the rate to go on with
+FEW_S, FEW_RATE = 1.0, 3.0  # after a 429 among the first few requests: a silence, and the rate after it
 HOLD_TRIPS = 1.2
 # Under a rate that a person set, 429s up to this smoothed share are borne
 PATIENT_AT_CAP, PATIENT_BELOW = 0.12, 0.04

@@ -18,7 +18,7 @@ ASKED_S = (0.3, 1.05)  # of silence; any window of a second has ended by the sec
 ASKED_MAX_S = 8.0  # from one question to the next
 ASKED_SHARE, ASKED_LONGEST_S = 0.1, 30.0  # and in a silence of minutes
 SHORT_S = 1.5  # a shorter silence is too short to measure a window by
-WINDOW_S = 2.0  # and a longer one tells that there is a window
+WINDOW_S = 2.0  # and a longer one shows that there is a window
 WINDOW_MAX_S = 3600.0
 
 
@@ -50,7 +50,7 @@ class DryState(Limit):
         silent_s = now - self.dry_since
         if self.fixed or self.resumed_at is None or now <= self.resumed_at or self.ceiling is None:
             return self
-        if self.resumed_gain <= count:  # nothing had passed before: that tells how long the silence was, and no more
+        if self.resumed_gain <= count:  # nothing had passed before, so this shows only the length of the silence
             return replace(self, resumed_at=now, resumed_gain=0)
         if silent_s >= SHORT_S:
             return self._measured(now, now - self.resumed_at, silent_s)

@@ -101,7 +101,7 @@ class WidthState:
 
         wide: requests in flight when it left, if that was more than at any other of late; else None.
         """
-        state = replace(self, quiet_since=now)  # the server is there: 429s are no outage
+        state = replace(self, quiet_since=now)  # the server is there, because a 429 is an answer
         if wide is None:
             cap = None if self.suspects <= -WRONG else self.cap
             return replace(state, suspects=min(0, self.suspects) - 1 if cap is not None else 0, cap=cap)
@@ -183,6 +183,6 @@ class WidthState:
             failed_probes=self.failed_probes + 1,
             threshold=threshold,
             halved_at=now,
-            # From one probe to the next: one that waited in vain for its answer has waited long enough
+            # From one probe to the next: a probe without an answer has waited long enough
             probe_until=max(now + LEAST_PROBE_S, self.probe_until + pause_s) if self.failed_probes else now + pause_s,
         )

@@ -32,7 +32,7 @@ PLAIN = frozenset({"utf-8", "utf-8-sig", "ascii"})
 
 
 def _mark(error: UnicodeError) -> tuple[str, int]:
-    # A lone surrogate becomes the byte 0xff below, which no reader takes for UTF-8: the line is told as bad.
+    # A lone surrogate becomes the byte 0xff below, which no reader takes for UTF-8: the line is reported as bad.
     return "\udcff", getattr(error, "end", 0)
 
 

@@ -54,7 +54,7 @@ def _as_json(record: SourceRecord) -> Item:
     except TypeError as error:
         return BadRecord(record.line, f"holds a value that JSON does not have ({error})", "")
     except ValueError:
-        return record  # too deep, or broken Unicode: told where all records are checked
+        return record  # too deep, or broken Unicode; the check of all records reports it
     return record
 
 

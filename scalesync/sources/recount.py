@@ -109,7 +109,7 @@ def recount_folder(folder: str, options: ReadOptions, left_out: frozenset[str] =
         try:
             counted = recount_file(entry.path, options, entry.inside)
         except (OSError, SourceError):
-            counted = Recount(1, False, "")  # told as one place that cannot be used
+            counted = Recount(1, False, "")  # reported as one place that cannot be used
         total += counted.records
         exact = exact and counted.exact
     return Recount(total, exact, "each of its files for itself")
@@ -123,7 +123,7 @@ class Tally:
     records: int = 0
 
 
-# --- bytes and texts -----------------------------------------------------------------------------
+# --- bytes and text ------------------------------------------------------------------------------
 
 
 def _unpacked(path: str) -> IO[bytes]:
@@ -286,7 +286,7 @@ def _count_wrapped(path: str, text: _Json, key: str, tally: Tally) -> None:
             literal = isinstance(_at(page, [key]), list) and not isinstance(_at(page, key.split(".")), list)
             names = [key] if literal else key.split(".")
         value = _at(page, names)
-        tally.records += len(value) if isinstance(value, list) else 1  # told as one place that cannot be used
+        tally.records += len(value) if isinstance(value, list) else 1  # reported as one place that cannot be used
 
 
 def _at(value: Any, path: Sequence[str]) -> Any:
@@ -340,6 +340,6 @@ class _Json:
                     raise
                 continue
             if end == len(self._text) and self._more():
-                continue  # a number may go on
+                continue  # a number may continue
             self._at = end
             return value

@@ -14,7 +14,7 @@ from scalesync.sources.checkpoints import Fingerprint
 from scalesync.sources.options import ReadOptions
 
 NOTHING = "holds no record"
-HEAD = 64 * 1024  # unpacked bytes looked at to tell format and dialect
+HEAD = 64 * 1024  # unpacked bytes that show format and dialect
 Open = Callable[[], BinaryIO]
 Read = Callable[[Progress], Generator[Item, None, None]]
 Seek = Callable[[Sequence[Checkpoint]], Fingerprint | None]

@@ -26,7 +26,7 @@ SHOWN_DIFFERENCES = 5
 SHOWN_WINDOWS = 12
 NOUNS = frozenset({"tasks", "files", "bytes", "conflicts", "duplicates"})
 STATES = {"running": "yellow", "finished": "green", "unfinished": "red"}
-ALWAYS = ("read", "tasks")  # counts that are told when they are 0, too
+ALWAYS = ("read", "tasks")  # counts that are shown even if they are 0
 
 
 @click.command(
@@ -144,7 +144,7 @@ def failures_command(
     from scalesync.flows.jobs.status import job_status, list_failures, stopped_jobs
 
     if job is not None:
-        run_async(job_status, settings.ledger, job)  # tells a name that is unknown from one without failures
+        run_async(job_status, settings.ledger, job)  # reports an unknown name, which has no failures either
     groups = run_async(list_failures, settings.ledger, job, group, limit)
     stops = run_async(stopped_jobs, settings.ledger, job)
     written = None if out is None else run_async(write_failures, settings, job, group, out)

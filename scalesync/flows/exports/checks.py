@@ -21,7 +21,7 @@ from scalesync.times import local_ms
 
 
 def check_options(options: ExportOptions, platform: PlatformSpec) -> None:
-    """Raises ConfigError for options that are wrong, or do not go together."""
+    """Raise ConfigError for options that are invalid or exclude each other."""
     if options.page_size is not None and not 1 <= options.page_size <= platform.page_most:
         raise ConfigError(f"a page holds 1 to {platform.page_most} tasks, not {options.page_size}")
     _check_filters(options, platform.vocabulary)
@@ -40,7 +40,7 @@ def _check_filters(options: ExportOptions, words: Vocabulary) -> None:
         value = getattr(options, name)
         if value == "" or (isinstance(value, tuple) and "" in value):
             raise ConfigError(f"{option_of(name)} is empty; give it a value, or leave it out for tasks of any")
-    # It is not documented what a server makes of other values, and a misspelt one would match nothing.
+    # No documentation says how a server treats other values, and a misspelt one would match nothing.
     for name, known in (("status", words.statuses), ("review_status", words.reviews)):
         for value in getattr(options, name):
             if known and value not in known:
@@ -54,7 +54,7 @@ def _check_form(options: ExportOptions) -> None:
         raise ConfigError(f"--fields cuts lines; with --format {format.name} choose columns when you read the files")
     if options.fields:
         FieldPicker(",".join(options.fields))
-    SegmentWriter(options.out, "tasks", options.format)  # tells what is not installed; touches no disk
+    SegmentWriter(options.out, "tasks", options.format)  # reports a missing package; touches no disk
 
 
 def _check_incremental(options: ExportOptions) -> None:
@@ -67,7 +67,7 @@ def _check_incremental(options: ExportOptions) -> None:
 
 
 async def first_look(connection: Connection, options: ExportOptions, note: Callable[[str], None]) -> None:
-    """Ask for one task: shows that the key works, the server's time, and that it understands the filters.
+    """Read one task. It shows that the key works, the server's time, and that the server understands the filters.
 
     Raises ConfigError if the server refuses the filters, or the account lacks a name in them.
     """
@@ -89,7 +89,7 @@ async def first_look(connection: Connection, options: ExportOptions, note: Calla
 
 
 def same_filters(manifest: Manifest, options: ExportOptions, hint: str) -> None:
-    """Raises ConfigError if the folder holds other tasks, or the same ones in another form."""
+    """Raise ConfigError if the folder holds other tasks, or the same tasks in another form."""
     asked = filters.typed(options)
     if asked != manifest.filters:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""The end of an export run: its manifest, what it found, and the sentence about it."""
+"""The end of an export run: its manifest, its findings, and the sentence about it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def finished_run(
     target: Target,
     options: ExportOptions,
 ) -> Manifest:
-    """The manifest after this run: its own files, for an increment after those of the runs before."""
+    """The manifest after this run: its files. For an increment, they follow the files of earlier runs."""
     before = manifest if options.incremental else None
     files = list(before.files) if before else []
     files += [FileEntry.from_json(entry) for entry in await store.files("tasks")]
@@ -61,9 +61,9 @@ async def finished_run(
 def findings(
     plan: ExportPlan, before: Manifest | None, figures: Figures, responses: ResponseStore | None
 ) -> JsonObject:
-    """For the manifest: what does not add up in this run, and the result files of it and those before.
+    """The findings for the manifest: counts of this run that do not match, and result files of all runs so far.
 
-    before: of an increment, the manifest before it.
+    before: for an increment, the manifest before it.
     """
     missing_before = before.extra.get("responses_failed", 0) if before is not None else 0
     found: JsonObject = {
@@ -78,7 +78,7 @@ def findings(
 
 
 def uncounted(figures: Figures) -> dict[str, int]:
-    """For the manifest: partitions in which the server lists more than it counts, if any."""
+    """The number, for the manifest, of partitions in which the server lists more than it counts; empty for none."""
     return {"uncounted": figures.uncounted} if figures.uncounted else {}
 
 
@@ -93,7 +93,7 @@ def left_behind(number: int) -> str:
 def nothing_matched(made: Manifest, before: Manifest | None) -> str:
     """The sentence about a run that wrote no task.
 
-    before: of an increment, the manifest before it.
+    before: for an increment, the manifest before it.
     """
     if before is not None:
         return f"nothing that matches is new or changed from {before.watermark} to {made.watermark}"
@@ -109,6 +109,6 @@ def stop_of(reason: ScalesyncError) -> tuple[int, str]:
 
 
 def figures_of(summary: ExportSummary) -> dict[str, Any]:
-    """What the ledger keeps of a run."""
+    """The figures of a run in the ledger."""
     names = ("tasks", "files", "bytes", "requests", "retries", "throttled", "seconds")
     return {name: getattr(summary, name) for name in names}

@@ -1,8 +1,8 @@
-"""What an export asks the server and what it checks itself.
+"""The filters of an export: those that the server gets, and those that the export checks itself.
 
-The exact meaning of the server's own filters is not documented (inclusive or not, one tag or all, whether `error` can
-be asked for), so the export asks for a little more and checks every task here: after is inclusive, before is exclusive,
-several values of one filter mean any of them.
+No documentation gives the exact meaning of the server's filters: whether bounds are inclusive, whether one tag or all
+must match, whether `error` is allowed. So the export asks for a little more and checks every task here: after is
+inclusive, before is exclusive, and of several values of one filter any may match.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from scalesync.times import EPOCH, iso
 
 AGE = re.compile(r"^(\d+(?:\.\d+)?)\s*([smhdw])$")
 UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-LAST_MS = 253_370_764_800_000  # the year 9999: a bound is asked for a little wider, and must still have a date
+LAST_MS = 253_370_764_800_000  # the year 9999; requests widen a bound a little, and it must still be a date
 BOUNDS = tuple(f"{time}_{side}" for time in ("created", "updated", "completed") for side in ("after", "before"))
 
 
@@ -53,13 +53,13 @@ def ages(options: ExportOptions) -> dict[str, str]:
 
 
 def _age_ms(text: str) -> int | None:
-    """The length of an age, None if the string is not one; an age beyond all bounds is as long as all time."""
+    """The length of an age; None if the string is not an age. An age beyond all bounds is as long as all time."""
     age = AGE.match(text.strip())
     return None if age is None else int(min(float(age[1]) * UNIT_S[age[2]] * 1000, LAST_MS))
 
 
 def typed(options: ExportOptions) -> JsonObject:
-    """The filters as the person typed them, for the manifest and to recognise the same export again."""
+    """The filters as typed. The manifest holds them, and they show whether a command is the same export."""
     names = ("project", "batch", "type", "status", "review_status", "tags")
     found: JsonObject = {name: getattr(options, name) for name in names if getattr(options, name)}
     for name in ("status", "review_status", "tags"):
@@ -88,7 +88,7 @@ def selection(options: ExportOptions, now_ms: int) -> Selection:
 
 
 def _check_ranges(bounds: Mapping[str, int]) -> None:
-    """Raises ConfigError for a range that holds no moment."""
+    """Raise ConfigError for an empty range."""
     for what in ("created", "updated", "completed"):
         after, before = bounds.get(f"{what}_after"), bounds.get(f"{what}_before")
         if after is not None and before is not None and after >= before:
@@ -114,7 +114,7 @@ def asked(
     by: Changes = Changes.TIME,
     since: JsonObject | None = None,
 ) -> Selection:
-    """What to ask the server for.
+    """The selection to request from the server.
 
     window: of an increment, [first, last] in ms of `updated_at`, asked for if changes go by time. The export itself
         applies filters on what can change, because a task that stopped matching must still be seen.

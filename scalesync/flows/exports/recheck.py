@@ -1,6 +1,4 @@
-"""The check of everything in an increment: what the server counts against what the ledger knows, read again where they
-differ.
-"""
+"""The check of everything in an increment: compares the counts of server and ledger, and reads differences again."""
 
 from __future__ import annotations
 
@@ -24,10 +22,10 @@ GROUP = 5_000  # tasks per window of the check of everything: one request each
 async def check_everything(
     reader: PartitionReader, plan: ExportPlan, store: ExportLedger, origin: Origin, observer: Observer
 ) -> None:
-    """Compare counts per window of updates with the server's, one request each; read again where they differ.
+    """Compare the count of each window of updates with the server's, one request each. Read differing windows again.
 
-    This finds exceptions from the assumption of increments: changes that did not raise `updated_at`, or appeared later
-    than the overlap. If the platform does not count, everything is read again.
+    This finds tasks for which the assumption of increments fails: a change did not raise `updated_at`, or appeared
+    later than the overlap. If the platform does not count, everything is read again.
     """
     if origin.changes is Changes.NONE:
         return  # this increment has read everything
@@ -46,7 +44,7 @@ async def check_everything(
         if page.total is None:
             await _read_everything(reader, plan, origin, observer)
             return
-        # The server is asked from lo - 1 to hi + 1, and either end may be inclusive or not.
+        # The request goes from lo - 1 to hi + 1, and either end may be inclusive or not.
         counts = {await store.count_updated(first, last) for first in (lo - 1, lo) for last in (hi + 1, hi + 2)}
         if page.total in counts:
             continue
@@ -58,7 +56,7 @@ async def check_everything(
 
 
 def everything(plan: ExportPlan) -> Selection:
-    """What an increment asks for, whenever it changed."""
+    """The selection of an increment without its window."""
     bounds = {name: ms for name, ms in plan.asked.bounds.items() if name.startswith("created")}
     return replace(plan.asked, bounds=bounds, since=None)
 

@@ -27,7 +27,7 @@ PATIENCE_S = 300.0  # with a wait that a host asks for: as long as a run waits f
 
 
 class ResponseStore:
-    """Fetches the files of `response.*.url`. Counts stored and failed ones over the run.
+    """Downloads the files of `response.*.url`, and counts stored and failed ones over the run.
 
     pacing: how many files may be fetched at once; they have their own class, so pages continue beside them.
     """
@@ -44,7 +44,7 @@ class ResponseStore:
         self._rng = random.Random()
 
     def figures(self) -> JsonObject:
-        """What was stored and what failed, to be kept with the run."""
+        """The counts of stored and failed files, stored with the run."""
         return {"stored": self.stored, "failed": self.failed}
 
     def count_from(self, figures: JsonObject) -> None:
@@ -52,7 +52,7 @@ class ResponseStore:
         self.stored, self.failed = figures.get("stored", 0), figures.get("failed", 0)
 
     async def fetch(self, documents: Sequence[TaskView]) -> list[bytes]:
-        """Fetch for a page of tasks; returns one index line per URL, in the order of the tasks."""
+        """Download the files of a page of tasks. Returns one index line for each URL, in the order of the tasks."""
         wanted = [(document, place, url) for document in documents for place, url in document.urls()]
         lines: list[bytes] = [b""] * len(wanted)
 
@@ -67,7 +67,7 @@ class ResponseStore:
         return lines
 
     async def fetch_missing(self, line: JsonObject, read: ReadAgain) -> JsonObject:
-        """Fetch what an earlier run could not, by a fresh link; returns the line that replaces its old one."""
+        """Download a file that an earlier run could not get, by a fresh link. Returns the new line for the index."""
         self._follow_pace()
         async with self._width:
             try:
@@ -99,7 +99,7 @@ class ResponseStore:
             try:
                 stored = await self._downloader.fetch(url, part)
             except Refused:
-                # Links may be signed for a short time: the task is read again for a fresh one, once.
+                # Signed links expire soon, so the task is read again once for a fresh link.
                 fresh = None if refreshed else await self._fresh_url(document.ref, place)
                 if fresh is None:
                     raise
@@ -135,6 +135,6 @@ class ResponseStore:
 
 
 def without_file(line: JsonObject, why: str) -> JsonObject:
-    """A line of the index without a result file."""
+    """The line of an index for a missing result file."""
     kept = {name: member for name, member in line.items() if name not in {"bytes", "sha256"}}
     return kept | {"path": None, "error": why}

@@ -1,4 +1,4 @@
-"""What an export keeps of a page's tasks: all matches, or all with a new version."""
+"""Selects the tasks of a page that an export keeps: all matches, or all with a new version."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from scalesync.ports.platform import Changes, Lister
 
 
 class TakeMatching:
-    """A full export: a task that matches is a line."""
+    """A full export: each matching task becomes a line."""
 
     def __init__(self, selection: Selection, responses: ResponseStore | None) -> None:
         self._selection = selection
         self._responses = responses
 
     async def __call__(self, page: Page, entry: PageCommit) -> None:
-        """Keep what matches."""
+        """Keep the matching tasks."""
         selection = self._selection
         timed = bool(selection.bounds)
         kept = [(raw, head) for raw, head in page if selection.matches(head, head.times() if timed else {})]
@@ -42,7 +42,7 @@ async def keep(kept: Page, entry: PageCommit, responses: ResponseStore | None) -
 class TakeNew:
     """An increment: a line for each task with a new version, a `left` line for one that no longer matches.
 
-    done: the status of tasks with their answer.
+    done: the status of tasks that have their answer.
 
     A version is a task with the number that `Lister.version_of` gives it: signed URLs differ at each reading and do not
     count as a change. A version older than the newest written one is never written.
@@ -68,7 +68,7 @@ class TakeNew:
         self._ordered = lister.changes is not Changes.NONE
 
     async def __call__(self, page: Page, entry: PageCommit) -> None:
-        """Keep what is new."""
+        """Keep tasks with a new version."""
         self._look_for_reviews(page)
         known = await self._store.versions([head.ref for _, head in page])
         kept: list[tuple[bytes, TaskView]] = []
@@ -88,7 +88,7 @@ class TakeNew:
         entry.lines["left"] = left
 
     def _look_for_reviews(self, page: Page) -> None:
-        """If the server does not show what a filter needs, say so once: these tasks cannot match here."""
+        """Report once that the server does not send a field that a filter needs; such tasks cannot match."""
         if self._told or not self._selection.review_status:
             return
         completed = (head for _, head in page if head.status == self._done)
@@ -104,7 +104,7 @@ LOCAL = ("status", "review_status", "tags", "batch")
 
 
 def reason(selection: Selection, head: TaskView) -> str | None:
-    """Why a task does not belong to the selection, None if it does."""
+    """Why a task does not belong to the selection; None if it does."""
     times = head.times()
     if selection.matches(head, times):
         return None

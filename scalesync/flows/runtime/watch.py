@@ -99,7 +99,7 @@ class Watch:
         elif now - self._told.at >= CHANGE_S and _is_other(stuck, self._told.stuck):
             self._told.at = now
             self._observer.note(str(self._words(stuck)))
-        self._told.stuck = replace(stuck, since=self._told.stuck.since)  # what was in flight is no end of it
+        self._told.stuck = replace(stuck, since=self._told.stuck.since)  # requests in flight do not end a wait
         if self._last is not None:
             self._observer.progress(self._waiting_now(self._last))
 

@@ -51,7 +51,7 @@ def _home(identity: Mapping[str, Any], settings: Mapping[str, Any], here: str) -
 
 def _candidates(identity: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterator[str]:
     if "seen_from" not in identity:
-        return  # told as typed
+        return  # reported as typed
     typed = [*settings.get("earlier", ()), *settings.get("sources", ())]
     for path in (os.path.abspath(os.path.join(settings.get("folder", os.sep), source)) for source in typed):
         for told in identity.get("sources", ()):

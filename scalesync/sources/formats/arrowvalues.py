@@ -139,7 +139,7 @@ class _Converter:
 
     def _leaves(self, array: Any, seconds: Any, top: bool) -> _Values:
         kind, types = array.type, self._pa.types
-        whole = top and types.is_timestamp(kind) and kind.unit == "ns"  # told in UTC in any zone
+        whole = top and types.is_timestamp(kind) and kind.unit == "ns"  # shown in UTC whatever the zone
         if types.is_timestamp(kind) and kind.tz is not None and not whole and not self._knows(kind.tz):
             if kind.tz.upper() not in ("UTC", "Z") and _ZONE.fullmatch(kind.tz):
                 # Not in UTC instead: a machine that knows the zone reads the same file, and must get the same text.

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 CANDIDATES = (",", ";", "\t", "|", "\x01", "\x1f")
-WANTED_ROWS = 10  # a look that holds fewer is too short to judge by
+WANTED_ROWS = 10  # fewer rows show nothing
 LONGEST_LOOK = 4 * 1024 * 1024  # bytes
 _SAMPLE_ROWS = 100
 _RARE = "^~: "  # delimiters that occur in ordinary text: asked about, never taken

@@ -29,7 +29,7 @@ def _shallow(levels: int) -> str:
 
 _SHALLOW = re.compile(_shallow(5).encode(), re.DOTALL)
 _DEEP_INSIDE = re.compile(rf'(?:[^"{{}}\[\]]++|"(?:[^"\\]++|\\.)*+"|{_shallow(2)})*+'.encode(), re.DOTALL)
-_WHOLE = 8 * 1024 * 1024  # a file of at most so many bytes that is one object is parsed in one go
+_WHOLE = 8 * 1024 * 1024  # a file that is one object and not larger than this is parsed in one go
 
 
 class Splitter:

@@ -26,7 +26,7 @@ def bind_lines(source: Source) -> Reader:
         return _wrapped(source, source.options.records, _emptiness(source, b""))
     text, head = source.head.data.strip(), source.head
     notes = _emptiness(source, b"")
-    # Of a pipe only the first line may have come: whether it is the only one cannot be told.
+    # Only the first line of a pipe may have arrived, so nobody knows whether it is the only one.
     if b"\n" not in text and (head.complete or b"\n" not in head.data):
         notes += _lists_in(source)
     if text.startswith(b"[") or text.partition(b"\n")[0].strip() == b"{":

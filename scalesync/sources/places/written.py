@@ -34,7 +34,7 @@ _TABLES = (
     (b"CREATE TABLE shelf (name TEXT PRIMARY KEY, data BLOB NOT NULL)",),
 )
 _SANDBOX = b"scalesync-sandbox "
-_NOT_OURS = (".json", ".png", ".jpg")  # what a folder may hold a million of, told without a look at its kind
+_NOT_OURS = (".json", ".png", ".jpg")  # a folder may hold a million of these; the name alone decides
 # Not looked into for tables: a folder may hold a million of these.
 _MEDIA = re.compile(
     r"\.(?:png|jpe?g|gif|webp|bmp|tiff?|heic|svg|dcm|pcd|ply|bin|las|laz|npy|npz|wav|mp3|flac|ogg|m4a|mp4|mov|avi|mkv"
@@ -185,7 +185,7 @@ def _is_our_database(path: str) -> bool:
                 return head == _SANDBOX
             if _holds_our_tables(file.read(_SCHEMA_BYTES)):
                 return True
-        # The tables of a ledger that has just been made stand in the write-ahead log alone.
+        # The tables of a new ledger are only in the write-ahead log.
         with open(f"{path}-wal", "rb") as file:
             return _holds_our_tables(file.read(_SCHEMA_BYTES))
     except OSError:

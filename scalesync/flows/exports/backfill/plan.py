@@ -1,4 +1,4 @@
-"""What a backfill should do and what of it is left: options, period, windows."""
+"""The plan of a backfill: options, period, windows, and which windows are left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run finds of its partitions: figures, and a sentence for each whose count does not match."""
+"""The findings about partitions: figures, and a sentence for each partition whose count does not match."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scalesync.times import iso
 
 @dataclass(slots=True)
 class Figures:
-    """What was read in this run.
+    """The figures of this run.
 
     probes: requests that only counted, or brought nothing.
     uncounted: partitions in which the server lists more than it counts, the same at each reading.
@@ -39,12 +39,12 @@ class Findings:
         self._told_uncounted = False
 
     def begin(self, partitions: Sequence[Partition]) -> None:
-        """Count what earlier runs found of these."""
+        """Add the findings of earlier runs about these partitions."""
         self.figures.unsettled += sum(partition.unsettled for partition in partitions)
         self.figures.uncounted += sum(partition.uncounted for partition in partitions)
 
     def unsettled(self, partition: Partition, total: int | None) -> None:
-        """The list does not show what the server counts, however often it is read.
+        """Report a list that never shows as many tasks as the server counts.
 
         total: None if it is unknown what an earlier run wrote.
         """
@@ -62,9 +62,7 @@ class Findings:
         )
 
     def uncounted(self, partition: Partition, total: int | None) -> None:
-        """There is no count to check the list against: report it once, because it concerns the server, not the
-        partition.
-        """
+        """Report once that no count exists to check the list against. It concerns the server, not the partition."""
         partition.uncounted = True
         self.figures.uncounted += 1
         if not self._told_uncounted:

@@ -2,7 +2,7 @@
 
 queue of partitions --> readers --page--> take (filter, versions, result files) --> CommitLog
      ^                 |
-     +----- split -----+   whenever readers are idle, by the partition with the most left
+     +----- split -----+   the partition with the most left is split when readers are idle
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from scalesync.model.targets import RequestClass
 from scalesync.model.task_view import TaskView
 from scalesync.ports.platform import Axis, Lister, ListPage
 
-READINGS = 3  # how often a partition is read whose count does not match before it is unsettled
-WIDEST = 64  # lists in flight where nobody asked for more
+READINGS = 3  # a partition whose count never matches is read this often, and is then unsettled
+WIDEST = 64  # lists in flight, unless the options ask for more
 
 Page = Sequence[tuple[bytes, TaskView]]
 Take = Callable[[Page, PageCommit], Awaitable[None]]
@@ -36,7 +36,7 @@ Take = Callable[[Page, PageCommit], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
-    """What a run asks a lister for, besides the range of a partition.
+    """The query of a run to a lister, without the range of a partition.
 
     page_size: tasks per page.
     """
@@ -46,16 +46,16 @@ class Inquiry:
     page_size: int
 
     def within(self, lo: int, hi: int) -> Question:
-        """The question of one chain."""
+        """The query of one chain."""
         return Question(self.lister, self.asked, self.asked.only(self.lister.filters), (lo, hi), self.page_size)
 
 
 class PartitionReader:
     """Reads `partitions` to their ends.
 
-    take: keeps what belongs to the export and puts it into the entry.
+    take: puts the tasks of a page that belong to the export into the entry.
     recollection: what earlier runs wrote.
-    note: hears what a person should know.
+    note: gets messages for people.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class PartitionReader:
         return self._next - 1
 
     async def run_again(self, asked: Selection, partition: Partition) -> None:
-        """Read one more partition, with another question."""
+        """Read one more partition, with another query."""
         self._inquiry = replace(self._inquiry, asked=asked)
         await self.run([partition])
 
@@ -180,7 +180,7 @@ class PartitionReader:
             self._changed.set()
 
     def _look_at_order(self, places: Sequence[int]) -> None:
-        """Partitions depend on the documented order; if it does not hold, nothing is split any longer."""
+        """Check the documented order. Partitions depend on it, so without it nothing is split."""
         if self._ordered and any(later > earlier for earlier, later in pairwise(places)):
             self._ordered = False
             first = "smallest ids" if self._lister.axis is Axis.NUMBER else "newest tasks"
@@ -199,7 +199,7 @@ class PartitionReader:
     # --- the end of a partition --------------------------------------------------------------------
 
     async def _conclude(self, partition: Partition) -> None:
-        """Check the counts. If they differ, read it again, at most three times in all, then call it unsettled."""
+        """Check the counts. If they differ, read the partition again; after READINGS it is unsettled."""
         total = partition.last_total if partition.ended else await self._count(partition)
         adds_up = partition.adds_up() if partition.ended else partition.matches_count(total)
         if not adds_up and partition.bears_out(total):
@@ -228,7 +228,7 @@ class PartitionReader:
         await self._log.put(PageCommit(partitions=[partition.state()]))
 
     async def _count(self, partition: Partition) -> int | None:
-        """How many tasks the server counts in the range of a chain whose end was split off."""
+        """How many tasks the server counts in the range of a chain after its end was split off."""
         if partition.last_total is None:
             return None
         query = self._lister.query(self._inquiry.asked, 1, (partition.lo, partition.hi))

@@ -1,4 +1,4 @@
-"""What a run remembers of its partitions: tasks that it met, and those that earlier runs wrote, read back."""
+"""The memory of partitions: tasks that this run met, and tasks that earlier runs wrote, read back from files."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from scalesync.mapping.seen import Sight
 class Resumed:
     """A partition that an earlier run began.
 
-    at: how far down it got.
-    recalled: its lines are known.
+    at: the place that the run reached.
+    recalled: whether its lines are known.
     """
 
     partition: Partition
@@ -29,17 +29,17 @@ class Resumed:
 
     @classmethod
     def of(cls, partition: Partition) -> Resumed:
-        """As the ledger holds it."""
+        """Make it from a partition in the ledger."""
         return cls(partition, partition.at if partition.pages else sys.maxsize, partition.ties_known)
 
     def late(self, places: Sequence[int]) -> set[int]:
-        """Which of the page's tasks, by number, the earlier run may have met; it met all those above `at`."""
+        """The numbers of the page's tasks that the earlier run may have met; it met all tasks above `at`."""
         beyond = self.at if self.ties_known else self.at - 1
         return {number for number, place in enumerate(places) if place > beyond}
 
 
 class Recollection:
-    """Which tasks each partition has met.
+    """The tasks that each partition has met.
 
     already: refs that earlier runs wrote in some ranges, by the range's number; raises ValueError if unknown.
     """
@@ -51,12 +51,12 @@ class Recollection:
         self._recalling = anyio.Lock()
 
     def begin(self, partitions: Sequence[Partition]) -> None:
-        """These are to be read; earlier runs began some of them."""
+        """Begin with the partitions to read; earlier runs began some of them."""
         begun = (partition for partition in partitions if partition.pages or partition.readings > 1)
         self._resumed = {partition.number: Resumed.of(partition) for partition in begun}
 
     async def take_up(self, partition: Partition) -> bool:
-        """Resume a partition. False if what the reading before wrote is unknown: a repeated one needs it."""
+        """Resume a partition. False if a repeated reading needs the lines of the one before and they are unknown."""
         if partition.number not in self._resumed:
             return True
         self._met.setdefault(partition.number, Sightings()).add(partition.ties, partition.readings)
@@ -80,15 +80,15 @@ class Recollection:
         unclear = [number for number in late if sights[number] is not Sight.SAME]
         partition.doubtful = partition.doubtful or (bool(unclear) and (counted or not told))
         for number in () if told else unclear:
-            sights[number] = Sight.SAME  # it may be in the files already, and never is a task written twice
+            sights[number] = Sight.SAME  # the files may hold it, and no task is ever written twice
         return sights
 
     async def recall(self, partition: Partition) -> bool:
-        """Prepare another reading: learn what was written. False if an earlier run's part is unknown."""
+        """Prepare another reading: read back what was written. False if an earlier run's part is unknown."""
         return partition.number not in self._resumed or await self._remember()
 
     async def _remember(self) -> bool:
-        """Read back what earlier runs wrote of the partitions that they began, all at once; False if unknown."""
+        """Read back all lines that earlier runs wrote for partitions that they began. False if they are unknown."""
         async with self._recalling:
             missing = {number: resumed for number, resumed in self._resumed.items() if not resumed.recalled}
             if not missing:
@@ -106,10 +106,10 @@ class Recollection:
             return True
 
     def read_again(self, partition: Partition) -> None:
-        """Another reading begins in this run: its chain is not an earlier run's."""
+        """Begin another reading in this run, whose chain belongs to no earlier run."""
         self._resumed.pop(partition.number, None)
 
     def forget(self, partition: Partition) -> None:
-        """A partition is done."""
+        """Forget a finished partition."""
         self._met.pop(partition.number, None)
         self._resumed.pop(partition.number, None)

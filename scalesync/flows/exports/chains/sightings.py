@@ -1,4 +1,4 @@
-"""Sightings: which tasks a partition has met, so that none is written or counted twice."""
+"""Sightings: the tasks that a partition has met, so none is written or counted twice."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Sightings:
         return Sight.SAME if before == reading else Sight.OTHER
 
     def add(self, refs: Iterable[str], reading: int = EARLIER) -> None:
-        """Tasks that were met before; known ones keep their entry."""
+        """Add tasks that were met before; known ones keep their entry."""
         for ref in refs:
             if self._table is not None:
                 self._table.add(ref, _stamp(reading))

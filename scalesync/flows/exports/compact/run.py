@@ -3,7 +3,7 @@
     manifest --> check every sha256 --> first reading: task_id -> newest line, on disk
                                         second reading: those lines, byte for byte --> manifest.json, the commit point
 
-Lines stand in the order in which the newest versions were written, so the same folder gives the same bytes.
+Lines are in the order in which the newest versions were written, so the same folder gives the same bytes.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class CompactSummary:
 
 
 async def run_compact(options: CompactOptions, observer: Observer) -> CompactSummary:
-    """Compact as asked. Raises ConfigError before anything is written; a cancelled run leaves nothing that counts."""
+    """Compact as asked. Raises ConfigError before anything is written; a cancelled run leaves no data."""
     as_of_ms = None if options.as_of is None else filters.moment(options.as_of, local_ms(), "--as-of")
     with holding_folder(options.to):
         return await _compact(options, as_of_ms, observer)

@@ -1,4 +1,4 @@
-"""The lines of a folder of increments: read once to find the newest of each task, and once more to give those."""
+"""Reads the lines of a folder of increments twice: first to find the newest of each task, then to return those."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scalesync.ports.export_ledger import VersionsIndex
 from scalesync.times import milliseconds
 
 STEP = 2_000  # lines between two looks at the clock and at a stop
-LINES_BYTES = 4 * 1024 * 1024  # of lines held before they are written
+LINES_BYTES = 4 * 1024 * 1024  # lines held in memory before they are written
 
 
 class SourceLines:
@@ -35,7 +35,7 @@ class SourceLines:
         self._as_of_ms = as_of_ms
 
     def find(self, index: VersionsIndex) -> Iterator[int]:
-        """Put every line that counts into the index; yields how many lines were read, a step at a time.
+        """Put every line that counts into the index. Yields the number of lines read so far, after each step.
 
         Raises ConfigError for a file that cannot be read.
         """
@@ -67,9 +67,9 @@ class SourceLines:
     def newest(self, index: VersionsIndex) -> Iterator[tuple[list[bytes], int]]:
         """The newest line of each task that still belongs to the export, with how many lines were read so far.
 
-        It needs a whole `find` before.
+        Call it after a complete `find`.
         """
-        wanted = bytearray(self.read // 8 + 1)  # a bit a line: 125 kB per million
+        wanted = bytearray(self.read // 8 + 1)  # one bit for each line: 125 kB per million
         for position in index.positions():
             wanted[position >> 3] |= 1 << (position & 7)
         position = 0

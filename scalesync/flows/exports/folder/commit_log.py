@@ -1,9 +1,9 @@
-"""CommitLog: what an export read on its way to disk and ledger, in groups.
+"""CommitLog: writes the pages of an export to disk and ledger, in groups.
 
     put --> group --> lines into the open files --> fsync --> ledger: file lengths, partitions, versions --> put returns
 
-A page counts once its group is durable. A reader waits for that before it asks for the next page, so a kill costs
-each partition at most the page it was about to get. Files are finished (renamed) by size and age.
+A page counts once its group is durable. A reader waits for that before it requests the next page, so a kill costs
+each partition at most one page. Files are finished (renamed) by size and age.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class PageCommit:
 
 
 class CommitLog:
-    """Writes entries in the order of `put`. `run` serves until cancelled; `close` finishes every file."""
+    """Writes entries in the order of `put`. `run` works until it is cancelled; `close` finishes every file."""
 
     def __init__(self, writers: Mapping[str, SegmentWriter], store: ExportLedger) -> None:
         self.written: dict[str, int] = dict.fromkeys(writers, 0)
@@ -52,7 +52,7 @@ class CommitLog:
         self._error: Exception | None = None
 
     async def put(self, entry: PageCommit) -> None:
-        """Queue an entry and wait until it is durable (or, for Parquet, written and not too far from it)."""
+        """Queue an entry and wait until it is durable. Parquet is durable later, so there it waits for the write."""
         durable = self._durable
         self._waiting.append(entry)
         self._ready.set()
@@ -61,7 +61,7 @@ class CommitLog:
             raise self._error
 
     async def run(self) -> None:
-        """Serve groups; an error goes to everyone who waits."""
+        """Write groups until cancelled. Every waiting `put` raises an error of its group."""
         while True:
             await self._ready.wait()
             try:
@@ -102,7 +102,7 @@ class CommitLog:
             self.written[kind] += len(lines)
 
     async def _sync(self) -> None:
-        """Make the open files and everything that goes with them durable."""
+        """Make the open files durable, and then partitions and versions that belong to them."""
         parts = await anyio.to_thread.run_sync(self._sync_files)
         for kind, part in parts.items():
             self._held.files[part.name] = (f"{kind}:open", OPEN_PART.write(part))
@@ -131,7 +131,7 @@ class CommitLog:
         await self._store.commit(step)
 
     async def close(self) -> None:
-        """Write what waits and finish every file."""
+        """Write all waiting entries and finish every file."""
         with anyio.CancelScope(shield=True):
             async with self._busy:
                 if self._waiting:
@@ -139,7 +139,7 @@ class CommitLog:
                 await self._finish()
 
     async def put_down(self) -> None:
-        """Stop in order: keep what was read, in files that can be continued."""
+        """Stop in order: keep everything read in files that a later run can continue."""
         with anyio.CancelScope(shield=True):
             async with self._busy:
                 try:
@@ -152,9 +152,9 @@ class CommitLog:
                         writer.leave()
 
     async def take_up(self) -> None:
-        """Continue with the open files of the run before, cut to their durable length.
+        """Continue the open files of the run before, cut to their durable length.
 
-        If one is missing it raises nothing; then `complete` returns False and the run must start over.
+        A missing file raises nothing; then `complete` returns False and the run must start over.
         """
         for kind, writer in self._writers.items():
             for entry in await self._store.files(f"{kind}:open"):

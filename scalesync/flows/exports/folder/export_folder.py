@@ -1,4 +1,4 @@
-"""The folder of an export: whose it is, what killed runs left in it, and the commit of its manifest."""
+"""The folder of an export: its job, the remains of killed runs, and the commit of its manifest."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Folder:
         self.manifest: Manifest | None = None
 
     def check(self, job: str, target: Target, *, begun: bool) -> Manifest | None:
-        """Check that the folder is this job's. Raises ConfigError naming the obstacle."""
+        """Check that the folder belongs to this job. Raises a ConfigError that names the file in the way."""
         manifest = check_folder(self.path, job, stems=STEMS, begun=begun)
         if manifest is not None and (manifest.target, manifest.mode) != (target.base_url, target.mode.value):
             raise ConfigError(
@@ -36,7 +36,7 @@ class Folder:
         return manifest
 
     def clean(self, known: set[str], going_on: set[str]) -> None:
-        """Remove what killed runs left: hidden files except those to continue, and data files that nobody recorded."""
+        """Remove the remains of killed runs: hidden files except those to continue, and unrecorded data files."""
         clean_parts(self.path, going_on)
         clean_parts(self.responses)
         remove_orphans(self.path, known | going_on, stems=STEMS)

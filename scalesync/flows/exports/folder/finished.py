@@ -33,7 +33,7 @@ def lacks_files(manifest: Manifest) -> bool:
 
 
 def lost_files(folder: Path, manifest: Manifest) -> dict[str, str]:
-    """Files in the manifest that are not there as listed: path -> the problem. It compares sizes."""
+    """Files of the manifest that are missing or have another size: path -> the problem."""
     listed = {entry.path: entry.bytes for entry in manifest.files}
     listed |= {entry["path"]: entry["bytes"] for entry in manifest.responses["files"]}
     found = {path: _wrong(folder / path, size) for path, size in listed.items()}
@@ -41,13 +41,13 @@ def lost_files(folder: Path, manifest: Manifest) -> dict[str, str]:
 
 
 def lost_results(folder: Path, manifest: Manifest) -> bool:
-    """Whether an index of the folder lists a result file that is not there as listed. It compares sizes."""
+    """Whether an index of the folder lists a result file that is missing or has another size."""
     paths = (folder / entry["path"] for entry in manifest.responses["files"])
     return any(is_lost(folder, orjson.loads(line)) for path in paths for line in lines_of(path))
 
 
 def is_lost(folder: Path, line: JsonObject) -> bool:
-    """Whether the result file that a line of an index names is not there as listed."""
+    """Whether the result file in a line of an index is missing or has another size."""
     return line["path"] is not None and bool(_wrong(folder / line["path"], line["bytes"]))
 
 

@@ -1,4 +1,4 @@
-"""What the manifest of an export says to its next run: which run made it, in which form, which numbers are taken."""
+"""What the next run reads in the manifest of an export: the run that made it, the form, the numbers in use."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from scalesync.times import iso
 RUN_ID = "run_id"
 UNSETTLED_FROM = "unsettled_from"
 CURSOR = "cursor"
-NUMBERS = "numbers"  # of files: none is used a second time
+NUMBERS = "numbers"  # numbers of files; each is used once
 _NUMBERED = re.compile(r"([a-z]+)-(\d{5,})\.")
 
 
 def highest(manifest: Manifest | None, paths: Iterable[str] = ()) -> dict[str, int]:
-    """The highest number per stem that the folder has given out, by its manifest, or that is in `paths`.
+    """The highest number for each stem that the manifest or `paths` hold.
 
-    A reader that knows a file by its name has read it: that name must never get another file.
+    A program may know by a file's name that it has read the file, so no other file may ever get that name.
     """
     found = dict(manifest.extra.get(NUMBERS, {})) if manifest is not None else {}
     for path in (*paths, *(manifest.paths() if manifest is not None else ())):
@@ -38,17 +38,17 @@ def larger(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
 
 
 def platform_of(target: Target) -> JsonObject:
-    """For the manifest: the platform of these tasks, if it is not the one of all older folders."""
+    """The platform of these tasks for the manifest; empty for the platform of all older folders."""
     return {} if target.platform == default_spec().name else {PLATFORM: target.platform}
 
 
 def shape_of(options: ExportOptions) -> JsonObject:
-    """The form of the files, whatever they hold."""
+    """The options that set the form of the files."""
     return {"format": options.format, "fields": list(options.fields), "responses": options.download_responses}
 
 
 def runs_of(manifest: Manifest | None) -> int:
-    """How many runs a manifest is the result of."""
+    """How many runs made this manifest."""
     return 0 if manifest is None else int(manifest.extra.get("runs", 1))
 
 
@@ -64,14 +64,14 @@ def is_of(manifest: Manifest | None, plan: JsonObject) -> bool:
 def keeps_versions(manifest: Manifest | None, plan: JsonObject) -> bool:
     """Whether the ledger's versions are those of the folder's files.
 
-    Only an increment writes versions, and they apply to the manifest that it committed: after a plain export,
-    `--again`, or a run of another ledger the files must be read back.
+    Only an increment writes versions, and they belong to the manifest that it committed. After a plain export,
+    `--again`, or a run with another ledger the files must be read back.
     """
     return bool(plan["form"]["incremental"]) and is_of(manifest, plan)
 
 
 def name_of(manifest: Manifest | None) -> str:
-    """What distinguishes the state of a folder from every other one."""
+    """A string that identifies the state of a folder."""
     if manifest is None:
         return ""
     return str(manifest.extra.get(RUN_ID) or f"{manifest.watermark} {runs_of(manifest)}")

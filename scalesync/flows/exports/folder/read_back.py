@@ -1,4 +1,4 @@
-"""What the files of an export folder hold, read back: the refs of tasks by range, the newest version of each task."""
+"""Reads the files of an export folder back: the refs of tasks by range, the newest version of each task."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Already = Callable[[Ranges], AsyncIterator[tuple[int, Sequence[str]]]]
 
 
 def already(folder: Path, store: ExportLedger, lister: Lister, view: Callable[[bytes], TaskView]) -> Already:
-    """Asks for the refs that this run's files hold, by range; a ValueError when the lines do not show it."""
+    """A function that returns the refs in this run's files by range, or raises ValueError if the lines lack them."""
 
     async def look(ranges: Ranges) -> AsyncIterator[tuple[int, Sequence[str]]]:
         whole = [(folder / entry["path"], None) for entry in await store.files("tasks")]
@@ -64,7 +64,7 @@ def _ids_in(
 async def recall_versions(
     store: ExportLedger, folder: Path, manifest: Manifest | None, *, version: Callable[[bytes], tuple[str, int]]
 ) -> None:
-    """Make the ledger's versions exactly those in the folder's files: they are the truth.
+    """Replace the ledger's versions by those in the folder's files, which are the truth.
 
     version: the ref and the version of a task by its line.
     """
@@ -79,7 +79,7 @@ async def recall_versions(
 def _versions_in(
     folder: Path, manifest: Manifest, version: Callable[[bytes], tuple[str, int]]
 ) -> Iterator[dict[str, Version]]:
-    """Versions in the order in which they were written, so that the newest is written last."""
+    """Versions in the order in which they were written, so the newest comes last."""
     for entry in manifest.files:
         batch: dict[str, Version] = {}
         path = folder / entry.path

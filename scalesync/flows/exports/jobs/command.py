@@ -2,7 +2,7 @@
 
     submit --> the command's id durable --> poll --> download, with Range where it broke off --> the file's hash durable
 
-What the service no longer has, or could not make, is asked for once more, and a note says so.
+If the service no longer has the job, or could not make the file, the run submits another job and a note says so.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ class ExportJob:
         self._rng = random.Random()
 
     async def file(self, asked: Selection, state: JsonObject, save: Save) -> Path:
-        """The file, one document a line.
+        """The file, with one document in each line.
 
-        state: what was durable: `command`, the id of the job, and `sha256`, of the file that the run reads.
+        state: the durable state: `command`, the id of the job, and `sha256` of the file that the run reads.
         save: makes a state durable.
-        Raises BudgetUsed when the service makes none, DiskFull, and what a call raises.
+        Raises BudgetUsed if the service makes no file, DiskFull, and what a call raises.
         """
         await anyio.to_thread.run_sync(clean_parts, self._folder)
         kept = self._kept(state.get("sha256", ""))
@@ -73,7 +73,7 @@ class ExportJob:
         raise BudgetUsed(f"the service made no export in {SUBMITS} attempts; run the same command again later")
 
     def _kept(self, digest: str) -> Path | None:
-        """The file of an earlier run that was killed, if all of it is there."""
+        """The complete file of an earlier, killed run; None if there is none."""
         found = self._folder / digest[:2] / digest
         if not digest or not found.is_file():
             return None
@@ -81,9 +81,9 @@ class ExportJob:
         return lines if lines.is_file() else found
 
     async def _stored(self, command: str) -> Path | None:
-        """The file of a command; None, with a note, when there is none.
+        """The file of a command; None, after a note, if there is none.
 
-        A refused address is asked for once more, behind another poll: links and tokens end.
+        After a refused download it polls again for a new address, because links and tokens expire.
         """
         failed = ""
         for _ in range(2):
@@ -103,7 +103,7 @@ class ExportJob:
         return None
 
     async def _wait(self, command: str) -> str:
-        """Poll until it is done; why it never will be, "" when it is."""
+        """Poll until the job is done. Returns "", or why it will never be done."""
         attempt = 0
         while True:
             status = await self._call(partial(self._jobs.status, command))

@@ -47,13 +47,13 @@ class JobFeed:
         self.lister = FileLists(self._jobs, platform.lister, platform.spec.view, self._forget)
 
     def progress(self) -> JsonObject:
-        """What is durable of the job, kept with the run."""
+        """The durable state of the job, stored with the run."""
         return {JOB: self._state} if self._state else {}
 
     async def prepare(self, plan: ExportPlan, asked: Selection) -> None:
-        """Have the file, of the same job as before where the run was stopped, and each partition at its place in it.
+        """Get the file, and set each partition to its place in it. A resumed run continues the job of the run before.
 
-        Raises BudgetUsed when the service makes none, DiskFull, and what a call raises.
+        Raises BudgetUsed if the service makes no file, DiskFull, and what a call raises.
         """
         self._plan, self._state = plan, plan.figures.get(JOB, {})
         if all(partition.done for partition in plan.partitions):
@@ -64,7 +64,7 @@ class JobFeed:
         gate, call, allow_http = self._connection.gate, self._connection.call, self._connection.way.allow_http
         async with Downloader(self._folder, gate, allow_http=allow_http) as downloader:
             job = ExportJob(self._jobs, call, downloader, self._folder, self._note)
-            # with the partitions: a run without any in the ledger would start over, and have another job made
+            # with the partitions: a run without partitions in the ledger would start over with another job
             path = await job.file(asked, self._state, partial(self._save, partitions=plan.partitions))
         digest = path.name.removesuffix(LINES)
         if self._state.get("sha256") != digest:
@@ -74,11 +74,11 @@ class JobFeed:
         self.lister.path = path
 
     async def remove(self) -> None:
-        """The file was of use for one run only."""
+        """Remove the file, which serves only one run."""
         await anyio.to_thread.run_sync(partial(shutil.rmtree, self._folder, ignore_errors=True))
 
     async def _forget(self) -> None:
-        """The next run has another file made."""
+        """Forget the job, so the next run submits another one."""
         await self._save({})
 
     async def _save(self, state: JsonObject, partitions: Iterable[Partition] = ()) -> None:

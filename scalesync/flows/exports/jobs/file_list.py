@@ -1,6 +1,6 @@
 """A downloaded export file, read as a list: its documents in pages, byte for byte.
 
-The cursor of a page is an offset in the file, so a resumed run continues behind the documents that are durable.
+The cursor of a page is an offset in the file, so a resumed run continues after the durable documents.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from scalesync.ports.platform import Axis, ExportJobs, Lister, ListPage, Span
 from scalesync.sources.bytestream import ByteStream
 from scalesync.sources.formats.jsonarray import Splitter
 
-LINES = ".lines"  # behind the name of a file that was an array
+LINES = ".lines"  # suffix for the lines of a file that is an array
 
 
 class FileLists:
-    """The lister of an export job. `path` is set once the file is there; it holds one document a line.
+    """The lister of an export job. `path` is set once the file is there; each line holds one document.
 
     view: reads a document of the platform.
     spoiled: called before the run stops because the file holds something that is not a task.
@@ -53,11 +53,11 @@ class FileLists:
         self._spoiled = spoiled
 
     def query(self, selection: Selection, page_size: int, within: tuple[int, int] | None = None) -> JsonObject:
-        """How many documents a page has; which ones the file holds was asked for when it was made."""
+        """The size of a page. The filters were part of the export job."""
         return {"documents": page_size}
 
     async def page(self, query: Mapping[str, Any], cursor: str | None) -> ListPage:
-        """The documents from an offset on. Raises BudgetUsed for what is not a task."""
+        """The documents from an offset on. Raises BudgetUsed for an entry that is not a task."""
         assert self.path is not None, "the file comes before its pages"
         documents, end = await anyio.to_thread.run_sync(_read, self.path, int(cursor or 0), query["documents"])
         try:
@@ -75,7 +75,7 @@ class FileLists:
         return Span(0, 1)
 
     def place_of(self, task: TaskView) -> int:
-        """Everywhere the same."""
+        """The same place for all tasks, because there is one chain."""
         return 0
 
     async def probe(self) -> None:
@@ -88,7 +88,7 @@ class FileLists:
 
 
 def _read(path: Path, offset: int, most: int) -> tuple[list[bytes], int | None]:
-    """Up to `most` documents from an offset on, and the offset behind them, None at the end."""
+    """Up to `most` documents from an offset on, and the offset after them; None at the end."""
     documents: list[bytes] = []
     with open(path, "rb") as file:
         file.seek(offset)
@@ -102,11 +102,11 @@ def _read(path: Path, offset: int, most: int) -> tuple[list[bytes], int | None]:
 
 
 def array_as_lines(path: Path) -> Path:
-    """A JSON array with one element a line, in a file beside it. Blocking.
+    """Write the elements of a JSON array into a file beside it, one in each line. Blocking.
 
     Raises OutcomeUnknown for a broken array, DiskFull.
 
-    Line ends within an element, which stand between its tokens only, are left out as in every data file.
+    A line end within an element can only be between tokens, so it is removed, as in every data file.
     """
     lines = path.with_name(path.name + LINES)
     if lines.exists():
@@ -116,7 +116,7 @@ def array_as_lines(path: Path) -> Path:
         with open(part, "wb") as file:
             file.writelines(element.translate(None, b"\r\n") + b"\n" for element in _elements(path))
             file.flush()
-            os.fsync(file.fileno())  # the ledger names the file next, and what it names is whole
+            os.fsync(file.fileno())  # the ledger names the file next, so it must be complete
         part.rename(lines)
         sync_folder(lines.parent)
     except OSError as error:

@@ -9,6 +9,7 @@ import gzip
 import io
 import json
 import math
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -57,6 +58,9 @@ _decoder = json.JSONDecoder(parse_constant=_refuse)
 _lenient = json.JSONDecoder()
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
 def _parsed(text: str) -> Any:
     try:
         return usable(_decoder.decode(text))
@@ -72,7 +76,7 @@ def usable(value: Any) -> Any:
 def _holds(value: Any) -> bool:
     match value:
         case str():
-            return not any("\ud800" <= sign <= "\udfff" for sign in value)
+            return _SURROGATE.search(value) is None
         case float():
             return math.isfinite(value)
         case dict():

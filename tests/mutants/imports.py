@@ -12,7 +12,7 @@ IMPORT_MUTANTS = (
             Edit(
                 "scalesync/flows/imports/run.py",
                 "        with anyio.CancelScope(shield=True):\n            admissions = await self._job.admit(",
-                "        await self._dispatcher.put(records, [])\n        await anyio.sleep(0.02)\n"
+                "        await self._dispatcher.put(records, [])\n        await anyio.sleep(0.2)\n"
                 "        with anyio.CancelScope(shield=True):\n            admissions = await self._job.admit(",
             ),
             Edit(

@@ -9,8 +9,10 @@ from typing import Any
 
 from scalesync.cli.common import Invocation
 from scalesync.cli.output import facts, say, say_json, size, tell
+from scalesync.config.settings import Settings
 from scalesync.events import duration
 from scalesync.flows.imports.finish import IMPORT_AGAIN
+from scalesync.flows.runtime.setup.services import spec_of
 from scalesync.model.summaries import ExportSummary, ImportSummary
 from scalesync.text import count
 
@@ -29,16 +31,13 @@ def summary_json(summary: ImportSummary | ExportSummary) -> dict[str, Any]:
     return fields
 
 
-def show_import(
-    summary: ImportSummary, invocation: Invocation, advice: Iterable[str] | None = None, *, piped: bool = False
-) -> int:
+def show_import(summary: ImportSummary, invocation: Invocation, advice: Iterable[str] | None = None) -> int:
     """Print the summary of an import or a retry; returns its exit code.
 
     advice: in place of an import's.
-    piped: it read standard input.
     """
     invocation.summary = summary_json(summary)
-    told = list(import_advice(summary, invocation, piped=piped) if advice is None else advice)
+    told = list(import_advice(summary, invocation) if advice is None else advice)
     if invocation.common.json:
         return say_summary(summary, told, invocation)
     rows: dict[str, str | int] = {"job": summary.job, "target": f"{summary.target} ({summary.mode})"}
@@ -105,14 +104,20 @@ def tell_outcome(sentence: str, invocation: Invocation) -> None:
 
 
 def import_advice(
-    summary: ImportSummary, invocation: Invocation, carry_on: str | None = None, *, piped: bool = False
+    summary: ImportSummary,
+    invocation: Invocation,
+    carry_on: str | None = None,
+    *,
+    project: str | None = None,
+    piped: bool = False,
 ) -> list[str]:
     """What to do next, one line each.
 
     carry_on: how to send the pending ones.
+    project: the one that must be named to find the job, None if its name says enough.
     piped: the import read standard input.
     """
-    job = ("--job", summary.job)
+    job = job_options(summary.job, project)
     lines = []
     if kinds := findings(summary):
         lines.append(f"{kinds}: {invocation.command('failures', *job)}")
@@ -123,6 +128,19 @@ def import_advice(
         way = carry_on or f"{PIPE_AGAIN if piped else 'run the same command again'} to resume"
         lines.append(f"{count(summary.pending, 'record')} pending: {way}")
     return lines
+
+
+def namespace_of(settings: Settings, project: str | None) -> str | None:
+    """The project, where jobs of other projects may have the same name; else None."""
+    return project if spec_of(settings.platform).key.namespaced else None
+
+
+def job_options(job: str, project: str | None) -> tuple[str, ...]:
+    """The options that name a job.
+
+    project: None if the name says enough.
+    """
+    return ("--job", job, *(() if project is None else ("--project", project)))
 
 
 def dry_run_advice(summary: ImportSummary) -> list[str]:

@@ -174,7 +174,7 @@ def test_people_are_told_what_to_do_next(capsys: pytest.CaptureFixture[str]) -> 
     assert "3 failed, 2 in conflict: scalesync failures --job 'nightly run'" in text
     assert "scalesync retry --job 'nightly run'" in text
     assert "5 records pending: run the same command again" in text
-    results.show_import(IMPORT, Invocation(), piped=True)
+    results.show_import(IMPORT, Invocation(), results.import_advice(IMPORT, Invocation(), piped=True))
     text = capsys.readouterr().out
     assert "scalesync retry --job 'nightly run', then pipe the same input into the same import" in text
     assert "5 records pending: pipe the same input into the same import to resume" in text

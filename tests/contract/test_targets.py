@@ -65,7 +65,15 @@ async def test_a_job_is_found_in_whichever_namespace_it_is(ledger: Ledger) -> No
         await finish(await ledger.open_import(spec(name=name, target=target)))
     assert (await import_job_of(ledger, TOY, "c")).target == CATS
     assert (await import_job_of(ledger, LIVE, None)).name == "s"
-    for job, told in (("both", "in cats, dogs"), (None, "name the job"), ("s", "no import job s")):
+    assert (await import_job_of(ledger, TOY, "both", "dogs")).target == DOGS
+    assert (await import_job_of(ledger, TOY, None, "dogs")).target == DOGS
+    with pytest.raises(ConfigError, match="no import job both of project birds"):
+        await import_job_of(ledger, TOY, "both", "birds")
+    for job, told in (
+        ("both", "in cats, dogs; name one of these with --project"),
+        (None, "name the job"),
+        ("s", "no import job s"),
+    ):
         with pytest.raises(ConfigError, match=told):
             await import_job_of(ledger, TOY, job)
 

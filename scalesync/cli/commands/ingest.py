@@ -107,10 +107,13 @@ def import_command(invocation: Invocation, /, **typed: Any) -> int:
     from functools import partial
 
     from scalesync.cli.asking import asker
-    from scalesync.cli.results import dry_run_advice, show_import
+    from scalesync.cli.results import dry_run_advice, import_advice, namespace_of, show_import
     from scalesync.flows.imports.run import run_import
 
     with invocation.display() as display:
         summary = run_async(partial(run_import, confirm=asker(invocation.mask)), options, settings, display)
-    advice = dry_run_advice(summary) if options.dry_run else None
-    return show_import(summary, invocation, advice, piped="-" in options.sources)
+    if options.dry_run:
+        return show_import(summary, invocation, dry_run_advice(summary))
+    project = namespace_of(settings, options.project)
+    advice = import_advice(summary, invocation, project=project, piped="-" in options.sources)
+    return show_import(summary, invocation, advice)

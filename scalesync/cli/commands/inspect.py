@@ -118,6 +118,7 @@ def _window_lines(job: JobStatus, most: int | None) -> list[str]:
     ),
 )
 @click.option("--job", metavar="NAME", help="only this job")
+@click.option("--project", metavar="P", help="only jobs of this project")
 @click.option("--group", metavar="G", help="only this group, as listed")
 @click.option(
     "--out",
@@ -130,7 +131,7 @@ def _window_lines(job: JobStatus, most: int | None) -> list[str]:
 )
 @click.pass_obj
 def failures_command(
-    invocation: Invocation, /, job: str | None, group: str | None, out: Path | None, limit: int
+    invocation: Invocation, /, *, job: str | None, project: str | None, group: str | None, out: Path | None, limit: int
 ) -> int:
     """Show failed, invalid and conflicting records by cause, each with its file and line.
 
@@ -145,9 +146,9 @@ def failures_command(
 
     if job is not None:
         run_async(job_status, settings.ledger, job)  # reports an unknown name, which has no failures either
-    groups = run_async(list_failures, settings.ledger, job, group, limit)
+    groups = run_async(list_failures, settings.ledger, job, group, limit, project)
     stops = run_async(stopped_jobs, settings.ledger, job)
-    written = None if out is None else run_async(write_failures, settings, job, group, out)
+    written = None if out is None else run_async(write_failures, settings, job, group, out, project)
     code = 0 if written is None else written.exit_code
     if invocation.common.json:
         value: dict[str, Any] = {"failures": [asdict(item) for item in groups]}
@@ -188,25 +189,27 @@ def failures_command(
     ),
 )
 @click.option("--job", metavar="NAME", help="the job whose failed records are sent again")
+@click.option("--project", metavar="P", help="its project, where jobs of several projects have this name")
 @click.option("--group", metavar="G", help="only this group, as `scalesync failures` lists it")
 @click.option("--errored", is_flag=True, help="the records of tasks that turned to error: free their ids, send again")
 @click.option("--yes", is_flag=True, help="send more than 1,000 records with a live key without a question")
 @click.pass_obj
-def retry_command(invocation: Invocation, /, job: str | None, group: str | None, errored: bool, yes: bool) -> int:
+def retry_command(
+    invocation: Invocation, /, *, job: str | None, project: str | None, group: str | None, errored: bool, yes: bool
+) -> int:
     """Send failed records again, as they are in their sources now, under the same unique_id.
 
     It only marks records of standard input as pending: then pipe the same input into the same import.
     """
     settings = invocation.settings()
 
-    from scalesync.cli.results import show_import
+    from scalesync.cli.results import import_advice, show_import
     from scalesync.flows.jobs.retry import run_retry
 
     with invocation.display() as display:
-        summary = run_async(
-            partial(run_retry, errored=errored, yes=yes, confirm=asker(invocation.mask)), settings, job, group, display
-        )
-    return show_import(summary, invocation)
+        flow = partial(run_retry, project=project, errored=errored, yes=yes, confirm=asker(invocation.mask))
+        summary = run_async(flow, settings, job, group, display)
+    return show_import(summary, invocation, import_advice(summary, invocation, project=project))
 
 
 def _written_out(out: Path | None, written: WrittenOut) -> dict[str, Any]:

@@ -33,12 +33,13 @@ def _rebuild(invocation: Invocation, /, action: str, **typed: Any) -> int:
     )
     settings = invocation.settings()
 
-    from scalesync.cli.results import import_advice, show_import
+    from scalesync.cli.results import import_advice, namespace_of, show_import
     from scalesync.flows.jobs.rebuild import run_rebuild
 
     with invocation.display() as display:
         summary = run_async(run_rebuild, options, settings, display)
-    advice = import_advice(summary, invocation, "the import with the same options sends them")
+    carry_on, project = "the import with the same options sends them", namespace_of(settings, options.project)
+    advice = import_advice(summary, invocation, carry_on, project=project)
     return show_import(summary, invocation, advice)
 
 

@@ -52,6 +52,7 @@ DONE = {
     ),
 )
 @click.option("--job", metavar="NAME", help="the import job; needed where the ledger has several")
+@click.option("--project", metavar="P", help="its project, where jobs of several projects have this name")
 @click.option("--fix", is_flag=True, help="show which findings can be repaired, and repair them")
 @click.option(
     "--reclaim", multiple=True, metavar="LIST", help="canceled,error: with --fix, free their ids and create again"
@@ -72,6 +73,7 @@ def verify_command(
     /,
     *,
     job: str | None,
+    project: str | None,
     fix: bool,
     reclaim: tuple[str, ...],
     yes: bool,
@@ -93,18 +95,18 @@ def verify_command(
     from scalesync.flows.verify.run import run_verify
 
     with invocation.display() as display:
-        summary = run_async(partial(run_verify, unexpected=unexpected), settings, job, out, display)
+        summary = run_async(partial(run_verify, project=project, unexpected=unexpected), settings, job, out, display)
     planned = {name: number for name, number in summary.fixes.items() if _asked(name, statuses)}
     if not fix or not planned or summary.file is None:
-        return _show(invocation, summary, None)
+        return _show(invocation, summary, None, project=project)
     if not invocation.common.json:
         _say_found(invocation, summary)
     if not _confirmed(invocation, planned, yes=yes):
-        return _show(invocation, summary, None, found=False)
+        return _show(invocation, summary, None, project=project, found=False)
     with invocation.display() as display:
-        flow = partial(run_repair, reclaim=statuses)
+        flow = partial(run_repair, project=project, reclaim=statuses)
         repaired = run_async(flow, settings, summary.job, summary.file, display)
-    return _show(invocation, summary, repaired, found=False)
+    return _show(invocation, summary, repaired, project=project, found=False)
 
 
 def _asked(fix: str, statuses: frozenset[str]) -> bool:
@@ -137,7 +139,14 @@ def _say_found(invocation: Invocation, summary: VerifySummary) -> None:
         say(invocation.mask(line))
 
 
-def _show(invocation: Invocation, summary: VerifySummary, repaired: Repaired | None, *, found: bool = True) -> int:
+def _show(
+    invocation: Invocation,
+    summary: VerifySummary,
+    repaired: Repaired | None,
+    *,
+    project: str | None,
+    found: bool = True,
+) -> int:
     """Print the findings, unless they are printed already, and what was or can be done about them."""
     code = summary.exit_code if repaired is None else repaired.exit_code
     if invocation.common.json:
@@ -146,7 +155,7 @@ def _show(invocation: Invocation, summary: VerifySummary, repaired: Repaired | N
         if code:
             from scalesync.cli.results import tell_outcome
 
-            told = [*_findings(summary), *_next(summary, repaired, invocation)]
+            told = [*_findings(summary), *_next(summary, repaired, invocation, project)]
             tell_outcome("; ".join(told), invocation)
         return code
     if found:
@@ -155,14 +164,14 @@ def _show(invocation: Invocation, summary: VerifySummary, repaired: Repaired | N
         from scalesync.cli.results import show_import
 
         show_import(repaired.sent, invocation)
-    for line in _next(summary, repaired, invocation):
+    for line in _next(summary, repaired, invocation, project):
         say(invocation.mask(line))
     invocation.summary = _as_json(summary, repaired)
     return code
 
 
-def _next(summary: VerifySummary, repaired: Repaired | None, invocation: Invocation) -> list[str]:
-    return _advice(summary, invocation) if repaired is None else _outcome(repaired)
+def _next(summary: VerifySummary, repaired: Repaired | None, invocation: Invocation, project: str | None) -> list[str]:
+    return _advice(summary, invocation, project) if repaired is None else _outcome(repaired)
 
 
 def _findings(summary: VerifySummary) -> list[str]:
@@ -190,16 +199,19 @@ def _as_json(summary: VerifySummary, repaired: Repaired | None) -> dict[str, Any
     return value
 
 
-def _advice(summary: VerifySummary, invocation: Invocation) -> list[str]:
+def _advice(summary: VerifySummary, invocation: Invocation, project: str | None) -> list[str]:
+    from scalesync.cli.results import job_options
+
+    job = job_options(summary.job, project)
     fixes = summary.fixes
     safe = sum(number for name, number in fixes.items() if " " not in name)
     dead = sum(fixes.values()) - safe
     lines = []
     if safe:
-        fix = invocation.command("verify", "--job", summary.job, "--fix", paced=True)
+        fix = invocation.command("verify", *job, "--fix", paced=True)
         lines.append(f"{count(safe, 'finding')} can be repaired: {fix}")
     if summary.findings.get("failed"):
-        again = invocation.command("retry", "--job", summary.job, paced=True)
+        again = invocation.command("retry", *job, paced=True)
         lines.append(f"to send the failed ones again: {again}")
     if dead:
         lines.append(

@@ -21,6 +21,7 @@ from scalesync.flows.imports.reading.prepare import RAW_LIMIT
 from scalesync.flows.imports.stored import options_of, plan_of
 from scalesync.flows.jobs.status import example_of, failure_group, group_of, open_to_read
 from scalesync.flows.jobs.write_failures import bad_of, check_places, outputs, writing
+from scalesync.flows.runtime.lease import is_of
 from scalesync.flows.runtime.options import ImportOptions
 from scalesync.flows.runtime.output_guard import same_file
 from scalesync.flows.runtime.setup.services import spec_of
@@ -69,7 +70,9 @@ class WrittenOut:
         return 1 if self.left else 0
 
 
-async def write_failures(settings: Settings, job: str | None, group: str | None, out: Path) -> WrittenOut:
+async def write_failures(
+    settings: Settings, job: str | None, group: str | None, out: Path, project: str | None = None
+) -> WrittenOut:
     """Write failing records back out as a source (JSON lines), with the reasons in `OUT.reasons.jsonl` beside it.
 
     A place that is not a record is written unchanged into `OUT.bad.txt`. If the ledger has several targets, the key in
@@ -78,7 +81,7 @@ async def write_failures(settings: Settings, job: str | None, group: str | None,
     """
     ledger = open_to_read(settings.ledger)
     try:
-        jobs = await _failing(ledger, settings, job, group)
+        jobs = await _failing(ledger, settings, job, group, project)
     finally:
         ledger.close()
     return await anyio.to_thread.run_sync(_write, out, settings.ledger, jobs)
@@ -87,10 +90,17 @@ async def write_failures(settings: Settings, job: str | None, group: str | None,
 Failing = Sequence[tuple[JobRow, ImportOptions, Sequence[Failure]]]
 
 
-async def _failing(ledger: Ledger, settings: Settings, job: str | None, group: str | None) -> Failing:
-    rows = [row for row in await ledger.jobs() if row.command == "import" and job in {None, row.name}]
+async def _failing(
+    ledger: Ledger, settings: Settings, job: str | None, group: str | None, project: str | None
+) -> Failing:
+    rows = [
+        row
+        for row in await ledger.jobs()
+        if row.command == "import" and job in {None, row.name} and is_of(row.target, row.settings, project)
+    ]
     if not rows:
-        raise ConfigError(f"the ledger {settings.ledger} has no import job{' ' + job if job else ''}")
+        what = f"{f' {job}' if job else ''}{f' of project {project}' if project else ''}"
+        raise ConfigError(f"the ledger {settings.ledger} has no import job{what}")
     if settings.api_key:
         rows = [row for row in rows if row.target.whole == settings.target] or rows
     jobs = [(row, await _options(ledger, row), await _failures(ledger, row, group)) for row in rows]

@@ -39,6 +39,7 @@ async def run_retry(
     group: str | None,
     observer: Observer,
     *,
+    project: str | None = None,
     errored: bool = False,
     yes: bool = False,
     limits: EngineLimits | None = None,
@@ -50,6 +51,7 @@ async def run_retry(
     It looks up records that are no longer in any source and may have been sent. It leaves records that the ledger does
     not know to the import, and the summary's message says so.
 
+    project: of the job, where several have its name.
     errored: send the records whose tasks turned to `error` instead. The server says which these are, and frees their
         unique_ids. If the source was standard input, nothing is sent, and the summary's message says what to do.
     Raises ConfigError when there is no such job for this target, or its source cannot be read again.
@@ -58,7 +60,7 @@ async def run_retry(
         raise ConfigError("--errored takes every task in error; leave --group out")
     ledger = open_ledger(settings.ledger, note=observer.note, create=False)
     try:
-        found = await import_job_of(ledger, settings.target, job)
+        found = await import_job_of(ledger, settings.target, job, project)
         if is_piped(found) and not errored:
             return await _wait_for_input(ledger, found, group)
         options = await readable_options(ledger, found, "--reclaim error" if errored else "")

@@ -13,6 +13,7 @@ from scalesync.engine.first_refusals import normalise_message
 from scalesync.errors import ConfigError
 from scalesync.events import Silent
 from scalesync.flows.imports.finish import FINDINGS
+from scalesync.flows.runtime.lease import is_of
 from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.flows.runtime.options import FailureGroup, JobStatus, StoppedJob
 from scalesync.model.jobs import Failure, JobRow
@@ -94,14 +95,24 @@ def failure_group(failure: Failure) -> str:
     return group_of(failure.state, failure.status, failure.reason, failure.unique_id)
 
 
-async def list_failures(path: Path, job: str | None, group: str | None, examples: int = 3) -> list[FailureGroup]:
-    """Failed, invalid and conflicting records by job, status and normalised message, largest first."""
+async def list_failures(
+    path: Path, job: str | None, group: str | None, examples: int = 3, project: str | None = None
+) -> list[FailureGroup]:
+    """Failed, invalid and conflicting records by job, status and normalised message, largest first.
+
+    project: only jobs of this project.
+    """
     ledger = open_to_read(path)
     try:
-        if job is not None and all(row.name != job for row in await ledger.jobs()):
+        rows = [row for row in await ledger.jobs() if job in {None, row.name}]
+        if job is not None and not rows:
             raise ConfigError(f"the ledger {path} has no job {job}; see scalesync status")
         groups = _Groups(group, examples)
-        await ledger.visit_failures(groups.add, job=job)
+        if project is None:
+            await ledger.visit_failures(groups.add, job=job)
+        for row in rows if project is not None else ():
+            if is_of(row.target, row.settings, project):
+                await ledger.visit_failures(groups.add, number=row.id)
     finally:
         ledger.close()
     return sorted(groups.found.values(), key=lambda found: (-found.count, found.group))

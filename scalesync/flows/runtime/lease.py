@@ -30,42 +30,55 @@ class Hold:
     figures: Mapping[str, Any] = field(default_factory=dict)
 
 
-async def import_job_of(ledger: Ledger, target: Target, job: str | None) -> StoredJob:
+async def import_job_of(ledger: Ledger, target: Target, job: str | None, project: str | None = None) -> StoredJob:
     """The import job of this name, or the only one of the target, in any of its namespaces.
 
+    project: only jobs of this project.
     Raises ConfigError if there is none, or if it is not clear which one is meant.
     """
-    found = None if job is None else await ledger.find_job(target, job)
+    found = None if job is None or project is not None else await ledger.find_job(target, job)
     if found is None:
-        found = await _only_job(ledger, target, job)
-    if found is None or found.command != "import":
+        found = await _only_job(ledger, target, job, project)
+    if found.command != "import":
         raise ConfigError(f"there is no import job {job} for {target}; see scalesync status")
     return found
 
 
-async def import_jobs_of(ledger: Ledger, target: Target, job: str | None) -> list[StoredJob]:
-    """The import jobs of a target and of its namespaces, oldest first; of those, the ones of a name."""
+async def import_jobs_of(
+    ledger: Ledger, target: Target, job: str | None, project: str | None = None
+) -> list[StoredJob]:
+    """The import jobs of a target and of its namespaces, oldest first; of those, the ones of a name or a project."""
     rows = [
         row
         for row in await ledger.jobs()
-        if row.command == "import" and row.target.whole == target and job in {None, row.name}
+        if row.command == "import"
+        and row.target.whole == target
+        and job in {None, row.name}
+        and is_of(row.target, row.settings, project)
     ]
     found = [await ledger.find_job(row.target, row.name) for row in rows]
     return [one for one in found if one is not None]
 
 
-async def _only_job(ledger: Ledger, target: Target, job: str | None) -> StoredJob | None:
-    found = await import_jobs_of(ledger, target, job)
+def is_of(target: Target, settings: Mapping[str, Any], project: str | None) -> bool:
+    """Whether a job with this target and these settings is of a project, None for any."""
+    return project in {None, target.namespace, settings.get("project")}
+
+
+async def _only_job(ledger: Ledger, target: Target, job: str | None, project: str | None) -> StoredJob:
+    found = await import_jobs_of(ledger, target, job, project)
     if len(found) == 1:
         return found[0]
-    if job is not None and found:
-        places = ", ".join(one.target.namespace for one in found)
-        raise ConfigError(f"there are several jobs {job}: in {places}; run its import again, with its --project")
-    if job is None and not found:
+    if not found and job is None and project is None:
         raise ConfigError(f"the ledger {ledger.path} has no import job for {target}")
+    if not found:
+        which = "".join((f" {job}" if job else "", f" of project {project}" if project else ""))
+        raise ConfigError(f"there is no import job{which} for {target}; see scalesync status")
     if job is None:
-        raise ConfigError(f"name the job with --job; the ledger has {', '.join(one.name for one in found)}")
-    return None
+        names = dict.fromkeys(one.name for one in found)
+        raise ConfigError(f"name the job with --job; the ledger has {', '.join(names)}")
+    places = ", ".join(one.target.namespace for one in found)
+    raise ConfigError(f"there are several jobs {job}: in {places}; name one of these with --project")
 
 
 @asynccontextmanager

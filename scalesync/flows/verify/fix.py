@@ -66,17 +66,19 @@ async def run_repair(
     findings: Path,
     observer: Observer,
     *,
+    project: str | None = None,
     reclaim: frozenset[str] = frozenset(),
     limits: EngineLimits | None = None,
     signals: bool = True,
 ) -> Repaired:
     """Repair the findings in a file.
 
+    project: of the job, where several have its name.
     reclaim: statuses of dead tasks whose unique_id may be freed.
     """
     ledger = open_ledger(settings.ledger, note=observer.note, create=False)
     try:
-        found = await import_job_of(ledger, settings.target, job)
+        found = await import_job_of(ledger, settings.target, job, project)
         plan = Plan(reclaim)
         async with holding(ledger, found) as hold:
             whole, hold.complete = hold.complete, False  # until the import that follows has ended

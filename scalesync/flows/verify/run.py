@@ -73,12 +73,14 @@ async def run_verify(
     out: Path | None,
     observer: Observer,
     *,
+    project: str | None = None,
     unexpected: bool = False,
     limits: EngineLimits | None = None,
 ) -> VerifySummary:
     """Compare a job's source, ledger and tasks.
 
     out: the file of findings; by default `verify-JOB.jsonl` in the working folder.
+    project: of the job, where several have its name.
     unexpected: report tasks of the project or batch that belong to no record, instead of only counting them.
     Raises ConfigError if there is no such job, its source cannot be read, or `out` is not a file of findings, and
         JobRunning while an import runs.
@@ -87,7 +89,7 @@ async def run_verify(
     ledger = open_ledger(settings.ledger, note=observer.note, create=False)
     meter, home = RateMeter(), Home(ledger.path.parent)
     try:
-        found = await import_job_of(ledger, settings.target, job)
+        found = await import_job_of(ledger, settings.target, job, project)
         options = await options_of(ledger, found)
         plan = (
             None

@@ -155,7 +155,7 @@ def test_a_project_that_is_not_there(project: str, says: str, run: Run, lasting:
 
 
 @pytest.mark.parametrize(("kind", "near"), [("categorisation", "'categorization'"), ("nonsense", "may refuse")])
-def test_a_type_that_nobody_knows_is_told_before_records_are_spent(
+def test_a_type_that_nobody_knows_is_reported_before_records_are_spent(
     kind: str, near: str, run: Run, lasting: Served, tmp_path: Path
 ) -> None:
     write(tmp_path, 1)

@@ -107,7 +107,7 @@ def test_what_the_program_starts_finds_its_descriptors_open(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "args", [("import", "{here}/letters.jsonl", "--type", "categorization"), ("export", "--out", "x")]
 )
-def test_a_working_folder_that_is_gone_is_told(args: tuple[str, ...], served: Served, tmp_path: Path) -> None:
+def test_a_working_folder_that_is_gone_is_reported(args: tuple[str, ...], served: Served, tmp_path: Path) -> None:
     (tmp_path / "letters.jsonl").write_text('{"unique_id": "gone", "attachment": "a"}\n')
     gone = tmp_path / "gone"
     gone.mkdir()

@@ -144,7 +144,7 @@ async def test_killed_and_run_again_makes_every_record_one_task(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
-async def test_interrupted_it_says_so_with_exit_code_3_and_carries_on(number, make_sandbox, write_records, tmp_path):
+async def test_interrupted_it_says_so_with_exit_code_3_and_continues(number, make_sandbox, write_records, tmp_path):
     sandbox = await make_sandbox([SLOW])
     program = Program(tmp_path, sandbox, write_records(600))
     code, out = await program.send_at(number, 200)

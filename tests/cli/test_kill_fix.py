@@ -59,7 +59,7 @@ async def broken(make_sandbox, write_records, tmp_path) -> Sandbox:
     [(signal.SIGKILL, 0), (signal.SIGKILL, 5), (signal.SIGINT, 5)],
     ids=["killed before the first answer", "killed after some", "interrupted"],
 )
-async def test_the_same_command_carries_on_a_repair_that_was_stopped(number, answered, broken, tmp_path):
+async def test_the_same_command_continues_a_repair_that_was_stopped(number, answered, broken, tmp_path):
     broken.faults.replace([FaultRule(kind="hang", on="create", at=tuple(range(answered, 400)), seconds=30)])
     fix = Command(tmp_path, broken, "verify", "--job", "j", "--fix", "--yes")
     async with fix.running() as process:

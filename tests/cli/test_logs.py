@@ -25,7 +25,7 @@ def test_piped_lines_carry_the_time_with_v(run: Run) -> None:
 
 
 @pytest.mark.parametrize("form", [(), ("--log-format", "text")])
-def test_the_log_file_holds_all_that_is_told(form: tuple[str, ...], run: Run, tmp_path: Path) -> None:
+def test_the_log_file_holds_all_that_is_reported(form: tuple[str, ...], run: Run, tmp_path: Path) -> None:
     for _ in range(2):
         told = run(*COMMAND, "--log-file", "run.log", *form).err
     lines = (tmp_path / "run.log").read_text("utf-8").splitlines()

@@ -156,7 +156,7 @@ def test_people_read_of_server_errors_and_of_the_time_in_which_nothing_passed(
     assert "nothing got through" not in capsys.readouterr().out
 
 
-def test_gone_and_message_are_told_when_they_say_something() -> None:
+def test_gone_and_message_are_reported_when_they_say_something() -> None:
     fields = results.summary_json(replace(IMPORT, gone=2, message="because"))
     assert (fields["gone"], fields["message"]) == (2, "because")
     assert "exit_code" not in fields
@@ -168,7 +168,7 @@ def test_advice_after_a_dry_run_sends_nobody_to_a_job_that_is_not_there() -> Non
     assert two == "5 records pending: the same command without --dry-run sends them"
 
 
-def test_people_are_told_what_to_do_next(capsys: pytest.CaptureFixture[str]) -> None:
+def test_people_read_what_to_do_next(capsys: pytest.CaptureFixture[str]) -> None:
     results.show_import(IMPORT, Invocation())
     text = capsys.readouterr().out
     assert "3 failed, 2 in conflict: scalesync failures --job 'nightly run'" in text

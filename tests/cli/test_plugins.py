@@ -101,7 +101,7 @@ def test_names_are_completed(run: Run, tmp_path: Path) -> None:
     assert run(env=typed).out.split() == ["plain,parquet", "plain,paper"]
 
 
-def test_two_packages_with_one_name_are_told(run: Run, tmp_path: Path) -> None:
+def test_two_packages_with_one_name_are_reported(run: Run, tmp_path: Path) -> None:
     for package in ("one", "two"):
         add(tmp_path, SOURCES, SOURCE.format(api=1, name="odd"), package=package)
     (tmp_path / "in.odd").write_text("x\n")
@@ -125,7 +125,7 @@ FORMAT = SourceFormat(api=1, name="odd", words="Odd", bind=lambda source: Reader
     [("'x'", "raise KeyError('lost')", "source.reads(items)"), ("'x'", "", "{}['lost']")],
     ids=["while it reads", "before"],
 )
-def test_a_mistake_in_its_code_is_told_as_one_of_the_package(
+def test_a_mistake_in_its_code_is_reported_as_one_of_the_package(
     run: Run, tmp_path: Path, value: str, then: str, reader: str
 ) -> None:
     add(tmp_path, SOURCES, FAULTY.format(value=value, then=then, reader=reader))

@@ -155,7 +155,7 @@ def test_a_ledger_that_cannot_be_used_exits_2(run: Run, served: Served, ledger: 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_host_that_is_not_there_is_told_and_waiting_for_it_can_be_stopped(
+def test_a_host_that_is_not_there_is_reported_and_waiting_for_it_can_be_stopped(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     write_records(tmp_path)
@@ -180,9 +180,7 @@ def test_standard_input_needs_a_name(run: Run, served: Served, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_with_3_and_the_same_command_carries_on(
-    run: Run, tmp_path: Path, number: signal.Signals
-) -> None:
+def test_a_signal_stops_with_3_and_the_same_command_continues(run: Run, tmp_path: Path, number: signal.Signals) -> None:
     write_records(tmp_path)
     (tmp_path / "slow.toml").write_text(SLOW, "utf-8")
     with sandbox(tmp_path, "--project", f"{PROJECT}=categorization", "--faults", "slow.toml") as served:

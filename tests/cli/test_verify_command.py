@@ -62,7 +62,7 @@ def import_all(go: Run, served: Served) -> None:
         pass
 
 
-def test_an_error_after_the_200_is_found_told_and_sent_again(go: Run, served: Served, tmp_path: Path) -> None:
+def test_an_error_after_the_200_is_found_reported_and_sent_again(go: Run, served: Served, tmp_path: Path) -> None:
     import_all(go, served)
     status = go("status", "--job", "first", "--refresh", "--json")
     assert status.code == 0

@@ -249,7 +249,7 @@ class ImportContract:
             await job.admit([], [OtherRecord(1, 5, state, key="k", reason="x")], now_ms=1)
         assert some(await job.counts()) == {"duplicates": 1}
 
-    async def test_a_place_that_was_mended_is_no_longer_set_aside(self, ledgers: Ledgers):
+    async def test_a_place_that_was_fixed_is_no_longer_set_aside(self, ledgers: Ledgers):
         first = await open_import(ledgers, spec())
         await admit(
             first,

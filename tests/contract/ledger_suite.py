@@ -152,7 +152,7 @@ class LedgerContract:
 
     # --- records, without a run --------------------------------------------------------------------
 
-    async def test_what_is_known_of_keys_is_told_without_a_job(self, ledgers: Ledgers):
+    async def test_what_is_known_of_keys_is_reported_without_a_job(self, ledgers: Ledgers):
         job, ledger = await open_import(ledgers, spec()), ledgers.open()
         await admit(job, outs(2))
         assert await ledger.peek(LIVE, ["k0", "nobody"]) == {"k0": (S.SENDING, CONTENT)}
@@ -207,7 +207,7 @@ class LedgerContract:
 
     # --- the lease ---------------------------------------------------------------------------------
 
-    async def test_a_second_run_of_a_job_is_refused_and_told_who_has_it(self, ledgers: Ledgers):
+    async def test_a_second_run_of_a_job_is_refused_and_learns_who_has_it(self, ledgers: Ledgers):
         await open_import(ledgers, spec())
         with pytest.raises(JobRunning, match=rf"process {os.getpid()}\b") as refusal:
             await open_import(ledgers, spec())

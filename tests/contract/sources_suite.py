@@ -85,7 +85,7 @@ class SourcesContract:
         assert await again.checkpoints.marked("then") == {second}
         assert tuple(await again.checkpoints.load(first)) == marks
 
-    async def test_the_first_line_that_wants_something_is_told(self, ledgers: Ledgers):
+    async def test_the_first_line_that_wants_something_is_reported(self, ledgers: Ledgers):
         job = await open_import(ledgers, spec())
         await admit(job, outs(5), [OtherRecord(1, 9, R.INVALID, reason="x"), OtherRecord(2, 1, R.CLASH, key="k0")])
         ends = [S.CREATED, S.ADOPTED, S.FAILED, S.CONFLICT, S.PENDING]

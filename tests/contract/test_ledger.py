@@ -134,7 +134,7 @@ async def numbers(writer: Writer) -> list[int]:
     return [n for (n,) in found]
 
 
-async def test_a_group_that_fails_is_rolled_back_and_all_its_callers_are_told(writer):
+async def test_a_group_that_fails_is_rolled_back_and_all_its_callers_are_informed(writer):
     busy = asyncio.ensure_future(writer.write(lambda db: threading.Event().wait(0.1)))
     await asyncio.sleep(0.02)
     group = [writer.write(lambda db, n=n: db.execute("INSERT INTO t VALUES (?)", (n,))) for n in (1, 2)]
@@ -236,7 +236,7 @@ def test_an_owner_that_ended_is_dead_although_its_parent_has_not_noticed():
     child.wait()
 
 
-async def test_who_waited_in_vain_for_the_lock_does_not_wait_as_long_again(tmp_path):
+async def test_who_waited_without_success_for_the_lock_does_not_wait_as_long_again(tmp_path):
     path = tmp_path / "l.db"
     writer = Writer(open_ledger(path, create=True, note=quiet, busy_timeout_s=1.2), path)
     other = sqlite3.connect(path, isolation_level=None)

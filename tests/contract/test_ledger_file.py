@@ -145,7 +145,7 @@ def test_a_file_that_is_no_database_is_refused(content, tmp_path):
 
 
 @pytest.mark.parametrize("place", ["", "missing/l.db", "file/l.db", "x" * 300, "/proc/l.db"])
-def test_a_place_where_no_file_can_be_is_told_in_one_sentence(place, tmp_path):
+def test_a_place_where_no_file_can_be_is_reported_in_one_sentence(place, tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(LedgerUnusable, match="ledger") as refusal:
         open_ledger(tmp_path / place, create=True, note=quiet)
@@ -153,14 +153,14 @@ def test_a_place_where_no_file_can_be_is_told_in_one_sentence(place, tmp_path):
     assert refusal.value.exit_code == 2
 
 
-def test_a_ledger_that_must_be_there_and_is_not_is_told(tmp_path):
+def test_a_ledger_that_must_be_there_and_is_not_is_reported(tmp_path):
     with pytest.raises(LedgerUnusable, match="no ledger at"):
         open_ledger(tmp_path / "l.db", create=False, note=quiet)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("what", ["file", "folder"])
-def test_a_read_only_ledger_is_told(what, plain_user):
+def test_a_read_only_ledger_is_reported(what, plain_user):
     path = plain_user / "l.db"
     open_ledger(path, create=True, note=quiet).close()
     place = path if what == "file" else plain_user
@@ -197,7 +197,7 @@ def test_what_sqlite_says_becomes_one_sentence_with_its_exit_code(text, error):
 
 
 @pytest.mark.parametrize("fresh", [True, False])
-def test_a_ledger_that_stays_locked_is_told_in_bounded_time(fresh, tmp_path):
+def test_a_ledger_that_stays_locked_is_reported_in_bounded_time(fresh, tmp_path):
     path = tmp_path / "l.db"
     if not fresh:
         open_ledger(path, create=True, note=quiet).close()
@@ -284,7 +284,7 @@ def test_migrating_twice_changes_nothing(tmp_path):
     ("text", "name"),
     [("locking protocol", "SQLITE_PROTOCOL"), ("disk I/O error", "SQLITE_IOERR_LOCK")],
 )
-def test_a_file_system_without_locks_is_told_with_the_way_out(text, name):
+def test_a_file_system_without_locks_is_reported_with_the_way_out(text, name):
     error = sqlite3.OperationalError(text)
     error.sqlite_errorname = name
     said = opening.translate(error, Path("l.db"))

@@ -17,7 +17,7 @@ def test_the_picture_is_drawn_from_the_imports() -> None:
     assert drawn in text, "the picture is an older one: python -m tests.layers --draw"
 
 
-def test_every_module_is_told_of_where_it_lies() -> None:
+def test_every_module_is_named_where_it_lies() -> None:
     text = PAGE.read_text("utf-8")
     told = {
         where.strip("`/"): set(re.findall(r"`(\w+)`", names))
@@ -34,7 +34,7 @@ def test_every_module_is_told_of_where_it_lies() -> None:
             assert module in told[package.replace(".", "/")], name
 
 
-def test_no_module_is_told_of_that_is_not_there() -> None:
+def test_no_module_is_named_that_is_not_there() -> None:
     text = PAGE.read_text("utf-8")
     known = {name_of(path) for path in modules()}
     for where, names in re.findall(r"^\| `([\w/]+)/` \| .* \| (.*) \|$", text, re.MULTILINE):

@@ -286,7 +286,7 @@ async def test_stopped_between_the_rename_and_its_record_the_window_is_done(worl
     assert numbers(tmp_path / "out") == list(range(9))
 
 
-async def test_the_open_window_goes_on_behind_its_last_page(world, backfill, tmp_path):
+async def test_the_open_window_continues_behind_its_last_page(world, backfill, tmp_path):
     world.sandbox.faults.replace([FaultRule(kind="error", on="list", at=(2, 3), status=401)])
     stopped = await backfill(world, window="10d", last="2025-02-09", page_size=10)
     assert (stopped.exit_code, stopped.windows_read) == (3, 0)
@@ -299,7 +299,7 @@ async def test_the_open_window_goes_on_behind_its_last_page(world, backfill, tmp
     assert numbers(tmp_path / "out") == list(range(30))
 
 
-async def test_a_lost_ledger_goes_on_from_the_manifest(world, backfill, tmp_path):
+async def test_a_lost_ledger_continues_from_the_manifest(world, backfill, tmp_path):
     await backfill(world, last="2025-02-03")
     (tmp_path / "ledger.db").unlink()
     more = await backfill(world, last="2025-02-05")
@@ -317,7 +317,7 @@ async def test_a_window_that_lost_a_file_is_read_again(world, backfill, tmp_path
     assert numbers(tmp_path / "out") == list(range(12))
 
 
-async def test_an_unsettled_window_is_told_and_read_again(
+async def test_an_unsettled_window_is_reported_and_read_again(
     tmp_path, notebook, make_sandbox, world, backfill, monkeypatch
 ):
     adds_up = flow.ExportRun._read

@@ -76,7 +76,7 @@ async def test_a_place_of_another_job_that_cannot_be_used_holds_its_batch_open(
     assert (await bring(sandbox, ours, **ASKED, job="ja", finalize=True, finalize_anyway=True)).exit_code == 0
 
 
-async def test_a_record_that_names_the_batch_itself_counts_whatever_its_job_was_told(
+async def test_a_record_that_names_the_batch_itself_counts_whatever_its_job_was_asked(
     make_sandbox, bring, write_records
 ):
     sandbox = await rapid(make_sandbox)

@@ -75,7 +75,7 @@ def write_folder(folder: Path, runs: Sequence[Sequence[Line]], format: Any = "js
 
 
 @pytest.mark.parametrize("harm", ["removed", "cut short", "renamed", "emptied", "grown"])
-async def test_a_file_of_the_result_that_is_lost_is_made_again_and_told(harm, compact, tmp_path):
+async def test_a_file_of_the_result_that_is_lost_is_made_again_and_reported(harm, compact, tmp_path):
     write_folder(tmp_path / "inc", [[task(number, START_MS + number) for number in range(20)]])
     first = await compact()
     (path,) = (tmp_path / "now").rglob("tasks-*")

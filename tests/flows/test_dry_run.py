@@ -51,7 +51,7 @@ async def test_a_task_that_must_be_read_to_know_its_batch_counts_as_pending(make
     assert (await bring(sandbox, source, batch="b", job="other")).conflicts == 2
 
 
-async def test_a_dry_run_shows_the_first_task_to_come_and_takes_a_mended_record_for_one(
+async def test_a_dry_run_shows_the_first_task_to_come_and_takes_a_fixed_record_for_one(
     make_sandbox, bring, write_records, notebook
 ):
     sandbox = await make_sandbox()

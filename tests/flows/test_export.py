@@ -153,7 +153,7 @@ async def test_a_finished_export_says_how_old_it_is_and_sends_nothing(make_sandb
 
 
 @pytest.mark.parametrize("incremental", [False, True])
-async def test_a_listed_file_that_is_gone_or_cut_is_told(incremental, make_sandbox, export, tmp_path):
+async def test_a_listed_file_that_is_gone_or_cut_is_reported(incremental, make_sandbox, export, tmp_path):
     sandbox = await make_sandbox()
     await fill(sandbox, 3)
     await export(sandbox)
@@ -254,7 +254,7 @@ async def test_result_files_are_stored_whole_and_named_by_content(make_sandbox, 
     assert not list((tmp_path / "out").rglob(".part-*"))
 
 
-async def test_filters_that_the_server_refuses_are_told_before_anything_is_bound(
+async def test_filters_that_the_server_refuses_are_reported_before_anything_is_bound(
     make_sandbox, export, ask_ledger, tmp_path
 ):
     sandbox = await make_sandbox(unknown_parent_in_list="error")
@@ -331,7 +331,7 @@ async def run_against(origin: str, tmp_path: Path, notebook, **options: Any):
     return await run_export(ExportOptions(out=tmp_path / "out", **options), settings, notebook, signals=False)
 
 
-async def test_a_total_that_never_matches_is_told_as_unsettled(tmp_path, notebook):
+async def test_a_total_that_never_matches_is_reported_as_unsettled(tmp_path, notebook):
     seen: list[web.Request] = []
     async with lying_server([page(3, 5), page(3, 5), page(3, 5)], seen) as origin:
         summary = await run_against(origin, tmp_path, notebook)
@@ -348,7 +348,7 @@ async def test_a_total_that_matches_at_the_second_reading_is_fine(tmp_path, note
     assert len(lines_of(tmp_path / "out")) == 5
 
 
-async def test_a_repeated_token_is_told_and_never_the_end(tmp_path, notebook):
+async def test_a_repeated_token_is_reported_and_never_the_end(tmp_path, notebook):
     seen: list[web.Request] = []
     async with lying_server([page(3, 9, "t"), page(3, 9, "t", 3)], seen) as origin:
         summary = await run_against(origin, tmp_path, notebook)

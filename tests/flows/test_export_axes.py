@@ -126,7 +126,7 @@ async def test_a_circle_and_empty_pages_without_end_stop_the_run(export):
 @pytest.mark.timeout(240)
 @pytest.mark.part(2)
 @pytest.mark.parametrize("shape", SHAPES)
-async def test_a_run_that_is_killed_at_any_step_goes_on_without_a_line_lost_or_doubled(shape, export, tmp_path):
+async def test_a_run_that_is_killed_at_any_step_continues_without_a_line_lost_or_doubled(shape, export, tmp_path):
     whole = Fate()
     await export(Service(**SHAPES[shape]).fill(25), whole, "steps", concurrency=1)
     assert whole.steps > 10

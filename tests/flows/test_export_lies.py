@@ -132,7 +132,7 @@ async def test_what_an_increment_did_not_settle_the_next_one_brings(sandbox, exp
 )
 @pytest.mark.part(3)
 @pytest.mark.parametrize("format", ["jsonl", "jsonl.gz", "parquet"])
-async def test_a_list_that_leads_nowhere_ends_the_run_and_the_next_run_goes_on(
+async def test_a_list_that_leads_nowhere_ends_the_run_and_the_next_run_continues(
     rule, told, format, sandbox, export, tmp_path
 ):
     for run in range(2):
@@ -160,7 +160,7 @@ def uncounted(out: Path) -> int:
 
 @pytest.mark.parametrize("by", [-7, -5_000], ids=["low", "none"])
 @pytest.mark.parametrize("way", WAYS)
-async def test_a_total_that_is_always_too_low_is_told_once_and_does_not_unsettle(
+async def test_a_total_that_is_always_too_low_is_reported_once_and_does_not_unsettle(
     by, way, sandbox, export, notebook, tmp_path
 ):
     sandbox.faults.replace([FaultRule(kind="total", by=by)])
@@ -211,7 +211,7 @@ async def test_a_list_beyond_its_total_that_is_another_one_each_time_is_unsettle
 
 
 @pytest.mark.parametrize("concurrency", [1, 8])
-async def test_a_total_that_is_too_high_leaves_all_tasks_and_is_told(concurrency, sandbox, export, tmp_path):
+async def test_a_total_that_is_too_high_leaves_all_tasks_and_is_reported(concurrency, sandbox, export, tmp_path):
     sandbox.faults.replace([FaultRule(kind="total", by=7)])
     summary = await export(sandbox, concurrency=concurrency)
     assert summary.exit_code == 1

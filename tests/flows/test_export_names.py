@@ -85,7 +85,7 @@ async def test_a_name_that_the_account_does_not_have_is_refused(
     assert not (tmp_path / "out").exists()
 
 
-async def test_a_field_inside_another_that_no_task_has_is_told(sandbox, export, notebook):
+async def test_a_field_inside_another_that_no_task_has_is_reported(sandbox, export, notebook):
     summary = await export(sandbox, fields=("task_id", "params.attachement", "metadata.number"))
     assert (summary.exit_code, summary.tasks) == (0, 5)
     (told,) = [note for note in notebook.notes if "--fields" in note]
@@ -113,7 +113,7 @@ async def test_an_increment_whose_project_has_gone_ends_with_2_and_keeps_its_wat
         ({"type": "imageannotation"}, "0 tasks match --type imageannotation"),
     ],
 )
-async def test_filters_that_match_nothing_are_told(typed, told, sandbox, export):
+async def test_filters_that_match_nothing_are_reported(typed, told, sandbox, export):
     summary = await export(sandbox, **typed)
     assert (summary.exit_code, summary.tasks, summary.message) == (0, 0, f"{told}, up to {summary.watermark}")
 

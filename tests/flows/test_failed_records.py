@@ -95,7 +95,7 @@ async def test_a_record_that_went_into_another_source_is_found(make_sandbox, bri
     assert (done.exit_code, ids(lines)) == (0, ["letter-00001"])
 
 
-async def test_what_is_gone_is_counted_and_told(make_sandbox, bring, write_records, write_out):
+async def test_what_is_gone_is_counted_and_reported(make_sandbox, bring, write_records, write_out):
     sandbox = await make_sandbox()
     source = write_records([wrong(0), letter(1), wrong(2), "broken\n"])
     await bring(sandbox, source, job="j")
@@ -305,7 +305,7 @@ async def test_a_folder_that_is_not_there_is_wrong_usage(make_sandbox, bring, wr
 # --- one name in two targets -----------------------------------------------------------------------
 
 
-async def test_failures_of_two_targets_are_told_apart(make_sandbox, bring, write_records, settings_for, write_out):
+async def test_failures_of_two_targets_are_distinguished(make_sandbox, bring, write_records, settings_for, write_out):
     sandbox = await make_sandbox()
     source = write_records([wrong(0), letter(1)])
     await bring(sandbox, source, job="j")
@@ -392,7 +392,7 @@ async def test_tasks_in_error_of_standard_input_want_another_switch(make_sandbox
         await again(sandbox, errored=True)
 
 
-async def test_of_standard_input_what_was_not_kept_is_told(make_sandbox, pipe, write_out, tmp_path):
+async def test_of_standard_input_what_was_not_kept_is_reported(make_sandbox, pipe, write_out, tmp_path):
     sandbox = await make_sandbox()
     await pipe(sandbox, [wrong(0), letter(1), "no JSON\n", '{"unique_id": "' + "x" * 9000 + "\n", "[" * 300 + "\n"])
     done, lines, _ = await write_out(sandbox)

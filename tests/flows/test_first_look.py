@@ -89,7 +89,7 @@ async def test_lines_are_judged_by_the_first_records_and_that_is_said(make_sandb
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
-async def test_lines_whose_first_records_lack_a_column_go_on_where_max_invalid_allows_for_it(
+async def test_lines_whose_first_records_lack_a_column_continue_where_max_invalid_allows_for_it(
     dry_run, make_sandbox, bring, write_records, notebook
 ):
     sandbox = await make_sandbox()
@@ -203,7 +203,7 @@ HASHED = "so ids are hashes of the records"
 
 
 @pytest.mark.parametrize("name", ["unique_id ", " unique_id", "Unique_ID", "uniqueId", "unique-id", "Unique ID:"])
-async def test_an_id_in_another_spelling_is_told(name, make_sandbox, bring, write_records, notebook, tmp_path):
+async def test_an_id_in_another_spelling_is_reported(name, make_sandbox, bring, write_records, notebook, tmp_path):
     sandbox = await make_sandbox()
     table = tmp_path / "t.csv"
     table.write_text(f"{name},attachment,attachment_type\na,x,text\nb,y,text\n")
@@ -246,7 +246,7 @@ def test_the_table_of_types_needs_what_the_sandbox_needs() -> None:
         ({}, {"template": {"keep": [name for name in letter(0) if name != "metadata"]}}, "the template"),
     ],
 )
-async def test_a_changed_template_over_tasks_that_are_there_is_told(
+async def test_a_changed_template_over_tasks_that_are_there_is_reported(
     before, after, what, make_sandbox, bring, write_records, notebook
 ):
     sandbox = await make_sandbox()
@@ -262,7 +262,9 @@ async def test_a_changed_template_over_tasks_that_are_there_is_told(
     assert not [note for note in notebook.notes if "changed since" in note]
 
 
-async def test_tasks_that_another_job_made_with_another_template_are_told(make_sandbox, bring, write_records, notebook):
+async def test_tasks_that_another_job_made_with_another_template_are_reported(
+    make_sandbox, bring, write_records, notebook
+):
     sandbox = await make_sandbox()
     source = write_records(3)
     await bring(sandbox, source, job="first", sets=("priority=10",))

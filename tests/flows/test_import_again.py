@@ -176,7 +176,7 @@ async def test_a_job_adopts_the_task_that_another_job_made_of_another_content(
     assert creates(sandbox) == 4
 
 
-async def test_a_mended_template_makes_no_second_task(make_sandbox, bring, write_records):
+async def test_a_fixed_template_makes_no_second_task(make_sandbox, bring, write_records):
     sandbox = await make_sandbox()
     rows = [{key: value for key, value in letter(n).items() if key != "unique_id"} for n in range(4)]
     source = write_records(rows)
@@ -195,7 +195,7 @@ async def test_vanished_records_stay_counted_and_are_shown_as_gone(make_sandbox,
     assert (back.created, back.gone) == (10, 0)
 
 
-async def test_duplicates_and_clashes_are_counted_and_told_with_file_and_line(
+async def test_duplicates_and_clashes_are_counted_and_reported_with_file_and_line(
     make_sandbox, bring, write_records, settings_for
 ):
     sandbox = await make_sandbox()
@@ -219,7 +219,7 @@ async def test_repeats_are_found_from_block_to_block_and_from_file_to_file(make_
     assert (dry.pending, dry.duplicates) == (300, 300)
 
 
-async def test_lines_are_told_as_they_are_now_when_lines_were_put_before_them(
+async def test_lines_are_reported_as_they_are_now_when_lines_were_put_before_them(
     make_sandbox, bring, write_records, settings_for
 ):
     sandbox = await make_sandbox()
@@ -230,7 +230,7 @@ async def test_lines_are_told_as_they_are_now_when_lines_were_put_before_them(
     assert group.examples[0]["line"] == 4
 
 
-async def test_a_line_that_was_invalid_and_is_mended_is_counted_once(make_sandbox, bring, write_records):
+async def test_a_line_that_was_invalid_and_is_fixed_is_counted_once(make_sandbox, bring, write_records):
     sandbox = await make_sandbox()
     source = write_records([letter(0), "{not json}\n", letter(2)])
     first = await bring(sandbox, source)
@@ -277,7 +277,7 @@ async def test_a_failed_record_moved_to_a_file_of_its_own_hides_nothing_where_it
     assert (again.requests, again.read, again.created, again.invalid, again.conflicts) == (0, 2, 1, 1, 0)
 
 
-async def test_a_finished_job_whose_record_another_one_is_sending_is_not_told_as_finished(
+async def test_a_finished_job_whose_record_another_one_is_sending_is_not_reported_as_finished(
     make_sandbox, bring, write_records, tmp_path
 ):
     sandbox = await make_sandbox()
@@ -352,7 +352,7 @@ async def test_a_ledger_that_knows_no_batches_learns_them(make_sandbox, bring, w
         assert db.execute("SELECT count(*) FROM rows WHERE length(content) = 17").fetchone() == (10,)
 
 
-async def test_a_record_that_was_refused_in_another_form_is_sent_when_it_is_mended_back(
+async def test_a_record_that_was_refused_in_another_form_is_sent_when_it_is_fixed_back(
     make_sandbox, bring, write_records, tmp_path
 ):
     sandbox = await make_sandbox()
@@ -402,7 +402,7 @@ async def test_a_run_with_a_test_key_leaves_the_live_account_untouched(make_sand
     assert sandbox.store.world("test").count() == sandbox.store.world("live").count() == 20
 
 
-async def test_a_rotated_key_of_the_same_account_carries_on(make_sandbox, bring, write_records):
+async def test_a_rotated_key_of_the_same_account_continues(make_sandbox, bring, write_records):
     sandbox = await make_sandbox()
     await bring(sandbox, write_records(30), limit=10, key="live_old")
     sandbox.revoke("live_old")

@@ -122,7 +122,7 @@ async def test_a_batch_with_a_failed_record_stays_open_by_name(templated, make_s
     assert set(batch_states(sandbox).values()) == {"in_progress"}
 
 
-async def test_lines_that_cannot_be_parsed_hold_up_all_batches_unless_told_otherwise(
+async def test_lines_that_cannot_be_parsed_hold_up_all_batches_unless_asked_otherwise(
     make_sandbox, bring, write_records
 ):
     sandbox = await rapid(make_sandbox)
@@ -150,7 +150,7 @@ async def test_an_invalid_record_holds_up_its_own_batch_alone(anyway, make_sandb
 
 
 @pytest.mark.parametrize("anyway", [False, True])
-async def test_an_invalid_record_whose_batch_cannot_be_told_holds_up_all(anyway, make_sandbox, bring, write_records):
+async def test_an_invalid_record_whose_batch_cannot_be_known_holds_up_all(anyway, make_sandbox, bring, write_records):
     sandbox = await rapid(make_sandbox)
     source = write_records([letter(0, drive="A"), letter(1)])
     asked = {"project": "quick", "batch": "{drive}", "finalize": True, "finalize_anyway": anyway}
@@ -315,7 +315,9 @@ async def test_a_batch_that_was_made_though_the_reply_was_lost_is_this_jobs(
     assert ask_ledger(made) == [("b", PROJECT, "j")]
 
 
-async def test_a_batch_that_another_made_first_is_not_told_as_this_jobs(make_sandbox, bring, write_records, ask_ledger):
+async def test_a_batch_that_another_made_first_is_not_reported_as_this_jobs(
+    make_sandbox, bring, write_records, ask_ledger
+):
     """Its name is free when it is asked for, and taken when it is to be made; no reply was lost."""
     sandbox = await make_sandbox([FaultRule(kind="error", on="batch", at=(2,), status=429, retry_after=0)])
     world = sandbox.store.world("live")

@@ -135,7 +135,7 @@ async def test_max_invalid_stops_when_too_much_cannot_be_used(make_sandbox, brin
     assert "--max-invalid" in stopped.message
 
 
-async def test_a_canary_sends_only_so_many_and_goes_on_when_they_hold(make_sandbox, bring, write_records):
+async def test_a_canary_sends_only_so_many_and_continues_when_they_hold(make_sandbox, bring, write_records):
     sandbox = await make_sandbox()
     summary = await bring(sandbox, write_records(300), canary=10)
     assert (summary.exit_code, summary.created) == (0, 300)

@@ -132,7 +132,7 @@ async def test_a_dry_run_sends_nothing_and_keeps_no_request(make_sandbox, bring,
     assert (summary.pending, keys(sandbox), chunks) == (10, [], [])
 
 
-async def test_a_task_that_appears_after_the_window_is_told_at_the_end(
+async def test_a_task_that_appears_after_the_window_is_reported_at_the_end(
     make_sandbox, bring, write_records, ask_ledger, notebook, monkeypatch
 ):
     sandbox = await make_sandbox([TRUE_500])

@@ -253,7 +253,7 @@ async def test_fields_that_have_the_names_of_a_tasks_own_are_compared_where_they
     assert (summary.created, summary.conflicts) == (5, 0)
 
 
-async def test_what_the_server_rewrites_is_learned_and_told_as_not_comparable(
+async def test_what_the_server_rewrites_is_learned_and_reported_as_not_comparable(
     make_sandbox, bring, write_records, ask_ledger
 ):
     """Tags are made distinct by the server: unequal to what was sent, and yet our task."""
@@ -266,7 +266,7 @@ async def test_what_the_server_rewrites_is_learned_and_told_as_not_comparable(
     assert json.loads(detail) == {"not_comparable": ["tags"]}
 
 
-async def test_created_and_adopted_are_told_apart_by_the_time_of_the_intent(make_sandbox, bring, write_records):
+async def test_created_and_adopted_are_distinguished_by_the_time_of_the_intent(make_sandbox, bring, write_records):
     """The server's clock may be hours away from ours: only its own time counts."""
     clock = Clock()
     clock.offset_ms = -5 * 3_600_000

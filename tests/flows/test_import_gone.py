@@ -131,7 +131,7 @@ async def in_doubt(make_sandbox, bring, write_records, **fault: Any) -> Any:
 
 
 @pytest.mark.parametrize("after_write", [True, False], ids=["made", "not made"])
-async def test_what_may_have_been_sent_is_looked_up_before_it_is_told_as_superseded(
+async def test_what_may_have_been_sent_is_looked_up_before_it_is_reported_as_superseded(
     after_write, make_sandbox, bring, write_records, ask_ledger
 ):
     sandbox = await in_doubt(make_sandbox, bring, write_records, after_write=after_write)
@@ -169,7 +169,7 @@ async def test_a_record_that_was_looked_up_and_comes_back_is_looked_up_again_and
     assert told(back) == (2, 2, 0, 0, 0, 3, 0)
 
 
-async def test_a_task_that_is_dead_is_found_and_told_as_nobodys(make_sandbox, bring, write_records, ask_ledger):
+async def test_a_task_that_is_dead_is_found_and_reported_as_nobodys(make_sandbox, bring, write_records, ask_ledger):
     sandbox = await in_doubt(make_sandbox, bring, write_records, after_write=True)
     world = sandbox.store.world("live")
     for document in list(world.documents()):

@@ -49,7 +49,7 @@ async def test_a_rate_over_a_minute_is_kept_in_bursts_too(make_sandbox, bring, w
     assert most_in_a_second([seen.at_s for seen in sandbox.journal.of("create")]) <= 60
 
 
-async def test_an_unknown_limit_is_found_and_each_429_is_told(make_sandbox, bring, write_records):
+async def test_an_unknown_limit_is_found_and_each_429_is_reported(make_sandbox, bring, write_records):
     sandbox = await make_sandbox(rate=100)
     summary = await bring(sandbox, write_records(250))
     assert (summary.exit_code, summary.created) == (0, 250)

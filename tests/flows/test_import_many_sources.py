@@ -86,7 +86,7 @@ async def test_a_thousand_files_take_few_commits(typed, make_sandbox, bring, fol
     assert calls.total() < 50, calls
 
 
-async def test_a_source_is_told_as_read_once_its_records_are_in_the_ledger(
+async def test_a_source_is_reported_as_read_once_its_records_are_in_the_ledger(
     make_sandbox, bring, folder, ask_ledger, monkeypatch
 ):
     sandbox = await make_sandbox()

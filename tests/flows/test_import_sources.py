@@ -183,7 +183,7 @@ async def test_a_clash_whose_first_record_went_is_the_record(make_sandbox, bring
     assert told(await bring(sandbox, folder, job=JOB)) == {"read": 22, "created": 22}
 
 
-async def test_a_copy_in_the_same_file_and_one_in_a_third_go_on_as_they_should(make_sandbox, bring, write, tmp_path):
+async def test_a_copy_in_the_same_file_and_one_in_a_third_continue_as_they_should(make_sandbox, bring, write, tmp_path):
     sandbox = await make_sandbox()
     a = write("a.jsonl", letters(0, 4))
     write("b.jsonl", [*letters(10, 14), letter(1), letter(1)])
@@ -213,7 +213,7 @@ async def test_a_file_is_one_job_however_it_is_typed(make_sandbox, bring, write,
     assert creates(sandbox) == 3
 
 
-async def test_a_folder_that_was_moved_with_its_ledger_goes_on(make_sandbox, bring, write, tmp_path, monkeypatch):
+async def test_a_folder_that_was_moved_with_its_ledger_continues(make_sandbox, bring, write, tmp_path, monkeypatch):
     sandbox = await make_sandbox()
     write("a.jsonl", [*letters(0, 3), letter(1), "no json\n"])
     before = await bring(sandbox, tmp_path / "d" / "a.jsonl", settings={"ledger": tmp_path / "d" / "l.db"})

@@ -197,7 +197,7 @@ async def test_wrong_names_are_found_out_before_a_job_is_bound(make_sandbox, bri
     assert (creates(sandbox), jobs(ask_ledger)) == (0, 0)
 
 
-async def test_an_address_that_is_no_api_is_told_as_a_setting(make_sandbox, write_records, tmp_path, notebook):
+async def test_an_address_that_is_no_api_is_reported_as_a_setting(make_sandbox, write_records, tmp_path, notebook):
     sandbox = await make_sandbox()
     settings = resolve_settings(
         base_url=f"{sandbox.origin}/nowhere", ledger=tmp_path / "l.db", environ={"SCALE_API_KEY": "live_k"}
@@ -230,7 +230,7 @@ async def test_many_new_live_tasks_without_a_terminal_want_yes(make_sandbox, bri
 
 @pytest.mark.parametrize("end", ["", "/v2", "/api"])
 @pytest.mark.parametrize("project", [PROJECT, None])
-async def test_an_address_without_the_v1_root_is_told_as_such(
+async def test_an_address_without_the_v1_root_is_reported_as_such(
     project, end, make_sandbox, settings_for, notebook, write_records, tmp_path
 ):
     sandbox = await make_sandbox()
@@ -470,7 +470,7 @@ async def test_a_run_whose_job_was_taken_over_stops_and_leaves_the_ledger_to_the
     assert sandbox.store.world("live").count() == 600
 
 
-async def test_a_source_that_breaks_off_in_the_middle_is_resumable_once_it_is_mended(
+async def test_a_source_that_breaks_off_in_the_middle_is_resumable_once_it_is_fixed(
     make_sandbox, bring, write_records, tmp_path
 ):
     sandbox = await make_sandbox()

@@ -128,7 +128,7 @@ async def test_an_increment_holds_only_what_is_new(world, export, tmp_path):
     assert newest(tmp_path / "inc") == matching(world, None)
 
 
-async def test_a_task_that_no_longer_matches_is_told_as_left_with_its_reason(world, export, tmp_path):
+async def test_a_task_that_no_longer_matches_is_reported_as_left_with_its_reason(world, export, tmp_path):
     world.create(5)
     for number in range(3):
         await world.act(number, "complete")
@@ -252,7 +252,7 @@ async def test_ages_count_from_the_first_run(bound, world, export, notebook, tmp
     assert any("30m counts from" in note for note in notebook.notes)
 
 
-async def test_a_review_status_that_is_not_told_is_a_note_not_a_match(make_sandbox, export, notebook):
+async def test_a_review_status_that_is_not_reported_is_a_note_not_a_match(make_sandbox, export, notebook):
     now = [START_MS]
     world = World(await make_sandbox(clock=lambda: now[0], review_field=False), now)
     world.create(2)
@@ -262,7 +262,7 @@ async def test_a_review_status_that_is_not_told_is_a_note_not_a_match(make_sandb
     assert sum("some completed tasks have no review status" in note for note in notebook.notes) == 1
 
 
-async def test_a_lost_ledger_goes_on_from_the_folder(world, export, tmp_path, notebook):
+async def test_a_lost_ledger_continues_from_the_folder(world, export, tmp_path, notebook):
     world.create(20)
     world.now[0] += MINUTE
     await export(world)

@@ -100,7 +100,7 @@ async def test_whatever_wrote_the_folder_the_next_increment_adds_up(ways: Ways, 
 
 
 @pytest.mark.parametrize("between", ["other ledger", "again", "restored"])
-async def test_a_stopped_increment_does_not_go_on_behind_another_state_of_the_folder(
+async def test_a_stopped_increment_does_not_continue_behind_another_state_of_the_folder(
     between,
     there,
     export,
@@ -132,7 +132,7 @@ async def test_a_stopped_increment_does_not_go_on_behind_another_state_of_the_fo
 
 
 @pytest.mark.parametrize("recalled", [1, 2])
-async def test_tasks_that_left_are_told(recalled, there, export, notebook, tmp_path):
+async def test_tasks_that_left_are_reported(recalled, there, export, notebook, tmp_path):
     there.create(4)
     for number in range(3):
         await there.act(number, "complete")

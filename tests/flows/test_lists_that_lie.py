@@ -54,7 +54,7 @@ async def test_a_rebuild_leaves_in_doubt_what_a_list_left_out(
     assert creates(sandbox) == 0
 
 
-async def test_a_task_that_a_list_left_out_is_not_told_as_missing(sandbox, settings_for, notebook):
+async def test_a_task_that_a_list_left_out_is_not_reported_as_missing(sandbox, settings_for, notebook):
     sandbox.faults.replace([FaultRule(kind="gap", pages=(1,), count=RECORDS)])
     (status,) = await refreshed_status(settings_for(sandbox), None, notebook, limits=FAST)
     assert status.tasks == {"unclear": RECORDS}
@@ -77,7 +77,7 @@ async def test_verify_does_not_say_of_a_record_that_it_has_no_task_where_a_list_
 
 
 @pytest.mark.parametrize("rule", [LEFT_OUT, FaultRule(kind="total", by=3)], ids=["gap", "total"])
-async def test_a_list_of_the_project_that_shows_fewer_tasks_than_it_counts_is_told(rule, sandbox, verify):
+async def test_a_list_of_the_project_that_shows_fewer_tasks_than_it_counts_is_reported(rule, sandbox, verify):
     await make_task(sandbox, letter(80))
     await make_task(sandbox, letter(81))
     sandbox.faults.replace([rule])
@@ -97,7 +97,7 @@ async def test_a_list_of_the_project_that_left_a_task_out_once_is_read_again(san
 
 
 @pytest.mark.parametrize("times", [1, None])
-async def test_tasks_of_another_project_are_not_told_as_tasks_of_this_one(times, sandbox, verify, notebook):
+async def test_tasks_of_another_project_are_not_reported_as_tasks_of_this_one(times, sandbox, verify, notebook):
     sandbox.faults.replace([FaultRule(kind="foreign", at=(1,) if times else None)])
     summary = await verify(sandbox, unexpected=True)
     assert "unexpected" not in summary.findings

@@ -166,7 +166,7 @@ async def test_a_source_that_moved_is_named_with_the_next_step_and_forgotten_aft
     assert (await tree.verify(job)).read == 8
 
 
-async def test_a_source_that_is_gone_is_told_while_it_holds_anything_that_no_other_has(tree: Tree):
+async def test_a_source_that_is_gone_is_reported_while_it_holds_anything_that_no_other_has(tree: Tree):
     tree.write("a.jsonl", 0)
     await tree.bring("a.jsonl", job="j")
     (tree.root / "a.jsonl").unlink()

@@ -162,7 +162,7 @@ async def test_nan_in_a_record_makes_it_invalid_under_its_field(
 
 
 @pytest.mark.parametrize("kind", [iter, list])
-async def test_more_than_a_thousand_stop_behind_the_thousandth_and_go_on_with_yes(
+async def test_more_than_a_thousand_stop_behind_the_thousandth_and_continue_with_yes(
     kind: Callable[[Any], Any], make_sandbox: SandboxMaker, settings_for: Callable[..., Settings]
 ) -> None:
     settings = settings_for(await make_sandbox())
@@ -178,7 +178,7 @@ class Mishap(Exception):
     """Of the program that gives the records."""
 
 
-async def test_what_the_giving_program_raises_comes_out_as_it_was_and_the_next_call_carries_on(
+async def test_what_the_giving_program_raises_comes_out_as_it_was_and_the_next_call_continues(
     make_sandbox: SandboxMaker, settings_for: Callable[..., Settings]
 ) -> None:
     sandbox = await make_sandbox()

@@ -70,7 +70,7 @@ async def broken(make_sandbox, bring, write_records, gone: set[int], count: int 
     return sandbox, source
 
 
-async def test_tasks_that_turned_to_error_are_found_and_told_in_the_servers_words(
+async def test_tasks_that_turned_to_error_are_found_and_reported_in_the_servers_words(
     make_sandbox, bring, write_records, refresh, settings_for, ask_ledger, tmp_path
 ):
     sandbox, source = await broken(make_sandbox, bring, write_records, {2, 5})
@@ -136,7 +136,7 @@ async def test_errored_finds_the_dead_tasks_by_itself(make_sandbox, bring, write
     assert (again.created, creates(sandbox)) == (12, 14)
 
 
-async def test_a_record_that_was_mended_meanwhile_is_sent_in_its_new_form(
+async def test_a_record_that_was_fixed_meanwhile_is_sent_in_its_new_form(
     make_sandbox, bring, write_records, reclaim, ask_ledger
 ):
     sandbox, _ = await broken(make_sandbox, bring, write_records, {2})
@@ -177,7 +177,7 @@ async def test_errored_goes_with_no_group(make_sandbox, bring, write_records, se
         await run_retry(settings_for(sandbox), None, "failed-400-abcdef", notebook, errored=True)
 
 
-async def test_a_canceled_task_is_told_and_left_to_reclaim(
+async def test_a_canceled_task_is_reported_and_left_to_reclaim(
     make_sandbox, bring, write_records, refresh, reclaim, settings_for
 ):
     sandbox, source = await broken(make_sandbox, bring, write_records, set())
@@ -326,7 +326,7 @@ async def test_a_canary_whose_attachments_fail_a_moment_later_stops_the_run(
     assert ask_ledger("SELECT count(*) FROM rows WHERE state='created'") == [(300,)]
 
 
-async def test_a_canary_waits_as_long_as_it_was_told_and_then_goes_on(make_sandbox, bring, write_records, notebook):
+async def test_a_canary_waits_as_long_as_it_was_asked_and_then_continues(make_sandbox, bring, write_records, notebook):
     sandbox = await make_sandbox()
     summary = await bring(sandbox, write_records(pictures(40, set())), canary=5, canary_wait=0.6)
     assert (summary.exit_code, summary.created) == (0, 40)

@@ -200,7 +200,7 @@ def content(line: dict[str, Any], tmp_path: Path) -> bytes:
 # --- gone on with ------------------------------------------------------------------------------
 
 
-async def test_a_broken_transfer_goes_on_where_it_broke_off(shelf, store, tmp_path):
+async def test_a_broken_transfer_continues_where_it_broke_off(shelf, store, tmp_path):
     shelf.body = BODY * 2
     shelf.cuts = [CUT, 1, CUT, 7, CUT, 2, CUT]  # more breaks than attempts without progress are allowed
     (line,) = await store(f"{shelf.origin}/file?s=1")
@@ -628,7 +628,7 @@ async def test_the_same_command_fetches_what_was_missing_and_nothing_else(make_s
     assert sandbox.journal.count() == 0
 
 
-async def test_a_task_that_lost_its_result_is_told_in_the_index(make_sandbox, export, tmp_path):
+async def test_a_task_that_lost_its_result_is_reported_in_the_index(make_sandbox, export, tmp_path):
     sandbox = await make_sandbox([FORBIDDEN])
     sandbox.store.world("live").add_project("v", "videoannotation")
     await make_videos(sandbox, 0, 1)

@@ -91,7 +91,7 @@ async def test_failures_of_a_job_nobody_knows_are_a_wrong_name(make_sandbox, bri
         await list_failures(settings_for(sandbox).ledger, "elsewhere", None)
 
 
-async def test_what_was_written_out_can_be_mended_and_imported(
+async def test_what_was_written_out_can_be_fixed_and_imported(
     make_sandbox, bring, write_records, settings_for, tmp_path
 ):
     sandbox = await make_sandbox()
@@ -129,7 +129,7 @@ async def test_clashes_and_conflicts_are_written_out_as_they_stand(
     assert json.loads(out.read_text()) == letter(0, categories=["x"])
 
 
-async def test_a_clash_is_told_and_written_out_by_its_own_source_when_another_job_has_the_row(
+async def test_a_clash_is_reported_and_written_out_by_its_own_source_when_another_job_has_the_row(
     make_sandbox, bring, write_records, settings_for, tmp_path
 ):
     sandbox = await make_sandbox()
@@ -288,7 +288,7 @@ async def test_records_that_changed_afterwards_are_one_group_in_every_job(
         ("{here}/lett*.jsonl", "{here}/letters.jsonl"),
     ],
 )
-async def test_places_are_told_as_typed_after_a_retry_too(
+async def test_places_are_reported_as_typed_after_a_retry_too(
     typed, shown, make_sandbox, bring, again, write_records, settings_for, tmp_path, monkeypatch
 ):
     sandbox = await make_sandbox()

@@ -113,7 +113,7 @@ async def test_a_task_that_the_list_does_not_show_is_no_missing_one(make_sandbox
     assert (await verify(sandbox)).findings == {}
 
 
-async def test_a_task_without_its_unique_id_is_told_and_never_made_twice(
+async def test_a_task_without_its_unique_id_is_reported_and_never_made_twice(
     make_sandbox, bring, write_records, verify, repair
 ):
     sandbox = await make_sandbox()
@@ -147,7 +147,7 @@ async def test_tasks_of_nobody_are_unexpected(make_sandbox, bring, write_records
     assert (await repair(sandbox, summary)).exit_code == 1
 
 
-async def test_a_task_that_was_changed_is_told_field_by_field(make_sandbox, bring, write_records, verify, repair):
+async def test_a_task_that_was_changed_is_reported_field_by_field(make_sandbox, bring, write_records, verify, repair):
     sandbox = await make_sandbox()
     await bring(sandbox, write_records(5))
     task = world_of(sandbox).by_unique_id("letter-00001")["task_id"]
@@ -159,7 +159,7 @@ async def test_a_task_that_was_changed_is_told_field_by_field(make_sandbox, brin
     assert (await repair(sandbox, summary)).left == 1
 
 
-async def test_a_record_that_was_changed_is_told(make_sandbox, bring, write_records, verify):
+async def test_a_record_that_was_changed_is_reported(make_sandbox, bring, write_records, verify):
     sandbox = await make_sandbox()
     await bring(sandbox, write_records(5))
     write_records([letter(n, **({"metadata": {"number": 78}} if n == 4 else {})) for n in range(5)])
@@ -276,7 +276,9 @@ async def test_a_wrong_task_id_is_corrected(make_sandbox, bring, write_records, 
     assert creates(sandbox) == seen
 
 
-async def test_records_that_left_the_source_are_told_with_where_they_stood(make_sandbox, bring, write_records, verify):
+async def test_records_that_left_the_source_are_reported_with_where_they_stood(
+    make_sandbox, bring, write_records, verify
+):
     sandbox = await make_sandbox()
     source = write_records(10)
     await bring(sandbox, source)
@@ -321,7 +323,7 @@ async def test_a_record_without_a_task_keeps_source_and_server_from_agreeing(
 
 
 @pytest.mark.parametrize("bound", [{"max_new": 4}, {"limit": 4}])
-async def test_records_that_are_still_to_be_sent_are_told_and_sent_by_the_repair(
+async def test_records_that_are_still_to_be_sent_are_reported_and_sent_by_the_repair(
     bound, make_sandbox, bring, write_records, verify, repair, tmp_path
 ):
     sandbox = await make_sandbox()
@@ -363,7 +365,7 @@ async def test_a_vanished_record_that_never_became_a_task_is_no_finding(make_san
     assert (summary.findings, summary.message) == ({}, "1 record read, 1 has its task")
 
 
-async def test_conflicts_are_told_with_their_differences(make_sandbox, bring, write_records, verify):
+async def test_conflicts_are_reported_with_their_differences(make_sandbox, bring, write_records, verify):
     sandbox = await make_sandbox()
     await make_task(sandbox, letter(0, metadata={"number": 99}))
     await bring(sandbox, write_records(3))
@@ -436,7 +438,7 @@ async def test_each_project_of_the_records_is_listed(make_sandbox, bring, write_
     assert (summary.findings, summary.listed) == ({"unexpected": 1}, 7)
 
 
-async def test_answers_that_cannot_be_trusted_are_told(make_sandbox, bring, write_records, verify):
+async def test_answers_that_cannot_be_trusted_are_reported(make_sandbox, bring, write_records, verify):
     sandbox = await make_sandbox()
     await bring(sandbox, write_records(5))
     sandbox.faults.replace([FaultRule(kind="error", on="list", status=400, at=tuple(range(6)))])
@@ -492,7 +494,7 @@ async def test_a_repair_that_is_killed_before_its_import_is_carried_on_by_the_im
     assert (await verify(sandbox)).findings == {}
 
 
-async def test_what_stands_in_the_way_is_told_before_anything_is_asked(
+async def test_what_stands_in_the_way_is_reported_before_anything_is_asked(
     make_sandbox, bring, write_records, verify, settings_for
 ):
     sandbox = await make_sandbox()
@@ -518,7 +520,7 @@ async def test_what_stands_in_the_way_is_told_before_anything_is_asked(
     assert sandbox.journal.count() == 0
 
 
-async def test_attachment_urls_are_compared_whole_and_told(make_sandbox, bring, write_records, verify):
+async def test_attachment_urls_are_compared_whole_and_reported(make_sandbox, bring, write_records, verify):
     sandbox = await make_sandbox()
     await bring(sandbox, write_records(pictures(3, set())))
     write_records([picture(0), picture(1), picture(2, metadata={"number": 5})])

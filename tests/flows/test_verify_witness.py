@@ -65,7 +65,7 @@ FILES: dict[str, Callable[[list[dict[str, Any]]], str]] = {
 @pytest.mark.part(2)
 @pytest.mark.parametrize("dropped", [0, -1, 511], ids=["first", "last", "at the end of a load"])
 @pytest.mark.parametrize("name", FILES)
-async def test_one_record_that_is_dropped_from_any_format_is_told(
+async def test_one_record_that_is_dropped_from_any_format_is_reported(
     name, dropped, make_sandbox, bring, verify, tmp_path: Path, monkeypatch
 ):
     rows = [letter(number) for number in range(600)]
@@ -108,7 +108,7 @@ async def test_what_the_import_remembers_of_its_sources_is_not_used(
     assert summary.without == {"not_in_ledger": 1}
 
 
-async def test_a_source_that_cannot_be_read_twice_is_told_as_counted_once(make_sandbox, bring, verify, tmp_path):
+async def test_a_source_that_cannot_be_read_twice_is_reported_as_counted_once(make_sandbox, bring, verify, tmp_path):
     sandbox = await make_sandbox()
     (tmp_path / "a.jsonl").write_text(json.dumps(letter(1)) + "\n")
 
@@ -166,7 +166,9 @@ async def test_a_task_that_is_listed_twice_is_one(pages_later, make_sandbox, bri
 
 
 @pytest.mark.parametrize("kind", ["circle", "empty"])
-async def test_a_list_without_an_end_is_left_and_told(kind, make_sandbox, bring, write_records, verify, monkeypatch):
+async def test_a_list_without_an_end_is_left_and_reported(
+    kind, make_sandbox, bring, write_records, verify, monkeypatch
+):
     sandbox = await make_sandbox()
     await bring(sandbox, write_records(20))
     await others(sandbox, 230)

@@ -80,7 +80,7 @@ def test_a_create_that_answers_nonsense_is_an_unknown_outcome(name):
 
 
 @pytest.mark.parametrize("name", ODD_LISTS)
-def test_a_list_that_is_none_is_told_as_that(name):
+def test_a_list_that_is_none_is_reported_as_that(name):
     with pytest.raises(OutcomeUnknown, match=r"is not a list of tasks|instead of the API"):
         wire.page(reply(ODD_LISTS[name]), "list tasks")
 

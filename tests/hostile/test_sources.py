@@ -100,7 +100,7 @@ CORPUS = [
 
 
 @pytest.mark.parametrize(("name", "content", "records", "complaints"), CORPUS, ids=[entry[0] for entry in CORPUS])
-def test_every_place_of_an_odd_file_is_counted_and_told(name, content, records, complaints, tmp_path):
+def test_every_place_of_an_odd_file_is_counted_and_reported(name, content, records, complaints, tmp_path):
     (tmp_path / name).write_bytes(content)
     good, told = read(tmp_path / name)
     assert records is None or good == records
@@ -109,7 +109,7 @@ def test_every_place_of_an_odd_file_is_counted_and_told(name, content, records, 
 
 @pytest.mark.parametrize("name", ["a.jsonl.zst", "a.jsonl.gz", "a.parquet", "a.parquet.gz", "a.json", "a.csv", "a"])
 @pytest.mark.parametrize("seed", range(3))
-def test_rubbish_under_any_name_is_refused_or_told(name, seed, tmp_path):
+def test_rubbish_under_any_name_is_refused_or_reported(name, seed, tmp_path):
     rubbish = random.Random(seed).randbytes(5000)
     for head in (b"", b"PAR1", b"\x1f\x8b\x08\0", b"\x28\xb5\x2f\xfd"):
         (tmp_path / name).write_bytes(head + rubbish)
@@ -272,7 +272,7 @@ BOMBS = {
 }
 
 
-def test_bombs_are_told_and_take_bounded_memory(tmp_path):
+def test_bombs_are_reported_and_take_bounded_memory(tmp_path):
     for name, (head, unit, tail) in BOMBS.items():
         bomb(tmp_path / name, head, unit, 100, tail)
         assert (tmp_path / name).stat().st_size < MB

@@ -116,7 +116,7 @@ async def test_a_date_is_counted_from_the_servers_own_date(status, ahead_s):
     assert reply.retry_after_s == 2.0
 
 
-async def test_without_a_date_of_its_own_a_reply_is_read_by_the_servers_clock_as_it_was_told_before():
+async def test_without_a_date_of_its_own_a_reply_is_read_by_the_servers_clock_as_it_was_reported_before():
     ahead = time.time() + 75
 
     def script(asked: Asked) -> bytes | None:

@@ -236,7 +236,7 @@ async def test_who_waited_for_a_renewal_that_was_refused_asks_no_more():
 
 
 @pytest.mark.parametrize(("status", "kind"), [(500, Unavailable), (429, Throttled), (302, Unavailable)])
-async def test_trouble_while_a_token_lives_is_passed_over_else_told(status: int, kind: type[Exception]):
+async def test_trouble_while_a_token_lives_is_skipped_else_reported(status: int, kind: type[Exception]):
     async with opened() as (server, transport, clock):
         server.refusals = [web.json_response({}, status=status)]
         with pytest.raises(kind):
@@ -273,7 +273,7 @@ async def test_a_refresh_token_that_rotates_is_used_from_then_on():
         assert [asked["refresh"] for asked in server.asked] == ["refresh-secret", "refresh-1", "refresh-2"]
 
 
-async def test_a_program_gets_its_token_for_a_secret_and_its_life_is_told():
+async def test_a_program_gets_its_token_for_a_secret_and_its_life_is_reported():
     asked = {"client_id": "us", "client_secret": "refresh-secret"}
     make = partial(MachineToken, "/token", asked, "refresh-secret")
     async with opened(lambda clock: make(clock=clock)) as (server, transport, clock):
@@ -287,7 +287,7 @@ async def test_a_program_gets_its_token_for_a_secret_and_its_life_is_told():
         assert server.asked == [asked, asked]
 
 
-async def test_a_token_whose_life_is_not_told_lives_until_it_is_refused():
+async def test_a_token_whose_life_is_not_reported_lives_until_it_is_refused():
     async with opened() as (server, transport, clock):
         server.life_s = None
         assert await create(transport) == 200

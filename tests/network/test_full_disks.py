@@ -63,7 +63,7 @@ def fill(folder: Path, leave: int) -> Path:
 
 
 @pytest.mark.parametrize("leave", [0, 4096, 90_000, 200_000])
-async def test_an_import_whose_ledger_finds_no_room_stops_and_carries_on(
+async def test_an_import_whose_ledger_finds_no_room_stops_and_continues(
     leave, small_disk, make_sandbox, hurried, load, write_records, tmp_path
 ):
     sandbox = await make_sandbox()
@@ -81,7 +81,7 @@ async def test_an_import_whose_ledger_finds_no_room_stops_and_carries_on(
 
 
 @pytest.mark.parametrize("leave", [0, 20_000, 200_000])
-async def test_an_export_that_finds_no_room_stops_and_carries_on(
+async def test_an_export_that_finds_no_room_stops_and_continues(
     leave, small_disk, make_sandbox, hurried, load, save, write_records, tmp_path
 ):
     sandbox = await make_sandbox()
@@ -99,7 +99,7 @@ async def test_an_export_that_finds_no_room_stops_and_carries_on(
     assert not list((small_disk / "out").glob(".part-*"))
 
 
-async def test_result_files_that_find_no_room_stop_the_export_and_it_carries_on(
+async def test_result_files_that_find_no_room_stop_the_export_and_it_continues(
     small_disk, make_sandbox, hurried, save, tmp_path
 ):
     sandbox = await make_sandbox(result_bytes=60_000)

@@ -100,7 +100,7 @@ async def test_an_import_whose_first_replies_go_wrong_ends_with_one_task_each(
 
 
 @pytest.mark.parametrize("manner", ["mute", "lost", "slow body", "reset"])
-async def test_an_import_that_gets_nothing_through_stops_and_the_next_one_carries_on(
+async def test_an_import_that_gets_nothing_through_stops_and_the_next_one_continues(
     manner, make_sandbox, hurried, load, write_records
 ):
     sandbox = await make_sandbox()

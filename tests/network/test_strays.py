@@ -156,7 +156,7 @@ async def test_so_are_those_of_a_result_file(tmp_path):
 
 
 @pytest.mark.usefixtures("each_transport")
-async def test_a_longer_header_is_told_as_that(load, write_records):
+async def test_a_longer_header_is_reported_as_that(load, write_records):
     async with raw_api(always={"Set-Cookie": "x" * 70_000}) as api:
         with pytest.raises(ConfigError, match="a header of more than 64 KB"):
             await load(api.base_url, write_records(3))

@@ -67,7 +67,9 @@ def waits_told(notebook) -> list[str]:
 
 
 @pytest.mark.parametrize("which", ["is_create", "is_list"])
-async def test_an_outage_in_the_middle_is_told_when_it_begins_and_when_it_is_over(which, load, notebook, write_records):
+async def test_an_outage_in_the_middle_is_reported_when_it_begins_and_when_it_is_over(
+    which, load, notebook, write_records
+):
     """Of creates; and of look-ups, which a lost reply has to wait for."""
 
     def script(asked: Asked) -> bytes | None:
@@ -95,7 +97,7 @@ async def test_an_outage_in_the_middle_is_told_when_it_begins_and_when_it_is_ove
     assert notebook.snapshots[-1].waiting is None
 
 
-async def test_a_server_that_goes_away_and_comes_back_is_told_both_times(load, notebook, write_records):
+async def test_a_server_that_goes_away_and_comes_back_is_reported_both_times(load, notebook, write_records):
     """Nobody listens for a while: no connection, no answer."""
     api = RawApi()
     server = await asyncio.start_server(_closing(api.serve), "127.0.0.1", 0)
@@ -139,7 +141,7 @@ def _closing(serve: Callable[..., object]) -> Callable[..., object]:
     return one
 
 
-async def test_a_server_that_takes_requests_and_answers_none_is_told(
+async def test_a_server_that_takes_requests_and_answers_none_is_reported(
     hurried, load, notebook, write_records, monkeypatch
 ):
     monkeypatch.setattr(watch, "UNANSWERED_S", 0.15)
@@ -159,7 +161,7 @@ async def test_a_server_that_takes_requests_and_answers_none_is_told(
 
 
 @pytest.mark.parametrize("status", [429, 503, 413])
-async def test_a_wait_that_the_server_asked_for_is_told_with_its_end(status, load, notebook, write_records):
+async def test_a_wait_that_the_server_asked_for_is_reported_with_its_end(status, load, notebook, write_records):
     async with raw_api(outage(status, 0.1, 8, "is_create", {"Retry-After": "0.6"})) as api:
         summary = await load(api.base_url, write_records(12), limits=PATIENT, concurrency=1)
     assert (summary.exit_code, summary.created) == (0, 12)
@@ -170,7 +172,7 @@ async def test_a_wait_that_the_server_asked_for_is_told_with_its_end(status, loa
     assert (summary.throttled > 0, summary.server_errors > 0) == (status == 429, status == 503)
 
 
-async def test_a_quota_that_is_gone_is_told_in_the_servers_words_without_a_limit(load, notebook, write_records):
+async def test_a_quota_that_is_gone_is_reported_in_the_servers_words_without_a_limit(load, notebook, write_records):
     """429 for ever and no header: the run says the words at once, and ends with them when its patience is over."""
     quota = outage(429, 1e9, 15, "is_create")
 
@@ -244,7 +246,9 @@ async def test_a_single_call_does_not_sit_out_a_wait_beyond_its_patience(load, w
             await load(api.base_url, write_records(3), limits=PATIENT)
 
 
-async def test_an_address_that_answers_503_from_the_start_is_told_before_it_is_given_up(load, notebook, write_records):
+async def test_an_address_that_answers_503_from_the_start_is_reported_before_it_is_given_up(
+    load, notebook, write_records
+):
     async with raw_api(lambda asked: answer(503, b"")) as api:
         with pytest.raises(BudgetUsed):
             await load(api.base_url, write_records(3), limits=replace(QUICK, patience_s=0.5))

@@ -93,7 +93,7 @@ def test_what_stays_on_this_machine_goes_through_no_proxy(host, monkeypatch):
 
 
 @pytest.mark.parametrize("value", [f"socks5://{SECRET}@proxy.test:1080", f"http://{SECRET}@[::1", "http://"])
-def test_a_proxy_that_cannot_be_used_is_told_without_its_password(value, monkeypatch):
+def test_a_proxy_that_cannot_be_used_is_reported_without_its_password(value, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", value)
     with pytest.raises(ConfigError, match="HTTPS_PROXY") as told:
         proxy_for("https://api.test/v1")
@@ -192,7 +192,7 @@ async def test_an_unknown_authority_is_one_sentence_that_names_ssl_cert_file(sec
     assert "\n" not in str(told.value)
 
 
-async def test_a_certificate_for_another_name_is_told_as_that(secure, trusted, hurried, load, write_records):
+async def test_a_certificate_for_another_name_is_reported_as_that(secure, trusted, hurried, load, write_records):
     sandbox = await secure("other.test")
     hurried()
     with pytest.raises(ConfigError, match="is for another name"):
@@ -200,14 +200,16 @@ async def test_a_certificate_for_another_name_is_told_as_that(secure, trusted, h
 
 
 @pytest.mark.parametrize("name", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
-async def test_a_variable_that_names_no_certificates_is_told(name, hurried, load, write_records, monkeypatch, tmp_path):
+async def test_a_variable_that_names_no_certificates_is_reported(
+    name, hurried, load, write_records, monkeypatch, tmp_path
+):
     hurried()
     monkeypatch.setenv(name, str(tmp_path / "missing"))
     with pytest.raises(ConfigError, match=name):
         await load("https://localhost:1/v1", write_records(1))
 
 
-async def test_a_certificate_file_without_certificates_is_told(hurried, load, write_records, monkeypatch):
+async def test_a_certificate_file_without_certificates_is_reported(hurried, load, write_records, monkeypatch):
     hurried()
     with tempfile.NamedTemporaryFile(suffix=".pem") as file:
         file.write(b"no certificate\n")

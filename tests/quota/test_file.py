@@ -82,18 +82,18 @@ async def failure(file: QuotaFile) -> str:
     return str(caught.value)
 
 
-async def test_a_folder_that_cannot_be_written_is_told(plain_user):
+async def test_a_folder_that_cannot_be_written_is_reported(plain_user):
     plain_user.chmod(0o500)
     assert "Permission denied" in await failure(QuotaFile(plain_user / "q"))
     plain_user.chmod(0o700)
 
 
-async def test_a_file_that_is_something_else_is_told(tmp_path):
+async def test_a_file_that_is_something_else_is_reported(tmp_path):
     (tmp_path / "q").write_text("no database at all, but long enough to be taken for one" * 20)
     assert "not a database" in await failure(QuotaFile(tmp_path / "q"))
 
 
-async def test_a_file_that_stays_locked_is_told(tmp_path):
+async def test_a_file_that_stays_locked_is_reported(tmp_path):
     file = QuotaFile(tmp_path / "q", busy_s=0.1)
     await file.change("a", add(b"1"))
     other = sqlite3.connect(tmp_path / "q", isolation_level=None)
@@ -102,7 +102,7 @@ async def test_a_file_that_stays_locked_is_told(tmp_path):
     other.close()
 
 
-async def test_a_network_file_system_is_told(tmp_path, monkeypatch):
+async def test_a_network_file_system_is_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(quota, "file_system", lambda path: "nfs4")
     assert "its file system (nfs4) cannot share memory" in await failure(QuotaFile(tmp_path / "q"))
     assert not (tmp_path / "q").exists()
@@ -139,7 +139,7 @@ async def test_a_book_of_this_boot_counts_for_the_next_process(tmp_path):
     assert 105 < grant.again_at < 110.2
 
 
-async def test_a_run_without_a_usable_quota_file_goes_on_and_says_so_once(tmp_path, settings_for, make_sandbox):
+async def test_a_run_without_a_usable_quota_file_continues_and_says_so_once(tmp_path, settings_for, make_sandbox):
     sandbox = await make_sandbox()
     settings = settings_for(sandbox, rate="50")
     SqliteLedger.open(settings.ledger, note=print).close()

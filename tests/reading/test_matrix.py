@@ -19,7 +19,7 @@ SHORT = POINTS[:20]
 
 
 @pytest.mark.parametrize("point", SHORT, ids=lambda point: f"{point.format}-{point.container}-{point.mode}")
-async def test_every_record_of_a_source_becomes_one_task_and_every_bad_place_is_told(point: Point, tmp_path):
+async def test_every_record_of_a_source_becomes_one_task_and_every_bad_place_is_reported(point: Point, tmp_path):
     trial = await run_point(point, tmp_path)
     assert not trial.wrong, "\n".join(trial.wrong)
 

@@ -125,7 +125,7 @@ def test_an_idempotency_key_used_before_creates_nothing() -> None:
         ("nosuchtype", {}, 'Parameter is invalid, reason: task type "nosuchtype" is unknown'),
     ],
 )
-def test_what_is_wrong_is_told_in_a_400(kind: str, body: dict, error: str) -> None:
+def test_what_is_wrong_is_reported_in_a_400(kind: str, body: dict, error: str) -> None:
     api = Api()
     assert api.refused("POST", f"/task/{kind}", body) == (400, error)
     assert api.world.count() == 0

@@ -127,7 +127,7 @@ async def test_the_sdk_works_with_a_test_key(start: Start) -> None:
     await asyncio.to_thread(audits_by, client_of(sandbox, "test_key"))
 
 
-async def test_the_sdk_is_told_of_a_wrong_key(start: Start) -> None:
+async def test_the_sdk_gets_the_error_of_a_wrong_key(start: Start) -> None:
     sandbox = await start()
     with pytest.raises(ScaleUnauthorized, match="registered user"):
         await asyncio.to_thread(client_of(sandbox, "wrong").tasks)

@@ -193,7 +193,7 @@ def test_the_same_seed_and_requests_give_the_same_faults() -> None:
         ("none.toml", None, "none.toml"),
     ],
 )
-def test_a_wrong_schedule_is_told(tmp_path: Path, name: str, text: str | None, error: str) -> None:
+def test_a_wrong_schedule_is_reported(tmp_path: Path, name: str, text: str | None, error: str) -> None:
     if text is not None:
         (tmp_path / name).write_text(text)
     with pytest.raises(ValueError, match=error):

@@ -177,7 +177,7 @@ def test_a_profile_that_leaves_nothing_open_needs_no_word(
     assert resolve_settings(profile="work", environ=environ, **typed).notes == ()  # type: ignore[arg-type]
 
 
-def test_key_and_address_from_the_default_profile_and_the_environment_are_told_apart() -> None:
+def test_key_and_address_from_the_default_profile_and_the_environment_are_distinguished() -> None:
     profile('base_url = "https://mine.example/v1"\napi_key_env = "MINE"', "default", "user")
     (note,) = resolve_settings(environ={"MINE": KEY, "SCALE_API_URL": "https://env.example/v1"}).notes
     assert "default profile" in note
@@ -284,7 +284,7 @@ def test_the_key_comes_from_a_command_run_without_a_shell() -> None:
         (f"import sys; sys.stdout.buffer.write(b'\\xff{KEY}')", "API key holds"),
     ],
 )
-def test_a_failing_command_is_told_without_its_output(
+def test_a_failing_command_is_reported_without_its_output(
     script: str, says: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     command_profile(script)
@@ -446,7 +446,7 @@ def test_plain_http_goes_elsewhere_only_when_allowed() -> None:
     )
 
 
-def test_loopback_is_told_by_address_not_by_name() -> None:
+def test_loopback_is_recognised_by_address_not_by_name() -> None:
     assert is_loopback("127.0.0.1")
     assert is_loopback("::1")
     assert not is_loopback("127.0.0.1.example")
@@ -530,7 +530,7 @@ def _two(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"base_url": "https://elsewhere.example"}, None, "", {}, "scale"),
     ],
 )
-def test_the_platform_is_named_or_told_by_its_address(
+def test_the_platform_is_named_or_recognised_by_its_address(
     typed: dict[str, str], named: str | None, default: str, environ: dict[str, str], wanted: str
 ) -> None:
     profile(named or "")

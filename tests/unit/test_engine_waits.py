@@ -108,7 +108,7 @@ def test_a_shorter_wait_does_not_shorten_a_longer_one(waits, clock):
     assert stuck(waits).until == 220.0
 
 
-def test_of_several_causes_the_wait_that_ends_last_is_told_else_what_was_met_last(waits, clock):
+def test_of_several_causes_the_wait_that_ends_last_is_reported_else_what_was_met_last(waits, clock):
     waits.met("list", "reset", patience_s=300)
     clock.now += 1
     waits.met("create", "no route", patience_s=300)
@@ -138,7 +138,7 @@ def test_what_nothing_depends_on_is_not_waited_for(waits, clock):
     assert waits.stuck() is None
 
 
-def test_times_are_told_by_the_wall_clock():
+def test_times_are_shown_by_the_wall_clock():
     waiting = told(Stuck("busy", 100.0, 700.0, 600.0, 700.0, is_due=True, beyond=False), 130.0, 1_000_030.0)
     assert (waiting.since, waiting.until) == (1_000_000.0, 1_000_600.0)
 

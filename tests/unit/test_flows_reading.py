@@ -31,7 +31,7 @@ def test_the_share_follows_what_is_settled_whatever_is_read_ahead(late):
     assert told[-1][1] == pytest.approx(1 - late / 60_000, abs=0.02)
 
 
-def test_the_share_never_stays_while_work_goes_on():
+def test_the_share_never_stays_while_work_continues():
     told = [share for _, share in shares(0) if share is not None]
     assert all(later >= before - 0.02 for before, later in pairwise(told))
     assert len(set(told)) > 0.9 * len(told)
@@ -54,7 +54,7 @@ def test_several_files_add_up_by_records():
     assert reading.share(20_000 * 10, 1000, 500) == pytest.approx(0.25, abs=0.03)
 
 
-def test_without_a_size_nothing_is_told():
+def test_without_a_size_nothing_is_reported():
     reading = Reading()
     reading.came(10_000, 100)
     reading.came(20_000, 200)

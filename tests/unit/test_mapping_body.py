@@ -154,7 +154,7 @@ def test_derived_ids_know_only_the_source_record() -> None:
     assert "X-Amz-Signature=1" in plain.body.decode()
 
 
-def test_settings_that_cannot_work_are_told_at_once() -> None:
+def test_settings_that_cannot_work_are_reported_at_once() -> None:
     for spec in (
         {"unique_id": "same"},
         {"unique_id": "{"},
@@ -241,7 +241,7 @@ def test_merging(a: dict[str, Any], b: dict[str, Any], c: dict[str, Any]) -> Non
     assert merged == merge(a, b)
 
 
-def test_the_batch_of_a_record_that_cannot_be_built_is_told_where_it_can_be() -> None:
+def test_the_batch_of_a_record_that_cannot_be_built_is_reported_where_it_can_be() -> None:
     template = Template.from_mapping({"json": ["n"], "task": {"n": "{n}", "batch": "t-{a}"}})
     cases = [
         ({"a": "x", "n": ""}, None, "t-x"),
@@ -292,7 +292,7 @@ def test_an_expression_without_a_column_is_refused_unless_the_record_has_one_of_
         ({}, {"task": {"unique_id": ""}}, "unique_id of the template is empty"),
     ],
 )
-def test_what_cannot_be_an_expression_is_told_with_its_place(
+def test_what_cannot_be_an_expression_is_reported_with_its_place(
     spec: dict[str, Any], template: dict[str, Any], told: str
 ) -> None:
     with pytest.raises(ConfigError, match=told):

@@ -84,7 +84,7 @@ def test_doubled_braces_are_braces_with_and_without_placeholders() -> None:
 
 
 @pytest.mark.parametrize("text", ["{", "}", "a{b", "a}b", "{}", "{ }", "{?}", "{a{b}}", "{{a}"])
-def test_braces_that_do_not_match_are_told_when_loading(text: str) -> None:
+def test_braces_that_do_not_match_are_reported_when_loading(text: str) -> None:
     with pytest.raises(ConfigError):
         Template.from_mapping({"task": {"f": text}})
 
@@ -170,7 +170,7 @@ def test_loading_files(tmp_path: Path) -> None:
         ("t.toml", b"[task]\na = '{'\n", "t.toml: the braces"),
     ],
 )
-def test_broken_files_are_told_with_their_place(tmp_path: Path, name: str, content: bytes, words: str) -> None:
+def test_broken_files_are_reported_with_their_place(tmp_path: Path, name: str, content: bytes, words: str) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ConfigError, match=words):
         Template.load(tmp_path / name)

@@ -90,7 +90,7 @@ def test_no_manifest_is_none(tmp_path: Path) -> None:
         '{"version": 1, "files": [], "job": "a", "target": "b", "mode": "c", "responses": []}',
     ],
 )
-def test_a_broken_manifest_is_told_in_one_sentence(tmp_path: Path, text: str) -> None:
+def test_a_broken_manifest_is_reported_in_one_sentence(tmp_path: Path, text: str) -> None:
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(ConfigError, match=r"manifest\.json: .*choose another --out"):
         load(tmp_path)
@@ -153,7 +153,7 @@ def test_a_folder_that_cannot_be_made_is_wrong_usage(tmp_path: Path, name: str) 
         check_folder(tmp_path / name, "nightly", begun=False)
 
 
-def test_a_folder_that_cannot_be_written_to_is_told_before_anything_else(plain_user: Path) -> None:
+def test_a_folder_that_cannot_be_written_to_is_reported_before_anything_else(plain_user: Path) -> None:
     folder = plain_user / "out"
     folder.mkdir(mode=0o555)
     with pytest.raises(ConfigError, match="not allowed to write there; change its permissions or choose another"):

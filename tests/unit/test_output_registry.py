@@ -83,7 +83,7 @@ def test_names_of_data_files(name: str, is_data: bool) -> None:
     assert is_data_name(name, STEMS) == is_data
 
 
-def test_a_format_that_is_not_there_is_told_with_those_that_are() -> None:
+def test_a_format_that_is_not_there_is_reported_with_those_that_are() -> None:
     with pytest.raises(ConfigError, match=r"not an output format; write one of jsonl, jsonl\.gz, jsonl\.zst, parquet$"):
         find("xml")
     with pytest.raises(ConfigError, match=r'tasks-00001\.xml: the format "xml" is not known; install the package'):

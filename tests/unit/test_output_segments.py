@@ -192,7 +192,7 @@ def test_a_write_that_fails_is_one_clear_sentence_and_leaves_nothing(
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 @pytest.mark.parametrize("kind", FORMATS)
-def test_a_disk_that_is_really_full_is_told(tmp_path: Path, kind: str) -> None:
+def test_a_disk_that_is_really_full_is_reported(tmp_path: Path, kind: str) -> None:
     (tmp_path / f".part-tasks-00001.{kind}").symlink_to("/dev/full")
     writer = SegmentWriter(tmp_path, "tasks", kind)
 

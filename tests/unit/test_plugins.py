@@ -83,7 +83,7 @@ def test_one_is_imported_when_its_name_is_asked_for(add: Add) -> None:
         ("IT = Thing(3, 'aunt')", 'calls itself "aunt"'),
     ],
 )
-def test_what_cannot_be_used_is_told_with_the_package(add: Add, code: str, sentence: str) -> None:
+def test_what_cannot_be_used_is_reported_with_the_package(add: Add, code: str, sentence: str) -> None:
     add("ant", code)
     with pytest.raises(ConfigError) as caught:
         plugins().load("ant")

@@ -177,7 +177,7 @@ def test_a_completed_task_is_alive():
     assert verdict({}, task(status="completed")).match is Match.EQUAL
 
 
-def test_learned_fields_are_told_as_not_comparable_and_decide_nothing():
+def test_learned_fields_are_reported_as_not_comparable_and_decide_nothing():
     found = verdict({"a": 1, "b": 1}, task(params={"a": 2, "b": 1}), frozenset({"a", "b", "c"}))
     assert (found.match, found.not_comparable) == (Match.EQUAL, frozenset({"a"}))
     assert verdict({"a": 1, "d": 1}, task(params={"a": 2}), frozenset({"a"})).differences == {"d": (1, ABSENT)}

@@ -115,7 +115,7 @@ async def test_a_total_that_is_always_too_high_keeps_no_look_up_going():
 
 
 @pytest.mark.parametrize(("more", "short"), [(-1, False), (0, False), (1, True), (40, True), (41, False)])
-async def test_what_a_list_counts_and_does_not_show_is_told_where_the_count_can_be_of_the_keys(more, short):
+async def test_what_a_list_counts_and_does_not_show_is_reported_where_the_count_can_be_of_the_keys(more, short):
     honest = paged(KEYS[:60], 100)
 
     def counts_more(keys: list[str], token: str | None) -> dict[str, Any]:

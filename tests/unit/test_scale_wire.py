@@ -123,7 +123,7 @@ def test_a_success_passes():
 # --- texts of errors -------------------------------------------------------------------------------
 
 
-def test_the_servers_own_words_are_told():
+def test_the_servers_own_words_are_reported():
     assert wire.error_text(refusal(400, "Please include an attachment.")) == "Please include an attachment."
 
 
@@ -137,11 +137,11 @@ def test_the_servers_own_words_are_told():
         ('["error"]', '["error"]'),
     ],
 )
-def test_other_bodies_are_told_as_plain_text(body, words):
+def test_other_bodies_are_reported_as_plain_text(body, words):
     assert wire.error_text(reply(502, body)) == words
 
 
-def test_an_empty_body_is_told_in_words():
+def test_an_empty_body_is_reported_in_words():
     assert wire.error_text(reply(502, ""))
 
 
@@ -219,7 +219,7 @@ def test_what_is_no_list_is_an_unknown_outcome(body):
         wire.page(reply(200, body), "look up")
 
 
-def test_bytes_that_are_no_utf8_are_kept_or_told_but_never_changed():
+def test_bytes_that_are_no_utf8_are_kept_or_reported_but_never_changed():
     document = b'{"t":"caf\xe9"}'
     try:
         (found,), *_ = wire.page(reply(200, listing([document])), "list")

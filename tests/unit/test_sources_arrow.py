@@ -291,7 +291,7 @@ def test_extension_types_are_read_by_what_they_store(tmp_path: Path) -> None:
         assert column(tmp_path, pa.ExtensionArray.from_storage(kind, stored)) == wanted
 
 
-def test_a_value_that_cannot_be_told_inside_costs_its_record_alone(tmp_path: Path) -> None:
+def test_a_value_that_cannot_be_known_inside_costs_its_record_alone(tmp_path: Path) -> None:
     found = column(tmp_path, pa.array([[{"x": [1.0]}], [{"x": [float("inf")]}], [{"x": [float("nan")]}]]))
     assert found[0] == [{"x": [1.0]}]
     assert found[1].reason == 'column "x" holds an infinite number'
@@ -313,7 +313,7 @@ def pandas_table(columns: dict[str, Any], index: list[Any], names: dict[str, str
     ("numbers", "kind"),
     [([[4, 9]], "int64"), ([[0, 0], [7, 8]], "uint8"), ([[-1, None]], "int32"), ([[2, 1]] * 3, "int16")],
 )
-def test_row_numbers_of_pandas_are_left_out_and_told(tmp_path: Path, numbers: list[list[int]], kind: str) -> None:
+def test_row_numbers_of_pandas_are_left_out_and_reported(tmp_path: Path, numbers: list[list[int]], kind: str) -> None:
     index = {f"__index_level_{level}__": column for level, column in enumerate(numbers)}
     columns = {"text": ["a", "b"], **{name: pa.array(column, kind) for name, column in index.items()}}
     pq.write_table(pandas_table(columns, list(index), dict.fromkeys(index)), tmp_path / "t.parquet")
@@ -337,7 +337,9 @@ def test_row_numbers_of_pandas_are_left_out_and_told(tmp_path: Path, numbers: li
         ("index", [0, 1], False),
     ],
 )
-def test_what_may_be_row_numbers_stays_and_is_told(tmp_path: Path, name: str, values: list[Any], told: bool) -> None:
+def test_what_may_be_row_numbers_stays_and_is_reported(
+    tmp_path: Path, name: str, values: list[Any], told: bool
+) -> None:
     pq.write_table(pa.table({name: values, "text": ["a", "b"]}), tmp_path / "t.parquet")
     (source,) = open_sources([str(tmp_path / "t.parquet")], ReadOptions())
     assert [f'tasks and derived ids as "{name}";' in note for note in source.notes] == [True] * told

@@ -112,7 +112,7 @@ def test_two_threads_that_take_share_the_records_in_order_and_no_mark_is_ahead_o
     check(taken, *lengths)
 
 
-def test_what_cannot_be_read_on_is_told_with_the_name_once_all_before_it_is_given_out():
+def test_what_cannot_be_read_on_is_reported_with_the_name_once_all_before_it_is_given_out():
     def items():
         yield SourceRecord(1, {})
         raise OSError(5, "Input/output error")

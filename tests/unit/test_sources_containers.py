@@ -130,7 +130,7 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64
     ],
     ids=["empty", "pointer", "zeros"],
 )
-def test_a_json_file_that_cannot_be_read_is_told_and_those_behind_it_are_read(
+def test_a_json_file_that_cannot_be_read_is_reported_and_those_behind_it_are_read(
     data: bytes, reason: str, tmp_path: Path
 ) -> None:
     for name, text in (("a.json", b'{"n": 1}'), ("b.json", data), ("c.json", b'[{"n": 2}, {"n": 3}]')):

@@ -113,7 +113,7 @@ def test_a_row_that_the_look_cuts_is_not_judged() -> None:
 
 
 @pytest.mark.parametrize("delimiter", DELIMITERS)
-def test_lone_quotes_at_the_edges_of_texts_are_text_and_told(tmp_path: Path, delimiter: str) -> None:
+def test_lone_quotes_at_the_edges_of_texts_are_text_and_reported(tmp_path: Path, delimiter: str) -> None:
     rows = [["id", "text"], ["1", '"so'], ["2", "fine"], ["3", 'end"'], ["4", "x"]]
     source = opened(tmp_path, "".join(delimiter.join(row) + "\n" for row in rows))
     assert cells(source) == rows
@@ -133,7 +133,7 @@ def test_cells_of_several_lines_stay_cells_of_several_lines(tmp_path: Path) -> N
         assert source.notes == ()
 
 
-def test_a_second_delimiter_that_fits_as_well_is_told(tmp_path: Path) -> None:
+def test_a_second_delimiter_that_fits_as_well_is_reported(tmp_path: Path) -> None:
     source = opened(tmp_path, "id;price,eur\n1;2,50\n2;3,75\n")
     (note,) = source.notes
     assert "would fit as well: --delimiter semicolon" in note or "would fit as well: --delimiter comma" in note
@@ -143,7 +143,7 @@ def test_a_second_delimiter_that_fits_as_well_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("delimiter", DELIMITERS)
-def test_apostrophes_around_one_column_are_text_and_told(tmp_path: Path, delimiter: str) -> None:
+def test_apostrophes_around_one_column_are_text_and_reported(tmp_path: Path, delimiter: str) -> None:
     rows = [["id", "title", "artist"], ["1", "'Heroes'", "Bowie"], ["2", "'Low'", "Bowie"]]
     source = opened(tmp_path, "".join(delimiter.join(row) + "\n" for row in rows))
     assert cells(source) == rows
@@ -156,7 +156,7 @@ def test_apostrophes_around_the_header_too_or_around_delimiters_are_quotes(tmp_p
     assert cells(source)[1:] == [["1", "a,b"], ["2", "c,d,e"]]
 
 
-def test_quotes_with_backslashes_are_read_and_told(tmp_path: Path) -> None:
+def test_quotes_with_backslashes_are_read_and_reported(tmp_path: Path) -> None:
     source = opened(tmp_path, 'id,text\n1,"say \\"hi\\", twice"\n2,"and \\\\ too"\n3,x\n')
     assert cells(source)[1:] == [["1", 'say "hi", twice'], ["2", "and \\ too"], ["3", "x"]]
     assert [note for note in source.notes if "taken off before any character" in note]
@@ -183,7 +183,7 @@ def test_lines_before_the_header_bring_the_option_that_skips_them(tmp_path: Path
 @pytest.mark.parametrize(
     ("delimiter", "rows", "told"), [(",", 3, True), (";", 12, True), ("\t", 12, True), (";", 5, False)]
 )
-def test_a_title_above_two_columns_is_told_where_it_cannot_be_text(
+def test_a_title_above_two_columns_is_reported_where_it_cannot_be_text(
     tmp_path: Path, delimiter: str, rows: int, told: bool
 ) -> None:
     data = "Report\n" + "".join(f"{number}{delimiter}text\n" for number in range(rows))
@@ -216,7 +216,7 @@ def test_delimiters_that_no_text_holds_are_taken(tmp_path: Path, delimiter: str)
         ("__index_level_0__,text\n4,a\n", "__index_level_0__"),
     ],
 )
-def test_a_column_without_a_name_is_told(tmp_path: Path, data: str, name: str) -> None:
+def test_a_column_without_a_name_is_reported(tmp_path: Path, data: str, name: str) -> None:
     (note,) = opened(tmp_path, data).notes
     assert f'goes into tasks and derived ids as "{name}"' in note
 

@@ -63,7 +63,7 @@ def test_lines_and_blanks_and_a_last_line_without_newline() -> None:
         (b'{"a":1}{"b":2}', "is not valid JSON"),
     ],
 )
-def test_bad_lines_are_told_and_reading_goes_on(line: bytes, words: str) -> None:
+def test_bad_lines_are_reported_and_reading_continues(line: bytes, words: str) -> None:
     first, bad, last = items(b'{"n":1}\n' + line + b'\n{"n":2}\n')
     assert isinstance(bad, BadRecord)
     assert bad.line == 2
@@ -93,7 +93,7 @@ def test_too_many_digits_for_python_is_bad_and_not_a_crash() -> None:
 
 
 @pytest.mark.parametrize("number", [str(3**1300), f"-{3**1300}", "1e400"])
-def test_a_number_that_no_task_can_carry_is_told_as_that(number: str) -> None:
+def test_a_number_that_no_task_can_carry_is_reported_as_that(number: str) -> None:
     first, bad = items(f'{{"n":{9 * 10**307}}}\n{{"n":{number}}}\n'.encode())
     assert isinstance(first, SourceRecord)
     assert first.value == {"n": 9 * 10**307}

@@ -85,7 +85,7 @@ def test_fingerprint_tells_changes(tmp_path: Path) -> None:
         ("a.jsonl.gz", gzip.compress(b"", mtime=0)[:12], "the gzip data ends too early"),
     ],
 )
-def test_what_is_no_source_is_told_before_reading(tmp_path: Path, name: str, content: bytes, words: str) -> None:
+def test_what_is_no_source_is_reported_before_reading(tmp_path: Path, name: str, content: bytes, words: str) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(SourceError, match=words) as caught:
@@ -120,7 +120,7 @@ def test_unreadable_file(plain_user: Path) -> None:
         opened(path)
 
 
-def test_a_file_that_vanishes_is_told_while_reading(tmp_path: Path) -> None:
+def test_a_file_that_vanishes_is_reported_while_reading(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text("{}\n")
     (source,) = opened(path)
@@ -448,7 +448,7 @@ def test_schemes_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
         (None, "cannot be read (its host cannot be reached)"),
     ],
 )
-def test_what_a_web_server_answers_is_told_as_what_it_is(status: int | None, words: str) -> None:
+def test_what_a_web_server_answers_is_reported_as_what_it_is(status: int | None, words: str) -> None:
     pytest.importorskip("fsspec")
 
     class Answers(http.server.BaseHTTPRequestHandler):

@@ -114,7 +114,7 @@ def test_damage_inside_a_row_group_costs_that_group(tmp_path: Path) -> None:
     assert [item.line for item in found if isinstance(item, SourceRecord)] == [*range(1, 101), *range(201, 301)]
 
 
-def test_a_cut_off_file_and_a_column_twice_are_told_at_once(tmp_path: Path) -> None:
+def test_a_cut_off_file_and_a_column_twice_are_reported_at_once(tmp_path: Path) -> None:
     path = write(tmp_path / "t.parquet", pa.table({"x": [1]}))
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(SourceError, match="cannot be read as Parquet"):

@@ -124,7 +124,7 @@ def test_hidden_names_that_are_named_are_read(here: Path) -> None:
 
 
 @pytest.mark.parametrize("spec", ["d", "d/*"])
-def test_pipes_and_devices_are_passed_over_and_never_waited_for(spec: str, here: Path) -> None:
+def test_pipes_and_devices_are_skipped_and_never_waited_for(spec: str, here: Path) -> None:
     for name in ("b.jsonl", "c.json", "d.png", "manifest.json", "a.jsonl.reasons.jsonl"):
         os.mkfifo(here / "d" / name)
     (here / "d" / "zero.jsonl").symlink_to("/dev/zero")
@@ -198,7 +198,7 @@ def our_files(folder: Path) -> int:
 
 
 @pytest.mark.parametrize("spec", ["d", "d/*", "d/**", "./d/**/*"])
-def test_what_scalesync_wrote_is_passed_over_and_counted(spec: str, here: Path) -> None:
+def test_what_scalesync_wrote_is_skipped_and_counted(spec: str, here: Path) -> None:
     count = our_files(here / "d")
     if spec == "d/*":
         count -= 6  # those in folders, to which this pattern does not come
@@ -320,7 +320,9 @@ def test_patterns_match_what_pythons_glob_matches(pattern: str, absolute: bool, 
     assert {path.rstrip("/") for path in expand(wanted, PassedOver())} - {"", str(here)} == expected
 
 
-def test_a_folder_that_cannot_be_listed_is_told(here: Path, plain_user: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_listed_is_reported(
+    here: Path, plain_user: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (plain_user / "shut").mkdir()
     (plain_user / "shut").chmod(0)
     try:

@@ -155,7 +155,7 @@ def test_what_is_wrong_inside_a_wrapped_list_costs_only_itself(tmp_path: Path) -
     assert 'holds no list "items" (line 3)' in found[4].reason
 
 
-def test_a_wrapped_list_that_is_cut_off_is_told(tmp_path: Path) -> None:
+def test_a_wrapped_list_that_is_cut_off_is_reported(tmp_path: Path) -> None:
     found = items(opened(tmp_path, '{"items": [{"a": 1}, {"a": 2', "t.json", records="items"))
     assert found[0].value == {"a": 1}
     assert isinstance(found[-1], BadRecord)
@@ -250,7 +250,7 @@ def test_skipped_lines_count_the_line_that_names_the_delimiter_and_old_line_ends
     assert opened(tmp_path, "x\na,b\n", "t.csv", skip_rows=5).notes == (told,)
 
 
-def test_options_that_do_not_apply_are_told(tmp_path: Path) -> None:
+def test_options_that_do_not_apply_are_reported(tmp_path: Path) -> None:
     assert opened(tmp_path, "a,b\n1,2\n", "t.csv", records="x").notes == (
         "is CSV: --records is for JSON and was not used",
     )
@@ -266,7 +266,7 @@ def test_options_that_do_not_apply_are_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("data", "name"), [('{"a":"n\u00e4h"}\n', "t.jsonl"), ("a\nn\u00e4h\n", "t.csv")])
-def test_another_encoding_is_told_at_once_and_the_option_is_named(tmp_path: Path, data: str, name: str) -> None:
+def test_another_encoding_is_reported_at_once_and_the_option_is_named(tmp_path: Path, data: str, name: str) -> None:
     source = opened(tmp_path, data.encode("cp1252"), name)
     (note,) = source.notes
     assert "--encoding cp1252" in note
@@ -317,7 +317,7 @@ def packed(data: bytes, log: int) -> bytes:
 
 
 @pytest.mark.parametrize("log", [27, 28, 30, 31])
-def test_every_window_up_to_two_gigabytes_is_read_and_the_large_ones_are_told(tmp_path: Path, log: int) -> None:
+def test_every_window_up_to_two_gigabytes_is_read_and_the_large_ones_are_reported(tmp_path: Path, log: int) -> None:
     data = b'{"a":1}\n' * 1000
     source = opened(tmp_path, zstd.compress(data) + packed(data, log), "t.jsonl.zst")
     assert len(values(source)) == 2000
@@ -347,7 +347,7 @@ def test_damage_at_the_first_byte_is_damage_not_emptiness(tmp_path: Path) -> Non
         opened(tmp_path, gzip.compress(b"x" * 100)[:10] + b"\xff" * 20, "t.jsonl.gz")
 
 
-def test_skippable_frames_before_between_and_behind_are_passed_over(tmp_path: Path) -> None:
+def test_skippable_frames_before_between_and_behind_are_skipped(tmp_path: Path) -> None:
     def skippable(kind: int) -> bytes:
         return bytes([0x50 | kind]) + b"\x2a\x4d\x18" + (5).to_bytes(4, "little") + b"12345"
 
@@ -416,7 +416,7 @@ def test_a_header_that_is_cut_behind_a_blank_line_is_waited_for(tmp_path: Path) 
 
 @pytest.mark.parametrize("length", [300_000, 3_000_000])
 @pytest.mark.parametrize("way", ["file", "packed", "folder", "pipe"])
-def test_json_lines_in_a_json_file_are_told_by_a_first_line_of_any_length(
+def test_json_lines_in_a_json_file_are_recognised_by_a_first_line_of_any_length(
     tmp_path: Path, length: int, way: str
 ) -> None:
     """Read as lines, each bad one is told; as objects that follow each other, two of them would be one."""

@@ -64,7 +64,7 @@ def test_the_name_of_a_row_is_what_a_person_types(tmp_path: Path, row: SourceFor
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.guess or row.begins], ids=lambda row: row.name)
-def test_a_row_that_can_be_told_by_content_is(tmp_path: Path, row: SourceFormat) -> None:
+def test_a_row_that_can_be_found_by_content_is(tmp_path: Path, row: SourceFormat) -> None:
     assert values(opened(write(tmp_path, row, "t.data"))) == VALUES
 
 
@@ -83,7 +83,7 @@ def test_every_row_can_be_counted_a_second_way(tmp_path: Path, row: SourceFormat
     assert row.counted
 
 
-def test_options_that_a_row_does_not_take_are_told_as_unused(tmp_path: Path) -> None:
+def test_options_that_a_row_does_not_take_are_reported_as_unused(tmp_path: Path) -> None:
     for row in ROWS:
         source = opened(write(tmp_path, row, f"t{row.suffixes[0]}"), skip_rows=1)
         assert any("--skip-rows" in note for note in source.notes) == ("skip_rows" not in row.takes), row.name
@@ -100,7 +100,7 @@ def test_formats_in_which_all_records_have_the_same_columns() -> None:
     assert found["a.png"] is found["a"] is None
 
 
-def test_a_name_that_is_not_there_is_told_with_those_that_are() -> None:
+def test_a_name_that_is_not_there_is_reported_with_those_that_are() -> None:
     with pytest.raises(ConfigError, match='format "yaml" is not known; use jsonl, json, csv, tsv, parquet'):
         registry.find("yaml")
 

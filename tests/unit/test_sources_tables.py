@@ -71,7 +71,7 @@ def test_dots_nest(tmp_path: Path) -> None:
     ("header", "words"),
     [("a,b,a", 'column "a" twice'), ("a.b,a.b", '"a.b" twice'), (",column_1", '"column_1" twice')],
 )
-def test_headers_that_cannot_work_are_told_before_anything_is_read(tmp_path: Path, header: str, words: str) -> None:
+def test_headers_that_cannot_work_are_reported_before_anything_is_read(tmp_path: Path, header: str, words: str) -> None:
     path = tmp_path / "t.csv"
     path.write_text(f"\n{header}\n1,2,3\n")
     with pytest.raises(SourceError, match=words) as caught:
@@ -169,7 +169,7 @@ def test_bytes_that_are_no_utf8_and_the_encoding_that_helps(tmp_path: Path) -> N
     assert values(tmp_path, data, encoding="latin-1")[0] == {"a": "n\u00e4h", "b": "1"}
 
 
-def test_utf16_is_seen_by_its_mark_and_broken_utf16_is_told(tmp_path: Path) -> None:
+def test_utf16_is_seen_by_its_mark_and_broken_utf16_is_reported(tmp_path: Path) -> None:
     text = f"a\tb\n{FACES}\t2\nx\ty\n"
     for encoding in ("utf-16", "utf-16-be"):
         data = text.encode(encoding) if encoding == "utf-16" else b"\xfe\xff" + text.encode(encoding)

@@ -57,7 +57,7 @@ async def test_each_item_of_the_files_of_a_folder_becomes_one_task(bench, tmp_pa
     ],
     ids=["broken", "cut off", "bomb", "endless"],
 )
-async def test_what_cannot_be_read_is_told_with_its_line(bench, tmp_path, text, created, reason):
+async def test_what_cannot_be_read_is_reported_with_its_line(bench, tmp_path, text, created, reason):
     (tmp_path / "in" / "a.xml").write_text(text)
     code, summary = await (program := bench[1]).once()
     assert (code, summary["created"], summary["invalid"]) == (1, created, 1)

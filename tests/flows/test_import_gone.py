@@ -229,6 +229,61 @@ async def test_a_retry_leaves_to_the_engine_what_is_gone_and_came_back(
     assert sandbox.store.world("live").by_unique_id("letter-00002") is not None
 
 
+@pytest.mark.parametrize("corrected", [False, True], ids=["removed", "corrected"])
+async def test_a_retry_does_not_wait_for_a_record_that_left_its_source(
+    corrected, make_sandbox, bring, write_records, settings_for, notebook
+):
+    sandbox = await make_sandbox()
+    rows = [nameless(0), nameless(1, **BAD), nameless(2)]
+    rows.append(rows[2])
+    await bring(sandbox, write_records(rows), job=JOB)
+    rows[1:2] = [nameless(1)] if corrected else []
+    source = write_records(rows)
+    settings = settings_for(sandbox)
+    retried = await run_retry(settings, JOB, None, notebook, limits=FAST, signals=False)
+    assert told(retried) == (3, 2, 0, 0, 0, 1, 0)
+    assert retried.duplicates == 1
+    assert notebook.notes[-1] == "1 record is no longer in any source and counts as gone"
+    assert ("the rest of the input is still to come" in retried.message) == corrected
+    again = await run_retry(settings, JOB, None, notebook, limits=FAST, signals=False)
+    assert (told(again), again.requests) == (told(retried), 0)
+    done = await bring(sandbox, source, job=JOB)
+    assert told(done) == (len(rows), len(rows) - 1, 0, 0, 0, 1, 0)
+
+
+async def test_a_retry_keeps_what_stands_in_a_source_that_is_missing_today(
+    make_sandbox, bring, write_records, settings_for, notebook
+):
+    """Only what was read whole shows that a record left."""
+    sandbox = await make_sandbox()
+    here = write_records([letter(0, **BAD), letter(1)], "here.jsonl")
+    away = write_records([letter(2, **BAD), letter(3)], "away.jsonl")
+    await bring(sandbox, here, job=JOB)
+    await bring(sandbox, away, job=JOB)
+    write_records([letter(1)], "here.jsonl")
+    hidden = away.rename(away.with_suffix(".hidden"))
+    settings = settings_for(sandbox)
+    retried = await run_retry(settings, JOB, None, notebook, limits=FAST, signals=False)
+    assert told(retried) == (3, 2, 0, 0, 1, 1, 1)
+    hidden.rename(away)
+    write_records([letter(2), letter(3)], "away.jsonl")
+    retried = await run_retry(settings, JOB, None, notebook, limits=FAST, signals=False)
+    assert told(retried) == (3, 3, 0, 0, 0, 1, 0)
+
+
+@pytest.mark.parametrize("after_write", [True, False], ids=["made", "not made"])
+async def test_a_retry_looks_up_what_was_in_doubt_when_it_left(
+    after_write, make_sandbox, bring, write_records, settings_for, notebook
+):
+    sandbox = await in_doubt(make_sandbox, bring, write_records, after_write=after_write)
+    held, seen = sandbox.store.world("live").count(), creates(sandbox)
+    write_records([letter(9)])
+    retried = await run_retry(settings_for(sandbox), JOB, None, notebook, limits=FAST, signals=False)
+    assert (retried.created, retried.pending, retried.gone, retried.exit_code) == (held, 0, 4, 0)
+    assert "the rest of the input is still to come" in retried.message
+    assert creates(sandbox) == seen
+
+
 async def test_a_dry_run_predicts_what_is_gone(make_sandbox, bring, write_records):
     sandbox = await make_sandbox()
     await bring(sandbox, write_records([letter(0), letter(1, **BAD), letter(2)]), job=JOB)

@@ -79,7 +79,12 @@ class Named:
     @property
     def done(self) -> bool:
         """Whether the rest of the sources does not matter to this run."""
-        return self.taken >= self.wanted and (self.read or self.unknown > 0) and not self.through
+        return not self.missing and (self.read or self.unknown > 0) and not self.through
+
+    @property
+    def missing(self) -> bool:
+        """Whether some of the rows that wait were not met so far."""
+        return self.taken < self.wanted
 
     def rest(self, *, whole: bool) -> bool:
         """Whether the import has records to send that the ledger does not know.

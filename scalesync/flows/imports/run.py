@@ -280,6 +280,7 @@ class ImportRun:
                         return
         self._reading.whole = True
         if self._named is not None:
+            await self._miss(frozenset(numbers))
             return
         if self._changed:
             self._observer.note(changed_meanwhile(self._changed))
@@ -313,6 +314,21 @@ class ImportRun:
         for number in await self._job.retire_sources(missing, among):
             name = missing[number].spec.get("name", "")
             self._observer.note(f"{name}: no longer there, and all its records are in the sources of this run now")
+
+    async def _miss(self, numbers: Set[int]) -> None:
+        """A run that names records read its sources to the end: those that it did not meet there are gone.
+
+        numbers: what it read. A source that is missing today, or was only named another time, keeps its records.
+        """
+        if self._named is None or not self._named.missing:
+            return
+        before = (await self._job.counts())["gone"]
+        gone = await self._job.mark_gone(self._reading.homes, self._preparer.seen.__contains__, numbers) - before
+        if gone > 0:
+            no_longer = (
+                "is no longer in any source and counts" if gone == 1 else "are no longer in any source and count"
+            )
+            self._observer.note(f"{count(gone, 'record')} {no_longer} as gone")
 
     async def _look_up_gone(self, back: Set[str] = frozenset()) -> None:
         """Records that are no longer in any source and may have been sent: nobody else looks them up."""

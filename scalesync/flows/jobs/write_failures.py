@@ -9,6 +9,7 @@ versions have no digest.
 
 from __future__ import annotations
 
+import glob
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -51,6 +52,8 @@ def check_places(out: Path, ledger: Path, sources: Sequence[str]) -> None:
         reasons = reasons_of(path)
         if reasons.exists() and not is_report(reasons, REASONS, whole=True):
             raise ConfigError(f"{reasons} exists and holds no reasons of failures; move it away or choose another file")
+        if _is_half_replaced(path, reasons):
+            continue
         alone = not reasons.exists() or not reasons.stat().st_size
         if path.exists() and (not path.is_file() or (alone and path.stat().st_size)):
             raise ConfigError(f"{path} exists and was not written by scalesync failures; choose another file")
@@ -75,6 +78,18 @@ def _is_as_written(path: Path, reasons: Path) -> bool:
     except OSError as error:
         raise output_error(path, error) from error
     return True
+
+
+def _is_half_replaced(path: Path, reasons: Path) -> bool:
+    """Whether a run was killed after it had replaced the reasons, and before the file that they are about.
+
+    What it was to put there is still beside it, and at least as new as the file: nobody changed that since.
+    """
+    if not path.is_file() or not reasons.exists():
+        return False
+    parts = path.parent.glob(f".{glob.escape(path.name)}.*.part")
+    changed_ns = path.stat().st_mtime_ns
+    return any(part.stat().st_mtime_ns >= changed_ns and _is_as_written(part, reasons) for part in parts)
 
 
 def _digest(line: bytes) -> str:

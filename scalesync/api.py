@@ -27,6 +27,7 @@ from scalesync.flows.runtime.options import ExportOptions, FailureGroup, ImportO
 from scalesync.flows.runtime.run import leaves
 from scalesync.flows.runtime.setup.services import resolve_settings
 from scalesync.model.summaries import ExportSummary, ImportSummary
+from scalesync.plugins import clashes
 from scalesync.sources.given import given_records
 from scalesync.text import did_you_mean
 
@@ -256,3 +257,7 @@ def _in_python(observer: Watching) -> Iterator[Observer]:
         if len(causes) > 1:
             raise
         raise causes[0] from causes[0].__cause__  # what the records' own program raised comes out as it was
+    finally:
+        if not isinstance(observer, str):
+            for sentence in clashes():
+                (observer or Silent()).note(sentence)

@@ -15,6 +15,7 @@
     |   +-- LedgerBusy               3: the ledger stayed locked
     |   +-- BudgetUsed               3: retry budget, --max-new and the like
     |   +-- AllRefused               3: the first records were all refused with one message
+    |   +-- PackageFailed            3: the code of another package failed
     +-- RecordError                  the record is invalid and counted; the run continues
     +-- RemoteError                  one call failed; says what may be done next
         +-- Throttled                429: wait, then send again
@@ -106,6 +107,10 @@ class BudgetUsed(StopRun):
 
 class AllRefused(StopRun):
     """The first records were all refused with one message; they stay pending."""
+
+
+class PackageFailed(StopRun):
+    """A source format, encoder or platform of another package raised what it should not."""
 
 
 class RecordError(ScalesyncError):

@@ -6,11 +6,13 @@ names the package.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from scalesync.errors import ConfigError
+from scalesync.fences import Fence, fault_of, raised
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -30,6 +32,7 @@ class Addition(Protocol):
 
 
 T = TypeVar("T", bound=Addition)
+_clashes: dict[str, None] = {}  # sentences that nobody was told yet, in order
 _packages: dict[str, str] = {}  # of the modules from which something was loaded, by the first part of their names
 
 
@@ -41,14 +44,25 @@ class Plugins(Generic[T]):
     kind: the class of what they hold.
     api: the version of the interface that this program has.
     own: names that the program has itself.
+    fenced: an addition with its functions inside of a fence.
     """
 
-    def __init__(self, group: str, what: str, kind: type[T], api: int, own: Collection[str]) -> None:
+    def __init__(
+        self,
+        group: str,
+        what: str,
+        kind: type[T],
+        api: int,
+        own: Collection[str],
+        *,
+        fenced: Callable[[T, Fence], T] = lambda addition, fence: addition,
+    ) -> None:
         self._group = group
         self._what = what
         self._kind = kind
         self._api = api
-        self._own = own
+        self._own = frozenset(own)
+        self._fenced = fenced
         self._loaded: dict[str, T] = {}
 
     def names(self) -> Sequence[str]:
@@ -59,24 +73,38 @@ class Plugins(Generic[T]):
         return name in self._entries and name not in self._own
 
     def load(self, name: str) -> T | None:
-        """The addition of that name, None when there is none.
+        """The addition of that name, None when there is none or the program has the name: then `clashes` says so.
 
-        Raises ConfigError when it cannot be used: the program has the name, two packages have it, the import fails, or
-        it was written for another version of the interface.
+        Raises ConfigError when it cannot be used: two packages have the name, the import fails, or it was written for
+        another version of the interface.
         """
         if name in self._loaded:
             return self._loaded[name]
+        self._note_clashes()
+        if name in self._own:
+            return None
         entries = self._entries.get(name, [])
         if not entries:
             return None
-        self._check_name(name, entries)
-        addition = self._import(entries[0])
+        if len(entries) > 1:
+            both = " and ".join(_package(entry) for entry in entries[:2])
+            raise ConfigError(f'{both} both add the {self._what} "{name}"; uninstall one of them')
+        addition = self._fenced(self._import(entries[0]), self.fence(name))
         self._loaded[name] = addition
         return addition
 
     def package(self, name: str) -> str:
         """The package that adds that name, and its release."""
         return _package(self._entries[name][0])
+
+    def fence(self, name: str) -> Fence:
+        """What stands around the code of that addition."""
+        return Fence(self._told(self._entries[name][0]))
+
+    def part(self, name: str, place: str) -> Any:
+        """What an addition keeps in another place, `module:name`. Raises ConfigError if it cannot be imported."""
+        module, _, member = place.partition(":")
+        return self._imported(self._entries[name][0], lambda: getattr(import_module(module), member))
 
     @cached_property
     def _entries(self) -> dict[str, list[EntryPoint]]:
@@ -87,24 +115,17 @@ class Plugins(Generic[T]):
             found.setdefault(entry.name, []).append(entry)
         return found
 
-    def _check_name(self, name: str, entries: Sequence[EntryPoint]) -> None:
-        if name in self._own:
-            raise ConfigError(
-                f'{_package(entries[0])} adds the {self._what} "{name}", which scalesync has itself; uninstall that'
-                " package, or ask its authors for another name"
+    def _note_clashes(self) -> None:
+        for name in sorted(self._own & self._entries.keys()):
+            _clashes.setdefault(
+                f'{_package(self._entries[name][0])} adds the {self._what} "{name}", which scalesync has itself:'
+                " scalesync uses its own; uninstall that package, or ask its authors for another name"
             )
-        if len(entries) > 1:
-            both = " and ".join(_package(entry) for entry in entries[:2])
-            raise ConfigError(f'{both} both add the {self._what} "{name}"; uninstall one of them')
 
     def _import(self, entry: EntryPoint) -> T:
-        told = f'the {self._what} "{entry.name}" of {_package(entry)}'
+        told = self._told(entry)
         _packages[entry.module.partition(".")[0]] = _package(entry)
-        try:
-            addition: Any = entry.load()
-        except Exception as error:
-            why = f"{type(error).__name__}: {error}".splitlines()[0]
-            raise ConfigError(f"{told} cannot be imported ({why}); correct or uninstall that package") from error
+        addition: Any = self._imported(entry, entry.load)
         if not isinstance(addition, self._kind):
             raise ConfigError(
                 f"{told} is {type(addition).__name__}, not {self._kind.__name__}; correct or uninstall that package"
@@ -119,6 +140,31 @@ class Plugins(Generic[T]):
                 f'{told} calls itself "{addition.name}", which must be the same name; correct or uninstall that package'
             )
         return addition
+
+    def _imported(self, entry: EntryPoint, load: Callable[[], Any]) -> Any:
+        try:
+            return load()
+        except Exception as error:
+            raise self._unusable(entry, error) from error
+        except BaseException as error:
+            if fault_of(error) is None:
+                raise
+            raise self._unusable(entry, error) from error
+
+    def _unusable(self, entry: EntryPoint, error: BaseException) -> ConfigError:
+        return ConfigError(
+            f"{self._told(entry)} cannot be imported ({raised(error)}); correct or uninstall that package"
+        )
+
+    def _told(self, entry: EntryPoint) -> str:
+        return f'the {self._what} "{entry.name}" of {_package(entry)}'
+
+
+def clashes() -> Sequence[str]:
+    """Sentences on additions that were met since the last call and whose names the program has itself."""
+    found = tuple(_clashes)
+    _clashes.clear()
+    return found
 
 
 def blamed(error: BaseException) -> str | None:

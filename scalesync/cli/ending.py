@@ -11,7 +11,9 @@ import click
 from scalesync.cli.common import MORE_FILES, Invocation
 from scalesync.cli.output import output_is_broken, paint, say_json, tell
 from scalesync.errors import ConfigError, ScalesyncError, StopRun
+from scalesync.fences import raised
 from scalesync.plugins import blamed
+from scalesync.text import did_you_mean
 
 INTERRUPTED = "stopped; run the same command again"
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -51,6 +53,8 @@ def describe(error: BaseException) -> tuple[str, int]:
         return "the working folder no longer exists; change to another one and run the command again", 2
     if isinstance(error, ScalesyncError):
         return str(error) or type(error).__doc__ or type(error).__name__, error.exit_code
+    if isinstance(error, click.NoSuchOption) and error.ctx is not None:
+        return f"{_no_such_option(error, error.ctx)} ({error.ctx.command_path} --help says more)", 2
     if isinstance(error, click.UsageError):
         where = error.ctx.command_path if error.ctx is not None else "scalesync"
         return f"{error.format_message()} ({where} --help says more)", 2
@@ -66,8 +70,15 @@ def describe(error: BaseException) -> tuple[str, int]:
         return "a name or option holds bytes that are not valid UTF-8; correct it and run the command again", 2
     if isinstance(error, MemoryError):
         return "out of memory; run the same command again; it resumes", 3
-    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return f"{text} - this is a bug in {blamed(error) or 'scalesync'}; run again with -v -v for the traceback", 1
+    who = blamed(error) or "scalesync"
+    again = "run the same command again when it is fixed, and it continues (-v -v shows the traceback)"
+    return f"{raised(error)} - this is a bug in {who}; {again}", 3
+
+
+def _no_such_option(error: click.NoSuchOption, ctx: click.Context) -> str:
+    """With the one that is nearest; click lists all that are near by the alphabet."""
+    known = [name for item in ctx.command.get_params(ctx) for name in (*item.opts, *item.secondary_opts)]
+    return f"there is no option {error.option_name}{did_you_mean(error.option_name, known)}"
 
 
 def main_cause(error: BaseException) -> BaseException:

@@ -12,8 +12,10 @@ import click
 
 from scalesync.cli.common import CONTEXT, Common, Invocation, common_options, write_examples, write_options
 from scalesync.cli.ending import report
+from scalesync.cli.output import tell
 from scalesync.cli.table import COMMANDS, RESERVED, not_built
 from scalesync.flows.runtime.setup.services import key_variables
+from scalesync.plugins import clashes
 from scalesync.text import did_you_mean
 
 EXAMPLES = (
@@ -114,11 +116,13 @@ def run(args: Sequence[str]) -> int:
     invocation = Invocation(args=args)
     for name in key_variables():
         invocation.mask.add(os.environ.get(name, ""))
+    quiet = "--quiet" in args or "-q" in args
     try:
         code = _dispatch(list(args), invocation)
-    except (Exception, KeyboardInterrupt) as error:
-        quiet = "--quiet" in args or "-q" in args
+    except BaseException as error:  # another package may raise SystemExit
         code = report(error, invocation, as_json="--json" in args, quiet=quiet)
+    for sentence in () if quiet else clashes():
+        tell(invocation.mask(sentence))
     invocation.end_logging(code)
     return code
 

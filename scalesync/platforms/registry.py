@@ -7,14 +7,16 @@ when somebody asks for its name, never before.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from scalesync.errors import ConfigError
+from scalesync.fences import Fence, Fenced
 from scalesync.model.targets import DEFAULT_PLATFORM
 from scalesync.plugins import Plugins
-from scalesync.ports.spec import API, PlatformSpec
+from scalesync.ports.spec import API, PlatformSpec, Shaper
 from scalesync.text import did_you_mean
 
 if TYPE_CHECKING:
@@ -25,7 +27,20 @@ if TYPE_CHECKING:
 GROUP = "scalesync.platforms"
 EXTRAS: Mapping[str, Any] = MappingProxyType({})
 BUILT_IN = {"scale": "scalesync.platforms.scale.spec:SPEC"}
-PLUGINS = Plugins(GROUP, "platform", PlatformSpec, API, BUILT_IN)
+
+
+def _fenced(spec: PlatformSpec, fence: Fence) -> PlatformSpec:
+    """Of another package; what its options raise is for the person who typed them."""
+    return replace(
+        spec,
+        shaper=cast(Shaper, Fenced(spec.shaper, fence)),
+        view=fence.call(spec.view),
+        mode_of=fence.call(spec.mode_of),
+    )
+
+
+PLUGINS = Plugins(GROUP, "platform", PlatformSpec, API, BUILT_IN, fenced=_fenced)
+_ROLES = ("creator", "lister", "containers", "commands", "export_jobs")
 
 
 class Adapter(Protocol):
@@ -73,8 +88,44 @@ def spec_at(base_url: str) -> PlatformSpec | None:
 
 
 def adapter_of(spec: PlatformSpec) -> Adapter:
-    """Import the adapter of a platform."""
-    return cast(Adapter, _load(spec.adapter))
+    """Import the adapter of a platform. Raises ConfigError if that of a plug-in cannot be imported."""
+    if spec.name in BUILT_IN:
+        return cast(Adapter, _load(spec.adapter))
+    return cast(Adapter, _FencedAdapter(PLUGINS.part(spec.name, spec.adapter), spec, PLUGINS.fence(spec.name)))
+
+
+class _FencedAdapter:
+    """A plug-in's, with all that it opens inside of the fence."""
+
+    def __init__(self, adapter: Adapter, spec: PlatformSpec, fence: Fence) -> None:
+        self._adapter = adapter
+        self._spec = spec
+        self._fence = fence
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Platform:
+        with self._fence:
+            platform = self._adapter(*args, **kwargs)
+            roles = {name: getattr(platform, name) for name in _ROLES}
+        fenced = {name: None if role is None else Fenced(role, self._fence) for name, role in roles.items()}
+        return cast("Platform", _FencedPlatform(platform, self._spec, fenced, self._fence))
+
+    def credential(self, api_key: str) -> Credential:
+        return cast("Credential", Fenced(self._fence.call(self._adapter.credential)(api_key), self._fence))
+
+
+class _FencedPlatform:
+    """The live object: its roles, each inside of the fence."""
+
+    def __init__(self, platform: Platform, spec: PlatformSpec, roles: Mapping[str, Any], fence: Fence) -> None:
+        self.spec = spec
+        self.creator, self.lister, self.containers, self.commands, self.export_jobs = (roles[name] for name in _ROLES)
+        self._platform = platform
+        self._fence = fence
+
+    @property
+    def server_now_ms(self) -> int:
+        with self._fence:
+            return self._platform.server_now_ms
 
 
 def _load(place: str) -> object:

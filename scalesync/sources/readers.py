@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 
-from scalesync.errors import ScalesyncError
+from scalesync.errors import PackageFailed
 from scalesync.jsonvalue import ENCODING_ADVICE, dumps
 from scalesync.model.records import BadRecord, Item, SourceRecord
 from scalesync.sources.bytestream import Progress
@@ -35,15 +35,15 @@ def reader_for(opener: Open, name: str, options: ReadOptions, size: int | None, 
 def _checked(read: Read, name: str, format: str, progress: Progress) -> Generator[Item, None, None]:
     """What a format of another package reads; a record of what JSON does not have is invalid.
 
-    Raises ScalesyncError for an item of another kind: left out, it would be a lost record.
+    Raises PackageFailed for a mistake in it, and for an item of another kind: left out, it would be a lost record.
     """
-    with closing(read(progress)) as items:
+    fence = PLUGINS.fence(format)
+    with fence, closing(read(progress)) as items:
         for item in items:
             if not isinstance(item, SourceRecord | BadRecord):
-                package = PLUGINS.package(format)
-                raise ScalesyncError(
-                    f'{name}: the source format "{format}" of {package} gave {type(item).__name__} in place of a'
-                    f" SourceRecord or BadRecord - this is a bug in {package}; correct or uninstall that package"
+                raise PackageFailed(
+                    f"{name}: {fence.what} gave {type(item).__name__} in place of a SourceRecord or BadRecord; run the"
+                    " same command again when it is fixed, and it continues"
                 )
             yield _as_json(item) if isinstance(item, SourceRecord) else item
 

@@ -8,11 +8,12 @@ before it, the one suffix that means the format. So a suffix is known without im
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from scalesync.errors import ConfigError
+from scalesync.fences import Fence
 from scalesync.plugins import Plugins
 
 if TYPE_CHECKING:
@@ -140,7 +141,20 @@ ROWS = (
 FORMATS: Mapping[str, SourceFormat] = {row.name: row for row in ROWS}
 _SUFFIXES = {suffix: row.name for row in ROWS for suffix in row.suffixes}
 DOCUMENTS = frozenset(row.name for row in ROWS if row.document)
-PLUGINS = Plugins(GROUP, "source format", SourceFormat, API, {*FORMATS, *(suffix[1:] for suffix in _SUFFIXES)})
+
+
+def _fenced(format: SourceFormat, fence: Fence) -> SourceFormat:
+    """Of another package; `readers` fences what its reader reads."""
+    return replace(
+        format,
+        bind=fence.call(format.bind),
+        begins=format.begins and fence.call(format.begins),
+        count=format.count and fence.call(format.count),
+    )
+
+
+_OURS = {*FORMATS, *(suffix[1:] for suffix in _SUFFIXES)}
+PLUGINS = Plugins(GROUP, "source format", SourceFormat, API, _OURS, fenced=_fenced)
 
 
 def names() -> Sequence[str]:

@@ -199,6 +199,9 @@ def test_a_line_names_what_matters() -> None:
     line = progress_line(snapshot(total=3000, failed=2, throttled=7, limit="30/s", left_s=50.0))
     assert line == ("import 1,500/3,000 done, 50 %, 50 s left, 30/s (limit 30/s), 2 failed, 7 throttled, 4 in flight")
     assert progress_line(snapshot()) == "import 1,500 done, 30/s, 4 in flight"
+    line = progress_line(snapshot(phase="export", total=3000, written=300))
+    assert line == "export 1,500/3,000 done, 50 %, 30/s, 300 written, 4 in flight"
+    assert "written" not in progress_line(snapshot(written=1500))
     assert "25 %, 2:30 min left" in progress_line(snapshot(share=0.25, left_s=150.0))
     assert "99 %" in progress_line(snapshot(share=0.999))
     assert "left" not in progress_line(snapshot(total=3000))  # whoever makes the snapshot knows whether the rate lasts
@@ -299,7 +302,7 @@ def test_on_a_terminal_the_line_changes_in_place(
             "too many files are open at once; raise that",
         ),
         (PermissionError(errno.EACCES, "Permission denied", "x.db"), 3, "x.db: Permission denied"),
-        (ZeroDivisionError("division by zero"), 1, "ZeroDivisionError: division by zero - this is a bug"),
+        (ZeroDivisionError("division by zero"), 3, "ZeroDivisionError: division by zero - this is a bug"),
         (ExceptionGroup("several", [ValueError("a"), ExceptionGroup("x", [DiskFull("full")])]), 3, "full"),
         (BaseExceptionGroup("several", [KeyboardInterrupt(), ConfigError("first")]), 2, "first"),
     ],
@@ -318,7 +321,7 @@ def test_a_bug_shows_its_traceback_only_when_asked(capsys: pytest.CaptureFixture
         invocation.common = Common(verbose=verbose)
         with pytest.raises(ZeroDivisionError) as caught:
             raise ZeroDivisionError(KEY)
-        assert report(caught.value, invocation, as_json=False) == 1
+        assert report(caught.value, invocation, as_json=False) == 3
         err = capsys.readouterr().err
         assert KEY not in err
         assert ("Traceback" in err) == (verbose == 2)

@@ -21,6 +21,7 @@ BOTTOM = (
     "model",
     "errors",
     "events",
+    "fences",
     "addresses",
     "disk",
     "file_names",
@@ -65,7 +66,8 @@ MAY: dict[str, tuple[str, ...]] = {
     "ports": ("model",),
     "config": ("ports", "model", "errors", "masking", "text"),
     "disk": ("errors",),
-    "plugins": ("errors",),
+    "fences": ("errors",),
+    "plugins": ("errors", "fences"),
     "stored": ("errors",),
     "jsonvalue": ("model",),
 }

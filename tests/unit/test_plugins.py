@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from scalesync.errors import ConfigError
-from scalesync.plugins import Plugins
+from scalesync.plugins import Plugins, clashes
 from tests.plugins import install, project
 
 GROUP = "scalesync.tests"
@@ -74,7 +75,7 @@ def test_one_is_imported_when_its_name_is_asked_for(add: Add) -> None:
             "import nowhere",
             "cannot be imported (ModuleNotFoundError: No module named 'nowhere'",
         ),
-        ("raise ValueError('two\\nlines')", "cannot be imported (ValueError: two)"),
+        ("raise ValueError('two\\nlines')", "cannot be imported (ValueError: two lines)"),
         ("1 +", "cannot be imported (SyntaxError"),
         ("pass", "cannot be imported (AttributeError"),
         ("IT = Thing", "is type, not Thing"),
@@ -94,13 +95,43 @@ def test_what_cannot_be_used_is_reported_with_the_package(add: Add, code: str, s
     assert caught.value.exit_code == 2
 
 
-def test_a_name_that_the_program_has_is_refused_where_it_is_asked_for(add: Add) -> None:
+def test_a_name_that_the_program_has_stays_its_own_and_is_told_once(add: Add) -> None:
     add("ant", "raise RuntimeError('imported')")
     found = plugins("ant", "cow")
+    clashes()
     assert list(found.names()) == []
-    assert found.load("cow") is None
-    with pytest.raises(ConfigError, match=r'other 1\.0 adds the thing "ant", which scalesync has itself'):
-        found.load("ant")
+    assert found.load("cow") is found.load("ant") is None
+    (told,) = clashes()
+    assert told.startswith('other 1.0 adds the thing "ant", which scalesync has itself: scalesync uses its own; ')
+    assert found.load("ant") is None
+    assert list(clashes()) == [told], "each run tells it, once"
+
+
+@pytest.mark.parametrize(
+    "kind", ["SystemExit", "KeyboardInterrupt", "GeneratorExit", "type('Own', (BaseException,), {})"]
+)
+def test_whatever_ends_an_import_in_a_thread_is_told_as_a_broken_package(add: Add, kind: str) -> None:
+    add("ant", f"raise {kind}('no')")
+    told: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            plugins().load("ant")
+        except BaseException as error:
+            told.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    (error,) = told
+    assert isinstance(error, ConfigError)
+    assert 'the thing "ant" of other 1.0 cannot be imported (' in str(error)
+
+
+def test_ctrl_c_during_an_import_is_not_the_package_s(add: Add) -> None:
+    add("ant", "raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        plugins().load("ant")
 
 
 def test_a_name_that_two_packages_have_is_refused(add: Add) -> None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, cast
 
 from scalesync.errors import ConfigError
+from scalesync.fences import Fence, Fenced
 from scalesync.plugins import Plugins
 
 API = 1  # rises if a row for the previous version would no longer work
@@ -98,7 +99,24 @@ ROWS = (
     ),
 )
 FORMATS: Mapping[str, OutputFormat] = {row.name: row for row in ROWS}
-PLUGINS = Plugins(GROUP, "output format", OutputFormat, API, FORMATS)
+
+
+def _fenced(format: OutputFormat, fence: Fence) -> OutputFormat:
+    """Of another package."""
+
+    def opened(open: Callable[[Output], Encoder]) -> Callable[[Output], Encoder]:
+        return lambda file: cast(Encoder, Fenced(fence.call(open)(file), fence))
+
+    return replace(
+        format,
+        open=opened(format.open),
+        lines=lambda file: fence.each(fence.call(format.lines)(file)),
+        check=format.check and fence.call(format.check),
+        open_untyped=format.open_untyped and opened(format.open_untyped),
+    )
+
+
+PLUGINS = Plugins(GROUP, "output format", OutputFormat, API, FORMATS, fenced=_fenced)
 
 
 def names() -> Sequence[str]:

@@ -37,6 +37,11 @@ def output_error(folder: Path, error: OSError) -> ScalesyncError:
     return StopRun(f"{folder}: cannot write: {error.strerror or error}; fix that, then run the same command again")
 
 
+def no_such_folder(path: Path) -> ConfigError:
+    """The error of ours where the folder of a file that would be written does not exist."""
+    return ConfigError(f"{path.parent}: there is no such folder; make it or choose another --out")
+
+
 def unusable_folder(folder: Path, error: OSError) -> ScalesyncError:
     """The error of ours where a folder cannot be made or written to before anything else was done."""
     told = output_error(folder, error)
@@ -117,7 +122,7 @@ def replacing(*paths: Path) -> Iterator[Sequence[BinaryIO]]:
         for part, path in zip(parts, paths, strict=True):
             os.replace(part, path)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise ConfigError(f"{path}: there is no such folder; make it or choose another --out") from error
+        raise no_such_folder(path) from error
     except OSError as error:
         raise output_error(path.absolute().parent, error) from error
     finally:

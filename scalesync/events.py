@@ -59,8 +59,10 @@ def clock(epoch_s: float) -> str:
 class Progress:
     """One look at a running job.
 
-    done: records finished (import) or tasks written (export) by this run and earlier ones.
-    share: part of the input finished or of the total exported, 0..1, None when unknown.
+    done: of what `total` and `share` are about: records of the input that are finished, by earlier runs too (import),
+        or tasks that this run read (export).
+    share: part of the input finished or of the total read, 0..1, None when unknown.
+    written: tasks in the files of an export, those of earlier runs included; None elsewhere.
     failed: failed + invalid + conflicts.
     rate: items per second over the last few seconds.
     limit: the rate in force ("30/s"), None when none is known.
@@ -80,6 +82,7 @@ class Progress:
     limit: str | None = None
     left_s: float | None = None
     waiting: Waiting | None = None
+    written: int | None = None
 
 
 class Observer(Protocol):

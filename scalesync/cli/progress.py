@@ -117,6 +117,8 @@ def progress_line(snapshot: Progress, *, bar_width: int = 0) -> str:
     else:
         limit = "" if snapshot.limit is None else f" (limit {snapshot.limit})"
         parts.append(f"{snapshot.rate:,.0f}/s{limit}")
+    if snapshot.written is not None and snapshot.written != snapshot.done:
+        parts.append(f"{snapshot.written:,} written")
     if snapshot.failed:
         parts.append(f"{snapshot.failed:,} failed")
     if snapshot.throttled:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 _T = TypeVar("_T")
@@ -19,13 +20,21 @@ _NAMED = re.compile(
 # What is no more than a word, and what comes before one that is an id.
 _WORD = re.compile(r"[A-Za-z][a-z]*(?:_[a-z]+)*")
 _ANNOUNCED = r"(\b(?:unique_id|id|key|task|record)s?\b[\s:=]{1,3})"
+# Names that end in digits, and single bytes and characters: none of them is a number that differs by record.
+_NAME = (
+    r"(?<![A-Za-z0-9])(?:"
+    r"(?:cp|ibm|windows|utf|ucs|iso|latin|koi8|sha|base|md|mp|u?int|float)[-_]?\d{1,5}(?:[-_](?:\d{1,4}|[lb]e|sig))*"
+    r"|(?:ISO|RFC)\ \d{4}|h26[45]|koi8[-_][ru]"
+    r"|0x[0-9a-f]{1,4}|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|u\+[0-9a-f]{4,6}"
+    r")(?![A-Za-z0-9])"
+)
 # In this order: what is found first is not looked into again.
-_VARIABLE = (
+_VARIABLE: Sequence[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = (
     (re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://[^\s\"'<>]+", re.IGNORECASE), "<url>"),
     (re.compile(r'"[^"]*"|`[^`]*`|(?<!\w)\'[^\']*\'(?!\w)|[\u201c][^\u201d]*[\u201d]'), "<text>"),
     (re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE), "<id>"),
     (re.compile(r"\b(?:0x)?(?=[a-f]*[0-9])[0-9a-f]{8,}\b", re.IGNORECASE), "<id>"),
-    (re.compile(r"\d+(?:[.,:]\d+)*"), "<n>"),
+    (re.compile(rf"(?P<name>{_NAME})|\d+(?:[.,:]\d+)*", re.IGNORECASE), lambda found: found["name"] or "<n>"),
     (re.compile(r"\s+"), " "),
 )
 
@@ -34,7 +43,7 @@ def normalise_message(text: str, key: str | None = None) -> str:
     """The message without what differs from record to record, to distinguish kinds of failures.
 
     URLs become <url>, quoted strings <text> unless they name the field that the message is about, UUIDs and hex ids
-    <id>, numbers <n>.
+    <id>, numbers <n>. What only looks like a number stays: a name (cp1252, UTF-8), an escaped byte (0xff).
 
     key: the record's unique_id, replaced by <id> where it stands unquoted. One that is a plain word may be any word of
         the message, and the one that matters: it is replaced only behind what announces an id. Messages are cut to

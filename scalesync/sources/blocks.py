@@ -63,7 +63,7 @@ class Loads(Iterator[Load]):
             full = self._failure is None and self._fill()
         except OSError as error:
             assert self._open is not None  # before that, nothing is read
-            self._failure = SourceError(f"cannot be read on: {error.strerror or error}", self._open.name)
+            self._failure = SourceError(f"cannot be read further: {error.strerror or error}", self._open.name)
         except Exception as error:
             self._failure = error
         if full or self._pending:

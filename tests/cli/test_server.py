@@ -97,6 +97,13 @@ def test_people_get_a_table_and_the_next_step(run: Run, served: Served, tmp_path
     assert "wrote 1 line that is not a record to failed.jsonl.bad.txt, as found" in failures.out
     assert (tmp_path / "failed.jsonl").exists()
     assert run(*at(served, "failures", "--job", "odd", "--out", "failed.jsonl")).code == 0
+    nowhere = run(*at(served, "failures", "--job", "odd", "--out", "nowhere/failed.jsonl"))
+    assert (nowhere.code, "nowhere: there is no such folder; make it or choose" in nowhere.err) == (2, True)
+    nothing = run(*at(served, "failures", "--job", "odd", "--group", "none", "--out", "failed.jsonl"))
+    assert (nothing.code, "no record to write, so there is no file failed.jsonl" in nothing.out) == (0, True)
+    assert not list(tmp_path.glob("failed.jsonl*"))
+    shown = run(*at(served, "failures", "--job", "odd", "--group", "none", "--out", "failed.jsonl", "--json"))
+    assert (shown.json["out"], shown.json["written"]) == (None, 0)
     source = (tmp_path / "records.jsonl").read_bytes()
     assert run(*at(served, "failures", "--job", "odd", "--out", "records.jsonl")).code == 2
     assert (tmp_path / "records.jsonl").read_bytes() == source

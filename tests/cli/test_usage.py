@@ -36,6 +36,23 @@ def commands() -> dict[str, click.Command]:
     return {name: command for name in COMMANDS if (command := cli.get_command(context, name)) is not None}
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (("import", "x", "--typ", "t"), "--type"),
+        (("import", "x", "--tpye=t"), "--type"),
+        (("--ledgr", "x"), "--ledger"),
+    ],
+)
+def test_an_option_with_a_typing_error_brings_the_nearest_one(run: Run, typed: tuple[str, ...], meant: str) -> None:
+    ended = run(*typed)
+    assert (ended.code, ended.out) == (2, "")
+    assert f"; did you mean '{meant}'? (scalesync" in ended.err
+    assert run("import", "x", "--zzzz").err == (
+        "scalesync: there is no option --zzzz (scalesync import --help says more)\n"
+    )
+
+
 @pytest.mark.parametrize("args", [("--help",), ("import", "--help"), ("--version",)])
 def test_help_imports_nothing_heavy(tmp_path: Path, args: tuple[str, ...]) -> None:
     """A count of modules says on any machine what a time says on a quiet one."""

@@ -12,9 +12,10 @@ import pytest
 
 from scalesync.errors import ConfigError
 from scalesync.flows.imports.dry_run import shown_body
+from scalesync.flows.jobs.retry import run_retry
 from scalesync.platforms.scale.task_types import COMMON, TYPES
 from scalesync.sandbox.scale.tasks import tasktypes
-from tests.conftest import letter
+from tests.conftest import FAST, letter
 from tests.flows.conftest import creates, requests
 
 TEMPLATE = {"task": {"attachment": "{txet}", "attachment_type": "text", "categories": ["a", "b"]}, "keep": []}
@@ -259,6 +260,27 @@ async def test_a_changed_template_over_tasks_that_are_there_is_reported(
     assert "--reclaim canceled" in told
     notebook.notes.clear()
     await bring(sandbox, source, **after, rescan=True)
+    assert not [note for note in notebook.notes if "changed since" in note]
+
+
+async def test_a_changed_template_over_records_that_failed_is_said_and_retry_sends_them_with_it(
+    make_sandbox, bring, write_records, settings_for, notebook
+):
+    sandbox = await make_sandbox()
+    source = write_records([letter(0), letter(1, attachment_type="nonsense")])
+    first = await bring(sandbox, source, job="j")
+    changed = {"job": "j", "sets": ('attachment_type="text"',)}
+    again = await bring(sandbox, source, **changed)
+    assert (first.failed, again.failed, again.created) == (1, 1, 1)
+    (told,) = [note for note in notebook.notes if "that failed" in note]
+    assert told == (
+        "--set changed since the last run: this command does not send 1 record that failed with its earlier body;"
+        " scalesync retry --job j sends it with the new one"
+    )
+    done = await run_retry(settings_for(sandbox), "j", None, notebook, limits=FAST, signals=False)
+    assert (done.created, done.failed, done.exit_code) == (2, 0, 0)
+    notebook.notes.clear()
+    await bring(sandbox, source, **changed, rescan=True)
     assert not [note for note in notebook.notes if "changed since" in note]
 
 

@@ -6,6 +6,7 @@ import io
 import sqlite3
 from collections import Counter
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -506,3 +507,16 @@ async def test_progress_never_says_more_than_is_settled(make_sandbox, settings_f
     assert told[-1] == (1.0, 600)
     assert all(share <= done / 600 + 0.01 for share, done in told)
     assert len(notebook.snapshots) > len(told)
+
+
+async def test_a_resumed_run_counts_what_its_percentage_is_of(make_sandbox, settings_for, write_records, notebook):
+    sandbox = await make_sandbox()
+    options = ImportOptions(sources=(str(write_records(600)),), type=KIND, project=PROJECT)
+    settings = settings_for(sandbox, rate="500")
+    await run_import(replace(options, limit=400), settings, notebook, limits=FAST, signals=False)
+    assert notebook.snapshots[-1].done == 400
+    notebook.snapshots.clear()
+    await run_import(options, settings, notebook, limits=FAST, signals=False)
+    told = [(look.share, look.done) for look in notebook.snapshots if look.share is not None]
+    assert told[-1] == (1.0, 600)
+    assert all(abs(share - done / 600) < 0.05 for share, done in told)

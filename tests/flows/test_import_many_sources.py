@@ -171,7 +171,7 @@ async def test_a_source_that_fails_stops_the_run_behind_the_records_of_those_bef
     monkeypatch.setattr(SourceFile, "opened", failing)
     summary = await bring(sandbox, pattern, job=JOB, yes=True)
     assert summary.exit_code == (3 if creates(sandbox) else 2)
-    assert f"{place:04d}.json: cannot be read on: Input/output error" in summary.message
+    assert f"{place:04d}.json: cannot be read further: Input/output error" in summary.message
     assert [key for (key,) in ask_ledger("SELECT unique_id FROM rows ORDER BY 1")] == keys[:place]
     assert states(ask_ledger) == counted(read=place, open=600 - place)
     monkeypatch.undo()

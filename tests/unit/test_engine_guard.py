@@ -19,6 +19,10 @@ from scalesync.engine.first_refusals import FirstRefusals, normalise_message
         ("cannot load https://x.test/a.png?sig=1 (403)", "cannot load <url> (<n>)"),
         ("s3://bucket/key: 12.5 MB  of\n10", "<url> <n> MB of <n>"),
         ("the defaced facade", "the defaced facade"),
+        ("byte 0xff at byte 12; try cp1252", "byte 0xff at byte <n>; try cp1252"),
+        ("'utf-16-le' codec: byte \\xe9 in position 7", "<text> codec: byte \\xe9 in position <n>"),
+        ("UTF-8, iso-8859-1, latin-1, base64, ISO 8601", "UTF-8, iso-8859-1, latin-1, base64, ISO 8601"),
+        ("img0012.png of base 12, int 7", "img<n>.png of base <n>, int <n>"),
         ("", ""),
     ],
 )

@@ -125,7 +125,7 @@ def test_a_file_that_vanishes_is_reported_while_reading(tmp_path: Path) -> None:
     path.write_text("{}\n")
     (source,) = opened(path)
     path.unlink()
-    with pytest.raises(SourceError, match="cannot be read on"):
+    with pytest.raises(SourceError, match="cannot be read further"):
         items(source)
 
 

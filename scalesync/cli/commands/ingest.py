@@ -46,7 +46,7 @@ plain, .gz or .zst. Run the same command again; it resumes where it stopped: no 
 @click.option("--template", metavar="FILE", help="TOML or JSON file that makes a record into the body of a task")
 @click.option("--set", "sets", multiple=True, metavar="KEY=JSON", help="put a value into every task; repeatable")
 @click.option("--job", metavar="NAME", help="name of this job; needed for standard input, else derived")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="take only the first N records")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="take only the first N records  [all]")
 @click.option("--dry-run", is_flag=True, help="check and count; writes neither the server nor the ledger")
 @click.option(
     "--on-conflict",
@@ -71,9 +71,11 @@ plain, .gz or .zst. Run the same command again; it resumes where it stopped: no 
     metavar="SECONDS",
     help="wait at most this long for the canary's attachments",
 )
-@click.option("--max-new", type=click.IntRange(min=1), metavar="N", help="stop after N new records")
-@click.option("--max-failures", type=CountOrPercent(), metavar="N|P%", help="stop when more records failed")
-@click.option("--max-invalid", type=click.IntRange(min=0), metavar="N", help="stop when more records are invalid")
+@click.option("--max-new", type=click.IntRange(min=1), metavar="N", help="stop after N new records  [no limit]")
+@click.option("--max-failures", type=CountOrPercent(), metavar="N|P%", help="stop when more records failed  [no limit]")
+@click.option(
+    "--max-invalid", type=click.IntRange(min=0), metavar="N", help="stop when more records are invalid  [no limit]"
+)
 @click.option("--force", is_flag=True, help="--project and --batch win over what a record says")
 @click.option("--yes", is_flag=True, help="create more than 1,000 tasks with a live key without a question")
 @click.option("--at-least-once", is_flag=True, help="import although the platform has no keys; see scalesync platforms")

@@ -169,13 +169,8 @@ def failures_command(
         say(invocation.mask(f"to see what changed in {name}: {invocation.command('verify', '--job', name)}"))
     for stop in stops:
         say(invocation.mask(f"{stop.job} ({stop.mode}) is not finished; its last run ended with: {stop.message}"))
-    if written is not None:
-        say(invocation.mask(f"wrote {count(written.written, 'record')} to {out}; the reasons are beside it"))
-        if written.bad:
-            it = "is not a record" if written.bad == 1 else "are not records"
-            say(invocation.mask(f"wrote {count(written.bad, 'line')} that {it} to {written.bad_out}, as found"))
-        for item in written.left:
-            say(invocation.mask(item.reason))
+    for line in () if written is None else _written_lines(out, written):
+        say(invocation.mask(line))
     return code
 
 
@@ -212,8 +207,20 @@ def retry_command(
     return show_import(summary, invocation, import_advice(summary, invocation, project=project))
 
 
+def _written_lines(out: Path | None, written: WrittenOut) -> Iterable[str]:
+    if written.written:
+        yield f"wrote {count(written.written, 'record')} to {out}; the reasons are beside it"
+    else:
+        yield f"no record to write, so there is no file {out}"
+    if written.bad:
+        it = "is not a record" if written.bad == 1 else "are not records"
+        yield f"wrote {count(written.bad, 'line')} that {it} to {written.bad_out}, as found"
+    for item in written.left:
+        yield item.reason
+
+
 def _written_out(out: Path | None, written: WrittenOut) -> dict[str, Any]:
-    value: dict[str, Any] = {"out": str(out), "written": written.written}
+    value: dict[str, Any] = {"out": str(out) if written.written else None, "written": written.written}
     if written.bad:
         value |= {"bad_out": str(written.bad_out), "bad": written.bad}
     return value | {"left": [asdict(item) for item in written.left]}

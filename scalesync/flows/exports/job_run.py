@@ -278,10 +278,10 @@ class ExportRun:
         return self._connection.watch.snapshot(
             "export",
             self._meter,
-            self._written(),
-            moved=listed,
+            listed,
             total=total,
             share=min(1.0, listed / total) if total else None,
             left=None if total is None else total - listed,
             failed=self._responses.failed if self._responses else 0,
+            written=self._written(),
         )

@@ -12,6 +12,7 @@ from scalesync.flows.runtime.account import no_such_project, note_unknown_type, 
 from scalesync.flows.runtime.wiring import Connection
 from scalesync.model.jobs import JobSpec, StoredJob
 from scalesync.ports.import_ledger import ImportLedger
+from scalesync.sources.places.named import STANDARD_INPUT
 from scalesync.text import be, count
 
 _SHAPES = {"template": "the template", "sets": "--set"}  # options that change the body of an unchanged record
@@ -71,15 +72,23 @@ async def note_other_bodies(job: ImportLedger, plan: ImportPlan, observer: Obser
 
 
 def note_changed_bodies(found: StoredJob | None, spec: JobSpec, counts: Mapping[str, int], observer: Observer) -> None:
-    """Report existing tasks that keep their body although template or --set changed since."""
-    made = counts.get("created", 0) + counts.get("adopted", 0)
-    if found is None or not made:
+    """Report what keeps its body although template or --set changed since: existing tasks, and records that failed."""
+    if found is None:
         return
     now = json.loads(json.dumps(dict(spec.settings)))
-    changed = [words for name, words in _SHAPES.items() if found.settings.get(name) != now[name]]
-    if changed:
+    changed = " and ".join(words for name, words in _SHAPES.items() if found.settings.get(name) != now[name])
+    made, failed = counts.get("created", 0) + counts.get("adopted", 0), counts.get("failed", 0)
+    if changed and made:
         observer.note(
-            f"{' and '.join(changed)} changed since the last run: {count(made, 'task')} that {be(made)} there"
+            f"{changed} changed since the last run: {count(made, 'task')} that {be(made)} there"
             f" {'keeps its' if made == 1 else 'keep their'} earlier body, new records get the new one; cancel a task"
             " and run with --reclaim canceled to create it again"
+        )
+    if changed and failed:
+        it, them = ("its", "it") if failed == 1 else ("their", "them")
+        more = f"marks {them} pending, and the same input piped into this command sends {them}"
+        observer.note(
+            f"{changed} changed since the last run: this command does not send {count(failed, 'record')} that failed"
+            f" with {it} earlier body; scalesync retry --job {found.name}"
+            f" {more if STANDARD_INPUT in spec.settings['sources'] else f'sends {them} with the new one'}"
         )

@@ -150,8 +150,8 @@ class ImportRun:
         self._job = job
         self._observer = observer
         self._meter = RateMeter()
-        self._reading = Reading()
         options = plan.options
+        self._reading = Reading(limit=options.limit)
         policy = ConflictPolicy(options.on_conflict, options.reclaim, connection.platform.creator.release, job.event)
         self._outbox = Outbox(self._record)
         self._inside: dict[str, tuple[str, int]] = {}  # of records of folders that are under way, by key
@@ -221,7 +221,7 @@ class ImportRun:
         words = str(error) if isinstance(error, ScalesyncError) else f"ended by {type(cause).__name__}"
         with anyio.CancelScope(shield=True), suppress(ScalesyncError):
             await self._outbox.flush()
-            await self._job.finish(complete=False, exit_code=1, figures={}, message=words)
+            await self._job.finish(complete=False, exit_code=3, figures={}, message=words)
 
     async def _serve(self) -> ScalesyncError | None:
         """Run the engine until all is finished or something stops it; returns what stopped it."""
@@ -495,13 +495,18 @@ class ImportRun:
     def _progress(self) -> Progress:
         tally, reading = self._dispatcher.tally, self._reading
         size, taken, waiting = self._plan.total_bytes, self._preparer.taken, self._dispatcher.queue.outstanding
-        total = reading.total(size, taken)
+        settled = tally.settled - tally.exhausted
+        done, total = max(0, taken - waiting), reading.total(size, taken)
+        if self._named is not None:  # how much of the input was looked through for them says little
+            done, total = settled, self._named.wanted
         return self._connection.watch.snapshot(
             "import",
             self._meter,
-            tally.settled - tally.exhausted,
-            share=reading.share(size, taken, waiting),
-            left=None if total is None else total - taken + waiting,
+            done,
+            moved=settled,
+            total=None if self._named is None else self._named.wanted,
+            share=None if self._named is not None else reading.share(size, taken, waiting),
+            left=None if total is None else total - done,
             failed=tally.failed + tally.conflicts + reading.invalid,
         )
 

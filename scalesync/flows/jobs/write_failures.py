@@ -123,11 +123,11 @@ class Written:
 
 @contextmanager
 def writing(out: Path) -> Iterator[Written]:
-    """Write new files, which replace those of an earlier run at the end. Without bad lines there is no OUT.bad.txt."""
+    """Write new files, which replace those of an earlier run at the end. A file without a line is removed."""
     with replacing(*outputs(out)) as files:
         written = Written(files)
         yield written
-    if not written.bad:
-        bad = bad_of(out)
-        for path in (bad, reasons_of(bad)):
+    for path, lines in ((out, written.records), (bad_of(out), written.bad)):
+        if not lines:
             path.unlink(missing_ok=True)
+            reasons_of(path).unlink(missing_ok=True)

@@ -125,6 +125,7 @@ class Watch:
         share: float | None = None,
         left: float | None = None,
         failed: int = 0,
+        written: int | None = None,
     ) -> Progress:
         """The progress of the run now.
 
@@ -144,6 +145,7 @@ class Watch:
             seconds=meter.seconds,
             limit=self._gate.limit(),
             left_s=None if left is None else meter.left_s(left),
+            written=written,
         )
         self._last = made
         return self._waiting_now(made)

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from scalesync.disk import output_error
+from scalesync.disk import no_such_folder, output_error
 from scalesync.errors import ConfigError
 from scalesync.flows.runtime.output_guard import is_report, spare_inputs
 from scalesync.flows.verify.findings import ALWAYS, RECLAIM, Finding
@@ -75,7 +75,7 @@ class FindingsFile:
         try:
             yield
         except FileNotFoundError as error:
-            raise ConfigError(f"{self.path}: there is no such folder; make it or choose another --out") from error
+            raise no_such_folder(self.path) from error
         except OSError as error:
             raise output_error(self.path.absolute().parent, error) from error
 

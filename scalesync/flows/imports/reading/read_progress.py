@@ -23,6 +23,7 @@ class Reading:
     stretches: number of groups of sources.
     ends: groups that have no load left.
     open: whether only a part of the current load is in the ledger.
+    limit: records that are taken at most.
     """
 
     bytes_before: int = 0
@@ -34,6 +35,7 @@ class Reading:
     stretches: int = 1
     ends: int = 0
     open: bool = False
+    limit: int | None = None
     invalid_in: Counter[str | None] = field(default_factory=Counter)
     _known: tuple[int, int] = (0, 0)  # bytes, and the records that they held
     _read: int = 0
@@ -76,7 +78,8 @@ class Reading:
         read, records = self._known
         if not total_bytes or not read or not records:
             return None
-        return max(float(taken), records * total_bytes / read)
+        total = max(float(taken), records * total_bytes / read)
+        return total if self.limit is None else min(total, self.limit)
 
     def share(self, total_bytes: int | None, taken: int, outstanding: int) -> float | None:
         """The finished share of the input, by records; None if unknown."""

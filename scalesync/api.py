@@ -36,7 +36,9 @@ S = TypeVar("S", ImportSummary, ExportSummary)
 T = TypeVar("T")
 _OPTION = re.compile(r"(?<![\w-])--([a-z][a-z-]*[a-z])(?![\w-])(?: (?:NAME|N|KEY)\b| (?=\d))?")
 _NAMES = {"set": "sets", "tag": "tags", "input-format": "format"}  # options whose argument has another name
-_SWITCHES = frozenset({"again", "at_least_once", "dry_run", "finalize", "finalize_anyway", "force", "rescan", "yes"})
+_SWITCHES = frozenset(
+    {"again", "at_least_once", "describe_all", "dry_run", "finalize", "finalize_anyway", "force", "rescan", "yes"}
+)
 _PHRASES = (
     ("standard input needs a name for the job", "records that a program gives need a name for the job"),
     ("pipe the same input into the same import", "call import_tasks with the same records"),
@@ -80,6 +82,7 @@ class ImportArguments(TypedDict, total=False):
     folder: str | None
     some: bool
     at_least_once: bool
+    describe_all: bool
 
 
 class ExportArguments(TypedDict, total=False):

@@ -14,6 +14,12 @@ _SYSTEM = frozenset(
 )
 # Who has a file open in Office, what an editor kept, where Windows notes a file came from, what is still coming.
 _BESIDE = re.compile(r"~\$.*|.*~|#.*#|.*[:\uf03a]Zone\.Identifier|.*\.crdownload", re.DOTALL)
+# What people write about their data, beside it.
+_ABOUT = re.compile(
+    r"(?:readme|licen[cs]e|copying|copyright|notice|authors|contributors|changelog|changes|citation|manifest|makefile"
+    r"|dockerfile|(?:md5|sha1|sha256|sha512|b2)sums?|checksums?)(?:[-_.].*)?|.*\.(?:md|rst|license|md5|sha1|sha256|sha512)",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 def readable(name: str) -> str:
@@ -28,6 +34,11 @@ def readable(name: str) -> str:
 def is_hidden(name: str) -> bool:
     """Names that begin with a dot or an underscore, as Spark, Hive and Hadoop write them beside their data."""
     return name.startswith((".", "_"))
+
+
+def is_about_data(name: str) -> bool:
+    """A file for people to read that explains data, such as README.md, LICENSE and SHA256SUMS."""
+    return _ABOUT.fullmatch(name) is not None
 
 
 def is_of_the_system(name: str) -> bool:

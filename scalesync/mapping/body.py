@@ -82,6 +82,11 @@ class BodyBuilder:
             named += self._batch.names
         return not _LENT.issuperset(named)
 
+    @property
+    def names_file(self) -> bool:
+        """Whether something of a body or its key comes from the file of a record."""
+        return bool(self._of_file)
+
     def build(self, record: SourceRecord, source: int) -> Outgoing:
         """The create call for one record. Raises RecordError with the reason in one sentence, ConfigError for all."""
         template = self._template

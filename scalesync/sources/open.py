@@ -275,7 +275,7 @@ def _open_folder(folder: str, options: ReadOptions, passed: PassedOver) -> Itera
     if passed.meets((info.st_dev, info.st_ino), folder):
         return
     every = options.format is not None
-    listing = look(folder, every, passed)
+    listing = look(folder, every, passed, options.describe)
     passed.folders.append(os.path.realpath(folder))
     shown = folder.rstrip("/") or "/"
     for entry in listing.carriers:
@@ -285,7 +285,7 @@ def _open_folder(folder: str, options: ReadOptions, passed: PassedOver) -> Itera
         place = os.path.abspath(folder)
         more = {"files": listing.others, "digest": listing.digest}
         facts = Facts(readable(place), listing.size, listing.mtime_ns, more)
-        read = partial(read_folder, folder, every, listing.left_out, partial(_read_json, options))
+        read = partial(read_folder, folder, options, listing.left_out, partial(_read_json, options))
         reader = Reader(read, notes=tuple(listing.notes()))
         yield SourceFile(shown, reader, facts, left_out=listing.left_out, place=place)
 

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from scalesync.errors import ConfigError
 from scalesync.sources.bytestream import check_encoding
 from scalesync.sources.registry import find
+
+
+class Describe(Enum):
+    """Which files of a folder become records although they hold none.
+
+    NONE: none of them. OBJECTS: those that people label, not those for people to read. ALL: every one.
+    """
+
+    NONE = "none"
+    OBJECTS = "objects"
+    ALL = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +31,7 @@ class ReadOptions:
     encoding: of text; a UTF-16 mark at the beginning is recognised anyway.
     records: of JSON, the key of the list that holds the records, with dots for nested ones.
     skip_rows: lines before a table's header.
+    describe: which files of a folder without records in them are a record each, which only describes the file.
     """
 
     format: str | None = None
@@ -28,6 +41,7 @@ class ReadOptions:
     encoding: str = "utf-8"
     records: str | None = None
     skip_rows: int = 0
+    describe: Describe = Describe.ALL
 
     def check(self) -> None:
         """Raises ConfigError for a value that cannot work."""

@@ -25,7 +25,7 @@ from scalesync.errors import SourceError
 from scalesync.sources.detect import detect, may_have_json_lines
 from scalesync.sources.formats.dialect import LONGEST_LOOK, Dialect, Sample, guess_widely
 from scalesync.sources.options import ReadOptions
-from scalesync.sources.places.folders import carries_records, walk
+from scalesync.sources.places.folders import carries_records, is_left_out, walk
 from scalesync.sources.registry import FORMATS, is_document
 from scalesync.sources.source import HEAD
 
@@ -102,6 +102,8 @@ def recount_folder(folder: str, options: ReadOptions, left_out: frozenset[str] =
     total, exact = 0, True
     for entry in walk(folder):
         if carries_records(entry, options.format is not None) or entry.inside in left_out:
+            continue
+        if is_left_out(entry, options.describe):
             continue
         if not is_document(entry.inside) or not os.path.getsize(entry.path):
             total += 1

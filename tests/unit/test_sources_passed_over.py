@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from scalesync.errors import SourceError
+from scalesync.file_names import is_about_data
 from scalesync.flows.verify import findings
 from scalesync.ledger.sqlite.quota import QuotaFile
 from scalesync.ledger.sqlite.store import SqliteLedger
@@ -461,3 +462,13 @@ def test_a_folder_tells_which_files_become_records_that_only_describe_them(
         (tmp_path / name).write_text('{"a": 1}\n')
     told = [note for source in open_sources([str(tmp_path)], ReadOptions()) for note in source.notes]
     assert told == [] if note is None else note in told[0]
+
+
+@pytest.mark.parametrize("name", ["README", "readme.md", "LICENSE", "Licence.txt", "CHANGES.rst", "SHA256SUMS", "a.md"])
+def test_names_of_files_that_explain_data(name: str) -> None:
+    assert is_about_data(name)
+
+
+@pytest.mark.parametrize("name", ["readmes.jsonl", "letter.txt", "notes", "changed.png", "manifesto.txt", "licensed"])
+def test_names_of_files_that_may_be_data(name: str) -> None:
+    assert not is_about_data(name)

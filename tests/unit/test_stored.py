@@ -25,7 +25,7 @@ STORED: dict[str, tuple[Form[Any], type, str]] = {
         ImportOptions,
         "sources type job project batch unique_id template sets limit dry_run on_conflict reclaim finalize"
         " finalize_anyway canary canary_wait max_new max_failures max_invalid force yes rescan format delimiter"
-        " quotechar header encoding records skip_rows folder some at_least_once",
+        " quotechar header encoding records skip_rows folder some at_least_once describe_all",
     ),
     "partition": (
         partitions._FORM,
@@ -78,7 +78,7 @@ def test_what_a_newer_version_added_is_left_out_and_a_newer_form_is_refused(name
 def test_what_older_versions_did_not_write_has_its_old_meaning() -> None:
     first = {"number": 1, "lo": 0, "hi": 9, "asked_lo": 0, "at": 9, "cursor": None, "pages": 2, "listed": 7}
     assert Partition.load(first) == Partition(1, 0, 9, 0, 9, pages=2, listed=7, different=7)
-    assert IMPORT_OPTIONS.read({"sources": ["x"], "type": "t"}) == ImportOptions(("x",), "t")
+    assert IMPORT_OPTIONS.read({"sources": ["x"], "type": "t"}) == ImportOptions(("x",), "t", describe_all=True)
     assert plan._SECTION.read({"bounds": {}}) == Section("", {})
 
 

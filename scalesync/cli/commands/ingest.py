@@ -79,6 +79,7 @@ plain, .gz or .zst. Run the same command again; it resumes where it stopped: no 
 @click.option("--force", is_flag=True, help="--project and --batch win over what a record says")
 @click.option("--yes", is_flag=True, help="create more than 1,000 tasks with a live key without a question")
 @click.option("--at-least-once", is_flag=True, help="import although the platform has no keys; see scalesync platforms")
+@click.option("--describe-all", is_flag=True, help="each file of a folder without records in it is a record")
 @click.option("--rescan", is_flag=True, help="read sources again even if they look unchanged")
 @click.option(
     "--input-format",

@@ -27,9 +27,9 @@ from scalesync.pacing.pace import Pace
 from scalesync.ports.ledger import Ledger
 from scalesync.ports.spec import KeyStrength, PlatformSpec, Vocabulary
 from scalesync.sources.open import SourceFile, open_sources
-from scalesync.sources.options import ReadOptions
+from scalesync.sources.options import Describe, ReadOptions
 from scalesync.sources.places.named import STANDARD_INPUT, placed_in, what_is
-from scalesync.sources.places.passed_over import PassedOver
+from scalesync.sources.places.passed_over import PassedOver, Reason
 from scalesync.text import count
 
 LOAD_RECORDS = 512
@@ -87,7 +87,9 @@ class ImportPlan:
     def notes(self) -> Iterator[str]:
         """What a person should know about how the sources are read: a sentence each, with the first few names."""
         if self.passed:
-            yield str(self.passed)
+            way = "--describe-all" if self.builder.names_file else "a template that names _file, or --describe-all,"
+            more = f"; {way} makes a record of such a file" if self.passed.has(Reason.EMPTY) else ""
+            yield f"{self.passed}{more}"
         if self.missing:
             yield self.left_out
         names: dict[str, list[str]] = {}
@@ -173,7 +175,8 @@ def make_plan(options: ImportOptions, platform: PlatformSpec, home: Home, given:
         one_project=platform.key.namespaced,
     )
     passed = PassedOver()
-    found, missing = _opened(options, read_options(options), passed, given)
+    builder = BodyBuilder(spec, platform.shaper)
+    found, missing = _opened(options, read_options(options, builder), passed, given)
     told = {typed: what_is(typed, options.folder, home) for typed in options.sources}
     sizes = [source.size for source, _ in found]
     known = [size for size in sizes if size is not None]
@@ -181,7 +184,7 @@ def make_plan(options: ImportOptions, platform: PlatformSpec, home: Home, given:
         home,
         options,
         template,
-        BodyBuilder(spec, platform.shaper),
+        builder,
         [source for source, _ in found],
         _max_failures(options.max_failures),
         passed,
@@ -192,8 +195,9 @@ def make_plan(options: ImportOptions, platform: PlatformSpec, home: Home, given:
     )
 
 
-def read_options(options: ImportOptions) -> ReadOptions:
+def read_options(options: ImportOptions, builder: BodyBuilder) -> ReadOptions:
     """How the sources of an import are read."""
+    describe = Describe.OBJECTS if builder.names_file else Describe.NONE
     return ReadOptions(
         format=options.format,
         delimiter=options.delimiter,
@@ -202,6 +206,7 @@ def read_options(options: ImportOptions) -> ReadOptions:
         encoding=options.encoding,
         records=options.records,
         skip_rows=options.skip_rows,
+        describe=Describe.ALL if options.describe_all else describe,
     )
 
 

@@ -23,6 +23,7 @@ from scalesync.engine.waits import LONG_S
 from scalesync.errors import BudgetUsed, ConfigError, ScalesyncError, StopRun
 from scalesync.events import Observer, Progress, duration
 from scalesync.flows.imports import finish
+from scalesync.flows.imports.as_begun import as_begun
 from scalesync.flows.imports.batches import BatchKeeper
 from scalesync.flows.imports.canary import Canary
 from scalesync.flows.imports.conflicts import ConflictPolicy
@@ -84,6 +85,8 @@ async def run_import(
     home = Home(settings.ledger.parent)
     platform = spec_of(settings.platform)
     require(platform, "import")
+    if stored is None:
+        options = await as_begun(options, settings, platform, observer.note)
     plan = await in_daemon(lambda: make_plan(options, platform, home, given))
     for note in plan.notes():
         observer.note(note)

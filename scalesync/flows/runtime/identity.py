@@ -88,7 +88,8 @@ async def find_import(ledger: Ledger, spec: JobSpec, options: ImportOptions) -> 
     if not binding.same(found.command, found.identity, spec.command, spec.identity):
         raise NameBound(binding.sentence(spec.name, found.command, found.identity, spec.command, spec.identity))
     earlier = _earlier(found, await ledger.source_splits(found), spec, home)
-    settings = {**spec.settings, "job": found.name, "earlier": earlier}
+    describe = spec.settings["describe_all"] or IMPORT_OPTIONS.read(found.settings).describe_all  # also those of before
+    settings = {**spec.settings, "job": found.name, "earlier": earlier, "describe_all": describe}
     return found, replace(spec, name=found.name, identity=found.identity, settings=settings)
 
 

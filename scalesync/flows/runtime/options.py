@@ -23,6 +23,7 @@ class ImportOptions:
     folder: where relative sources lie, None for the working folder.
     some: of several sources, those that are gone are skipped.
     at_least_once: on a platform without keys, a record may become two tasks.
+    describe_all: each file of a folder that holds no record is one, which only describes it.
     """
 
     sources: tuple[str, ...]
@@ -57,6 +58,7 @@ class ImportOptions:
     folder: str | None = None
     some: bool = False
     at_least_once: bool = False
+    describe_all: bool = False
 
 
 IMPORT_OPTIONS = Form(
@@ -85,6 +87,7 @@ IMPORT_OPTIONS = Form(
         Member("folder", absent=None),
         Member("some", absent=False),
         Member("at_least_once", absent=False),
+        Member("describe_all", absent=True),  # as earlier versions read folders
     ],
 )
 """As a job keeps them, beside what it keeps of earlier runs."""

@@ -131,7 +131,7 @@ class Checking:
                 if block.last:
                     source = plan.sources[block.source - 1]
                     bytes_before += source.size or 0
-                    await self._recount(source, places, read_options(plan.options))
+                    await self._recount(source, places, read_options(plan.options, plan.builder))
                     places = 0
             while len(waiting) >= (wave := self._finder.wave):
                 await self._check_records(waiting[:wave], files, plan.options.batch)

@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from scalesync.errors import SourceError
-from scalesync.file_names import is_hidden, is_of_the_system, readable
+from scalesync.file_names import is_about_data, is_hidden, is_of_the_system, readable
 from scalesync.model.records import BadRecord, Item, SourceRecord
 from scalesync.sources.about import describe
 from scalesync.sources.bytestream import Progress
+from scalesync.sources.options import Describe, ReadOptions
 from scalesync.sources.places.overlap import Overlap
 from scalesync.sources.places.passed_over import PassedOver, Reason
 from scalesync.sources.places.written import OwnFiles
@@ -143,7 +144,14 @@ def carries_records(entry: Entry, every: bool) -> bool:
     return every or (format is not None and format not in DOCUMENTS)
 
 
-def look(folder: str, every: bool, passed: PassedOver) -> Listing:
+def is_left_out(entry: Entry, describe: Describe) -> bool:
+    """Whether a file that does not carry records is not one either."""
+    if describe is Describe.ALL or suffix_format(entry.inside) is not None:
+        return False
+    return describe is Describe.NONE or is_about_data(os.path.basename(entry.inside))
+
+
+def look(folder: str, every: bool, passed: PassedOver, describe: Describe) -> Listing:
     """List a folder.
 
     every: all files carry records.
@@ -158,6 +166,9 @@ def look(folder: str, every: bool, passed: PassedOver) -> Listing:
     for entry in walk(folder, passed):
         if carries_records(entry, every):
             carriers.append(entry)
+            continue
+        if is_left_out(entry, describe):
+            passed.add(Reason.EMPTY, entry.path)
             continue
         try:
             info = os.stat(entry.path)
@@ -175,7 +186,8 @@ def look(folder: str, every: bool, passed: PassedOver) -> Listing:
         newest = max(newest, info.st_mtime_ns)
         digest.update(f"{entry.inside}\0{info.st_size}\0{info.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
     if not carriers and not others and not left_out:
-        raise SourceError(f"is a folder without files{f' ({passed})' if passed else ''}", readable(folder))
+        what = "holds no file with records" if passed.has(Reason.EMPTY) else "is a folder without files"
+        raise SourceError(f"{what}{f' ({passed})' if passed else ''}", readable(folder))
     return Listing(tuple(carriers), others, size, newest, digest.hexdigest(), frozenset(left_out), described)
 
 
@@ -185,7 +197,7 @@ def kind_of(inside: str) -> str:
 
 
 def read_folder(
-    folder: str, every: bool, left_out: frozenset[str], read_json: ReadJson, progress: Progress
+    folder: str, options: ReadOptions, left_out: frozenset[str], read_json: ReadJson, progress: Progress
 ) -> Generator[Item, None, None]:
     """One record per file, JSON files as their content, all with `about`; `line` counts them from 1.
 
@@ -193,7 +205,9 @@ def read_folder(
     """
     line = 0
     for entry in walk(folder):
-        if carries_records(entry, every) or entry.inside in left_out:
+        if carries_records(entry, options.format is not None) or entry.inside in left_out:
+            continue
+        if is_left_out(entry, options.describe):
             continue
         for item in _records(entry, read_json, progress):
             line += 1

@@ -20,6 +20,7 @@ class Reason(StrEnum):
     LINK = "link to a folder"
     SPECIAL = "pipe, socket or device"
     MET = "named more than once"
+    EMPTY = "without records"
 
 
 _MANY = {Reason.LINK: "links to folders", Reason.SPECIAL: "pipes, sockets or devices"}
@@ -49,6 +50,10 @@ class PassedOver:
         names = self._names.setdefault(reason, [])
         if len(names) < SHOWN_NAMES:
             names.append(readable(name))
+
+    def has(self, reason: Reason) -> bool:
+        """Whether anything was skipped for it."""
+        return reason in self._counts
 
     def meets(self, here: Hashable, name: str) -> bool:
         """Whether a file was opened before, under any name; then it counts as skipped.

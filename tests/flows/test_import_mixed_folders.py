@@ -1,0 +1,95 @@
+"""Folders in which files for people lie beside data: skipped by name, except by jobs that have always counted them."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from scalesync.errors import SourceError
+from scalesync.flows.jobs.retry import run_retry
+from scalesync.flows.verify.run import run_verify
+from tests.conftest import FAST, letter
+
+KINDS = {"attachment_type": "text", "categories": ["a", "b"]}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, write_records) -> Path:
+    """Three records, and four files that hold none."""
+    place = tmp_path / "in"
+    place.mkdir()
+    write_records([letter(number) for number in range(3)]).rename(place / "a.jsonl")
+    for name in ("README.md", "LICENSE", "notes.txt", "cat.png", ".DS_Store", "Thumbs.db"):
+        (place / name).write_text("for people")
+    return place
+
+
+def skipped(notebook) -> list[str]:
+    return [note for note in notebook.notes if note.startswith("skipped ")]
+
+
+async def test_files_without_records_are_skipped_by_name(folder, make_sandbox, bring, settings_for, notebook, tmp_path):
+    sandbox = await make_sandbox()
+    summary = await bring(sandbox, folder, job="j")
+    assert (summary.read, summary.created, summary.exit_code) == (3, 3, 0)
+    (told,) = skipped(notebook)
+    assert "4 without records (" in told
+    assert "LICENSE" in told
+    assert told.endswith("a template that names _file, or --describe-all, makes a record of such a file")
+    checked = await run_verify(settings_for(sandbox), "j", tmp_path / "findings.jsonl", notebook, limits=FAST)
+    assert (checked.read, checked.exit_code) == (3, 0)
+
+
+async def test_a_template_that_names_the_file_takes_what_people_label_and_not_what_they_read(
+    folder, make_sandbox, bring, notebook
+):
+    sandbox = await make_sandbox()
+    template = {"task": {**KINDS, "attachment": "https://x.test/{_file.path?}"}}
+    summary = await bring(sandbox, folder, template=template)
+    assert summary.read == 5
+    (told,) = skipped(notebook)
+    assert "2 without records (" in told
+    assert "README.md" in told
+    assert "notes.txt" not in told
+
+
+async def test_a_folder_with_nothing_else_is_refused_with_the_names(make_sandbox, bring, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "README.md").write_text("for people")
+    with pytest.raises(SourceError, match=r"holds no file with records \(skipped 1 file: 1 without records \(.*README"):
+        await bring(await make_sandbox(), tmp_path / "in")
+
+
+@pytest.mark.parametrize("before", ["typed", "by an earlier version"])
+async def test_a_job_that_counted_them_keeps_them(
+    folder, make_sandbox, bring, settings_for, notebook, tmp_path, before
+):
+    sandbox = await make_sandbox()
+    first = await bring(sandbox, folder, job="j", describe_all=True)
+    assert (first.read, first.created, first.failed) == (7, 3, 4)
+    ledger = settings_for(sandbox).ledger
+    if before != "typed":  # earlier versions kept no such option
+        with closing(sqlite3.connect(ledger)) as file, file:
+            file.execute("UPDATE jobs SET settings = json_remove(settings, '$.describe_all')")
+    for more in ({}, {"rescan": True}, {"dry_run": True}):
+        again = await bring(sandbox, folder, job="j", **more)
+        assert (again.read, again.created, again.failed, again.gone) == (7, 3, 4, 0), more
+    assert "without records" not in "".join(skipped(notebook))
+    retried = await run_retry(settings_for(sandbox), "j", None, notebook, limits=FAST, signals=False)
+    assert (retried.read, retried.failed) == (7, 4)
+    checked = await run_verify(settings_for(sandbox), "j", tmp_path / "findings.jsonl", notebook, limits=FAST)
+    assert (checked.read, "miscounted" in checked.without) == (7, False)
+
+
+async def test_a_job_that_counted_them_keeps_them_when_another_source_is_typed(
+    folder, make_sandbox, bring, settings_for, notebook, tmp_path, write_records
+):
+    sandbox = await make_sandbox()
+    await bring(sandbox, folder, job="j", describe_all=True)
+    other = write_records([letter(number) for number in range(3, 5)])
+    await bring(sandbox, other, job="j")
+    checked = await run_verify(settings_for(sandbox), "j", tmp_path / "findings.jsonl", notebook, limits=FAST)
+    assert (checked.read, checked.without.get("gone", 0)) == (9, 0)

@@ -123,10 +123,12 @@ class Resolver:
             if result.others:
                 comparison = replace(comparison, others=result.others)
             settled = await self._resolve(doubt.record, comparison)
-            if settled is None:
-                self._engine.queue.again(doubt.record)
-            else:
+            if settled is not None:
                 self._engine.end(settled)
+            elif self._operation.repeat is _AT_ONCE:
+                self._engine.queue.again(doubt.record)
+            else:  # no server refuses the key if it was not freed after all: look once more before a send
+                self._engine.queue.doubt(doubt, self._engine.delay_s(1))
         elif result.presence is Presence.ABSENT and not (result.short and self._operation.repeat is not _AT_ONCE):
             if not self._waits_for_landing(doubt, asked):
                 self._send_again(doubt)

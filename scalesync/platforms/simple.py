@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from scalesync.errors import RemoteError
+from scalesync.errors import Refused, RemoteError
 from scalesync.http.answers import outcome_of
 from scalesync.http.transport import Transport
 from scalesync.model.outcomes import Comparison, LookupResult, Match, Outcome, OutcomeKind, TaskError
@@ -147,6 +147,10 @@ class SimplePlatform(ABC):
     async def release(self, ref: str) -> Outcome:
         """Refuse, because the service frees no keys."""
         return Outcome(OutcomeKind.REFUSED, message="the service frees no keys")
+
+    async def remove(self, ref: str) -> None:
+        """Raises Refused: the service removes no tasks."""
+        raise Refused("the service removes no tasks", op="remove a task")
 
     def query(self, selection: Selection, page_size: int, within: tuple[int, int] | None = None) -> Mapping[str, Any]:
         """The query for all tasks, because lists have no filters."""

@@ -43,6 +43,12 @@ class Creator(Operation, Protocol):
     async def release(self, ref: str) -> Outcome:
         """Free the key of a dead task, so that the record can be sent again."""
 
+    async def remove(self, ref: str) -> None:
+        """Take a task away for good, or find that it is gone; called only where the key's rule says `removes`.
+
+        Raises RemoteError.
+        """
+
 
 class Axis(Enum):
     """By what a list is ordered, and so can be split into partitions.

@@ -45,12 +45,14 @@ class KeyRule:
     landing_s: seconds in which a request that was given up may still take effect; 0 where sending again is safe.
     one_fate: a request with several records is carried out whole or not at all.
     namespaced: unique within a project or dataset only, so rows belong to that as well.
+    removes: the service takes a task away when it is asked to, so one of several under a key can go.
     """
 
     strength: KeyStrength
     landing_s: float = 0.0
     one_fate: bool = False
     namespaced: bool = False
+    removes: bool = False
 
     @property
     def promise(self) -> str:
@@ -61,9 +63,10 @@ class KeyRule:
             case KeyStrength.PUT:
                 return "exactly once: sending a key again returns the task of the first time"
             case KeyStrength.NAMED | KeyStrength.LABEL:
+                repair = ", and `--fix` removes those that nobody has worked on" if self.removes else ""
                 return (
                     "looked up before a second send: no record gets two tasks unless a request takes effect more than"
-                    f" {self.landing_s:g} s after it was given up; `scalesync verify` finds these"
+                    f" {self.landing_s:g} s after it was given up; `scalesync verify` finds these{repair}"
                 )
             case KeyStrength.NONE:
                 return "at least once: a record whose request got no answer may become two tasks"

@@ -49,6 +49,10 @@ class PlatformHarness(ABC):
     def refused(self) -> JsonObject:
         """A record that the platform refuses."""
 
+    def correction(self) -> JsonObject:
+        """The fields that make the refused record a good one when they are laid over it; as it is, all of a record."""
+        return self.record(0)
+
     @abstractmethod
     def make(self, host: Any, key: str, record: JsonObject) -> str:
         """Make the task of a record under a key, past the network; its id."""
@@ -60,6 +64,14 @@ class PlatformHarness(ABC):
     @abstractmethod
     def finish(self, host: Any, count: int) -> None:
         """Have the `count` oldest tasks that wait done."""
+
+    def begin(self, host: Any, ref: str) -> None:
+        """Have somebody begin to work on a task; where keys may repeat."""
+        raise NotImplementedError
+
+    def die(self, host: Any, ref: str) -> None:
+        """Have a task end in a status whose key may be freed, the first that the vocabulary names."""
+        raise NotImplementedError
 
     @abstractmethod
     def remove(self, host: Any, ref: str) -> None:

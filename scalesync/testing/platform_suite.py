@@ -3,7 +3,8 @@
     class TestOurs(PlatformSuite):
         harness = OurHarness()
 
-A platform whose keys may repeat inherits RepeatingKeySuite as well, one that makes exports as files ExportFileSuite.
+A platform whose keys may repeat inherits RepeatingKeySuite as well, one with statuses whose key may be freed
+ReclaimSuite, one that makes exports as files ExportFileSuite.
 """
 
 from __future__ import annotations
@@ -18,13 +19,19 @@ from scalesync.testing.harness import Held, PlatformHarness
 from scalesync.testing.imports import ImportSuite
 from scalesync.testing.keys import RepeatingKeySuite
 from scalesync.testing.kills import KillSuite
+from scalesync.testing.rebuilds import RebuildSuite
+from scalesync.testing.retries import ReclaimSuite, RetrySuite
 
-__all__ = ["ExportFileSuite", "Held", "PlatformHarness", "PlatformSuite", "RepeatingKeySuite"]
+__all__ = ["ExportFileSuite", "Held", "PlatformHarness", "PlatformSuite", "ReclaimSuite", "RepeatingKeySuite"]
 
 
-class PlatformSuite(ImportSuite, FaultSuite, KillSuite, ExportSuite, VerifySuite):
+class PlatformSuite(ImportSuite, FaultSuite, RetrySuite, KillSuite, ExportSuite, VerifySuite, RebuildSuite):
     """What holds for every platform."""
 
     def test_the_suite_fits_the_strength_of_the_key(self) -> None:
         repeats = spec_of(self.harness.platform).key.strength in {KeyStrength.LABEL, KeyStrength.NAMED}
         assert isinstance(self, RepeatingKeySuite) == repeats, "inherit RepeatingKeySuite where keys may repeat"
+
+    def test_the_suite_fits_the_statuses(self) -> None:
+        frees = bool(spec_of(self.harness.platform).vocabulary.reclaimable)
+        assert isinstance(self, ReclaimSuite) == frees, "inherit ReclaimSuite where keys of dead tasks may be freed"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -19,8 +19,11 @@ from scalesync.errors import ConfigError, StopRun
 from scalesync.events import Progress
 from scalesync.flows.exports.run import run_export
 from scalesync.flows.imports.run import run_import
+from scalesync.flows.jobs.rebuild import run_rebuild
+from scalesync.flows.jobs.retry import run_retry
 from scalesync.flows.runtime.options import ExportOptions, ImportOptions
 from scalesync.flows.runtime.setup.services import resolve_settings, spec_of
+from scalesync.flows.verify.fix import Repaired, run_repair
 from scalesync.flows.verify.run import VerifySummary, run_verify
 from scalesync.model.records import JsonObject
 from scalesync.model.summaries import ExportSummary, ImportSummary
@@ -33,7 +36,7 @@ from scalesync.testing.harness import Held, PlatformHarness
 HASTY = EngineLimits(retry=RetryPolicy(base_s=0.01, cap_s=0.1), stall_s=10.0, grace_s=2.0, patience_s=5.0)
 RATE = "600"  # set, so that a 429 that a test asks for slows nothing down
 MOST_RUNS = 8
-SOURCE = "records.jsonl"
+SOURCE, FINDINGS, JOB = "records.jsonl", "findings.jsonl", "trial"
 
 
 class Listener:
@@ -88,17 +91,39 @@ class Trial:
         """A record with its key."""
         return {**self.harness.record(number), "unique_id": key_of(number)}
 
+    def write_refused(self, numbers: Iterable[int], number: int, **over: Any) -> None:
+        """The same with one more record at its end, the one that is refused. over: fields laid over that."""
+        path = self.write(numbers)
+        refused = {**self.harness.refused(), **over, "unique_id": key_of(number)}
+        path.write_text(path.read_text("utf-8") + json.dumps(refused) + "\n", "utf-8")
+
     async def bring(self, *, key: str | None = None, **options: Any) -> ImportSummary:
         """One run of the import of the source."""
-        asked = ImportOptions(
+        asked = self._import(**options)
+        return await run_import(asked, self.settings(key), self.listener, limits=HASTY, signals=False)
+
+    def _import(self, **options: Any) -> ImportOptions:
+        return ImportOptions(
             sources=(str(self.folder / SOURCE),),
             type=self.harness.type,
             project=self.harness.project,
-            job="trial",
+            job=JOB,
             yes=True,
             **options,
         )
-        return await run_import(asked, self.settings(key), self.listener, limits=HASTY, signals=False)
+
+    async def retry(self) -> ImportSummary:
+        """Send the failed records again."""
+        return await run_retry(self.settings(), JOB, None, self.listener, yes=True, limits=HASTY, signals=False)
+
+    async def rebuild(self) -> ImportSummary:
+        """Rebuild the ledger from source and emulator."""
+        return await run_rebuild(self._import(), self.settings(), self.listener, limits=HASTY)
+
+    def lose_ledger(self) -> None:
+        """Remove the ledger with all that lies beside it."""
+        for path in self.folder.glob("ledger.db*"):
+            path.unlink()
 
     async def bring_all(self, **options: Any) -> ImportSummary:
         """The import, run again until nothing is left to do."""
@@ -111,8 +136,18 @@ class Trial:
 
     async def verify(self) -> VerifySummary:
         """Compare source, ledger and emulator."""
-        out = self.folder / "findings.jsonl"
-        return await run_verify(self.settings(), "trial", out, self.listener, limits=HASTY)
+        out = self.folder / FINDINGS
+        return await run_verify(self.settings(), JOB, out, self.listener, limits=HASTY)
+
+    async def repair(self, reclaim: Collection[str] = ()) -> Repaired:
+        """Repair what `verify` has found."""
+        out = self.folder / FINDINGS
+        dead = frozenset(reclaim)
+        return await run_repair(self.settings(), JOB, out, self.listener, reclaim=dead, limits=HASTY, signals=False)
+
+    def found(self) -> Sequence[JsonObject]:
+        """What `verify` has found."""
+        return [json.loads(line) for line in (self.folder / FINDINGS).read_text("utf-8").splitlines()]
 
     def fill(self, count: int, first: int = 0) -> None:
         """Make tasks past the network, from the record `first` on."""
@@ -127,9 +162,11 @@ class Trial:
         """The tasks that the emulator holds."""
         return self.harness.tasks(self.host)
 
-    def check_held(self, numbers: Iterable[int]) -> None:
-        """Whether the emulator holds exactly one task for each number."""
+    def check_held(self, numbers: Iterable[int], *, freed: int = 0) -> None:
+        """Whether the emulator holds exactly one task for each number. freed: tasks without a key beside them."""
         held = Counter(task.key for task in self.held())
+        assert held[None] == freed, f"{held[None]} tasks have no key"
+        del held[None]
         wanted = {key_of(number) for number in numbers}
         lost, strange = sorted(wanted - held.keys()), sorted(str(key) for key in held.keys() - wanted)
         twice = sorted(str(key) for key, count in held.items() if count > 1)

@@ -17,6 +17,30 @@ CHUNK_MUTANTS = (
         ("tests/platforms/test_toy.py",),
     ),
     Mutant(
+        "a key that may not have been freed is sent again without a look",
+        _TWICE,
+        (
+            Edit(
+                _RESOLVER,
+                "elif self._operation.repeat is _AT_ONCE:",
+                "elif self._operation.repeat is not Repeat.ONCE:",
+            ),
+        ),
+        ("tests/platforms/test_toy.py",),
+    ),
+    Mutant(
+        "a task that somebody works on by now is removed",
+        "--fix removes what nobody has worked on",
+        (Edit("scalesync/flows/verify/removal.py", "if view.status != self._connection.words.new:", "if False:"),),
+        ("tests/platforms/test_toy.py",),
+    ),
+    Mutant(
+        "a rebuilt ledger takes one of several tasks",
+        "several tasks under one key are a conflict",
+        (Edit("scalesync/flows/jobs/rebuild.py", "others=finding.others", "others=()"),),
+        ("tests/platforms/test_toy.py",),
+    ),
+    Mutant(
         "a landing window is a second too short",
         _TWICE,
         (

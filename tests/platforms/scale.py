@@ -41,6 +41,10 @@ class ScaleHarness(ForkingHarness):
         world = host.store.world("live")
         return [Held(task.unique_id, world.task_id(task), render(world, task)) for task in world.tasks]
 
+    def die(self, host: Sandbox, ref: str) -> None:
+        reply = host.engine.api(Call("POST", f"/task/{ref}/cancel"), "mutate", f"Bearer {self.key}")
+        assert reply.status == 200, reply.body
+
     def finish(self, host: Sandbox, count: int) -> None:
         assert host.annotate(count) == count
 

@@ -6,14 +6,14 @@ import os
 import signal
 from pathlib import Path
 
-from scalesync.testing.platform_suite import PlatformHarness, PlatformSuite
+from scalesync.testing.platform_suite import PlatformHarness, PlatformSuite, ReclaimSuite
 from scalesync.testing.processes import KILLED
 from tests.platforms.scale import ScaleHarness
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-class TestScale(PlatformSuite):
+class TestScale(PlatformSuite, ReclaimSuite):
     harness = ScaleHarness()
 
 

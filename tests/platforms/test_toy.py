@@ -6,7 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from scalesync.testing.platform_suite import ExportFileSuite, PlatformSuite, RepeatingKeySuite
+from scalesync.testing.platform_suite import (
+    ExportFileSuite,
+    PlatformSuite,
+    ReclaimSuite,
+    RepeatingKeySuite,
+)
 from tests.platforms.toy import ToyHarness
 from tests.toy.plugin import installed
 
@@ -17,5 +22,5 @@ def _toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-class TestToy(PlatformSuite, RepeatingKeySuite, ExportFileSuite):
+class TestToy(PlatformSuite, RepeatingKeySuite, ReclaimSuite, ExportFileSuite):
     harness = ToyHarness()

@@ -47,6 +47,20 @@ class ToyHarness(ForkingHarness):
     def tasks(self, host: Toy) -> Sequence[Held]:
         return [Held(item.label, str(item.id), item.document()) for item in host.store.items.values()]
 
+    def correction(self) -> dict[str, Any]:
+        return {"bad": False}
+
+    def begin(self, host: Toy, ref: str) -> None:
+        self._become(host, ref, "doing")
+
+    def die(self, host: Toy, ref: str) -> None:
+        self._become(host, ref, "dropped")
+
+    def _become(self, host: Toy, ref: str, state: str) -> None:
+        entry = host.store.find(ref)
+        entry.state = state
+        host.store.touch(entry)
+
     def finish(self, host: Toy, count: int) -> None:
         assert host.app.finish(count) == count
 

@@ -28,7 +28,8 @@ def case(ref: str, *others: str, state: RowState = RowState.CREATED) -> Case:
 def test_several_tasks_under_one_key_are_a_finding_that_names_them(ref: str, state: RowState):
     (finding,) = compare(case(ref, "t2", "t3", state=state))
     assert (finding.kind, finding.fix) == ("duplicate", None)
-    assert finding.detail == "3 tasks have this unique_id: t1, t2, t3"
+    told = "3 tasks have this unique_id: t1, t2, t3; remove all but one in the service, then run verify --fix"
+    assert finding.detail == told
 
 
 def test_one_task_under_one_key_is_none():

@@ -29,6 +29,7 @@ ACTIONS = {
     "create": "send what was never sent",
     "record": "take into the ledger what the server has",
     "task_id": "correct task ids",
+    "remove": "remove second tasks that nobody has worked on",
     "reclaim error": "free the ids of tasks in error and send again",
     "reclaim canceled": "free the ids of canceled tasks and send again",
 }
@@ -37,6 +38,7 @@ DONE = {
     "create": "sent for the first time",
     "record": "taken into the ledger",
     "task_id": "corrected in the ledger",
+    "remove": "left with one task",
     "reclaim": "freed from dead tasks and sent again",
 }
 

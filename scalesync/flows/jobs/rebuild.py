@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
+from dataclasses import replace
 
 from scalesync.config.settings import Settings
 from scalesync.engine.limits import EngineLimits
@@ -182,7 +183,8 @@ class Recorder:
         record.intent_ms = self._connection.platform.server_now_ms
         if finding.task is None:
             return RowOutcome(record.key, RowState.SENDING)
-        settled = await self._policy(record, self._connection.platform.creator.compare(record, finding.task))
+        comparison = self._connection.platform.creator.compare(record, finding.task)
+        settled = await self._policy(record, replace(comparison, others=finding.others))
         if settled is None:
             return RowOutcome(record.key, RowState.SENDING)
         if self._named is None and settled.state is not RowState.CONFLICT:

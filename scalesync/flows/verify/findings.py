@@ -6,7 +6,7 @@ pending         the record was not sent yet, according to the ledger            
 failed          the server refused the record; retry sends it again                -
 invalid, clash  the record cannot be used, or contradicts an earlier one           -
 miscounted      a second count of a source gives another number of records         -
-duplicate       several tasks have the unique_id; some servers accept it twice     -
+duplicate       several tasks have the unique_id; some servers accept it twice     remove, if one can stay
 detached        the task exists, but its unique_id was removed                     -
 unrecorded      the server has the task, but not the ledger                        record
 not_in_ledger   the source has the record, but not the ledger                      record or create
@@ -21,10 +21,11 @@ unclear         the server gave no trustworthy answer                           
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from scalesync.flows.verify.duplicates import Twin, choose
 from scalesync.model.contents import HASH_BYTES, covers, terms
 from scalesync.model.outcomes import Comparison, LookupResult, Match, Presence
 from scalesync.model.records import JsonObject, Outgoing
@@ -33,8 +34,10 @@ from scalesync.model.rows import FINAL, RowState
 from scalesync.ports.spec import Vocabulary
 
 SEND, CREATE, RECORD, TASK_ID, RECLAIM = "send", "create", "record", "task_id", "reclaim"
+REMOVE = "remove"
 PLACES = frozenset({"project", "batch"})
-ALWAYS = frozenset({"kind", "unique_id", "task_id", "file", "line", "detail"})  # every finding has these
+ORDER = ("kind", "unique_id", "task_id", "file", "line", "detail")
+ALWAYS = frozenset(ORDER)  # every finding has these
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class Finding:
     """One finding.
 
     fix: the action of --fix; None if there is none.
+    remove: ids of the tasks that it removes.
     state: of the row that verify saw; the repair checks it.
     was: the task of that row.
     """
@@ -53,13 +57,14 @@ class Finding:
     file: str | None = None
     line: int | None = None
     fix: str | None = None
+    remove: tuple[str, ...] = ()
     state: str | None = None
     was: str | None = None
     differences: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> JsonObject:
         """The finding as a line of the file, without empty members."""
-        named = ("kind", "unique_id", "task_id", "file", "line", "detail", "fix", "state", "was", "differences")
+        named = (*ORDER, "fix", "remove", "state", "was", "differences")
         return {name: value for name in named if (value := getattr(self, name)) or name in ALWAYS}
 
 
@@ -69,6 +74,7 @@ class Case:
 
     record: None if the source does not hold it, or was not read.
     comparison: of record and task.
+    twins: all tasks of its key, if it has several and the service can remove one.
     """
 
     row: Held | None
@@ -78,6 +84,7 @@ class Case:
     file: str | None
     line: int | None
     words: Vocabulary
+    twins: Sequence[Twin] = ()
 
     def finding(self, kind: str, detail: str, fix: str | None = None, **more: Any) -> Finding:
         """A finding about this record."""
@@ -120,9 +127,16 @@ def compare(case: Case) -> Iterator[Finding]:
 
 
 def _several(case: Case) -> Iterator[Finding]:
-    """Findings about a key with several tasks. The row is not compared: a person first decides which task stays."""
+    """Findings about a key with several tasks. The row is not compared before it is decided which task stays."""
     refs = [*([] if case.result.view is None else [case.result.view.ref]), *case.result.others]
-    yield case.finding("duplicate", f"{len(refs)} tasks have this unique_id: {', '.join(refs)}")
+    told = f"{len(refs)} tasks have this unique_id: {', '.join(refs)}"
+    choice = choose(case.twins, None if case.row is None else case.row.ref, case.words)
+    if choice.keep is None:
+        told += f"; {choice.why}" if choice.why else ""
+        yield case.finding("duplicate", f"{told}; remove all but one in the service, then run verify --fix")
+    else:
+        told += f"; nobody has worked on {', '.join(choice.remove)}"
+        yield replace(case.finding("duplicate", told, REMOVE, remove=choice.remove), task_id=choice.keep)
     if case.comparison is not None:
         yield from _differing(case, case.comparison)
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from scalesync.config.settings import Settings, Way
@@ -22,24 +23,28 @@ from scalesync.flows.imports.run import run_import
 from scalesync.flows.imports.stored import plan_of
 from scalesync.flows.jobs.rebuild import Recorder
 from scalesync.flows.jobs.retry import readable_options
+from scalesync.flows.runtime.identity import stored_options
 from scalesync.flows.runtime.lease import Hold, holding, import_job_of
 from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.flows.runtime.options import ImportOptions
 from scalesync.flows.runtime.setup.services import spec_of
 from scalesync.flows.runtime.threads import in_daemon
-from scalesync.flows.runtime.wiring import connect
-from scalesync.flows.verify.findings import RECLAIM, TASK_ID
+from scalesync.flows.runtime.wiring import Connection, connect
+from scalesync.flows.verify import findings
 from scalesync.flows.verify.findings_file import read_findings
+from scalesync.flows.verify.removal import Removal
 from scalesync.home import Home
 from scalesync.mapping.seen import SeenTable
 from scalesync.model.jobs import StoredJob
 from scalesync.model.records import JsonObject
+from scalesync.model.rows import RowState
 from scalesync.model.summaries import ImportSummary
 from scalesync.model.targets import RequestClass
 from scalesync.ports.ledger import Ledger
 from scalesync.ports.verify_ledger import VerifyLedger
 
 GROUP = 500
+OURS = frozenset({RowState.CREATED.value, RowState.ADOPTED.value})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ class Repaired:
 async def run_repair(
     settings: Settings,
     job: str,
-    findings: Path,
+    path: Path,
     observer: Observer,
     *,
     project: str | None = None,
@@ -73,6 +78,7 @@ async def run_repair(
 ) -> Repaired:
     """Repair the findings in a file.
 
+    path: of that file.
     project: of the job, where several have its name.
     reclaim: statuses of dead tasks whose unique_id may be freed.
     """
@@ -83,7 +89,8 @@ async def run_repair(
         async with holding(ledger, found) as hold:
             whole, hold.complete = hold.complete, False  # until the import that follows has ended
             store = hold.job.checks
-            for group in _groups(read_findings(findings)):
+            await _remove(found, hold, path, plan.alone, way=settings.way, observer=observer, limits=limits)
+            for group in _groups(read_findings(path)):
                 await plan.apply(store, group)
             if len(plan.lost):
                 await _record(ledger, found, hold, plan.lost, way=settings.way, observer=observer, limits=limits)
@@ -118,6 +125,7 @@ class Plan:
 
     imports: whether an import must follow.
     lost: records that the ledger does not know; they are added to it first.
+    alone: keys that had several tasks and now have one.
     """
 
     def __init__(self, reclaim: frozenset[str]) -> None:
@@ -125,6 +133,7 @@ class Plan:
         self.left = 0
         self.imports = False
         self.lost = SeenTable()
+        self.alone = SeenTable()
         self._reclaim = reclaim
 
     async def apply(self, store: VerifyLedger, group: Sequence[JsonObject]) -> None:
@@ -132,12 +141,14 @@ class Plan:
         corrections: list[tuple[str, str | None, str]] = []
         doubts: list[tuple[str, str, str | None]] = []
         for finding in group:
-            fix, key, state = finding.get("fix"), finding["unique_id"], finding.get("state")
-            if fix is None or (fix == RECLAIM and finding["kind"] not in self._reclaim):
+            if not self._does(finding):
                 self.left += 1
                 continue
+            fix, key, state = finding["fix"], finding["unique_id"], finding.get("state")
             self.done[fix] += 1
-            if fix == TASK_ID:
+            if fix == findings.REMOVE and finding.get("was") == finding["task_id"] and state in OURS:
+                continue  # the ledger names the one that stayed
+            if fix == findings.TASK_ID:
                 corrections.append((key, finding.get("was"), finding["task_id"]))
                 continue
             self.imports = True
@@ -147,6 +158,51 @@ class Plan:
                 doubts.append((key, state, finding.get("was")))
         await store.correct(corrections)
         await store.doubt(doubts)
+
+    def _does(self, finding: JsonObject) -> bool:
+        match finding.get("fix"):
+            case None:
+                return False
+            case findings.RECLAIM:
+                return finding["kind"] in self._reclaim
+            case findings.REMOVE:
+                return finding["unique_id"] in self.alone
+        return True
+
+
+def _connected(
+    found: StoredJob, way: Way, observer: Observer, limits: EngineLimits | None
+) -> AbstractAsyncContextManager[Connection]:
+    return connect(
+        way,
+        observer,
+        task_type=stored_options(found.settings).type,
+        namespace=found.target.namespace,
+        paced=RequestClass.LIST,
+        limits=limits,
+    )
+
+
+async def _remove(
+    found: StoredJob,
+    hold: Hold,
+    path: Path,
+    alone: SeenTable,
+    *,
+    way: Way,
+    observer: Observer,
+    limits: EngineLimits | None,
+) -> None:
+    """Take second tasks away; `alone` gets the keys that have one task only by now."""
+    second = (finding for finding in read_findings(path) if finding.get("fix") == findings.REMOVE)
+    first = next(second, None)
+    if first is None:
+        return
+    async with _connected(found, way, observer, limits) as connection:
+        removal = Removal(connection, hold.job)
+        for finding in chain([first], second):
+            if await removal.carry_out(finding):
+                alone.add(finding["unique_id"], b"")
 
 
 async def _record(
@@ -162,20 +218,13 @@ async def _record(
     """Add records without rows to the ledger. Those without a task become pending, and the import sends them."""
     options = await readable_options(ledger, found)
     plan = await in_daemon(lambda: plan_of(options, spec_of(found.target.platform), Home(way.ledger.parent)))
-    async with connect(
-        way,
-        observer,
-        task_type=options.type,
-        namespace=found.target.namespace,
-        paced=RequestClass.LIST,
-        limits=limits,
-    ) as connection:
+    async with _connected(found, way, observer, limits) as connection:
         connection.platform.creator.learned = await hold.job.unechoed_fields()
         policy = ConflictPolicy("report", frozenset(), connection.platform.creator.release, hold.job.event)
         numbers = await hold.job.register_sources(plan.splits())
         await Recorder(plan, connection, hold.job, policy, observer, named=lost).go(numbers)
 
 
-def _groups(findings: Iterator[JsonObject]) -> Iterator[list[JsonObject]]:
-    while group := list(islice(findings, GROUP)):
+def _groups(lines: Iterator[JsonObject]) -> Iterator[list[JsonObject]]:
+    while group := list(islice(lines, GROUP)):
         yield group

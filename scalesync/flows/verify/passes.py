@@ -26,6 +26,7 @@ from scalesync.flows.runtime.dead_tasks import turn_of
 from scalesync.flows.runtime.rate_meter import RateMeter
 from scalesync.flows.runtime.threads import in_daemon
 from scalesync.flows.runtime.wiring import Connection
+from scalesync.flows.verify.duplicates import read_twins
 from scalesync.flows.verify.findings import Case, Finding, accepted_terms, compare, superseded
 from scalesync.flows.verify.findings_file import FindingsFile
 from scalesync.flows.verify.strangers import Scope, Strangers
@@ -188,6 +189,7 @@ class Checking:
         rows = await self._store.held(keys)
         found = dict(await self._finder.find(keys))
         await self._confirm(rows, found)
+        twins = await read_twins(records, found, self._finder, self._connection)
         turns: list[Turn] = []
         seen: list[tuple[str, str | None, Mapping[str, str]]] = []
         for record in records:
@@ -195,7 +197,8 @@ class Checking:
             row = self._turned(rows.get(record.key), result, turns)
             comparison = None if result.task is None else self._connection.platform.creator.compare(record, result.task)
             place = told_place(files.get(record.source, ""), record.line, record.inside)
-            case = Case(row, record, result, comparison, *place, self._connection.words)
+            words, several = self._connection.words, twins.get(record.key, ())
+            case = Case(row, record, result, comparison, *place, words, several)
             kinds = self._tell(case)
             if not kinds and row is not None and (accepted := accepted_terms(case)) is not None:
                 self.accepted += 1

@@ -147,3 +147,7 @@ class ScaleTasks:
         if reply.status in {200, 404}:
             return Outcome(OutcomeKind.CREATED, ref=ref, status=reply.status)
         return refusal(reply, wire.error_text)
+
+    async def remove(self, ref: str) -> None:
+        """Raises Refused: the server refuses a second task, so none has to go."""
+        raise Refused("a task cannot be removed, only canceled", op="remove task")

@@ -110,6 +110,12 @@ class ToyItems:
             return Outcome(OutcomeKind.CREATED, ref=ref, status=reply.status)
         return refusal(reply, wire.problem)
 
+    async def remove(self, ref: str) -> None:
+        """DELETE /items/{id}."""
+        reply = await self._transport.call(RequestClass.MUTATE, "DELETE", "/items/" + quote(ref, safe=""))
+        if reply.status != 404:
+            wire.check(reply, "remove item")
+
 
 def _outcome(answer: object, status: int) -> Outcome:
     """The outcome of one item in the answer to its chunk."""

@@ -51,7 +51,7 @@ SPEC = PlatformSpec(
         reclaimable=("dropped",),
         type_required=False,
     ),
-    key=KeyRule(strength=KeyStrength.LABEL, landing_s=LANDING_S, namespaced=True),
+    key=KeyRule(strength=KeyStrength.LABEL, landing_s=LANDING_S, namespaced=True, removes=True),
     shaper=ToyShaper(),
     view=wire.view,
     page_most=50,

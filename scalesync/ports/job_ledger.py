@@ -19,6 +19,12 @@ class JobLedger(Protocol):
     def was_complete(self) -> bool:
         """Whether the job had nothing left to do when this run began."""
 
+    def holds_lease(self) -> bool:
+        """Whether no other run can have taken over. Asks nobody, so it may be called before each request.
+
+        A run that was frozen until its lease was over finds that here before it finds it by its next write.
+        """
+
     async def event(self, key: str | None, event: str, detail: Mapping[str, Any]) -> None:
         """Put one line into the history, durable before the step it announces."""
 

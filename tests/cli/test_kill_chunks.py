@@ -10,6 +10,7 @@ import json
 import signal
 import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import anyio
@@ -24,6 +25,7 @@ from tests.cli.test_kill import Program, check_once, collect
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kill -9 and SIGINT are of POSIX")
 
 LATE_S, LANDING_S = 2.5, 4.0
+LEASE_S = 4.0
 FAULTS = [
     FaultRule(kind="latency", on="create", seconds=0.02),
     FaultRule(kind="late", on="create", share=0.04, status=500, seconds=LATE_S),
@@ -39,15 +41,23 @@ ScaleTasks.most, ScaleTasks.repeat, ScaleTasks.landing_s = 7, Repeat.COMPARE_FIR
 resolver.APART_S = 0.1
 main()
 """
+FROZEN = f"""
+from scalesync.ledger.sqlite import store
+from scalesync.ports.spec import KeyRule
+
+KeyRule.resend_is_safe, store.LEASE_MS = False, {LEASE_S * 1000}
+{RULES.replace(f"= 7, Repeat.COMPARE_FIRST, {LANDING_S}", "= 1, Repeat.COMPARE_FIRST, 0.2")}"""
 
 
 class Careful(Program):
     """The program under other rules."""
 
+    rules = RULES
+
     @property
     def command(self) -> list[str]:
         """To start it."""
-        return [sys.executable, "-W", "error", "-c", RULES, *self.arguments]
+        return [sys.executable, "-W", "error", "-c", self.rules, *self.arguments]
 
     async def once(self) -> tuple[int, dict[str, object]]:
         """Exit code and summary of one run."""
@@ -94,3 +104,40 @@ async def test_no_record_is_sent_while_its_last_request_may_land(
     assert refused == []
     with sqlite3.connect(tmp_path / "scalesync.db") as ledger:
         assert ledger.execute("SELECT count(*) FROM chunks").fetchone() == (0,)
+
+
+class Leased(Careful):
+    """With a lease that ends soon."""
+
+    rules = FROZEN
+
+
+async def test_a_run_that_was_frozen_until_another_one_took_over_sends_nothing_more(
+    make_sandbox, write_records, tmp_path: Path, refused: list[str]
+):
+    """It stops after the ledger has its request, and before that leaves: while it waits for its turn."""
+    sandbox: Sandbox = await make_sandbox()
+    source = write_records(20)
+    async with Leased(tmp_path, sandbox, source, "--rate", "60/min").running() as frozen:
+        while sandbox.journal.count("create") < 1 or requests_begun(tmp_path / "scalesync.db") < 2:
+            await anyio.sleep(0.01)
+        frozen.send_signal(signal.SIGSTOP)
+        await anyio.sleep(LEASE_S)
+        assert sandbox.journal.count("create") == 1
+        summary = (await Leased(tmp_path, sandbox, source).until_done())[-1]
+        assert (summary["read"], summary["created"]) == (20, 20)
+        frozen.send_signal(signal.SIGCONT)
+        out, error = await collect(frozen)
+        assert await frozen.wait() == 3, error
+    assert b"took over" in error + out, (out, error)
+    assert (sandbox.journal.count("create"), refused) == (20, [])
+    check_once(sandbox, 20)
+
+
+def requests_begun(path: Path) -> int:
+    """The number of the last request that the ledger has."""
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as ledger:
+            return int(ledger.execute("SELECT coalesce(max(number), 0) FROM chunks").fetchone()[0])
+    except sqlite3.OperationalError:  # it is not there yet
+        return 0

@@ -17,6 +17,12 @@ CHUNK_MUTANTS = (
         ("tests/platforms/test_toy.py",),
     ),
     Mutant(
+        "a run that was frozen sends what it had announced",
+        _TWICE,
+        (Edit("scalesync/flows/runtime/gate.py", "return cls not in CHANGING or self.holds()", "return True"),),
+        ("tests/cli/test_kill_chunks.py",),
+    ),
+    Mutant(
         "a key that may not have been freed is sent again without a look",
         _TWICE,
         (

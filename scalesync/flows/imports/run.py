@@ -161,6 +161,7 @@ class ImportRun:
         limits = replace(limits, max_failures=plan.max_failures)
         creator, commands = connection.platform.creator, connection.platform.commands
         self._repeat = creator.repeat
+        connection.gate.holds = job.holds_lease
         self._log = job.chunks if keeps_chunks(creator, commands) else None
         self._dispatcher = Dispatcher(
             *(creator, connection.gate, self._outbox, policy, limits),

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from scalesync.errors import Unavailable
 from scalesync.model.targets import RequestClass
 from scalesync.pacing.handover import Handovers
 from scalesync.pacing.pace import Pace, Signal
 from scalesync.pacing.slot_pool import QuotaPool
 
+CHANGING = frozenset({RequestClass.CREATE, RequestClass.MUTATE})
+
 
 class RequestGate:
     """Lets attempts pass at the pace's rate, and counts those in flight. Once closed, it lets nothing pass.
 
     quota: shares set rates with other processes. Without it, or after it was lost, this process alone keeps the rates.
+    fenced: requests that change the server pass only while `holds` says that this run has its job. This is the last
+        check, because a process may be frozen wherever it waits, and another run may take over meanwhile.
     """
 
     def __init__(
@@ -21,8 +27,12 @@ class RequestGate:
         handovers: Handovers,
         shown: RequestClass = RequestClass.CREATE,
         quota: QuotaPool | None = None,
+        *,
+        fenced: bool = False,
     ) -> None:
         self.closed = False
+        self.holds: Callable[[], bool] = lambda: True
+        self._fenced = fenced
         self._pace = pace
         self._handovers = handovers
         self._shown = shown
@@ -30,7 +40,9 @@ class RequestGate:
 
     def admit_now(self, cls: RequestClass) -> bool:
         """Like `acquire`, without a wait, if no rate is in force; False if `acquire` is needed."""
-        if self.closed or (self._quota is not None and self._quota.counts(cls)) or not self._pace.admit_now(cls):
+        if self.closed or (self._fenced and not self._may_leave(cls)):
+            return False
+        if (self._quota is not None and self._quota.counts(cls)) or not self._pace.admit_now(cls):
             return False
         self._pace.enter()
         return True
@@ -45,8 +57,7 @@ class RequestGate:
             async with quota.turn(cls):
                 await self._pace.acquire(cls)
                 await quota.acquire(cls)
-        if self.closed:
-            raise Unavailable("the run is stopping")
+        self._check(cls)
         self._pace.enter()
 
     def release(self) -> None:
@@ -55,8 +66,8 @@ class RequestGate:
 
     @property
     def counts_handovers(self) -> bool:
-        """Whether `handover` counts anything."""
-        return bool(self._handovers)
+        """Whether `handover` counts or checks anything."""
+        return bool(self._handovers) or self._fenced
 
     async def handover(self, cls: RequestClass) -> None:
         """Wait for the moment of a request. The connection is there, and the request goes out next."""
@@ -65,8 +76,16 @@ class RequestGate:
             self._handovers.note(cls)
         else:
             await self._handovers.enter(cls)
+        self._check(cls)
+
+    def _check(self, cls: RequestClass) -> None:
         if self.closed:
             raise Unavailable("the run is stopping")
+        if self._fenced and not self._may_leave(cls):
+            raise Unavailable("the lease of the job is over, because this run could not renew it in time")
+
+    def _may_leave(self, cls: RequestClass) -> bool:
+        return cls not in CHANGING or self.holds()
 
     def answered(self, cls: RequestClass, status: int, latency_s: float, retry_after_s: float | None) -> None:
         """Feed the controller: 429 asks to slow down; 5xx, 408 and redirects, which no API gives, mean trouble.

@@ -117,7 +117,8 @@ def make_gate(
             lambda reason: note(f"other runs do not share this run's rate: {reason}"),
             heads=spec.heads,
         )
-    return pace, RequestGate(pace, handovers, paced, quota=quota)
+    # Where the server refuses a second task, a request of a run that was frozen and replaced does no harm.
+    return pace, RequestGate(pace, handovers, paced, quota=quota, fenced=not spec.key.resend_is_safe)
 
 
 def published_rates(spec: PlatformSpec, base_url: str) -> dict[RequestClass, Rate | None]:

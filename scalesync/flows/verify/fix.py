@@ -23,7 +23,6 @@ from scalesync.flows.imports.run import run_import
 from scalesync.flows.imports.stored import plan_of
 from scalesync.flows.jobs.rebuild import Recorder
 from scalesync.flows.jobs.retry import readable_options
-from scalesync.flows.runtime.identity import stored_options
 from scalesync.flows.runtime.lease import Hold, holding, import_job_of
 from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.flows.runtime.options import ImportOptions
@@ -176,7 +175,7 @@ def _connected(
     return connect(
         way,
         observer,
-        task_type=stored_options(found.settings).type,
+        task_type=str(found.settings.get("type", "")),
         namespace=found.target.namespace,
         paced=RequestClass.LIST,
         limits=limits,
@@ -199,6 +198,7 @@ async def _remove(
     if first is None:
         return
     async with _connected(found, way, observer, limits) as connection:
+        connection.gate.holds = hold.job.holds_lease
         removal = Removal(connection, hold.job)
         for finding in chain([first], second):
             if await removal.carry_out(finding):

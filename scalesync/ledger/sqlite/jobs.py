@@ -10,7 +10,7 @@ from typing import Any
 from scalesync.ledger.sqlite import learned_limits
 from scalesync.ledger.sqlite.writer import Writer
 from scalesync.model.targets import RequestClass
-from scalesync.times import now_iso
+from scalesync.times import local_ms, now_iso
 
 
 class JobStore:
@@ -26,6 +26,10 @@ class JobStore:
         self._job = job
         self._run = run
         self._target = target
+
+    def holds_lease(self) -> bool:
+        """Whether no other run can have taken over: by the clock alone."""
+        return local_ms() < self._writer.lease_until_ms
 
     async def event(self, key: str | None, event: str, detail: Mapping[str, Any]) -> None:
         """Write one line into the history. It is durable before the step that it announces."""

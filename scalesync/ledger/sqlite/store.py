@@ -145,18 +145,20 @@ class SqliteLedger:
 
     async def _open(self, kind: Callable[..., S], spec: JobSpec, *, beside: bool, alone: bool = False) -> S:
         owner = self._owner.to_json()
+        until_ms = now_ms() + LEASE_MS  # at least
         begun = await self._writer.write(lambda db: _begin(db, spec, owner, beside=beside, alone=alone))
         job, run, epoch, target, complete = begun
 
-        def fence(db: sqlite3.Connection) -> None:
+        def fence(db: sqlite3.Connection) -> int:
+            until_ms = now_ms() + LEASE_MS
             changed = db.execute(
-                "UPDATE jobs SET lease_until_ms=? WHERE id=? AND epoch=? AND owner=?",
-                (now_ms() + LEASE_MS, job, epoch, owner),
+                "UPDATE jobs SET lease_until_ms=? WHERE id=? AND epoch=? AND owner=?", (until_ms, job, epoch, owner)
             )
             if changed.rowcount == 0:
                 raise LeaseLost(f"another run of job {spec.name} took over; this one stops")
+            return until_ms
 
-        self._writer.set_fence(fence)
+        self._writer.set_fence(fence, until_ms)
         return kind(self._writer, job=job, run=run, target=target, name=spec.name, was_complete=complete)
 
 

@@ -29,20 +29,26 @@ class Writer:
     """Runs calls on the ledger's connection in one daemon thread.
 
     It is a daemon, because the process would wait for any other thread, and hang if the loop dies first.
+
+    lease_until_ms: the end of the lease, according to the last group that was committed.
     """
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
         self._path = path
         self._calls: queue.SimpleQueue[tuple[Work, bool, asyncio.Future[Any]] | None] = queue.SimpleQueue()
-        self._fence: Work | None = None
+        self.lease_until_ms = 0
+        self._fence: Callable[[sqlite3.Connection], int] | None = None
         self._closed = False
         self._thread = threading.Thread(target=self._serve, name="scalesync-ledger", daemon=True)
         self._thread.start()
 
-    def set_fence(self, fence: Work | None) -> None:
-        """Set the function that runs at the start of every group of writes, and raises if the lease is lost."""
-        self._fence = fence
+    def set_fence(self, fence: Callable[[sqlite3.Connection], int] | None, until_ms: int = 0) -> None:
+        """Set the function that runs at the start of every group of writes, and raises if the lease is lost.
+
+        It renews the lease and returns the new end, ms. until_ms: the present one.
+        """
+        self._fence, self.lease_until_ms = fence, until_ms
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` inside a transaction. Returns its result after the commit."""
@@ -105,10 +111,11 @@ class Writer:
         results: list[Any] = []
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-            if self._fence is not None:
-                self._fence(self._connection)
+            until_ms = None if self._fence is None else self._fence(self._connection)
             results.extend(work(self._connection) for work, _ in group)
             self._connection.execute("COMMIT")
+            if until_ms is not None:
+                self.lease_until_ms = until_ms
         except BaseException as error:
             self._roll_back()
             for _, future in group:

@@ -19,7 +19,7 @@ from scalesync.flows.exports.folder.export_folder import Folder
 from scalesync.flows.exports.folder.finished import AGAIN, finished_already, loss, lost_files
 from scalesync.flows.exports.job_run import ExportRun
 from scalesync.flows.exports.missing_files import has_gaps
-from scalesync.flows.runtime.identity import derived_name
+from scalesync.flows.runtime.identity import derived_name, export_target
 from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.flows.runtime.options import ExportOptions
 from scalesync.flows.runtime.setup.offers import require
@@ -47,15 +47,15 @@ async def run_export(
     try:
         # before the first look at the folder: what it holds must not change until the run is over
         with holding_folder(options.out):
-            return await _export(options, settings.way, observer, ledger, signals=signals)
+            spec = export_job(options, export_target(settings.target, platform, options.project))
+            return await _export(options, spec, settings.way, observer, ledger, signals=signals)
     finally:
         ledger.close()
 
 
 async def _export(
-    options: ExportOptions, way: Way, observer: Observer, ledger: Ledger, *, signals: bool
+    options: ExportOptions, spec: JobSpec, way: Way, observer: Observer, ledger: Ledger, *, signals: bool
 ) -> ExportSummary:
-    spec = export_job(options, way.target)
     found = await ledger.find_job(spec.target, spec.name)
     begun = found is not None and dict(found.identity) == dict(spec.identity)
     folder = Folder(options.out)
@@ -70,7 +70,8 @@ async def _export(
         if not options.incremental and not await has_gaps(folder, manifest, options):
             return finished_already(manifest, spec.target)
     memory = await ledger.learned_limits(spec.target)
-    async with connect(way, observer, paced=RequestClass.LIST, memory=memory) as connection:
+    namespace = spec.target.namespace
+    async with connect(way, observer, namespace=namespace, paced=RequestClass.LIST, memory=memory) as connection:
         await first_look(connection, options, observer.note)
         if options.via == "auto":
             options = replace(options, via="job" if connection.platform.export_jobs is not None else "pages")
@@ -80,7 +81,7 @@ async def _export(
 
 
 def export_job(options: ExportOptions, target: Target) -> JobSpec:
-    """The job of an export: its identity is the target and the folder."""
+    """The job of an export: its identity is the target, with its namespace, and the folder."""
     out = str(options.out.absolute())
     identity = {"out": out}
     name = options.job or derived_name("export", target, identity, options.out.name)

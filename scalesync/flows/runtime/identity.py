@@ -44,6 +44,11 @@ def job_target(target: Target, platform: PlatformSpec, project: str | None) -> T
     return replace(target, namespace=project)
 
 
+def export_target(target: Target, platform: PlatformSpec, project: str | None) -> Target:
+    """The target of an export: in its project, if a key is unique within one only."""
+    return replace(target, namespace=project) if platform.key.namespaced and project is not None else target
+
+
 def import_job(options: ImportOptions, target: Target, template: Template, home: Home) -> JobSpec:
     """The job of an import: named by --job, else by a hash of its identity."""
     bound = {"type": options.type, "project": options.project, "batch": options.batch}

@@ -38,7 +38,7 @@ from scalesync.flows.exports.folder.manifests import platform_of, shape_of
 from scalesync.flows.exports.job_run import ExportRun
 from scalesync.flows.exports.plan import ExportPlan, Section, begin, form_of
 from scalesync.flows.exports.select import TakeMatching
-from scalesync.flows.runtime.identity import derived_name
+from scalesync.flows.runtime.identity import derived_name, export_target
 from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.flows.runtime.setup.offers import require
 from scalesync.flows.runtime.setup.services import spec_of
@@ -68,15 +68,15 @@ async def run_backfill(
     ledger = open_ledger(settings.ledger, note=observer.note)
     try:
         with holding_folder(options.export.out):
-            return await _backfill(options, settings.way, observer, ledger, signals=signals)
+            spec = backfill_job(options, export_target(settings.target, platform, options.export.project))
+            return await _backfill(options, spec, settings.way, observer, ledger, signals=signals)
     finally:
         ledger.close()
 
 
 async def _backfill(
-    options: BackfillOptions, way: Way, observer: Observer, ledger: Ledger, *, signals: bool
+    options: BackfillOptions, spec: JobSpec, way: Way, observer: Observer, ledger: Ledger, *, signals: bool
 ) -> BackfillSummary:
-    spec = backfill_job(options, way.target)
     found = await ledger.find_job(spec.target, spec.name)
     begun = found is not None and dict(found.identity) == dict(spec.identity)
     folder = Folder(options.export.out)
@@ -88,7 +88,8 @@ async def _backfill(
         if not may_be_missing(options, manifest, lost):
             return _finished_already(manifest, spec.target)
     memory = await ledger.learned_limits(spec.target)
-    async with connect(way, observer, paced=RequestClass.LIST, memory=memory) as connection:
+    namespace = spec.target.namespace
+    async with connect(way, observer, namespace=namespace, paced=RequestClass.LIST, memory=memory) as connection:
         await first_look(connection, options.export, observer.note)
         asked = Asked(options, manifest, connection.platform.server_now_ms, lost)
         job = await ledger.open_export(spec)
@@ -97,7 +98,7 @@ async def _backfill(
 
 
 def backfill_job(options: BackfillOptions, target: Target) -> JobSpec:
-    """The job of a backfill: its identity is the target and the folder; the period may grow."""
+    """The job of a backfill: its identity is the target, with its namespace, and the folder; the period may grow."""
     export = options.export
     identity = {"out": str(export.out.absolute())}
     name = export.job or derived_name("backfill", target, identity, export.out.name)

@@ -44,7 +44,7 @@ class Creator(Operation, Protocol):
         """Free the key of a dead task, so that the record can be sent again."""
 
     async def remove(self, ref: str) -> None:
-        """Take a task away for good, or find that it is gone; called only where the key's rule says `removes`.
+        """Remove a task for good, or find that it is gone; called only where the key's rule says `removes`.
 
         Raises RemoteError.
         """

@@ -45,7 +45,7 @@ class KeyRule:
     landing_s: seconds in which a request that was given up may still take effect; 0 where sending again is safe.
     one_fate: a request with several records is carried out whole or not at all.
     namespaced: unique within a project or dataset only, so rows belong to that as well.
-    removes: the service takes a task away when it is asked to, so one of several under a key can go.
+    removes: the service removes a task when it is asked to, so one of several under a key can go.
     """
 
     strength: KeyStrength

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from scalesync.sandbox.core.faults import FaultRule
 from scalesync.testing.harness import PlatformHarness
-from scalesync.testing.processes import KILLED, KillingJournal, run_program
+from scalesync.testing.kills import KILLS, TASKS
+from scalesync.testing.processes import KillingJournal, killed_and_run_again
 from scalesync.testing.trial import Trial, on_trial, until_done
 
-TASKS = 450
-KILLS = (2, 4)  # requests after which a run is killed, one run each
 STRUCK: dict[str, FaultRule] = {
     "the export is not begun": FaultRule(kind="error", on="export", times=1),
     "the answer to its begin is lost": FaultRule(kind="reset", on="export", times=1, after_write=True),
@@ -49,13 +47,7 @@ class ExportFileSuite:
             trial.host.engine.journal = KillingJournal()
             trial.fill(TASKS)
             command = ["export", "--platform", self.harness.platform, "--project", self.harness.project]
-            command += ["--via", "job", "--out", "out", "--job", "killed"]
-            for after in KILLS:
-                killed = await run_program(trial, *command, after=after, phase=phase)
-                assert killed.exit_code == KILLED, killed
-                assert not (tmp_path / "out" / "manifest.json").exists()
-            ended = await until_done(partial(run_program, trial, *command))
-            assert ended.exit_code == 0, ended.errors
+            await killed_and_run_again(trial, *command, "--via", "job", "--out", "out", kills=KILLS, phase=phase)
             trial.check_exported()
 
         on_trial(self.harness, tmp_path, play)

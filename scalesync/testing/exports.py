@@ -8,7 +8,6 @@ from typing import Literal
 import pytest
 
 from scalesync.sandbox.core.faults import FaultRule
-from scalesync.sandbox.core.wire.times import system_ms
 from scalesync.testing.harness import PlatformHarness
 from scalesync.testing.trial import Trial, listed, on_trial, until_done
 
@@ -70,15 +69,13 @@ class ExportSuite:
     def test_an_increment_brings_what_changed_and_what_is_new(
         self, tmp_path: Path, via: Literal["pages", "auto"]
     ) -> None:
-        ahead_ms = [0]
-
         async def play(trial: Trial) -> None:
             trial.fill(TASKS)
             await trial.export(via=via)
             before = {task.document for task in trial.held()}
             self.harness.finish(trial.host, 10)
             trial.fill(5, first=TASKS)
-            ahead_ms[0] += SETTLED_MS
+            trial.clock.ahead_ms += SETTLED_MS
             summary = await trial.export(incremental=True, via=via)
             assert summary.exit_code == 0, summary
             lines = listed(tmp_path / "out")
@@ -89,4 +86,4 @@ class ExportSuite:
             again = await trial.export(incremental=True, via=via)
             assert (again.exit_code, sorted(listed(tmp_path / "out"))) == (0, sorted(lines)), again
 
-        on_trial(self.harness, tmp_path, play, clock=lambda: system_ms() + ahead_ms[0])
+        on_trial(self.harness, tmp_path, play)

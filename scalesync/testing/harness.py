@@ -74,6 +74,10 @@ class PlatformHarness(ABC):
         raise NotImplementedError
 
     @abstractmethod
+    def correct(self, host: Any, ref: str) -> None:
+        """Have the answer of a task that is done corrected, which changes the task."""
+
+    @abstractmethod
     def remove(self, host: Any, ref: str) -> None:
         """Take a task away, as nobody but the service can."""
 

@@ -104,7 +104,7 @@ class RepeatingKeySuite:
                 self.harness.remove(trial.host, ref)
             await self._found(trial)
             assert (await until_done(trial.repair)).left == 0
-            assert await self._found(trial) == [], "whoever removes them by hand has one task each, too"
+            assert await self._found(trial) == [], "a person who removes them by hand has one task each, too"
             trial.check_held(range(RECORDS))
 
         on_trial(self.harness, tmp_path, play)

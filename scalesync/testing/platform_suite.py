@@ -17,6 +17,7 @@ from scalesync.testing.exports import ExportSuite
 from scalesync.testing.faults import FaultSuite
 from scalesync.testing.harness import Held, PlatformHarness
 from scalesync.testing.imports import ImportSuite
+from scalesync.testing.increments import IncrementSuite
 from scalesync.testing.keys import RepeatingKeySuite
 from scalesync.testing.kills import KillSuite
 from scalesync.testing.rebuilds import RebuildSuite
@@ -25,7 +26,9 @@ from scalesync.testing.retries import ReclaimSuite, RetrySuite
 __all__ = ["ExportFileSuite", "Held", "PlatformHarness", "PlatformSuite", "ReclaimSuite", "RepeatingKeySuite"]
 
 
-class PlatformSuite(ImportSuite, FaultSuite, RetrySuite, KillSuite, ExportSuite, VerifySuite, RebuildSuite):
+class PlatformSuite(
+    ImportSuite, FaultSuite, RetrySuite, KillSuite, ExportSuite, IncrementSuite, VerifySuite, RebuildSuite
+):
     """What holds for every platform."""
 
     def test_the_suite_fits_the_strength_of_the_key(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import anyio.to_thread
 
 from scalesync.sandbox.core.journal import Journal, Seen
-from scalesync.testing.trial import RATE, Trial
+from scalesync.testing.trial import RATE, Trial, until_done
 
 KILLED = -signal.SIGKILL if hasattr(signal, "SIGKILL") else -9
 KEPT = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "PYTHONPATH", "SCALESYNC_TRANSPORT")
@@ -82,6 +82,22 @@ async def run_program(trial: Trial, *arguments: str, after: int = 0, phase: str 
     code, out, err = await anyio.to_thread.run_sync(run)
     journal.pid = 0
     return Ended(code, json.loads(out) if out.strip() else {}, err)
+
+
+async def killed_and_run_again(trial: Trial, *arguments: str, kills: Iterable[int], phase: str) -> None:
+    """Run the program, killed after each of these numbers of requests, and then until it is done.
+
+    The manifest of an export does not change before its end; that of a backfill changes with each window.
+    """
+    manifest = trial.folder / "out" / "manifest.json"
+    before = manifest.read_bytes() if manifest.exists() else None
+    for after in kills:
+        killed = await run_program(trial, *arguments, after=after, phase=phase)
+        assert killed.exit_code == KILLED, killed
+        now = manifest.read_bytes() if manifest.exists() else None
+        assert now == before or arguments[0] != "export", "an export is there once it is whole"
+    ended = await until_done(partial(run_program, trial, *arguments))
+    assert ended.exit_code == 0, ended
 
 
 def _environment(trial: Trial) -> dict[str, str]:

@@ -30,6 +30,7 @@ from scalesync.model.summaries import ExportSummary, ImportSummary
 from scalesync.ports.spec import PlatformSpec
 from scalesync.sandbox.core.faults import FaultRule
 from scalesync.sandbox.core.host import Host
+from scalesync.sandbox.core.wire.times import system_ms
 from scalesync.testing.harness import Held, PlatformHarness
 
 # Back-off and patience in hundredths of what people get.
@@ -53,13 +54,24 @@ class Listener:
         self.notes.append(text)
 
 
+class MovingClock:
+    """The emulator's clock: it is `ahead_ms` ahead of the system's."""
+
+    def __init__(self, ahead_ms: int) -> None:
+        self.ahead_ms = ahead_ms
+
+    def __call__(self) -> int:
+        return system_ms() + self.ahead_ms
+
+
 class Trial:
     """Flows of the program on one emulator."""
 
-    def __init__(self, harness: PlatformHarness, host: Host, folder: Path) -> None:
+    def __init__(self, harness: PlatformHarness, host: Host, folder: Path, clock: MovingClock) -> None:
         self.harness = harness
         self.host = host
         self.folder = folder
+        self.clock = clock
         self.listener = Listener()
 
     @property
@@ -121,7 +133,7 @@ class Trial:
         return await run_rebuild(self._import(), self.settings(), self.listener, limits=HASTY)
 
     def lose_ledger(self) -> None:
-        """Remove the ledger with all that lies beside it."""
+        """Remove the ledger and the files beside it."""
         for path in self.folder.glob("ledger.db*"):
             path.unlink()
 
@@ -203,10 +215,13 @@ def key_of(number: int) -> str:
 
 
 @asynccontextmanager
-async def trial_of(harness: PlatformHarness, folder: Path, **switches: Any) -> AsyncIterator[Trial]:
+async def trial_of(
+    harness: PlatformHarness, folder: Path, *, ahead_ms: int = 0, **switches: Any
+) -> AsyncIterator[Trial]:
     """A trial on an emulator that ends with it."""
-    async with harness.emulator(**switches) as host:
-        yield Trial(harness, host, folder)
+    clock = MovingClock(ahead_ms)
+    async with harness.emulator(clock=clock, **switches) as host:
+        yield Trial(harness, host, folder, clock)
 
 
 def on_trial(harness: PlatformHarness, folder: Path, play: Callable[[Trial], Awaitable[None]], **switches: Any) -> None:

@@ -13,21 +13,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import random
-import signal
 import sys
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from scalesync.sandbox import FaultRule, Sandbox, SandboxConfig
 from scalesync.sandbox.core import control
-from scalesync.sandbox.core.journal import Journal, Seen
 from scalesync.sandbox.core.wire.messages import Call, Reply
 from scalesync.sandbox.core.wire.times import system_ms
 from scalesync.sandbox.scale.tasks.documents import render
+from scalesync.testing.processes import KillingJournal
 
 LETTERS, VIDEOS = "letters", "videos"
 VIDEO = {
@@ -53,40 +50,6 @@ class Clock:
     def forward(self, ms: int) -> None:
         assert self.ms is not None, "the system's clock is not ours to move"
         self.ms += ms
-
-
-class KillingJournal(Journal):
-    """Counts requests of the API and of result files; at the armed one it kills."""
-
-    def __init__(self) -> None:
-        super().__init__(0)
-        self.seen = 0
-        self.pid = 0
-        self.left = 0
-        self.phase = "enter"
-        self.in_flight_then = 0
-
-    def arm(self, pid: int, after: int, phase: str) -> None:
-        self.pid, self.left, self.phase, self.in_flight_then = pid, after, phase, 0
-
-    def enter(self) -> None:
-        super().enter()
-        self.seen += 1
-        self._count("enter")
-
-    def leave(self, seen: Seen) -> None:
-        self._count("leave")
-        super().leave(seen)
-
-    def _count(self, phase: str) -> None:
-        if not self.pid or phase != self.phase:
-            return
-        self.left -= 1
-        if self.left <= 0:
-            self.in_flight_then = max(1, self.in_flight)
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
-            self.pid = 0
 
 
 def fill(sandbox: Sandbox, count: int, kind: str, world: str, first: int = 0) -> dict[str, int]:

@@ -388,7 +388,13 @@ IMPORT_MUTANTS = (
     Mutant(
         "a lost lease does not stop the writer",
         "exactly once",
-        (Edit("scalesync/ledger/sqlite/writer.py", "if self._fence is not None:", "if False:"),),
+        (
+            Edit(
+                "scalesync/ledger/sqlite/writer.py",
+                "None if self._fence is None else self._fence(self._connection)",
+                "None",
+            ),
+        ),
         (f"{FAULTS}/test_promises.py",),
     ),
     Mutant(

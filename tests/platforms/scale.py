@@ -8,6 +8,7 @@ from typing import Any
 from scalesync.sandbox import FaultRule, Sandbox, SandboxConfig
 from scalesync.sandbox.core.wire.messages import Call
 from scalesync.sandbox.core.wire.rawjson import dumps, loads
+from scalesync.sandbox.scale.tasks import lifecycle
 from scalesync.sandbox.scale.tasks.documents import render
 from scalesync.testing.platform_suite import Held
 from tests.platforms.forking import ForkingHarness
@@ -47,6 +48,11 @@ class ScaleHarness(ForkingHarness):
 
     def finish(self, host: Sandbox, count: int) -> None:
         assert host.annotate(count) == count
+
+    def correct(self, host: Sandbox, ref: str) -> None:
+        task = host.store.world("live").find(ref)
+        assert task is not None
+        lifecycle.correct(host.store.world("live"), task, None)
 
     def remove(self, host: Sandbox, ref: str) -> None:
         world = host.store.world("live")

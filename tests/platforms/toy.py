@@ -64,6 +64,11 @@ class ToyHarness(ForkingHarness):
     def finish(self, host: Toy, count: int) -> None:
         assert host.app.finish(count) == count
 
+    def correct(self, host: Toy, ref: str) -> None:
+        entry = host.store.find(ref)
+        entry.answer = dumps({"kind": "letter", "of": entry.id, "corrected": entry.touched})
+        host.store.touch(entry)
+
     def remove(self, host: Toy, ref: str) -> None:
         del host.store.items[int(ref)]
 

@@ -37,7 +37,7 @@ def test_what_stays_is_worked_on_or_known_or_the_first(twins, known, keep, gone)
         ((), ""),
         ((begun(A), begun(B), C), "2 of them have been worked on"),
         ((A, B._replace(match=Match.DIFFERENT)), "not all of them equal the record"),
-        ((A, B._replace(status="dropped", match=Match.DEAD)), "nobody works on one of them any more"),
+        ((A, B._replace(status="dropped", match=Match.DEAD)), "one of them is dead"),
     ],
 )
 def test_otherwise_a_person_decides(twins, why):

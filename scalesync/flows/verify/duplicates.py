@@ -72,7 +72,7 @@ def choose(twins: Sequence[Twin], known: str | None, words: Vocabulary) -> Choic
     if not twins or words.new is None:
         return Choice(None)
     if any(twin.match is Match.DEAD for twin in twins):
-        return Choice(None, why="nobody works on one of them any more")
+        return Choice(None, why="one of them is dead")
     worked = [twin for twin in twins if twin.status != words.new]
     if len(worked) > 1:
         return Choice(None, why=f"{len(worked)} of them have been worked on")

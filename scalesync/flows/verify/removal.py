@@ -1,4 +1,4 @@
-"""Second tasks under a key, taken away by `verify --fix` where the service allows that.
+"""Removes second tasks under a key: `verify --fix` on platforms that allow it.
 
 Each task is read again right before: one that somebody has begun to work on, or that has another key by now, stays.
 Both steps are in the history. After a kill, the next verification finds what is left.
@@ -16,7 +16,7 @@ from scalesync.ports.import_ledger import ImportLedger
 
 
 class Removal:
-    """Takes the tasks of findings away."""
+    """Removes the tasks of findings."""
 
     def __init__(self, connection: Connection, job: ImportLedger) -> None:
         self._connection = connection

@@ -47,17 +47,19 @@ def register(db: sqlite3.Connection, job: int, kind: str, named: Iterable[tuple[
 def retire(db: sqlite3.Connection, job: int, missing: Iterable[int], read: Iterable[int]) -> list[int]:
     """Turn those of the missing sources to `gone` that hold nothing which those that were read do not hold."""
     among = ",".join(map(str, read))
-    rows = "SELECT count(*) FROM rows WHERE target=(SELECT target FROM jobs WHERE id=?1) AND job=?1 AND source=?2"
+    rows = (
+        "SELECT count(*) FROM rows WHERE target=(SELECT target FROM jobs WHERE id=:job) AND job=:job AND source=:source"
+    )
     # A duplicate's record has its row, which stands elsewhere.
-    told = "SELECT state, unique_id, raw FROM other_records WHERE job=?1"
-    left = f"{told} AND source=?2 AND state<>'duplicate' EXCEPT {told} AND source IN ({among})"
+    told = "SELECT state, unique_id, raw FROM other_records WHERE job=:job"
+    left = f"{told} AND source=:source AND state<>'duplicate' EXCEPT {told} AND source IN ({among})"
     retired = []
     for number in missing:
-        values = (job, number)
+        values = {"job": job, "source": number}
         if db.execute(f"{rows} AND gone IS NULL", values).fetchone()[0] or db.execute(left, values).fetchone():
             continue
-        db.execute("DELETE FROM other_records WHERE job=? AND source=?", values)
-        db.execute("UPDATE splits SET state='gone', cursor=NULL WHERE job=? AND number=?", values)
+        db.execute("DELETE FROM other_records WHERE job=:job AND source=:source", values)
+        db.execute("UPDATE splits SET state='gone', cursor=NULL WHERE job=:job AND number=:source", values)
         retired.append(number)
     return retired
 

@@ -26,7 +26,7 @@ def terms(theirs: Mapping[str, Any]) -> dict[str, str]:
 def terms_in(detail: Mapping[str, Any] | None) -> dict[str, str] | None:
     """The same of the differences in the detail of an outcome; None if it has none."""
     told = (detail or {}).get("differences")
-    return None if told is None else terms({name: one["task"] for name, one in told.items()})
+    return None if told is None else terms({name: one.get("task") for name, one in told.items()})
 
 
 def open_batch(known: bytes, asked: bytes) -> bool:

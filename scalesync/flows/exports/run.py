@@ -17,6 +17,7 @@ from scalesync.flows.exports import filters
 from scalesync.flows.exports.checks import check_options, first_look, same_filters
 from scalesync.flows.exports.folder.export_folder import Folder
 from scalesync.flows.exports.folder.finished import AGAIN, finished_already, loss, lost_files
+from scalesync.flows.exports.folder.moved import as_stored
 from scalesync.flows.exports.job_run import ExportRun
 from scalesync.flows.exports.missing_files import has_gaps
 from scalesync.flows.runtime.identity import derived_name, export_target
@@ -56,6 +57,7 @@ async def run_export(
 async def _export(
     options: ExportOptions, spec: JobSpec, way: Way, observer: Observer, ledger: Ledger, *, signals: bool
 ) -> ExportSummary:
+    spec = await as_stored(ledger, spec, options.out, options.job)
     found = await ledger.find_job(spec.target, spec.name)
     begun = found is not None and dict(found.identity) == dict(spec.identity)
     folder = Folder(options.out)

@@ -35,6 +35,7 @@ from scalesync.flows.exports.ending import uncounted
 from scalesync.flows.exports.folder.export_folder import Folder
 from scalesync.flows.exports.folder.finished import NO_REQUESTS, loss, lost_files
 from scalesync.flows.exports.folder.manifests import platform_of, shape_of
+from scalesync.flows.exports.folder.moved import as_stored
 from scalesync.flows.exports.job_run import ExportRun
 from scalesync.flows.exports.plan import ExportPlan, Section, begin, form_of
 from scalesync.flows.exports.select import TakeMatching
@@ -77,6 +78,7 @@ async def run_backfill(
 async def _backfill(
     options: BackfillOptions, spec: JobSpec, way: Way, observer: Observer, ledger: Ledger, *, signals: bool
 ) -> BackfillSummary:
+    spec = await as_stored(ledger, spec, options.export.out, options.export.job)
     found = await ledger.find_job(spec.target, spec.name)
     begun = found is not None and dict(found.identity) == dict(spec.identity)
     folder = Folder(options.export.out)

@@ -14,6 +14,16 @@ def is_url(spec: str) -> bool:
     return bool(_SCHEME.match(spec)) and not spec.startswith("file://")
 
 
+def is_address(text: str) -> bool:
+    """Whether a text begins with a scheme, file:// too; as a path it would be a local folder of that name."""
+    return bool(_SCHEME.match(text))
+
+
+def refused_as_path(text: str) -> str:
+    """Why an address is not taken where a path of this machine is needed."""
+    return f"{public_name(text)} is an address; name a file or folder of this machine"
+
+
 def is_web(url: str) -> bool:
     """Whether it is an address of the web."""
     return url.partition("://")[0].lower() in _WEB

@@ -14,8 +14,9 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypedDict, TypeVar, Unpack
 
+from scalesync.addresses import is_address, refused_as_path
 from scalesync.config.settings import Settings
-from scalesync.errors import ScalesyncError
+from scalesync.errors import ConfigError, ScalesyncError
 from scalesync.events import Observer, Progress, Silent
 from scalesync.flows.exports.run import run_export
 from scalesync.flows.imports.run import run_import
@@ -158,6 +159,8 @@ async def export_tasks(
     Raises ConfigError if the folder holds something else, TypeError for an unknown option.
     """
     asked = _listed("export_tasks", ExportOptions, options, ("status", "review_status", "tags", "fields"))
+    if is_address(str(out)):
+        raise ConfigError(refused_as_path(str(out)))
     with _in_python(observer) as watching:
         chosen = _settings(settings, watching)
         return _summary(await run_export(ExportOptions(out=Path(out), **asked), chosen, watching, signals=False))

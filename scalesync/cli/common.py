@@ -12,7 +12,7 @@ import click
 
 from scalesync.cli.output import tell
 from scalesync.cli.table import COMMANDS, not_built
-from scalesync.cli.types import Positional
+from scalesync.cli.types import LocalPath, Positional
 from scalesync.errors import ConfigError
 from scalesync.masking import Mask
 from scalesync.text import did_you_mean
@@ -285,7 +285,7 @@ def common_options() -> list[click.Option]:
         click.Option(["--platform"], metavar="NAME", help="labelling service; see scalesync platforms  [scale]"),
         click.Option(["--base-url"], metavar="URL", help="API address, the v1 root  [SCALE_API_URL]"),
         click.Option(["--profile"], metavar="NAME", help="read config/NAME.toml, here or in your config folder"),
-        click.Option(["--ledger"], metavar="FILE", type=click.Path(path_type=Path), help="ledger  [./scalesync.db]"),
+        click.Option(["--ledger"], metavar="FILE", type=LocalPath(), help="ledger  [./scalesync.db]"),
         click.Option(["--rate"], metavar="R", help="requests of the job's own class: 30, 100/min or auto"),
         click.Option(["--rate-all"], metavar="R", help="all requests together, such as 50 or 1000/min"),
         click.Option(["--concurrency"], metavar="N", help="requests in flight: 1 to 512, or auto"),
@@ -299,7 +299,7 @@ def common_options() -> list[click.Option]:
         click.Option(
             ["--log-file"],
             metavar="FILE",
-            type=click.Path(path_type=Path, dir_okay=False),
+            type=LocalPath(dir_okay=False),
             help="append the log to it",
         ),
         click.Option(["--log-format"], type=click.Choice(["text", "json"]), help="of --log-file  [text]"),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from scalesync.addresses import is_address, refused_as_path
 from scalesync.cli.table import COMMANDS
 
 if TYPE_CHECKING:
@@ -31,6 +33,18 @@ class OneCharacter(TextType):
         if len(character) != 1:
             self.fail(f"{value!r} is not one character, nor one of tab, comma, semicolon, pipe, space", param, ctx)
         return str(character)
+
+
+class LocalPath(click.Path):
+    """A path of this machine, and not an address, which would quietly become a folder here that has its name."""
+
+    def __init__(self, *, dir_okay: bool = True) -> None:
+        super().__init__(path_type=Path, dir_okay=dir_okay)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, str) and is_address(value):
+            self.fail(refused_as_path(value), param, ctx)
+        return super().convert(value, param, ctx)
 
 
 class FormatName(TextType):

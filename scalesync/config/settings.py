@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypedDict
 from urllib.parse import SplitResult, urlsplit
 
+from scalesync.addresses import is_address, refused_as_path
 from scalesync.config.keys import Origin, find_key
 from scalesync.config.profiles import Profile, find_profile
 from scalesync.errors import ConfigError
@@ -274,6 +275,8 @@ def _account(label: str) -> str:
 def _ledger(path: str | Path) -> Path:
     if not str(path):
         raise ConfigError("the ledger needs a file name")
+    if is_address(str(path)):
+        raise ConfigError(f"the ledger {refused_as_path(str(path))}")
     return Path(path).expanduser()
 
 

@@ -19,6 +19,7 @@ from .conftest import KEY, PROGRAM, Run, environment
 # What takes longer to import than all of `--help` does; a command imports it when it runs.
 HEAVY = {"aiohttp", "anyio", "asyncio", "pyarrow", "rich", "sqlite3", "sqlite_utils", "ssl", "uvloop"}
 # one valid call of each command that reads settings; none of them reaches a server
+ADDRESS = "postgresql://me:hidden@db.example/scalesync"
 CALLS = {
     "import": ("missing.jsonl", "--type", "categorization"),
     "export": ("--out", "data"),
@@ -184,6 +185,35 @@ def test_wrong_usage_exits_2_with_one_sentence(run_here: Run, tmp_path: Path, ar
     assert ended.err.startswith("scalesync: ")
     assert ended.err.count("\n") == 1
     assert not (tmp_path / "scalesync.db").exists()
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("export", "--out", ADDRESS),
+        ("export", "--out", "file:///tmp/data"),
+        ("backfill", "export", "--out", ADDRESS, "--from", "7d"),
+        ("compact", "--from", "data", "--to", ADDRESS),
+        ("compact", "--from", ADDRESS, "--to", "data"),
+        ("--ledger", ADDRESS, "status"),
+        ("import", "a.jsonl", "--type", "t", "--ledger", ADDRESS),
+        ("failures", "--out", ADDRESS),
+        ("verify", "--out", ADDRESS),
+        ("status", "--log-file", ADDRESS),
+        ("sandbox", "--data", ADDRESS),
+        ("--profile", "shared", "status"),
+    ],
+)
+def test_an_address_is_not_taken_for_a_folder_of_its_name(run_here: Run, tmp_path: Path, args: tuple[str, ...]) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "shared.toml").write_text(f'ledger = "{ADDRESS}"\n', encoding="utf-8")
+    before = set(tmp_path.iterdir())
+    ended = run_here(*args)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.count("\n") == 1
+    assert "is an address; name a file or folder of this machine" in ended.err
+    assert "hidden" not in ended.err
+    assert set(tmp_path.iterdir()) == before
 
 
 @pytest.mark.parametrize("name", RESERVED)

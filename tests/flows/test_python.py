@@ -213,6 +213,11 @@ async def test_failed_records_are_sent_again_when_they_are_given_again(
     assert (done.created, done.failed, done.exit_code) == (len(RECORDS) + 1, 0, 0)
 
 
+async def test_an_address_as_folder_of_an_export_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"^s3://bucket/data is an address; name a file or folder of this machine$"):
+        await export_tasks("s3://bucket/data?token=hidden")
+
+
 async def test_an_unknown_option_names_the_nearest() -> None:
     with pytest.raises(TypeError, match=r"import_tasks\(\) has no option 'projet'; did you mean 'project'\?"):
         await import_tasks("a.jsonl", type=KIND, projet="x")  # type: ignore[call-arg]

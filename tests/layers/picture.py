@@ -64,7 +64,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "mapping": ("sources",),
     "sources": ("outputs",),
     "ports": ("model",),
-    "config": ("ports", "model", "errors", "masking", "text"),
+    "config": ("ports", "model", "addresses", "errors", "masking", "text"),
     "disk": ("errors",),
     "fences": ("errors",),
     "plugins": ("errors", "fences"),

@@ -11,7 +11,7 @@ import click
 from scalesync.cli.common import Invocation, SyncCommand, run_async
 from scalesync.cli.output import facts, say, say_json, size
 from scalesync.cli.results import tell_outcome
-from scalesync.cli.types import FormatName
+from scalesync.cli.types import FormatName, LocalPath
 from scalesync.outputs.encoders.registry import FORMATS, names
 from scalesync.text import count
 
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     "source",
     required=True,
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=LocalPath(),
     help="folder of an export, such as an incremental one; it is only read",
 )
-@click.option("--to", required=True, metavar="NEWDIR", type=click.Path(path_type=Path), help="folder, new or empty")
+@click.option("--to", required=True, metavar="NEWDIR", type=LocalPath(), help="folder, new or empty")
 @click.option("--as-of", metavar="T", help="the state at this time: ISO 8601, or an age such as 7d  [now]")
 @click.option(
     "--format",

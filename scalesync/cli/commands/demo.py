@@ -13,6 +13,7 @@ import click
 from scalesync.cli.common import Invocation, SyncCommand, run_async
 from scalesync.cli.output import facts, say, say_json
 from scalesync.cli.results import tell_outcome
+from scalesync.cli.types import LocalPath
 
 if TYPE_CHECKING:
     from scalesync.demo.run import DemoReport
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 @click.option(
     "--folder",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=LocalPath(),
     help="new or empty folder for its files  [./scalesync-demo, or the next free number]",
 )
 @click.option("--records", type=click.IntRange(min=10), hidden=True, help="take only the first N docstrings")

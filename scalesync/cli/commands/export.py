@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from scalesync.cli.common import Invocation, SyncCommand, filter_values, run_async
-from scalesync.cli.types import FormatName
+from scalesync.cli.types import FormatName, LocalPath
 from scalesync.outputs.encoders.registry import FORMATS, names
 
 EXAMPLES = (
@@ -21,9 +20,7 @@ EXAMPLES = (
 
 
 @click.command("export", cls=SyncCommand, examples=EXAMPLES)
-@click.option(
-    "--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="folder, new or of this same job"
-)
+@click.option("--out", required=True, metavar="DIR", type=LocalPath(), help="folder, new or of this same job")
 @click.option("--job", metavar="NAME", help="name of this job  [derived from target and --out]")
 @click.option("--project", metavar="P", help="only tasks of this project")
 @click.option("--batch", metavar="B", help="only tasks of this batch")

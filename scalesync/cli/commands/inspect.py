@@ -16,6 +16,7 @@ from scalesync.cli.asking import asker
 from scalesync.cli.common import Invocation, SyncCommand, run_async
 from scalesync.cli.output import facts, paint, say, say_json, table
 from scalesync.cli.results import tell_outcome
+from scalesync.cli.types import LocalPath
 from scalesync.flows.runtime.options import CHANGED_REASON, FailureGroup, JobStatus, in_words
 from scalesync.text import count
 
@@ -123,7 +124,7 @@ def _window_lines(job: JobStatus, most: int | None) -> list[str]:
 @click.option(
     "--out",
     metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=LocalPath(dir_okay=False),
     help="write the records themselves to FILE as JSONL, to be corrected and imported",
 )
 @click.option(

@@ -10,7 +10,7 @@ import click
 
 from scalesync.cli.common import Invocation, SyncCommand, run_async
 from scalesync.cli.output import say_json, tell
-from scalesync.cli.types import Pair
+from scalesync.cli.types import LocalPath, Pair
 from scalesync.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -38,10 +38,10 @@ OWN = {
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="address to listen on")
 @click.option("--port", type=click.IntRange(0, 65535), default=8787, show_default=True, help="0 takes any free port")
-@click.option("--data", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="keep the state in FILE")
+@click.option("--data", metavar="FILE", type=LocalPath(dir_okay=False), help="keep the state in FILE")
 @click.option("--rate", type=click.FloatRange(min=0), metavar="N", help="answer 429 above N creates a second")
 @click.option("--retry-after", type=click.FloatRange(min=0), metavar="S", help="Retry-After of a 429, in seconds")
-@click.option("--faults", metavar="FILE", type=click.Path(path_type=Path), help="TOML or JSON file of fault rules")
+@click.option("--faults", metavar="FILE", type=LocalPath(), help="TOML or JSON file of fault rules")
 @click.option("--seed", type=int, default=0, show_default=True, help="of ids, answers and faults")
 @click.option(
     "--annotate-after", type=click.FloatRange(min=0), metavar="S", help="complete live tasks S seconds after creation"

@@ -13,6 +13,7 @@ import click
 from scalesync.cli.asking import asker
 from scalesync.cli.common import Invocation, SyncCommand, one_of, run_async
 from scalesync.cli.output import facts, say, say_json, tell
+from scalesync.cli.types import LocalPath
 from scalesync.errors import ConfigError
 from scalesync.text import count
 
@@ -66,7 +67,7 @@ DONE = {
 @click.option(
     "--out",
     metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=LocalPath(dir_okay=False),
     help="the findings, as JSON lines  [verify-JOB.jsonl, when there are any]",
 )
 @click.pass_obj

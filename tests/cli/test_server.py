@@ -359,6 +359,20 @@ def test_failures_of_standard_input_go_no_circle(run: Run, served: Served, tmp_p
     assert run(*command, stdin=typed.replace("nonsense", "text")).code == 0
 
 
+def test_a_record_with_an_id_that_cannot_be_used_is_not_said_to_have_none(
+    run: Run, served: Served, tmp_path: Path
+) -> None:
+    record = {"attachment": "x", "attachment_type": "text", "categories": ["a"]}
+    lines = [json.dumps(record | {"unique_id": "odd-1", "drive": 1}), json.dumps(record | {"unique_id": "odd-2"})]
+    (tmp_path / "odd.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    wanted = ("--type", "categorization", "--project", PROJECT, "--batch", "{drive}")
+    ended = run(*at(served, "import", "odd.jsonl", *wanted, "--job", "odd"))
+    assert ended.code == 1, ended.err
+    told = run(*at(served, "failures", "--job", "odd"))
+    assert '  odd.jsonl:2  has no column "drive"' in told.out
+    assert "no unique_id" not in told.out
+
+
 def test_a_missing_folder_for_failures_is_wrong_usage(run: Run, served: Served) -> None:
     run(*at(served, *IMPORT))
     ended = run(*at(served, "failures", "--out", "nowhere/a.jsonl"))

@@ -277,7 +277,9 @@ def _failure_text(group: FailureGroup, *, several: bool) -> str:
 
 def _example_text(example: Mapping[str, Any], known: str) -> str:
     place = f"{example.get('file') or '?'}:{example.get('line') or '?'}"
-    parts = [place, str(example.get("unique_id") or "no unique_id")]
+    parts = [place]
+    if example.get("unique_id"):  # not that of a record that could not be used, even if it has one
+        parts.append(str(example["unique_id"]))
     if example.get("task_id"):
         parts.append(f"task {example['task_id']}")
     if example.get("earlier"):

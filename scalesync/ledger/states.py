@@ -39,7 +39,7 @@ def stands(state: RowState, reason: str | None, was: str | None, gone: int | Non
     """The state that a home row counts as. A row whose record is gone counts as its task, while the task lives.
 
     None: the row is superseded. It has no task that anybody waits for and no record that could get one, so it counts
-    only as gone. If a request may have left, it is looked up first. `schema.STANDS` is the same in SQL.
+    only as gone. If a request may have left, it is looked up first. `views.STANDS` is the same in SQL.
     """
     if gone is None or state in FINAL:
         return state
@@ -60,7 +60,7 @@ def shared_state(known: Known, content: bytes) -> RowState | RecordState:
     """The state of a record that shares the row of another job: the row's state, while the row has its content.
 
     Another record may have taken the row over since, or the row's record may have changed after its task was created.
-    `schema.TOLD` is the same in SQL.
+    `views.TOLD` is the same in SQL.
     """
     accepted = known.ref is not None and is_accepted(known.accepted, content)
     if accepted and not (has_task(known.state, known.reason) and covers(known.content, content)):

@@ -21,8 +21,9 @@ from scalesync.ledger.sqlite.connection import open_ledger, translate
 from scalesync.ledger.sqlite.imports.outcomes import LISTED
 from scalesync.ledger.sqlite.imports.rows import MOVED
 from scalesync.ledger.sqlite.report import jobs
-from scalesync.ledger.sqlite.schema import migrate, migrations
+from scalesync.ledger.sqlite.schema import migrations
 from scalesync.ledger.sqlite.store import SqliteLedger
+from scalesync.ledger.sqlite.upgrade import migrate
 from tests.contract.ledgers import admit, outs, spec
 
 

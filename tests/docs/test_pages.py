@@ -16,7 +16,7 @@ from scalesync import __all__ as public
 from scalesync.cli.main import cli
 from scalesync.cli.table import RESERVED
 from scalesync.flows.runtime.options import ExportOptions, FailureGroup, ImportOptions, JobStatus
-from scalesync.ledger.sqlite.schema import migrate
+from scalesync.ledger.sqlite.upgrade import migrate
 
 from .console import ROOT
 

@@ -19,7 +19,7 @@ from sqlite_utils import Database
 
 from scalesync.ledger.decisions import Rival
 from scalesync.ledger.sqlite.imports import outcomes, row_counts, rows
-from scalesync.ledger.sqlite.schema import migrate
+from scalesync.ledger.sqlite.upgrade import migrate
 from scalesync.model.records import Outgoing
 from scalesync.model.rows import Gone, RowOutcome, RowState, Verb
 

@@ -17,7 +17,7 @@ from scalesync.ledger.decisions import Move, Rival, admit
 from scalesync.ledger.sqlite.imports import outcomes, row_counts, rows
 from scalesync.ledger.sqlite.imports.feeding import owing
 from scalesync.ledger.sqlite.report import failures
-from scalesync.ledger.sqlite.schema import migrate
+from scalesync.ledger.sqlite.upgrade import migrate
 from scalesync.ledger.states import COUNTED, shared_state, standing_of, stands
 from scalesync.model.records import Outgoing
 from scalesync.model.row_views import Known

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from scalesync.errors import DiskFull, LedgerBusy, LedgerUnusable, ScalesyncError
 from scalesync.ledger.sqlite.read_only import can_write, open_read_only
-from scalesync.ledger.sqlite.schema import migrate
 from scalesync.ledger.sqlite.tools import Database
+from scalesync.ledger.sqlite.upgrade import migrate
 
 BUSY_TIMEOUT_S = 30.0
 BETWEEN_S = 0.01

@@ -8,8 +8,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from scalesync.errors import LedgerUnusable
-from scalesync.ledger.sqlite.schema import is_current
 from scalesync.ledger.sqlite.tools import Database
+from scalesync.ledger.sqlite.upgrade import is_current
 
 
 def can_write(path: Path) -> bool:

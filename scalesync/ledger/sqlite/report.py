@@ -11,7 +11,7 @@ from scalesync.home import Home
 from scalesync.ledger.sqlite.exports.windows import windows_of
 from scalesync.ledger.sqlite.imports import row_counts
 from scalesync.ledger.sqlite.owners import describe_owner, owner_alive
-from scalesync.ledger.sqlite.schema import SHARING, TOLD
+from scalesync.ledger.sqlite.views import SHARING, TOLD
 from scalesync.model.jobs import Failure, JobRow, Stop
 from scalesync.model.targets import Mode, Target
 

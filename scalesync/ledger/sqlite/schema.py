@@ -1,4 +1,4 @@
-"""Tables, views and migrations of the ledger, applied through sqlite-utils.
+"""Tables and migrations of the ledger, applied through sqlite-utils.
 
     targets 1--n jobs 1--n runs          a job is leased by one run at a time (owner, lease_until_ms, epoch)
        |          +--1--n splits         parts of a job's work: source files, export partitions; leased the same way
@@ -16,42 +16,11 @@ docs/ledger.md describes every column.
 
 from __future__ import annotations
 
-from scalesync.errors import LedgerUnusable
 from scalesync.ledger.sqlite import former_homes
 from scalesync.ledger.sqlite.tools import Database, Migrations
+from scalesync.ledger.sqlite.views import JOB_RECORDS, SHARING
 
 migrations = Migrations("scalesync")
-
-# The state of a record `o` without a row of its own beside the row `r` of its key. A shared one stands as its row does,
-# as long as the row's content is its own, or it accepted the row's task (`states.shared_state`).
-_ACCEPTED = """EXISTS (SELECT 1 FROM acceptances a WHERE a.job = o.job AND a.unique_id = o.unique_id
-    AND a.task_id IS r.task_id
-    AND (a.content = o.content OR (length(o.content) = 16 AND substr(a.content, 1, 16) = o.content)))"""
-TOLD = f"""CASE
-  WHEN o.state <> 'shared' OR o.content IS NULL THEN coalesce(nullif(o.state, 'shared'), r.state)
-  WHEN r.state NOT IN ('created', 'adopted') AND (r.state <> 'conflict' OR r.reason IS NOT 'changed_after_creation')
-    THEN CASE WHEN r.task_id IS NOT NULL AND json_extract(r.detail, '$.turned') IS NULL
-      AND json_extract(r.detail, '$.differences.status') IS NULL AND {_ACCEPTED} THEN 'adopted' ELSE r.state END
-  WHEN r.content = o.content OR (length(o.content) = 16 AND substr(r.content, 1, 16) = o.content)
-    THEN CASE r.state WHEN 'conflict' THEN coalesce(json_extract(r.detail, '$.was'), 'created') ELSE r.state END
-  WHEN {_ACCEPTED} THEN 'adopted'
-  WHEN r.state = 'conflict' THEN r.state
-  WHEN length(r.content) = 16 AND substr(o.content, 1, 16) = r.content THEN 'sending'
-  WHEN r.state = 'adopted' AND json_extract(r.detail, '$.differences') IS NOT NULL THEN 'sending'
-  ELSE 'changed_after_creation' END"""
-
-# The state that a home row `r` counts as: `gone` alone for one that never became a living task and never will
-# (`states.stands`).
-STANDS = """CASE
-  WHEN r.gone IS NULL OR r.state IN ('created', 'adopted') THEN r.state
-  WHEN r.state = 'sending'
-    THEN CASE r.gone WHEN 1 THEN r.state WHEN 3 THEN 'created' WHEN 4 THEN 'adopted' ELSE 'gone' END
-  WHEN r.state = 'conflict' AND r.reason = 'changed_after_creation'
-    THEN coalesce(json_extract(r.detail, '$.was'), 'created')
-  ELSE 'gone' END"""
-
-# The other records that stand beside a row. Their index serves what repeats these words.
-SHARING = "state IN ('shared', 'changed_after_creation')"
 
 
 @migrations()
@@ -80,7 +49,7 @@ def m003_other_contents(db: Database) -> None:
 def m004_superseded(db: Database) -> None:
     """Records that are gone and never became a task are shown as gone."""
     db.execute("DROP VIEW job_records")
-    db.execute(_JOB_RECORDS)
+    db.execute(JOB_RECORDS)
 
 
 @migrations()
@@ -94,7 +63,7 @@ def m006_acceptances(db: Database) -> None:
     """Records that accept the task of their row although it was made for another content."""
     db.execute(_ACCEPTANCES)
     db.execute("DROP VIEW job_records")
-    db.execute(_JOB_RECORDS)
+    db.execute(JOB_RECORDS)
 
 
 @migrations()
@@ -174,21 +143,6 @@ CREATE TABLE paces (
   at TEXT NOT NULL,
   PRIMARY KEY (target, class)
 )
-"""
-
-_JOB_RECORDS = f"""
-CREATE VIEW job_records AS
-  SELECT j.name AS job, t.mode, {STANDS} AS state, r.unique_id, r.task_id, s.name AS file, r.line, r.status, r.reason,
-         r.gone IS NOT NULL AS gone
-    FROM rows r JOIN jobs j ON j.id = r.job JOIN targets t ON t.id = j.target
-    LEFT JOIN splits s ON s.job = r.job AND s.number = r.source
-  UNION ALL
-  SELECT j.name, t.mode, {TOLD}, o.unique_id, r.task_id, s.name, o.line,
-         CASE {TOLD} WHEN r.state THEN r.status END,
-         CASE WHEN o.state <> 'shared' THEN o.reason WHEN r.state = {TOLD} THEN r.reason END, NULL
-    FROM other_records o JOIN jobs j ON j.id = o.job JOIN targets t ON t.id = j.target
-    LEFT JOIN rows r ON r.target = j.target AND r.unique_id = o.unique_id
-    LEFT JOIN splits s ON s.job = o.job AND s.number = o.source
 """
 
 _FIRST = """
@@ -320,36 +274,8 @@ CREATE VIEW job_summary AS
 """
 
 
-def migrate(db: Database) -> None:
-    """Bring a ledger up to date. Raises LedgerUnusable when a newer or another program wrote it."""
-    if not _pending(db):
-        return
-    # A table that is made again is gone for a moment, while others refer to it; inside a transaction this is no switch.
-    kept = int(db.execute("PRAGMA foreign_keys").fetchone()[0])
-    db.execute("PRAGMA foreign_keys=OFF")
-    try:
-        _apply(db)
-    finally:
-        db.execute(f"PRAGMA foreign_keys={kept}")
-
-
-def _apply(db: Database) -> None:
-    # Two runs may find a new file at the same moment: the lock lets one make the tables, the other finds them.
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        migrations.apply(db)
-        db.execute("COMMIT")
-    except BaseException:
-        if db.conn.in_transaction:
-            db.execute("ROLLBACK")
-        raise
-
-
-def _pending(db: Database) -> bool:
-    return bool(_ours() - _applied(db))
-
-
-_STEPS = (
+# Every migration, in the order in which they were made.
+STEPS = (
     m001_first,
     m002_paces,
     m003_other_contents,
@@ -361,26 +287,3 @@ _STEPS = (
     m009_relative_sources,
     m010_terms,
 )
-
-
-def is_current(db: Database) -> bool:
-    """Whether no migration is missing; nothing is written. Raises LedgerUnusable as `migrate` does."""
-    return not _pending(db)
-
-
-def _ours() -> set[str]:
-    return {step.__name__ for step in _STEPS}
-
-
-def _applied(db: Database) -> set[str]:
-    # One look at the file: between two, another run may make the tables, and they would look like another program's.
-    db.execute("BEGIN")
-    applied = {migration.name for migration in migrations.applied(db)}
-    tables = set(db.table_names()) - {migrations.migrations_table}
-    db.execute("COMMIT")
-    if applied - _ours():
-        newer = ", ".join(sorted(applied - _ours()))
-        raise LedgerUnusable(f"was written by a newer scalesync ({newer}); upgrade scalesync to use it")
-    if not applied and tables:
-        raise LedgerUnusable("is a database of another program; name another file with --ledger")
-    return applied

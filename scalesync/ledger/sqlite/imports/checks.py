@@ -15,7 +15,7 @@ from scalesync.ledger import states
 from scalesync.ledger.sqlite import splits
 from scalesync.ledger.sqlite.imports import row_counts, rows
 from scalesync.ledger.sqlite.imports.gone import in_doubt
-from scalesync.ledger.sqlite.schema import SHARING, TOLD
+from scalesync.ledger.sqlite.views import SHARING, TOLD
 from scalesync.ledger.sqlite.writer import Writer
 from scalesync.ledger.states import is_loose
 from scalesync.model.contents import terms_in

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Collection
 
 from scalesync.ledger.sqlite.owners import owner_alive
-from scalesync.ledger.sqlite.schema import SHARING, TOLD
+from scalesync.ledger.sqlite.views import SHARING, TOLD
 from scalesync.model.contents import HASH_BYTES
 from scalesync.model.jobs import Feeder
 

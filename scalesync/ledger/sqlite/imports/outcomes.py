@@ -10,7 +10,7 @@ from scalesync.ledger import decisions
 from scalesync.ledger.decisions import Rival, RowNow
 from scalesync.ledger.sqlite.imports import rows
 from scalesync.ledger.sqlite.imports.rows import SIZES, Place, pieces, to_json
-from scalesync.ledger.sqlite.schema import SHARING
+from scalesync.ledger.sqlite.views import SHARING
 from scalesync.ledger.states import is_loose
 from scalesync.model.rows import CHANGED, RowOutcome, RowState
 

@@ -6,7 +6,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Collection
 
-from scalesync.ledger.sqlite.schema import STANDS, TOLD
+from scalesync.ledger.sqlite.views import STANDS, TOLD
 from scalesync.ledger.states import counted_state, standing_of
 from scalesync.model.row_views import Standing
 from scalesync.model.rows import CHANGED, Gone, RowState

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from scalesync.ledger import decisions
 from scalesync.ledger.decisions import Move, Rival, displaced, left_behind
-from scalesync.ledger.sqlite.schema import SHARING
+from scalesync.ledger.sqlite.views import SHARING
 from scalesync.ledger.states import has_task, is_dead, is_loose
 from scalesync.model.contents import terms_in
 from scalesync.model.records import Outgoing

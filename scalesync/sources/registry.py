@@ -18,7 +18,7 @@ from scalesync.plugins import Plugins
 
 if TYPE_CHECKING:
     from scalesync.sources.options import ReadOptions
-    from scalesync.sources.recount import Tally
+    from scalesync.sources.recount.counts import Tally
     from scalesync.sources.source import Reader, Source
 
 API = 1  # raised when a row that was written for the version before would no longer do
@@ -87,7 +87,7 @@ ROWS = (
         guess=_late("formats.jsonguess", "is_lines"),
         takes=_JSON,
         checkpoints=True,
-        count=_late("recount", "count_lines"),
+        count=_late("recount.counts", "count_lines"),
         counted="lines that are not blank",
     ),
     SourceFormat(
@@ -100,7 +100,7 @@ ROWS = (
         may_hold=("jsonl",),
         takes=_JSON,
         document=True,
-        count=_late("recount", "count_json"),
+        count=_late("recount.counts", "count_json"),
         counted="its values with Python's json",
     ),
     SourceFormat(
@@ -112,7 +112,7 @@ ROWS = (
         guess=_late("formats.dialect", "is_table"),
         takes=_TABLE,
         same_columns=True,
-        count=_late("recount", "count_csv"),
+        count=_late("recount.counts", "count_csv"),
         counted="its rows with Python's csv",
     ),
     SourceFormat(
@@ -123,7 +123,7 @@ ROWS = (
         bind=_late("formats.tables", "bind_tsv"),
         takes=_TABLE,
         same_columns=True,
-        count=_late("recount", "count_tsv"),
+        count=_late("recount.counts", "count_tsv"),
         counted="its rows with Python's csv",
     ),
     SourceFormat(
@@ -134,7 +134,7 @@ ROWS = (
         bind=_late("formats.parquet", "bind"),
         begins=lambda head: head.startswith(b"PAR1"),
         same_columns=True,
-        count=_late("recount", "count_parquet"),
+        count=_late("recount.counts", "count_parquet"),
         counted="the number in its footer",
     ),
 )

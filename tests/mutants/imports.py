@@ -217,7 +217,7 @@ IMPORT_MUTANTS = (
         "verify is an independent witness",
         (
             Edit(
-                "scalesync/sources/recount.py",
+                "scalesync/sources/recount/files.py",
                 "        return Recount(tally.records, False, tally.how)\n",
                 "        return Recount(tally.records, True, tally.how)\n",
             ),

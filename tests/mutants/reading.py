@@ -54,7 +54,7 @@ READING_MUTANTS = (
     ),
     _mutant(
         "the count tells the format by a shorter look",
-        "scalesync/sources/recount.py",
+        "scalesync/sources/recount/files.py",
         "    if not whole and may_have_json_lines(",
         "    if False and may_have_json_lines(",
         WRAPPED,

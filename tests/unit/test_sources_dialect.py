@@ -17,7 +17,7 @@ from scalesync.model.records import BadRecord, SourceRecord
 from scalesync.sources.formats.dialect import Sample, fit, guess
 from scalesync.sources.open import SourceFile, open_sources
 from scalesync.sources.options import ReadOptions
-from scalesync.sources.recount import recount_file
+from scalesync.sources.recount.files import recount_file
 from tests.draws import draws
 
 DELIMITERS = [",", ";", "\t", "|"]

@@ -23,7 +23,7 @@ from scalesync.sources.formats import jsonguess
 from scalesync.sources.formats.jsonwrapped import read_wrapped
 from scalesync.sources.open import SourceFile, open_sources
 from scalesync.sources.options import ReadOptions
-from scalesync.sources.recount import recount_file
+from scalesync.sources.recount.files import recount_file
 from scalesync.sources.zstdframe import FrameHeader, is_zstd, read_header, repacking, size_words
 from tests.draws import draws
 

@@ -17,7 +17,7 @@ import pytest
 from scalesync.model.records import BadRecord
 from scalesync.sources.open import open_sources
 from scalesync.sources.options import ReadOptions
-from scalesync.sources.recount import Recount, recount_file, recount_folder
+from scalesync.sources.recount.files import Recount, recount_file, recount_folder
 
 zstd = importlib.import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 COUNTS = (0, 1, 3, 511, 1500)

@@ -15,7 +15,7 @@ from scalesync.model.records import SourceRecord
 from scalesync.sources import registry
 from scalesync.sources.open import SourceFile, open_sources
 from scalesync.sources.options import ReadOptions
-from scalesync.sources.recount import recount_file
+from scalesync.sources.recount.files import recount_file
 from scalesync.sources.registry import ROWS, SourceFormat, format_of, is_document, suffix_format
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -5,7 +5,7 @@
     3  the job's projects or batches, page by page: tasks that belong to no record (strangers.py)
 
 A verification uses no checkpoint of an import: it reads every line, and code that shares nothing with the readers
-counts the records a second time (sources/recount.py). It writes findings to a file at once. Memory holds one wave of
+counts the records a second time (sources/recount). It writes findings to a file at once. Memory holds one wave of
 look-ups, the table of keys and the table of listed tasks. It changes the ledger only for tasks that died after they
 were created; --fix does the rest.
 """
@@ -40,7 +40,7 @@ from scalesync.ports.import_ledger import ImportLedger
 from scalesync.sources.about import told_place
 from scalesync.sources.open import SourceFile
 from scalesync.sources.options import ReadOptions
-from scalesync.sources.recount import Recount, recount_file, recount_folder
+from scalesync.sources.recount.files import Recount, recount_file, recount_folder
 
 
 class Checking:

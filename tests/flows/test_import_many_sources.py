@@ -18,7 +18,7 @@ from scalesync.flows.jobs.status import list_failures
 from scalesync.ledger.sqlite.imports.import_store import ImportStore
 from scalesync.ledger.sqlite.writer import Writer
 from scalesync.sandbox import FaultRule
-from scalesync.sources.open import SourceFile
+from scalesync.sources.source_file import SourceFile
 from tests.conftest import FAST, letter
 from tests.draws import seeds
 from tests.flows.conftest import COUNTED, creates

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from benchmarks import dialects
 from scalesync.model.records import BadRecord, SourceRecord
 from scalesync.sources.formats.dialect import Sample, fit, guess
-from scalesync.sources.open import SourceFile, open_sources
+from scalesync.sources.open import open_sources
 from scalesync.sources.options import ReadOptions
 from scalesync.sources.recount.files import recount_file
+from scalesync.sources.source_file import SourceFile
 from tests.draws import draws
 
 DELIMITERS = [",", ";", "\t", "|"]

@@ -26,9 +26,10 @@ from scalesync.addresses import public_name, without_credentials
 from scalesync.errors import ConfigError, SourceError
 from scalesync.model.records import BadRecord, SourceRecord
 from scalesync.sources import open as sources
-from scalesync.sources.open import SourceFile, open_sources
+from scalesync.sources.open import open_sources
 from scalesync.sources.options import ReadOptions
 from scalesync.sources.places.downloaded import BLOCK
+from scalesync.sources.source_file import SourceFile
 from tests.draws import draws
 
 zstd = importlib.import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")

@@ -17,11 +17,12 @@ from scalesync.file_names import is_about_data
 from scalesync.flows.verify import findings
 from scalesync.ledger.sqlite.quota import QuotaFile
 from scalesync.ledger.sqlite.store import SqliteLedger
-from scalesync.sources.open import SourceFile, open_sources
+from scalesync.sources.open import open_sources
 from scalesync.sources.options import ReadOptions
 from scalesync.sources.places import written
 from scalesync.sources.places.globs import expand
 from scalesync.sources.places.passed_over import PassedOver
+from scalesync.sources.source_file import SourceFile
 
 
 def opened(*specs: object) -> tuple[list[SourceFile], str]:

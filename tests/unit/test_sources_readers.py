@@ -21,9 +21,10 @@ from scalesync.model.records import BadRecord, SourceRecord
 from scalesync.sources.bytestream import ByteStream, Progress
 from scalesync.sources.formats import jsonguess
 from scalesync.sources.formats.jsonwrapped import read_wrapped
-from scalesync.sources.open import SourceFile, open_sources
+from scalesync.sources.open import open_sources
 from scalesync.sources.options import ReadOptions
 from scalesync.sources.recount.files import recount_file
+from scalesync.sources.source_file import SourceFile
 from scalesync.sources.zstdframe import FrameHeader, is_zstd, read_header, repacking, size_words
 from tests.draws import draws
 

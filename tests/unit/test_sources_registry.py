@@ -13,10 +13,11 @@ import pytest
 from scalesync.errors import ConfigError
 from scalesync.model.records import SourceRecord
 from scalesync.sources import registry
-from scalesync.sources.open import SourceFile, open_sources
+from scalesync.sources.open import open_sources
 from scalesync.sources.options import ReadOptions
 from scalesync.sources.recount.files import recount_file
 from scalesync.sources.registry import ROWS, SourceFormat, format_of, is_document, suffix_format
+from scalesync.sources.source_file import SourceFile
 
 ROOT = Path(__file__).resolve().parents[2]
 VALUES = [{"a": "1", "b": "x"}, {"a": "2", "b": "y"}]

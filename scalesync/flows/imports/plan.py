@@ -26,10 +26,11 @@ from scalesync.model.targets import RequestClass
 from scalesync.pacing.pace import Pace
 from scalesync.ports.ledger import Ledger
 from scalesync.ports.spec import KeyStrength, PlatformSpec, Vocabulary
-from scalesync.sources.open import SourceFile, open_sources
+from scalesync.sources.open import open_sources
 from scalesync.sources.options import Describe, ReadOptions
 from scalesync.sources.places.named import STANDARD_INPUT, placed_in, what_is
 from scalesync.sources.places.passed_over import PassedOver, Reason
+from scalesync.sources.source_file import SourceFile
 from scalesync.text import count
 
 LOAD_RECORDS = 512

@@ -57,7 +57,7 @@ from scalesync.model.targets import RequestClass, Target
 from scalesync.ports.import_ledger import ImportLedger
 from scalesync.ports.operation import Repeat
 from scalesync.sources.blocks import Loads
-from scalesync.sources.open import SourceFile
+from scalesync.sources.source_file import SourceFile
 from scalesync.text import count
 
 

@@ -38,9 +38,9 @@ from scalesync.model.row_views import Held, Turn
 from scalesync.model.rows import OtherRecord, RecordState, RowState
 from scalesync.ports.import_ledger import ImportLedger
 from scalesync.sources.about import told_place
-from scalesync.sources.open import SourceFile
 from scalesync.sources.options import ReadOptions
 from scalesync.sources.recount.files import Recount, recount_file, recount_folder
+from scalesync.sources.source_file import SourceFile
 
 
 class Checking:

@@ -23,7 +23,7 @@ from scalesync.model.records import Block, Checkpoint
 from scalesync.model.rows import RecordState
 from scalesync.ports.import_ledger import Checkpoints
 from scalesync.sources.checkpoints import Fingerprint
-from scalesync.sources.open import SourceFile
+from scalesync.sources.source_file import SourceFile
 
 # The distance of checkpoints grows with the source: there are a few hundred, and at most a 64th is read again.
 NEAREST_BYTES = 2 * 1024 * 1024

@@ -21,8 +21,8 @@ from scalesync.flows.runtime.threads import in_daemon
 from scalesync.model.records import JsonObject, SourceRecord
 from scalesync.model.selection import TaskFields
 from scalesync.sources.about import FILE_KEY
-from scalesync.sources.open import SourceFile
 from scalesync.sources.registry import format_of
+from scalesync.sources.source_file import SourceFile
 from scalesync.text import count, did_you_mean, nearest
 
 RECORDS = 100

@@ -15,7 +15,7 @@ from scalesync.model.records import BadRecord, Block, Load, Outgoing
 from scalesync.model.rows import OtherRecord, RecordState, RowState
 from scalesync.sources.about import written_out
 from scalesync.sources.blocks import Loads
-from scalesync.sources.open import SourceFile
+from scalesync.sources.source_file import SourceFile
 
 RAW_LIMIT = 4096
 PATIENCE_S = 0.5

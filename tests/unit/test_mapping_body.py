@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scalesync.errors import ConfigError, RecordError
-from scalesync.mapping.body import BodyBuilder, BodySpec, merge, parse_set, parse_sets
+from scalesync.mapping.body import BodyBuilder, BodySpec
 from scalesync.mapping.identity import content_hash, derived_unique_id
+from scalesync.mapping.overlay import merge, parse_set, parse_sets
 from scalesync.mapping.template import Template
 from scalesync.model.records import Outgoing, SourceRecord
 from scalesync.platforms.scale.spec import SPEC

@@ -18,7 +18,8 @@ from scalesync.file_names import readable
 from scalesync.flows.runtime.identity import sources_of
 from scalesync.flows.runtime.options import ImportOptions, OnConflict
 from scalesync.home import Home
-from scalesync.mapping.body import BodyBuilder, BodySpec, parse_sets
+from scalesync.mapping.body import BodyBuilder, BodySpec
+from scalesync.mapping.overlay import parse_sets
 from scalesync.mapping.template import Template
 from scalesync.model.jobs import JobSpec, SourceSplit, StoredJob
 from scalesync.model.records import JsonObject

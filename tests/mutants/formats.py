@@ -78,7 +78,7 @@ FORMAT_MUTANTS = (
     # tables
     _mutant(
         "a row that the look cuts counts as broken",
-        "sources/formats/dialect.py",
+        "sources/formats/cells.py",
         'if "unexpected end" not in str(error) or sample.complete:',
         "if True:",
         DIALECT,

@@ -13,7 +13,7 @@ READERS = {
     "JSON lines": ("jsonlines",),
     "JSON arrays": ("jsonarray",),
     "lists in objects": ("jsonwrapped",),
-    "CSV and TSV": ("tables", "dialect"),
+    "CSV and TSV": ("tables", "cells", "dialect"),
     "Parquet": ("parquet", "arrowvalues"),
     "folders": ("folders",),
     "packing": ("bytestream", "zstdframe"),

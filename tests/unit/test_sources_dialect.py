@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from benchmarks import dialects
 from scalesync.model.records import BadRecord, SourceRecord
-from scalesync.sources.formats.dialect import Sample, fit, guess
+from scalesync.sources.formats.cells import Sample, fit
+from scalesync.sources.formats.dialect import guess
 from scalesync.sources.open import open_sources
 from scalesync.sources.options import ReadOptions
 from scalesync.sources.recount.files import recount_file

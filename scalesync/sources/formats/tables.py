@@ -13,7 +13,8 @@ from scalesync.errors import SourceError
 from scalesync.jsonvalue import ENCODING_ADVICE, SIZE_LIMIT, cut, is_blank, zeros
 from scalesync.model.records import BadRecord, Item, JsonObject, SourceRecord
 from scalesync.sources.bytestream import ByteStream, Progress
-from scalesync.sources.formats.dialect import Dialect, Sample, guess_widely
+from scalesync.sources.formats.cells import Dialect, Sample
+from scalesync.sources.formats.dialect import guess_widely
 from scalesync.sources.formats.jsonlines import Lines, Oversized, oversized_reason
 from scalesync.sources.options import ReadOptions
 from scalesync.sources.source import HEAD, NOTHING, Head, Reader, Source, holds_a_line

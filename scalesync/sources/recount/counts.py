@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
-from scalesync.sources.formats.dialect import Dialect, Sample, guess_widely
+from scalesync.sources.formats.cells import Dialect, Sample
+from scalesync.sources.formats.dialect import guess_widely
 from scalesync.sources.options import ReadOptions
 from scalesync.sources.recount.texts import encoding_of, head_of, text_head, text_of, unpacked
 from scalesync.sources.registry import FORMATS

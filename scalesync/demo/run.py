@@ -1,29 +1,24 @@
 """The whole loop on the embedded sandbox, with real records and a real SIGKILL; every figure is counted.
 
-This flow alone imports the sandbox: it is both ends of the wire in one process.
+Of all flows the demo alone imports the sandbox: it is both ends of the wire in one process.
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any
 
 import anyio
 import orjson
 
 from scalesync.config.settings import Settings
-from scalesync.demo.docstrings import standard_library_docstrings
-from scalesync.errors import ConfigError, Interrupted, ScalesyncError
-from scalesync.events import Observer, Progress
+from scalesync.demo.inputs import DEMO_KEY, FIRST, SECOND, TASK_TYPE, make_folder, write_inputs
+from scalesync.demo.killed_import import import_and_kill, resume
+from scalesync.errors import Interrupted, ScalesyncError
+from scalesync.events import Observer
 from scalesync.flows.exports.run import run_export
 from scalesync.flows.imports.run import run_import
 from scalesync.flows.runtime.options import ExportOptions, ImportOptions
@@ -31,28 +26,6 @@ from scalesync.flows.runtime.setup.services import default_spec
 from scalesync.model.summaries import ExportSummary, ImportSummary
 from scalesync.model.targets import Mode
 from scalesync.sandbox import Sandbox, SandboxConfig
-
-DEMO_KEY = "live_demo"
-DEFAULT_FOLDER = "scalesync-demo"
-FIRST, SECOND = "docstrings", "docstrings-again"
-TASK_TYPE = "categorization"
-POLL_S = 0.01
-TEMPLATE = """\
-# A record of docstrings.jsonl becomes a task: "{column}" stands for a value of the record.
-keep = []
-
-[task]
-instruction = "What does this docstring mainly do?"
-attachment_type = "text"
-attachment = "{docstring}"
-categories = ["explains how to use it", "explains how it works", "states a warning or a limit", "repeats the name"]
-
-[task.metadata]
-module = "{module}"
-qualname = "{qualname}"
-file = "{file}"
-line = "{line}"
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +64,8 @@ async def run_demo(folder: Path | None, observer: Observer, records: int | None 
     Raises ConfigError if the folder cannot be used, and ScalesyncError if a step fails.
     """
     started = time.monotonic()
-    home = await anyio.to_thread.run_sync(_make_folder, folder)
-    count = await anyio.to_thread.run_sync(_write_inputs, home, records)
+    home = await anyio.to_thread.run_sync(make_folder, folder)
+    count = await anyio.to_thread.run_sync(write_inputs, home, records)
     observer.note(f"{count:,} docstrings of this Python's standard library written to {home / 'docstrings.jsonl'}")
     async with Sandbox(SandboxConfig()) as sandbox:
         world = sandbox.store.world("live")
@@ -105,9 +78,9 @@ async def run_demo(folder: Path | None, observer: Observer, records: int | None 
         exported, answers = await _export(home, sandbox, observer)
         observer.note("importing once more under another project, in a process of its own; it will be killed")
         before = sandbox.journal.count("create")
-        killed_at = await _import_and_kill(home, sandbox, count, observer)
+        killed_at = await import_and_kill(home, sandbox, count, observer)
         observer.note(f"killed with {killed_at:,} tasks on the server; the same command again")
-        resumed = await _resume(home, sandbox)
+        resumed = await resume(home, sandbox)
         seen = _tasks_of(sandbox, SECOND)
         report = DemoReport(
             folder=str(home),
@@ -144,38 +117,6 @@ def _judged(report: DemoReport) -> DemoReport:
     if not wrong:
         return report
     return replace(report, exit_code=1, message="the counts do not add up: " + ", ".join(wrong))
-
-
-def _make_folder(folder: Path | None) -> Path:
-    if folder is not None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            taken = any(folder.iterdir())
-        except OSError as error:
-            raise ConfigError(f"{folder}: cannot be the demo's folder: {error.strerror}") from error
-        if taken:
-            raise ConfigError(f"{folder} is not empty; give the demo a folder of its own")
-        return folder
-    for number in range(1, 10_000):
-        home = Path(DEFAULT_FOLDER if number == 1 else f"{DEFAULT_FOLDER}-{number}")
-        try:
-            home.mkdir()
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise ConfigError(f"{home}: cannot be made: {error.strerror}; use --folder") from error
-        return home
-    raise ConfigError(f"{DEFAULT_FOLDER} and thousands after it exist; use --folder")
-
-
-def _write_inputs(home: Path, limit: int | None) -> int:
-    (home / "template.toml").write_text(TEMPLATE, "utf-8")
-    count = 0
-    with (home / "docstrings.jsonl").open("wb") as file:
-        for record in standard_library_docstrings(limit):
-            file.write(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
-            count += 1
-    return count
 
 
 def _settings(home: Path, sandbox: Sandbox) -> Settings:
@@ -225,81 +166,6 @@ def _count_answers(out: Path) -> dict[str, int]:
         with (out / listed["path"]).open("rb") as lines:
             answers.update(orjson.loads(line)["response"]["category"] for line in lines)
     return dict(answers.most_common())
-
-
-def _command(home: Path) -> list[str]:
-    return [
-        *(sys.executable, "-m", "scalesync", "import", str(home / "docstrings.jsonl"), "--type", TASK_TYPE),
-        *("--project", SECOND, "--template", str(home / "template.toml"), "--job", "second", "--yes"),
-        *("--ledger", str(home / "scalesync.db"), "--rate", "auto", "--json", "--quiet"),
-    ]
-
-
-def _environment(sandbox: Sandbox) -> dict[str, str]:
-    return {**os.environ, "SCALE_API_KEY": DEMO_KEY, "SCALE_API_URL": sandbox.base_url}
-
-
-@contextmanager
-def _importing(home: Path, sandbox: Sandbox) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
-    """The second import as a process, and its output; killed at the end unless it has ended.
-
-    It is not the loop's own kind of process: a Ctrl-C ends the loop before that kind has closed its pipes, and it
-    reports this with a traceback.
-    """
-    with (
-        tempfile.TemporaryFile() as said,
-        subprocess.Popen(  # noqa: S603 - this program itself, without a shell
-            _command(home), env=_environment(sandbox), stdin=subprocess.DEVNULL, stdout=said, stderr=said
-        ) as process,
-    ):
-        try:
-            yield process, said
-        finally:
-            process.kill()
-
-
-async def _import_and_kill(home: Path, sandbox: Sandbox, records: int, observer: Observer) -> int:
-    """Start the second import, kill it when half of its tasks exist; returns their number."""
-    world = sandbox.store.world("live")
-    before, started = world.count(), time.monotonic()
-    with _importing(home, sandbox) as (process, _):
-        while process.poll() is None and world.count() - before < records // 2:
-            await anyio.sleep(POLL_S)
-            observer.progress(_progress(world.count() - before, records, time.monotonic() - started, sandbox))
-        if process.returncode is not None:
-            raise ScalesyncError(f"the demo's second import ended by itself with exit code {process.returncode}")
-    while True:  # what the server had received is still carried out
-        if not sandbox.journal.in_flight:
-            return world.count() - before
-        await anyio.sleep(POLL_S)
-
-
-def _progress(done: int, total: int, seconds: float, sandbox: Sandbox) -> Progress:
-    return Progress(
-        phase="second import",
-        done=done,
-        total=total,
-        share=None,
-        failed=0,
-        throttled=0,
-        rate=done / seconds if seconds else 0.0,
-        in_flight=sandbox.journal.in_flight,
-        seconds=seconds,
-    )
-
-
-async def _resume(home: Path, sandbox: Sandbox) -> dict[str, Any]:
-    """Run the killed command again, to its end; returns its summary."""
-    with _importing(home, sandbox) as (process, said):
-        while process.poll() is None:
-            await anyio.sleep(POLL_S)
-        said.seek(0)
-        text = said.read()
-    if process.returncode:
-        reason = text.decode("utf-8", "replace").strip().removeprefix("scalesync: ")
-        raise ScalesyncError(f"the demo's resumed import ended with exit code {process.returncode}: {reason}")
-    summary: dict[str, Any] = orjson.loads(text.splitlines()[-1])
-    return summary
 
 
 def _tasks_of(sandbox: Sandbox, project: str) -> Counter[tuple[str, int, str]]:

@@ -40,9 +40,12 @@ WORDS = (
     Word("customer_review_status", r"customer_review_status", (), ""),
     Word("the host", r"scale\.com", (), ""),
     Word(
-        "environment variables", r"\bSCALE_[A-Z]", ("cli.common", "cli.commands.sandbox", "demo.run"), "shown to people"
+        "environment variables",
+        r"\bSCALE_[A-Z]",
+        ("cli.common", "cli.commands.sandbox", "demo.killed_import"),
+        "shown to people",
     ),
-    Word("the spelling of keys", r"[\"'](?:test|live)_", ("demo.run",), "the demo runs on the sandbox of Scale"),
+    Word("the spelling of keys", r"[\"'](?:test|live)_", ("demo.inputs",), "the demo runs on the sandbox of Scale"),
     Word("Rapid", r"\bRapid\b", (), ""),
     Word("statuses", r"[\"'](?:canceled|staging)[\"']", (), ""),
     Word(

@@ -86,7 +86,7 @@ IMPORT_MUTANTS = (
         "kill -9 is harmless",
         (
             Edit(
-                "scalesync/ledger/decisions.py",
+                "scalesync/ledger/moves.py",
                 "return Move(Verb.LOOK_UP, None, intent_ms, aside=None if left",
                 "return Move(Verb.SEND, None, intent_ms, aside=None if left",
             ),
@@ -334,7 +334,7 @@ IMPORT_MUTANTS = (
     Mutant(
         "a record leaves no copy where it was named before",
         "nothing is lost",
-        (Edit("scalesync/ledger/decisions.py", "if known.content != record.content:", "if known.content:"),),
+        (Edit("scalesync/ledger/moves.py", "if known.content != record.content:", "if known.content:"),),
         (f"{FLOWS}/test_import_sources.py",),
     ),
     Mutant(
@@ -372,7 +372,7 @@ IMPORT_MUTANTS = (
         "exactly once",
         (
             Edit(
-                "scalesync/ledger/decisions.py",
+                "scalesync/ledger/effects.py",
                 "if not same and row.home and end.state in _AGAINST:",
                 "if not same and end.state in _AGAINST:",
             ),
@@ -382,7 +382,7 @@ IMPORT_MUTANTS = (
     Mutant(
         "a late outcome of another job is written to a row with a task",
         "exactly once",
-        (Edit("scalesync/ledger/decisions.py", "if row.home and row.state in FINAL:", "if row.state in FINAL:"),),
+        (Edit("scalesync/ledger/effects.py", "if row.home and row.state in FINAL:", "if row.state in FINAL:"),),
         ("tests/unit/test_ledger_outcomes.py",),
     ),
     Mutant(

@@ -9,7 +9,7 @@ from itertools import product
 
 import pytest
 
-from scalesync.ledger.decisions import Effect, Rival, RowNow, as_accepted, record, takes
+from scalesync.ledger.effects import Effect, Rival, RowNow, as_accepted, record, takes
 from scalesync.ledger.sqlite.imports import outcomes, rows
 from scalesync.ledger.states import is_loose
 from scalesync.model.contents import covers

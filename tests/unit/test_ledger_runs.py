@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlite_utils import Database
 
-from scalesync.ledger.decisions import Rival
+from scalesync.ledger.effects import Rival
 from scalesync.ledger.sqlite.imports import outcomes, row_counts, rows
 from scalesync.ledger.sqlite.upgrade import migrate
 from scalesync.model.records import Outgoing

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from sqlite_utils import Database
 
 from scalesync.home import Home
-from scalesync.ledger.decisions import Move, Rival, admit
+from scalesync.ledger.effects import Rival
+from scalesync.ledger.moves import Move, admit
 from scalesync.ledger.sqlite.imports import outcomes, row_counts, rows
 from scalesync.ledger.sqlite.imports.feeding import owing
 from scalesync.ledger.sqlite.report import failures

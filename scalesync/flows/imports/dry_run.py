@@ -27,7 +27,7 @@ from scalesync.flows.runtime.identity import find_import, sources_of
 from scalesync.flows.runtime.ledgers import check_ledger_place, open_ledger
 from scalesync.flows.runtime.options import CHANGED, in_words
 from scalesync.flows.runtime.wiring import Connection, connect
-from scalesync.ledger.decisions import admit
+from scalesync.ledger.moves import admit
 from scalesync.ledger.states import shared_state, standing_of
 from scalesync.model.jobs import JobSpec, StoredJob
 from scalesync.model.records import JsonObject, Outgoing

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from typing import Any
 
-from scalesync.ledger.decisions import Rival
+from scalesync.ledger.effects import Rival
 from scalesync.ledger.sqlite import splits
 from scalesync.ledger.sqlite.imports import beside, feeding, outcomes, row_counts, rows
 from scalesync.ledger.sqlite.imports.checkpoints import CheckpointStore

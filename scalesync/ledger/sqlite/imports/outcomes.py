@@ -1,4 +1,4 @@
-"""Write outcomes to rows: the usual case many at a time in one statement, others alone through `decisions.record`."""
+"""Write outcomes to rows: the usual case many at a time in one statement, others alone through `effects.record`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
-from scalesync.ledger import decisions
-from scalesync.ledger.decisions import Rival, RowNow
+from scalesync.ledger import effects
+from scalesync.ledger.effects import Rival, RowNow
 from scalesync.ledger.sqlite.imports import rows
 from scalesync.ledger.sqlite.imports.rows import SIZES, Place, pieces, to_json
 from scalesync.ledger.sqlite.views import SHARING
@@ -16,7 +16,7 @@ from scalesync.model.rows import CHANGED, RowOutcome, RowState
 
 LISTED = f"SELECT source, line FROM other_records WHERE job=? AND unique_id=? AND {SHARING}"
 _NAMES = {state: state.value for state in RowState}
-# The usual case (`decisions.takes` gives the reasons). The rows exist, because they were admitted, so only the UPDATE
+# The usual case (`effects.takes` gives the reasons). The rows exist, because they were admitted, so only the UPDATE
 # part ever writes. A join of the rows with the new values would take a third longer.
 _RECORD = {
     size: "INSERT INTO rows (target, job, source, line, intent_ms,"
@@ -81,7 +81,7 @@ def _apply(db: sqlite3.Connection, place: Place, end: RowOutcome, rival: Rival |
     loose = is_loose(RowState(state), json.loads(detail) if detail else None)
     row = RowNow(RowState(state), content, reason, status, loose=loose, home=job == place.job)
     at = _listed(db, place, end.key) if rival is None and not row.home else None
-    effect = decisions.record(row, end, rival, at)
+    effect = effects.record(row, end, rival, at)
     about = end.content or content
     if effect.listed is not None:
         rows.write_asides(db, place, [effect.listed])
@@ -112,7 +112,7 @@ def _put(db: sqlite3.Connection, place: Place, end: RowOutcome) -> None:
 
 
 def _as_accepted(db: sqlite3.Connection, place: Place, end: RowOutcome) -> RowOutcome:
-    return decisions.as_accepted(end, rows.accepted(db, place, end.key, end.ref))
+    return effects.as_accepted(end, rows.accepted(db, place, end.key, end.ref))
 
 
 def _listed(db: sqlite3.Connection, place: Place, key: str) -> tuple[int, int] | None:

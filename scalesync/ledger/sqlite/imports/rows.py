@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from scalesync.ledger import decisions
-from scalesync.ledger.decisions import Move, Rival, displaced, left_behind
+from scalesync.ledger import moves
+from scalesync.ledger.effects import Rival
+from scalesync.ledger.moves import Move, displaced, left_behind
 from scalesync.ledger.sqlite.views import SHARING
 from scalesync.ledger.states import has_task, is_dead, is_loose
 from scalesync.model.contents import terms_in
@@ -91,62 +92,82 @@ def admit(
         return [_new(now_ms)] * len(records)
     known = load(db, place.target, place.job, [record.key for record in records])
     admissions: list[Admission] = []
-    news: list[Outgoing] = []
-    moves: list[tuple[Outgoing, Move]] = []
-    moved: list[Outgoing] = []
-    asides: list[OtherRecord] = []
+    writes = _Writes()
     for record in records:
         before = known.get(record.key)
         if before is None:
             record.intent_ms = now_ms
             admissions.append(_new(now_ms))
-            news.append(record)
+            writes.news.append(record)
             continue
-        move = decisions.admit(before, record.content, now_ms, recheck=recheck, adopt=adopt)
-        record.intent_ms = move.intent_ms
-        admission = decisions.admission(before, move, record.content)
-        admissions.append(admission)
-        if admission.adopts or (adopt and decisions.accepts_again(before, move, record.content)):
+        move = moves.admit(before, record.content, now_ms, recheck=recheck, adopt=adopt)
+        if adopt and moves.accepts_again(before, move, record.content):
             accept(db, place, record.key, record.content, before.ref)
-        if move.takes_over:
-            take_over(db, place, record.key, record.content, (record.source, record.line))
-        if move.state is not None:
-            moves.append((record, move))
-        elif before.home and (
-            before.place != (record.source, record.line) or (record.inside and admission.state in _LISTED)
-        ):
-            moved.append(record)
-        if place.reads is not None and before.home and (left := left_behind(place.reads, before, record)):
-            asides.append(left)
+        admissions.append(_move(db, place, record, before=before, move=move, writes=writes))
         if move.rival:
             rivals[record.key] = Rival((record.source, record.line), moved=move.verb is Verb.SEND)
-        if move.aside is not None:
-            asides.append(
-                OtherRecord(
-                    *(record.source, record.line, move.aside, record.key),
-                    detail=_differing(move),
-                    content=record.content,
-                )
-            )
-    _insert(db, place, news, now_ms)
-    _write_moves(db, place, moves)
-    if moved:
-        db.executemany(
-            "UPDATE rows SET source=?, line=? WHERE target=? AND unique_id=?",
-            [(record.source, record.line, place.target, record.key) for record in moved],
-        )
-        db.executemany(
-            "UPDATE rows SET detail=json_set(coalesce(detail, '{}'), '$.inside', json(?))"
-            " WHERE target=? AND unique_id=? AND state IN ('failed', 'conflict')",
-            [(json.dumps(record.inside), place.target, record.key) for record in moved if record.inside],
-        )
-    write_asides(db, place, asides)
+    _insert(db, place, writes.news, now_ms)
+    _write_moves(db, place, writes.moves)
+    _write_places(db, place, writes.placed)
+    write_asides(db, place, writes.asides)
     return admissions
+
+
+@dataclass(slots=True)
+class _Writes:
+    """What a load writes, a statement for each list.
+
+    news: records whose key nobody knew.
+    moves: rows that become another state.
+    placed: records whose row stays as it is, and has another place now.
+    """
+
+    news: list[Outgoing] = field(default_factory=list)
+    moves: list[tuple[Outgoing, Move]] = field(default_factory=list)
+    placed: list[Outgoing] = field(default_factory=list)
+    asides: list[OtherRecord] = field(default_factory=list)
+
+
+def _move(
+    db: sqlite3.Connection, place: Place, record: Outgoing, *, before: Known, move: Move, writes: _Writes
+) -> Admission:
+    """Put what the move of a known key writes into `writes`; what is rare is written at once."""
+    record.intent_ms = move.intent_ms
+    admission = moves.admission(before, move, record.content)
+    at = (record.source, record.line)
+    if admission.adopts:
+        accept(db, place, record.key, record.content, before.ref)
+    if move.takes_over:
+        take_over(db, place, record.key, record.content, at)
+    if move.state is not None:
+        writes.moves.append((record, move))
+    elif before.home and (before.place != at or (record.inside and admission.state in _LISTED)):
+        writes.placed.append(record)
+    if place.reads is not None and before.home and (left := left_behind(place.reads, before, record)):
+        writes.asides.append(left)
+    if move.aside is not None:
+        aside = OtherRecord(*at, move.aside, record.key, detail=_differing(move), content=record.content)
+        writes.asides.append(aside)
+    return admission
+
+
+def _write_places(db: sqlite3.Connection, place: Place, records: Sequence[Outgoing]) -> None:
+    if not records:
+        return
+    db.executemany(
+        "UPDATE rows SET source=?, line=? WHERE target=? AND unique_id=?",
+        [(record.source, record.line, place.target, record.key) for record in records],
+    )
+    db.executemany(
+        "UPDATE rows SET detail=json_set(coalesce(detail, '{}'), '$.inside', json(?))"
+        " WHERE target=? AND unique_id=? AND state IN ('failed', 'conflict')",
+        [(json.dumps(record.inside), place.target, record.key) for record in records if record.inside],
+    )
 
 
 def _new(now_ms: int) -> Admission:
     """The admission of a record with a new key."""
-    move = decisions.admit(None, b"", now_ms, recheck=False)
+    move = moves.admit(None, b"", now_ms, recheck=False)
     assert move.state is not None
     return Admission(move.verb, move.state, move.intent_ms, new=True, home=True)
 

@@ -1,0 +1,158 @@
+"""The moves of a row, pure: what admitting a record does to it, and what an outcome does. The same for every ledger.
+
+                     admit                          record
+    (no row) ------------------> sending ------------------------> created | adopted | conflict | failed
+    pending -------------------> sending ---(not sent after all)-> pending
+    sending --- look up first -> sending
+    failed --- changed, retry -> sending            created | adopted --- record changed ---> conflict
+    any --- verify --fix ------> sending            created | adopted --- task died --------> conflict, and back
+
+`sending` is the durable intent: from it on a request may have left. An interrupted run leaves rows in it; the next
+run looks each of them up before it sends anything. While a row is in it, its content stays that of the record it was
+made for; another record under the key brings its own with the task. docs/ledger.md says more;
+`effects` says what an outcome does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+from typing import Any
+
+from scalesync.ledger.states import is_accepted
+from scalesync.model.contents import batches_apart, covers, open_batch
+from scalesync.model.records import Outgoing
+from scalesync.model.row_views import Known
+from scalesync.model.rows import CHANGED, Admission, OtherRecord, RecordState, RowState, Verb
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What admitting a record does: the verb for the engine and what to write.
+
+    state None: the row stays as it is.
+
+    takes_over: another job had the row, and either no task with it or no record left.
+    aside: how the record is listed when the row is not this job's.
+    rival: a request for another record, or from another job, may be under way, so the row is this record's only once
+        the task is.
+    differences: of the record from its task, as the contents show them.
+    accepts: the record is content with the task that the row has, although the task was made for another content.
+    """
+
+    verb: Verb
+    state: RowState | None
+    intent_ms: int
+    take_content: bool = False
+    reason: str | None = None
+    was: str | None = None
+    takes_over: bool = False
+    aside: RecordState | None = None
+    rival: bool = False
+    differences: Mapping[str, Any] | None = None
+    accepts: bool = False
+
+
+def admit(known: Known | None, content: bytes, now_ms: int, *, recheck: bool, adopt: bool = False) -> Move:
+    """Decide one record.
+
+    recheck: look conflicts up again (another way of handling them was asked for).
+    adopt: tasks that differ from their record are accepted as they are.
+    """
+    if known is None:
+        return Move(Verb.SEND, RowState.SENDING, now_ms, take_content=True)
+    same = known.content == content
+    aside = None if known.home else RecordState.SHARED
+    intent_ms = known.intent_ms or now_ms
+    match known.state:
+        case RowState.FAILED if same:
+            return Move(Verb.SKIP, None, intent_ms, aside=aside)
+        case RowState.PENDING | RowState.FAILED if same:
+            return Move(Verb.SEND, RowState.SENDING, intent_ms, aside=aside, rival=not known.home)
+        case RowState.PENDING | RowState.FAILED:
+            return Move(Verb.SEND, RowState.SENDING, intent_ms, take_content=True, takes_over=not known.home)
+        case RowState.SENDING:
+            # Nobody at home waits for a row that is gone: it becomes this record's, and its outcome can be written.
+            left = not known.home and known.gone is not None
+            return Move(Verb.LOOK_UP, None, intent_ms, aside=None if left else aside, rival=True, takes_over=left)
+        case RowState.CONFLICT:
+            if known.reason == CHANGED:
+                return _admit_changed(known, content, intent_ms, aside, adopt=adopt)
+            return _admit_conflict(known, content, intent_ms, aside, recheck=recheck)
+        case _:
+            return _admit_final(known, content, intent_ms, aside, adopt=adopt)
+
+
+def _admit_changed(known: Known, content: bytes, intent_ms: int, aside: RecordState | None, *, adopt: bool) -> Move:
+    """The row's task lives, and its home's record has another content. That of another job may be as it was."""
+    fits = covers(known.content, content)
+    if not fits and not (adopt or is_accepted(known.accepted, content)):
+        return Move(Verb.SKIP, None, intent_ms, aside=aside)
+    if not known.home:
+        return Move(Verb.SKIP, None, intent_ms, aside=aside, accepts=not fits)
+    return Move(Verb.SKIP, RowState(known.was or RowState.CREATED), intent_ms, accepts=not fits)
+
+
+def _admit_conflict(known: Known, content: bytes, intent_ms: int, aside: RecordState | None, *, recheck: bool) -> Move:
+    same = known.content == content
+    if same and not recheck:
+        return Move(Verb.SKIP, None, intent_ms, aside=aside)
+    # Another job's conflict over another record is no doubt of this one's.
+    state = RowState.SENDING if same or known.home else None
+    return Move(Verb.LOOK_UP, state, intent_ms, aside=aside, rival=True)
+
+
+def _admit_final(known: Known, content: bytes, intent_ms: int, aside: RecordState | None, *, adopt: bool) -> Move:
+    if covers(known.content, content):
+        return Move(Verb.SKIP, None, intent_ms, aside=aside)
+    accepted = is_accepted(known.accepted, content)
+    if open_batch(known.content, content) and not accepted:
+        return Move(Verb.LOOK_UP, None, intent_ms, aside=aside, rival=True)
+    if known.loose and not accepted:
+        # What the task was made for was never known: it may be this.
+        return Move(Verb.LOOK_UP, RowState.SENDING if known.home else None, intent_ms, aside=aside, rival=True)
+    if adopt or accepted:
+        # The row keeps the content that its task was made for: it is what other records are compared with.
+        return Move(Verb.SKIP, None, intent_ms, aside=aside, accepts=True)
+    apart = batches_apart(known.content, content)
+    if not known.home:
+        return Move(Verb.SKIP, None, intent_ms, aside=RecordState.CHANGED, differences=apart)
+    was = known.state.value
+    return Move(Verb.SKIP, RowState.CONFLICT, intent_ms, reason=CHANGED, was=was, differences=apart)
+
+
+def admission(known: Known, move: Move, content: bytes) -> Admission:
+    """What the run learns of a record whose key was known."""
+    adopts = move.accepts and not is_accepted(known.accepted, content)
+    home = known.home or move.takes_over
+    return Admission(move.verb, move.state or known.state, move.intent_ms, new=False, home=home, adopts=adopts)
+
+
+def accepts_again(known: Known, move: Move, content: bytes) -> bool:
+    """Whether a record that is asked once more accepts its task as it may have become since."""
+    loose = known.home and known.loose and covers(known.content, content)
+    return move.verb is Verb.SKIP and (loose or is_accepted(known.accepted, content))
+
+
+def left_behind(reads: Set[int], known: Known, record: Outgoing) -> OtherRecord | None:
+    """The same record in a source that this run does not read: the row goes with the record that is met, it stays.
+
+    reads: the sources that the run reads.
+    """
+    if known.place[0] in reads or known.gone is not None:
+        return None
+    if known.content != record.content:
+        return None  # an older form of the record, which the one named later takes the place of
+    return OtherRecord(*known.place, RecordState.DUPLICATE, record.key, content=known.content)
+
+
+def displaced(state: RowState, gone: int | None, was: bytes, content: bytes) -> RecordState | None:
+    """How the record is listed whose row another job's record takes over.
+
+    was, content: theirs.
+
+    None: not at all. Its place is no longer its own, what stands there now may be listed under it.
+    """
+    if gone:
+        return None
+    return RecordState.CHANGED if state is RowState.CONFLICT and not covers(content, was) else RecordState.SHARED

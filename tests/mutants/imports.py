@@ -306,7 +306,7 @@ IMPORT_MUTANTS = (
         "nothing is lost",
         (
             Edit(
-                "scalesync/flows/imports/plan.py",
+                "scalesync/flows/imports/reading/source_changes.py",
                 "    if vanished(splits, met, plan.named, bound):\n        return False\n",
                 "",
             ),
@@ -328,7 +328,7 @@ IMPORT_MUTANTS = (
     Mutant(
         "what another run named is gone when it is not named",
         "nothing is lost",
-        (Edit("scalesync/flows/imports/plan.py", "else under in named", "else True"),),
+        (Edit("scalesync/flows/imports/reading/source_changes.py", "else under in named", "else True"),),
         (f"{FLOWS}/test_import_sources.py",),
     ),
     Mutant(

@@ -20,9 +20,10 @@ from scalesync.engine.limits import EngineLimits
 from scalesync.events import Observer
 from scalesync.flows.imports import finish
 from scalesync.flows.imports.batches import BatchKeeper
-from scalesync.flows.imports.plan import ImportPlan, vanished
+from scalesync.flows.imports.plan import ImportPlan
 from scalesync.flows.imports.preflight import check_target
 from scalesync.flows.imports.reading.prepare import Prepared, Preparer, read_all
+from scalesync.flows.imports.reading.source_changes import vanished
 from scalesync.flows.runtime.identity import find_import, sources_of
 from scalesync.flows.runtime.ledgers import check_ledger_place, open_ledger
 from scalesync.flows.runtime.options import CHANGED, in_words

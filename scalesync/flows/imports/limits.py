@@ -1,4 +1,4 @@
-"""--canary and --max-new: cut a block after a number of new records.
+"""--canary and --max-new: cut a block after a number of new records. --max-failures: end a run.
 
 A record is new if nobody has sent it, or if this job will create its task although another job had it first. Pending
 records of this job are not new: the run that brought them counted them.
@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+from scalesync.errors import ConfigError
 from scalesync.flows.imports.canary import Watched
 from scalesync.model.records import Outgoing
 from scalesync.model.row_views import Known
 from scalesync.model.rows import RowState
 from scalesync.text import count
+
+MIN_JUDGED = 20  # a percentage of failures says nothing about fewer records
 
 Look = Callable[[Sequence[str]], Awaitable[Mapping[str, Known]]]
 
@@ -85,3 +88,19 @@ def _is_new(known: Known | None, record: Outgoing) -> bool:
         return False
     waits = known.state in (RowState.PENDING, RowState.SENDING)
     return waits or (known.state is RowState.FAILED and known.content != record.content)
+
+
+def failures_bound(text: str | None) -> Callable[[int, int], bool] | None:
+    """Whether `--max-failures` ends a run, by failed and settled records. Raises ConfigError."""
+    if text is None:
+        return None
+    number = text.removesuffix("%")
+    try:
+        limit = float(number)
+    except ValueError:
+        limit = -1
+    if limit < 0 or (limit != int(limit) and number == text):
+        raise ConfigError(f"--max-failures takes a number or a percentage such as 5%, not {text!r}")
+    if number == text:
+        return lambda failed, settled: failed > limit
+    return lambda failed, settled: settled >= MIN_JUDGED and failed * 100 > limit * settled

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from scalesync.flows.imports.finish import IMPORT_AGAIN
-from scalesync.flows.imports.plan import ImportPlan, same_sources
+from scalesync.flows.imports.plan import ImportPlan
+from scalesync.flows.imports.reading.source_changes import same_sources
 from scalesync.flows.runtime.identity import sources_of
 from scalesync.model.contents import open_batch
 from scalesync.model.jobs import StoredJob

@@ -6,7 +6,7 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -15,17 +15,16 @@ from typing import BinaryIO, get_args
 from scalesync.addresses import is_url, public_name
 from scalesync.errors import ConfigError, SourceError
 from scalesync.file_names import readable
-from scalesync.flows.runtime.identity import sources_of
+from scalesync.flows.imports.limits import failures_bound
 from scalesync.flows.runtime.options import ImportOptions, OnConflict
 from scalesync.home import Home
 from scalesync.mapping.body import BodyBuilder, BodySpec
 from scalesync.mapping.overlay import parse_sets
 from scalesync.mapping.template import Template
-from scalesync.model.jobs import JobSpec, SourceSplit, StoredJob
+from scalesync.model.jobs import SourceSplit
 from scalesync.model.records import JsonObject
 from scalesync.model.targets import RequestClass
 from scalesync.pacing.pace import Pace
-from scalesync.ports.ledger import Ledger
 from scalesync.ports.spec import KeyStrength, PlatformSpec, Vocabulary
 from scalesync.sources.open import open_sources
 from scalesync.sources.options import Describe, ReadOptions
@@ -36,7 +35,13 @@ from scalesync.text import count
 
 LOAD_RECORDS = 512
 SHOWN_NAMES = 3  # of sources about which the same is to be said
-MIN_JUDGED = 20  # a percentage of failures says nothing about fewer records
+# Options that change what a record becomes or which records are read.
+SHAPING = (
+    *("template", "sets", "unique_id", "project", "batch", "force"),
+    *("format", "delimiter", "quotechar", "header", "encoding", "records", "skip_rows"),
+)
+# Those of them that earlier versions did not have, with the values that change nothing.
+LATER = {"records": None, "skip_rows": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +153,6 @@ def few_names(names: Sequence[str]) -> str:
     return f"{', '.join(names[:SHOWN_NAMES])}{more}"
 
 
-def changed_meanwhile(names: Sequence[str]) -> str:
-    """The sentence about sources that changed since the run opened them."""
-    it, now = ("it", "it is") if len(names) == 1 else ("them", "they are")
-    return f"{few_names(names)}: changed while this run read {it}; run the same command again to read {it} as {now} now"
-
-
 def make_plan(options: ImportOptions, platform: PlatformSpec, home: Home, given: BinaryIO | None = None) -> ImportPlan:
     """Check the options and open the sources. Raises ConfigError or SourceError; nothing was sent.
 
@@ -188,7 +187,7 @@ def make_plan(options: ImportOptions, platform: PlatformSpec, home: Home, given:
         template,
         builder,
         [source for source, _ in found],
-        _max_failures(options.max_failures),
+        failures_bound(options.max_failures),
         passed,
         origins=[told[typed] for _, typed in found],
         named=frozenset(told.values()),
@@ -300,81 +299,3 @@ def _is_fifo(source: str) -> bool:
         return stat.S_ISFIFO(os.stat(source).st_mode)
     except (OSError, ValueError):
         return False
-
-
-def _max_failures(text: str | None) -> Callable[[int, int], bool] | None:
-    if text is None:
-        return None
-    number = text.removesuffix("%")
-    try:
-        limit = float(number)
-    except ValueError:
-        limit = -1
-    if limit < 0 or (limit != int(limit) and number == text):
-        raise ConfigError(f"--max-failures takes a number or a percentage such as 5%, not {text!r}")
-    if number == text:
-        return lambda failed, settled: failed > limit
-    return lambda failed, settled: settled >= MIN_JUDGED and failed * 100 > limit * settled
-
-
-async def nothing_left(ledger: Ledger, found: StoredJob, spec: JobSpec, plan: ImportPlan) -> Mapping[str, int] | None:
-    """The counts of a complete job if nothing that could give it work has changed since; else None."""
-    options = plan.options
-    if not found.complete or options.rescan or options.finalize:
-        return None
-    now = json.loads(json.dumps(dict(spec.settings)))
-    if any(found.settings.get(name, LATER.get(name)) != now[name] for name in SHAPING):
-        return None
-    if not same_sources(await ledger.source_splits(found), plan, sources_of(found, plan.home)):
-        return None
-    counts = await ledger.counts(found)
-    # Pending where nothing was: another job took the record's row over and has not ended, or is to send it again.
-    return None if counts["pending"] or (plan.recheck and counts["conflicts"]) else counts
-
-
-# Options that change what a record becomes or which records are read.
-SHAPING = (
-    *("template", "sets", "unique_id", "project", "batch", "force"),
-    *("format", "delimiter", "quotechar", "header", "encoding", "records", "skip_rows"),
-)
-# Those of them that earlier versions did not have, with the values that change nothing.
-LATER = {"records": None, "skip_rows": 0}
-
-
-def same_sources(splits: Sequence[SourceSplit], plan: ImportPlan, bound: frozenset[str]) -> bool:
-    """Whether each source was read whole in its current form, and each that was read for the current names still
-    exists.
-
-    bound: what the job's name was bound to, by what it is.
-    """
-    met = dict(plan.splits())
-    if vanished(splits, met, plan.named, bound):
-        return False
-    then = {split.name: split for split in splits if split.state == "read"}
-    return all(
-        facts["size"] is not None and name in then and _as_then(then[name], facts, plan.shaping)
-        for name, facts in met.items()
-    )
-
-
-def _as_then(split: SourceSplit, facts: JsonObject, shaping: str) -> bool:
-    if "digest" in facts and "under" not in split.spec:
-        return False  # versions that kept no `under` read too little of a folder whose files hold lines
-    told = {"name": "", "under": ""}
-    return {**split.spec, **told} == {**facts, **told} and split.shaping in {None, shaping}
-
-
-def vanished(
-    splits: Sequence[SourceSplit], met: Collection[str], named: frozenset[str], bound: frozenset[str]
-) -> list[SourceSplit]:
-    """The sources that were read for the current names, and are gone; those of other names stay.
-
-    A split of an older ledger does not say for which name it was read: for one that its job's name was bound to.
-    """
-    missed = (split for split in splits if split.name not in met and not split.is_gone)
-    return [split for split in missed if _is_named(split, named, bound)]
-
-
-def _is_named(split: SourceSplit, named: frozenset[str], bound: frozenset[str]) -> bool:
-    under = split.spec.get("under")
-    return bound <= named if under is None else under in named

@@ -12,13 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from scalesync.model.targets import RequestClass
 from scalesync.pacing.ceiling import LOWEST_RATE
 from scalesync.pacing.changed import replace
 from scalesync.pacing.rate import RateState
 from scalesync.pacing.silence import WINDOW_MAX_S
 from scalesync.pacing.width import MAX_WIDTH, START_WIDTH, WidthState
 
-__all__ = ["MAX_WIDTH", "Decision", "Limits", "Pacer"]
+__all__ = ["MAX_WIDTH", "Decision", "Limits", "Pacer", "Widths"]
 
 MEMORY_VERSION = 1
 
@@ -38,6 +39,24 @@ class Limits:
     width: int | None = None
     fixed: bool = False
     eager: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Widths:
+    """How many requests may be in flight.
+
+    fixed: as a person set it; None: it follows the replies.
+    most: of any class.
+    by_class: at most, of one class.
+    """
+
+    fixed: int | None = None
+    most: int = MAX_WIDTH
+    by_class: Mapping[RequestClass, int] = field(default_factory=dict)
+
+    def most_of(self, request: RequestClass) -> int:
+        """The widest that one class may get."""
+        return min(self.most, self.by_class.get(request, self.most))
 
 
 @dataclass(frozen=True, slots=True)

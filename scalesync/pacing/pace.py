@@ -18,7 +18,7 @@ from types import MappingProxyType, TracebackType
 from typing import Any
 
 from scalesync.model.targets import RequestClass
-from scalesync.pacing.controller import MAX_WIDTH, Limits, Pacer
+from scalesync.pacing.controller import Limits, Pacer, Widths
 from scalesync.pacing.departures import Flights
 from scalesync.pacing.limiter import Rate, WindowLimiter
 
@@ -36,6 +36,7 @@ EAGER = frozenset({RequestClass.LIST, RequestClass.FILES})
 
 
 NOTHING: Mapping[RequestClass, Any] = MappingProxyType({})
+ADAPTED = Widths()  # to the replies
 
 
 class Signal(Enum):
@@ -107,7 +108,7 @@ class Pace:
     rates: the rate a person set per class; None or missing: unknown, found by the 429s.
     rate_all: for all classes together.
     heads: the class whose limit others share.
-    width: requests in flight, None to adapt up to max_width, or to what `widths` has for a class.
+    widths: requests in flight.
     auto: whether 429s may lower the rates; otherwise they only hold their class for a while.
     memory: what `learned` gave an earlier run, by class.
     clock: seconds, the loop's pace. Belongs to one event loop.
@@ -119,10 +120,8 @@ class Pace:
         rate_all: Rate | None = None,
         *,
         heads: Mapping[RequestClass, RequestClass] = NOTHING,
-        width: int | None = None,
-        widths: Mapping[RequestClass, int] = NOTHING,
+        widths: Widths = ADAPTED,
         auto: bool = True,
-        max_width: int = MAX_WIDTH,
         memory: Mapping[RequestClass, Mapping[str, Any]] | None = None,
         clock: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
@@ -138,8 +137,7 @@ class Pace:
                 continue
             cap = rates.get(request)
             max_rate = cap.window[0] / cap.window[1] if cap is not None else None
-            widest = min(max_width, widths.get(request, max_width))
-            limits = Limits(max_rate, widest, width, fixed=not auto, eager=request in EAGER)
+            limits = Limits(max_rate, widths.most_of(request), widths.fixed, fixed=not auto, eager=request in EAGER)
             self._lanes[request] = _Lane(cap, limits, clock, (memory or {}).get(request))
         self._answered_at = -math.inf
         self._held_s, self._held_until = 0.0, -math.inf

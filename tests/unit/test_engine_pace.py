@@ -10,6 +10,7 @@ import pytest
 from scalesync.errors import Unavailable
 from scalesync.flows.runtime.gate import RequestGate
 from scalesync.model.targets import RequestClass
+from scalesync.pacing.controller import Widths
 from scalesync.pacing.handover import Handovers
 from scalesync.pacing.limiter import Rate
 from scalesync.pacing.pace import Pace, Signal
@@ -64,7 +65,7 @@ def test_classes_that_the_server_counts_together_share_one_limit() -> None:
 
 def test_a_class_is_no_wider_than_the_platform_bears_unless_a_person_says_so() -> None:
     async def main(loop: JumpingLoop) -> None:
-        pace = Pace({}, widths={MUTATE: 2}, clock=loop.time)
+        pace = Pace({}, widths=Widths(by_class={MUTATE: 2}), clock=loop.time)
         for _ in range(200):
             for cls in (MUTATE, LIST):
                 await pace.acquire(cls)
@@ -72,7 +73,7 @@ def test_a_class_is_no_wider_than_the_platform_bears_unless_a_person_says_so() -
             await asyncio.sleep(0.02)
         assert pace.width(MUTATE) <= 2
         assert pace.width(LIST) > 2
-        assert Pace({}, width=7, widths={MUTATE: 2}).width(MUTATE) == 7
+        assert Pace({}, widths=Widths(7, by_class={MUTATE: 2})).width(MUTATE) == 7
 
     run(main)
 
@@ -209,8 +210,8 @@ def test_without_auto_429s_hold_and_leave_the_rate() -> None:
 def test_the_width_follows_replies_or_stays_as_set() -> None:
     async def main(loop: JumpingLoop) -> None:
         pace, fixed = (
-            Pace({}, max_width=64, clock=loop.time),
-            Pace(dict.fromkeys(RequestClass, Rate(9)), width=5, clock=loop.time),
+            Pace({}, widths=Widths(most=64), clock=loop.time),
+            Pace(dict.fromkeys(RequestClass, Rate(9)), widths=Widths(5), clock=loop.time),
         )
         assert (pace.width(CREATE), fixed.width(CREATE)) == (8, 5)
         for _ in range(100):

@@ -22,7 +22,7 @@ from scalesync.http.renewing import RenewingTransport
 from scalesync.http.transport import Transport
 from scalesync.model.records import JsonObject
 from scalesync.model.targets import RequestClass
-from scalesync.pacing.controller import MAX_WIDTH
+from scalesync.pacing.controller import MAX_WIDTH, Widths
 from scalesync.pacing.handover import Handovers
 from scalesync.pacing.limiter import Rate, parse_rate
 from scalesync.pacing.pace import Pace
@@ -96,16 +96,12 @@ def make_gate(
     if way.rate is not None:
         rates[spec.heads.get(paced, paced)] = parse_rate(way.rate)
     rate_all = parse_rate(way.rate_all) if way.rate_all else None
-    width = way.concurrency and connections_allowed(way.concurrency)
-    pace = Pace(
-        rates,
-        rate_all,
-        heads=spec.heads,
-        width=width,
-        widths={cls: limit.width for cls, limit in spec.limits.items() if limit.width is not None},
-        max_width=connections_allowed(MAX_WIDTH),
-        memory=memory,
+    widths = Widths(
+        fixed=way.concurrency and connections_allowed(way.concurrency),
+        most=connections_allowed(MAX_WIDTH),
+        by_class={cls: limit.width for cls, limit in spec.limits.items() if limit.width is not None},
     )
+    pace = Pace(rates, rate_all, heads=spec.heads, widths=widths, memory=memory)
     handovers = Handovers(rates, rate_all, heads=spec.heads)
     quota = None
     if handovers and way.ledger.exists():  # a dry run without a ledger makes no file

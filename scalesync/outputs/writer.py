@@ -43,6 +43,23 @@ class OpenPart:
 OPEN_PART = Form(OpenPart, "a file that is being written", [Member(n) for n in ("name", "rows", "bytes", "size")])
 
 
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """Where finished files go, and under which number.
+
+    number: of the first file; numbers in use are skipped.
+    route: the part of a divided export to which they belong.
+    under: the sub-folder for finished files, such as `tasks/`; files being written stay outside it.
+    """
+
+    number: int = 1
+    route: str | None = None
+    under: str = ""
+
+
+FIRST = Placing()
+
+
 class SegmentWriter:
     """Writes documents into numbered files `{stem}-{number:05d}.{format}` of one folder, one file after the other.
 
@@ -52,8 +69,6 @@ class SegmentWriter:
     format: the name of a format in encoders/registry.py.
     max_bytes: uncompressed size of a file. If `full`, call `finish()` and write on into the next file.
     fields: cuts each document down to fields.
-    number: of the first file; numbers in use are skipped.
-    under: the sub-folder for finished files, such as `tasks/`; files being written stay outside it.
     typed: Parquet columns for times, tags and flags have types; otherwise they hold strings.
     """
 
@@ -65,9 +80,7 @@ class SegmentWriter:
         max_bytes: int = MAX_BYTES,
         fields: FieldPicker | None = None,
         *,
-        number: int = 1,
-        route: str | None = None,
-        under: str = "",
+        placing: Placing = FIRST,
         typed: bool = True,
     ) -> None:
         self._format: OutputFormat = find(format)
@@ -77,9 +90,9 @@ class SegmentWriter:
         self._stem = stem
         self._max_bytes = max_bytes
         self._fields = fields
-        self._number = number
-        self._route = route
-        self._under = under
+        self._number = placing.number
+        self._route = placing.route
+        self._under = placing.under
         self._typed = typed
         self._file: _HashedFile | None = None
         self._encoder: Encoder | None = None

@@ -224,8 +224,10 @@ EXPORT_MUTANTS = (
     _layout(
         "lists of tasks that left lie among the tasks",
         "flows/exports/plan.py",
-        'writers["left"] = SegmentWriter(folder.path, "left", number=first["left"])',
-        'writers["left"] = SegmentWriter(folder.path, "left", number=first["left"], under=TASKS if layout else "")',
+        'writers["left"] = SegmentWriter(folder.path, "left", placing=Placing(first["left"]))',
+        'writers["left"] = SegmentWriter(\n'
+        '            folder.path, "left", placing=Placing(first["left"], under=TASKS if layout else "")\n'
+        "        )",
     ),
     _layout(
         "times and tags in Parquet are text",

@@ -23,7 +23,7 @@ from scalesync.outputs.encoders import parquet
 from scalesync.outputs.encoders.registry import FORMATS
 from scalesync.outputs.fields import FieldPicker
 from scalesync.outputs.manifest import FileEntry
-from scalesync.outputs.writer import SegmentWriter, clean_parts
+from scalesync.outputs.writer import Placing, SegmentWriter, clean_parts
 from tests.draws import draws
 
 ODD = [
@@ -104,7 +104,7 @@ def test_the_same_documents_give_the_same_file(tmp_path: Path, kind: str) -> Non
 
 def test_files_are_numbered_and_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "tasks-00003.jsonl").write_bytes(b"listed\n")
-    writer = SegmentWriter(tmp_path, "tasks", max_bytes=10, number=2, route="cats")
+    writer = SegmentWriter(tmp_path, "tasks", max_bytes=10, placing=Placing(2, "cats"))
     names = []
     for _ in range(2):
         assert not writer.full

@@ -28,7 +28,7 @@ from scalesync.model.records import JsonObject
 from scalesync.model.task_view import TaskView
 from scalesync.outputs.manifest import Manifest
 from scalesync.outputs.reader import lines_of
-from scalesync.outputs.writer import SegmentWriter
+from scalesync.outputs.writer import Placing, SegmentWriter
 from scalesync.ports.export_ledger import ExportLedger
 from scalesync.times import milliseconds
 
@@ -53,7 +53,7 @@ class Gaps:
         """Fetch what the indexes of an earlier manifest lack; returns the new manifest."""
         indexes = {entry["path"] for entry in before.responses["files"]}
         number = 1 + highest(manifest).get("responses", 0)
-        writer = SegmentWriter(self._folder.path, "responses", number=number)
+        writer = SegmentWriter(self._folder.path, "responses", placing=Placing(number))
         entries: list[JsonObject] = []
         try:
             for entry in manifest.responses["files"]:

@@ -34,7 +34,7 @@ from scalesync.model.records import JsonObject
 from scalesync.model.selection import Selection
 from scalesync.outputs.fields import FieldPicker
 from scalesync.outputs.manifest import LAYOUT, TASKS, Manifest, under_of
-from scalesync.outputs.writer import SegmentWriter
+from scalesync.outputs.writer import Placing, SegmentWriter
 from scalesync.ports.export_ledger import ExportLedger
 from scalesync.ports.platform import Changes, Span
 from scalesync.stored import Form, Member
@@ -208,16 +208,14 @@ def _plan(
         "tasks",
         options.format,
         fields=picker,
-        number=first["tasks"],
-        route=route,
-        under=TASKS if layout else "",
+        placing=Placing(first["tasks"], route, TASKS if layout else ""),
         typed=layout,
     )
     writers = {"tasks": tasks}
     if options.incremental:
-        writers["left"] = SegmentWriter(folder.path, "left", number=first["left"])
+        writers["left"] = SegmentWriter(folder.path, "left", placing=Placing(first["left"]))
     if options.download_responses:
-        writers["responses"] = SegmentWriter(folder.path, "responses", number=first["responses"], route=route)
+        writers["responses"] = SegmentWriter(folder.path, "responses", placing=Placing(first["responses"], route))
     asked = filters.asked(selection, window=window, by=by, since=plan_json.get("since"))
     plan = ExportPlan(started_ms, plan_json.get(RUN_ID, ""), selection, asked, [], CommitLog(writers, store), window)
     plan.cursor = plan_json.get(CURSOR)

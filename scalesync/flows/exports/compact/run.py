@@ -41,7 +41,7 @@ from scalesync.outputs.manifest import (
     remove_orphans,
     under_of,
 )
-from scalesync.outputs.writer import SegmentWriter, clean_parts
+from scalesync.outputs.writer import Placing, SegmentWriter, clean_parts
 from scalesync.ports.export_ledger import VersionsIndex
 from scalesync.text import count
 from scalesync.times import iso, local_ms, milliseconds, now_iso
@@ -173,7 +173,7 @@ class _Compaction:
         number = 1 + highest(manifest).get("tasks", 0)
         under = under_of(manifest)
         self._writer = SegmentWriter(
-            self._folder, "tasks", self._options.format, number=number, under=under, typed=bool(under)
+            self._folder, "tasks", self._options.format, placing=Placing(number, under=under), typed=bool(under)
         )
         self._index = open_versions_index(self._marker)
         self._clean()

@@ -89,28 +89,9 @@ class Caller:
                 if strays:  # one such answer may be chance; the second one stops the run
                     self.retries += 1
                     continue
-                now = time.monotonic()
-                since = now if since is None else since
+                since = time.monotonic() if since is None else since
                 attempt += 1
-                patience_s = self._patience_s if self._reached else min(self._patience_s, FIRST_PATIENCE_S)
-                asked_s = error.retry_after_s
-                if asked_s is not None and now + asked_s > since + patience_s:
-                    raise too_long(error, asked_s, patience_s) from error
-                if now - since > patience_s:
-                    raise BudgetUsed(
-                        f"gave up after {attempt} attempts: {error}; run the same command later"
-                    ) from error
-                self._waits.met(
-                    key,
-                    str(error),
-                    patience_s=patience_s,
-                    asked_s=asked_s,
-                    tell_after_s=_tell_after_s(error) if self._reached else SOON_S,
-                    alone=True,
-                )
-                await anyio.sleep(
-                    backoff_s(attempt, base_s=self._policy.base_s, cap_s=self._policy.cap_s, rng=self._rng)
-                )
+                await self._wait(error, key, attempt, since)
             else:
                 self._reached = True
                 self._waits.passes += 1
@@ -118,6 +99,30 @@ class Caller:
                     self._waits.passed(key)
                 return result
             self.retries += 1
+
+    async def _wait(self, error: RemoteError, key: object, attempt: int, since: float) -> None:
+        """The time until the next attempt. Raises BudgetUsed when patience is over.
+
+        key: of the call, for `waits`.
+        attempt: how many failed.
+        since: when the first one did.
+        """
+        now = time.monotonic()
+        patience_s = self._patience_s if self._reached else min(self._patience_s, FIRST_PATIENCE_S)
+        asked_s = error.retry_after_s
+        if asked_s is not None and now + asked_s > since + patience_s:
+            raise too_long(error, asked_s, patience_s) from error
+        if now - since > patience_s:
+            raise BudgetUsed(f"gave up after {attempt} attempts: {error}; run the same command later") from error
+        self._waits.met(
+            key,
+            str(error),
+            patience_s=patience_s,
+            asked_s=asked_s,
+            tell_after_s=_tell_after_s(error) if self._reached else SOON_S,
+            alone=True,
+        )
+        await anyio.sleep(backoff_s(attempt, base_s=self._policy.base_s, cap_s=self._policy.cap_s, rng=self._rng))
 
 
 def too_long(why: object, asked_s: float, patience_s: float, left_s: float | None = None) -> BudgetUsed:

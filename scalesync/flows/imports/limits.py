@@ -91,7 +91,7 @@ def _is_new(known: Known | None, record: Outgoing) -> bool:
 
 
 def failures_bound(text: str | None) -> Callable[[int, int], bool] | None:
-    """Whether `--max-failures` ends a run, by failed and settled records. Raises ConfigError."""
+    """Whether `--max-failures` ends a run, by failed and finished records. Raises ConfigError."""
     if text is None:
         return None
     number = text.removesuffix("%")

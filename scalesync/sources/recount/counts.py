@@ -14,7 +14,7 @@ from typing import Any, TextIO
 from scalesync.sources.formats.cells import Dialect, Sample
 from scalesync.sources.formats.dialect import guess_widely
 from scalesync.sources.options import ReadOptions
-from scalesync.sources.recount.texts import encoding_of, head_of, text_head, text_of, unpacked
+from scalesync.sources.recount.content import encoding_of, head_of, text_head, text_of, unpacked
 from scalesync.sources.registry import FORMATS
 from scalesync.sources.source import HEAD
 

@@ -19,8 +19,8 @@ from scalesync.sources.detect import detect, may_have_json_lines
 from scalesync.sources.formats.dialect import LONGEST_LOOK
 from scalesync.sources.options import ReadOptions
 from scalesync.sources.places.folders import carries_records, is_left_out, walk
+from scalesync.sources.recount.content import DAMAGE, GZIP, ZSTD, head_of, text_head
 from scalesync.sources.recount.counts import Tally
-from scalesync.sources.recount.texts import DAMAGE, GZIP, ZSTD, head_of, text_head
 from scalesync.sources.registry import is_document
 
 _BROKEN_OFF: tuple[type[BaseException], ...] = (ValueError, csv.Error, RecursionError, *DAMAGE)

@@ -1,4 +1,4 @@
-"""Bytes and texts of a file for its second count, unpacked and decoded without the readers."""
+"""The content of a file for its second count, unpacked and decoded without the readers."""
 
 from __future__ import annotations
 

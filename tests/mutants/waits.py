@@ -88,7 +88,7 @@ WAIT_MUTANTS = (
     Mutant(
         "a single call that waits says nothing",
         "a run that waits says so",
-        (Edit("scalesync/engine/calls.py", "                self._waits.met(\n", "                Waits().met(\n"),),
+        (Edit("scalesync/engine/calls.py", "        self._waits.met(\n", "        Waits().met(\n"),),
         (f"{NETWORK}/test_waiting.py",),
     ),
     Mutant(

@@ -123,5 +123,11 @@ def test_the_table_itself_imports_no_reader() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert set(done.stdout.split()) <= {
-        *("scalesync.errors", "scalesync.plugins", "scalesync.sources", "scalesync.sources.registry")
+        *(
+            "scalesync.errors",
+            "scalesync.fences",
+            "scalesync.plugins",
+            "scalesync.sources",
+            "scalesync.sources.registry",
+        )
     }

@@ -1,9 +1,9 @@
 """The effect of an outcome on a row and on the records beside it, pure. The same for every ledger.
 
-An outcome is about the content that was sent. The row takes it while it holds that content and no task is known: nearly
-always. What is left, and whatever was admitted beside another run's intent, is decided by what the row holds now: it
-belongs to the record that became the task, which takes it over, content, job and place, and the record that had it is
-listed beside it. An outcome against a record leaves the row to those it belongs to.
+An outcome is about the content that was sent. Nearly always the row still holds that content and has no known task, and
+takes the outcome. In all other cases, and for a record that was admitted beside another run's intent, the row as it is
+now decides. It belongs to the record that became the task: this record takes it over with content, job and place, and
+the record that had it is listed beside it. An outcome against a record leaves the row where it belongs.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _AGAINST = frozenset({RowState.CONFLICT, RowState.FAILED})
 
 @dataclass(frozen=True, slots=True)
 class Rival:
-    """A record that was admitted while another one under its key may have been under way.
+    """A record that was admitted while a request for another record with its key may have been under way.
 
     place: its source and line.
-    moved: no intent stood in the row, so it can be taken back.
+    moved: the row held no earlier intent, so this record's own intent can be taken back.
     """
 
     place: tuple[int, int]
@@ -31,11 +31,11 @@ class Rival:
 
 @dataclass(frozen=True, slots=True)
 class RowNow:
-    """The row as an outcome finds it.
+    """The row when an outcome arrives.
 
-    home: it is the job's own.
-    loose: as of `Known`.
-    status: that it holds.
+    home: whether it is a home row of the job.
+    loose: as in `Known`.
+    status: the status in the row.
     """
 
     state: RowState
@@ -48,15 +48,14 @@ class RowNow:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What an outcome writes, in this order.
+    """The changes that an outcome writes, in this order.
 
-    listed: the record, beside a row that is not its job's, or that another record has.
-    accepts: the record is content with the outcome's task although that was made for another content.
-    takes_over: the row becomes the record's, content, job and place; the one that had it is listed beside it.
-    takes_content: the row gets the content that the outcome is about.
-    takes_ref: nothing is known of the row but its task.
-    row: what it becomes, None: it stays as it is; a ref of None leaves the row's, attempts are added to those that it
-        has.
+    listed: the entry of the record, beside a row of another job or of another record.
+    accepts: the record accepts the task, although it was made for another content.
+    takes_over: the row becomes the record's with content, job and place; the record that had it is listed beside it.
+    takes_content: the row gets the content of the outcome.
+    takes_ref: the row gets only the task's id.
+    row: the new state of the row; None leaves it as it is. A ref of None leaves the row's ref, and attempts are added.
     """
 
     listed: OtherRecord | None = None
@@ -68,9 +67,9 @@ class Effect:
 
 
 def as_accepted(end: RowOutcome, accepted: bytes | None) -> RowOutcome:
-    """A record that once accepted a task is not in conflict with it, unless the task died.
+    """The outcome without a conflict that the record has accepted before. A dead task stays a conflict.
 
-    accepted: the content of the job's record that accepted the very task that the outcome is about.
+    accepted: the content with which a record of this job accepted this very task.
     """
     if end.state is not RowState.CONFLICT or is_dead(end.detail) or not is_accepted(accepted, end.content):
         return end
@@ -81,8 +80,8 @@ def record(row: RowNow, end: RowOutcome, rival: Rival | None, listed_at: tuple[i
     """Decide one outcome.
 
     rival: None for a record that had the row alone when it was admitted.
-    listed_at: where such a record is listed beside a row that was taken over since, source and line; None when another
-        record stands at its place by now, a row that this run had not met yet, taken over too.
+    listed_at: source and line of such a record if the row was taken over since. None if another record is listed at
+        its place by now, because a row that this run had not met yet was taken over too.
     """
     if rival is None and takes(row, end):
         effect = Effect(row=end)
@@ -98,16 +97,16 @@ def _filled(row: RowNow, end: RowOutcome) -> RowOutcome:
 
 
 def takes(row: RowNow, end: RowOutcome) -> bool:
-    """Whether a row takes the outcome of a record that had it alone: no task is known, and the record is still its own.
+    """Whether a row takes the outcome of a record that had it alone: it has no known task, and still holds the record.
 
-    A row whose task is known stays as it is: of two jobs that send the same record at once, the later one cannot take
-    back what the earlier one found. Nor does a row take what was found out about another record than it holds.
+    A row with a known task stays as it is. If two jobs send the same record at once, the later outcome must not undo
+    the earlier one. A row also takes no outcome of a record that it does not hold.
     """
     return row.state not in FINAL and row.reason != CHANGED and end.content in (row.content, b"")
 
 
 def _effect(row: RowNow, end: RowOutcome, rival: Rival | None) -> Effect:
-    # Taken over meanwhile, the row may be listed as shared by an older form of this record.
+    # If the row was taken over meanwhile, an older form of this record may be listed beside it as shared.
     shared = None if row.home else _beside(end, rival, RecordState.SHARED)
     if has_task(row.state, row.reason):
         if row.loose and not covers(row.content, end.content):
@@ -115,7 +114,7 @@ def _effect(row: RowNow, end: RowOutcome, rival: Rival | None) -> Effect:
         return _compared_with_row(row, end, rival, shared)
     same = row.content == end.content
     if is_loose(end.state, end.detail) and not row.home and not same and row.state is RowState.SENDING:
-        # Whose task it is, only the record in the row can tell: its request may be the one that made it.
+        # Only the record in the row can decide whose task it is, because its request may have created the task.
         return Effect(listed=shared, takes_ref=True)
     if end.state in FINAL:
         return Effect(listed=shared, takes_over=not same and rival is not None, row=end)
@@ -128,7 +127,7 @@ def _effect(row: RowNow, end: RowOutcome, rival: Rival | None) -> Effect:
 
 
 def _compared_with_row(row: RowNow, end: RowOutcome, rival: Rival | None, shared: OtherRecord | None) -> Effect:
-    """The row has its task meanwhile, or had it before and only the task's batch was to be asked for."""
+    """Compare with the row: it has its task by now, or had it before and only the task's batch was open."""
     unasked = open_batch(row.content, end.content)
     if end.state in FINAL:
         accepts = not unasked and not covers(row.content, end.content)
@@ -143,19 +142,19 @@ def _compared_with_row(row: RowNow, end: RowOutcome, rival: Rival | None, shared
 
 
 def _compared_with_task(row: RowNow, end: RowOutcome, rival: Rival | None, shared: OtherRecord | None) -> Effect:
-    """The row's task was adopted by a record that it was not made for; this one was compared with the task itself."""
+    """Compare with the task: the row's record adopted a task that differs from it, so its content proves nothing."""
     against = end.state in _AGAINST
     if end.state in FINAL:
         return Effect(listed=shared, accepts=True)
     if row.home:
-        # It was a stranger's task, so this is a conflict like any other, or a doubt.
+        # The task was made by somebody else, so this record is in conflict with it or in doubt.
         state = end.state if against else RowState.SENDING
         return Effect(takes_content=against, row=end._replace(state=state, ref=None, attempts=0))
     return Effect(listed=_beside(end, rival, RecordState.CHANGED) if against else shared)
 
 
 def _beside(end: RowOutcome, rival: Rival | None, state: RecordState) -> OtherRecord | None:
-    """The record at its place; None for one that was listed when its row was taken over."""
+    """The entry of the record at its place; None if it was already listed when its row was taken over."""
     if rival is None:
         return None
     shared = OtherRecord(*rival.place, state, end.key, content=end.content)

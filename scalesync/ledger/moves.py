@@ -1,4 +1,4 @@
-"""The moves of a row, pure: what admitting a record does to it, and what an outcome does. The same for every ledger.
+"""The moves of a row: how an admission changes it, and how an outcome does. Pure, and the same for every ledger.
 
                      admit                          record
     (no row) ------------------> sending ------------------------> created | adopted | conflict | failed
@@ -7,9 +7,9 @@
     failed --- changed, retry -> sending            created | adopted --- record changed ---> conflict
     any --- verify --fix ------> sending            created | adopted --- task died --------> conflict, and back
 
-`sending` is the durable intent: from it on a request may have left. An interrupted run leaves rows in it; the next
-run looks each of them up before it sends anything. While a row is in it, its content stays that of the record it was
-made for; another record under the key brings its own with the task. docs/ledger.md says more;
+`sending` is the durable intent: a request may have left from now on. An interrupted run leaves rows in this state, and
+the next run looks each of them up before it sends anything. A row in this state keeps the content of the record that it
+was made for; another record with the same key brings its content only together with its task. docs/ledger.md says more;
 `effects` says what an outcome does.
 """
 
@@ -28,16 +28,15 @@ from scalesync.model.rows import CHANGED, Admission, OtherRecord, RecordState, R
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """What admitting a record does: the verb for the engine and what to write.
+    """The result of an admission: the verb for the engine, and the changes to write.
 
-    state None: the row stays as it is.
-
-    takes_over: another job had the row, and either no task with it or no record left.
-    aside: how the record is listed when the row is not this job's.
-    rival: a request for another record, or from another job, may be under way, so the row is this record's only once
-        the task is.
-    differences: of the record from its task, as the contents show them.
-    accepts: the record is content with the task that the row has, although the task was made for another content.
+    state: None leaves the row as it is.
+    takes_over: another job had the row, and has either no task with it or no record left.
+    aside: how the record is listed if the row is not this job's.
+    rival: a request for another record, or from another job, may be under way. So the row belongs to this record only
+        once its task does.
+    differences: of the record from its task, if their contents show any.
+    accepts: the record accepts the row's task, although the task was made for another content.
     """
 
     verb: Verb
@@ -54,10 +53,10 @@ class Move:
 
 
 def admit(known: Known | None, content: bytes, now_ms: int, *, recheck: bool, adopt: bool = False) -> Move:
-    """Decide one record.
+    """Decide the move of one record.
 
-    recheck: look conflicts up again (another way of handling them was asked for).
-    adopt: tasks that differ from their record are accepted as they are.
+    recheck: look conflicts up again, because the run handles them in another way than the run before.
+    adopt: accept tasks that differ from their record.
     """
     if known is None:
         return Move(Verb.SEND, RowState.SENDING, now_ms, take_content=True)
@@ -72,7 +71,7 @@ def admit(known: Known | None, content: bytes, now_ms: int, *, recheck: bool, ad
         case RowState.PENDING | RowState.FAILED:
             return Move(Verb.SEND, RowState.SENDING, intent_ms, take_content=True, takes_over=not known.home)
         case RowState.SENDING:
-            # Nobody at home waits for a row that is gone: it becomes this record's, and its outcome can be written.
+            # The home has no record left for this row, so the row becomes this record's and can take its outcome.
             left = not known.home and known.gone is not None
             return Move(Verb.LOOK_UP, None, intent_ms, aside=None if left else aside, rival=True, takes_over=left)
         case RowState.CONFLICT:
@@ -84,7 +83,7 @@ def admit(known: Known | None, content: bytes, now_ms: int, *, recheck: bool, ad
 
 
 def _admit_changed(known: Known, content: bytes, intent_ms: int, aside: RecordState | None, *, adopt: bool) -> Move:
-    """The row's task lives, and its home's record has another content. That of another job may be as it was."""
+    """Decide for a row whose task lives and whose home record changed. Another job may still have the old record."""
     fits = covers(known.content, content)
     if not fits and not (adopt or is_accepted(known.accepted, content)):
         return Move(Verb.SKIP, None, intent_ms, aside=aside)
@@ -97,7 +96,7 @@ def _admit_conflict(known: Known, content: bytes, intent_ms: int, aside: RecordS
     same = known.content == content
     if same and not recheck:
         return Move(Verb.SKIP, None, intent_ms, aside=aside)
-    # Another job's conflict over another record is no doubt of this one's.
+    # A conflict of another job over another record says nothing about this record.
     state = RowState.SENDING if same or known.home else None
     return Move(Verb.LOOK_UP, state, intent_ms, aside=aside, rival=True)
 
@@ -109,10 +108,10 @@ def _admit_final(known: Known, content: bytes, intent_ms: int, aside: RecordStat
     if open_batch(known.content, content) and not accepted:
         return Move(Verb.LOOK_UP, None, intent_ms, aside=aside, rival=True)
     if known.loose and not accepted:
-        # What the task was made for was never known: it may be this.
+        # The content of the task was never known, so the task may be this record's.
         return Move(Verb.LOOK_UP, RowState.SENDING if known.home else None, intent_ms, aside=aside, rival=True)
     if adopt or accepted:
-        # The row keeps the content that its task was made for: it is what other records are compared with.
+        # The row keeps the content of its task, because other records are compared with that.
         return Move(Verb.SKIP, None, intent_ms, aside=aside, accepts=True)
     apart = batches_apart(known.content, content)
     if not known.home:
@@ -122,7 +121,7 @@ def _admit_final(known: Known, content: bytes, intent_ms: int, aside: RecordStat
 
 
 def admission(known: Known, move: Move, content: bytes) -> Admission:
-    """What the run learns of a record whose key was known."""
+    """The admission of a record with a known key."""
     adopts = move.accepts and not is_accepted(known.accepted, content)
     home = known.home or move.takes_over
     return Admission(move.verb, move.state or known.state, move.intent_ms, new=False, home=home, adopts=adopts)
@@ -135,23 +134,23 @@ def accepts_again(known: Known, move: Move, content: bytes) -> bool:
 
 
 def left_behind(reads: Set[int], known: Known, record: Outgoing) -> OtherRecord | None:
-    """The same record in a source that this run does not read: the row goes with the record that is met, it stays.
+    """The entry for the same record in a source that this run does not read. The row moves to the record that is read.
 
     reads: the sources that the run reads.
     """
     if known.place[0] in reads or known.gone is not None:
         return None
     if known.content != record.content:
-        return None  # an older form of the record, which the one named later takes the place of
+        return None  # an older form of the record, which this one replaces
     return OtherRecord(*known.place, RecordState.DUPLICATE, record.key, content=known.content)
 
 
 def displaced(state: RowState, gone: int | None, was: bytes, content: bytes) -> RecordState | None:
-    """How the record is listed whose row another job's record takes over.
+    """How a record is listed after a record of another job took its row over.
 
-    was, content: theirs.
-
-    None: not at all. Its place is no longer its own, what stands there now may be listed under it.
+    was: its content.
+    content: the content of the other record.
+    Returns None if it is not listed: it is gone, and another record may be listed at its place.
     """
     if gone:
         return None

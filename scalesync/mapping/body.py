@@ -1,4 +1,4 @@
-"""A record as the body of a create call: the template, overlaid by the record, overlaid by what was set."""
+"""The body of a create call: the template first, the record's fields over it, and the values of --set over both."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from scalesync.ports.spec import Shaper
 from scalesync.sources.about import FILE_KEY, of_file, picked, taken_in
 
 _PLACES = ("project", "batch")
-_LENT = frozenset({"type", *_PLACES})  # what an expression may name although the record has no such column
-MOST_SHAPES = 1024  # records whose columns all differ must not fill the memory
+_LENT = frozenset({"type", *_PLACES})  # names for expressions, also if the record has no such column
+MOST_SHAPES = 1024  # bounds the memory if each record has other columns
 
 
 @dataclass(frozen=True, slots=True)
 class BodySpec:
-    """What an import makes of its records. batch and unique_id may hold placeholders; project is as it is.
+    """How an import builds bodies from its records. batch and unique_id may hold placeholders; project may not.
 
-    sets: --set values, nested; a key with dots nests too.
-    force: project and batch win over a record's own.
-    one_project: a record of another project is invalid, for its key would not be known there.
+    sets: the values of --set, nested; a key with dots nests too.
+    force: project and batch replace a record's own.
+    one_project: a record of another project is invalid, because its key would be looked up in this one.
     """
 
     type: str
@@ -43,7 +43,7 @@ class BodySpec:
 
 
 class BodyBuilder:
-    """Builds bodies. Raises ConfigError at once for settings that cannot work for any record."""
+    """Builds bodies. Raises ConfigError at once for settings that fail with every record."""
 
     def __init__(self, spec: BodySpec, shaper: Shaper) -> None:
         self.spec = spec
@@ -54,7 +54,7 @@ class BodyBuilder:
         for name, value in spec.sets.items():
             sets = merge(sets, nest(name, value))
         if "unique_id" in sets:
-            raise ConfigError("unique_id cannot be set for all records alike; use --unique-id with a column")
+            raise ConfigError("--set cannot give every record the same unique_id; use --unique-id with a column")
         self._project = spec.project if spec.project is not None else sets.pop("project", None)
         batch = spec.batch if spec.batch is not None else sets.pop("batch", None)
         for place in _PLACES:
@@ -73,7 +73,7 @@ class BodyBuilder:
         self._shapes: dict[tuple[str, ...], int] = {}
 
     def _moves(self, name: str) -> bool:
-        """Whether the fields of an expression can differ from record to record, even if no record has such a column."""
+        """Whether a field of an expression may differ between records, also if no record has a column of that name."""
         if name not in _LENT:
             return True
         own = self._template.as_mapping()["task"].get(name)
@@ -88,10 +88,13 @@ class BodyBuilder:
         return bool(self._of_file)
 
     def build(self, record: SourceRecord, source: int) -> Outgoing:
-        """The create call for one record. Raises RecordError with the reason in one sentence, ConfigError for all."""
+        """The create call for one record.
+
+        Raises RecordError with the reason in one sentence, and ConfigError for a reason that holds for all records.
+        """
         template = self._template
         own, about = record.value, record.about
-        if FILE_KEY in own:  # the record's own field, which may be what a folder knew of it
+        if FILE_KEY in own:  # a field of the record; an earlier release may have written it from the folder
             own, about = taken_in(own)
         decoded = template.decode(own) if template.json_columns else own
         value = decoded if about is None else self._seen(decoded, about)
@@ -104,7 +107,7 @@ class BodyBuilder:
         batch = self._batch_of(filled, kept, self._lend(value, project, None))
         former = None
         try:
-            alone = own if own or about is None else {FILE_KEY: about}  # nothing of its own: its file's description
+            alone = own if own or about is None else {FILE_KEY: about}  # without own fields: the file's description
             derived = content = content_hash(project, self.spec.type, alone, self.spec.platform)
             if about is not None and own and self._of_file:
                 told = {**own, FILE_KEY: picked(about, self._of_file)}
@@ -129,11 +132,11 @@ class BodyBuilder:
         return outgoing
 
     def known_as(self, record: Outgoing, known: Mapping[str, tuple[Any, bytes]]) -> None:
-        """Keep the form of a record that an older version wrote to the ledger.
+        """Give a record the key and content under which an older version wrote it to the ledger.
 
-        known: content of keys, of `former` too.
+        known: what the ledger holds for these keys, including the keys in `former`.
 
-        An older version counted the place of a record's file as part of its content, and so of its derived id, and
+        An older version counted the place of a record's file as part of its content, and so of its derived id. It also
         wrote 7.0 for 7 into the ids of expressions.
         """
         former = record.former
@@ -146,7 +149,7 @@ class BodyBuilder:
             record.content = former.content
 
     def batch_of(self, record: SourceRecord) -> str | None:
-        """The batch of a record that `build` refuses; None if that is unknown too."""
+        """The batch of a record that `build` refuses; None if its batch is unknown too."""
         template = self._template
         own, about = record.value, record.about
         if FILE_KEY in own:
@@ -163,7 +166,7 @@ class BodyBuilder:
             return None
 
     def _shape_of(self, body: JsonObject) -> int:
-        """A number for the body's fields; -1 when there are more kinds of bodies than anybody compares."""
+        """A number for the set of the body's fields; -1 after MOST_SHAPES sets."""
         fields = tuple(body)
         shape = self._shapes.get(fields, -1)
         if shape < 0 and len(self._shapes) < MOST_SHAPES:
@@ -171,13 +174,15 @@ class BodyBuilder:
         return shape
 
     def _seen(self, record: JsonObject, about: JsonObject | None) -> JsonObject:
-        """The record as expressions see it: with the description of its file, if one of them names it."""
+        """The record for the expressions: with the description of its file, if one of them names it."""
         return {**record, FILE_KEY: about} if about is not None and self._of_file else record
 
     def _former(
         self, record: SourceRecord, project: str | None, content: bytes, derived: bool, batch: bytes
     ) -> Former | None:
-        """The record as an older version had it: `_file` was in its content, its size only if it was all."""
+        """The record in the form of an older version: `_file` was part of the content, and the size of the file only if
+        the record had nothing else.
+        """
         whole = record.value if record.before is None else record.before
         told = record.about or whole.get(FILE_KEY)
         if type(told) is dict:
@@ -192,7 +197,7 @@ class BodyBuilder:
     def _kept(self, own: JsonObject, record: JsonObject) -> JsonObject:
         """The record's own fields for the body, in a new object.
 
-        record: as expressions see it.
+        record: the record for the expressions.
         """
         if self._keep is None:
             return own.copy()
@@ -226,10 +231,10 @@ class BodyBuilder:
         return _place_name(given, "batch")
 
     def _key(self, record: JsonObject, own: JsonObject, content: bytes) -> str:
-        """The unique_id: the record's own, else from the expression, else derived from the content.
+        """The unique_id: the record's own, else the value of the expression, else derived from the content.
 
         own: the record without the fields that `_lend` adds.
-        Raises ConfigError if all records would have the same.
+        Raises ConfigError if all records would have the same one.
         """
         if "unique_id" in record:
             return _name(record["unique_id"], "unique_id")
@@ -243,13 +248,13 @@ class BodyBuilder:
         return derived_unique_id(content)
 
     def _old_key(self, record: JsonObject, own: JsonObject) -> str | None:
-        """The expression's value in an older version, which wrote whole floats as 7.0."""
+        """The expression's value in an older version, which wrote a whole float as 7.0."""
         if self._unique_id is None or "unique_id" in own:
             return None
         return self._unique_id.formerly(record)
 
     def _lend(self, record: JsonObject, project: str | None, batch: str | None) -> JsonObject:
-        """The record with type, project and batch, if expressions name them and it has none itself."""
+        """The record with type, project and batch, if an expression names them and the record has no such column."""
         if not self._lends:
             return record
         lent = {"type": self.spec.type, "project": project, "batch": batch}

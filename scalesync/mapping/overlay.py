@@ -23,7 +23,7 @@ def merge(base: JsonObject, over: JsonObject) -> JsonObject:
 
 
 def nest(name: str, value: Any) -> JsonObject:
-    """{"a": {"b": value}} for "a.b"."""
+    """Build {"a": {"b": value}} from the name "a.b"."""
     for part in reversed(name.split(".")):
         value = {part: value}
     nested: JsonObject = value
@@ -31,10 +31,10 @@ def nest(name: str, value: Any) -> JsonObject:
 
 
 def parse_set(text: str) -> JsonObject:
-    """The object that `KEY=JSON` stands for, nested at the dots of KEY. Raises ConfigError for anything else."""
+    """Parse `KEY=JSON` into an object that is nested at the dots of KEY. Raises ConfigError for anything else."""
     name, equals, right = text.partition("=")
     if not equals or not name or not all(name.split(".")):
-        raise ConfigError(f'--set wants KEY=JSON, such as priority=10; got "{text}"')
+        raise ConfigError(f'--set takes KEY=JSON, such as priority=10; got "{text}"')
     try:
         value = strict_loads(right)
     except ValueError:
@@ -46,7 +46,7 @@ def parse_set(text: str) -> JsonObject:
 
 
 def parse_sets(texts: Iterable[str]) -> JsonObject:
-    """Several `KEY=JSON` as one object, later ones over earlier ones."""
+    """Parse several `KEY=JSON` into one object; a later one replaces an earlier one."""
     merged: JsonObject = {}
     for text in texts:
         merged = merge(merged, parse_set(text))

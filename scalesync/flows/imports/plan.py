@@ -1,4 +1,4 @@
-"""ImportPlan: an import's options checked and opened, before any request."""
+"""ImportPlan: the checked options and opened sources of an import, before any request."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ from scalesync.sources.source_file import SourceFile
 from scalesync.text import count
 
 LOAD_RECORDS = 512
-SHOWN_NAMES = 3  # of sources about which the same is to be said
-# Options that change what a record becomes or which records are read.
+SHOWN_NAMES = 3  # names of sources in one sentence
+# Options that change the task of a record, or which records are read.
 SHAPING = (
     *("template", "sets", "unique_id", "project", "batch", "force"),
     *("format", "delimiter", "quotechar", "header", "encoding", "records", "skip_rows"),
 )
-# Those of them that earlier versions did not have, with the values that change nothing.
+# Options among them that earlier versions did not have, with the values that change nothing.
 LATER = {"records": None, "skip_rows": 0}
 
 
 @dataclass(frozen=True, slots=True)
 class ImportPlan:
-    """Everything an import needs besides the ledger and the platform.
+    """Everything that an import needs in addition to the ledger and the platform.
 
     origins: for each source the name typed for it, by what it is.
     named: all names.
@@ -68,23 +68,23 @@ class ImportPlan:
 
     @property
     def recheck(self) -> bool:
-        """Whether conflicts of earlier runs are looked up again, to be handled in another way."""
+        """Whether conflicts of earlier runs are looked up again, because this run handles them in another way."""
         return self.options.on_conflict != "report" or bool(self.options.reclaim)
 
     @property
     def adopts(self) -> bool:
-        """Whether tasks that differ from their record are accepted as they are."""
+        """Whether the run accepts tasks that differ from their record."""
         return self.options.on_conflict == "adopt"
 
     @property
     def trusts_ledger(self) -> bool:
-        """Whether unchanged lines may stay unread: not if every record is needed."""
+        """Whether unchanged lines may stay unread. They may not if the run needs every record."""
         options = self.options
         return not (options.rescan or options.finalize or options.limit is not None or self.recheck)
 
     @property
     def shaping(self) -> str:
-        """A string that stays equal while the same lines become the same tasks under the same keys."""
+        """A string that is equal if the same lines become the same tasks with the same keys."""
         kept = {name: getattr(self.options, name) for name in SHAPING} | {"template": self.template.as_mapping()}
         for name, default in LATER.items():
             if kept[name] == default:
@@ -92,7 +92,7 @@ class ImportPlan:
         return blake2b(json.dumps(kept, sort_keys=True, default=list).encode(), digest_size=16).hexdigest()
 
     def notes(self) -> Iterator[str]:
-        """What a person should know about how the sources are read: a sentence each, with the first few names."""
+        """Notes for people about how the sources are read: one sentence each, with the first few names."""
         if self.passed:
             way = "--describe-all" if self.builder.names_file else "a template that names _file, or --describe-all,"
             more = f"; {way} makes a record of such a file" if self.passed.has(Reason.EMPTY) else ""
@@ -116,7 +116,7 @@ class ImportPlan:
         )
 
     def facts(self, place: int) -> JsonObject:
-        """What the ledger keeps about the source at this index: its state, its name, the name typed for it."""
+        """The facts about the source at this index for the ledger: its state, its name, the name typed for it."""
         source = self.sources[place]
         told = {"name": source.name, "under": self.origins[place]}
         if source.place is not None:
@@ -124,12 +124,12 @@ class ImportPlan:
         return source.fingerprint() | told
 
     def is_there(self, split: SourceSplit) -> bool:
-        """Whether a source that an earlier run read still exists; of what is not on this machine nobody knows."""
+        """Whether a source of an earlier run still exists. A source on another machine counts as existing."""
         path = str(split.spec.get("path", split.name))
         return path == STANDARD_INPUT or is_url(path) or os.path.lexists(self.home.place(path))
 
     def splits(self) -> Iterator[tuple[str, JsonObject]]:
-        """One split per source; the same file named twice is read twice and needs two names."""
+        """One split for each source. A file that was named twice is read twice and needs two names."""
         times: dict[str, int] = {}
         for place in range(len(self.sources)):
             facts = self.facts(place)
@@ -138,7 +138,7 @@ class ImportPlan:
             yield path if times[path] == 1 else f"{path} ({times[path]})", facts
 
     def load_records(self, pace: Pace, most: int) -> int:
-        """Records per load: about a second of work, so that a kill leaves few intents without a request.
+        """Records in a load: about a second of work, so a kill leaves few intents without a request.
 
         most: records in one request.
         """
@@ -154,10 +154,10 @@ def few_names(names: Sequence[str]) -> str:
 
 
 def make_plan(options: ImportOptions, platform: PlatformSpec, home: Home, given: BinaryIO | None = None) -> ImportPlan:
-    """Check the options and open the sources. Raises ConfigError or SourceError; nothing was sent.
+    """Check the options and open the sources. Raises ConfigError or SourceError before any request.
 
-    home: sources beneath it count by their path in it.
-    given: read in place of standard input.
+    home: sources in it are known by their path within it.
+    given: read instead of standard input.
     """
     if not options.sources:
         raise ConfigError("no source was named; give files, globs, folders or - for standard input")
@@ -197,7 +197,7 @@ def make_plan(options: ImportOptions, platform: PlatformSpec, home: Home, given:
 
 
 def read_options(options: ImportOptions, builder: BodyBuilder) -> ReadOptions:
-    """How the sources of an import are read."""
+    """The options for reading the sources of an import."""
     describe = Describe.OBJECTS if builder.names_file else Describe.NONE
     return ReadOptions(
         format=options.format,
@@ -217,7 +217,7 @@ NOT_THERE = ("there is no such file", "matches no file")
 def _opened(
     options: ImportOptions, reading: ReadOptions, passed: PassedOver, given: BinaryIO | None
 ) -> tuple[list[tuple[SourceFile, str]], list[str]]:
-    """The sources as typed, found in the options' folder, each with its typed name; and those not found."""
+    """The sources with the names typed for them, found from the options' folder; and the names not found."""
     stdin = given
     if given is None and STANDARD_INPUT in options.sources:
         if sys.stdin is None:
@@ -243,9 +243,9 @@ def _opened(
 
 
 def _unbuffered_stdin() -> BinaryIO | None:
-    """Standard input without Python's buffer, None if it is not a file.
+    """Standard input without Python's buffer; None if it is not a file.
 
-    A thread that waits in the buffer holds its lock, and the interpreter dies over that lock when it ends.
+    A thread that waits in the buffer holds its lock, and the interpreter crashes on that lock at its end.
     """
     try:
         return open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
@@ -289,7 +289,7 @@ def _check_key(options: ImportOptions, platform: PlatformSpec) -> None:
 
 
 def _is_pipe(source: str) -> bool:
-    """Whether the same name may give other records next time."""
+    """Whether the same name may give other records the next time."""
     is_device = source.startswith(("/dev/", "/proc/")) and not source.startswith("/dev/shm/")  # noqa: S108  files in memory
     return source == STANDARD_INPUT or is_device or _is_fifo(source)
 

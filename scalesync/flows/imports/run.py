@@ -172,14 +172,14 @@ class ImportRun:
         )
         self._dispatcher.patience.on_landing = self._tell_landing
         self._told_landing = False
-        self._several = 0  # records with more than one task
+        self._several = 0  # records that have more than one task
         self._batches = BatchKeeper(connection.platform.containers, connection.call)
         most = None if named is not None else options.max_invalid
         self._preparer = Preparer(plan.builder, job.peek, options.limit, most_invalid=most)
         self._bounds = Bounds(job.known, canary=options.canary, max_new=options.max_new, free=free)
         self._checkpoints = SourceCheckpoints(job.checkpoints, plan.shaping, trusted=plan.trusts_ledger)
         self._places: Mapping[int, int] = {}  # of the sources in the plan, by number
-        self._changed: list[str] = []  # sources that are not as they were when they were opened
+        self._changed: list[str] = []  # sources that changed after they were opened
         self._learned: frozenset[str] = frozenset()
         self._beside = 0  # records that share the row of another job
         self._adopted = 0  # records that accept a task which was made for another content, since this run
@@ -189,7 +189,7 @@ class ImportRun:
             job.touch_few()
 
     async def go(self, target: Target, *, signals: bool) -> ImportSummary:
-        """Do the work, end the run in the ledger, return the summary."""
+        """Do the work, end the run in the ledger, and return the summary."""
         reason: ScalesyncError | None = None
         open_batches: list[str] = []
         try:
@@ -220,8 +220,8 @@ class ImportRun:
         return await finish.finalize(self._plan, self._job, self._batches, self._observer, invalid)
 
     async def _abandon(self, error: BaseException) -> None:
-        """Write what is known and release the lease, whatever ended the run."""
-        # What other errors say may hold anything, secrets too.
+        """Write everything known and release the lease, whatever ended the run."""
+        # The messages of other errors may hold anything, including secrets.
         cause = next(leaves(error)) if isinstance(error, BaseExceptionGroup) else error
         words = str(error) if isinstance(error, ScalesyncError) else f"ended by {type(cause).__name__}"
         with anyio.CancelScope(shield=True), suppress(ScalesyncError):
@@ -229,7 +229,7 @@ class ImportRun:
             await self._job.finish(complete=False, exit_code=3, figures={}, message=words)
 
     async def _serve(self) -> ScalesyncError | None:
-        """Run the engine until all is finished or something stops it; returns what stopped it."""
+        """Run the engine until everything is finished or something stops it. Returns the error that stopped it."""
         engine = self._dispatcher
         await self._recall()
         async with anyio.create_task_group() as group:
@@ -292,11 +292,11 @@ class ImportRun:
         await self._take_leave(gone, among)
 
     async def _about(self, numbers: Set[int]) -> tuple[Sequence[SourceSplit], Set[int] | None]:
-        """The splits that no longer exist, and those of this run, None for all.
+        """The splits that no longer exist, and the splits of this run; None for all.
 
-        numbers: those that it reads.
+        numbers: the splits that it reads.
 
-        A source that was only named another time stays as it is: its current content is unknown.
+        A source that only another run named stays as it is, because its current content is unknown.
         """
         others = await self._job.source_splits(but=numbers)
         gone = vanished(others, (), self._plan.named, self._bound)
@@ -304,7 +304,7 @@ class ImportRun:
         return gone, {*numbers, *(split.number for split in gone)} if left else None
 
     async def _take_leave(self, gone: Sequence[SourceSplit], among: Set[int] | None) -> None:
-        """All named sources are read: a record that was not met is no longer in any source."""
+        """Flag records that are no longer in any source. Call it after all named sources were read."""
         await self._job.lose_sources([split.number for split in gone])
         await self._job.drop_stale_asides(among)
         if among is not None:
@@ -313,7 +313,7 @@ class ImportRun:
             await self._look_up_gone()
 
     async def _retire(self, among: Set[int]) -> None:
-        """Forget sources of earlier runs that moved: they are no longer there, and this run met all that they held."""
+        """Forget moved sources of earlier runs: they no longer exist, and this run met all their records."""
         others = [split for split in await self._job.source_splits(but=among) if not split.is_gone]
         missing = {split.number: split for split in others if not self._plan.is_there(split)}
         for number in await self._job.retire_sources(missing, among):
@@ -336,11 +336,11 @@ class ImportRun:
             self._observer.note(f"{count(gone, 'record')} {no_longer} as gone")
 
     async def _look_up_gone(self, back: Set[str] = frozenset()) -> None:
-        """Records that are no longer in any source and may have been sent: nobody else looks them up."""
+        """Look up records that are no longer in any source and may have been sent; the engine does not know them."""
         self._reading.unclear = await resolve_vanished(self._job.gone_rows, self._connection, back)
 
     async def _open(self, numbers: Sequence[int]) -> AsyncGenerator[Load, None]:
-        """The loads of some sources; the first one is read after the part that an earlier run finished."""
+        """The loads of some sources. The part of the first one that an earlier run finished stays unread."""
         known = await self._checkpoints.find(numbers[0], self._preparer.seen)
         if known is not None:
             self._preparer.taken += known.records
@@ -356,7 +356,7 @@ class ImportRun:
         return self._plan.sources[self._places[number]]
 
     async def _read(self, load: Load) -> None:
-        """Give the engine a load, then record the progress in the sources in the ledger."""
+        """Give the engine a load, then write the progress in its sources to the ledger."""
         whole = await self._take(load)
         for block in load:
             if block.last:
@@ -367,7 +367,7 @@ class ImportRun:
             await self._keep(load[:whole])
 
     async def _keep(self, load: Load) -> None:
-        """The content of these blocks is in the ledger: store the progress in their sources, in one commit."""
+        """Write the progress in the sources of these blocks, in one commit. Their records are in the ledger."""
         ended: list[tuple[int, JsonObject, SourceCursor]] = []
         for block in load:
             if not block.last:
@@ -403,7 +403,7 @@ class ImportRun:
             self._preparer.seen.expect(expected)
 
     async def _take(self, load: Load) -> int:
-        """Prepare a load and hand it to the engine, in pieces where --canary or --max-new cut it.
+        """Prepare a load and give it to the engine, in pieces if --canary or --max-new cut it.
 
         Returns how many of its blocks were taken whole.
         """
@@ -442,9 +442,9 @@ class ImportRun:
         self._bounds.watched.clear()
 
     async def _admit(self, records: Sequence[Outgoing], asides: Sequence[OtherRecord], *, last: bool) -> None:
-        """Make the intent durable, then give the records to the engine; a stop in between loses none.
+        """Make the intent durable, then give the records to the engine. A stop in between loses none.
 
-        last: nothing is left of the load after them.
+        last: whether these are the last records of the load.
         """
         now_ms = self._connection.platform.server_now_ms
         with anyio.CancelScope(shield=True):
@@ -466,7 +466,7 @@ class ImportRun:
         send = [record for record, admission in pairs if admission.verb is Verb.SEND]
         look_up = [record for record, admission in pairs if admission.verb is Verb.LOOK_UP]
         if self._repeat is Repeat.COMPARE_FIRST:
-            # The server would take a key that it has, from another ledger for instance, a second time.
+            # The server would accept an existing key a second time; another ledger may have sent it.
             await self._dispatcher.put([], look_up, unseen=send)
         else:
             await self._dispatcher.put(send, look_up)
@@ -475,7 +475,7 @@ class ImportRun:
         await self._job.record([self._placed(settled) for settled in group] if self._inside else group)
 
     def _placed(self, settled: RowOutcome) -> RowOutcome:
-        """An outcome for people, with the file of a folder that holds its record."""
+        """The outcome with the file of a folder that holds its record, for people."""
         inside = self._inside.pop(settled.key, None)
         if inside is None or settled.state not in (RowState.FAILED, RowState.CONFLICT):
             return settled
@@ -521,7 +521,7 @@ class ImportRun:
         tally = self._dispatcher.tally
         counters = self._connection.transport.counters
         if isinstance(reason, ConfigError) and counters.attempts[RequestClass.CREATE]:
-            # For example, a source broke off: what was sent stays, and the same command resumes once it is fixed.
+            # For example, a source broke off. Sent records stay, and the same command resumes once it is fixed.
             reason = StopRun(str(reason))
         if self._adopted:
             which = "record differs from its task" if self._adopted == 1 else "records differ from their tasks"
@@ -542,7 +542,7 @@ class ImportRun:
             several=self._several,
         )
         if self._named is not None and not self._named.read:
-            ending = replace(ending, complete=False)  # the import has yet to see what is new in the sources
+            ending = replace(ending, complete=False)  # the import has not read the new records of the sources yet
         seconds = self._meter.seconds
         figures = {
             **self._connection.traffic(),

@@ -1,4 +1,4 @@
-"""A stored import read again: its options, with the sources where they are now, and its plan."""
+"""Reads a stored import again: its options, with the current places of its sources, and its plan."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from scalesync.ports.spec import PlatformSpec
 
 
 async def options_of(ledger: Ledger, job: StoredJob) -> ImportOptions:
-    """The options of a job, with the sources of all its runs."""
+    """The stored options of a job, with the sources of all its runs."""
     return stored_options(job.settings, Home(ledger.path.parent), await ledger.source_splits(job))
 
 
 def plan_of(options: ImportOptions, platform: PlatformSpec, home: Home) -> ImportPlan:
-    """`make_plan` of a job that is in the ledger: what is not there may have moved, and the error says what to do."""
+    """`make_plan` for a job of the ledger. A missing source may have moved, so the error says what to do."""
     try:
         return make_plan(options, platform, home)
     except SourceError as error:
         reason = str(error).removeprefix(f"{error.file}: ")
         if error.line is not None or not reason.startswith(NOT_THERE):
             raise
-        told = f"{reason}; put it back, or run its import again with the new place and --job {options.job}"
+        advice = f"{reason}; put it back, or run its import again with the new place and --job {options.job}"
         path = os.path.normpath(error.file) if os.path.isabs(error.file) else error.file
-        raise SourceError(told, path) from None
+        raise SourceError(advice, path) from None

@@ -1,4 +1,4 @@
-"""Where a ledger lay when an older version kept the whole paths of its sources, and those paths relative to it."""
+"""Older versions stored whole paths of sources. This module finds the ledger's folder of then, and shortens them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scalesync.ledger.sqlite.tools import Database
 
 
 def shorten(db: Database) -> None:
-    """Keep sources of imports that lie beneath the ledger's folder by their place in it, and what folder that was."""
+    """Store paths of sources in the ledger's folder relative to it, and store that folder."""
     here = next((str(file) for _, name, file in db.execute("PRAGMA database_list") if name == "main"), "")
     jobs = db.execute("SELECT id, identity, settings FROM jobs WHERE command='import'").fetchall()
     for number, identity, settings in jobs:
@@ -40,8 +40,8 @@ def _shorten(db: Database, job: int, home: Home) -> None:
 def _home(identity: Mapping[str, Any], settings: Mapping[str, Any], here: str) -> Home | None:
     """The ledger's folder at the job's last run.
 
-    A job names its sources from there, so the whole path of one ends with such a name: the rest is the folder, even if
-    somebody moved or copied the ledger since. If a job does not show it, the ledger counts as still in its place.
+    A job names its sources relative to it, so the whole path of a source ends with such a name, and the rest is the
+    folder, also if somebody moved or copied the ledger since. If no path shows it, the current folder counts.
     """
     found = sorted(_candidates(identity, settings), key=len)
     if here in found or not found:

@@ -33,7 +33,7 @@ def m001_first(db: Database) -> None:
 
 @migrations()
 def m002_paces(db: Database) -> None:
-    """What was learned of a target's limits."""
+    """Add the learned limits of a target."""
     db.execute(_PACES)
 
 
@@ -47,20 +47,20 @@ def m003_other_contents(db: Database) -> None:
 
 @migrations()
 def m004_superseded(db: Database) -> None:
-    """Records that are gone and never became a task are shown as gone."""
+    """Show records that are gone and never became a task as gone."""
     db.execute("DROP VIEW job_records")
     db.execute(JOB_RECORDS)
 
 
 @migrations()
 def m005_run_messages(db: Database) -> None:
-    """The sentence that a run ended with."""
+    """Add the last sentence of a run."""
     db.execute("ALTER TABLE runs ADD COLUMN message TEXT")
 
 
 @migrations()
 def m006_acceptances(db: Database) -> None:
-    """Records that accept the task of their row although it was made for another content."""
+    """Add records that accept the task of their row, although it was made for another content."""
     db.execute(_ACCEPTANCES)
     db.execute("DROP VIEW job_records")
     db.execute(JOB_RECORDS)
@@ -81,7 +81,7 @@ def m007_platforms(db: Database) -> None:
 
 @migrations()
 def m008_chunks(db: Database) -> None:
-    """Requests under way whose records must not be sent twice at once, or that the service works on."""
+    """Add open requests, whose records must not be sent a second time meanwhile."""
     db.execute(_CHUNKS)
 
 

@@ -1,4 +1,4 @@
-"""A ledger brought up to date: which migrations it has, whose file it is, and the missing ones in one transaction."""
+"""Brings a ledger up to date: checks whose file it is, and runs the missing migrations in one transaction."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from scalesync.ledger.sqlite.tools import Database
 
 
 def migrate(db: Database) -> None:
-    """Bring a ledger up to date. Raises LedgerUnusable when a newer or another program wrote it."""
+    """Bring a ledger up to date. Raises LedgerUnusable if a newer or another program wrote it."""
     if not _pending(db):
         return
-    # A table that is made again is gone for a moment, while others refer to it; inside a transaction this is no switch.
+    # A table that is made again is missing for a moment while others refer to it. A transaction ignores this switch.
     kept = int(db.execute("PRAGMA foreign_keys").fetchone()[0])
     db.execute("PRAGMA foreign_keys=OFF")
     try:
@@ -21,7 +21,7 @@ def migrate(db: Database) -> None:
 
 
 def _apply(db: Database) -> None:
-    # Two runs may find a new file at the same moment: the lock lets one make the tables, the other finds them.
+    # Two runs may find a new file at the same moment. With the lock, one makes the tables and the other finds them.
     db.execute("BEGIN IMMEDIATE")
     try:
         migrations.apply(db)
@@ -37,7 +37,7 @@ def _pending(db: Database) -> bool:
 
 
 def is_current(db: Database) -> bool:
-    """Whether no migration is missing; nothing is written. Raises LedgerUnusable as `migrate` does."""
+    """Whether no migration is missing. Writes nothing. Raises LedgerUnusable as `migrate` does."""
     return not _pending(db)
 
 
@@ -46,7 +46,7 @@ def _ours() -> set[str]:
 
 
 def _applied(db: Database) -> set[str]:
-    # One look at the file: between two, another run may make the tables, and they would look like another program's.
+    # Both queries in one transaction. Between them another run may make the tables, and the file would look foreign.
     db.execute("BEGIN")
     applied = {migration.name for migration in migrations.applied(db)}
     tables = set(db.table_names()) - {migrations.migrations_table}

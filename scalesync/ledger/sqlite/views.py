@@ -1,9 +1,9 @@
-"""Views of the ledger: the state that a record is shown with, in SQL as `ledger.states` says it in Python."""
+"""Views of the ledger: the shown state of a record, in SQL the same as in `ledger.states`."""
 
 from __future__ import annotations
 
-# The state of a record `o` without a row of its own beside the row `r` of its key. A shared one stands as its row does,
-# as long as the row's content is its own, or it accepted the row's task (`states.shared_state`).
+# The state of an other record `o` beside the row `r` of its key. A shared record has the state of the row while the row
+# holds its content, or if it accepted the row's task (`states.shared_state`).
 _ACCEPTED = """EXISTS (SELECT 1 FROM acceptances a WHERE a.job = o.job AND a.unique_id = o.unique_id
     AND a.task_id IS r.task_id
     AND (a.content = o.content OR (length(o.content) = 16 AND substr(a.content, 1, 16) = o.content)))"""
@@ -20,8 +20,7 @@ TOLD = f"""CASE
   WHEN r.state = 'adopted' AND json_extract(r.detail, '$.differences') IS NOT NULL THEN 'sending'
   ELSE 'changed_after_creation' END"""
 
-# The state that a home row `r` counts as: `gone` alone for one that never became a living task and never will
-# (`states.stands`).
+# The state that a home row `r` counts as. It is `gone` if the row has no live task and never will (`states.stands`).
 STANDS = """CASE
   WHEN r.gone IS NULL OR r.state IN ('created', 'adopted') THEN r.state
   WHEN r.state = 'sending'
@@ -30,7 +29,7 @@ STANDS = """CASE
     THEN coalesce(json_extract(r.detail, '$.was'), 'created')
   ELSE 'gone' END"""
 
-# The other records that stand beside a row. Their index serves what repeats these words.
+# The other records beside a row. SQLite uses their index only for a query that repeats this condition.
 SHARING = "state IN ('shared', 'changed_after_creation')"
 
 JOB_RECORDS = f"""

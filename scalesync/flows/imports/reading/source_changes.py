@@ -1,4 +1,4 @@
-"""What changed in the sources of a job: since it was complete, since they were named, while they were read."""
+"""Changes in the sources of a job: since it was complete, since they were named, while they were read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scalesync.ports.ledger import Ledger
 
 
 async def nothing_left(ledger: Ledger, found: StoredJob, spec: JobSpec, plan: ImportPlan) -> Mapping[str, int] | None:
-    """The counts of a complete job if nothing that could give it work has changed since; else None."""
+    """The counts of a complete job if nothing has changed that could give it work; else None."""
     options = plan.options
     if not found.complete or options.rescan or options.finalize:
         return None
@@ -23,7 +23,7 @@ async def nothing_left(ledger: Ledger, found: StoredJob, spec: JobSpec, plan: Im
     if not same_sources(await ledger.source_splits(found), plan, sources_of(found, plan.home)):
         return None
     counts = await ledger.counts(found)
-    # Pending where nothing was: another job took the record's row over and has not ended, or is to send it again.
+    # A pending record in a complete job: another job took its row over and has not ended, or will send it again.
     return None if counts["pending"] or (plan.recheck and counts["conflicts"]) else counts
 
 
@@ -31,7 +31,7 @@ def same_sources(splits: Sequence[SourceSplit], plan: ImportPlan, bound: frozens
     """Whether each source was read whole in its current form, and each that was read for the current names still
     exists.
 
-    bound: what the job's name was bound to, by what it is.
+    bound: the sources to which the job's name was bound.
     """
     met = dict(plan.splits())
     if vanished(splits, met, plan.named, bound):
@@ -45,7 +45,7 @@ def same_sources(splits: Sequence[SourceSplit], plan: ImportPlan, bound: frozens
 
 def _as_then(split: SourceSplit, facts: JsonObject, shaping: str) -> bool:
     if "digest" in facts and "under" not in split.spec:
-        return False  # versions that kept no `under` read too little of a folder whose files hold lines
+        return False  # versions without `under` read too little of a folder whose files hold lines
     told = {"name": "", "under": ""}
     return {**split.spec, **told} == {**facts, **told} and split.shaping in {None, shaping}
 
@@ -53,9 +53,9 @@ def _as_then(split: SourceSplit, facts: JsonObject, shaping: str) -> bool:
 def vanished(
     splits: Sequence[SourceSplit], met: Collection[str], named: frozenset[str], bound: frozenset[str]
 ) -> list[SourceSplit]:
-    """The sources that were read for the current names, and are gone; those of other names stay.
+    """The sources that were read for the current names and are gone. Sources of other names stay.
 
-    A split of an older ledger does not say for which name it was read: for one that its job's name was bound to.
+    A split of an older ledger does not hold the name for which it was read; it counts as one of the bound names.
     """
     missed = (split for split in splits if split.name not in met and not split.is_gone)
     return [split for split in missed if _is_named(split, named, bound)]

@@ -197,7 +197,7 @@ def _held(found: sqlite3.Cursor, job: int) -> Iterator[Held]:
     for key, state, ref, content, intent_ms, reason, detail, gone, home, *places in found:
         facts = json.loads(detail) if detail else {}
         source, line = places[-2:]
-        # Versions that kept no acceptances told it in the row.
+        # Older versions wrote an acceptance into the row itself.
         loose = home == job and is_loose(RowState(state), facts)
         yield Held(
             key, RowState(state), ref, content, intent_ms, reason, facts.get("was"), facts.get("turned"), home == job,

@@ -32,7 +32,7 @@ class Move:
 
     state: None leaves the row as it is.
     takes_over: another job had the row, and has either no task with it or no record left.
-    aside: how the record is listed if the row is not this job's.
+    listed_as: how the record is listed if the row is not this job's.
     rival: a request for another record, or from another job, may be under way. So the row belongs to this record only
         once its task does.
     differences: of the record from its task, if their contents show any.
@@ -46,7 +46,7 @@ class Move:
     reason: str | None = None
     was: str | None = None
     takes_over: bool = False
-    aside: RecordState | None = None
+    listed_as: RecordState | None = None
     rival: bool = False
     differences: Mapping[str, Any] | None = None
     accepts: bool = False
@@ -61,61 +61,65 @@ def admit(known: Known | None, content: bytes, now_ms: int, *, recheck: bool, ad
     if known is None:
         return Move(Verb.SEND, RowState.SENDING, now_ms, take_content=True)
     same = known.content == content
-    aside = None if known.home else RecordState.SHARED
+    listed_as = None if known.home else RecordState.SHARED
     intent_ms = known.intent_ms or now_ms
     match known.state:
         case RowState.FAILED if same:
-            return Move(Verb.SKIP, None, intent_ms, aside=aside)
+            return Move(Verb.SKIP, None, intent_ms, listed_as=listed_as)
         case RowState.PENDING | RowState.FAILED if same:
-            return Move(Verb.SEND, RowState.SENDING, intent_ms, aside=aside, rival=not known.home)
+            return Move(Verb.SEND, RowState.SENDING, intent_ms, listed_as=listed_as, rival=not known.home)
         case RowState.PENDING | RowState.FAILED:
             return Move(Verb.SEND, RowState.SENDING, intent_ms, take_content=True, takes_over=not known.home)
         case RowState.SENDING:
             # The home has no record left for this row, so the row becomes this record's and can take its outcome.
             left = not known.home and known.gone is not None
-            return Move(Verb.LOOK_UP, None, intent_ms, aside=None if left else aside, rival=True, takes_over=left)
+            return Move(
+                Verb.LOOK_UP, None, intent_ms, listed_as=None if left else listed_as, rival=True, takes_over=left
+            )
         case RowState.CONFLICT:
             if known.reason == CHANGED:
-                return _admit_changed(known, content, intent_ms, aside, adopt=adopt)
-            return _admit_conflict(known, content, intent_ms, aside, recheck=recheck)
+                return _admit_changed(known, content, intent_ms, listed_as, adopt=adopt)
+            return _admit_conflict(known, content, intent_ms, listed_as, recheck=recheck)
         case _:
-            return _admit_final(known, content, intent_ms, aside, adopt=adopt)
+            return _admit_final(known, content, intent_ms, listed_as, adopt=adopt)
 
 
-def _admit_changed(known: Known, content: bytes, intent_ms: int, aside: RecordState | None, *, adopt: bool) -> Move:
+def _admit_changed(known: Known, content: bytes, intent_ms: int, listed_as: RecordState | None, *, adopt: bool) -> Move:
     """Decide for a row whose task lives and whose home record changed. Another job may still have the old record."""
     fits = covers(known.content, content)
     if not fits and not (adopt or is_accepted(known.accepted, content)):
-        return Move(Verb.SKIP, None, intent_ms, aside=aside)
+        return Move(Verb.SKIP, None, intent_ms, listed_as=listed_as)
     if not known.home:
-        return Move(Verb.SKIP, None, intent_ms, aside=aside, accepts=not fits)
+        return Move(Verb.SKIP, None, intent_ms, listed_as=listed_as, accepts=not fits)
     return Move(Verb.SKIP, RowState(known.was or RowState.CREATED), intent_ms, accepts=not fits)
 
 
-def _admit_conflict(known: Known, content: bytes, intent_ms: int, aside: RecordState | None, *, recheck: bool) -> Move:
+def _admit_conflict(
+    known: Known, content: bytes, intent_ms: int, listed_as: RecordState | None, *, recheck: bool
+) -> Move:
     same = known.content == content
     if same and not recheck:
-        return Move(Verb.SKIP, None, intent_ms, aside=aside)
+        return Move(Verb.SKIP, None, intent_ms, listed_as=listed_as)
     # A conflict of another job over another record says nothing about this record.
     state = RowState.SENDING if same or known.home else None
-    return Move(Verb.LOOK_UP, state, intent_ms, aside=aside, rival=True)
+    return Move(Verb.LOOK_UP, state, intent_ms, listed_as=listed_as, rival=True)
 
 
-def _admit_final(known: Known, content: bytes, intent_ms: int, aside: RecordState | None, *, adopt: bool) -> Move:
+def _admit_final(known: Known, content: bytes, intent_ms: int, listed_as: RecordState | None, *, adopt: bool) -> Move:
     if covers(known.content, content):
-        return Move(Verb.SKIP, None, intent_ms, aside=aside)
+        return Move(Verb.SKIP, None, intent_ms, listed_as=listed_as)
     accepted = is_accepted(known.accepted, content)
     if open_batch(known.content, content) and not accepted:
-        return Move(Verb.LOOK_UP, None, intent_ms, aside=aside, rival=True)
+        return Move(Verb.LOOK_UP, None, intent_ms, listed_as=listed_as, rival=True)
     if known.loose and not accepted:
         # The content of the task was never known, so the task may be this record's.
-        return Move(Verb.LOOK_UP, RowState.SENDING if known.home else None, intent_ms, aside=aside, rival=True)
+        return Move(Verb.LOOK_UP, RowState.SENDING if known.home else None, intent_ms, listed_as=listed_as, rival=True)
     if adopt or accepted:
         # The row keeps the content of its task, because other records are compared with that.
-        return Move(Verb.SKIP, None, intent_ms, aside=aside, accepts=True)
+        return Move(Verb.SKIP, None, intent_ms, listed_as=listed_as, accepts=True)
     apart = batches_apart(known.content, content)
     if not known.home:
-        return Move(Verb.SKIP, None, intent_ms, aside=RecordState.CHANGED, differences=apart)
+        return Move(Verb.SKIP, None, intent_ms, listed_as=RecordState.CHANGED, differences=apart)
     was = known.state.value
     return Move(Verb.SKIP, RowState.CONFLICT, intent_ms, reason=CHANGED, was=was, differences=apart)
 

@@ -60,7 +60,7 @@ def shared_state(known: Known, content: bytes) -> RowState | RecordState:
     """The state of a record that shares the row of another job: the row's state, while the row has its content.
 
     Another record may have taken the row over since, or the row's record may have changed after its task was created.
-    `views.TOLD` is the same in SQL.
+    `views.SHOWN` is the same in SQL.
     """
     accepted = known.ref is not None and is_accepted(known.accepted, content)
     if accepted and not (has_task(known.state, known.reason) and covers(known.content, content)):
@@ -71,7 +71,7 @@ def shared_state(known: Known, content: bytes) -> RowState | RecordState:
     return known.seen_from_beside if covers(known.content, content) else known.state
 
 
-def aside_of(row: Held, record: Outgoing) -> OtherRecord:
+def other_record_of(row: Held, record: Outgoing) -> OtherRecord:
     """The entry for a record in a job that is not its row's home."""
     if row.state not in FINAL or covers(row.content, record.content):
         return OtherRecord(record.source, record.line, RecordState.SHARED, key=record.key, content=record.content)

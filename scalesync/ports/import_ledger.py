@@ -45,7 +45,7 @@ class Checkpoints(Protocol):
         Returns False and adds nothing if their number is not `homes`: then some belong to lines that no longer exist.
         """
 
-    async def keep_asides(self, number: int, line: int) -> tuple[int, int]:
+    async def keep_other_records(self, number: int, line: int) -> tuple[int, int]:
         """Other records up to a line count as met by this run; returns how many there are, and how many invalid."""
 
 
@@ -115,7 +115,7 @@ class ImportLedger(JobLedger, Protocol):
     async def admit(
         self,
         records: Sequence[Outgoing],
-        asides: Sequence[OtherRecord],
+        other_records: Sequence[OtherRecord],
         *,
         now_ms: int,
         recheck: bool = False,
@@ -153,7 +153,7 @@ class ImportLedger(JobLedger, Protocol):
         Such a source holds no record, and no other place, that is not in one of those, too.
         """
 
-    async def drop_stale_asides(self, sources: Collection[int] | None = None) -> None:
+    async def drop_stale_other_records(self, sources: Collection[int] | None = None) -> None:
         """Forget other records that this run did not meet, having read these sources whole. None: all of the job."""
 
     # --- what was learned ----------------------------------------------------------------------

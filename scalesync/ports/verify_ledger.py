@@ -54,7 +54,7 @@ class VerifyLedger(Protocol):
     async def doubt(self, seen: Sequence[tuple[str, str, str | None]]) -> int:
         """Put rows back to `sending`: (key, state, task_id) as seen. The next import looks them up, then sends."""
 
-    async def record(self, found: Sequence[tuple[Outgoing, RowOutcome]], asides: Sequence[OtherRecord]) -> None:
+    async def record(self, found: Sequence[tuple[Outgoing, RowOutcome]], other_records: Sequence[OtherRecord]) -> None:
         """Add records with lost rows, each in the state that a look-up gave it."""
 
     async def begin_rebuild(self) -> None:

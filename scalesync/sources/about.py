@@ -59,7 +59,7 @@ def picked(about: JsonObject, names: Collection[str]) -> JsonObject:
     return {part: about[part] for part in _FIELDS if f"{FILE_KEY}.{part}" in names}
 
 
-def told_place(file: str, line: int, inside: Sequence[Any] | None) -> tuple[str, int]:
+def shown_place(file: str, line: int, inside: Sequence[Any] | None) -> tuple[str, int]:
     """File and line for people.
 
     inside: of a record in a folder, the file in it and the line there.

@@ -228,13 +228,13 @@ class ImportContract:
 
     async def test_counts_add_up_over_all_kinds(self, ledgers: Ledgers):
         job = await open_import(ledgers, spec())
-        asides = [
+        other_records = [
             OtherRecord(1, 10, R.DUPLICATE, key="k0"),
             OtherRecord(1, 11, R.CLASH, key="k0", reason="other content"),
             OtherRecord(1, 12, R.INVALID, reason="no JSON", raw="{"),
             OtherRecord(1, 13, R.INVALID, reason="no JSON", raw="}"),
         ]
-        await admit(job, outs(4), asides)
+        await admit(job, outs(4), other_records)
         await job.record([RowOutcome("k0", S.CREATED, ref="t"), RowOutcome("k1", S.FAILED, reason="no")])
         counts = dict(await job.counts())
         assert counts.pop("gone") == 0
@@ -243,7 +243,7 @@ class ImportContract:
         }  # fmt: skip
         assert sum(counts.values()) == 8
 
-    async def test_the_same_place_set_aside_again_counts_once(self, ledgers: Ledgers):
+    async def test_the_same_place_listed_again_counts_once(self, ledgers: Ledgers):
         job = await open_import(ledgers, spec())
         for state in (R.INVALID, R.DUPLICATE):
             await job.admit([], [OtherRecord(1, 5, state, key="k", reason="x")], now_ms=1)

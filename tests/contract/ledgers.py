@@ -67,9 +67,13 @@ def outs(count: int) -> list[Outgoing]:
 
 
 async def admit(
-    job: ImportLedger, records: Sequence[Outgoing], asides: Sequence[OtherRecord] = (), now_ms: int = 1000, **more: Any
+    job: ImportLedger,
+    records: Sequence[Outgoing],
+    other_records: Sequence[OtherRecord] = (),
+    now_ms: int = 1000,
+    **more: Any,
 ) -> list[Verb]:
-    return [found.verb for found in await job.admit(records, asides, now_ms=now_ms, **more)]
+    return [found.verb for found in await job.admit(records, other_records, now_ms=now_ms, **more)]
 
 
 async def finish(job: JobLedger) -> None:

@@ -127,14 +127,14 @@ class SourcesContract:
         assert await job.checkpoints.visit(1, 3, 3, seen.__setitem__)
         assert seen == {f"k{n}": CONTENT for n in range(3)}
 
-    async def test_what_is_set_aside_in_a_beginning_stays_although_this_run_did_not_meet_it(self, ledgers: Ledgers):
+    async def test_other_records_before_a_checkpoint_stay_although_this_run_did_not_meet_it(self, ledgers: Ledgers):
         first = await open_import(ledgers, spec())
         await admit(first, [], [OtherRecord(1, line, R.INVALID, reason="x") for line in (1, 2, 8)])
         await admit(first, [], [OtherRecord(1, 3, R.DUPLICATE, key="k")])
         await finish(first)
         second = await open_import(ledgers, spec())
-        assert await second.checkpoints.keep_asides(1, 3) == (3, 2)
-        await second.drop_stale_asides({1})
+        assert await second.checkpoints.keep_other_records(1, 3) == (3, 2)
+        await second.drop_stale_other_records({1})
         assert some(await second.counts()) == {"invalid": 2, "duplicates": 1}
 
     # --- records that are in no source any more ----------------------------------------------------

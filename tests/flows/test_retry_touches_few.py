@@ -136,9 +136,7 @@ async def test_a_task_whose_record_changed_is_not_touched_by_a_retry(
     assert (await bring(sandbox, source, job="j")).conflicts == 1  # the import sees it
 
 
-async def test_what_was_set_aside_between_the_retried_records_stays(
-    make_sandbox, bring, again, write_records, ask_ledger
-):
+async def test_other_records_between_the_retried_ones_stay(make_sandbox, bring, again, write_records, ask_ledger):
     sandbox = await make_sandbox()
     rows = [
         letter(0),

@@ -87,8 +87,8 @@ IMPORT_MUTANTS = (
         (
             Edit(
                 "scalesync/ledger/moves.py",
-                "return Move(Verb.LOOK_UP, None, intent_ms, aside=None if left",
-                "return Move(Verb.SEND, None, intent_ms, aside=None if left",
+                "                Verb.LOOK_UP, None, intent_ms, listed_as=None if left",
+                "                Verb.SEND, None, intent_ms, listed_as=None if left",
             ),
         ),
         (f"{FAULTS}/test_promises.py",),

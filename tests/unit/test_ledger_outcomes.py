@@ -52,7 +52,7 @@ def put(db: sqlite3.Connection, row: Row, job: int, *, listed: bool = False) -> 
         (state.value, job, content, reason, json.dumps(detail) if detail else None),
     )
     if listed:
-        rows.write_asides(db, HERE, [OtherRecord(*LISTED, R.SHARED, "k", content=OLD)])
+        rows.write_other_records(db, HERE, [OtherRecord(*LISTED, R.SHARED, "k", content=OLD)])
     return RowNow(state, content, reason, 200, loose=is_loose(state, detail), home=job == HERE.job)
 
 

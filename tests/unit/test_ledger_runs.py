@@ -27,7 +27,7 @@ OLD, NEW = b"old-content-16by", b"new-content-16by"
 S = RowState
 WAYS = {Verb.SEND: ("send", "look", "settle"), Verb.LOOK_UP: ("look", "send", "look", "settle"), Verb.SKIP: ()}
 ROW = "state, task_id, job, content, status, reason, detail, gone"
-ASIDE = "job, state, reason, detail, content"
+OTHER = "job, state, reason, detail, content"
 Rows = tuple[tuple[object, ...], ...]
 
 
@@ -55,14 +55,16 @@ class Moment:
     """The ledger, the task on the server, and where each job's run stands."""
 
     row: Rows
-    asides: Rows
+    other_records: Rows
     acceptances: Rows
     task: bytes | None
     runs: tuple[Run, ...]
 
     def with_run(self, job: int, run: Run, task: bytes | None) -> Moment:
         """After a step of a job's run that left the ledger as it is."""
-        return Moment(self.row, self.asides, self.acceptances, task, (*self.runs[: job - 1], run, *self.runs[job:]))
+        return Moment(
+            self.row, self.other_records, self.acceptances, task, (*self.runs[: job - 1], run, *self.runs[job:])
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,18 +124,18 @@ class Ledger:
                 " VALUES (1, 'k', 1, 1, 1, ?,?,?,?,?,?,?,?)",
                 row,
             )
-        for aside in moment.asides:
+        for other in moment.other_records:
             self.db.execute(
-                f"INSERT INTO other_records (source, line, unique_id, run, {ASIDE}) VALUES (1, 1, 'k', 1, ?,?,?,?,?)",
-                aside,
+                f"INSERT INTO other_records (source, line, unique_id, run, {OTHER}) VALUES (1, 1, 'k', 1, ?,?,?,?,?)",
+                other,
             )
 
     def read(self, moment: Moment, job: int, run: Run, task: bytes | None) -> Moment:
         """What `moment` has become when a step of a job's run led to `run` and `task`."""
         row = tuple(self.db.execute(f"SELECT {ROW} FROM rows").fetchall())
-        asides = tuple(self.db.execute(f"SELECT {ASIDE} FROM other_records ORDER BY job").fetchall())
+        other_records = tuple(self.db.execute(f"SELECT {OTHER} FROM other_records ORDER BY job").fetchall())
         accepted = tuple(self.db.execute("SELECT job, content, task_id FROM acceptances ORDER BY job").fetchall())
-        return replace(moment.with_run(job, run, task), row=row, asides=asides, acceptances=accepted)
+        return replace(moment.with_run(job, run, task), row=row, other_records=other_records, acceptances=accepted)
 
     def admit(self, job: int, run: Run, content: bytes, *, adopt: bool = False) -> Run:
         rivals: dict[str, Rival] = {}
@@ -297,7 +299,7 @@ def search(rules: Rules) -> int:
         for moment in news:
             ledger.check(moment)
             ways = tuple((run.content, run.accepted) for run in moment.runs)
-            end = (moment.row, moment.asides, moment.acceptances, moment.task, ways)
+            end = (moment.row, moment.other_records, moment.acceptances, moment.task, ways)
             if end not in ends and not any(run.to_do for run in moment.runs):
                 ends.add(end)
                 ledger.check_ends(moment)

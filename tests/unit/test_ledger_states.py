@@ -75,7 +75,7 @@ def test_the_table_has_every_cell():
 @pytest.mark.parametrize(("state", "same", "recheck", "verb", "after", "takes"), CELLS)
 def test_admitting_a_home_row(state, same, recheck, verb, after, takes):
     move = admit(known(state), OLD if same else NEW, NOW, recheck=recheck)
-    assert (move.verb, move.state, move.take_content, move.aside) == (verb, after, takes, None)
+    assert (move.verb, move.state, move.take_content, move.listed_as) == (verb, after, takes, None)
     assert move.intent_ms == THEN
     assert move.rival is (verb is Verb.LOOK_UP)
     if state in {S.CREATED, S.ADOPTED} and not same:
@@ -92,13 +92,13 @@ def test_admitting_a_row_of_another_job(state, same, recheck, verb, after, takes
     """
     move = admit(known(state, home=False), OLD if same else NEW, NOW, recheck=recheck)
     if state in {S.CREATED, S.ADOPTED} and not same:
-        assert (move.verb, move.state, move.aside) == (Verb.SKIP, None, R.CHANGED)
+        assert (move.verb, move.state, move.listed_as) == (Verb.SKIP, None, R.CHANGED)
     elif state in {S.PENDING, S.FAILED} and not same:
-        assert (move.verb, move.state, move.take_content, move.aside) == (verb, after, takes, None)
+        assert (move.verb, move.state, move.take_content, move.listed_as) == (verb, after, takes, None)
         assert (move.takes_over, move.rival) == (True, False)
     else:
         stays = state is S.CONFLICT and not same
-        assert (move.verb, move.state, move.aside) == (verb, None if stays else after, R.SHARED)
+        assert (move.verb, move.state, move.listed_as) == (verb, None if stays else after, R.SHARED)
         assert (move.take_content, move.takes_over, move.rival) == (False, False, verb is not Verb.SKIP)
 
 
@@ -109,20 +109,22 @@ def test_a_record_changed_after_creation_and_put_back(was, recheck):
     assert admit(row, NEW, NOW, recheck=recheck) == Move(Verb.SKIP, None, THEN)
     assert admit(row, OLD, NOW, recheck=recheck) == Move(Verb.SKIP, was, THEN)
     other = known(S.CONFLICT, reason=CHANGED, was=was.value, home=False)
-    assert admit(other, OLD, NOW, recheck=recheck) == Move(Verb.SKIP, None, THEN, aside=R.SHARED)
+    assert admit(other, OLD, NOW, recheck=recheck) == Move(Verb.SKIP, None, THEN, listed_as=R.SHARED)
 
 
 @pytest.mark.parametrize("state", [S.CREATED, S.ADOPTED])
 @pytest.mark.parametrize("home", [True, False])
 def test_a_record_that_differs_from_its_task_is_accepted_on_request_and_stays_so(state, home):
-    aside = None if home else R.SHARED
+    listed_as = None if home else R.SHARED
     row = Known(state, OLD, THEN, None, None, home, ref="task")
-    assert admit(row, NEW, NOW, recheck=True, adopt=True) == Move(Verb.SKIP, None, THEN, aside=aside, accepts=True)
+    assert admit(row, NEW, NOW, recheck=True, adopt=True) == Move(
+        Verb.SKIP, None, THEN, listed_as=listed_as, accepts=True
+    )
     kept = replace(row, accepted=NEW)
-    assert admit(kept, NEW, NOW, recheck=False) == Move(Verb.SKIP, None, THEN, aside=aside, accepts=True)
-    assert admit(kept, OLD, NOW, recheck=False) == Move(Verb.SKIP, None, THEN, aside=aside)
+    assert admit(kept, NEW, NOW, recheck=False) == Move(Verb.SKIP, None, THEN, listed_as=listed_as, accepts=True)
+    assert admit(kept, OLD, NOW, recheck=False) == Move(Verb.SKIP, None, THEN, listed_as=listed_as)
     third = admit(kept, b"third-content-16", NOW, recheck=False)
-    assert (third.reason, third.aside) == ((CHANGED, None) if home else (None, R.CHANGED))
+    assert (third.reason, third.listed_as) == ((CHANGED, None) if home else (None, R.CHANGED))
 
 
 @pytest.mark.parametrize("was", [S.CREATED, S.ADOPTED])
@@ -130,10 +132,10 @@ def test_a_conflict_over_a_changed_record_ends_when_that_is_accepted(was):
     row = known(S.CONFLICT, reason=CHANGED, was=was.value)
     assert admit(row, NEW, NOW, recheck=True, adopt=True) == Move(Verb.SKIP, was, THEN, accepts=True)
     beside = replace(row, home=False)
-    accepted = Move(Verb.SKIP, None, THEN, aside=R.SHARED, accepts=True)
+    accepted = Move(Verb.SKIP, None, THEN, listed_as=R.SHARED, accepts=True)
     assert admit(beside, NEW, NOW, recheck=True, adopt=True) == accepted
     assert admit(replace(beside, accepted=NEW), NEW, NOW, recheck=False) == accepted
-    assert admit(beside, NEW, NOW, recheck=True) == Move(Verb.SKIP, None, THEN, aside=R.SHARED)
+    assert admit(beside, NEW, NOW, recheck=True) == Move(Verb.SKIP, None, THEN, listed_as=R.SHARED)
 
 
 @pytest.mark.parametrize("adopt", [False, True])
@@ -141,9 +143,9 @@ def test_what_an_adopted_task_was_made_for_is_asked_of_the_server(adopt):
     row = Known(S.ADOPTED, OLD, THEN, None, None, True, loose=True)
     assert admit(row, NEW, NOW, recheck=adopt, adopt=adopt) == Move(Verb.LOOK_UP, S.SENDING, THEN, rival=True)
     beside = replace(row, home=False)
-    asked = Move(Verb.LOOK_UP, None, THEN, aside=R.SHARED, rival=True)
+    asked = Move(Verb.LOOK_UP, None, THEN, listed_as=R.SHARED, rival=True)
     assert admit(beside, NEW, NOW, recheck=adopt, adopt=adopt) == asked
-    assert admit(beside, OLD, NOW, recheck=adopt, adopt=adopt) == Move(Verb.SKIP, None, THEN, aside=R.SHARED)
+    assert admit(beside, OLD, NOW, recheck=adopt, adopt=adopt) == Move(Verb.SKIP, None, THEN, listed_as=R.SHARED)
 
 
 @pytest.mark.parametrize("gone", Gone)
@@ -183,7 +185,7 @@ def test_the_ledger_tells_a_shared_record_as_the_move_would(accepted, ref):
                 " task_id) VALUES (1, 'k', ?, 1, 1, 1, ?, 0, ?, ?, ?)",
                 (state.value, held, reason, json.dumps(detail) if detail else None, ref),
             )
-            rows.write_asides(db, rows.Place(1, 2, 2), [OtherRecord(1, 1, R.SHARED, key="k", content=asked)])
+            rows.write_other_records(db, rows.Place(1, 2, 2), [OtherRecord(1, 1, R.SHARED, key="k", content=asked)])
             known = rows.load(db, 1, 2, ["k"])["k"]
             assert (known.state, known.content, known.reason, known.ref) == (state, held, reason, ref)
             told = shared_state(known, asked)

@@ -90,7 +90,9 @@ class BatchKeeper:
                     await self._know(project)
             except ConfigError as error:
                 place = (record.source, record.line, RecordState.INVALID)
-                prepared.asides.append(OtherRecord(*place, key=record.key, reason=str(error), batch=record.batch))
+                prepared.other_records.append(
+                    OtherRecord(*place, key=record.key, reason=str(error), batch=record.batch)
+                )
             else:
                 usable.append(record)
         return usable

@@ -36,7 +36,7 @@ from scalesync.model.row_views import Known, Standing
 from scalesync.model.rows import FINAL, RecordState, RowState, Verb
 from scalesync.model.summaries import ImportSummary
 from scalesync.ports.ledger import Ledger
-from scalesync.sources.about import told_place
+from scalesync.sources.about import shown_place
 from scalesync.text import count
 
 SHOWN_PLACES = 3  # for each kind of finding
@@ -190,11 +190,11 @@ class DryRun:
             if finish.counted(state) == "conflicts":
                 what = f"{record.key}: {_in_conflict(known[record.key], state)}"
                 self._tell(state, record.source, record.line, record.inside, what)
-        for aside in prepared.asides:
-            self.counts[finish.counted(aside.state)] += 1
-            if aside.state in (RecordState.INVALID, RecordState.CLASH):
-                what = f"{aside.key}: {aside.reason}" if aside.state is RecordState.CLASH else f"{aside.reason}"
-                self._tell(aside.state, aside.source, aside.line, (aside.detail or {}).get("inside"), what)
+        for other in prepared.other_records:
+            self.counts[finish.counted(other.state)] += 1
+            if other.state in (RecordState.INVALID, RecordState.CLASH):
+                what = f"{other.key}: {other.reason}" if other.state is RecordState.CLASH else f"{other.reason}"
+                self._tell(other.state, other.source, other.line, (other.detail or {}).get("inside"), what)
 
     def _tell(
         self,
@@ -207,7 +207,7 @@ class DryRun:
         """Report a finding with its place, for the first few of each kind."""
         self._told[str(state)] += 1
         if self._told[str(state)] <= SHOWN_PLACES:
-            file, number = told_place(self._plan.sources[source - 1].name, line, inside)
+            file, number = shown_place(self._plan.sources[source - 1].name, line, inside)
             self._observer.note(f"{file}:{number}: {what}")
 
     def _count(self, record: Outgoing, known: Known | None) -> RowState | RecordState | None:

@@ -306,7 +306,7 @@ class ImportRun:
     async def _take_leave(self, gone: Sequence[SourceSplit], among: Set[int] | None) -> None:
         """Flag records that are no longer in any source. Call it after all named sources were read."""
         await self._job.lose_sources([split.number for split in gone])
-        await self._job.drop_stale_asides(among)
+        await self._job.drop_stale_other_records(among)
         if among is not None:
             await self._retire(among)
         if await self._job.mark_gone(self._reading.homes, self._preparer.seen.__contains__, among):
@@ -412,15 +412,15 @@ class ImportRun:
         prepared = await self._preparer.prepare(load)
         self._reading.count_invalid(prepared.invalid)
         if self._named is not None:
-            prepared.records, prepared.asides = await self._named.pick(prepared.records), []
-        known = len(prepared.asides)
+            prepared.records, prepared.other_records = await self._named.pick(prepared.records), []
+        known = len(prepared.other_records)
         rest = await self._batches.admit(prepared)
-        asides: Sequence[OtherRecord] = prepared.asides
-        self._reading.count_invalid(prepared.asides[known:])
-        while rest or asides:
+        other_records: Sequence[OtherRecord] = prepared.other_records
+        self._reading.count_invalid(prepared.other_records[known:])
+        while rest or other_records:
             records, rest = await self._bounds.cut(rest)
-            await self._admit(records, asides, last=not rest)
-            asides = ()
+            await self._admit(records, other_records, last=not rest)
+            other_records = ()
             if self._bounds.canary_is_out():
                 await self._watch_canary()
             if rest and self._bounds.used_up:
@@ -441,7 +441,7 @@ class ImportRun:
         await canary.judge(self._bounds.watched, recorded, wait_s=self._plan.options.canary_wait)
         self._bounds.watched.clear()
 
-    async def _admit(self, records: Sequence[Outgoing], asides: Sequence[OtherRecord], *, last: bool) -> None:
+    async def _admit(self, records: Sequence[Outgoing], other_records: Sequence[OtherRecord], *, last: bool) -> None:
         """Make the intent durable, then give the records to the engine. A stop in between loses none.
 
         last: whether these are the last records of the load.
@@ -449,7 +449,7 @@ class ImportRun:
         now_ms = self._connection.platform.server_now_ms
         with anyio.CancelScope(shield=True):
             admissions = await self._job.admit(
-                records, asides, now_ms=now_ms, recheck=self._plan.recheck, adopt=self._plan.adopts
+                records, other_records, now_ms=now_ms, recheck=self._plan.recheck, adopt=self._plan.adopts
             )
         self._adopted += sum(admission.adopts for admission in admissions)
         pairs = list(zip(records, admissions, strict=True))

@@ -25,7 +25,7 @@ from scalesync.flows.runtime.setup.services import spec_of
 from scalesync.flows.runtime.threads import in_daemon
 from scalesync.flows.runtime.wiring import Connection, connect
 from scalesync.home import Home
-from scalesync.ledger.states import aside_of
+from scalesync.ledger.states import other_record_of
 from scalesync.model.jobs import StoredJob
 from scalesync.model.outcomes import LookupResult, Presence
 from scalesync.model.records import Outgoing
@@ -144,27 +144,29 @@ class Recorder:
             prepared = await preparer.prepare(load)
             waiting += [record for record in prepared.records if self._named is None or record.key in self._named]
             ended = [block.source for block in load if block.last]
-            asides: Sequence[OtherRecord] = prepared.asides if self._named is None else ()
-            while asides or len(waiting) >= self._finder.wave or (ended and waiting):
+            other_records: Sequence[OtherRecord] = prepared.other_records if self._named is None else ()
+            while other_records or len(waiting) >= self._finder.wave or (ended and waiting):
                 wave = self._finder.wave if ended or len(waiting) >= self._finder.wave else 0
-                await self._take(waiting[:wave], asides)
+                await self._take(waiting[:wave], other_records)
                 del waiting[:wave]
-                asides = ()
+                other_records = ()
             if self._named is None:
                 await self._job.close_sources([(number, self._plan.facts(places[number]), None) for number in ended])
         await self._take(waiting, ())
 
-    async def _take(self, records: Sequence[Outgoing], asides: Sequence[OtherRecord]) -> None:
+    async def _take(self, records: Sequence[Outgoing], other_records: Sequence[OtherRecord]) -> None:
         rows = await self._store.held([record.key for record in records])
         lost = [record for record in records if record.key not in rows]
         shared = [
-            aside_of(row, record) for record in records if (row := rows.get(record.key)) is not None and not row.home
+            other_record_of(row, record)
+            for record in records
+            if (row := rows.get(record.key)) is not None and not row.home
         ]
         await self._finder.know_projects(lost)
         await self._know_again(lost)
         found = await self._finder.find([record.key for record in lost])
         pairs = [(record, await self._state(record, found[record.key])) for record in lost]
-        await self._store.record(pairs, [*asides, *shared])
+        await self._store.record(pairs, [*other_records, *shared])
         self._done += len(records)
         self._show()
 

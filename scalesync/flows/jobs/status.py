@@ -19,7 +19,7 @@ from scalesync.flows.runtime.options import FailureGroup, JobStatus, StoppedJob
 from scalesync.model.jobs import Failure, JobRow
 from scalesync.model.targets import Target
 from scalesync.ports.ledger import Ledger
-from scalesync.sources.about import told_place
+from scalesync.sources.about import shown_place
 
 
 def open_to_read(path: Path) -> Ledger:
@@ -146,7 +146,7 @@ class _Groups:
 def example_of(failure: Failure) -> Mapping[str, Any]:
     """A failing record in the form for people and for the file of reasons."""
     detail = json.loads(failure.detail) if failure.detail else {}
-    file, line = told_place(failure.file, failure.line, detail.get("inside"))
+    file, line = shown_place(failure.file, failure.line, detail.get("inside"))
     example: dict[str, Any] = {
         "unique_id": failure.unique_id,
         "file": file,

@@ -37,7 +37,7 @@ from scalesync.model.records import Outgoing
 from scalesync.model.row_views import Held, Turn
 from scalesync.model.rows import OtherRecord, RecordState, RowState
 from scalesync.ports.import_ledger import ImportLedger
-from scalesync.sources.about import told_place
+from scalesync.sources.about import shown_place
 from scalesync.sources.options import ReadOptions
 from scalesync.sources.recount.files import Recount, recount_file, recount_folder
 from scalesync.sources.source_file import SourceFile
@@ -122,7 +122,7 @@ class Checking:
         bytes_before = places = 0
         async for load in read_all(enumerate(plan.sources, start=1)):
             prepared = await preparer.prepare(load)
-            self._tell_asides(prepared.asides, files)
+            self._report_other_records(prepared.other_records, files)
             waiting += prepared.records
             for block in load:
                 self.read += len(block.records)
@@ -139,16 +139,16 @@ class Checking:
                 del waiting[:wave]
         await self._check_records(waiting, files, plan.options.batch)
 
-    def _tell_asides(self, asides: Sequence[OtherRecord], files: Mapping[int, str]) -> None:
+    def _report_other_records(self, other_records: Sequence[OtherRecord], files: Mapping[int, str]) -> None:
         """Count and report records without a row of their own. A repeat needs no task: the earlier record has it."""
-        for aside in asides:
-            if aside.state is RecordState.DUPLICATE:
+        for other in other_records:
+            if other.state is RecordState.DUPLICATE:
                 self.duplicates += 1
                 continue
-            kind = aside.state.value
+            kind = other.state.value
             self.without[kind] += 1
-            place = (aside.key, None, files.get(aside.source), aside.line)
-            self._report.add(Finding(kind, aside.reason or "the record cannot be used", *place))
+            place = (other.key, None, files.get(other.source), other.line)
+            self._report.add(Finding(kind, other.reason or "the record cannot be used", *place))
 
     async def _recount(self, source: SourceFile, read: int, options: ReadOptions) -> None:
         """Count a source in a second way, and report a difference that proves a wrong reading."""
@@ -196,7 +196,7 @@ class Checking:
             result = found[record.key]
             row = self._turned(rows.get(record.key), result, turns)
             comparison = None if result.task is None else self._connection.platform.creator.compare(record, result.task)
-            place = told_place(files.get(record.source, ""), record.line, record.inside)
+            place = shown_place(files.get(record.source, ""), record.line, record.inside)
             words, several = self._connection.words, twins.get(record.key, ())
             case = Case(row, record, result, comparison, *place, words, several)
             kinds = self._tell(case)

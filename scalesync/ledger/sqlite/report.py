@@ -11,7 +11,7 @@ from scalesync.home import Home
 from scalesync.ledger.sqlite.exports.windows import windows_of
 from scalesync.ledger.sqlite.imports import row_counts
 from scalesync.ledger.sqlite.owners import describe_owner, owner_alive
-from scalesync.ledger.sqlite.views import SHARING, TOLD
+from scalesync.ledger.sqlite.views import SHARING, SHOWN
 from scalesync.model.jobs import Failure, JobRow, Stop
 from scalesync.model.targets import Mode, Target
 
@@ -125,10 +125,10 @@ SELECT {_WHERE}, j.name, r.state, r.unique_id, s.name, s.spec, r.line, r.status,
 """
 _OTHERS = f"""
 SELECT {_WHERE}, j.name,
-       CASE {TOLD} WHEN 'failed' THEN 'failed' WHEN 'invalid' THEN 'invalid' ELSE 'conflict' END,
-       o.unique_id, s.name, s.spec, o.line, CASE {TOLD} WHEN r.state THEN r.status END,
-       CASE {TOLD} WHEN 'changed_after_creation' THEN {TOLD} WHEN r.state THEN r.reason ELSE o.reason END,
-       r.task_id, CASE {TOLD} WHEN r.state THEN r.detail ELSE o.detail END, o.raw,
+       CASE {SHOWN} WHEN 'failed' THEN 'failed' WHEN 'invalid' THEN 'invalid' ELSE 'conflict' END,
+       o.unique_id, s.name, s.spec, o.line, CASE {SHOWN} WHEN r.state THEN r.status END,
+       CASE {SHOWN} WHEN 'changed_after_creation' THEN {SHOWN} WHEN r.state THEN r.reason ELSE o.reason END,
+       r.task_id, CASE {SHOWN} WHEN r.state THEN r.detail ELSE o.detail END, o.raw,
        CASE o.state WHEN 'clash' THEN h.spec END, coalesce(e.line, r.line),
        coalesce(e.content, r.content), o.state = 'clash'
   FROM other_records o JOIN jobs j ON j.id = o.job JOIN targets t ON t.id = j.target
@@ -136,7 +136,7 @@ SELECT {_WHERE}, j.name,
   LEFT JOIN other_records e ON o.state = 'clash' AND e.job = o.job AND e.unique_id = o.unique_id AND e.{SHARING}
   LEFT JOIN splits h ON h.job = coalesce(e.job, r.job) AND h.number = coalesce(e.source, r.source)
   LEFT JOIN splits s ON s.job = o.job AND s.number = o.source
- WHERE {TOLD} IN ('invalid', 'clash', 'changed_after_creation', 'failed', 'conflict')
+ WHERE {SHOWN} IN ('invalid', 'clash', 'changed_after_creation', 'failed', 'conflict')
    AND (:job IS NULL OR j.name = :job) AND (:number IS NULL OR j.id = :number)
 """
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 _ACCEPTED = """EXISTS (SELECT 1 FROM acceptances a WHERE a.job = o.job AND a.unique_id = o.unique_id
     AND a.task_id IS r.task_id
     AND (a.content = o.content OR (length(o.content) = 16 AND substr(a.content, 1, 16) = o.content)))"""
-TOLD = f"""CASE
+SHOWN = f"""CASE
   WHEN o.state <> 'shared' OR o.content IS NULL THEN coalesce(nullif(o.state, 'shared'), r.state)
   WHEN r.state NOT IN ('created', 'adopted') AND (r.state <> 'conflict' OR r.reason IS NOT 'changed_after_creation')
     THEN CASE WHEN r.task_id IS NOT NULL AND json_extract(r.detail, '$.turned') IS NULL
@@ -39,9 +39,9 @@ CREATE VIEW job_records AS
     FROM rows r JOIN jobs j ON j.id = r.job JOIN targets t ON t.id = j.target
     LEFT JOIN splits s ON s.job = r.job AND s.number = r.source
   UNION ALL
-  SELECT j.name, t.mode, {TOLD}, o.unique_id, r.task_id, s.name, o.line,
-         CASE {TOLD} WHEN r.state THEN r.status END,
-         CASE WHEN o.state <> 'shared' THEN o.reason WHEN r.state = {TOLD} THEN r.reason END, NULL
+  SELECT j.name, t.mode, {SHOWN}, o.unique_id, r.task_id, s.name, o.line,
+         CASE {SHOWN} WHEN r.state THEN r.status END,
+         CASE WHEN o.state <> 'shared' THEN o.reason WHEN r.state = {SHOWN} THEN r.reason END, NULL
     FROM other_records o JOIN jobs j ON j.id = o.job JOIN targets t ON t.id = j.target
     LEFT JOIN rows r ON r.target = j.target AND r.unique_id = o.unique_id
     LEFT JOIN splits s ON s.job = o.job AND s.number = o.source

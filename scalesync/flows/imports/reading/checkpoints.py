@@ -123,8 +123,8 @@ class SourceCheckpoints:
         if not await self._store.visit(number, lines.line, homes, seen.add):
             return None
         self._ways[number] = _Way(marks, homes=homes)
-        asides, invalid = await self._store.keep_asides(number, lines.line)
-        return FinishedPart(lines, homes + asides, homes, invalid)
+        other_records, invalid = await self._store.keep_other_records(number, lines.line)
+        return FinishedPart(lines, homes + other_records, homes, invalid)
 
     def met(self, places: Iterable[tuple[int, int]]) -> None:
         """Note that home rows of records at these sources and lines are in the ledger, after all earlier ones."""

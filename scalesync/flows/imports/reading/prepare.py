@@ -33,14 +33,14 @@ class Prepared:
     """
 
     records: list[Outgoing] = field(default_factory=list)
-    asides: list[OtherRecord] = field(default_factory=list)
+    other_records: list[OtherRecord] = field(default_factory=list)
     clashes: list[Outgoing] = field(default_factory=list)
     whole: int = 0
 
     @property
     def invalid(self) -> Sequence[OtherRecord]:
         """Places that cannot be used."""
-        return [aside for aside in self.asides if aside.state is RecordState.INVALID]
+        return [other for other in self.other_records if other.state is RecordState.INVALID]
 
 
 class Preparer:
@@ -125,7 +125,7 @@ class Preparer:
             self.taken += 1
             if isinstance(place, BadRecord):
                 self.invalid += 1
-                prepared.asides.append(_invalid(source, place.line, place.reason, place.raw))
+                prepared.other_records.append(_invalid(source, place.line, place.reason, place.raw))
                 continue
             try:
                 built.append(self._builder.build(place, source))
@@ -134,7 +134,9 @@ class Preparer:
                 self.invalid += 1
                 raw = as_text(written_out(place.value, place.about))
                 told = _told(None if place.about is None else (place.about["path"], place.inner))
-                prepared.asides.append(replace(_invalid(source, place.line, str(error), raw, batch), detail=told))
+                prepared.other_records.append(
+                    replace(_invalid(source, place.line, str(error), raw, batch), detail=told)
+                )
 
     async def _sort_repeats(self, prepared: Prepared, repeats: Sequence[tuple[Outgoing, Sight]]) -> None:
         here = {record.key for record in prepared.records}
@@ -148,7 +150,7 @@ class Preparer:
             same = sighting is Sight.SAME
             if not same:
                 prepared.clashes.append(record)
-            prepared.asides.append(
+            prepared.other_records.append(
                 OtherRecord(
                     record.source,
                     record.line,

@@ -108,7 +108,7 @@ class CheckpointStore:
         fits: bool = await self._writer.read(work)
         return fits
 
-    async def keep_asides(self, number: int, line: int) -> tuple[int, int]:
+    async def keep_other_records(self, number: int, line: int) -> tuple[int, int]:
         """Mark the other records up to a line as seen by this run. Returns their number, and how many are invalid."""
         job = self._job
 

@@ -15,7 +15,7 @@ from scalesync.ledger import states
 from scalesync.ledger.sqlite import splits
 from scalesync.ledger.sqlite.imports import row_counts, rows
 from scalesync.ledger.sqlite.imports.gone import in_doubt
-from scalesync.ledger.sqlite.views import SHARING, TOLD
+from scalesync.ledger.sqlite.views import SHARING, SHOWN
 from scalesync.ledger.sqlite.writer import Writer
 from scalesync.ledger.states import is_loose
 from scalesync.model.contents import terms_in
@@ -121,13 +121,13 @@ class CheckStore:
         changed: int = await self._write(lambda db, place: sum(_doubt(db, place, *one) for one in seen))
         return changed
 
-    async def record(self, found: Sequence[tuple[Outgoing, RowOutcome]], asides: Sequence[OtherRecord]) -> None:
+    async def record(self, found: Sequence[tuple[Outgoing, RowOutcome]], other_records: Sequence[OtherRecord]) -> None:
         """Add records whose rows are lost, each in the state that its look-up gave."""
 
         def work(db: sqlite3.Connection, place: rows.Place) -> None:
             for record, end in found:
                 _record(db, place, record, end)
-            rows.write_asides(db, place, asides)
+            rows.write_other_records(db, place, other_records)
 
         await self._write(work)
 
@@ -176,7 +176,7 @@ def _waiting(db: sqlite3.Connection, job: int, dead: Collection[str]) -> int:
         f"SELECT count(*) FROM rows r WHERE r.target=? AND r.job=? AND r.gone IS NULL AND {wanted}",
         (_target(db, job), job, *dead),
     ).fetchone()
-    asked = f"r.state IN ('created', 'adopted') AND {TOLD}='sending'"
+    asked = f"r.state IN ('created', 'adopted') AND {SHOWN}='sending'"
     shared = db.execute(
         f"SELECT count(*) FROM other_records o JOIN rows r ON r.target=? AND r.unique_id=o.unique_id"
         f" WHERE o.job=? AND o.{SHARING} AND ({wanted} OR ({asked}))",

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Collection
 
 from scalesync.ledger.sqlite.owners import owner_alive
-from scalesync.ledger.sqlite.views import SHARING, TOLD
+from scalesync.ledger.sqlite.views import SHARING, SHOWN
 from scalesync.model.contents import HASH_BYTES
 from scalesync.model.jobs import Feeder
 
@@ -23,7 +23,7 @@ SELECT r.job, r.source, CAST(substr(r.content, {HASH_BYTES + 1}) AS TEXT),
 """
 _OTHERS = f"""
 SELECT o.job, o.source, CAST(substr(o.content, {HASH_BYTES + 1}) AS TEXT),
-       sum({TOLD} NOT IN ('created', 'adopted'))
+       sum({SHOWN} NOT IN ('created', 'adopted'))
   FROM other_records o JOIN jobs j ON j.id=o.job
   LEFT JOIN rows r ON r.target=j.target AND r.unique_id=o.unique_id
  WHERE j.target=? AND o.{SHARING} AND length(o.content) > {HASH_BYTES} GROUP BY 1, 2, 3

@@ -58,7 +58,7 @@ class ImportStore(JobStore):
     async def admit(
         self,
         records: Sequence[Outgoing],
-        asides: Sequence[OtherRecord],
+        other_records: Sequence[OtherRecord],
         *,
         now_ms: int,
         recheck: bool = False,
@@ -74,7 +74,7 @@ class ImportStore(JobStore):
         def work(db: sqlite3.Connection) -> Sequence[Admission]:
             place = rows.Place(self._target, self._job, self._run, self._reads)
             if self._has_stale(db):
-                rows.drop_asides(db, place, _stretches([*records, *asides]))
+                rows.drop_other_records(db, place, _stretches([*records, *other_records]))
             admissions = rows.admit(
                 *(db, place, records),
                 now_ms=now_ms,
@@ -84,7 +84,7 @@ class ImportStore(JobStore):
                 adopt=adopt,
             )
             self._fresh = all(admission.new for admission in admissions)
-            rows.write_asides(db, place, asides)
+            rows.write_other_records(db, place, other_records)
             return admissions
 
         return await self._writer.write(work)
@@ -137,7 +137,7 @@ class ImportStore(JobStore):
         """
         return await self._writer.write(lambda db: row_counts.mark_gone(db, self._job, present, is_present, sources))
 
-    async def drop_stale_asides(self, sources: Collection[int] | None = None) -> None:
+    async def drop_stale_other_records(self, sources: Collection[int] | None = None) -> None:
         """Delete other records that this run did not meet, after it read these sources whole; None for all sources."""
         among = "" if sources is None else f" AND source IN ({','.join(map(str, sources))})"
         await self._writer.write(

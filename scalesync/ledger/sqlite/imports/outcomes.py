@@ -84,7 +84,7 @@ def _apply(db: sqlite3.Connection, place: Place, end: RowOutcome, rival: Rival |
     effect = effects.record(row, end, rival, at)
     about = end.content or content
     if effect.listed is not None:
-        rows.write_asides(db, place, [effect.listed])
+        rows.write_other_records(db, place, [effect.listed])
     if effect.accepts:
         rows.accept(db, place, end.key, about, end.ref, detail=end.detail)
     if effect.takes_over:

@@ -6,7 +6,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Collection
 
-from scalesync.ledger.sqlite.views import STANDS, TOLD
+from scalesync.ledger.sqlite.views import SHOWN, STANDS
 from scalesync.ledger.states import counted_state, standing_of
 from scalesync.model.row_views import Standing
 from scalesync.model.rows import CHANGED, Gone, RowState
@@ -26,7 +26,7 @@ def count(db: sqlite3.Connection, target: int, job: int) -> dict[str, int]:
             counts[counted_state(state)] += number
         counts["gone"] += number if gone else 0
     for state, number in db.execute(
-        f"SELECT {TOLD}, count(*) FROM other_records o"
+        f"SELECT {SHOWN}, count(*) FROM other_records o"
         " LEFT JOIN rows r ON o.state='shared' AND r.target=? AND r.unique_id=o.unique_id"
         " WHERE o.job=? GROUP BY 1",
         (target, job),

@@ -109,7 +109,7 @@ def admit(
     _insert(db, place, writes.news, now_ms)
     _write_moves(db, place, writes.moves)
     _write_places(db, place, writes.placed)
-    write_asides(db, place, writes.asides)
+    write_other_records(db, place, writes.other_records)
     return admissions
 
 
@@ -125,7 +125,7 @@ class _Writes:
     news: list[Outgoing] = field(default_factory=list)
     moves: list[tuple[Outgoing, Move]] = field(default_factory=list)
     placed: list[Outgoing] = field(default_factory=list)
-    asides: list[OtherRecord] = field(default_factory=list)
+    other_records: list[OtherRecord] = field(default_factory=list)
 
 
 def _move(
@@ -144,10 +144,10 @@ def _move(
     elif before.home and (before.place != at or (record.inside and admission.state in _LISTED)):
         writes.placed.append(record)
     if place.reads is not None and before.home and (left := left_behind(place.reads, before, record)):
-        writes.asides.append(left)
-    if move.aside is not None:
-        aside = OtherRecord(*at, move.aside, record.key, detail=_differing(move), content=record.content)
-        writes.asides.append(aside)
+        writes.other_records.append(left)
+    if move.listed_as is not None:
+        other = OtherRecord(*at, move.listed_as, record.key, detail=_differing(move), content=record.content)
+        writes.other_records.append(other)
     return admission
 
 
@@ -226,7 +226,7 @@ def _differing(move: Move) -> dict[str, object] | None:
     return {"differences": move.differences} if move.differences else None
 
 
-def drop_asides(db: sqlite3.Connection, place: Place, read: Sequence[tuple[int, int, int]]) -> None:
+def drop_other_records(db: sqlite3.Connection, place: Place, read: Sequence[tuple[int, int, int]]) -> None:
     """Delete other records of earlier runs in stretches (source, first line, last line) that this run read again."""
     db.executemany(
         "DELETE FROM other_records WHERE job=? AND source=? AND line BETWEEN ? AND ? AND run<?",
@@ -234,21 +234,21 @@ def drop_asides(db: sqlite3.Connection, place: Place, read: Sequence[tuple[int, 
     )
 
 
-def write_asides(db: sqlite3.Connection, place: Place, asides: Sequence[OtherRecord]) -> None:
+def write_other_records(db: sqlite3.Connection, place: Place, other_records: Sequence[OtherRecord]) -> None:
     """Write records without a home row. A record replaces an earlier one at the same place.
 
     A job has at most one record beside a row. If the lines of a source moved, its old place is deleted.
     """
-    beside = [(place.job, a.key, a.source, a.line) for a in asides if a.state in _BESIDE]
+    beside = [(place.job, a.key, a.source, a.line) for a in other_records if a.state in _BESIDE]
     if beside:
         db.executemany(MOVED, beside)
-    if asides:
+    if other_records:
         db.executemany(
             "INSERT OR REPLACE INTO other_records"
             " (job, source, line, state, unique_id, reason, raw, detail, content, run) VALUES (?,?,?,?,?,?,?,?,?,?)",
             [
                 (place.job, a.source, a.line, a.state, a.key, a.reason, a.raw, to_json(a.detail), a.content, place.run)
-                for a in asides
+                for a in other_records
             ],
         )
 
@@ -300,7 +300,7 @@ def take_over(db: sqlite3.Connection, place: Place, key: str, content: bytes, at
         if listed is None:
             return
         (run,) = db.execute("SELECT max(id) FROM runs WHERE job=?", (job,)).fetchone()
-        aside = OtherRecord(source, line, listed, key, content=old)
+        other = OtherRecord(source, line, listed, key, content=old)
         if listed is RecordState.CHANGED:
-            aside = replace(aside, reason=reason, detail={} if detail is None else json.loads(detail))
-        write_asides(db, Place(place.target, job, run), [aside])
+            other = replace(other, reason=reason, detail={} if detail is None else json.loads(detail))
+        write_other_records(db, Place(place.target, job, run), [other])

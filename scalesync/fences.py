@@ -53,7 +53,7 @@ def _is_cancelled(error: BaseException) -> bool:
 
 
 def _in_loop() -> bool:
-    asyncio = sys.modules.get("asyncio")  # whoever runs a loop has imported it, and --help must not wait for it
+    asyncio = sys.modules.get("asyncio")  # a running loop has imported it, and --help must not wait for it
     return asyncio is not None and asyncio._get_running_loop() is not None
 
 

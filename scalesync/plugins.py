@@ -32,7 +32,7 @@ class Addition(Protocol):
 
 
 T = TypeVar("T", bound=Addition)
-_clashes: dict[str, None] = {}  # sentences that nobody was told yet, in order
+_clashes: dict[str, None] = {}  # sentences that were not reported yet, in order
 _packages: dict[str, str] = {}  # of the modules from which something was loaded, by the first part of their names
 
 

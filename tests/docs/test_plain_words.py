@@ -1,4 +1,4 @@
-"""Documents, help and messages stay in plain English: words that were replaced do not come back.
+"""Documents, help, messages and comments stay in plain English: words that were replaced do not come back.
 
 `REPLACED` lists each as a pattern, with what to say in its place; a space in it stands for any white space, so a phrase
 is found across the end of a line. `ALLOWED` holds the few places where such a word is right, with the reason.
@@ -7,7 +7,9 @@ is found across the end of a line. `ALLOWED` holds the few places where such a w
 from __future__ import annotations
 
 import ast
+import io
 import re
+import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +53,18 @@ REPLACED = {
     r"\bwhoever\b": "name who",
     r"\bcannot be told\b": "is unknown",
     r"\btaken? away\b": "remove",
+    r"\bso that (it|they|he|she) (is|are|was|were)\b": "so it is, because",
+    r"\bto go on with\b": "that continues",
+    r"\bgone on with\b": "continued, resumed",
+    r"\bas good as\b": "almost, like",
+    r"\bstands? in\b": "is in, replaces",
+    r"\brehears\w*": "dry run",
+    r"\bbeginnings\b": "checkpoints, first records",
+    r"\blet go of\b": "close, release",
+    r"\bnothing that counts\b": "no data",
+    r"\ball else\b": "everything else",
+    r"\bwhatever becomes\b": "whatever happens",
+    r"\bwhat became of\b": "outcome",
 }
 # (file, phrase): reason
 ALLOWED: dict[tuple[str, str], str] = {}
@@ -82,10 +96,11 @@ def words_of_page(page: Path) -> Iterator[Words]:
 
 
 def words_of_module(path: Path) -> Iterator[Words]:
-    """Every string of a module that holds a space: messages, help, docstrings. A value in an f-string reads as `{}`."""
-    file = path.relative_to(ROOT).as_posix()
+    """Comments, and strings that hold a space: messages, help, docstrings. A value in an f-string reads as `{}`."""
+    file, source = path.relative_to(ROOT).as_posix(), path.read_text("utf-8")
+    yield from comments_of(file, source)
     inside: set[ast.AST] = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.JoinedStr):
             inside |= set(node.values)
             text = "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
@@ -95,6 +110,22 @@ def words_of_module(path: Path) -> Iterator[Words]:
             continue
         if " " in text:
             yield Words(file, node.lineno, text)
+
+
+def comments_of(file: str, source: str) -> Iterator[Words]:
+    """Each comment; comments on successive lines are one text."""
+    lines: list[str] = []
+    first = 0
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type != tokenize.COMMENT:
+            continue
+        if lines and token.start[0] != first + len(lines):
+            yield Words(file, first, "\n".join(lines))
+            lines = []
+        first = first if lines else token.start[0]
+        lines.append(token.string.lstrip("# "))
+    if lines:
+        yield Words(file, first, "\n".join(lines))
 
 
 def complaints(words: Words) -> Iterator[str]:
@@ -113,7 +144,7 @@ def test_documents_are_in_plain_words(page: Path) -> None:
     assert not found, "\n".join(found)
 
 
-def test_help_messages_and_docstrings_are_in_plain_words() -> None:
+def test_help_messages_docstrings_and_comments_are_in_plain_words() -> None:
     found = [complaint for path in MODULES for words in words_of_module(path) for complaint in complaints(words)]
     assert not found, "\n".join(found)
 
@@ -133,6 +164,8 @@ def test_every_exception_is_still_needed() -> None:
         ("def f() -> None:\n    raise ValueError(f'{f} cannot be mended')", "mended"),
         ("help = 'the run ends with 2'", "ends with 2"),
         ("help = f'{help} is no JSON'", "is no"),
+        ("help = 1  # of which nothing is left", "of which"),
+        ("# the pages that were passed\n# over before\nhelp = 1", "passed over"),
     ],
 )
 def test_a_replaced_word_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, phrase: str) -> None:

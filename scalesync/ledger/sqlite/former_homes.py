@@ -17,8 +17,10 @@ def shorten(db: Database) -> None:
     jobs = db.execute("SELECT id, identity, settings FROM jobs WHERE command='import'").fetchall()
     for number, identity, settings in jobs:
         kept = json.loads(settings)
+        if "folder" not in kept:
+            continue
         home = _home(json.loads(identity), kept, os.path.dirname(here))
-        if home is None or "folder" not in kept:
+        if home is None:
             continue
         kept["home"] = home.folder
         db.execute("UPDATE jobs SET settings=? WHERE id=?", (json.dumps(kept, sort_keys=True), number))

@@ -22,6 +22,7 @@ from tests.toy.plugin import installed
 from tests.toy.server.app import Toy
 
 OTHER = "other"
+SETTLED_MS = 3_000  # the Date header is cut to the second, and an export ends at the server's time
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +38,7 @@ def fill_both(trial: Trial) -> dict[str, list[bytes]]:
     trial.fill(5)
     for number in range(3, 6):
         trial.host.store.make(OTHER, dumps({"data": trial.harness.record(number), "label": key_of(number)}))
+    trial.clock.ahead_ms += SETTLED_MS
     documents = [task.document for task in trial.held()]
     return {
         project: sorted(one for one in documents if f'"project":"{project}"'.encode() in one)

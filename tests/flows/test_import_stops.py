@@ -333,7 +333,7 @@ async def test_a_stopped_run_says_whether_pending_is_all_that_is_left(
     monkeypatch.setattr(plan, "LOAD_RECORDS", 16)
     monkeypatch.setattr(queue, "HIGH_WATER", 2)
     readings: list[Reading] = []
-    monkeypatch.setattr(ingest, "Reading", lambda: readings.append(Reading()) or readings[0])
+    monkeypatch.setattr(ingest, "Reading", lambda **given: readings.append(Reading(**given)) or readings[0])
     sandbox = await make_sandbox([SLOW])
     sources, first = [], 0
     for number, many in enumerate(files):

@@ -75,6 +75,7 @@ class Bench:
             format=self._format,
             delimiter=self._delimiter,
             yes=True,
+            describe_all=self.layout.describes,
             **more,
         )
         set_grain(point.grain)
@@ -118,6 +119,7 @@ class Bench:
             *(word for name, value in FIXED.items() for word in ("--set", f"{name}={json.dumps(value)}")),
             *(("--unique-id", EXPRESSION) if layout.point.ids == "expression" else ()),
             *(("--job", self.job) if self.job else ()),
+            *(("--describe-all",) if layout.describes else ()),
             *(("--input-format", self._format) if self._format else ()),
         ]
         env = environment(folder, SCALE_API_KEY=KEY, PYTHONPATH=str(Path(__file__).resolve().parents[2]))

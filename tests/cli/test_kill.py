@@ -124,6 +124,7 @@ def check_once(sandbox: Sandbox, count: int) -> None:
     assert len({task["unique_id"] for task in documents}) == count
 
 
+@pytest.mark.part(2)
 @pytest.mark.parametrize("moments", [(300,), (150, 450)], ids=["once", "twice"])
 @pytest.mark.parametrize("faults", [[SLOW], ROUGH], ids=["smooth", "rough"])
 async def test_killed_and_run_again_makes_every_record_one_task(

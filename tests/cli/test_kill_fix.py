@@ -54,6 +54,7 @@ async def broken(make_sandbox, write_records, tmp_path) -> Sandbox:
     return sandbox
 
 
+@pytest.mark.part(2)
 @pytest.mark.parametrize(
     ("number", "answered"),
     [(signal.SIGKILL, 0), (signal.SIGKILL, 5), (signal.SIGINT, 5)],

@@ -298,6 +298,7 @@ def signalled(home: Path, where: str, number: int, words: tuple[str, ...], *, fi
     return Ended(ended.returncode, ended.stdout, ended.stderr)
 
 
+@pytest.mark.part(2)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(
     "where", ["scalesync.flows.imports.run:ImportRun.go", "scalesync.flows.imports.run:run_import"]

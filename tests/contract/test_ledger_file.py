@@ -254,6 +254,7 @@ def openers(count: int) -> Iterator[list[subprocess.Popen[str]]]:
             program.communicate()
 
 
+@pytest.mark.part(2)
 @pytest.mark.parametrize(("programs", "files"), [(2, 150), (6, 40)])
 def test_programs_that_find_a_new_ledger_at_the_same_moment_all_open_it(programs, files, tmp_path):
     """Both ways in which one of them used to be refused came up in about one of thirty openings."""

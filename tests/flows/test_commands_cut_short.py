@@ -72,6 +72,7 @@ def one_live_task_each(sandbox: Sandbox) -> None:
     assert sorted(keys) == [f"letter-{number:05d}" for number in range(RECORDS)]
 
 
+@pytest.mark.part(2)
 @pytest.mark.parametrize("death", DEATHS)
 async def test_a_repair_that_dies_is_carried_on_by_the_same_command(
     death, make_sandbox, bring, write_records, settings_for, notebook, tmp_path, monkeypatch

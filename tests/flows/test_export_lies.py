@@ -72,6 +72,7 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.part(3)
 @pytest.mark.parametrize("rules", REPEATS, ids=["next", "nine", "within", "later", "both"])
 @pytest.mark.parametrize("way", WAYS)
 async def test_repeats_where_nothing_is_missing_are_settled(rules, way, sandbox, export, tmp_path):
@@ -81,6 +82,7 @@ async def test_repeats_where_nothing_is_missing_are_settled(rules, way, sandbox,
     assert exported(tmp_path / "out") == WANTED
 
 
+@pytest.mark.part(2)
 @pytest.mark.parametrize("repeat", [None, FaultRule(kind="repeat"), FaultRule(kind="repeat", back=2)])
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_gap_is_unsettled_also_where_a_repeat_makes_up_for_it(repeat, way, sandbox, export, notebook, tmp_path):

@@ -57,6 +57,7 @@ async def change(sandbox: Sandbox, rng: random.Random, still: range, touched: se
                 await answer.read()
 
 
+@pytest.mark.part(2)
 @pytest.mark.parametrize("seed", [0, 1, 2, *(pytest.param(seed, marks=pytest.mark.soak) for seed in (3, 4))])
 @pytest.mark.parametrize("status", [None, "pending"])
 async def test_what_matched_all_the_time_is_in_exactly_one_line(seed, status, make_sandbox, export, tmp_path):
@@ -86,6 +87,7 @@ async def test_what_matched_all_the_time_is_in_exactly_one_line(seed, status, ma
     assert status is None or all(task["status"] == status for task in lines)
 
 
+@pytest.mark.part(2)
 @pytest.mark.parametrize("at", [3, 17, 40, 90])
 async def test_a_stopped_export_reads_at_most_one_page_per_partition_again(at, make_sandbox, export, tmp_path):
     now = [1_750_000_000_000]

@@ -34,6 +34,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.part(2)
 @pytest.mark.parametrize("name", FAULTS)
 async def test_every_record_is_one_task_under(name, make_sandbox, settings_for, write_records, notebook):
     sandbox = await make_sandbox(FAULTS[name])

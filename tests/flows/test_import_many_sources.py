@@ -53,6 +53,7 @@ def numbers_on(sandbox: Any) -> list[int]:
     return sorted(task["metadata"]["number"] for task in sandbox.store.world("live").documents())
 
 
+@pytest.mark.part(3)
 @pytest.mark.parametrize("typed", ["pattern", "list", "lines"])
 async def test_a_thousand_files_take_few_commits(typed, make_sandbox, bring, folder, ask_ledger, monkeypatch):
     sandbox = await make_sandbox()
@@ -103,6 +104,7 @@ async def test_a_source_is_reported_as_read_once_its_records_are_in_the_ledger(
     assert told == [True] * 600
 
 
+@pytest.mark.part(2)
 @pytest.mark.parametrize("limit", [1, 7, 512, 600])
 async def test_a_limit_takes_the_first_records_and_leaves_the_rest_unread(
     limit, make_sandbox, bring, folder, ask_ledger
@@ -150,6 +152,7 @@ async def test_complaints_name_the_file_of_each_record(make_sandbox, bring, fold
     assert (mended.created, mended.failed) == (58, 0)
 
 
+@pytest.mark.part(2)
 @pytest.mark.parametrize("place", [0, 1, 299, 599])
 async def test_a_source_that_fails_stops_the_run_behind_the_records_of_those_before_it(
     place, make_sandbox, bring, folder, ask_ledger, monkeypatch

@@ -209,6 +209,7 @@ FILTERS: dict[str, dict[str, Any]] = {
 FILTERED_ACTIONS = (*ACTIONS, "accept", "accept", "reject", "tag", "tag", "untag")
 
 
+@pytest.mark.part(2)
 @pytest.mark.parametrize("filters", FILTERS.values(), ids=FILTERS)
 async def test_increments_with_a_filter_that_is_applied_here_equal_a_full_export(filters, world, export, tmp_path):
     rng = random.Random(11)

@@ -75,6 +75,7 @@ STEPS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.part(2)
 @pytest.mark.parametrize(
     "ways",
     [

@@ -81,6 +81,7 @@ class OpenGate:
         self.unheard += 1
 
 
+@pytest.mark.part(2)
 @pytest.mark.parametrize("manner", MANNERS)
 async def test_an_import_whose_first_replies_go_wrong_ends_with_one_task_each(
     manner, make_sandbox, hurried, load, write_records
@@ -99,6 +100,7 @@ async def test_an_import_whose_first_replies_go_wrong_ends_with_one_task_each(
     one_task_each(sandbox)
 
 
+@pytest.mark.part(2)
 @pytest.mark.parametrize("manner", ["mute", "lost", "slow body", "reset"])
 async def test_an_import_that_gets_nothing_through_stops_and_the_next_one_continues(
     manner, make_sandbox, hurried, load, write_records

@@ -75,6 +75,7 @@ def test_a_title_of_any_length_and_kind_stays_one_short_line():
     assert len(told) < 300
 
 
+@pytest.mark.part(2)
 @pytest.mark.usefixtures("each_transport")
 @pytest.mark.parametrize("name", STRAYS)
 async def test_before_anything_got_through_a_stray_answer_ends_the_command_at_once(name, load, save, write_records):

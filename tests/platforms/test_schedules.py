@@ -47,6 +47,7 @@ def drawn(seed: str, window_s: float) -> Sequence[FaultRule]:
     return rules
 
 
+@pytest.mark.part(2)
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_an_import_under_a_drawn_schedule(platform: str, seed: int, tmp_path: Path) -> None:

@@ -11,9 +11,8 @@ from scalesync.cli.common import Invocation
 from scalesync.cli.output import facts, say, say_json, size, tell
 from scalesync.config.settings import Settings
 from scalesync.events import duration
-from scalesync.flows.imports.finish import IMPORT_AGAIN
 from scalesync.flows.runtime.setup.services import spec_of
-from scalesync.model.summaries import ExportSummary, ImportSummary
+from scalesync.model.summaries import IMPORT_AGAIN, ExportSummary, ImportSummary
 from scalesync.text import count
 
 OPTIONAL = ("gone", "message")  # in the JSON only when they say something

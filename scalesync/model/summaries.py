@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+IMPORT_AGAIN = "run the import again"  # what a person does about records that are pending
+
 
 @dataclass(frozen=True, slots=True)
 class ImportSummary:

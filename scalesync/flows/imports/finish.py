@@ -17,7 +17,7 @@ from scalesync.model.contents import covers
 from scalesync.model.jobs import Feeder
 from scalesync.model.records import Outgoing
 from scalesync.model.rows import FINAL, RecordState, RowState
-from scalesync.model.summaries import ImportSummary
+from scalesync.model.summaries import IMPORT_AGAIN, ImportSummary
 from scalesync.model.targets import Target
 from scalesync.ports.import_ledger import ImportLedger
 from scalesync.sources.places.named import STANDARD_INPUT
@@ -25,7 +25,6 @@ from scalesync.text import be, count
 
 STATES = ("created", "adopted", "conflicts", "failed", "invalid", "pending", "duplicates")
 REST = "--limit was reached, the rest of the input is still to come"
-IMPORT_AGAIN = "run the import again"
 FINDINGS = ("failed", "invalid", "conflicts")
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from scalesync.flows.imports.finish import IMPORT_AGAIN
 from scalesync.flows.imports.plan import ImportPlan
 from scalesync.flows.imports.reading.source_changes import same_sources
 from scalesync.flows.runtime.identity import sources_of
@@ -18,6 +17,7 @@ from scalesync.model.jobs import StoredJob
 from scalesync.model.records import Outgoing
 from scalesync.model.row_views import Held
 from scalesync.model.rows import FINAL, RowState
+from scalesync.model.summaries import IMPORT_AGAIN
 from scalesync.ports.ledger import Ledger
 from scalesync.ports.verify_ledger import VerifyLedger
 

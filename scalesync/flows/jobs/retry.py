@@ -27,7 +27,7 @@ from scalesync.flows.runtime.setup.services import spec_of
 from scalesync.home import Home
 from scalesync.model.jobs import StoredJob
 from scalesync.model.rows import RowState
-from scalesync.model.summaries import ImportSummary
+from scalesync.model.summaries import IMPORT_AGAIN, ImportSummary
 from scalesync.ports.ledger import Ledger
 from scalesync.sources.places.named import STANDARD_INPUT
 from scalesync.text import be, count
@@ -123,7 +123,7 @@ def _nothing(group: str | None) -> str:
 def _nothing_sent(found: StoredJob, counts: Mapping[str, int], what: str) -> ImportSummary:
     findings = sum(counts[state] for state in finish.FINDINGS)
     pending = counts["pending"]
-    more = f"; {count(pending, 'record')} {be(pending)} pending: {finish.IMPORT_AGAIN}" if pending else ""
+    more = f"; {count(pending, 'record')} {be(pending)} pending: {IMPORT_AGAIN}" if pending else ""
     ending = finish.RunEnd(int(findings > 0 or pending > 0), not pending, f"nothing to send: the job has {what}{more}")
     return finish.summary(found.name, found.target, counts, finish.NOTHING_DONE, ending)
 

@@ -42,3 +42,9 @@ def leave_to_the_soak(items: Sequence[pytest.Item]) -> None:
         for place, item in enumerate(family):
             if place not in kept:
                 item.add_marker(SOAK)
+
+
+def keep_part(items: list[pytest.Item], part: str) -> None:
+    """Keep one part of the tests of the soak. part: "3/20" keeps every twentieth of them from the third on."""
+    number, parts = map(int, part.split("/"))
+    items[:] = [item for item in items if item.get_closest_marker(SOAK)][number::parts]

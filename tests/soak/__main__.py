@@ -3,7 +3,7 @@ commands, sources of all shapes, and the long tests.
 
     python -m tests.soak [--minutes 90] [--seed 1] [--out build/soak.json]
                          [--schedules 200] [--records 10000] [--kills 300] [--rounds 20] [--walks 100]
-                         [--long 1] [--reading 2000]
+                         [--long 20] [--reading 2000]
 
 Writes the figures as JSON and ends with 1 when a promise was broken. What the time did not allow is left out and told.
 """
@@ -24,7 +24,7 @@ from typing import Any
 from tests.faults.trial import Trial
 from tests.reading.campaign import Campaign
 from tests.soak.figures import Figures, Plan, Round, in_short
-from tests.soak.jobs import Result, Unit, units, work
+from tests.soak.jobs import ENDS, Result, Unit, units, work
 from tests.walks.walk import Outcome
 
 LAST_START = 0.93  # of the time: units begun later than this might not end in it
@@ -34,6 +34,7 @@ def soak(plan: Plan, seed: int, minutes: float, workers: int) -> dict[str, Any]:
     """Run the plan in worker processes until it is done or the time is over."""
     figures, begun = Figures(), time.monotonic()
     latest = begun + LAST_START * minutes * 60
+    os.environ[ENDS] = str(time.time() + minutes * 60)
     waiting: Iterator[Unit] = units(plan, seed)
     running: dict[Future[Result], Unit] = {}
     context = multiprocessing.get_context("spawn")
@@ -57,6 +58,8 @@ def take(figures: Figures, unit: Unit, future: Future[Result]) -> None:
         figures.wrong.append(f"{type(error).__name__} {error}: {unit}")
         return
     result = future.result()
+    if isinstance(result, Round) and result.cut:
+        return
     if isinstance(result, Trial):
         figures.add_trial(result)
     elif isinstance(result, Outcome):

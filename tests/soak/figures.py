@@ -29,16 +29,17 @@ class Plan:
     kills: int = 300
     rounds: int = 20
     walks: int = 100
-    long: int = 1
+    long: int = 20
     reading: int = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """Tests that were run: how many passed, and what tells of the others."""
+    """Tests that were run: how many passed, and what tells of the others. cut: the time was over before their end."""
 
     tests: int
     wrong: list[str]
+    cut: bool = False
 
 
 @dataclass(slots=True)
@@ -108,7 +109,7 @@ class Figures:
         self.wrong += [f"{sentence}: walk, seed {found.seed}, {found.steps} steps" for sentence in found.wrong]
 
     def add_long(self, found: Round) -> None:
-        """The tests that take minutes are over."""
+        """A part of the tests that take minutes is over."""
         self.long += 1
         self.long_tests += found.tests
         self.wrong += found.wrong

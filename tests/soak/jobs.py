@@ -1,7 +1,7 @@
 """The units of a soak, each run in a worker process.
 
 One schedule of faults, one job that is killed some times, one round of all property tests with draws of its own, one
-walk of commands, or the tests that take minutes each.
+walk of commands, some points of the matrix of sources, or a part of the tests that take minutes each.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,8 @@ PATIENCE_S = 300.0
 ROUND_S = 300
 POINTS = 25  # of the matrix of sources, in one unit
 TAIL = 5000
+PART = "SCALESYNC_SOAK_PART"  # "3/20" for pytest: of the tests of the soak, every twentieth from the third on
+ENDS = "SCALESYNC_SOAK_ENDS"  # when the time of the soak is over, in seconds since 1970: its test runs end then
 RATE = "5000"
 WALK_STEPS = 25
 
@@ -43,7 +46,7 @@ Result = Trial | Verdict | Round | Outcome | Campaign
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One piece of work and its seed. records: in it; of a reading, points."""
+    """One piece of work and its seed. records: in it; of a reading, points; of long tests, the number of parts."""
 
     kind: Literal["schedule", "import", "export", "increment", "round", "walk", "long", "reading"]
     seed: int
@@ -61,10 +64,9 @@ def units(plan: Plan, seed: int) -> Iterator[Unit]:
     read = [
         Unit("reading", seed + n, min(POINTS, plan.reading - n * POINTS)) for n in range(-(-plan.reading // POINTS))
     ]
-    yield from (Unit("long", 0, 0) for _ in range(plan.long))
-    placed = [
-        ((n + 0.5) / len(group), unit) for group in (killed, drawn, rounds, walks, read) for n, unit in enumerate(group)
-    ]
+    long = [Unit("long", part, plan.long) for part in range(plan.long)]
+    groups = (killed, drawn, rounds, walks, read, long)
+    placed = [((n + 0.5) / len(group), unit) for group in groups for n, unit in enumerate(group)]
     yield from (unit for _, unit in sorted(placed, key=lambda pair: pair[0]))
 
 
@@ -100,14 +102,22 @@ def work(unit: Unit) -> Result:
 def run_tests(unit: Unit) -> Round:
     """Every property test once, with draws from a seed and, where a test does not say itself, many of them.
 
-    Or the tests that take too long for `make test`.
+    Or a part of the tests that take too long for `make test`. When the time of the soak is over, they end, too.
     """
     which = ["-m", "soak"]
     if unit.kind == "round":
         which = ["-m", "hypothesis and not soak", f"--hypothesis-seed={unit.seed}", f"--timeout={ROUND_S}"]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--hypothesis-profile=soak", *which]
     environment = {name: value for name, value in os.environ.items() if name != "SCALESYNC_TRANSPORT"}
-    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    if unit.kind == "long":
+        environment[PART] = f"{unit.seed}/{unit.records}"
+    left_s = max(0.0, float(os.environ[ENDS]) - time.time()) if ENDS in os.environ else None
+    try:
+        ended = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=left_s
+        )
+    except subprocess.TimeoutExpired:
+        return Round(tests=0, wrong=[], cut=True)
     passed = re.search(r"(\d+) passed", ended.stdout)
     wrong = [(ended.stdout + ended.stderr)[-TAIL:]] if ended.returncode else []
     return Round(tests=int(passed[1]) if passed else 0, wrong=wrong)

@@ -41,10 +41,13 @@ ScaleTasks.most, ScaleTasks.repeat, ScaleTasks.landing_s = 7, Repeat.COMPARE_FIR
 resolver.APART_S = 0.1
 main()
 """
+# Without a heartbeat: one that is due when the run continues would find the new owner before the request leaves.
 FROZEN = f"""
+from scalesync.flows.runtime import run
 from scalesync.ledger.sqlite import store
 from scalesync.ports.spec import KeyRule
 
+run.HEARTBEAT_S = 600.0
 KeyRule.resend_is_safe, store.LEASE_MS = False, {LEASE_S * 1000}
 {RULES.replace(f"= 7, Repeat.COMPARE_FIRST, {LANDING_S}", "= 1, Repeat.COMPARE_FIRST, 0.2")}"""
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -27,6 +29,10 @@ from tests.draws import keep_part, leave_to_the_soak
 hypothesis_settings.register_profile("settled", derandomize=True, deadline=None, max_examples=40)
 hypothesis_settings.register_profile("soak", max_examples=1000, database=None, print_blob=True, deadline=None)
 hypothesis_settings.load_profile("settled")
+
+# Under nohup this process ignores SIGHUP, and so would each program that a test starts and hangs up on.
+if hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 NOBODY = 65534
 SOAK = Path(__file__).resolve().parents[1] / "build" / "soak.json"

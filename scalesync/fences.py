@@ -108,13 +108,11 @@ class Fence:
         source = iter(items)
         while True:
             with self:
-                found = next(source, _END)
-            if found is _END:
-                return
-            yield found  # type: ignore[misc]
-
-
-_END = object()
+                try:
+                    found = next(source)
+                except StopIteration:
+                    return
+            yield found
 
 
 class Fenced:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import click
 
-from scalesync.cli.common import MORE_FILES, Invocation
+from scalesync.cli.event_loop import MORE_FILES
+from scalesync.cli.invocation import Invocation
 from scalesync.cli.output import output_is_broken, paint, say_json, tell
 from scalesync.errors import ConfigError, ScalesyncError, StopRun
 from scalesync.fences import raised

@@ -10,8 +10,10 @@ from typing import Any, NoReturn
 
 import click
 
-from scalesync.cli.common import CONTEXT, Common, Invocation, common_options, write_examples, write_options
+from scalesync.cli.command import CONTEXT, write_examples, write_options
 from scalesync.cli.ending import report
+from scalesync.cli.invocation import Invocation
+from scalesync.cli.options import Common, common_options
 from scalesync.cli.output import tell
 from scalesync.cli.table import COMMANDS, RESERVED, not_built
 from scalesync.flows.runtime.setup.services import key_variables

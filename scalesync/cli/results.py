@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from scalesync.cli.common import Invocation
+from scalesync.cli.invocation import Invocation
 from scalesync.cli.output import facts, say, say_json, size, tell
 from scalesync.config.settings import Settings
 from scalesync.events import duration

@@ -15,8 +15,10 @@ from urllib.parse import quote
 import pytest
 
 from scalesync.cli import output, results
-from scalesync.cli.common import Common, Invocation, run_async
 from scalesync.cli.ending import describe, main_cause, report
+from scalesync.cli.event_loop import run_async
+from scalesync.cli.invocation import Invocation
+from scalesync.cli.options import Common
 from scalesync.cli.progress import ProgressDisplay, progress_line
 from scalesync.cli.switches import read_switches
 from scalesync.errors import ConfigError, DiskFull, Interrupted, ScalesyncError, Unavailable

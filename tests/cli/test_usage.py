@@ -10,8 +10,8 @@ from pathlib import Path
 import click
 import pytest
 
-from scalesync.cli.common import common_options
 from scalesync.cli.main import cli
+from scalesync.cli.options import common_options
 from scalesync.cli.table import COMMANDS, RESERVED
 
 from .conftest import KEY, PROGRAM, Run, environment

@@ -42,7 +42,7 @@ WORDS = (
     Word(
         "environment variables",
         r"\bSCALE_[A-Z]",
-        ("cli.common", "cli.commands.sandbox", "demo.killed_import"),
+        ("cli.options", "cli.commands.sandbox", "demo.killed_import"),
         "shown to people",
     ),
     Word("the spelling of keys", r"[\"'](?:test|live)_", ("demo.inputs",), "the demo runs on the sandbox of Scale"),

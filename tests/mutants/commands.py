@@ -147,7 +147,7 @@ COMMAND_MUTANTS = (
     _mutant(
         TYPED,
         "the program drops the profile that was named",
-        "cli/common.py",
+        "cli/invocation.py",
         "            profile=asked.profile,\n            ledger=asked.ledger,\n",
         "            ledger=asked.ledger,\n",
         ("tests/cli/test_settings.py",),
@@ -155,7 +155,7 @@ COMMAND_MUTANTS = (
     _mutant(
         TYPED,
         "the program keeps to itself what the environment decides",
-        "cli/common.py",
+        "cli/invocation.py",
         "            for note in settings.notes:\n",
         "            for note in settings.notes[1:]:\n",
         ("tests/cli/test_settings.py",),
@@ -163,7 +163,7 @@ COMMAND_MUTANTS = (
     _mutant(
         TYPED,
         "an option before the command's name beats the same one behind it",
-        "cli/common.py",
+        "cli/options.py",
         "outer_value if own is None or own is False else own",
         "own if outer_value is None or outer_value is False else outer_value",
         ("tests/cli/test_pieces.py",),

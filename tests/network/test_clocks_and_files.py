@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from multidict import CIMultiDict
 
-from scalesync.cli.common import LEAST_FILES
+from scalesync.cli.event_loop import LEAST_FILES
 from scalesync.errors import Unavailable
 from scalesync.flows.imports import run as ingest
 from scalesync.flows.runtime.wiring import make_gate

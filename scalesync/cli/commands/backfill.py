@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scalesync.cli.command import SyncCommand
 from scalesync.cli.commands.export import export_command
-from scalesync.cli.common import Invocation, SyncCommand, common_options, filter_values, run_async
+from scalesync.cli.event_loop import run_async
+from scalesync.cli.invocation import Invocation
+from scalesync.cli.options import common_options, filter_values
 from scalesync.cli.types import Operation, Positional
 
 if TYPE_CHECKING:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scalesync.cli.common import Invocation, SyncCommand, run_async
+from scalesync.cli.command import SyncCommand
+from scalesync.cli.event_loop import run_async
+from scalesync.cli.invocation import Invocation
 from scalesync.cli.output import facts, say, say_json, size
 from scalesync.cli.results import tell_outcome
 from scalesync.cli.types import FormatName, LocalPath

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scalesync.cli.common import Invocation, SyncCommand, run_async
+from scalesync.cli.command import SyncCommand
+from scalesync.cli.event_loop import run_async
+from scalesync.cli.invocation import Invocation
 from scalesync.cli.output import facts, say, say_json
 from scalesync.cli.results import tell_outcome
 from scalesync.cli.types import LocalPath

@@ -6,7 +6,10 @@ from typing import Any
 
 import click
 
-from scalesync.cli.common import Invocation, SyncCommand, filter_values, run_async
+from scalesync.cli.command import SyncCommand
+from scalesync.cli.event_loop import run_async
+from scalesync.cli.invocation import Invocation
+from scalesync.cli.options import filter_values
 from scalesync.cli.types import FormatName, LocalPath
 from scalesync.outputs.encoders.registry import FORMATS, names
 

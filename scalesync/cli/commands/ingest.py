@@ -6,7 +6,10 @@ from typing import Any
 
 import click
 
-from scalesync.cli.common import Invocation, SyncCommand, one_of, run_async
+from scalesync.cli.command import SyncCommand
+from scalesync.cli.event_loop import run_async
+from scalesync.cli.invocation import Invocation
+from scalesync.cli.options import one_of
 from scalesync.cli.types import CountOrPercent, Encoding, FormatName, OneCharacter, Positional
 from scalesync.sources.registry import FORMATS, ROWS, names
 from scalesync.text import either

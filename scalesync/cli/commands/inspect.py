@@ -13,7 +13,9 @@ from urllib.parse import urlsplit
 import click
 
 from scalesync.cli.asking import asker
-from scalesync.cli.common import Invocation, SyncCommand, run_async
+from scalesync.cli.command import SyncCommand
+from scalesync.cli.event_loop import run_async
+from scalesync.cli.invocation import Invocation
 from scalesync.cli.output import facts, paint, say, say_json, table
 from scalesync.cli.results import tell_outcome
 from scalesync.cli.types import LocalPath

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scalesync.cli.common import Invocation, SyncCommand
+from scalesync.cli.command import SyncCommand
+from scalesync.cli.invocation import Invocation
 from scalesync.cli.output import say, say_json, table, tell
 from scalesync.cli.types import Positional
 from scalesync.errors import ConfigError

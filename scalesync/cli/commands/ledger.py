@@ -6,8 +6,10 @@ from typing import Any
 
 import click
 
+from scalesync.cli.command import SyncCommand
 from scalesync.cli.commands.ingest import import_command
-from scalesync.cli.common import Invocation, SyncCommand, run_async
+from scalesync.cli.event_loop import run_async
+from scalesync.cli.invocation import Invocation
 from scalesync.cli.types import Operation, Positional
 
 # What an import's options and a rebuild's have in common: what a record becomes, and under which job.

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from scalesync.cli.common import Invocation, SyncCommand
+from scalesync.cli.command import SyncCommand
+from scalesync.cli.invocation import Invocation
 from scalesync.cli.output import facts, say, say_json, table
 from scalesync.cli.types import Positional
 from scalesync.text import either

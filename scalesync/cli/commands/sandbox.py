@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scalesync.cli.common import Invocation, SyncCommand, run_async
+from scalesync.cli.command import SyncCommand
+from scalesync.cli.event_loop import run_async
+from scalesync.cli.invocation import Invocation
 from scalesync.cli.output import say_json, tell
 from scalesync.cli.types import LocalPath, Pair
 from scalesync.errors import ConfigError

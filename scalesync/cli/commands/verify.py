@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scalesync.cli.asking import asker
-from scalesync.cli.common import Invocation, SyncCommand, one_of, run_async
+from scalesync.cli.command import SyncCommand
+from scalesync.cli.event_loop import run_async
+from scalesync.cli.invocation import Invocation
+from scalesync.cli.options import one_of
 from scalesync.cli.output import facts, say, say_json, tell
 from scalesync.cli.types import LocalPath
 from scalesync.errors import ConfigError

@@ -19,8 +19,8 @@ from scalesync.config.settings import Settings
 from scalesync.errors import ConfigError, ScalesyncError
 from scalesync.events import Observer, Progress, Silent
 from scalesync.flows.exports.run import run_export
+from scalesync.flows.imports.guards.spending import FREE_NEW_TASKS
 from scalesync.flows.imports.run import run_import
-from scalesync.flows.imports.spending import FREE_NEW_TASKS
 from scalesync.flows.jobs.retry import run_retry
 from scalesync.flows.jobs.status import job_status as read_status
 from scalesync.flows.jobs.status import list_failures as read_failures

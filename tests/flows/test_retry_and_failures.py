@@ -7,7 +7,7 @@ import json
 import pytest
 
 from scalesync.errors import ConfigError, Interrupted
-from scalesync.flows.imports import spending
+from scalesync.flows.imports.guards import spending
 from scalesync.flows.jobs.failures import write_failures
 from scalesync.flows.jobs.retry import run_retry
 from scalesync.flows.jobs.status import job_status, list_failures

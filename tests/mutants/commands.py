@@ -172,7 +172,7 @@ COMMAND_MUTANTS = (
     _mutant(
         MONEY,
         "thousands of tasks are made with nobody at a terminal",
-        "flows/imports/spending.py",
+        "flows/imports/guards/spending.py",
         '    if confirm is None:\n        raise ConfigError(\n            f"this makes more',
         '    if confirm is None and new > 9999:\n        raise ConfigError(\n            f"this makes more',
         ASKING,
@@ -180,7 +180,7 @@ COMMAND_MUTANTS = (
     _mutant(
         MONEY,
         "nobody is asked at a terminal",
-        "flows/imports/spending.py",
+        "flows/imports/guards/spending.py",
         '    await _ask(f"create {many} in {where} at {target}?", confirm)\n',
         "",
         ASKING,
@@ -204,7 +204,7 @@ COMMAND_MUTANTS = (
     _mutant(
         MONEY,
         "a thousand tasks are asked for as well",
-        "flows/imports/spending.py",
+        "flows/imports/guards/spending.py",
         "    if new <= FREE_NEW_TASKS:\n",
         "    if new < FREE_NEW_TASKS:\n",
         ASKING,
@@ -212,7 +212,7 @@ COMMAND_MUTANTS = (
     _mutant(
         MONEY,
         "records that have their task are asked for again",
-        "flows/imports/spending.py",
+        "flows/imports/guards/spending.py",
         "        new += len(records) - len(known)\n",
         "        new += len(records)\n",
         ASKING,
@@ -220,7 +220,7 @@ COMMAND_MUTANTS = (
     _mutant(
         MONEY,
         "a pipe makes any number of tasks without a question",
-        "flows/imports/spending.py",
+        "flows/imports/guards/spending.py",
         "        return FREE_NEW_TASKS\n",
         "        return None\n",
         ASKING,
@@ -228,7 +228,7 @@ COMMAND_MUTANTS = (
     _mutant(
         MONEY,
         "thousands of records are sent again without a question",
-        "flows/imports/spending.py",
+        "flows/imports/guards/spending.py",
         "    if target.mode is not Mode.LIVE or yes or number <= FREE_NEW_TASKS:\n",
         "    if target.mode is not Mode.LIVE or yes or number >= FREE_NEW_TASKS:\n",
         (f"{FLOWS}/test_retry_touches_few.py",),
@@ -236,7 +236,7 @@ COMMAND_MUTANTS = (
     _mutant(
         MONEY,
         "nobody is asked before thousands of records are sent again",
-        "flows/imports/spending.py",
+        "flows/imports/guards/spending.py",
         "    await _ask(f\"send {count(number, 'record')} again at {target}?\", confirm)\n",
         "",
         (f"{FLOWS}/test_retry_and_failures.py",),
@@ -278,7 +278,7 @@ COMMAND_MUTANTS = (
     _mutant(
         CANARY,
         "the whole block goes out with the canary",
-        "flows/imports/limits.py",
+        "flows/imports/guards/limits.py",
         "            if self.new == self._canary:\n",
         "            if self._canary is not None and self.new == self._canary + 10_000:\n",
         WATCHED[::-1],
@@ -294,7 +294,7 @@ COMMAND_MUTANTS = (
     _mutant(
         CANARY,
         "the canary is judged before its answers are there",
-        "flows/imports/canary.py",
+        "flows/imports/guards/canary.py",
         "        await recorded()\n",
         "",
         WATCHED[::-1],
@@ -302,7 +302,7 @@ COMMAND_MUTANTS = (
     _mutant(
         CANARY,
         "a canary that was refused goes on",
-        "flows/imports/canary.py",
+        "flows/imports/guards/canary.py",
         "        refused = self._tally.failed + self._tally.conflicts\n",
         "        refused = self._tally.conflicts\n",
         WATCHED[::-1],
@@ -310,7 +310,7 @@ COMMAND_MUTANTS = (
     _mutant(
         CANARY,
         "a canary in conflict goes on",
-        "flows/imports/canary.py",
+        "flows/imports/guards/canary.py",
         "        refused = self._tally.failed + self._tally.conflicts\n",
         "        refused = self._tally.failed\n",
         WATCHED[::-1],
@@ -318,7 +318,7 @@ COMMAND_MUTANTS = (
     _mutant(
         CANARY,
         "a canary whose task died goes on",
-        "flows/imports/canary.py",
+        "flows/imports/guards/canary.py",
         '            self._stop(f"{len(dead)} of the first tasks died on the server")\n',
         "            return []\n",
         WATCHED,
@@ -326,7 +326,7 @@ COMMAND_MUTANTS = (
     _mutant(
         CANARY,
         "a canary does not wait for attachments",
-        "flows/imports/canary.py",
+        "flows/imports/guards/canary.py",
         "    return one.fetched and _status(result) == new\n",
         "    return False\n",
         WATCHED,
@@ -334,7 +334,7 @@ COMMAND_MUTANTS = (
     _mutant(
         CANARY,
         "a canary that nobody lists is taken for accepted",
-        "flows/imports/canary.py",
+        "flows/imports/guards/canary.py",
         "        if self._lost:\n",
         "        if self._lost < 0:\n",
         WATCHED,
@@ -342,7 +342,7 @@ COMMAND_MUTANTS = (
     _mutant(
         CANARY,
         "only the last block of a canary is watched",
-        "flows/imports/limits.py",
+        "flows/imports/guards/limits.py",
         "        known = await self._look([record.key for record in records])\n",
         "        known = await self._look([record.key for record in records])\n        self.watched.clear()\n",
         WATCHED,
@@ -350,7 +350,7 @@ COMMAND_MUTANTS = (
     _mutant(
         CANARY,
         "the canary watches tasks that were there before",
-        "flows/imports/limits.py",
+        "flows/imports/guards/limits.py",
         "            if not _is_new(known.get(record.key), record):\n",
         "            if not _is_new(known.get(record.key), record):\n"
         "                self.watched.append(Watched.of(record))\n",
@@ -359,7 +359,7 @@ COMMAND_MUTANTS = (
     _mutant(
         CANARY,
         "records that have their task use up the canary",
-        "flows/imports/limits.py",
+        "flows/imports/guards/limits.py",
         "            if not _is_new(known.get(record.key), record):\n",
         "            if self._canary is None and not _is_new(known.get(record.key), record):\n",
         WATCHED[::-1],
@@ -367,7 +367,7 @@ COMMAND_MUTANTS = (
     _mutant(
         CANARY,
         "what another job left pending needs no canary",
-        "flows/imports/limits.py",
+        "flows/imports/guards/limits.py",
         "    return waits or (known.state is RowState.FAILED",
         "    return not waits and (known.state is RowState.FAILED",
         WATCHED[::-1],

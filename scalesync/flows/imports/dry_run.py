@@ -20,8 +20,8 @@ from scalesync.engine.limits import EngineLimits
 from scalesync.events import Observer
 from scalesync.flows.imports import finish
 from scalesync.flows.imports.batches import BatchKeeper
+from scalesync.flows.imports.guards.preflight import check_target
 from scalesync.flows.imports.plan import ImportPlan
-from scalesync.flows.imports.preflight import check_target
 from scalesync.flows.imports.reading.prepare import Prepared, Preparer, read_all
 from scalesync.flows.imports.reading.source_changes import vanished
 from scalesync.flows.runtime.identity import find_import, sources_of

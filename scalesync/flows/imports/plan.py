@@ -15,7 +15,7 @@ from typing import BinaryIO, get_args
 from scalesync.addresses import is_url, public_name
 from scalesync.errors import ConfigError, SourceError
 from scalesync.file_names import readable
-from scalesync.flows.imports.limits import failures_bound
+from scalesync.flows.imports.guards.limits import failures_bound
 from scalesync.flows.runtime.options import ImportOptions, OnConflict
 from scalesync.home import Home
 from scalesync.mapping.body import BodyBuilder, BodySpec

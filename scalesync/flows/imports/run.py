@@ -25,20 +25,20 @@ from scalesync.events import Observer, Progress, duration
 from scalesync.flows.imports import finish
 from scalesync.flows.imports.as_begun import as_begun
 from scalesync.flows.imports.batches import BatchKeeper
-from scalesync.flows.imports.canary import Canary
 from scalesync.flows.imports.conflicts import ConflictPolicy
 from scalesync.flows.imports.dry_run import dry_run
 from scalesync.flows.imports.duplicates import find_duplicates
-from scalesync.flows.imports.limits import Bounds
+from scalesync.flows.imports.guards.canary import Canary
+from scalesync.flows.imports.guards.limits import Bounds
+from scalesync.flows.imports.guards.preflight import check_target, note_changed_bodies, note_other_bodies
+from scalesync.flows.imports.guards.spending import Confirm, guard_spending
 from scalesync.flows.imports.named import REST, Named
 from scalesync.flows.imports.plan import ImportPlan, make_plan
-from scalesync.flows.imports.preflight import check_target, note_changed_bodies, note_other_bodies
 from scalesync.flows.imports.reading.checkpoints import SourceCheckpoints
 from scalesync.flows.imports.reading.first_look import first_look
 from scalesync.flows.imports.reading.prepare import Preparer, read_loads
 from scalesync.flows.imports.reading.read_progress import Reading
 from scalesync.flows.imports.reading.source_changes import changed_meanwhile, nothing_left, vanished
-from scalesync.flows.imports.spending import Confirm, guard_spending
 from scalesync.flows.imports.vanished import resolve_vanished
 from scalesync.flows.runtime.identity import find_import, import_job, job_target, sources_of
 from scalesync.flows.runtime.ledgers import open_ledger

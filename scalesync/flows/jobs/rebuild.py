@@ -11,8 +11,8 @@ from scalesync.errors import ConfigError
 from scalesync.events import Observer
 from scalesync.flows.imports import finish
 from scalesync.flows.imports.conflicts import ConflictPolicy
+from scalesync.flows.imports.guards.preflight import check_target
 from scalesync.flows.imports.plan import ImportPlan, make_plan
-from scalesync.flows.imports.preflight import check_target
 from scalesync.flows.imports.reading.prepare import Preparer, read_all
 from scalesync.flows.runtime.bulk_lookup import BulkLookup
 from scalesync.flows.runtime.identity import find_import, import_job, job_target

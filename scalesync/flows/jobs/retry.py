@@ -15,8 +15,8 @@ from scalesync.engine.limits import EngineLimits
 from scalesync.errors import ConfigError
 from scalesync.events import Observer
 from scalesync.flows.imports import finish
+from scalesync.flows.imports.guards.spending import Confirm, guard_resending
 from scalesync.flows.imports.run import run_import
-from scalesync.flows.imports.spending import Confirm, guard_resending
 from scalesync.flows.imports.stored import options_of, plan_of
 from scalesync.flows.jobs.refresh import refresh_job
 from scalesync.flows.jobs.status import group_of

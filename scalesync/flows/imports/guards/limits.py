@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from scalesync.errors import ConfigError
-from scalesync.flows.imports.canary import Watched
+from scalesync.flows.imports.guards.canary import Watched
 from scalesync.model.records import Outgoing
 from scalesync.model.row_views import Known
 from scalesync.model.rows import RowState

@@ -38,7 +38,8 @@ def quick_clockwork() -> Iterator[None]:
     """As for imports: short deadlines and back-off, no fear of odd 429s."""
     deadlines = Deadlines(connect=2.0, first_byte=0.5, attempt=2.0)
     with (
-        patch.object(export, "connect", partial(wiring.connect, deadlines=deadlines, limits=FAST)),
+        patch.object(export, "connect", partial(wiring.connect, limits=FAST)),
+        patch.object(wiring, "Transport", partial(wiring.Transport, deadlines=deadlines)),
         patch.object(wiring, "Pace", partial(wiring.Pace, auto=False)),
     ):
         yield

@@ -14,7 +14,6 @@ from typing import Any
 from unittest.mock import patch
 
 from scalesync.errors import ConfigError, StopRun
-from scalesync.flows.imports import run as ingest
 from scalesync.flows.imports.run import run_import
 from scalesync.flows.runtime import wiring
 from scalesync.flows.runtime.options import ImportOptions
@@ -74,7 +73,7 @@ def quick_clockwork() -> Iterator[None]:
     """Deadlines that a hanging request reaches in a test, and no fear of 429s that have nothing to do with the rate."""
     deadlines = Deadlines(connect=2.0, first_byte=0.5, attempt=2.0)
     with (
-        patch.object(ingest, "connect", partial(wiring.connect, deadlines=deadlines)),
+        patch.object(wiring, "Transport", partial(wiring.Transport, deadlines=deadlines)),
         patch.object(wiring, "Pace", partial(wiring.Pace, auto=False)),
     ):
         yield

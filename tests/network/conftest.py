@@ -14,12 +14,12 @@ from scalesync.engine.backoff import RetryPolicy
 from scalesync.engine.limits import EngineLimits
 from scalesync.flows.exports import run as export
 from scalesync.flows.exports.run import run_export
-from scalesync.flows.imports import run as ingest
 from scalesync.flows.imports.run import run_import
 from scalesync.flows.runtime import wiring
 from scalesync.flows.runtime.options import ExportOptions, ImportOptions
 from scalesync.flows.runtime.setup.services import resolve_settings
 from scalesync.http.exchange import Deadlines
+from scalesync.http.transport import Transport
 from scalesync.model.summaries import ExportSummary, ImportSummary
 from tests.conftest import KIND, PROJECT, Notebook
 
@@ -41,9 +41,8 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """hurried(deadlines, ssl_context=...) sets what the flows connect with."""
 
     def use(deadlines: Deadlines = SHORT, ssl_context: ssl.SSLContext | None = None) -> None:
-        connect = partial(wiring.connect, deadlines=deadlines, ssl_context=ssl_context)
-        monkeypatch.setattr(ingest, "connect", connect)
-        monkeypatch.setattr(export, "connect", partial(connect, limits=QUICK))
+        monkeypatch.setattr(wiring, "Transport", partial(Transport, deadlines=deadlines, ssl_context=ssl_context))
+        monkeypatch.setattr(export, "connect", partial(wiring.connect, limits=QUICK))
 
     return use
 

@@ -23,7 +23,7 @@ from scalesync.flows.runtime.rate_meter import RateMeter
 from scalesync.flows.runtime.setup.offers import require
 from scalesync.flows.runtime.setup.services import spec_of
 from scalesync.flows.runtime.threads import in_daemon
-from scalesync.flows.runtime.wiring import Connection, connect
+from scalesync.flows.runtime.wiring import Connection, connect_for_lookups
 from scalesync.home import Home
 from scalesync.ledger.states import other_record_of
 from scalesync.model.jobs import StoredJob
@@ -31,7 +31,7 @@ from scalesync.model.outcomes import LookupResult, Presence
 from scalesync.model.records import Outgoing
 from scalesync.model.rows import OtherRecord, RowOutcome, RowState
 from scalesync.model.summaries import ImportSummary
-from scalesync.model.targets import RequestClass, Target
+from scalesync.model.targets import Target
 from scalesync.ports.import_ledger import ImportLedger
 from scalesync.ports.ledger import Ledger
 from scalesync.text import count
@@ -54,14 +54,7 @@ async def run_rebuild(
     try:
         found, spec = await find_import(ledger, spec, options)
         await _check_new(ledger, found)
-        async with connect(
-            settings.way,
-            observer,
-            task_type=options.type,
-            namespace=spec.target.namespace,
-            paced=RequestClass.LIST,
-            limits=limits,
-        ) as connection:
+        async with connect_for_lookups(spec, settings.way, observer, limits=limits) as connection:
             await check_target(plan, connection, observer)
             async with holding(ledger, spec) as hold:
                 return await _rebuild(plan, connection, hold, spec.target, observer)

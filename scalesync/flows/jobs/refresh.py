@@ -24,10 +24,10 @@ from scalesync.flows.runtime.options import JobStatus
 from scalesync.flows.runtime.rate_meter import RateMeter
 from scalesync.flows.runtime.setup.offers import require
 from scalesync.flows.runtime.setup.services import spec_of
-from scalesync.flows.runtime.wiring import Connection, connect
+from scalesync.flows.runtime.wiring import Connection, connect_for_lookups
 from scalesync.model.jobs import StoredJob
 from scalesync.model.outcomes import LookupResult, Presence
-from scalesync.model.targets import RequestClass, Target
+from scalesync.model.targets import Target
 from scalesync.ports.ledger import Ledger
 from scalesync.ports.verify_ledger import VerifyLedger
 
@@ -76,14 +76,7 @@ async def refresh_job(
 
     While a run holds the job, the tasks are only counted and nothing is written.
     """
-    async with connect(
-        way,
-        observer,
-        task_type=str(found.settings.get("type", "")),
-        namespace=found.target.namespace,
-        paced=RequestClass.LIST,
-        limits=limits,
-    ) as connection:
+    async with connect_for_lookups(found, way, observer, limits=limits) as connection:
         try:
             async with holding(ledger, found) as hold:
                 counts = await _ask(hold.job.checks, connection, observer)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
 from scalesync.config.settings import Way
@@ -16,10 +15,10 @@ from scalesync.events import Observer
 from scalesync.flows.runtime.gate import RequestGate
 from scalesync.flows.runtime.ledgers import open_quota
 from scalesync.flows.runtime.watch import Watch
-from scalesync.http.exchange import Deadlines
 from scalesync.http.network import connections_allowed
 from scalesync.http.renewing import RenewingTransport
 from scalesync.http.transport import Transport
+from scalesync.model.jobs import JobSpec, StoredJob
 from scalesync.model.records import JsonObject
 from scalesync.model.targets import RequestClass
 from scalesync.pacing.controller import MAX_WIDTH, Widths
@@ -134,8 +133,6 @@ async def connect(
     namespace: str = "",
     paced: RequestClass = RequestClass.CREATE,
     limits: EngineLimits | None = None,
-    deadlines: Deadlines | None = None,
-    ssl_context: ssl.SSLContext | None = None,
     memory: Mapping[RequestClass, JsonObject] | None = None,
 ) -> AsyncIterator[Connection]:
     """Connect to the platform; nothing is sent yet.
@@ -148,7 +145,7 @@ async def connect(
     adapter = registry.adapter_of(registry.spec_of(way.target.platform))
     credential = adapter.credential(way.api_key)
     kind = RenewingTransport if credential.renews else Transport
-    transport = kind(way.target.base_url, credential, gate, deadlines=deadlines, ssl_context=ssl_context, mask=way.mask)
+    transport = kind(way.target.base_url, credential, gate, mask=way.mask)
     waits = Waits()
     watch = Watch(waits, observer, transport.counters, gate, where=way.target.base_url)
     try:
@@ -160,3 +157,17 @@ async def connect(
     finally:
         watch.stop()
         gate.end()
+
+
+def connect_for_lookups(
+    job: JobSpec | StoredJob, way: Way, observer: Observer, *, limits: EngineLimits | None = None
+) -> AbstractAsyncContextManager[Connection]:
+    """Connect to look up the tasks of an import job; `limits` as in `connect`."""
+    return connect(
+        way,
+        observer,
+        task_type=str(job.settings.get("type", "")),
+        namespace=job.target.namespace,
+        paced=RequestClass.LIST,
+        limits=limits,
+    )

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -28,7 +27,7 @@ from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.flows.runtime.options import ImportOptions
 from scalesync.flows.runtime.setup.services import spec_of
 from scalesync.flows.runtime.threads import in_daemon
-from scalesync.flows.runtime.wiring import Connection, connect
+from scalesync.flows.runtime.wiring import connect_for_lookups
 from scalesync.flows.verify import findings
 from scalesync.flows.verify.findings_file import read_findings
 from scalesync.flows.verify.removal import Removal
@@ -38,7 +37,6 @@ from scalesync.model.jobs import StoredJob
 from scalesync.model.records import JsonObject
 from scalesync.model.rows import RowState
 from scalesync.model.summaries import ImportSummary
-from scalesync.model.targets import RequestClass
 from scalesync.ports.ledger import Ledger
 from scalesync.ports.verify_ledger import VerifyLedger
 
@@ -169,19 +167,6 @@ class Plan:
         return True
 
 
-def _connected(
-    found: StoredJob, way: Way, observer: Observer, limits: EngineLimits | None
-) -> AbstractAsyncContextManager[Connection]:
-    return connect(
-        way,
-        observer,
-        task_type=str(found.settings.get("type", "")),
-        namespace=found.target.namespace,
-        paced=RequestClass.LIST,
-        limits=limits,
-    )
-
-
 async def _remove(
     found: StoredJob,
     hold: Hold,
@@ -197,7 +182,7 @@ async def _remove(
     first = next(second, None)
     if first is None:
         return
-    async with _connected(found, way, observer, limits) as connection:
+    async with connect_for_lookups(found, way, observer, limits=limits) as connection:
         connection.gate.holds = hold.job.holds_lease
         removal = Removal(connection, hold.job)
         for finding in chain([first], second):
@@ -218,7 +203,7 @@ async def _record(
     """Add records without rows to the ledger. Those without a task become pending, and the import sends them."""
     options = await readable_options(ledger, found)
     plan = await in_daemon(lambda: plan_of(options, spec_of(found.target.platform), Home(way.ledger.parent)))
-    async with _connected(found, way, observer, limits) as connection:
+    async with connect_for_lookups(found, way, observer, limits=limits) as connection:
         connection.platform.creator.learned = await hold.job.unechoed_fields()
         policy = ConflictPolicy("report", frozenset(), connection.platform.creator.release, hold.job.event)
         numbers = await hold.job.register_sources(plan.splits())

@@ -18,12 +18,11 @@ from scalesync.flows.runtime.rate_meter import RateMeter
 from scalesync.flows.runtime.setup.offers import require
 from scalesync.flows.runtime.setup.services import spec_of
 from scalesync.flows.runtime.threads import in_daemon
-from scalesync.flows.runtime.wiring import connect
+from scalesync.flows.runtime.wiring import connect_for_lookups
 from scalesync.flows.verify.findings_file import FindingsFile, check_place
 from scalesync.flows.verify.passes import Checking
 from scalesync.flows.verify.strangers import Scope
 from scalesync.home import Home
-from scalesync.model.targets import RequestClass
 from scalesync.sources.places.named import STANDARD_INPUT
 from scalesync.text import count
 
@@ -99,14 +98,7 @@ async def run_verify(
         path = out if out is not None else default_file(found.name)
         sources = [source.place for source in plan.sources if source.place is not None] if plan is not None else []
         await in_daemon(lambda: check_place(path, settings.ledger, sources))
-        async with connect(
-            settings.way,
-            observer,
-            task_type=options.type,
-            namespace=found.target.namespace,
-            paced=RequestClass.LIST,
-            limits=limits,
-        ) as connection:
+        async with connect_for_lookups(found, settings.way, observer, limits=limits) as connection:
             with FindingsFile(path, keep_empty=out is not None) as report:
                 async with holding(ledger, found) as hold:
                     check = Checking(hold.job, connection, report, observer, home=home, unexpected=unexpected)

@@ -123,7 +123,7 @@ async def test_a_task_that_died_after_its_record_went_is_no_conflict(
 async def in_doubt(make_sandbox, bring, write_records, **fault: Any) -> Any:
     """A job whose records 1, 2 and 3 are `sending`; record 2 has a task."""
     rule = FaultRule(kind="error", on="create", status=500, **fault)
-    sandbox = await make_sandbox([rule, FaultRule(kind="error", on="list", status=503, at=tuple(range(100)))])
+    sandbox = await make_sandbox([rule, FaultRule(kind="error", on="list", status=503)])
     first = await bring(sandbox, write_records(4), job=JOB, limits=HASTY)
     assert (first.exit_code, first.pending > 0) == (3, True)
     sandbox.faults.replace([])

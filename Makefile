@@ -1,6 +1,8 @@
 # Everything runs in .venv, which the first command makes. PYTHON chooses the interpreter (CPython >= 3.11).
 PYTHON ?= python3
 BIN := .venv/bin
+# Hundreds of tests start the program: without bytecode from the first, each compiles 250 modules.
+unexport PYTHONDONTWRITEBYTECODE
 # Many tests wait for a deadline: two workers leave half of two cores idle.
 WORKERS ?= 4
 # Modules in their order: by their number of tests, those with few tests of many seconds came last and alone.

@@ -39,8 +39,9 @@ MUTANTS = (
 )
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ("scalesync", "tests", "benchmarks", "docs", "config", "pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE")
-LEFT_OUT = shutil.ignore_patterns("__pycache__", ".*", "build")
-PATIENCE_S = 600
+LEFT_OUT = shutil.ignore_patterns(".*", "build")
+PATIENCE_S = 600  # for the tests of one mutant
+WHOLE_S = 3600  # for the tests of all, without any mutant
 EVERYTHING = ("tests", "--ignore=tests/mutants")
 FAILED = re.compile(r"^(?:FAILED|ERROR) (\S.*?)(?: - .*)?$", re.MULTILINE)
 
@@ -63,10 +64,10 @@ class Red(Exception):
     """A test that fails without any mutant."""
 
 
-def copy_tree(folder: Path) -> None:
-    """A copy of what the tests need."""
+def copy_tree(root: Path, folder: Path) -> None:
+    """A copy of what the tests need, with its bytecode, which Python judges by time and size of the source."""
     for name in KEPT:
-        source = ROOT / name
+        source = root / name
         if source.is_dir():
             shutil.copytree(source, folder / name, ignore=LEFT_OUT)
         elif source.exists():
@@ -82,10 +83,13 @@ def replaced(edit: Edit, folder: Path) -> str:
     return text.replace(edit.old, edit.new)
 
 
-def first_failure(folder: Path, tests: Sequence[str], *more: str) -> str | None:
-    """Run tests in a copy until one fails; returns its name. A suite that does not end has noticed as well."""
+def first_failure(folder: Path, tests: Sequence[str], *more: str, patience_s: float = PATIENCE_S) -> str | None:
+    """Run tests in a copy until one fails; returns its name. A suite that does not end has noticed as well.
+
+    What is compiled on the way stays in the copy, for copies of it.
+    """
     command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-p", "no:cacheprovider", *more, *tests]
-    environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": ""}
     try:
         done = subprocess.run(
             command,
@@ -94,29 +98,32 @@ def first_failure(folder: Path, tests: Sequence[str], *more: str) -> str | None:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=PATIENCE_S,
+            timeout=patience_s,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return f"no end within {PATIENCE_S} s"
+        return f"no end within {patience_s:g} s"
     if done.returncode == 0:
         return None
     found = FAILED.search(done.stdout)
     return found[1] if found else f"pytest ended with {done.returncode}: {(done.stdout + done.stderr)[-300:]}"
 
 
-def judge(mutant: Mutant, *, first_only: bool = False) -> Result:
-    """Try one mutant. A test of the whole suite that fails without the mutant as well has noticed nothing."""
+def judge(mutant: Mutant, clean: Path, *, first_only: bool = False) -> Result:
+    """Try one mutant. A test of the whole suite that fails without the mutant as well has noticed nothing.
+
+    clean: a copy of the tree in which the tests have run.
+    """
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mutant-") as name:
         folder = Path(name)
-        copy_tree(folder)
+        copy_tree(clean, folder)
         for edit in mutant.edits:
             (folder / edit.file).write_text(replaced(edit, folder), encoding="utf-8")
         caught = first_failure(folder, mutant.first)
         if caught is None and not first_only:
             caught = first_failure(folder, EVERYTHING, "-n", "2")
-            if caught is not None and (red := unpatched((caught,))) is not None:
+            if caught is not None and (red := first_failure(clean, (caught,))) is not None:
                 raise Red(red)
     result = Result(mutant.name, mutant.promise, caught, round(time.monotonic() - begun, 1))
     sys.stdout.write(f"{result.seconds:6.1f} s  {result.name}\n          {caught or 'SURVIVED'}\n")
@@ -124,19 +131,18 @@ def judge(mutant: Mutant, *, first_only: bool = False) -> Result:
     return result
 
 
-def unpatched(tests: Sequence[str]) -> str | None:
-    """The first of these tests that fails without any mutant."""
-    with tempfile.TemporaryDirectory(prefix="mutant-") as name:
-        copy_tree(Path(name))
-        return first_failure(Path(name), tests)
+def check_first(mutants: Sequence[Mutant], clean: Path, workers: int) -> None:
+    """Raises Rotten when a text is not there, Red when a test fails already: then being caught would mean nothing.
 
-
-def check_first(mutants: Sequence[Mutant]) -> None:
-    """Raises Rotten when a text is not there, Red when a test fails already: then being caught would mean nothing."""
+    clean: an empty folder, for a copy of the tree.
+    """
     for mutant in mutants:
         for edit in mutant.edits:
             replaced(edit, ROOT)
-    if (red := unpatched(sorted({path for mutant in mutants for path in mutant.first}))) is not None:
+    copy_tree(ROOT, clean)
+    tests = sorted({path for mutant in mutants for path in mutant.first})
+    beside = ("-n", str(workers), "--dist", "loadscope")
+    if (red := first_failure(clean, tests, *beside, patience_s=WHOLE_S)) is not None:
         raise Red(red)
 
 
@@ -164,9 +170,10 @@ def main() -> int:
     typed = parser.parse_args()
     mutants = chosen(typed.only, *typed.part)
     try:
-        check_first(mutants)
-        with ThreadPoolExecutor(typed.workers) as pool:
-            results = list(pool.map(partial(judge, first_only=typed.first), mutants))
+        with tempfile.TemporaryDirectory(prefix="clean-") as name, ThreadPoolExecutor(typed.workers) as pool:
+            clean = Path(name)
+            check_first(mutants, clean, typed.workers)
+            results = list(pool.map(partial(judge, clean=clean, first_only=typed.first), mutants))
     except Rotten as error:
         sys.stderr.write(f"a mutant has to be brought up to date: {error}\n")
         return 1

@@ -24,7 +24,8 @@ from scalesync.flows.jobs.retry import run_retry
 from scalesync.flows.runtime.options import ExportOptions, ImportOptions
 from scalesync.flows.runtime.setup.services import resolve_settings, spec_of
 from scalesync.flows.verify.fix import Repaired, run_repair
-from scalesync.flows.verify.run import VerifySummary, run_verify
+from scalesync.flows.verify.run import run_verify
+from scalesync.flows.verify.summary import VerifySummary
 from scalesync.model.records import JsonObject
 from scalesync.model.summaries import ExportSummary, ImportSummary
 from scalesync.ports.spec import PlatformSpec

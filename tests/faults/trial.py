@@ -74,6 +74,7 @@ def quick_clockwork() -> Iterator[None]:
     deadlines = Deadlines(connect=2.0, first_byte=0.5, attempt=2.0)
     with (
         patch.object(wiring, "Transport", partial(wiring.Transport, deadlines=deadlines)),
+        patch.object(wiring, "RenewingTransport", partial(wiring.RenewingTransport, deadlines=deadlines)),
         patch.object(wiring, "Pace", partial(wiring.Pace, auto=False)),
     ):
         yield

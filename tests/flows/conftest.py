@@ -14,7 +14,8 @@ from scalesync.engine.limits import EngineLimits
 from scalesync.flows.imports.run import run_import
 from scalesync.flows.runtime.options import ImportOptions
 from scalesync.flows.verify.fix import Repaired, run_repair
-from scalesync.flows.verify.run import VerifySummary, run_verify
+from scalesync.flows.verify.run import run_verify
+from scalesync.flows.verify.summary import VerifySummary
 from scalesync.model.summaries import ImportSummary
 from scalesync.sandbox import Sandbox
 from tests.conftest import FAST, KIND, PROJECT

@@ -12,7 +12,8 @@ import pytest
 
 from scalesync.errors import ConfigError, JobRunning, SourceError
 from scalesync.flows.jobs.status import list_failures
-from scalesync.flows.verify.run import VerifySummary, default_file
+from scalesync.flows.verify.run import default_file
+from scalesync.flows.verify.summary import VerifySummary
 from scalesync.ledger.sqlite.store import SqliteLedger
 from scalesync.model.jobs import JobSpec
 from scalesync.sandbox import FaultRule, Sandbox

@@ -171,9 +171,9 @@ IMPORT_MUTANTS = (
         "verify is an independent witness",
         (
             Edit(
-                "scalesync/flows/verify/passes.py",
-                "        elif counted.contradicts(read):\n",
-                "        elif not counted.contradicts(read) and False:\n",
+                "scalesync/flows/verify/second_count.py",
+                "    if counted.contradicts(read):\n",
+                "    if not counted.contradicts(read) and False:\n",
             ),
         ),
         (f"{FLOWS}/test_verify_witness.py",),

@@ -22,7 +22,7 @@ from scalesync.text import count
 
 if TYPE_CHECKING:
     from scalesync.flows.verify.fix import Repaired
-    from scalesync.flows.verify.run import VerifySummary
+    from scalesync.flows.verify.summary import VerifySummary
 
 ACCEPTED = ", but for what --on-conflict adopt accepted"
 AGREE = "source, ledger and server agree"

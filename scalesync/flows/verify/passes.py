@@ -12,24 +12,22 @@ were created; --fix does the rest.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from scalesync.errors import SourceError
 from scalesync.events import Observer
 from scalesync.flows.imports.plan import ImportPlan, read_options
 from scalesync.flows.imports.reading.prepare import Preparer, read_all
 from scalesync.flows.runtime.bulk_lookup import BulkLookup
 from scalesync.flows.runtime.dead_tasks import turn_of
 from scalesync.flows.runtime.rate_meter import RateMeter
-from scalesync.flows.runtime.threads import in_daemon
 from scalesync.flows.runtime.wiring import Connection
 from scalesync.flows.verify.duplicates import read_twins
 from scalesync.flows.verify.findings import Case, Finding, accepted_terms, compare, superseded
 from scalesync.flows.verify.findings_file import FindingsFile
-from scalesync.flows.verify.strangers import Scope, Strangers
+from scalesync.flows.verify.second_count import count_again
+from scalesync.flows.verify.strangers import Scope, Strangers, scope_of
 from scalesync.home import Home
 from scalesync.mapping.seen import SeenTable
 from scalesync.model.outcomes import LookupResult, Presence
@@ -38,9 +36,6 @@ from scalesync.model.row_views import Held, Turn
 from scalesync.model.rows import OtherRecord, RecordState, RowState
 from scalesync.ports.import_ledger import ImportLedger
 from scalesync.sources.about import shown_place
-from scalesync.sources.options import ReadOptions
-from scalesync.sources.recount.files import Recount, recount_file, recount_folder
-from scalesync.sources.source_file import SourceFile
 
 
 class Checking:
@@ -132,7 +127,11 @@ class Checking:
                 if block.last:
                     source = plan.sources[block.source - 1]
                     bytes_before += source.size or 0
-                    await self._recount(source, places, read_options(plan.options, plan.builder))
+                    counted = await count_again(source, places, read_options(plan.options, plan.builder))
+                    if counted.finding is not None:
+                        self._report.add(counted.finding)
+                    if counted.left_out:
+                        self.left_out.append(counted.left_out)
                     places = 0
             while len(waiting) >= (wave := self._finder.wave):
                 await self._check_records(waiting[:wave], files, plan.options.batch)
@@ -149,38 +148,6 @@ class Checking:
             self.without[kind] += 1
             place = (other.key, None, files.get(other.source), other.line)
             self._report.add(Finding(kind, other.reason or "the record cannot be used", *place))
-
-    async def _recount(self, source: SourceFile, read: int, options: ReadOptions) -> None:
-        """Count a source in a second way, and report a difference that proves a wrong reading."""
-        facts = source.fingerprint()
-        place = source.place
-        if facts["size"] is None or place is None:
-            self.left_out.append(f"{source.name} was counted once: it can be read from beginning to end only")
-            return
-
-        def count() -> Recount | None:
-            if "files" in facts:
-                return recount_folder(place, options, source.left_out)
-            counted = recount_file(place, options)
-            info = os.stat(place)
-            return counted if (info.st_size, info.st_mtime_ns) == (source.size, source.mtime_ns) else None
-
-        try:
-            counted = await in_daemon(count)
-        except (OSError, SourceError) as error:
-            self._report.add(
-                Finding("unclear", f"the source could not be counted a second time: {error}", file=str(facts["path"]))
-            )
-            return
-        if counted is None:
-            self.left_out.append(f"{source.name} changed while it was read, so it was not counted a second time")
-        elif not counted.how:
-            self.left_out.append(f"{source.name} was counted once: there is no second count for its format")
-        elif counted.contradicts(read):
-            least = "" if counted.exact else "at least "
-            detail = f"reading gave {read:,} records, counting {counted.how} gives {least}{counted.records:,}"
-            advice = "please report this as a bug in scalesync"
-            self._report.add(Finding("miscounted", f"{detail}; {advice}", file=source.name))
 
     async def _check_records(self, records: Sequence[Outgoing], files: Mapping[int, str], batch: str | None) -> None:
         self._scopes.update(scope for record in records if (scope := scope_of(record, batch)) is not None)
@@ -304,12 +271,3 @@ class Checking:
         self._observer.progress(
             watch.snapshot(phase, self._meter, done, total=total, share=share, left=left, failed=failed)
         )
-
-
-def scope_of(record: Outgoing, batch: str | None) -> Scope | None:
-    """The list to search for tasks that belong to no record: the batch that all records share, else the project."""
-    if record.batch is not None and record.batch == batch:
-        return "batch", record.batch
-    if record.project is not None:
-        return "project", record.project
-    return None if record.batch is None else ("batch", record.batch)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from scalesync.config.settings import Settings
 from scalesync.engine.limits import EngineLimits
 from scalesync.events import Observer
+from scalesync.flows.imports.plan import ImportPlan
 from scalesync.flows.imports.stored import options_of, plan_of
 from scalesync.flows.runtime.lease import holding, import_job_of
 from scalesync.flows.runtime.ledgers import open_ledger
@@ -22,48 +22,10 @@ from scalesync.flows.runtime.wiring import connect_for_lookups
 from scalesync.flows.verify.findings_file import FindingsFile, check_place
 from scalesync.flows.verify.passes import Checking
 from scalesync.flows.verify.strangers import Scope
+from scalesync.flows.verify.summary import VerifySummary, message_of, summary_of
 from scalesync.home import Home
+from scalesync.ports.spec import PlatformSpec
 from scalesync.sources.places.named import STANDARD_INPUT
-from scalesync.text import count
-
-
-@dataclass(frozen=True, slots=True)
-class VerifySummary:
-    """The result of a verification.
-
-    findings: numbers by kind.
-    fixes: numbers by the action of --fix.
-    read: records in the sources now. Each is with_task, one of the duplicates, or in without by its kind of finding.
-    accepted: of those with a task, the ones that --on-conflict adopt accepted although they differ.
-    checked: records and rows that were looked up.
-    listed: tasks read from lists, in search of tasks that belong to no record.
-    others: tasks that belong to no record.
-    file: the file of findings; None if there is none.
-    """
-
-    job: str
-    target: str
-    mode: str
-    read: int
-    with_task: int
-    duplicates: int
-    accepted: int
-    without: Mapping[str, int]
-    checked: int
-    listed: int
-    others: int
-    findings: Mapping[str, int]
-    fixes: Mapping[str, int]
-    file: Path | None
-    requests: int
-    throttled: int
-    seconds: float
-    server_errors: int
-    retry_after_seconds: float
-    waited_seconds: float
-    limit_per_second: float | None
-    message: str = ""
-    exit_code: int = 0
 
 
 async def run_verify(
@@ -90,11 +52,7 @@ async def run_verify(
     try:
         found = await import_job_of(ledger, settings.target, job, project)
         options = await options_of(ledger, found)
-        plan = (
-            None
-            if STANDARD_INPUT in options.sources
-            else await in_daemon(lambda: plan_of(options, spec_of(settings.platform), home))
-        )
+        plan = await _plan(options, spec_of(settings.platform), home)
         path = out if out is not None else default_file(found.name)
         sources = [source.place for source in plan.sources if source.place is not None] if plan is not None else []
         await in_daemon(lambda: check_place(path, settings.ledger, sources))
@@ -105,29 +63,19 @@ async def run_verify(
                     await check.go(_home(options), plan)
                     hold.exit_code = 1 if report.kinds else 0
                     hold.figures = {"findings": dict(report.kinds), "requests": connection.transport.counters.requests}
-                summary = VerifySummary(
-                    job=found.name,
-                    target=settings.base_url,
-                    mode=settings.mode.value,
-                    read=check.read,
-                    with_task=check.with_task,
-                    duplicates=check.duplicates,
-                    accepted=check.accepted,
-                    without=dict(sorted(check.without.items())),
-                    checked=check.checked,
-                    listed=check.strangers.listed,
-                    others=check.strangers.others,
-                    findings=dict(sorted(report.kinds.items())),
-                    fixes=dict(sorted(report.fixes.items())),
-                    file=None,
-                    **connection.traffic(),
-                    seconds=round(meter.seconds, 3),
-                    message=_message(check, counted=plan is not None, reported=unexpected),
-                    exit_code=hold.exit_code,
-                )
-                return replace(summary, file=report.keep())
+                figures = {**connection.traffic(), "seconds": round(meter.seconds, 3)}
+                summary = summary_of(found, check, report.kinds, report.fixes, figures)
+                message = message_of(check, counted=plan is not None, reported=unexpected)
+                return replace(summary, message=message, file=report.keep())
     finally:
         ledger.close()
+
+
+async def _plan(options: ImportOptions, platform: PlatformSpec, home: Home) -> ImportPlan | None:
+    """The plan of the stored import; None if it read standard input, which nobody can read again."""
+    if STANDARD_INPUT in options.sources:
+        return None
+    return await in_daemon(lambda: plan_of(options, platform, home))
 
 
 def _home(options: ImportOptions) -> Scope | None:
@@ -140,28 +88,3 @@ def _home(options: ImportOptions) -> Scope | None:
 def default_file(job: str) -> Path:
     """`verify-JOB.jsonl` in the working folder."""
     return Path(f"verify-{re.sub(r'[^A-Za-z0-9._-]+', '-', job)}.jsonl")
-
-
-def _message(check: Checking, *, counted: bool, reported: bool) -> str:
-    sentences = [_counted(check)] if counted else []
-    if check.strangers.others and not reported:
-        others = count(check.strangers.others, "listed task")
-        sentences.append(
-            f"{others} belong{'s' if check.strangers.others == 1 else ''} to no record (--unexpected lists them)"
-        )
-    return "; ".join([*sentences, *check.left_out])
-
-
-def _counted(check: Checking) -> str:
-    """`200 records read, 190 have their task, 4 repeat an earlier one, 6 do not: 5 pending, 1 failed`."""
-    without = sum(check.without.values())
-    have = "has its" if check.with_task == 1 else "have their"
-    parts = [f"{count(check.read, 'record')} read, {check.with_task:,} {have} task"]
-    if check.accepted:
-        parts.append(f"accepted as they are: {check.accepted:,}")
-    if check.duplicates:
-        parts.append(f"{check.duplicates:,} {'repeats' if check.duplicates == 1 else 'repeat'} an earlier one")
-    if without:
-        kinds = ", ".join(f"{number:,} {kind}" for kind, number in sorted(check.without.items()))
-        parts.append(f"{without:,} {'does' if without == 1 else 'do'} not: {kinds}")
-    return ", ".join(parts)

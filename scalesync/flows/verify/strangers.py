@@ -16,6 +16,7 @@ from scalesync.flows.runtime.wiring import Connection
 from scalesync.flows.verify.findings import Finding
 from scalesync.flows.verify.findings_file import FindingsFile
 from scalesync.mapping.seen import SeenTable, Sight
+from scalesync.model.records import Outgoing
 from scalesync.model.selection import Selection
 from scalesync.model.task_view import TaskView
 from scalesync.ports.verify_ledger import VerifyLedger
@@ -25,6 +26,15 @@ MAX_IDLE_PAGES = 20  # a list with this many pages in a row and no new task has 
 READINGS = 3  # at most, of a list that shows fewer tasks than it counts
 EVERY: frozenset[str] = frozenset()
 Scope = tuple[str, str]  # ("project" or "batch", its name)
+
+
+def scope_of(record: Outgoing, batch: str | None) -> Scope | None:
+    """The list to search for tasks that belong to no record: the batch that all records share, else the project."""
+    if record.batch is not None and record.batch == batch:
+        return "batch", record.batch
+    if record.project is not None:
+        return "project", record.project
+    return None if record.batch is None else ("batch", record.batch)
 
 
 @dataclass(slots=True)

@@ -29,6 +29,7 @@ _KNOWN = (
 )
 DESCRIBED = "; name its folder instead, to make a record of each file in it"
 _MEDIA = frozenset({"a PNG image", "a JPEG image", "a GIF image", "a PDF document", "a media file"})
+_NO_DATA = ("image", "PDF document", "media file", "program")
 _LFS = b"version https://git-lfs.github.com/spec/"
 _MARKUP = re.compile(rb"\s*<(?:!doctype html|html|\?xml)[\s>]", re.IGNORECASE)
 _HOLES = re.compile(HOLE + rb"\0*")
@@ -135,6 +136,12 @@ def is_utf8(head: bytes) -> bool:
     except UnicodeDecodeError as error:
         return error.reason == "unexpected end of data"  # the head may end inside a character
     return True
+
+
+def is_archive(head: bytes) -> bool:
+    """Whether a file is packed in a way that scalesync does not read, or is of another program for data."""
+    packed = any(head.startswith(magic) for magic, words in _KNOWN if not words.endswith(_NO_DATA))
+    return packed or head.startswith(b"ustar", _TAR)
 
 
 def may_have_json_lines(name: str, head: bytes, said: str | None) -> bool:

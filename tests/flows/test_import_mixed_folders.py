@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -93,3 +95,41 @@ async def test_a_job_that_counted_them_keeps_them_when_another_source_is_typed(
     await bring(sandbox, other, job="j")
     checked = await run_verify(settings_for(sandbox), "j", tmp_path / "findings.jsonl", notebook, limits=FAST)
     assert (checked.read, checked.without.get("gone", 0)) == (9, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("b.jsonl.bz2", bz2.compress(b'{"a": 1}\n')),
+        ("b.csv.lzo", b"\x89LZO"),
+        ("part-00000", b'{"a": 1}\n{"a": 2}\n'),
+        ("part-00000.gz", gzip.compress(b'{"a": 1}\n')),
+        ("rows.dat", b"a,b\n1,2\n3,4\n"),
+        ("book.xlsx", b"PK\x03\x04 a workbook"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+async def test_a_file_that_may_hold_records_is_not_called_one_without(
+    folder, make_sandbox, bring, notebook, name, content
+):
+    (folder / name).write_bytes(content)
+    summary = await bring(await make_sandbox(), folder, job="j")
+    assert (summary.read, summary.exit_code) == (3, 0)
+    (told,) = skipped(notebook)
+    assert f"1 that may hold records ({folder / name}), 4 without records (" in told
+    (advice,) = [note for note in notebook.notes if "may hold records, but not read" in note]
+    assert advice.startswith(f"{folder / name}: ")
+
+
+async def test_a_template_and_pictures_beside_the_data_hold_no_records(folder, make_sandbox, bring, notebook):
+    (folder / "task.toml").write_text('[task]\nattachment = "x"\n')
+    (folder / "empty.dat").touch()
+    await bring(await make_sandbox(), folder, job="j")
+    assert "may hold records" not in "".join(notebook.notes)
+
+
+async def test_a_folder_with_nothing_but_packed_records_is_refused(make_sandbox, bring, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "b.jsonl.bz2").write_bytes(bz2.compress(b"{}"))
+    with pytest.raises(SourceError, match=r"holds no file with records \(skipped 1 file: 1 that may hold records"):
+        await bring(await make_sandbox(), tmp_path / "in")

@@ -97,6 +97,11 @@ class ImportPlan:
             way = "--describe-all" if self.builder.names_file else "a template that names _file, or --describe-all,"
             more = f"; {way} makes a record of such a file" if self.passed.has(Reason.EMPTY) else ""
             yield f"{self.passed}{more}"
+            if doubtful := self.passed.named(Reason.DOUBT):
+                yield (
+                    f"{', '.join(doubtful)}: may hold records, but not read, because no format has such a name; unpack,"
+                    " rename (.jsonl, .csv, ...) or type it as a source, too"
+                )
         if self.missing:
             yield self.left_out
         names: dict[str, list[str]] = {}

@@ -16,6 +16,7 @@ from scalesync.model.records import BadRecord, Item, SourceRecord
 from scalesync.sources.about import describe
 from scalesync.sources.bytestream import Progress
 from scalesync.sources.options import Describe, ReadOptions
+from scalesync.sources.places.doubtful import Doubtful
 from scalesync.sources.places.overlap import Overlap
 from scalesync.sources.places.passed_over import PassedOver, Reason
 from scalesync.sources.places.written import OwnFiles
@@ -151,6 +152,12 @@ def is_left_out(entry: Entry, describe: Describe) -> bool:
     return describe is Describe.NONE or is_about_data(os.path.basename(entry.inside))
 
 
+def _why_left_out(entry: Entry, doubtful: Doubtful) -> Reason:
+    if is_about_data(os.path.basename(entry.inside)) or not doubtful.has(entry.path):
+        return Reason.EMPTY
+    return Reason.DOUBT
+
+
 def look(folder: str, every: bool, passed: PassedOver, describe: Describe) -> Listing:
     """List a folder.
 
@@ -163,12 +170,13 @@ def look(folder: str, every: bool, passed: PassedOver, describe: Describe) -> Li
     overlap = Overlap(folder, passed)
     left_out: set[str] = set()
     described: Counter[str] = Counter()
+    doubtful = Doubtful()
     for entry in walk(folder, passed):
         if carries_records(entry, every):
             carriers.append(entry)
             continue
         if is_left_out(entry, describe):
-            passed.add(Reason.EMPTY, entry.path)
+            passed.add(_why_left_out(entry, doubtful), entry.path)
             continue
         try:
             info = os.stat(entry.path)
@@ -186,7 +194,8 @@ def look(folder: str, every: bool, passed: PassedOver, describe: Describe) -> Li
         newest = max(newest, info.st_mtime_ns)
         digest.update(f"{entry.inside}\0{info.st_size}\0{info.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
     if not carriers and not others and not left_out:
-        what = "holds no file with records" if passed.has(Reason.EMPTY) else "is a folder without files"
+        skipped = passed.has(Reason.EMPTY) or passed.has(Reason.DOUBT)
+        what = "holds no file with records" if skipped else "is a folder without files"
         raise SourceError(f"{what}{f' ({passed})' if passed else ''}", readable(folder))
     return Listing(tuple(carriers), others, size, newest, digest.hexdigest(), frozenset(left_out), described)
 

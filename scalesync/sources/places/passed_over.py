@@ -20,6 +20,7 @@ class Reason(StrEnum):
     LINK = "link to a folder"
     SPECIAL = "pipe, socket or device"
     MET = "named more than once"
+    DOUBT = "that may hold records"
     EMPTY = "without records"
 
 
@@ -54,6 +55,10 @@ class PassedOver:
     def has(self, reason: Reason) -> bool:
         """Whether anything was skipped for it."""
         return reason in self._counts
+
+    def named(self, reason: Reason) -> list[str]:
+        """The first names that were skipped for it, with dots for the others."""
+        return [*self._names.get(reason, []), *(["..."] if self._counts.get(reason, 0) > SHOWN_NAMES else [])]
 
     def meets(self, here: Hashable, name: str) -> bool:
         """Whether a file was opened before, under any name; then it counts as skipped.

@@ -18,8 +18,8 @@ from scalesync.errors import DiskFull, LedgerBusy, LedgerUnusable
 from scalesync.home import Home
 from scalesync.ledger.sqlite import connection as opening
 from scalesync.ledger.sqlite.connection import open_ledger, translate
+from scalesync.ledger.sqlite.imports.other_records import MOVED
 from scalesync.ledger.sqlite.imports.outcomes import LISTED
-from scalesync.ledger.sqlite.imports.rows import MOVED
 from scalesync.ledger.sqlite.report import jobs
 from scalesync.ledger.sqlite.schema import migrations
 from scalesync.ledger.sqlite.store import SqliteLedger

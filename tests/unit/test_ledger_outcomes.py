@@ -10,7 +10,9 @@ from itertools import product
 import pytest
 
 from scalesync.ledger.effects import Effect, Rival, RowNow, as_accepted, record, takes
-from scalesync.ledger.sqlite.imports import outcomes, rows
+from scalesync.ledger.sqlite.imports import outcomes
+from scalesync.ledger.sqlite.imports.other_records import write_other_records
+from scalesync.ledger.sqlite.imports.statements import Place
 from scalesync.ledger.states import is_loose
 from scalesync.model.contents import covers
 from scalesync.model.rows import CHANGED, FINAL, OtherRecord, RecordState, RowOutcome, RowState
@@ -20,7 +22,7 @@ from .test_ledger_states import CONTENTS, DETAILS, NEW, OLD, new_ledger
 S, R = RowState, RecordState
 DIFFERS = {"differences": {"type": {}}}
 DEAD = {"differences": {"status": {}}}
-HERE = rows.Place(1, 2, 2)  # target, job, run
+HERE = Place(1, 2, 2)  # target, job, run
 RIVALS = (None, Rival((1, 7), moved=True), Rival((1, 7), moved=False))
 LISTED = (1, 5)  # where the record is listed beside a row that was taken over
 Row = tuple[RowState, bytes, str | None, dict[str, object]]
@@ -52,7 +54,7 @@ def put(db: sqlite3.Connection, row: Row, job: int, *, listed: bool = False) -> 
         (state.value, job, content, reason, json.dumps(detail) if detail else None),
     )
     if listed:
-        rows.write_other_records(db, HERE, [OtherRecord(*LISTED, R.SHARED, "k", content=OLD)])
+        write_other_records(db, HERE, [OtherRecord(*LISTED, R.SHARED, "k", content=OLD)])
     return RowNow(state, content, reason, 200, loose=is_loose(state, detail), home=job == HERE.job)
 
 

@@ -19,6 +19,7 @@ from sqlite_utils import Database
 
 from scalesync.ledger.effects import Rival
 from scalesync.ledger.sqlite.imports import outcomes, row_counts, rows
+from scalesync.ledger.sqlite.imports.statements import Place
 from scalesync.ledger.sqlite.upgrade import migrate
 from scalesync.model.records import Outgoing
 from scalesync.model.rows import Gone, RowOutcome, RowState, Verb
@@ -141,7 +142,7 @@ class Ledger:
         rivals: dict[str, Rival] = {}
         record = Outgoing("k", content, b"{}", source=1, line=1)
         (admission,) = rows.admit(
-            *(self.db, rows.Place(1, job, job), [record]),
+            *(self.db, Place(1, job, job), [record]),
             now_ms=1,
             recheck=adopt,
             fresh=False,
@@ -177,7 +178,7 @@ class Ledger:
         reason = "differs" if state in {S.CONFLICT, S.ADOPTED} else None
         detail = None if reason is None else {"differences": {"instruction": {}}}
         end = RowOutcome("k", state, ref=ref, reason=reason, detail=detail, content=run.content)
-        outcomes.record(self.db, rows.Place(1, job, job), [end], {} if run.rival is None else {"k": run.rival})
+        outcomes.record(self.db, Place(1, job, job), [end], {} if run.rival is None else {"k": run.rival})
         accepted = run.accepted | ({run.content} if state is S.ADOPTED else set())
         ended = state in {S.CREATED, S.ADOPTED, S.CONFLICT, S.FAILED}
         return replace(run, to_do=(), found=None, rival=None, ended=ended, accepted=accepted)

@@ -17,6 +17,8 @@ from scalesync.ledger.effects import Rival
 from scalesync.ledger.moves import Move, admit
 from scalesync.ledger.sqlite.imports import outcomes, row_counts, rows
 from scalesync.ledger.sqlite.imports.feeding import owing
+from scalesync.ledger.sqlite.imports.other_records import write_other_records
+from scalesync.ledger.sqlite.imports.statements import Place
 from scalesync.ledger.sqlite.report import failures
 from scalesync.ledger.sqlite.upgrade import migrate
 from scalesync.ledger.states import COUNTED, shared_state, standing_of, stands
@@ -175,7 +177,7 @@ DETAILS = (
 def test_the_ledger_tells_a_shared_record_as_the_move_would(accepted, ref):
     db = new_ledger()
     if accepted is not None:
-        rows.accept(db, rows.Place(1, 2, 2), "k", accepted, "task")
+        rows.accept(db, Place(1, 2, 2), "k", accepted, "task")
     for state, held, reason, detail in product(RowState, CONTENTS, (None, CHANGED, "a sentence"), DETAILS):
         for asked in CONTENTS:
             db.execute("DELETE FROM rows")
@@ -185,7 +187,7 @@ def test_the_ledger_tells_a_shared_record_as_the_move_would(accepted, ref):
                 " task_id) VALUES (1, 'k', ?, 1, 1, 1, ?, 0, ?, ?, ?)",
                 (state.value, held, reason, json.dumps(detail) if detail else None, ref),
             )
-            rows.write_other_records(db, rows.Place(1, 2, 2), [OtherRecord(1, 1, R.SHARED, key="k", content=asked)])
+            write_other_records(db, Place(1, 2, 2), [OtherRecord(1, 1, R.SHARED, key="k", content=asked)])
             known = rows.load(db, 1, 2, ["k"])["k"]
             assert (known.state, known.content, known.reason, known.ref) == (state, held, reason, ref)
             told = shared_state(known, asked)
@@ -264,7 +266,7 @@ class Life:
         """One run of one job over one record `k`, which ends as asked."""
         self.run += 1
         record = Outgoing("k", content, b"{}", source=1, line=1)
-        place, rivals = rows.Place(1, job, job), {}
+        place, rivals = Place(1, job, job), {}
         (admission,) = rows.admit(
             self.db, place, [record], now_ms=self.run, recheck=False, fresh=self.run % 2 == 1, rivals=rivals
         )
@@ -283,7 +285,7 @@ class Life:
         if ending != "killed after":
             self.settle(place, S.CREATED if self.tasks["k"] == content else S.CONFLICT, rivals, content)
 
-    def settle(self, place: rows.Place, state: RowState, rivals: dict[str, Rival], content: bytes = b"") -> None:
+    def settle(self, place: Place, state: RowState, rivals: dict[str, Rival], content: bytes = b"") -> None:
         end = RowOutcome("k", state, ref="task" if state in {S.CREATED, S.CONFLICT} else None, content=content)
         outcomes.record(self.db, place, [end], rivals)
 
@@ -339,7 +341,7 @@ def test_a_created_row_stays_created_whatever_another_run_settles_late(steps):
         life.step(1, OLD, "done")
         life.step(2, OLD, "done")
         for state, job in product((S.CONFLICT, S.FAILED, S.PENDING, S.SENDING), (1, 2)):
-            life.settle(rows.Place(1, job, job), state, {}, OLD)
+            life.settle(Place(1, job, job), state, {}, OLD)
             assert life.row()[:2] == (S.CREATED, "task")
         for step in steps:
             life.step(*step)

@@ -13,8 +13,10 @@ from typing import Any
 
 from scalesync.ledger import states
 from scalesync.ledger.sqlite import splits
-from scalesync.ledger.sqlite.imports import row_counts, rows
+from scalesync.ledger.sqlite.imports import row_counts
 from scalesync.ledger.sqlite.imports.gone import in_doubt
+from scalesync.ledger.sqlite.imports.other_records import write_other_records
+from scalesync.ledger.sqlite.imports.statements import Place
 from scalesync.ledger.sqlite.views import SHARING, SHOWN
 from scalesync.ledger.sqlite.writer import Writer
 from scalesync.ledger.states import is_loose
@@ -96,7 +98,7 @@ class CheckStore:
         page: list[Held] = await self._writer.read(lambda db: query(db, self._job, after, size))
         return page
 
-    async def _write(self, work: Callable[[sqlite3.Connection, rows.Place], Any]) -> Any:
+    async def _write(self, work: Callable[[sqlite3.Connection, Place], Any]) -> Any:
         assert self.writable, "a check without the job's lease writes nothing"
         return await self._writer.write(lambda db: work(db, _place(db, self._job)))
 
@@ -124,10 +126,10 @@ class CheckStore:
     async def record(self, found: Sequence[tuple[Outgoing, RowOutcome]], other_records: Sequence[OtherRecord]) -> None:
         """Add records whose rows are lost, each in the state that its look-up gave."""
 
-        def work(db: sqlite3.Connection, place: rows.Place) -> None:
+        def work(db: sqlite3.Connection, place: Place) -> None:
             for record, end in found:
                 _record(db, place, record, end)
-            rows.write_other_records(db, place, other_records)
+            write_other_records(db, place, other_records)
 
         await self._write(work)
 
@@ -141,11 +143,11 @@ class CheckStore:
         await self._write(lambda db, place: db.execute(query, (self._job,)))
 
 
-def _place(db: sqlite3.Connection, job: int) -> rows.Place:
+def _place(db: sqlite3.Connection, job: int) -> Place:
     target, run = db.execute(
         "SELECT j.target, (SELECT max(id) FROM runs WHERE job=j.id) FROM jobs j WHERE j.id=?", (job,)
     ).fetchone()
-    return rows.Place(target, job, run)
+    return Place(target, job, run)
 
 
 def _target(db: sqlite3.Connection, job: int) -> int:
@@ -212,14 +214,14 @@ def _task_status(detail: dict[str, Any]) -> str | None:
     return status.get("task") if isinstance(status, dict) else None
 
 
-def _event(db: sqlite3.Connection, place: rows.Place, key: str, event: str, detail: dict[str, Any]) -> None:
+def _event(db: sqlite3.Connection, place: Place, key: str, event: str, detail: dict[str, Any]) -> None:
     db.execute(
         "INSERT INTO events (at, run, target, unique_id, event, detail) VALUES (?,?,?,?,?,?)",
         (now_iso(), place.run, place.target, key, event, json.dumps(detail)),
     )
 
 
-def _turn(db: sqlite3.Connection, place: rows.Place, turn: Turn) -> int:
+def _turn(db: sqlite3.Connection, place: Place, turn: Turn) -> int:
     row = turn.row
     if not row.ours or turn.turned == row.turned:
         return 0
@@ -239,7 +241,7 @@ def _turn(db: sqlite3.Connection, place: rows.Place, turn: Turn) -> int:
     return changed
 
 
-def _correct(db: sqlite3.Connection, place: rows.Place, key: str, was: str | None, ref: str) -> int:
+def _correct(db: sqlite3.Connection, place: Place, key: str, was: str | None, ref: str) -> int:
     changed = db.execute(
         "UPDATE rows SET task_id=? WHERE target=? AND unique_id=? AND task_id IS ? AND state IN ('created', 'adopted')",
         (ref, place.target, key, was),
@@ -249,7 +251,7 @@ def _correct(db: sqlite3.Connection, place: rows.Place, key: str, was: str | Non
     return changed
 
 
-def _doubt(db: sqlite3.Connection, place: rows.Place, key: str, state: str, ref: str | None) -> int:
+def _doubt(db: sqlite3.Connection, place: Place, key: str, state: str, ref: str | None) -> int:
     changed = db.execute(
         "UPDATE rows SET state='sending', task_id=NULL, status=NULL, reason=NULL, detail=NULL"
         " WHERE target=? AND unique_id=? AND state=? AND task_id IS ?",
@@ -260,7 +262,7 @@ def _doubt(db: sqlite3.Connection, place: rows.Place, key: str, state: str, ref:
     return changed
 
 
-def _record(db: sqlite3.Connection, place: rows.Place, record: Outgoing, end: RowOutcome) -> None:
+def _record(db: sqlite3.Connection, place: Place, record: Outgoing, end: RowOutcome) -> None:
     detail = None if end.detail is None else json.dumps(end.detail)
     added = db.execute(
         "INSERT OR IGNORE INTO rows (target, unique_id, state, task_id, job, source, line, content, intent_ms, status,"

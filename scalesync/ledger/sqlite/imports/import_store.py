@@ -14,6 +14,8 @@ from scalesync.ledger.sqlite.imports.checkpoints import CheckpointStore
 from scalesync.ledger.sqlite.imports.checks import CheckStore
 from scalesync.ledger.sqlite.imports.chunks import ChunkStore
 from scalesync.ledger.sqlite.imports.gone import GoneStore
+from scalesync.ledger.sqlite.imports.other_records import drop_other_records, write_other_records
+from scalesync.ledger.sqlite.imports.statements import Place
 from scalesync.ledger.sqlite.jobs import JobStore
 from scalesync.ledger.sqlite.writer import Writer
 from scalesync.model.jobs import Feeder, SourceCursor, SourceSplit
@@ -72,9 +74,9 @@ class ImportStore(JobStore):
         """
 
         def work(db: sqlite3.Connection) -> Sequence[Admission]:
-            place = rows.Place(self._target, self._job, self._run, self._reads)
+            place = Place(self._target, self._job, self._run, self._reads)
             if self._has_stale(db):
-                rows.drop_other_records(db, place, _stretches([*records, *other_records]))
+                drop_other_records(db, place, _stretches([*records, *other_records]))
             admissions = rows.admit(
                 *(db, place, records),
                 now_ms=now_ms,
@@ -84,7 +86,7 @@ class ImportStore(JobStore):
                 adopt=adopt,
             )
             self._fresh = all(admission.new for admission in admissions)
-            rows.write_other_records(db, place, other_records)
+            write_other_records(db, place, other_records)
             return admissions
 
         return await self._writer.write(work)
@@ -108,7 +110,7 @@ class ImportStore(JobStore):
         """Write outcomes, with their events and the requests that ended with them."""
         if not ends:
             return
-        place = rows.Place(self._target, self._job, self._run)
+        place = Place(self._target, self._job, self._run)
         given_up, closed = self.chunks.ended()
 
         def work(db: sqlite3.Connection) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from scalesync.ledger import effects
 from scalesync.ledger.effects import Rival, RowNow
 from scalesync.ledger.sqlite.imports import rows
-from scalesync.ledger.sqlite.imports.rows import SIZES, Place, pieces, to_json
+from scalesync.ledger.sqlite.imports.other_records import write_other_records
+from scalesync.ledger.sqlite.imports.statements import SIZES, Place, pieces, to_json
 from scalesync.ledger.sqlite.views import SHARING
 from scalesync.ledger.states import is_loose
 from scalesync.model.rows import CHANGED, RowOutcome, RowState
@@ -84,7 +85,7 @@ def _apply(db: sqlite3.Connection, place: Place, end: RowOutcome, rival: Rival |
     effect = effects.record(row, end, rival, at)
     about = end.content or content
     if effect.listed is not None:
-        rows.write_other_records(db, place, [effect.listed])
+        write_other_records(db, place, [effect.listed])
     if effect.accepts:
         rows.accept(db, place, end.key, about, end.ref, detail=end.detail)
     if effect.takes_over:

@@ -1,51 +1,32 @@
-"""The SQL of rows: admit records and list other records. It runs inside the writer's transactions."""
+"""The SQL of rows: admit records, and accept tasks. It runs inside the writer's transactions."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from scalesync.ledger import moves
 from scalesync.ledger.effects import Rival
 from scalesync.ledger.moves import Move, displaced, left_behind
-from scalesync.ledger.sqlite.views import SHARING
+from scalesync.ledger.sqlite.imports.other_records import write_other_records
+from scalesync.ledger.sqlite.imports.statements import SIZES, Place, pieces, to_json
 from scalesync.ledger.states import has_task, is_dead, is_loose
 from scalesync.model.contents import terms_in
 from scalesync.model.records import Outgoing
 from scalesync.model.row_views import Known
 from scalesync.model.rows import Admission, Gone, OtherRecord, RecordState, RowState, Verb
 
-T = TypeVar("T")
 _LISTED = frozenset({RowState.FAILED, RowState.CONFLICT})  # people see the places of these rows
-_BESIDE = frozenset({RecordState.SHARED, RecordState.CHANGED})
-MOVED = f"DELETE FROM other_records WHERE job=? AND unique_id=? AND (source, line) <> (?, ?) AND {SHARING}"
 CHUNK = 500
-
-# Many rows in one statement: the thread stays in SQLite for all of them. After each statement it needs the
-# interpreter's lock again, and waits for the event loop to release it.
-SIZES = (128, 32, 8, 1)
 _INSERT = {
     size: "INSERT INTO rows (target, unique_id, state, job, source, line, content, intent_ms) VALUES "
     + ",".join(["(?,?,?,?,?,?,?,?)"] * size)
     + " ON CONFLICT (target, unique_id) DO NOTHING"
     for size in SIZES
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a run writes: the ids of its target, job and run.
-
-    reads: the splits that it reads; None for all.
-    """
-
-    target: int
-    job: int
-    run: int
-    reads: Set[int] | None = None
 
 
 def load(db: sqlite3.Connection, target: int, job: int, keys: Sequence[str]) -> dict[str, Known]:
@@ -192,15 +173,6 @@ def _insert(db: sqlite3.Connection, place: Place, records: Sequence[Outgoing], n
     return made
 
 
-def pieces(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Cut a sequence into pieces of a few fixed sizes, because each size is one prepared statement."""
-    start = 0
-    for size in SIZES:
-        while len(items) - start >= size:
-            yield items[start : start + size]
-            start += size
-
-
 def _write_moves(db: sqlite3.Connection, place: Place, moves: Sequence[tuple[Outgoing, Move]]) -> None:
     for record, move in moves:
         assert move.state is not None
@@ -224,33 +196,6 @@ def _write_moves(db: sqlite3.Connection, place: Place, moves: Sequence[tuple[Out
 
 def _differing(move: Move) -> dict[str, object] | None:
     return {"differences": move.differences} if move.differences else None
-
-
-def drop_other_records(db: sqlite3.Connection, place: Place, read: Sequence[tuple[int, int, int]]) -> None:
-    """Delete other records of earlier runs in stretches (source, first line, last line) that this run read again."""
-    db.executemany(
-        "DELETE FROM other_records WHERE job=? AND source=? AND line BETWEEN ? AND ? AND run<?",
-        [(place.job, source, first, last, place.run) for source, first, last in read],
-    )
-
-
-def write_other_records(db: sqlite3.Connection, place: Place, other_records: Sequence[OtherRecord]) -> None:
-    """Write records without a home row. A record replaces an earlier one at the same place.
-
-    A job has at most one record beside a row. If the lines of a source moved, its old place is deleted.
-    """
-    beside = [(place.job, a.key, a.source, a.line) for a in other_records if a.state in _BESIDE]
-    if beside:
-        db.executemany(MOVED, beside)
-    if other_records:
-        db.executemany(
-            "INSERT OR REPLACE INTO other_records"
-            " (job, source, line, state, unique_id, reason, raw, detail, content, run) VALUES (?,?,?,?,?,?,?,?,?,?)",
-            [
-                (place.job, a.source, a.line, a.state, a.key, a.reason, a.raw, to_json(a.detail), a.content, place.run)
-                for a in other_records
-            ],
-        )
 
 
 def accept(
@@ -278,10 +223,6 @@ def accepted(db: sqlite3.Connection, place: Place, key: str, ref: str | None) ->
         "SELECT content FROM acceptances WHERE job=? AND unique_id=? AND task_id IS ?", (place.job, key, ref)
     ).fetchone()
     return None if found is None else found[0]
-
-
-def to_json(detail: Mapping[str, Any] | None) -> str | None:
-    return None if detail is None else json.dumps(detail)
 
 
 def take_over(db: sqlite3.Connection, place: Place, key: str, content: bytes, at: tuple[int, int]) -> None:

@@ -6,15 +6,14 @@ or address to the environment, `Settings.notes` says so.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Protocol, TypedDict
-from urllib.parse import SplitResult, urlsplit
 
 from scalesync.addresses import is_address, refused_as_path
+from scalesync.config.base_url import check_base_url
 from scalesync.config.keys import Origin, find_key
 from scalesync.config.profiles import Profile, find_profile
 from scalesync.errors import ConfigError
@@ -228,42 +227,6 @@ def _notes(profile: Profile, taken: Mapping[str, Origin]) -> tuple[str, ...]:
     if Origin.PROFILE not in taken.values():
         return ()
     return (f"your default profile is used with {ambient[0]}: the environment wins over it",)
-
-
-def check_base_url(text: str, spec: PlatformSpec, *, allow_http: bool = False) -> str:
-    """The API root in one spelling: lower-case host, no default port, no trailing slash."""
-    if "@" in text or "?" in text or "#" in text:
-        raise ConfigError(
-            "the API address must not hold a user name, password, query or fragment; "
-            f"give the {spec.root}, such as {spec.root_like}"
-        )
-    if not text.isascii() or not text.isprintable() or " " in text:
-        raise ConfigError("the API address holds spaces, control characters or letters outside ASCII")
-    try:
-        parts = urlsplit(text)
-        host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise ConfigError(f"invalid API address {text!r}: {error}") from error
-    if parts.scheme not in {"http", "https"} or not host:
-        raise ConfigError(f"the API address {text!r} must be a URL such as {spec.root_like}")
-    if parts.scheme == "http" and not allow_http and not is_loopback(host):
-        raise ConfigError(
-            f"the API address {text!r} would send the key unencrypted; use https, or --allow-http if you must"
-        )
-    shown = f"[{host}]" if ":" in host else host
-    if port is not None and port != {"http": 80, "https": 443}[parts.scheme]:
-        shown = f"{shown}:{port}"
-    return SplitResult(parts.scheme, shown, parts.path.rstrip("/"), "", "").geturl()
-
-
-def is_loopback(host: str) -> bool:
-    """Whether this name or address cannot leave the machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _account(label: str) -> str:

@@ -15,7 +15,7 @@ import aiohttp
 import anyio
 from yarl import URL
 
-from scalesync.config.settings import is_loopback
+from scalesync.config.base_url import is_loopback
 from scalesync.errors import ConfigError, OutcomeUnknown, Refused, RemoteError
 from scalesync.http.client_session import AttemptClock, handover_trace
 from scalesync.http.exchange import HEADER_BYTES, USER_AGENT, Deadlines, Gate, asked_wait_s

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp.http_exceptions import LineTooLong
 
-from scalesync.config.settings import is_loopback
+from scalesync.config.base_url import is_loopback
 from scalesync.errors import ConfigError, NotTheApi, OutcomeUnknown, Unavailable
 from scalesync.http.exchange import HEADER_BYTES
 

@@ -14,7 +14,8 @@ import pytest
 
 from scalesync.config import keys as credentials
 from scalesync.config import profiles
-from scalesync.config.settings import Settings, check_base_url, is_loopback
+from scalesync.config.base_url import check_base_url, is_loopback
+from scalesync.config.settings import Settings
 from scalesync.errors import ConfigError
 from scalesync.flows.runtime.setup.services import resolve_settings
 from scalesync.flows.runtime.wiring import make_gate, published_rates

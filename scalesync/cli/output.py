@@ -7,7 +7,7 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import IO, Any
 
 from scalesync.times import now_iso
@@ -65,6 +65,12 @@ def also_tell(where: Callable[[str], None] | None) -> None:
     _also.clear()
     if where is not None:
         _also.append(where)
+
+
+def paragraphs(texts: Iterable[str]) -> Iterable[str]:
+    """The strings, with an empty line between them."""
+    for number, text in enumerate(texts):
+        yield f"\n{text}" if number else text
 
 
 _stamps: list[Callable[[], str]] = []

@@ -31,7 +31,7 @@ WORDS = (
             *("flows.exports.select", "flows.exports.missing_files", "flows.exports.result_files"),
             *("flows.exports.folder.read_back", "flows.exports.compact", "flows.exports.checks"),
             *("flows.imports.conflicts", "flows.jobs.status", "flows.verify", "flows.runtime.options"),
-            *("cli.commands.verify", "cli.commands.inspect"),
+            *("cli.commands.verify", "cli.commands.failures"),
         ),
         "a column of the ledger and a member of our own files and JSON since the first version: it stays for every"
         " platform, and holds the platform's id",

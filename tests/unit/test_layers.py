@@ -81,7 +81,7 @@ def test_the_picture_would_notice_a_wrong_arrow():
     assert not allowed("flows.imports.run", "ledger.sqlite.store")
     assert not allowed("flows.runtime.lease", "ledger.sqlite.jobs")
     assert not allowed("ledger.states", "ledger.sqlite.schema")
-    assert not allowed("cli.commands.inspect", "ledger.states")
+    assert not allowed("cli.commands.status", "ledger.states")
     assert allowed("flows.imports.dry_run", "ledger.states")
     assert allowed("flows.runtime.ledgers", "ledger.sqlite.store")
 

@@ -51,10 +51,7 @@ ROWS = (
     Row("ledger", "restore a lost ledger from source and server", "ledger", ("rebuild",)),
 )
 COMMANDS = {row.name: row for row in ROWS}
-RESERVED = (
-    *("apply", "report"),
-    *("upload", "listen", "batches", "projects", "files", "team", "studio"),
-)
+RESERVED = ("apply", "upload", "listen", "report", "route", "quality", "workflow", "doctor", "worker")
 """Names of commands that are not built yet."""
 
 

@@ -169,6 +169,7 @@ async def export_tasks(
 async def retry_failed(
     job: str | None = None,
     *,
+    project: str | None = None,
     group: str | None = None,
     yes: bool = False,
     settings: Settings | None = None,
@@ -176,10 +177,12 @@ async def retry_failed(
 ) -> ImportSummary:
     """Send the failed records of an import job again, all or one group of `list_failures`.
 
+    project: of the job, where jobs of several projects have this name.
     yes: required for more than 1,000 of them with a live key.
     """
     with _in_python(observer) as watching:
-        return _summary(await run_retry(_settings(settings, watching), job, group, watching, yes=yes, signals=False))
+        chosen = _settings(settings, watching)
+        return _summary(await run_retry(chosen, job, group, watching, project=project, yes=yes, signals=False))
 
 
 async def job_status(job: str | None = None, *, settings: Settings | None = None) -> list[JobStatus]:
@@ -189,11 +192,19 @@ async def job_status(job: str | None = None, *, settings: Settings | None = None
 
 
 async def list_failures(
-    job: str | None = None, *, group: str | None = None, examples: int = 3, settings: Settings | None = None
+    job: str | None = None,
+    *,
+    project: str | None = None,
+    group: str | None = None,
+    examples: int = 3,
+    settings: Settings | None = None,
 ) -> list[FailureGroup]:
-    """Failed, invalid and conflicting records by kind, largest first; no request is made."""
+    """Failed, invalid and conflicting records by kind, largest first; no request is made.
+
+    project: only jobs of it.
+    """
     with _in_python(None):
-        return await read_failures((settings or resolve_settings(need_key=False)).ledger, job, group, examples)
+        return await read_failures((settings or resolve_settings(need_key=False)).ledger, job, group, examples, project)
 
 
 def _settings(settings: Settings | None, observer: Observer) -> Settings:

@@ -204,7 +204,10 @@ async def test_failed_records_are_sent_again_when_they_are_given_again(
     bad = [{"unique_id": "bad", "categories": ["a"]}, *RECORDS]
     done = await import_tasks(bad, type=KIND, project=PROJECT, job="j", settings=settings)
     assert (done.failed, done.exit_code) == (1, 1)
-    retried = await retry_failed("j", settings=settings)
+    assert await list_failures("j", project="elsewhere", settings=settings) == []
+    with pytest.raises(ConfigError, match="elsewhere"):
+        await retry_failed("j", project="elsewhere", settings=settings)
+    retried = await retry_failed("j", project=PROJECT, settings=settings)
     assert "call import_tasks with the same records" in retried.message
     assert "--" not in retried.message
     assert await list_failures("j", settings=settings) == []

@@ -6,7 +6,7 @@ when somebody asks for its name, never before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from types import MappingProxyType
@@ -30,13 +30,28 @@ BUILT_IN = {"scale": "scalesync.platforms.scale.spec:SPEC"}
 
 
 def _fenced(spec: PlatformSpec, fence: Fence) -> PlatformSpec:
-    """Of another package; what its options raise is for the person who typed them."""
+    """Of another package."""
     return replace(
         spec,
         shaper=cast(Shaper, Fenced(spec.shaper, fence)),
         view=fence.call(spec.view),
         mode_of=fence.call(spec.mode_of),
+        options={name: replace(option, parse=_reading(option.parse, fence)) for name, option in spec.options.items()},
     )
+
+
+def _reading(parse: Callable[[str], Any], fence: Fence) -> Callable[[str], Any]:
+    """How an option is read, inside of the fence. A ValueError is for the person who typed it."""
+
+    def read(text: str) -> Any:
+        with fence:
+            try:
+                return parse(text)
+            except ValueError as error:
+                refusal = error
+        raise refusal
+
+    return read
 
 
 PLUGINS = Plugins(GROUP, "platform", PlatformSpec, API, BUILT_IN, fenced=_fenced)

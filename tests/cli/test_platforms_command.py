@@ -34,7 +34,7 @@ OTHER = replace(
     default_url=None,
     key=KeyRule(strength=KeyStrength.LABEL, landing_s=90, namespaced=True),
     limits={cls: ClassLimit(rate="100/min", width=2) for cls in SPEC.limits},
-    options={"depth": Option("how deep", whole)},
+    options={"depth": Option("how deep", whole), "shade": Option("how dark", {"dark": 1, "light": 0}.__getitem__)},
     offers={
         **{name: Offer(False, f"it has no {name.split()[-1]}") for name in SPEC.offers},
         "import": Offer(True, "in chunks"),
@@ -52,9 +52,8 @@ def _other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
         project("scalesync-other", registry.GROUP, other="plugin_other:SPEC"),
         {"plugin_other": "from tests.cli.test_platforms_command import OTHER as SPEC\n"},
     )
-    monkeypatch.setattr(
-        registry, "PLUGINS", type(registry.PLUGINS)(registry.GROUP, "platform", type(SPEC), 1, registry.BUILT_IN)
-    )
+    fresh = registry.Plugins(registry.GROUP, "platform", type(SPEC), 1, registry.BUILT_IN, fenced=registry._fenced)
+    monkeypatch.setattr(registry, "PLUGINS", fresh)
     monkeypatch.setenv("SCALE_API_KEY", "live_k")
     yield
     sys.modules.pop("plugin_other", None)
@@ -136,7 +135,7 @@ def test_an_import_without_keys_is_refused_unless_two_tasks_are_accepted(
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
-        (("--with", "dept=3"), "Other has no option 'dept'; did you mean 'depth'?; use depth"),
+        (("--with", "dept=3"), "Other has no option 'dept'; did you mean 'depth'?; use depth, shade"),
         (("--with", "depth=deep"), "invalid --with depth=deep: use a whole number"),
         (("--with", "depth"), "--with takes KEY=VALUE, not 'depth'"),
         (("--with", "=3"), "--with takes KEY=VALUE, not '=3'"),
@@ -150,6 +149,15 @@ def test_an_option_of_the_platform_that_is_wrong_is_one_sentence(
     args = [*way, *typed, "export", "--out", "x"] if before else ["export", "--out", "x", *way, *typed]
     assert program(args) == 2
     assert capsys.readouterr().err == f"scalesync: {told}\n"
+
+
+@pytest.mark.usefixtures("_other")
+def test_an_option_whose_reading_fails_names_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    way = ("--platform", "other", "--base-url", "http://127.0.0.1:9/v1", "--with", "shade=grey")
+    assert program([*way, "export", "--out", "x"]) == 3
+    err = capsys.readouterr().err
+    assert "(KeyError: 'grey')" in err
+    assert "Traceback" not in err
 
 
 def test_scale_has_no_options_of_its_own(run: Run) -> None:

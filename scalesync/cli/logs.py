@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from scalesync.errors import ConfigError
 from scalesync.masking import Mask
 
 TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-TOLD = logging.getLogger("scalesync.told")
+MESSAGES = logging.getLogger("scalesync.messages")
 """Messages for people, for the file: standard error has them already."""
 
 
@@ -70,16 +70,16 @@ def log_to_file(path: Path, form: str, verbosity: int, mask: Mask) -> None:
         raise ConfigError(f"--log-file {path} cannot be written: {error.strerror or error}") from error
     handler.setFormatter(_JsonLines() if form == "json" else logging.Formatter(TEXT))
     _logger(verbosity).addHandler(handler)
-    TOLD.handlers = [handler]
-    TOLD.setLevel(logging.INFO)
-    TOLD.propagate = False
-    output.also_tell(_teller())
+    MESSAGES.handlers = [handler]
+    MESSAGES.setLevel(logging.INFO)
+    MESSAGES.propagate = False
+    output.also_tell(log_line)
 
 
 def log_line(text: str) -> None:
     """A line for the file only, if there is one; secrets are masked there."""
-    if TOLD.handlers:
-        TOLD.info("%s", text)
+    if MESSAGES.handlers:
+        MESSAGES.info("%s", text)
 
 
 def log_begin(args: Sequence[str]) -> None:
@@ -97,13 +97,6 @@ def log_end(code: int, summary: Mapping[str, Any] | None) -> None:
     log_line(f"end: exit code {code}{figures}")
 
 
-def _teller() -> Callable[[str], None]:
-    def told(text: str) -> None:
-        TOLD.info("%s", text)
-
-    return told
-
-
 def _logger(verbosity: int) -> logging.Logger:
     logger = logging.getLogger("scalesync")
     logger.setLevel(logging.DEBUG if verbosity > 1 else logging.INFO)
@@ -113,7 +106,7 @@ def _logger(verbosity: int) -> logging.Logger:
 
 def forget_handlers() -> None:
     """Start again: a program that runs several commands opens no file twice."""
-    for logger in (logging.getLogger("scalesync"), TOLD):
+    for logger in (logging.getLogger("scalesync"), MESSAGES):
         for handler in logger.handlers:
             handler.close()
         logger.handlers = []

@@ -127,8 +127,8 @@ class ChunkSender:
 
     async def _divide(self, records: Sequence[Outgoing], outcomes: Sequence[Outcome], number: int | None) -> None:
         if len(outcomes) != len(records):
-            told = f"the answer covers {len(outcomes)} of {len(records)} records"
-            outcomes = [Outcome(OutcomeKind.UNKNOWN, message=told)] * len(records)
+            message = f"the answer covers {len(outcomes)} of {len(records)} records"
+            outcomes = [Outcome(OutcomeKind.UNKNOWN, message=message)] * len(records)
         if len(records) > 1 and _is_whole_refusal(outcomes):
             self._refused_whole(records, outcomes[0], number, nothing_done=self._operation.one_fate)
             return

@@ -175,11 +175,11 @@ class Journeys:
                 )
             )
 
-    def end(self, settled: RowOutcome) -> None:
+    def end(self, outcome: RowOutcome) -> None:
         """A record's journey is over for this run."""
         tally = self.tally
         tally.settled += 1
-        match settled.state:
+        match outcome.state:
             case RowState.CREATED:
                 tally.created += 1
             case RowState.ADOPTED:
@@ -190,11 +190,11 @@ class Journeys:
                 tally.failed += 1
             case _:
                 tally.exhausted += 1
-        if settled.state in FINAL:
+        if outcome.state in FINAL:
             self._waits.passes += 1
-        self._outbox.put(settled)
+        self._outbox.put(outcome)
         self.queue.ended()
-        if settled.state in _ACCEPTED:
+        if outcome.state in _ACCEPTED:
             self._release(self.guard.succeeded())
         if self.queue.outstanding == len(self.guard.held):
             self.queue.signal()  # only held refusals are left: `drain` lets them go

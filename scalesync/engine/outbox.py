@@ -23,9 +23,9 @@ class Outbox:
         self._begun = anyio.Event()
         self._full = anyio.Event()
 
-    def put(self, settled: RowOutcome) -> None:
+    def put(self, outcome: RowOutcome) -> None:
         """Queue one outcome; never waits."""
-        self._waiting.append(settled)
+        self._waiting.append(outcome)
         if len(self._waiting) == 1:
             self._begun.set()
         elif len(self._waiting) == GROUP:

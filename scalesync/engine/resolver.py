@@ -31,7 +31,7 @@ class Engine(Protocol):
     patience: Patience
     stopped: ScalesyncError | None
 
-    def end(self, settled: RowOutcome) -> None: ...
+    def end(self, outcome: RowOutcome) -> None: ...
     def stop(self, reason: ScalesyncError) -> None: ...
     def delay_s(self, attempt: int) -> float: ...
 
@@ -122,9 +122,9 @@ class Resolver:
             comparison = self._operation.compare(doubt.record, result.task)
             if result.others:
                 comparison = replace(comparison, others=result.others)
-            settled = await self._resolve(doubt.record, comparison)
-            if settled is not None:
-                self._engine.end(settled)
+            outcome = await self._resolve(doubt.record, comparison)
+            if outcome is not None:
+                self._engine.end(outcome)
             elif self._operation.repeat is _AT_ONCE:
                 self._engine.queue.again(doubt.record)
             else:  # no server refuses the key if it was not freed after all: look once more before a send

@@ -137,8 +137,8 @@ class Waits:
         return not cause.alone and cause.passes != self.passes and cause.asked_until <= now
 
 
-def told(stuck: Stuck, clock_now: float, wall_now: float) -> Waiting:
-    """How it is shown: with times of the wall clock."""
+def waiting_of(stuck: Stuck, clock_now: float, wall_now: float) -> Waiting:
+    """The wait as people see it: with times of the wall clock."""
     ahead_s = wall_now - clock_now
     until = None if stuck.until is None else stuck.until + ahead_s
     return Waiting(stuck.why, stuck.since + ahead_s, until, stuck.asked_s)

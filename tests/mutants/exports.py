@@ -154,7 +154,7 @@ EXPORT_MUTANTS = (
         (
             Edit(
                 "scalesync/flows/runtime/trust.py",
-                "        if wanted and told is not None and told != wanted:\n",
+                "        if wanted and reported is not None and reported != wanted:\n",
                 "        if False:\n",
             ),
         ),

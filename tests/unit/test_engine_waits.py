@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scalesync.engine.calls import too_long
-from scalesync.engine.waits import LATE_S, SOON_S, THROTTLED_S, Stuck, Waits, told
+from scalesync.engine.waits import LATE_S, SOON_S, THROTTLED_S, Stuck, Waits, waiting_of
 from scalesync.events import duration
 
 
@@ -139,7 +139,7 @@ def test_what_nothing_depends_on_is_not_waited_for(waits, clock):
 
 
 def test_times_are_shown_by_the_wall_clock():
-    waiting = told(Stuck("busy", 100.0, 700.0, 600.0, 700.0, is_due=True, beyond=False), 130.0, 1_000_030.0)
+    waiting = waiting_of(Stuck("busy", 100.0, 700.0, 600.0, 700.0, is_due=True, beyond=False), 130.0, 1_000_030.0)
     assert (waiting.since, waiting.until) == (1_000_000.0, 1_000_600.0)
 
 

@@ -134,9 +134,9 @@ class ExportRun:
             responses.count_from({"stored": manifest.extra.get("responses_downloaded", 0)})
             made = await Gaps(folder, responses, self._connection, self._job).fill(manifest, manifest)
         now = await self._summary(0, 0, "")
-        told = f"the export was finished at {made.finished_at}; this run fetched only missing response files"
+        message = f"the export was finished at {made.finished_at}; this run fetched only missing response files"
         traffic = {name: getattr(now, name) for name in NO_REQUESTS}
-        return replace(finished_already(made, self._target, told), **traffic)
+        return replace(finished_already(made, self._target, message), **traffic)
 
     def _downloader(self, folder: Folder) -> Downloader:
         suffix = bool(under_of(folder.manifest))
@@ -240,8 +240,8 @@ class ExportRun:
 
     async def _ended(self, made: Manifest, before: Manifest | None) -> ExportSummary:
         unsettled, failed = made.extra["unsettled"], made.extra["responses_failed"]
-        told = ["" if self._written() else nothing_matched(made, before), left_behind(self._left())]
-        message = "; ".join(filter(None, told))
+        sentences = ["" if self._written() else nothing_matched(made, before), left_behind(self._left())]
+        message = "; ".join(filter(None, sentences))
         summary = await self._summary(unsettled, int(bool(unsettled or failed)), message)
         return replace(summary, watermark=made.watermark, responses_failed=failed)
 

@@ -51,8 +51,8 @@ async def check_everything(
         differing += 1
         span = await origin.span(plan.selection, plan.started_ms)
         await reader.run_again(asked, Partition.over(reader.next_number(), span.lo, span.hi))
-    told = f"{differing} of {len(windows)} windows differed and were read again" if differing else "nothing differed"
-    observer.note(f"checked everything up to {iso(plan.started_ms)}: {told}")
+    result = f"{differing} of {len(windows)} windows differed and were read again" if differing else "nothing differed"
+    observer.note(f"checked everything up to {iso(plan.started_ms)}: {result}")
 
 
 def everything(plan: ExportPlan) -> Selection:

@@ -64,7 +64,7 @@ class TakeNew:
         self._responses = responses
         self._note = note
         self._done = done
-        self._told = False
+        self._reported = False
         self._ordered = lister.changes is not Changes.NONE
 
     async def __call__(self, page: Page, entry: PageCommit) -> None:
@@ -89,11 +89,11 @@ class TakeNew:
 
     def _look_for_reviews(self, page: Page) -> None:
         """Report once that the server does not send a field that a filter needs; such tasks cannot match."""
-        if self._told or not self._selection.review_status:
+        if self._reported or not self._selection.review_status:
             return
         completed = (head for _, head in page if head.status == self._done)
         if any(head.get("review_status") is None for head in completed):
-            self._told = True
+            self._reported = True
             self._note(
                 "some completed tasks have no review status, and those without one count as not matching;"
                 " an export without --incremental leaves the choice to the server"

@@ -228,7 +228,7 @@ class Search:
             if not found or (found[0][0].repeat and any(found[0][0].content == content for _, content in sights)):
                 continue
             self._taken.add((path, place.line))
-            yield from self._told(place, found[0].popleft())
+            yield from self._usable(place, found[0].popleft())
         self._missing = [failure for queue in queues.values() for failure in queue]
 
     def _places(self, plan: ImportPlan) -> Iterator[tuple[str, SourceRecord | BadRecord]]:
@@ -239,7 +239,7 @@ class Search:
                 for place in block.records:
                     yield path, place
 
-    def _told(self, place: SourceRecord | BadRecord, failure: Failure) -> Iterator[tuple[bytes, Failure]]:
+    def _usable(self, place: SourceRecord | BadRecord, failure: Failure) -> Iterator[tuple[bytes, Failure]]:
         text = _text(place)
         if text is None:
             self._cut += 1

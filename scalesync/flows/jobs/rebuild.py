@@ -179,12 +179,12 @@ class Recorder:
         if finding.task is None:
             return RowOutcome(record.key, RowState.SENDING)
         comparison = self._connection.platform.creator.compare(record, finding.task)
-        settled = await self._policy(record, replace(comparison, others=finding.others))
-        if settled is None:
+        outcome = await self._policy(record, replace(comparison, others=finding.others))
+        if outcome is None:
             return RowOutcome(record.key, RowState.SENDING)
-        if self._named is None and settled.state is not RowState.CONFLICT:
-            return settled._replace(event=None)  # no history for a million rows that are correct
-        return settled
+        if self._named is None and outcome.state is not RowState.CONFLICT:
+            return outcome._replace(event=None)  # no history for a million rows that are correct
+        return outcome
 
     def _show(self) -> None:
         self._observer.progress(self._connection.watch.snapshot("rebuild", self._meter, self._done))

@@ -106,11 +106,11 @@ async def _wait_for_input(ledger: Ledger, found: StoredJob, group: str | None) -
     counts = await ledger.counts(found)
     if not counts["pending"]:
         return _nothing_sent(found, counts, _nothing(group))
-    told = (
+    result = (
         f"{count(marked, 'failed record')} {be(marked)} pending again" if marked else f"the job has {_nothing(group)}"
     )
     message = (
-        f"nothing was sent: job {found.name} read standard input, which is gone; {told}; pipe the same input into the"
+        f"nothing was sent: job {found.name} read standard input, which is gone; {result}; pipe the same input into the"
         f" same import to send {count(counts['pending'], 'pending record')}"
     )
     return finish.summary(found.name, found.target, counts, finish.NOTHING_DONE, finish.RunEnd(1, False, message))

@@ -66,8 +66,8 @@ def check_places(out: Path, ledger: Path, sources: Sequence[str]) -> None:
 def _is_as_written(path: Path, reasons: Path) -> bool:
     """Whether each line of a file is the one that its reason was written for; True for reasons without digests."""
     try:
-        with open(path, "rb") as lines, open(reasons, "rb") as told:
-            for line, reason in zip_longest(lines, told):
+        with open(path, "rb") as lines, open(reasons, "rb") as written:
+            for line, reason in zip_longest(lines, written):
                 if reason is None:
                     return False
                 digest = json.loads(reason).get(DIGEST)

@@ -102,9 +102,9 @@ def foreign_to(asked: Selection, head: TaskView) -> str:
     be inclusive.
     """
     for name in ("project", "batch", "type"):
-        wanted, told = getattr(asked, name), head.get(name)
-        if wanted and told is not None and told != wanted:
-            return f"a task of {name} {told!r}, not {wanted!r}"
+        wanted, reported = getattr(asked, name), head.get(name)
+        if wanted and reported is not None and reported != wanted:
+            return f"a task of {name} {reported!r}, not {wanted!r}"
     after, before = asked.bounds.get("created_after", 0), asked.bounds.get("created_before")
     if after or before is not None:
         created_ms = head.created_ms()

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from scalesync.engine.waits import Stuck, Waits, told
+from scalesync.engine.waits import Stuck, Waits, waiting_of
 from scalesync.events import Observer, Progress, Waiting, duration
 from scalesync.flows.runtime.gate import RequestGate
 from scalesync.flows.runtime.rate_meter import RateMeter
@@ -25,7 +25,7 @@ CHANGE_S = 30.0  # between two sentences about a wait, if its reason has changed
 
 
 @dataclass(slots=True)
-class _Told:
+class _Reported:
     """A wait that was reported.
 
     passes: the number of requests that had got through by then.
@@ -60,7 +60,7 @@ class Watch:
         self._gate = gate
         self._host = host_of(where)
         self._wall = wall
-        self._told: _Told | None = None
+        self._reported: _Reported | None = None
         self._waited_s = 0.0
         self._last: Progress | None = None
         self._ended = 0
@@ -81,38 +81,38 @@ class Watch:
         """Stop after a last check whether the wait is over."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._told is not None and self._stuck() is None:
+        if self._reported is not None and self._stuck() is None:
             self._over(self._waits.clock())
 
     def look(self) -> None:
         """Check the run, and report a change since the last check."""
         stuck = self._stuck()
-        if stuck is not None and not stuck.is_due and self._told is None:
+        if stuck is not None and not stuck.is_due and self._reported is None:
             stuck = None
         now = self._waits.clock()
         if stuck is None:
             self._over(now)
             return
-        if self._told is None:
-            self._told = _Told(stuck, self._waits.passes, now)
+        if self._reported is None:
+            self._reported = _Reported(stuck, self._waits.passes, now)
             self._observer.note(str(self._words(stuck)))
-        elif now - self._told.at >= CHANGE_S and _is_other(stuck, self._told.stuck):
-            self._told.at = now
+        elif now - self._reported.at >= CHANGE_S and _is_other(stuck, self._reported.stuck):
+            self._reported.at = now
             self._observer.note(str(self._words(stuck)))
-        self._told.stuck = replace(stuck, since=self._told.stuck.since)  # requests in flight do not end a wait
+        self._reported.stuck = replace(stuck, since=self._reported.stuck.since)  # requests in flight do not end a wait
         if self._last is not None:
             self._observer.progress(self._waiting_now(self._last))
 
     @property
     def waiting(self) -> Waiting | None:
         """The reported wait; None if there is none."""
-        stuck = None if self._told is None else self._stuck()
+        stuck = None if self._reported is None else self._stuck()
         return None if stuck is None else self._words(stuck)
 
     @property
     def waited_s(self) -> float:
         """Seconds of all reported waits so far."""
-        return self._waited_s + (0.0 if self._told is None else self._waits.clock() - self._told.stuck.since)
+        return self._waited_s + (0.0 if self._reported is None else self._waits.clock() - self._reported.stuck.since)
 
     def snapshot(
         self,
@@ -172,16 +172,16 @@ class Watch:
         return Stuck(why, self._answered_at, None, None, 0.0, is_due=True, beyond=False)
 
     def _words(self, stuck: Stuck) -> Waiting:
-        return told(stuck, self._waits.clock(), self._wall())
+        return waiting_of(stuck, self._waits.clock(), self._wall())
 
     def _over(self, now: float) -> None:
-        if self._told is None:
+        if self._reported is None:
             return
-        lasted_s = now - self._told.stuck.since
+        lasted_s = now - self._reported.stuck.since
         self._waited_s += lasted_s
-        if self._waits.passes != self._told.passes:
+        if self._waits.passes != self._reported.passes:
             self._observer.note(f"requests get through again, after {duration(lasted_s)}")
-        self._told = None
+        self._reported = None
 
 
 def _is_other(stuck: Stuck, before: Stuck) -> bool:

@@ -129,14 +129,14 @@ def compare(case: Case) -> Iterator[Finding]:
 def _several(case: Case) -> Iterator[Finding]:
     """Findings about a key with several tasks. The row is not compared before it is decided which task stays."""
     refs = [*([] if case.result.view is None else [case.result.view.ref]), *case.result.others]
-    told = f"{len(refs)} tasks have this unique_id: {', '.join(refs)}"
+    detail = f"{len(refs)} tasks have this unique_id: {', '.join(refs)}"
     choice = choose(case.twins, None if case.row is None else case.row.ref, case.words)
     if choice.keep is None:
-        told += f"; {choice.why}" if choice.why else ""
-        yield case.finding("duplicate", f"{told}; remove all but one in the service, then run verify --fix")
+        detail += f"; {choice.why}" if choice.why else ""
+        yield case.finding("duplicate", f"{detail}; remove all but one in the service, then run verify --fix")
     else:
-        told += f"; nobody has worked on {', '.join(choice.remove)}"
-        yield replace(case.finding("duplicate", told, REMOVE, remove=choice.remove), task_id=choice.keep)
+        detail += f"; nobody has worked on {', '.join(choice.remove)}"
+        yield replace(case.finding("duplicate", detail, REMOVE, remove=choice.remove), task_id=choice.keep)
     if case.comparison is not None:
         yield from _differing(case, case.comparison)
 

@@ -96,7 +96,7 @@ async def _backfill(
         asked = Asked(options, manifest, connection.platform.server_now_ms, lost)
         job = await ledger.open_export(spec)
         run = BackfillRun(options, connection, job, observer, asked=asked)
-        return run.told(await run.go(folder, manifest, signals=signals))
+        return run.with_windows(await run.go(folder, manifest, signals=signals))
 
 
 def backfill_job(options: BackfillOptions, target: Target) -> JobSpec:
@@ -139,7 +139,7 @@ class BackfillRun(ExportRun):
         self._manifest: Manifest | None = None
         self._finished = 0
 
-    def told(self, summary: ExportSummary) -> BackfillSummary:
+    def with_windows(self, summary: ExportSummary) -> BackfillSummary:
         """The summary with the windows."""
         values = {item.name: getattr(summary, item.name) for item in fields(ExportSummary)}
         return BackfillSummary(**values, windows=len(done_windows(self._manifest)), windows_read=self._finished)
@@ -156,8 +156,8 @@ class BackfillRun(ExportRun):
         findings = any(totals(self._manifest)[name] for name in WITH_FINDINGS)
         message = "" if todo else "nothing to do: every window of this period was read"
         if todo and not totals(self._manifest)["tasks"]:
-            told = filters.typed(self._options)
-            message = f"0 tasks of this period match {as_typed(told)}" if told else "0 tasks are in this period"
+            chosen = filters.typed(self._options)
+            message = f"0 tasks of this period match {as_typed(chosen)}" if chosen else "0 tasks are in this period"
         elsewhere = self._asked.elsewhere
         if elsewhere:
             message = loss(folder.path, elsewhere, "extend --from and --to to its window to read it again")

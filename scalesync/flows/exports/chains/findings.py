@@ -36,7 +36,7 @@ class Findings:
         self.figures = Figures()
         self._axis = axis
         self._note = note
-        self._told_uncounted = False
+        self._reported_uncounted = False
 
     def begin(self, partitions: Sequence[Partition]) -> None:
         """Add the findings of earlier runs about these partitions."""
@@ -65,8 +65,8 @@ class Findings:
         """Report once that no count exists to check the list against. It concerns the server, not the partition."""
         partition.uncounted = True
         self.figures.uncounted += 1
-        if not self._told_uncounted:
-            self._told_uncounted = True
+        if not self._reported_uncounted:
+            self._reported_uncounted = True
             self._note(
                 f"the server's totals are too low: of {self._in_words(partition)}"
                 f" it counts {total:,} and lists {partition.different:,}, the same ones each time; the list ended"

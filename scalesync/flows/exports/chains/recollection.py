@@ -75,11 +75,11 @@ class Recollection:
         met = self._met.setdefault(partition.number, Sightings())
         resumed = self._resumed.get(partition.number)
         late = resumed.late(places) if resumed is not None else set()
-        told = await self._remember() if late and partition.readings == 1 else True
+        remembered = await self._remember() if late and partition.readings == 1 else True
         sights = [met.meet(ref, partition.readings) for ref in refs]
         unclear = [number for number in late if sights[number] is not Sight.SAME]
-        partition.doubtful = partition.doubtful or (bool(unclear) and (counted or not told))
-        for number in () if told else unclear:
+        partition.doubtful = partition.doubtful or (bool(unclear) and (counted or not remembered))
+        for number in () if remembered else unclear:
             sights[number] = Sight.SAME  # the files may hold it, and no task is ever written twice
         return sights
 

@@ -198,8 +198,8 @@ class _Compaction:
         self._written = sum(entry.rows for entry in manifest.files)
         self._left = manifest.extra.get("left", 0)
         done = self.summary(0.0)
-        told = f"nothing to do: made at {manifest.finished_at}, --from has not changed since"
-        return replace(done, message="; ".join(filter(None, (told, done.message))))
+        reason = f"nothing to do: made at {manifest.finished_at}, --from has not changed since"
+        return replace(done, message="; ".join(filter(None, (reason, done.message))))
 
     def steps(self) -> Iterator[Progress]:
         """Check, read, and write, a step at a time."""

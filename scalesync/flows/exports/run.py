@@ -17,6 +17,7 @@ from scalesync.flows.exports import filters
 from scalesync.flows.exports.checks import check_options, first_look, same_filters
 from scalesync.flows.exports.folder.export_folder import Folder
 from scalesync.flows.exports.folder.finished import AGAIN, finished_already, loss, lost_files
+from scalesync.flows.exports.folder.manifests import must_be_export
 from scalesync.flows.exports.folder.moved import as_stored
 from scalesync.flows.exports.job_run import ExportRun
 from scalesync.flows.exports.missing_files import has_gaps
@@ -62,6 +63,8 @@ async def _export(
     begun = found is not None and dict(found.identity) == dict(spec.identity)
     folder = Folder(options.out)
     manifest = folder.check(spec.name, spec.target, begun=begun)
+    if manifest is not None:
+        must_be_export(manifest, options.out)
     if manifest is not None and not options.again:
         hint = "choose another --out" if options.incremental else "choose another --out, or --again to replace it"
         same_filters(manifest, options, hint)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
+from scalesync.errors import ConfigError
 from scalesync.flows.runtime.options import ExportOptions
 from scalesync.flows.runtime.setup.services import default_spec
 from scalesync.model.records import JsonObject
@@ -17,6 +19,18 @@ UNSETTLED_FROM = "unsettled_from"
 CURSOR = "cursor"
 NUMBERS = "numbers"  # numbers of files; each is used once
 _NUMBERED = re.compile(r"([a-z]+)-(\d{5,})\.")
+
+
+def kind(manifest: Manifest) -> str:
+    """The command that made the folder: `export`, `backfill` or `compact`."""
+    return "backfill" if "windows" in manifest.extra else "compact" if "source" in manifest.extra else "export"
+
+
+def must_be_export(manifest: Manifest, out: Path) -> None:
+    """Raise ConfigError for the folder of another command: its job may have the name that was asked for."""
+    if (made := kind(manifest)) != "export":
+        article = "a backfill" if made == "backfill" else "what compact wrote"
+        raise ConfigError(f"{out} holds {article}, not an export; choose another --out")
 
 
 def highest(manifest: Manifest | None, paths: Iterable[str] = ()) -> dict[str, int]:

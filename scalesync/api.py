@@ -24,7 +24,7 @@ from scalesync.flows.imports.run import run_import
 from scalesync.flows.jobs.retry import run_retry
 from scalesync.flows.jobs.status import job_status as read_status
 from scalesync.flows.jobs.status import list_failures as read_failures
-from scalesync.flows.runtime.options import ExportOptions, FailureGroup, ImportOptions, JobStatus
+from scalesync.flows.runtime.options import ExportOptions, FailureGroup, ImportOptions, JobStatus, RetryOptions
 from scalesync.flows.runtime.run import leaves
 from scalesync.flows.runtime.setup.services import resolve_settings
 from scalesync.model.summaries import ExportSummary, ImportSummary
@@ -181,8 +181,8 @@ async def retry_failed(
     yes: required for more than 1,000 of them with a live key.
     """
     with _in_python(observer) as watching:
-        chosen = _settings(settings, watching)
-        return _summary(await run_retry(chosen, job, group, watching, project=project, yes=yes, signals=False))
+        options = RetryOptions(job=job, group=group, project=project, yes=yes)
+        return _summary(await run_retry(options, _settings(settings, watching), watching, signals=False))
 
 
 async def job_status(job: str | None = None, *, settings: Settings | None = None) -> list[JobStatus]:

@@ -21,7 +21,7 @@ from scalesync.flows.exports.run import run_export
 from scalesync.flows.imports.run import run_import
 from scalesync.flows.jobs.rebuild import run_rebuild
 from scalesync.flows.jobs.retry import run_retry
-from scalesync.flows.runtime.options import ExportOptions, ImportOptions
+from scalesync.flows.runtime.options import ExportOptions, ImportOptions, RetryOptions
 from scalesync.flows.runtime.setup.services import resolve_settings, spec_of
 from scalesync.flows.verify.fix import Repaired, run_repair
 from scalesync.flows.verify.run import run_verify
@@ -127,7 +127,9 @@ class Trial:
 
     async def retry(self) -> ImportSummary:
         """Send the failed records again."""
-        return await run_retry(self.settings(), JOB, None, self.listener, yes=True, limits=HASTY, signals=False)
+        return await run_retry(
+            RetryOptions(job=JOB, yes=True), self.settings(), self.listener, limits=HASTY, signals=False
+        )
 
     async def rebuild(self) -> ImportSummary:
         """Rebuild the ledger from source and emulator."""

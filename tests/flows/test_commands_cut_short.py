@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from scalesync.flows.jobs.retry import run_retry
+from scalesync.flows.runtime.options import RetryOptions
 from scalesync.flows.verify.fix import run_repair
 from scalesync.flows.verify.run import run_verify
 from scalesync.ledger.sqlite.writer import Writer
@@ -116,7 +117,7 @@ async def test_a_retry_that_dies_is_carried_on_by_the_same_command(
     settings, fuse = settings_for(sandbox), Fuse(monkeypatch)
 
     async def again() -> Any:
-        return await run_retry(settings, "j", None, notebook, limits=FAST, signals=False)
+        return await run_retry(RetryOptions(job="j"), settings, notebook, limits=FAST, signals=False)
 
     await cut_short(fuse, tmp_path / "ledger.db", death, again)
     done = await again()
@@ -138,7 +139,7 @@ async def test_errored_tasks_that_are_sent_again_by_a_run_that_dies_are_carried_
     settings, fuse = settings_for(sandbox), Fuse(monkeypatch)
 
     async def again() -> Any:
-        return await run_retry(settings, "j", None, notebook, errored=True, limits=FAST, signals=False)
+        return await run_retry(RetryOptions(job="j", errored=True), settings, notebook, limits=FAST, signals=False)
 
     await cut_short(fuse, tmp_path / "ledger.db", death, again)
     done = await again()

@@ -15,6 +15,7 @@ from scalesync.errors import ConfigError, SourceError
 from scalesync.flows.jobs.failures import WrittenOut, write_failures
 from scalesync.flows.jobs.retry import run_retry
 from scalesync.flows.jobs.status import job_status, list_failures
+from scalesync.flows.runtime.options import RetryOptions
 from scalesync.sandbox import FaultRule
 from tests.conftest import FAST, letter
 from tests.flows.conftest import adds_up, creates
@@ -351,7 +352,9 @@ def pipe(bring, monkeypatch):
 def again(settings_for, notebook):
     async def retry(sandbox, group=None, *, errored=False):
         settings = settings_for(sandbox)
-        summary = await run_retry(settings, "piped", group, notebook, errored=errored, limits=FAST, signals=False)
+        summary = await run_retry(
+            RetryOptions(job="piped", group=group, errored=errored), settings, notebook, limits=FAST, signals=False
+        )
         assert adds_up(summary)
         return summary
 

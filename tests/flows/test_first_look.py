@@ -13,6 +13,7 @@ import pytest
 from scalesync.errors import ConfigError
 from scalesync.flows.imports.dry_run import shown_body
 from scalesync.flows.jobs.retry import run_retry
+from scalesync.flows.runtime.options import RetryOptions
 from scalesync.platforms.scale.task_types import COMMON, TYPES
 from scalesync.sandbox.scale.tasks import tasktypes
 from tests.conftest import FAST, letter
@@ -277,7 +278,7 @@ async def test_a_changed_template_over_records_that_failed_is_said_and_retry_sen
         "--set changed since the last run: this command does not send 1 record that failed with its earlier body;"
         " scalesync retry --job j sends it with the new one"
     )
-    done = await run_retry(settings_for(sandbox), "j", None, notebook, limits=FAST, signals=False)
+    done = await run_retry(RetryOptions(job="j"), settings_for(sandbox), notebook, limits=FAST, signals=False)
     assert (done.created, done.failed, done.exit_code) == (2, 0, 0)
     notebook.notes.clear()
     await bring(sandbox, source, **changed, rescan=True)

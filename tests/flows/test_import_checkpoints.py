@@ -12,6 +12,7 @@ import pytest
 
 from scalesync.flows.imports.reading import checkpoints
 from scalesync.flows.jobs.retry import run_retry
+from scalesync.flows.runtime.options import RetryOptions
 from scalesync.sandbox import FaultRule
 from scalesync.sources import bytestream
 from scalesync.sources.formats import jsonlines
@@ -127,7 +128,7 @@ async def test_a_line_whose_record_waits_again_is_read(make_sandbox, bring, writ
     first = await bring(sandbox, source, job=JOB)
     assert (first.created, first.failed) == (299, 1)
     sandbox.faults.replace([FaultRule(kind="error", on="create", status=401)])
-    stopped = await run_retry(settings_for(sandbox), JOB, None, notebook, limits=FAST, signals=False)
+    stopped = await run_retry(RetryOptions(job=JOB), settings_for(sandbox), notebook, limits=FAST, signals=False)
     assert (stopped.exit_code, stopped.pending) == (3, 1)
     sandbox.faults.replace([])
     sandbox.store.world("live").add_project("later", KIND)

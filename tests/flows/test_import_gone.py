@@ -10,6 +10,7 @@ from scalesync.flows.jobs.failures import write_failures
 from scalesync.flows.jobs.refresh import refreshed_status
 from scalesync.flows.jobs.retry import run_retry
 from scalesync.flows.jobs.status import job_status, list_failures
+from scalesync.flows.runtime.options import RetryOptions
 from scalesync.model.summaries import ImportSummary
 from scalesync.sandbox import FaultRule
 from tests.conftest import FAST, letter
@@ -50,7 +51,7 @@ async def test_a_refused_record_without_unique_id_that_was_corrected_is_supersed
     written = await write_failures(settings, JOB, None, tmp_path / "failed.jsonl")
     assert (written.written, written.exit_code) == (0, 0)
     seen = creates(sandbox)
-    retried = await run_retry(settings, JOB, None, notebook, limits=FAST, signals=False)
+    retried = await run_retry(RetryOptions(job=JOB), settings, notebook, limits=FAST, signals=False)
     assert told(retried) == (3, 3, 0, 0, 0, 1, 0)
     assert creates(sandbox) == seen
 
@@ -205,12 +206,12 @@ async def test_a_retry_looks_up_what_is_gone_and_in_doubt(
     rows = [letter(9), *([letter(10, **BAD)] if refused else [])]
     await bring(sandbox, write_records(rows), job=JOB)
     settings = settings_for(sandbox)
-    still = await run_retry(settings, JOB, None, notebook, limits=FAST, signals=False)
+    still = await run_retry(RetryOptions(job=JOB), settings, notebook, limits=FAST, signals=False)
     assert (still.exit_code, still.pending) == (3, 4)
     assert "no longer in any source" in still.message
     sandbox.faults.replace([])
     seen, calls = creates(sandbox), int(refused)
-    retried = await run_retry(settings, JOB, None, notebook, limits=FAST, signals=False)
+    retried = await run_retry(RetryOptions(job=JOB), settings, notebook, limits=FAST, signals=False)
     assert told(retried) == (held + 1 + calls, held + 1, 0, calls, 0, 4, calls)
     assert creates(sandbox) == seen + calls
     assert ask_ledger("SELECT count(*) FROM rows WHERE gone=1") == [(0,)]
@@ -224,7 +225,7 @@ async def test_a_retry_leaves_to_the_engine_what_is_gone_and_came_back(
     await bring(sandbox, write_records([letter(9)]), job=JOB)
     sandbox.faults.replace([])
     write_records([letter(9), letter(2)])
-    retried = await run_retry(settings_for(sandbox), JOB, None, notebook, limits=FAST, signals=False)
+    retried = await run_retry(RetryOptions(job=JOB), settings_for(sandbox), notebook, limits=FAST, signals=False)
     assert (retried.created, retried.pending) == (2, 0)
     assert sandbox.store.world("live").by_unique_id("letter-00002") is not None
 
@@ -240,12 +241,12 @@ async def test_a_retry_does_not_wait_for_a_record_that_left_its_source(
     rows[1:2] = [nameless(1)] if corrected else []
     source = write_records(rows)
     settings = settings_for(sandbox)
-    retried = await run_retry(settings, JOB, None, notebook, limits=FAST, signals=False)
+    retried = await run_retry(RetryOptions(job=JOB), settings, notebook, limits=FAST, signals=False)
     assert told(retried) == (3, 2, 0, 0, 0, 1, 0)
     assert retried.duplicates == 1
     assert notebook.notes[-1] == "1 record is no longer in any source and counts as gone"
     assert ("the rest of the input is still to come" in retried.message) == corrected
-    again = await run_retry(settings, JOB, None, notebook, limits=FAST, signals=False)
+    again = await run_retry(RetryOptions(job=JOB), settings, notebook, limits=FAST, signals=False)
     assert (told(again), again.requests) == (told(retried), 0)
     done = await bring(sandbox, source, job=JOB)
     assert told(done) == (len(rows), len(rows) - 1, 0, 0, 0, 1, 0)
@@ -263,11 +264,11 @@ async def test_a_retry_keeps_what_stands_in_a_source_that_is_missing_today(
     write_records([letter(1)], "here.jsonl")
     hidden = away.rename(away.with_suffix(".hidden"))
     settings = settings_for(sandbox)
-    retried = await run_retry(settings, JOB, None, notebook, limits=FAST, signals=False)
+    retried = await run_retry(RetryOptions(job=JOB), settings, notebook, limits=FAST, signals=False)
     assert told(retried) == (3, 2, 0, 0, 1, 1, 1)
     hidden.rename(away)
     write_records([letter(2), letter(3)], "away.jsonl")
-    retried = await run_retry(settings, JOB, None, notebook, limits=FAST, signals=False)
+    retried = await run_retry(RetryOptions(job=JOB), settings, notebook, limits=FAST, signals=False)
     assert told(retried) == (3, 3, 0, 0, 0, 1, 0)
 
 
@@ -278,7 +279,7 @@ async def test_a_retry_looks_up_what_was_in_doubt_when_it_left(
     sandbox = await in_doubt(make_sandbox, bring, write_records, after_write=after_write)
     held, seen = sandbox.store.world("live").count(), creates(sandbox)
     write_records([letter(9)])
-    retried = await run_retry(settings_for(sandbox), JOB, None, notebook, limits=FAST, signals=False)
+    retried = await run_retry(RetryOptions(job=JOB), settings_for(sandbox), notebook, limits=FAST, signals=False)
     assert (retried.created, retried.pending, retried.gone, retried.exit_code) == (held, 0, 4, 0)
     assert "the rest of the input is still to come" in retried.message
     assert creates(sandbox) == seen

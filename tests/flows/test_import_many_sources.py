@@ -15,6 +15,7 @@ import pytest
 from scalesync.flows.imports import plan as planning
 from scalesync.flows.jobs.retry import run_retry
 from scalesync.flows.jobs.status import list_failures
+from scalesync.flows.runtime.options import RetryOptions
 from scalesync.ledger.sqlite.imports.import_store import ImportStore
 from scalesync.ledger.sqlite.writer import Writer
 from scalesync.sandbox import FaultRule
@@ -148,7 +149,7 @@ async def test_complaints_name_the_file_of_each_record(make_sandbox, bring, fold
     ]
     assert {("0010.json", 1, "invalid"), ("0020.json", 2, "invalid"), ("0050.json", 1, "conflict")} < set(listed)
     assert len(listed) == 4
-    mended = await run_retry(settings_for(sandbox), JOB, None, notebook, limits=FAST, signals=False)
+    mended = await run_retry(RetryOptions(job=JOB), settings_for(sandbox), notebook, limits=FAST, signals=False)
     assert (mended.created, mended.failed) == (58, 0)
 
 

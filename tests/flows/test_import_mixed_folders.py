@@ -12,6 +12,7 @@ import pytest
 
 from scalesync.errors import SourceError
 from scalesync.flows.jobs.retry import run_retry
+from scalesync.flows.runtime.options import RetryOptions
 from scalesync.flows.verify.run import run_verify
 from tests.conftest import FAST, letter
 
@@ -80,7 +81,7 @@ async def test_a_job_that_counted_them_keeps_them(
         again = await bring(sandbox, folder, job="j", **more)
         assert (again.read, again.created, again.failed, again.gone) == (7, 3, 4, 0), more
     assert "without records" not in "".join(skipped(notebook))
-    retried = await run_retry(settings_for(sandbox), "j", None, notebook, limits=FAST, signals=False)
+    retried = await run_retry(RetryOptions(job="j"), settings_for(sandbox), notebook, limits=FAST, signals=False)
     assert (retried.read, retried.failed) == (7, 4)
     checked = await run_verify(settings_for(sandbox), "j", tmp_path / "findings.jsonl", notebook, limits=FAST)
     assert (checked.read, "miscounted" in checked.without) == (7, False)

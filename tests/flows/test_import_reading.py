@@ -9,6 +9,7 @@ import pytest
 from scalesync.flows.imports.reading.prepare import Preparer
 from scalesync.flows.jobs.retry import run_retry
 from scalesync.flows.jobs.status import list_failures
+from scalesync.flows.runtime.options import RetryOptions
 from scalesync.mapping import expressions
 from scalesync.sandbox import FaultRule
 from scalesync.sources.formats import parquet
@@ -72,7 +73,7 @@ async def test_a_wrapped_list_is_imported_and_retried_with_the_key_that_was_give
     settings = settings_for(sandbox)
     (group,) = await list_failures(settings.ledger, None, None, 3)
     assert group.count == 1
-    again = await run_retry(settings, None, None, notebook, limits=FAST, signals=False)
+    again = await run_retry(RetryOptions(), settings, notebook, limits=FAST, signals=False)
     assert (again.exit_code, again.created, again.gone) == (0, 12, 0)
     seen = requests(sandbox)
     assert (await bring(sandbox, source, records="items")).created == 12

@@ -17,6 +17,7 @@ from scalesync.flows.imports.reading import checkpoints
 from scalesync.flows.jobs.failures import write_failures
 from scalesync.flows.jobs.retry import run_retry
 from scalesync.flows.jobs.status import job_status
+from scalesync.flows.runtime.options import RetryOptions
 from scalesync.flows.verify.run import run_verify
 from scalesync.model.summaries import ImportSummary
 from scalesync.sandbox import FaultRule
@@ -302,13 +303,13 @@ async def test_tomorrows_file_is_another_source_of_the_job(
     assert (written.written, written.bad, written.exit_code) == (2, 1, 0)
 
     write("day-1.jsonl", letters(0, 4))
-    mended = await run_retry(settings_for(sandbox), JOB, None, notebook, limits=FAST, signals=False)
+    mended = await run_retry(RetryOptions(job=JOB), settings_for(sandbox), notebook, limits=FAST, signals=False)
     assert (mended.created, mended.failed) == (6, 1)
 
     one.unlink()
     notebook.notes.clear()
     sandbox.journal.clear()
-    retried = await run_retry(settings_for(sandbox), JOB, None, notebook, limits=FAST, signals=False)
+    retried = await run_retry(RetryOptions(job=JOB), settings_for(sandbox), notebook, limits=FAST, signals=False)
     assert (retried.created, retried.failed, creates(sandbox)) == (6, 1, 1)
     (note,) = [note for note in notebook.notes if "no longer there" in note]
     assert str(one) in note
@@ -318,7 +319,7 @@ async def test_tomorrows_file_is_another_source_of_the_job(
 
     two.unlink()
     with pytest.raises(Exception, match="there is no such file") as refusal:
-        await run_retry(settings_for(sandbox), JOB, None, notebook, limits=FAST, signals=False)
+        await run_retry(RetryOptions(job=JOB), settings_for(sandbox), notebook, limits=FAST, signals=False)
     assert refusal.value.exit_code == 2
 
 

@@ -17,7 +17,7 @@ from scalesync.flows.imports.run import run_import
 from scalesync.flows.jobs.failures import write_failures
 from scalesync.flows.jobs.retry import run_retry
 from scalesync.flows.jobs.status import job_status, list_failures
-from scalesync.flows.runtime.options import ImportOptions
+from scalesync.flows.runtime.options import ImportOptions, RetryOptions
 from scalesync.flows.verify.run import run_verify
 from tests.conftest import FAST, KIND, PROJECT, letter
 
@@ -60,7 +60,7 @@ class Tree:
         return await run_verify(self.settings, job, None, self.notebook, limits=FAST)
 
     async def retry(self, job: str) -> Any:
-        return await run_retry(self.settings, job, None, self.notebook, limits=FAST, signals=False)
+        return await run_retry(RetryOptions(job=job), self.settings, self.notebook, limits=FAST, signals=False)
 
     def ask(self, sql: str) -> list[tuple[Any, ...]]:
         with sqlite3.connect(self.root / self.ledger) as db:

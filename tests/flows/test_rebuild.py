@@ -13,7 +13,7 @@ from scalesync.errors import ConfigError, NameBound, StopRun
 from scalesync.flows.jobs.rebuild import run_rebuild
 from scalesync.flows.jobs.retry import run_retry
 from scalesync.flows.jobs.status import list_failures
-from scalesync.flows.runtime.options import ImportOptions
+from scalesync.flows.runtime.options import ImportOptions, RetryOptions
 from scalesync.model.summaries import ImportSummary
 from scalesync.sandbox import FaultRule, Sandbox
 from tests.conftest import FAST, KIND, PROJECT, letter
@@ -205,7 +205,7 @@ async def test_the_rebuilt_job_can_be_retried_with_its_template(
     shape = {"task": {"categories": ["{who}", "other"]}, "keep": ["attachment", "attachment_type"]}
     summary = await rebuild(sandbox, write_records(rows), job="shaped", template=shape, unique_id="id-{who}")
     assert summary.pending == 3
-    done = await run_retry(settings_for(sandbox), "shaped", None, notebook, limits=FAST, signals=False)
+    done = await run_retry(RetryOptions(job="shaped"), settings_for(sandbox), notebook, limits=FAST, signals=False)
     assert done.created == 3
     assert sandbox.store.world("live").by_unique_id("id-r1")["params"]["categories"] == ["r1", "other"]
 

@@ -14,6 +14,7 @@ from scalesync.errors import ConfigError
 from scalesync.flows.jobs.refresh import refreshed_status
 from scalesync.flows.jobs.retry import run_retry
 from scalesync.flows.jobs.status import job_status, list_failures
+from scalesync.flows.runtime.options import RetryOptions
 from scalesync.ledger.sqlite.store import SqliteLedger
 from scalesync.ledger.states import turn
 from scalesync.model.jobs import JobSpec
@@ -53,7 +54,9 @@ def reclaim(settings_for, notebook) -> Callable[..., Any]:
     """reclaim(sandbox): retry --errored."""
 
     async def retry(sandbox, job=None):
-        summary = await run_retry(settings_for(sandbox), job, None, notebook, errored=True, limits=FAST, signals=False)
+        summary = await run_retry(
+            RetryOptions(job=job, errored=True), settings_for(sandbox), notebook, limits=FAST, signals=False
+        )
         assert adds_up(summary)
         return summary
 
@@ -174,7 +177,7 @@ async def test_nothing_in_error_sends_nothing(make_sandbox, bring, write_records
 async def test_errored_goes_with_no_group(make_sandbox, bring, write_records, settings_for, notebook):
     sandbox, _ = await broken(make_sandbox, bring, write_records, set())
     with pytest.raises(ConfigError, match="--group"):
-        await run_retry(settings_for(sandbox), None, "failed-400-abcdef", notebook, errored=True)
+        await run_retry(RetryOptions(group="failed-400-abcdef", errored=True), settings_for(sandbox), notebook)
 
 
 async def test_a_canceled_task_is_reported_and_left_to_reclaim(

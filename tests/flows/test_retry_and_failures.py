@@ -11,6 +11,7 @@ from scalesync.flows.imports.guards import spending
 from scalesync.flows.jobs.failures import write_failures
 from scalesync.flows.jobs.retry import run_retry
 from scalesync.flows.jobs.status import job_status, list_failures
+from scalesync.flows.runtime.options import RetryOptions
 from scalesync.sandbox import FaultRule
 from tests.conftest import FAST, KIND, letter
 from tests.flows.conftest import adds_up, creates, requests
@@ -22,7 +23,7 @@ def again(settings_for, notebook):
 
     async def retry(sandbox, job=None, group=None):
         settings = settings_for(sandbox)
-        summary = await run_retry(settings, job, group, notebook, limits=FAST, signals=False)
+        summary = await run_retry(RetryOptions(job=job, group=group), settings, notebook, limits=FAST, signals=False)
         assert adds_up(summary)
         return summary
 
@@ -324,7 +325,7 @@ async def test_many_records_with_a_live_key_are_sent_again_when_somebody_says_so
             return answer
 
         settings = settings_for(sandbox)
-        await run_retry(settings, None, None, notebook, limits=FAST, signals=False, confirm=confirm)
+        await run_retry(RetryOptions(), settings, notebook, limits=FAST, signals=False, confirm=confirm)
 
     with pytest.raises(Interrupted, match="nothing was sent"):
         await retry(answer=False)

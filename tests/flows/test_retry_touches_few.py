@@ -12,6 +12,7 @@ from scalesync.errors import ConfigError
 from scalesync.flows.imports.reading.prepare import Preparer
 from scalesync.flows.jobs.retry import run_retry
 from scalesync.flows.jobs.status import list_failures
+from scalesync.flows.runtime.options import RetryOptions
 from scalesync.sandbox import FaultRule
 from scalesync.sandbox.scale.tasks import lifecycle
 from tests.conftest import FAST, letter
@@ -30,7 +31,8 @@ def again(settings_for, notebook):
 
     async def retry(sandbox, job=None, group=None, *, limits=FAST, **switches):
         settings = settings_for(sandbox)
-        summary = await run_retry(settings, job, group, notebook, limits=limits, signals=False, **switches)
+        options = RetryOptions(job=job, group=group, **switches)
+        summary = await run_retry(options, settings, notebook, limits=limits, signals=False)
         assert adds_up(summary)
         return summary
 

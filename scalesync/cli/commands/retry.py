@@ -10,6 +10,7 @@ from scalesync.cli.asking import asker
 from scalesync.cli.command import SyncCommand
 from scalesync.cli.event_loop import run_async
 from scalesync.cli.invocation import Invocation
+from scalesync.flows.runtime.options import RetryOptions
 
 
 @click.command(
@@ -40,6 +41,7 @@ def retry_command(
     from scalesync.flows.jobs.retry import run_retry
 
     with invocation.display() as display:
-        flow = partial(run_retry, project=project, errored=errored, yes=yes, confirm=asker(invocation.mask))
-        summary = run_async(flow, settings, job, group, display)
+        options = RetryOptions(job=job, group=group, project=project, errored=errored, yes=yes)
+        flow = partial(run_retry, confirm=asker(invocation.mask))
+        summary = run_async(flow, options, settings, display)
     return show_import(summary, invocation, import_advice(summary, invocation, project=project))

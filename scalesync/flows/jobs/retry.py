@@ -22,7 +22,7 @@ from scalesync.flows.jobs.refresh import refresh_job
 from scalesync.flows.jobs.status import group_of
 from scalesync.flows.runtime.lease import holding, import_job_of
 from scalesync.flows.runtime.ledgers import open_ledger
-from scalesync.flows.runtime.options import ImportOptions
+from scalesync.flows.runtime.options import ImportOptions, RetryOptions
 from scalesync.flows.runtime.setup.services import spec_of
 from scalesync.home import Home
 from scalesync.model.jobs import StoredJob
@@ -34,14 +34,10 @@ from scalesync.text import be, count
 
 
 async def run_retry(
+    options: RetryOptions,
     settings: Settings,
-    job: str | None,
-    group: str | None,
     observer: Observer,
     *,
-    project: str | None = None,
-    errored: bool = False,
-    yes: bool = False,
     limits: EngineLimits | None = None,
     signals: bool = True,
     confirm: Confirm | None = None,
@@ -51,37 +47,37 @@ async def run_retry(
     It looks up records that are no longer in any source and may have been sent. It leaves records that the ledger does
     not know to the import, and the summary's message says so.
 
-    project: of the job, where several have its name.
-    errored: send the records whose tasks turned to `error` instead. The server says which these are, and frees their
-        unique_ids. If the source was standard input, nothing is sent, and the summary's message says what to do.
+    With `errored`, the server says which tasks turned to `error`, and frees their unique_ids. If the source was
+    standard input, nothing is sent, and the summary's message says what to do.
     Raises ConfigError when there is no such job for this target, or its source cannot be read again.
     """
+    group, errored = options.group, options.errored
     if errored and group is not None:
         raise ConfigError("--errored takes every task in error; leave --group out")
     ledger = open_ledger(settings.ledger, note=observer.note, create=False)
     try:
-        found = await import_job_of(ledger, settings.target, job, project)
+        found = await import_job_of(ledger, settings.target, options.job, options.project)
         if is_piped(found) and not errored:
             return await _wait_for_input(ledger, found, group)
-        options = await readable_options(ledger, found, "--reclaim error" if errored else "")
+        stored = await readable_options(ledger, found, "--reclaim error" if errored else "")
         # The bounds of a first run count new records, and a retry sends none.
-        options = replace(options, canary=None, max_new=None, reclaim=frozenset({"error"} if errored else ()))
+        again = replace(stored, canary=None, max_new=None, reclaim=frozenset({"error"} if errored else ()))
         if errored:
             await refresh_job(ledger, found, settings.way, observer, limits=limits)
             what = "no task in error"
         else:
             what = _nothing(group)
-        waiting = await _waiting(ledger, found, group, options.reclaim)
-        await guard_resending(waiting, found.target, yes=yes, confirm=confirm)
+        waiting = await _waiting(ledger, found, group, again.reclaim)
+        await guard_resending(waiting, found.target, yes=options.yes, confirm=confirm)
         left = 0 if errored else await _reopen(ledger, found, group)
         gone = await ledger.checks(found).gone_in_doubt()
-        if not gone and not await ledger.checks(found).waiting(options.reclaim):
+        if not gone and not await ledger.checks(found).waiting(again.reclaim):
             return _nothing_sent(found, await ledger.counts(found), what)
     finally:
         ledger.close()
     if not errored and (left or not gone):
         observer.note(f"{count(left, 'failed record')} {be(left)} sent again")
-    return await run_import(options, settings, observer, limits=limits, stored=found, signals=signals)
+    return await run_import(again, settings, observer, limits=limits, stored=found, signals=signals)
 
 
 async def _waiting(ledger: Ledger, found: StoredJob, group: str | None, dead: frozenset[str]) -> int:

@@ -94,6 +94,24 @@ IMPORT_OPTIONS = Form(
 
 
 @dataclass(frozen=True, slots=True)
+class RetryOptions:
+    """One retry as asked for.
+
+    job: None for the only import job of the target.
+    group: of `failures`, None for all.
+    project: of the job, where several have its name.
+    errored: the records whose tasks turned to `error`, in place of the failed ones.
+    yes: answers the question about many records with a live key.
+    """
+
+    job: str | None = None
+    group: str | None = None
+    project: str | None = None
+    errored: bool = False
+    yes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ExportOptions:
     """One export as asked for. Times are ISO 8601 or ages such as "7d"; without a zone they are UTC.
 

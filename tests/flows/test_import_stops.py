@@ -24,7 +24,7 @@ from scalesync.flows.exports.backfill.plan import BackfillOptions, BackfillSumma
 from scalesync.flows.exports.backfill.run import run_backfill
 from scalesync.flows.exports.run import run_export
 from scalesync.flows.imports import plan
-from scalesync.flows.imports import run as ingest
+from scalesync.flows.imports.reading import feeder
 from scalesync.flows.imports.reading.read_progress import Reading
 from scalesync.flows.imports.run import run_import
 from scalesync.flows.runtime.options import ExportOptions, ImportOptions
@@ -333,7 +333,7 @@ async def test_a_stopped_run_says_whether_pending_is_all_that_is_left(
     monkeypatch.setattr(plan, "LOAD_RECORDS", 16)
     monkeypatch.setattr(queue, "HIGH_WATER", 2)
     readings: list[Reading] = []
-    monkeypatch.setattr(ingest, "Reading", lambda **given: readings.append(Reading(**given)) or readings[0])
+    monkeypatch.setattr(feeder, "Reading", lambda **given: readings.append(Reading(**given)) or readings[0])
     sandbox = await make_sandbox([SLOW])
     sources, first = [], 0
     for number, many in enumerate(files):

@@ -164,7 +164,7 @@ async def echoing() -> AsyncIterator[str]:
 CRASH = """
 import asyncio, logging, os, sys, warnings
 from scalesync.cli.main import run
-from scalesync.flows.imports import run as ingest
+from scalesync.flows.imports.intake import Intake
 from scalesync.platforms.scale.adapter import ScalePlatform
 
 async def take(self, *args):
@@ -174,7 +174,7 @@ async def take(self, *args):
     asyncio.get_running_loop().call_exception_handler({"message": told, "exception": KeyError(told)})
     raise RuntimeError(told)
 
-ingest.ImportRun._take = take
+Intake.take = take
 sys.exit(run(sys.argv[1:]))
 """
 

@@ -13,7 +13,7 @@ CHUNK_MUTANTS = (
     Mutant(
         "a record is sent without a look at what the server has",
         _TWICE,
-        (Edit("scalesync/flows/imports/run.py", "if self._repeat is Repeat.COMPARE_FIRST:", "if False:"),),
+        (Edit("scalesync/flows/imports/intake.py", "if self._repeat is Repeat.COMPARE_FIRST:", "if False:"),),
         ("tests/platforms/test_toy.py",),
     ),
     Mutant(

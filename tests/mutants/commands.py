@@ -286,7 +286,7 @@ COMMAND_MUTANTS = (
     _mutant(
         CANARY,
         "nobody looks at the canary",
-        "flows/imports/run.py",
+        "flows/imports/intake.py",
         "        await canary.judge(self._bounds.watched, recorded, wait_s=self._plan.options.canary_wait)\n",
         "        await recorded()\n",
         WATCHED[::-1],

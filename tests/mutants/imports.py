@@ -10,15 +10,15 @@ IMPORT_MUTANTS = (
         "exactly once",
         (
             Edit(
-                "scalesync/flows/imports/run.py",
+                "scalesync/flows/imports/intake.py",
                 "        with anyio.CancelScope(shield=True):\n            admissions = await self._job.admit(",
-                "        await self._dispatcher.put(records, [])\n        await anyio.sleep(0.2)\n"
+                "        await self._engine.put(records, [])\n        await anyio.sleep(0.2)\n"
                 "        with anyio.CancelScope(shield=True):\n            admissions = await self._job.admit(",
             ),
             Edit(
-                "scalesync/flows/imports/run.py",
-                "        await self._dispatcher.put(send, look_up)\n",
-                "        await self._dispatcher.put([], look_up)\n",
+                "scalesync/flows/imports/intake.py",
+                "        await self._engine.put(send, look_up)\n",
+                "        await self._engine.put([], look_up)\n",
             ),
         ),
         (f"{FAULTS}/test_order.py",),

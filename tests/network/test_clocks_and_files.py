@@ -17,7 +17,7 @@ from multidict import CIMultiDict
 
 from scalesync.cli.event_loop import LEAST_FILES
 from scalesync.errors import Unavailable
-from scalesync.flows.imports import run as ingest
+from scalesync.flows.imports.intake import Intake
 from scalesync.flows.runtime.wiring import make_gate
 from scalesync.http.credentials import bearer
 from scalesync.http.network import SPARE_FILES, connections_allowed
@@ -76,16 +76,16 @@ async def test_an_hour_that_passes_during_a_run_takes_no_lease_and_adopts_nothin
     sandbox = await make_sandbox()
     hurried()
     sent = 0
-    real = ingest.ImportRun._take
+    real = Intake.take
 
-    async def take(self, load):
+    async def take(self, prepared):
         nonlocal sent
         sent += 1
         if sent == 2:
             clock.shift_s = shift_s
-        return await real(self, load)
+        return await real(self, prepared)
 
-    monkeypatch.setattr(ingest.ImportRun, "_take", take)
+    monkeypatch.setattr(Intake, "take", take)
     records = [letter(number) for number in range(600)]
     source = write_records(records)
     summary = await load(sandbox.base_url, source)

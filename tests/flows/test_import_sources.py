@@ -393,6 +393,20 @@ async def test_a_pipe_needs_a_name_for_the_job(make_sandbox, bring, write, tmp_p
             await bring(sandbox, source)
 
 
+@pytest.mark.parametrize("name", ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"])
+async def test_every_name_of_standard_input_means_it(
+    name, make_sandbox, bring, settings_for, notebook, tmp_path, monkeypatch, write
+):
+    sandbox = await make_sandbox()
+    with open(write("letters.jsonl", letters(0, 3))) as piped, monkeypatch.context() as patch:
+        patch.setattr("sys.stdin", piped)
+        assert told(await bring(sandbox, name, job=JOB)) == {"read": 3, "created": 3}
+    # Nobody can read it again: what is there now are the letters of another program.
+    checked = await run_verify(settings_for(sandbox), JOB, tmp_path / "findings.jsonl", notebook, limits=FAST)
+    assert (checked.exit_code, checked.without) == (0, {})
+    assert "the source was standard input: only ledger and server were compared" in checked.message
+
+
 @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no files in memory here")
 async def test_a_file_in_memory_is_a_file(make_sandbox, bring):
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from scalesync.sources.places.named import as_named
 from scalesync.stored import Form, Member
 
 OnConflict = Literal["report", "adopt", "stop"]
@@ -59,6 +60,9 @@ class ImportOptions:
     some: bool = False
     at_least_once: bool = False
     describe_all: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sources", tuple(as_named(source) for source in self.sources))
 
 
 IMPORT_OPTIONS = Form(

@@ -10,6 +10,12 @@ from scalesync.home import Home
 from scalesync.sources.places.remote import address
 
 STANDARD_INPUT = "-"
+_ITS_NAMES = frozenset({"/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"})
+
+
+def as_named(source: str) -> str:
+    """A source as typed, standard input under its one name: its other names are other files in each program."""
+    return STANDARD_INPUT if source in _ITS_NAMES else source
 
 
 def what_is(source: str, folder: str | None, home: Home) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import mmap
+from collections.abc import Iterable
 from enum import IntEnum
 
 SHARDS = 64
@@ -121,24 +122,39 @@ class SeenTable:
         """Bytes of all tables."""
         return sum(len(keys) for keys in self._keys) * _SLOT_BYTES
 
+    def fill(self, hashes: Iterable[int], content: bytes) -> None:
+        """Add keys by their `hash()`, with this content. None of them may be in the table."""
+        stamp = _content_mark(content)
+        for number in hashes:
+            mark = (number & _KEY_MASK) or 1
+            shard = mark % SHARDS
+            _put(self._keys[shard], self._contents[shard], mark, stamp)
+            self._counts[shard] += 1
+            if self._counts[shard] > self._limits[shard]:
+                self._grow(shard)
+
     def _grow(self, shard: int) -> None:
         old_keys, old_contents = self._keys[shard], self._contents[shard]
         slots = max(_STEP * len(old_keys), min(self._expected, _STRIDE * len(old_keys)))
         keys, contents = _table(int(slots) * _SLOT_BYTES + mmap.PAGESIZE)
-        size = len(keys)
         for at, mark in enumerate(old_keys):
-            if not mark:
-                continue
-            slot = (mark >> 8) % size
-            while keys[slot]:
-                slot += 1
-                if slot == size:
-                    slot = 0
-            keys[slot] = mark
-            contents[slot] = old_contents[at]
+            if mark:
+                _put(keys, contents, mark, old_contents[at])
         self._keys[shard] = keys
         self._contents[shard] = contents
-        self._limits[shard] = int(size * _FULL)
+        self._limits[shard] = int(len(keys) * _FULL)
+
+
+def _put(keys: memoryview[int], contents: memoryview[int], mark: int, content: int) -> None:
+    """Put a key that is not there into its slot, or the next free one."""
+    size = len(keys)
+    slot = (mark >> 8) % size
+    while keys[slot]:
+        slot += 1
+        if slot == size:
+            slot = 0
+    keys[slot] = mark
+    contents[slot] = content
 
 
 def _table(size: int) -> tuple[memoryview[int], memoryview[int]]:

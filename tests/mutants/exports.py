@@ -128,8 +128,8 @@ EXPORT_MUTANTS = (
         (
             Edit(
                 "scalesync/flows/exports/chains/recollection.py",
-                "        sights = [met.meet(ref, partition.readings) for ref in refs]\n",
-                "        sights = [met.meet(ref, partition.readings) for ref in refs]\n"
+                "        sights = met.meet(refs, partition.readings)\n",
+                "        sights = met.meet(refs, partition.readings)\n"
                 "        self._met[partition.number] = Sightings()\n"
                 "        self._met[partition.number].add(refs, partition.readings)\n",
             ),

@@ -76,7 +76,7 @@ class Recollection:
         resumed = self._resumed.get(partition.number)
         late = resumed.late(places) if resumed is not None else set()
         remembered = await self._remember() if late and partition.readings == 1 else True
-        sights = [met.meet(ref, partition.readings) for ref in refs]
+        sights = met.meet(refs, partition.readings)
         unclear = [number for number in late if sights[number] is not Sight.SAME]
         partition.doubtful = partition.doubtful or (bool(unclear) and (counted or not remembered))
         for number in () if remembered else unclear:

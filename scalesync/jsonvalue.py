@@ -107,7 +107,9 @@ def as_text(value: Any) -> str:
 def dumps(value: JsonObject) -> bytes:
     """Compact JSON; integers of any size. Raises ValueError for more than 254 levels or broken Unicode."""
     try:
-        return orjson.dumps(value)
+        # orjson's own bytes keep the buffer that it wrote into, 4 kB or more. Records wait by the thousand: a copy is
+        # as long as the text.
+        return b"".join((orjson.dumps(value), b""))
     except TypeError:
         return slow_dumps(value)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -305,3 +307,16 @@ def test_where_a_key_is_known_within_one_project_a_record_of_another_one_is_inva
     assert builder.build(SourceRecord(1, {"a": 1}), 1).project == "cats"
     with pytest.raises(RecordError, match="its project is dogs, and a job here has one project: cats"):
         builder.build(SourceRecord(1, {"a": 1, "project": "dogs"}), 1)
+
+
+def test_a_waiting_body_takes_as_much_memory_as_its_text() -> None:
+    """A run holds a thousand bodies and more; the bytes of orjson would keep 4 kB for each."""
+    record = {"unique_id": "fleet-07", "attachment": "a" * 300, "metadata": {"frame": 1}}
+    build(record)
+    tracemalloc.start()
+    try:
+        bodies = [build(record).body for _ in range(100)]
+        kept = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert kept < 100 * (sys.getsizeof(bodies[0]) + 100)

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypedDict, Unpack
 
 from scalesync.engine.waits import Stuck, Waits, waiting_of
 from scalesync.events import Observer, Progress, Waiting, duration
@@ -22,6 +23,15 @@ from scalesync.text import count
 TICK_S = 0.25
 UNANSWERED_S = 4.0  # with requests under way; few servers need longer for an answer
 CHANGE_S = 30.0  # between two sentences about a wait, if its reason has changed
+
+
+class Figures(TypedDict, total=False):
+    """What a flow knows of its own progress, member by member as in `Progress`."""
+
+    total: int | None
+    share: float | None
+    failed: int
+    written: int | None
 
 
 @dataclass(slots=True)
@@ -121,11 +131,8 @@ class Watch:
         done: int,
         *,
         moved: int | None = None,
-        total: int | None = None,
-        share: float | None = None,
         left: float | None = None,
-        failed: int = 0,
-        written: int | None = None,
+        **figures: Unpack[Figures],
     ) -> Progress:
         """The progress of the run now.
 
@@ -136,16 +143,16 @@ class Watch:
         made = Progress(
             phase=phase,
             done=done,
-            total=total,
-            share=share,
-            failed=failed,
+            total=figures.get("total"),
+            share=figures.get("share"),
+            failed=figures.get("failed", 0),
             throttled=self._counters.throttled,
             rate=rate,
             in_flight=self._gate.in_flight,
             seconds=meter.seconds,
             limit=self._gate.limit(),
             left_s=None if left is None else meter.left_s(left),
-            written=written,
+            written=figures.get("written"),
         )
         self._last = made
         return self._waiting_now(made)

@@ -301,7 +301,7 @@ def signalled(home: Path, where: str, number: int, words: tuple[str, ...], *, fi
 @pytest.mark.part(2)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(
-    "where", ["scalesync.flows.imports.run:ImportRun.go", "scalesync.flows.imports.run:run_import"]
+    "where", ["scalesync.flows.imports.job_run:ImportRun.go", "scalesync.flows.imports.run:run_import"]
 )
 def test_a_signal_after_the_work_changes_nothing(served: Served, tmp_path: Path, number: int, where: str) -> None:
     """The ledger says that all is done: so does the summary, and so does the exit code."""

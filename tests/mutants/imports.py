@@ -154,7 +154,7 @@ IMPORT_MUTANTS = (
         (
             Edit(
                 "scalesync/flows/imports/run.py",
-                "        named = None if stored is None else await Named.of(ledger, stored, plan)\n",
+                "        named = await Named.of(self.ledger, stored, self.plan)\n",
                 "        named: Named | None = None\n",
             ),
         ),
@@ -253,7 +253,7 @@ IMPORT_MUTANTS = (
         "nothing is lost",
         (
             Edit(
-                "scalesync/flows/imports/run.py",
+                "scalesync/flows/imports/job_run.py",
                 "            await self._outbox.flush()\n        return await self._end(",
                 "            pass\n        return await self._end(",
             ),

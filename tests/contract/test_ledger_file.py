@@ -73,6 +73,27 @@ def test_the_file_system_of_a_ledger_is_the_one_that_a_link_leads_to(tmp_path):
     assert opening.file_system(tmp_path / "project" / "new.db") == "proc"
 
 
+def test_a_link_may_lead_to_a_ledger_that_is_still_to_be_made(tmp_path):
+    (tmp_path / "volume").mkdir()
+    (tmp_path / "l.db").symlink_to("volume/real.db")
+    open_ledger(tmp_path / "l.db", create=True, note=quiet).close()
+    assert stat.S_IMODE((tmp_path / "volume" / "real.db").stat().st_mode) == 0o600
+    (tmp_path / "m.db").symlink_to("nowhere/real.db")
+    with pytest.raises(LedgerUnusable, match=r"the folder of the ledger .*m\.db does not exist"):
+        open_ledger(tmp_path / "m.db", create=True, note=quiet)
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_ledger_that_is_mounted_without_its_folder_is_reported(beside, tmp_path, monkeypatch):
+    path = tmp_path / "my l.db"
+    point = str(tmp_path if beside else path).replace(" ", "\\040")
+    mounts = f"/dev/sda1 / ext4 rw 0 0\n/dev/sda1 {point} ext4 rw 0 0\n"
+    monkeypatch.setattr(Path, "read_text", lambda self, **_: mounts)
+    notes: list[str] = []
+    open_ledger(path, create=True, note=notes.append).close()
+    assert [note.startswith(f"the ledger {path} is mounted without its folder: ") for note in notes] == [True][beside:]
+
+
 def test_a_ledger_from_before_shared_records_had_contents_is_brought_up_to_date(tmp_path):
     path = tmp_path / "l.db"
     old = sqlite3.connect(path, isolation_level=None)

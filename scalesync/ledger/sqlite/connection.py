@@ -115,7 +115,8 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
 
 def _create_private(path: Path) -> None:
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        # A link may lead to a file that is still to be made: O_EXCL takes the link itself for that file.
+        os.close(os.open(os.path.realpath(path), os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except FileExistsError:
         if path.is_dir():
             raise LedgerUnusable(f"the ledger {path} is a folder; name a file with --ledger") from None
@@ -130,6 +131,11 @@ def _set_journal(connection: sqlite3.Connection, path: Path, note: Callable[[str
         note(
             f"the ledger {path} uses the {got} journal because its file system cannot share memory; "
             "use it from one machine at a time"
+        )
+    if is_mounted_alone(path):
+        note(
+            f"the ledger {path} is mounted without its folder: the newest changes are in files beside it, which a"
+            " container that is killed and removed takes with it; mount the folder"
         )
 
 
@@ -151,10 +157,20 @@ def journal_mode(connection: sqlite3.Connection, wanted: str, patience_s: float)
 
 def file_system(path: Path) -> str:
     """Type of the file system that holds `path`, as /proc/mounts names it; "" if it is unknown."""
+    return _mount(path)[1]
+
+
+def is_mounted_alone(path: Path) -> bool:
+    """Whether the file is a mount of its own, as `docker run -v ./scalesync.db:/work/scalesync.db` makes it."""
+    return os.path.realpath(path) == _mount(path)[0] and not path.is_dir()
+
+
+def _mount(path: Path) -> tuple[str, str]:
+    """The mount that holds `path`: its place and the type of its file system; both "" if unknown."""
     try:
         mounts = Path("/proc/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
-        return ""
+        return "", ""
     here = os.path.realpath(path)  # a link may lead from a local folder to another machine
     best, kind = "", ""
     for mount in mounts:
@@ -164,7 +180,7 @@ def file_system(path: Path) -> str:
         point = fields[1].replace("\\040", " ")
         if len(point) >= len(best) and (here == point or here.startswith(point.rstrip("/") + "/")):
             best, kind = point, fields[2]
-    return kind
+    return best, kind
 
 
 @contextmanager

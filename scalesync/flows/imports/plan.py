@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import os
 import stat
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import BinaryIO, get_args
 
-from scalesync.addresses import is_url, public_name
-from scalesync.errors import ConfigError, SourceError
+from scalesync.addresses import is_url
+from scalesync.errors import ConfigError
 from scalesync.file_names import readable
 from scalesync.flows.imports.guards.limits import failures_bound
+from scalesync.flows.imports.reading.opening import open_named, read_options
 from scalesync.flows.runtime.options import ImportOptions, OnConflict
 from scalesync.home import Home
 from scalesync.mapping.body import BodyBuilder, BodySpec
@@ -26,9 +26,7 @@ from scalesync.model.records import JsonObject
 from scalesync.model.targets import RequestClass
 from scalesync.pacing.pace import Pace
 from scalesync.ports.spec import KeyStrength, PlatformSpec, Vocabulary
-from scalesync.sources.open import open_sources
-from scalesync.sources.options import Describe, ReadOptions
-from scalesync.sources.places.named import STANDARD_INPUT, placed_in, what_is
+from scalesync.sources.places.named import STANDARD_INPUT, what_is
 from scalesync.sources.places.passed_over import PassedOver, Reason
 from scalesync.sources.source_file import SourceFile
 from scalesync.text import count
@@ -182,7 +180,7 @@ def make_plan(options: ImportOptions, platform: PlatformSpec, home: Home, given:
     )
     passed = PassedOver()
     builder = BodyBuilder(spec, platform.shaper)
-    found, missing = _opened(options, read_options(options, builder), passed, given)
+    found, missing = open_named(options, read_options(options, builder), passed, given)
     told = {typed: what_is(typed, options.folder, home) for typed in options.sources}
     sizes = [source.size for source, _ in found]
     known = [size for size in sizes if size is not None]
@@ -199,63 +197,6 @@ def make_plan(options: ImportOptions, platform: PlatformSpec, home: Home, given:
         missing=missing,
         total_bytes=sum(known) if len(known) == len(sizes) else None,
     )
-
-
-def read_options(options: ImportOptions, builder: BodyBuilder) -> ReadOptions:
-    """The options for reading the sources of an import."""
-    describe = Describe.OBJECTS if builder.names_file else Describe.NONE
-    return ReadOptions(
-        format=options.format,
-        delimiter=options.delimiter,
-        quotechar=options.quotechar,
-        header=options.header,
-        encoding=options.encoding,
-        records=options.records,
-        skip_rows=options.skip_rows,
-        describe=Describe.ALL if options.describe_all else describe,
-    )
-
-
-NOT_THERE = ("there is no such file", "matches no file")
-
-
-def _opened(
-    options: ImportOptions, reading: ReadOptions, passed: PassedOver, given: BinaryIO | None
-) -> tuple[list[tuple[SourceFile, str]], list[str]]:
-    """The sources with the names typed for them, found from the options' folder; and the names not found."""
-    stdin = given
-    if given is None and STANDARD_INPUT in options.sources:
-        if sys.stdin is None:
-            raise SourceError("standard input is closed", STANDARD_INPUT)
-        stdin = _unbuffered_stdin()
-    found: list[tuple[SourceFile, str]] = []
-    missing: list[str] = []
-    for spec in options.sources:
-        placed = spec if options.folder is None else placed_in(options.folder, spec)
-        try:
-            opened = open_sources([placed], reading, stdin=stdin, passed=passed)
-        except SourceError as error:
-            last = len(missing) == len(options.sources) - 1
-            if not options.some or last or not any(words in str(error) for words in NOT_THERE):
-                raise
-            missing.append(public_name(spec))
-            continue
-        for source in opened:
-            if options.folder is not None and placed != spec:
-                source.name = source.name.removeprefix(os.path.join(options.folder, ""))
-            found.append((source, spec))
-    return found, missing
-
-
-def _unbuffered_stdin() -> BinaryIO | None:
-    """Standard input without Python's buffer; None if it is not a file.
-
-    A thread that waits in the buffer holds its lock, and the interpreter crashes on that lock at its end.
-    """
-    try:
-        return open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
-    except (AttributeError, OSError, ValueError):
-        return None
 
 
 def _template(options: ImportOptions) -> Template:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 from scalesync.errors import SourceError
-from scalesync.flows.imports.plan import NOT_THERE, ImportPlan, make_plan
+from scalesync.flows.imports.plan import ImportPlan, make_plan
+from scalesync.flows.imports.reading.opening import NOT_THERE
 from scalesync.flows.runtime.identity import stored_options
 from scalesync.flows.runtime.options import ImportOptions
 from scalesync.home import Home

@@ -17,7 +17,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from scalesync.events import Observer
-from scalesync.flows.imports.plan import ImportPlan, read_options
+from scalesync.flows.imports.plan import ImportPlan
+from scalesync.flows.imports.reading.opening import read_options
 from scalesync.flows.imports.reading.prepare import Preparer, read_all
 from scalesync.flows.runtime.bulk_lookup import BulkLookup
 from scalesync.flows.runtime.dead_tasks import turn_of

@@ -39,7 +39,8 @@ def fault_of(error: BaseException) -> BaseException | None:
     """The mistake in what a package raised, None where all of it may pass.
 
     A KeyboardInterrupt is Ctrl-C only in the main thread and outside of a loop: loops await signals. A cancellation is
-    one only within a loop: raised in a thread, it would end a task as if all were well.
+    one only within a task that is cancelled: raised elsewhere, it would end a task as if all were well, and what waits
+    for that task would wait forever.
     """
     if isinstance(error, BaseExceptionGroup):
         return next((fault for inner in error.exceptions if (fault := fault_of(inner)) is not None), None)
@@ -49,7 +50,12 @@ def fault_of(error: BaseException) -> BaseException | None:
 
 
 def _is_cancelled(error: BaseException) -> bool:
-    return _in_loop() and isinstance(error, sys.modules["asyncio"].CancelledError)
+    """Whether somebody cancels the task that runs. One that ends as cancelled by itself ends in silence."""
+    if not _in_loop():
+        return False
+    asyncio = sys.modules["asyncio"]
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
 
 
 def _in_loop() -> bool:

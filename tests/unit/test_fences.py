@@ -7,6 +7,7 @@ import errno
 from collections.abc import Iterator
 from contextlib import closing
 
+import anyio
 import pytest
 
 from scalesync.errors import PackageFailed, RemoteError, StopRun
@@ -111,13 +112,32 @@ async def test_methods_of_an_object_are_fenced_and_its_members_stay() -> None:
     fenced.learned |= {"b"}
     assert role.learned == fenced.learned == {"a", "b"}
     assert await fenced.send(None) == 7
-    for error in (KeyError("x"), SystemExit(0), KeyboardInterrupt()):
+    for error in (KeyError("x"), SystemExit(0), KeyboardInterrupt(), asyncio.CancelledError()):
         with pytest.raises(PackageFailed):
             await fenced.send(error)
-    with pytest.raises(asyncio.CancelledError):
-        await fenced.send(asyncio.CancelledError())
     with pytest.raises(PackageFailed, match="SystemExit: 2"):
         fenced.compare()
     with pytest.raises(PackageFailed, match="ZeroDivisionError"):
         _ = fenced.clock
     assert raised(SystemExit()) == "SystemExit"
+
+
+async def test_a_cancellation_that_nobody_asked_for_is_a_mistake() -> None:
+    async def cancels_another() -> None:
+        inner = asyncio.create_task(asyncio.sleep(3600))
+        inner.cancel()
+        await inner
+
+    with pytest.raises(PackageFailed, match="CancelledError"):
+        await FENCE.call(cancels_another)()
+
+
+async def test_a_task_that_is_cancelled_ends_as_cancelled() -> None:
+    task = asyncio.create_task(FENCE.call(asyncio.sleep)(3600))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    with anyio.move_on_after(0) as scope:
+        await FENCE.call(asyncio.sleep)(3600)
+    assert scope.cancelled_caught

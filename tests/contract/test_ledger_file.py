@@ -97,7 +97,7 @@ def test_a_ledger_that_is_mounted_without_its_folder_is_reported(beside, tmp_pat
 def test_a_ledger_from_before_shared_records_had_contents_is_brought_up_to_date(tmp_path):
     path = tmp_path / "l.db"
     old = sqlite3.connect(path, isolation_level=None)
-    migrations.apply(Database(old), stop_before="m003_other_contents")
+    migrations().apply(Database(old), stop_before="m003_other_contents")
     old.execute("INSERT INTO targets VALUES (1, 'u', 'live', 'default', '')")
     for job in (1, 2):
         old.execute(
@@ -298,7 +298,7 @@ async def test_programs_that_begin_the_same_job_at_the_same_moment_are_one_run(t
 def test_migrating_twice_changes_nothing(tmp_path):
     connection = open_ledger(tmp_path / "l.db", create=True, note=quiet)
     before = connection.execute("SELECT sql FROM sqlite_master").fetchall()
-    migrate(Database(connection))
+    migrate(connection)
     assert connection.execute("SELECT sql FROM sqlite_master").fetchall() == before
     connection.close()
 

@@ -104,7 +104,7 @@ async def test_without_the_journals_index_the_way_out_is_named(plain_user: Path)
 async def test_one_of_an_older_version_is_read_and_left_as_it_is(plain_user: Path) -> None:
     path = plain_user / "old.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as old:
-        migrations.apply(Database(old), stop_before="m003_other_contents")
+        migrations().apply(Database(old), stop_before="m003_other_contents")
         old.execute("INSERT INTO targets VALUES (1, 'https://a.test/v1', 'live', 'default', '')")
         old.execute(
             "INSERT INTO jobs (id, target, name, command, identity, settings, created_at)"

@@ -89,7 +89,7 @@ def test_the_namespace_of_an_import_is_its_project_where_keys_are_unique_within_
 def test_targets_of_an_older_ledger_are_scales_and_all_that_refers_to_them_stays(tmp_path: Path) -> None:
     path = tmp_path / "l.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as old:
-        migrations.apply(Database(old), stop_before="m007_platforms")
+        migrations().apply(Database(old), stop_before="m007_platforms")
         for number, account in ((3, "default"), (8, "other")):
             old.execute("INSERT INTO targets VALUES (?, 'https://a.test/v1', 'live', ?, 'then')", (number, account))
             old.execute(
@@ -114,7 +114,7 @@ def test_targets_of_an_older_ledger_are_scales_and_all_that_refers_to_them_stays
 
 def test_a_new_ledger_is_made_as_an_old_one_becomes(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "old.db", isolation_level=None)) as old:
-        migrations.apply(Database(old), stop_before="m007_platforms")
+        migrations().apply(Database(old), stop_before="m007_platforms")
     schemas = []
     for name in ("old.db", "new.db"):
         with closing(connect(tmp_path / name, create=True, note=lambda text: None)) as db:

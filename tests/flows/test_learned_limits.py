@@ -53,10 +53,8 @@ def test_a_ledger_from_before_gets_the_table(tmp_path, monkeypatch):
         db.execute(statement)
     db.execute("INSERT INTO targets VALUES (1, 'u', 'live', 'default', '')")
     old = Database(db)
-    schema.migrations.ensure_migrations_table(old)
-    old[schema.migrations.migrations_table].insert(
-        {"migration_set": "scalesync", "name": "m001_first", "applied_at": "2026-11-20"}
-    )
+    schema.migrations().ensure_migrations_table(old)
+    old[schema.TABLE].insert({"migration_set": "scalesync", "name": "m001_first", "applied_at": "2026-11-20"})
     db.commit()
     db.close()
     with_table = open_ledger(path, create=False, note=print)

@@ -262,8 +262,8 @@ COMMAND_MUTANTS = (
         READ_ONLY,
         "a ledger of an older version is read as it is",
         "ledger/sqlite/read_only.py",
-        "        if is_current(Database(_looked_at(connection, path))):\n",
-        "        if is_current(Database(_looked_at(connection, path))) or path:\n",
+        "        if is_current(_looked_at(connection, path)):\n",
+        "        if is_current(_looked_at(connection, path)) or path:\n",
         SNAPSHOT,
     ),
     _mutant(

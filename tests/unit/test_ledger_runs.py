@@ -15,7 +15,6 @@ from itertools import permutations, product
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlite_utils import Database
 
 from scalesync.ledger.effects import Rival
 from scalesync.ledger.sqlite.imports import outcomes, row_counts, rows
@@ -99,7 +98,7 @@ class Ledger:
 
     def __post_init__(self) -> None:
         self.db = sqlite3.connect(":memory:", isolation_level=None)
-        migrate(Database(self.db))
+        migrate(self.db)
         self.db.execute("INSERT INTO targets VALUES (1, 'scale', 'u', 'live', 'default', '', '')")
         for job in range(1, self.rules.jobs + 1):
             self.db.execute(

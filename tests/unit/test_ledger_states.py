@@ -10,7 +10,6 @@ from itertools import product
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlite_utils import Database
 
 from scalesync.home import Home
 from scalesync.ledger.effects import Rival
@@ -296,7 +295,7 @@ class Life:
 
 def new_ledger() -> sqlite3.Connection:
     db = sqlite3.connect(":memory:", isolation_level=None)
-    migrate(Database(db))
+    migrate(db)
     db.execute("INSERT INTO targets VALUES (1, 'scale', 'u', 'live', 'default', '', '')")
     for job in (1, 2, 3):
         db.execute(

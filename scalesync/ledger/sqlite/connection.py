@@ -12,7 +12,6 @@ from pathlib import Path
 
 from scalesync.errors import DiskFull, LedgerBusy, LedgerUnusable, ScalesyncError
 from scalesync.ledger.sqlite.read_only import can_write, open_read_only
-from scalesync.ledger.sqlite.tools import Database
 from scalesync.ledger.sqlite.upgrade import migrate
 
 BUSY_TIMEOUT_S = 30.0
@@ -108,7 +107,7 @@ def _no_folder(path: Path) -> str:
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     try:
-        migrate(Database(connection))
+        migrate(connection)
     except LedgerUnusable as error:
         raise LedgerUnusable(f"the ledger {path} {error}") from None
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scalesync.home import Home
-from scalesync.ledger.sqlite.tools import Database
+
+if TYPE_CHECKING:
+    from scalesync.ledger.sqlite.tools import Database
 
 
 def shorten(db: Database) -> None:

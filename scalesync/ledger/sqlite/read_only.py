@@ -8,7 +8,6 @@ from pathlib import Path
 from urllib.parse import quote
 
 from scalesync.errors import LedgerUnusable
-from scalesync.ledger.sqlite.tools import Database
 from scalesync.ledger.sqlite.upgrade import is_current
 
 
@@ -25,7 +24,7 @@ def open_read_only(path: Path, timeout_s: float) -> sqlite3.Connection:
     """
     connection = _connected(_address(path), timeout_s)
     try:
-        if is_current(Database(_looked_at(connection, path))):
+        if is_current(_looked_at(connection, path)):
             connection.execute("PRAGMA query_only=ON")
             return connection
         copy = _connected("", timeout_s)

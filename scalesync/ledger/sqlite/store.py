@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from scalesync.errors import JobRunning, LeaseLost, NameBound
 from scalesync.home import Home
@@ -16,9 +16,7 @@ from scalesync.ledger import binding
 from scalesync.ledger.sqlite import learned_limits, report, splits
 from scalesync.ledger.sqlite.connection import open_ledger
 from scalesync.ledger.sqlite.exports.export_store import ExportStore
-from scalesync.ledger.sqlite.imports import row_counts, rows
-from scalesync.ledger.sqlite.imports.checks import CheckStore
-from scalesync.ledger.sqlite.imports.import_store import ImportStore
+from scalesync.ledger.sqlite.imports import row_counts
 from scalesync.ledger.sqlite.jobs import JobStore
 from scalesync.ledger.sqlite.owners import Owner, describe_owner, owner_alive
 from scalesync.ledger.sqlite.writer import Writer
@@ -28,6 +26,11 @@ from scalesync.model.row_views import Known, Standing
 from scalesync.model.rows import RowState
 from scalesync.model.targets import RequestClass, Target
 from scalesync.times import now_iso
+
+# Methods import what only imports and checks need: an export, a status or a list of failures works without.
+if TYPE_CHECKING:
+    from scalesync.ledger.sqlite.imports.checks import CheckStore
+    from scalesync.ledger.sqlite.imports.import_store import ImportStore
 
 LEASE_MS = 60_000
 S = TypeVar("S", bound=JobStore)
@@ -108,6 +111,8 @@ class SqliteLedger:
 
     def checks(self, job: StoredJob) -> CheckStore:
         """The rows of a job for a check that only reads, which needs no lease."""
+        from scalesync.ledger.sqlite.imports.checks import CheckStore  # noqa: PLC0415
+
         return CheckStore(self._writer, job.id)
 
     async def peek(self, target: Target, keys: Sequence[str]) -> Mapping[str, tuple[RowState, bytes]]:
@@ -119,6 +124,7 @@ class SqliteLedger:
 
         job: None if the job does not exist yet.
         """
+        from scalesync.ledger.sqlite.imports import rows  # noqa: PLC0415
 
         def work(db: sqlite3.Connection) -> Mapping[str, Known]:
             number = _known_target(db, target)
@@ -137,6 +143,8 @@ class SqliteLedger:
         alone: no other import of the target may run meanwhile.
         Raises NameBound if the name is bound to something else, and JobRunning if another run holds the lease.
         """
+        from scalesync.ledger.sqlite.imports.import_store import ImportStore  # noqa: PLC0415
+
         return await self._open(partial(ImportStore, alone=alone), spec, beside=beside, alone=alone)
 
     async def open_export(self, spec: JobSpec) -> ExportStore:

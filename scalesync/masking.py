@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 import json
 import re
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 HIDDEN = "***"
+_HTML = frozenset("&<>\"'")  # what HTML escapes
 NESTED = 3  # an error in JSON may quote an error in JSON
 _PERCENT = re.compile("%[0-9A-F]{2}")
 
@@ -26,7 +26,7 @@ class Mask:
         if not secret:
             return
         raw = secret.encode("utf-8", "surrogateescape")
-        forms = {secret, raw.hex(), html.escape(secret)}
+        forms = {secret, raw.hex(), _in_html(secret)}
         for _ in range(NESTED):
             forms |= {written for form in forms for written in _escaped(form)}
         percent = {quote(raw), quote(raw, safe=""), quote_plus(raw)}
@@ -54,6 +54,14 @@ class Mask:
         if isinstance(value, list | tuple):
             return [self.deep(item) for item in value]
         return value
+
+
+def _in_html(text: str) -> str:
+    if not _HTML.intersection(text):
+        return text
+    import html  # noqa: PLC0415  0.5 MB of entities, for a sign that few secrets hold
+
+    return html.escape(text)
 
 
 def _escaped(text: str) -> Iterator[str]:

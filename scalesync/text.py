@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -24,6 +23,8 @@ def be(number: int) -> str:
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that `name` was probably meant to be; None when none is near."""
+    import difflib  # noqa: PLC0415  only a name that nobody knows needs it
+
     plain = {_plain(item): item for item in known}
     found = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=0.7)
     return plain[found[0]] if found else None

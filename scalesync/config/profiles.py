@@ -8,7 +8,6 @@ choose where the key goes, or which command prints it.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,6 +68,8 @@ def load_profile(name: str) -> dict[str, Any]:
 
 def _load(path: Path) -> dict[str, Any]:
     """Raises FileNotFoundError, or ConfigError for a file that cannot be used."""
+    import tomllib  # noqa: PLC0415  most people have no profile
+
     try:
         values = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:

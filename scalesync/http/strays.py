@@ -6,7 +6,6 @@ redirect, because it would send the key and a create to somebody else.
 
 from __future__ import annotations
 
-import html
 import json
 import re
 from urllib.parse import urljoin, urlsplit
@@ -74,6 +73,8 @@ def _title(reply: Reply) -> str:
     found = TITLE.search(reply.body[:HEAD_BYTES])
     if found is None:
         return ""
+    import html  # noqa: PLC0415  0.5 MB of entities, only a web page has a title
+
     text = " ".join(html.unescape(found[1].decode("utf-8", "replace")).split())
     return reply.hide(text)[:TITLE_CHARS]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator
 from datetime import date, datetime, time
 from hashlib import blake2b
@@ -54,6 +53,8 @@ class Template:
     @classmethod
     def load(cls, path: str | Path) -> Template:
         """Read a .toml or .json file. Raises ConfigError with file and line if it cannot be used."""
+        import tomllib  # noqa: PLC0415  most imports have no template
+
         try:
             data = Path(path).read_bytes()
         except OSError as error:

@@ -20,9 +20,10 @@ from scalesync.sources.formats.jsontexts import is_plain_object, object_in
 from scalesync.sources.options import ReadOptions
 from scalesync.sources.places.folders import Entry, carries_records, is_mode_special, look, mode_of, read_folder
 from scalesync.sources.places.globs import expand
+from scalesync.sources.places.named import address
 from scalesync.sources.places.overlap import is_read_in
 from scalesync.sources.places.passed_over import PassedOver, Reason
-from scalesync.sources.places.remote import address, expand_url, known_as, open_url
+from scalesync.sources.places.remote import expand_url, known_as, open_url
 from scalesync.sources.places.written import OwnFiles
 from scalesync.sources.readers import reader_for
 from scalesync.sources.source import HEAD, Open, Reader

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from scalesync.cli.table import COMMANDS
 from tests import forked
 
-from .conftest import Ended, Run, sandbox
+from .conftest import KEY, PROGRAM, Ended, Run, environment, sandbox
 
 RECORDS = 5
 SOURCE = ("records.jsonl", "--type", "categorization", "--project", "p", "--job", "j")
@@ -48,6 +50,47 @@ def test_each_command_does_its_work(run_new_interpreter: Run, tmp_path: Path) ->
         assert go("platforms", "scale", "--json").json
         assert go("demo", "--records", "10", "--json").json["exported"] == 10
     assert started == set(COMMANDS)
+
+
+NOBODY = {"html.entities", "difflib", "tomllib", "dateutil.tz", "rich", "pyarrow", "keyring"}
+FORMER = {"sqlite_utils"}  # the tables are there
+# by prefix, a module and all in it
+NO_IMPORT = {"scalesync.flows.exports", "scalesync.outputs.writer"}
+NO_EXPORT = {
+    *("scalesync.sources.registry", "scalesync.sources.formats", "scalesync.mapping.template"),
+    *("scalesync.flows.imports", "scalesync.flows.exports.jobs", "scalesync.ledger.effects"),
+    *("scalesync.ledger.sqlite.imports.import_store", "scalesync.ledger.sqlite.imports.checks"),
+}
+
+
+def test_a_run_imports_what_it_uses(tmp_path: Path) -> None:
+    """Each module stays in memory for hours. A new ledger comes first, then one that is up to date."""
+    (tmp_path / "records.jsonl").write_text('{"unique_id": "u", "attachment": "a", "attachment_type": "text"}\n')
+    with sandbox(tmp_path, "--project", "p=categorization") as server:
+        imports = _imports(tmp_path, server.base_url)
+        first = imports("import", *SOURCE, "--set", 'categories=["a", "b"]')
+        second = imports("export", "--out", "out")
+    assert {"scalesync.flows.imports.run", "sqlite_utils.migrations"} <= first
+    assert {"scalesync.flows.exports.run", "sqlite3"} <= second
+    assert _within(first, NOBODY | NO_IMPORT) == set()
+    assert _within(second, NOBODY | FORMER | NO_EXPORT) == set()
+
+
+def _imports(folder: Path, url: str) -> Callable[..., set[str]]:
+    """A command's modules, by the interpreter's own list."""
+    python, *rest = PROGRAM
+    given = environment(folder, SCALE_API_URL=url, SCALE_API_KEY=KEY)
+
+    def run(*args: str) -> set[str]:
+        command = [python, "-X", "importtime", *rest, *args, "--quiet"]
+        ended = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, env=given)
+        return {line.rpartition("|")[2].strip() for line in ended.stderr.splitlines()}
+
+    return run
+
+
+def _within(names: set[str], packages: set[str]) -> set[str]:
+    return {name for name in names if any(f"{name}.".startswith(f"{package}.") for package in packages)}
 
 
 def test_a_forked_program_is_a_process_of_its_own(tmp_path: Path) -> None:

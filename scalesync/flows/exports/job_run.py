@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -23,7 +24,6 @@ from scalesync.flows.exports.ending import figures_of, findings, finished_run, l
 from scalesync.flows.exports.folder.export_folder import Folder
 from scalesync.flows.exports.folder.finished import NO_REQUESTS, finished_already
 from scalesync.flows.exports.folder.read_back import already, recall_versions
-from scalesync.flows.exports.jobs.feed import JobFeed
 from scalesync.flows.exports.missing_files import Gaps, has_gaps
 from scalesync.flows.exports.plan import ExportPlan, begin
 from scalesync.flows.exports.recheck import check_everything, everything
@@ -40,6 +40,9 @@ from scalesync.outputs.manifest import Manifest, under_of
 from scalesync.ports.export_ledger import ExportLedger
 from scalesync.ports.platform import Changes
 from scalesync.times import iso, milliseconds
+
+if TYPE_CHECKING:
+    from scalesync.flows.exports.jobs.feed import JobFeed
 
 
 class ExportRun:
@@ -104,6 +107,8 @@ class ExportRun:
         before_ms = milliseconds(manifest.watermark) if manifest is not None else 0
         now_ms = max(self._connection.platform.server_now_ms, before_ms)
         if self._options.via == "job":
+            from scalesync.flows.exports.jobs.feed import JobFeed  # noqa: PLC0415  pages need none of its modules
+
             self._feed = JobFeed(self._connection, folder, self._job, self._observer.note)
             self._origin = Origin(self._feed.lister, self._connection.call)
         plan = self._plan = await begin(self._options, self._job, folder, manifest, now_ms, origin=self._origin)

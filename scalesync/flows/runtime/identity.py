@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -19,12 +19,14 @@ from scalesync.errors import ConfigError, NameBound
 from scalesync.flows.runtime.options import IMPORT_OPTIONS, ImportOptions
 from scalesync.home import Home
 from scalesync.ledger import binding
-from scalesync.mapping.template import Template
 from scalesync.model.jobs import JobSpec, SourceSplit, StoredJob
 from scalesync.model.targets import Target
 from scalesync.ports.ledger import Ledger
 from scalesync.ports.spec import PlatformSpec
 from scalesync.sources.places.named import STANDARD_INPUT, path_of, placed_in, what_is
+
+if TYPE_CHECKING:
+    from scalesync.mapping.template import Template
 
 _DERIVED = re.compile(r"import-(?:.*-)?[0-9a-f]{10}")
 

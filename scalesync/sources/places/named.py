@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from hashlib import blake2b
 
-from scalesync.addresses import is_url
+from scalesync.addresses import is_url, public_name, without_credentials
 from scalesync.file_names import readable
 from scalesync.home import Home
-from scalesync.sources.places.remote import address
+from scalesync.signatures import strip_signatures
 
 STANDARD_INPUT = "-"
 _ITS_NAMES = frozenset({"/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"})
@@ -28,6 +29,16 @@ def what_is(source: str, folder: str | None, home: Home) -> str:
     if is_url(source):
         return address(source)
     return readable(home.told(path_of(source, folder)))
+
+
+def address(url: str) -> str:
+    """The identity of a URL: its public name, and a digest of its query if that holds more than a signature.
+
+    A query may hold secrets, and it may be the only difference between two sources.
+    """
+    query = strip_signatures(without_credentials(url)).partition("?")[2].partition("#")[0]
+    digest = f"?{blake2b(query.encode('utf-8', 'surrogateescape'), digest_size=5).hexdigest()}" if query else ""
+    return f"{public_name(url)}{digest}"
 
 
 def placed_in(folder: str, spec: str) -> str:

@@ -6,14 +6,12 @@ import glob
 import importlib
 import re
 from collections.abc import Iterator, Sequence
-from hashlib import blake2b
 from typing import Any, BinaryIO, cast
 
-from scalesync.addresses import is_web, public_name, without_credentials
+from scalesync.addresses import is_web, public_name
 from scalesync.errors import ConfigError, SourceError
 from scalesync.file_names import is_hidden, is_of_the_system
 from scalesync.outputs.manifest import NAME as MANIFEST
-from scalesync.signatures import strip_signatures
 from scalesync.sources.places.downloaded import BLOCK, Downloaded
 from scalesync.sources.places.passed_over import PassedOver, Reason
 from scalesync.sources.places.ranged import RangedFile, WebFile, fetch
@@ -23,16 +21,6 @@ from scalesync.sources.registry import is_packed, suffix_format
 _ABSENT = frozenset({404, 410})
 _DENIED = frozenset({401, 403})
 _HEAD = 64 * 1024  # bytes in which the first line of a report of ours ends
-
-
-def address(url: str) -> str:
-    """The identity of a URL: its public name, and a digest of its query if that holds more than a signature.
-
-    A query may hold secrets, and it may be the only difference between two sources.
-    """
-    query = strip_signatures(without_credentials(url)).partition("?")[2].partition("#")[0]
-    digest = f"?{blake2b(query.encode('utf-8', 'surrogateescape'), digest_size=5).hexdigest()}" if query else ""
-    return f"{public_name(url)}{digest}"
 
 
 def known_as(url: str) -> str:

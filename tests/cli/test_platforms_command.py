@@ -79,6 +79,17 @@ def test_an_unknown_platform_is_answered_with_the_nearest(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("_other")
+def test_a_platform_that_says_nothing_about_commands_shows_no_empty_table(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "OTHER", replace(OTHER, offers={}))
+    assert program(["platforms", "other"]) == 0
+    told = capsys.readouterr().out
+    assert told.endswith("\nit says nothing about single commands, so scalesync refuses none beforehand\n")
+    assert "how, or why not" not in told
+
+
+@pytest.mark.usefixtures("_other")
 def test_a_platform_of_another_package_is_listed_unseen_and_shown_by_name(capsys: pytest.CaptureFixture[str]) -> None:
     assert program(["platforms"]) == 0
     assert "other     of another package" in capsys.readouterr().out

@@ -75,5 +75,8 @@ def _show(one: Mapping[str, Any]) -> None:
     say(facts(about))
     say("")
     rows = [(offer["command"], "yes" if offer["works"] else "no", offer["words"]) for offer in one["offers"]]
+    if not rows:
+        say("it says nothing about single commands, so scalesync refuses none beforehand")
+        return
     for line in table(("command", "works", "how, or why not"), rows):
         say(line)

@@ -28,7 +28,7 @@ from scalesync.flows.exports.missing_files import Gaps, has_gaps
 from scalesync.flows.exports.plan import ExportPlan, begin
 from scalesync.flows.exports.recheck import check_everything, everything
 from scalesync.flows.exports.result_files import ResponseStore
-from scalesync.flows.exports.select import TakeMatching, TakeNew
+from scalesync.flows.exports.select import TakeMatching, TakeNew, Timeless
 from scalesync.flows.runtime.options import ExportOptions
 from scalesync.flows.runtime.rate_meter import RateMeter
 from scalesync.flows.runtime.run import guarded, heartbeat, plain_errors, report, save_limits, taking_signals
@@ -124,7 +124,7 @@ class ExportRun:
                     plan.selection, self._job, lister, self._responses, self._observer.note, done=done
                 )
             else:
-                take = TakeMatching(plan.selection, self._responses)
+                take = TakeMatching(plan.selection, self._responses, Timeless(self._observer.note))
             await self._read(plan, folder, manifest, take)
             made = await self._commit(plan, folder, manifest)
             if self._responses is not None and manifest is not None and await has_gaps(folder, manifest, self._options):

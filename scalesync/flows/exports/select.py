@@ -17,16 +17,42 @@ from scalesync.ports.export_ledger import ExportLedger
 from scalesync.ports.platform import Changes, Lister
 
 
+class Timeless:
+    """Says once that a service names no time that a filter needs: such tasks cannot match, and would miss silently."""
+
+    def __init__(self, note: Callable[[str], None]) -> None:
+        self._note = note
+        self._told = False
+
+    def look(self, page: Page, selection: Selection) -> None:
+        """Look at the first task of a page. A task that is not completed has no such time anywhere."""
+        wanted = [(what, words) for what, words in _EACH_HAS if any(name.startswith(what) for name in selection.bounds)]
+        if self._told or not page or not wanted:
+            return
+        times = page[0][1].times()
+        if missing := [words for what, words in wanted if not times[what]]:
+            self._told = True
+            self._note(
+                f"the service names no time of {' and of '.join(missing)} for some tasks, and those without it match no"
+                " window and no filter by that time; an export without such filters has them"
+            )
+
+
+_EACH_HAS = (("created", "creation"), ("updated", "change"))
+
+
 class TakeMatching:
     """A full export: each matching task becomes a line."""
 
-    def __init__(self, selection: Selection, responses: ResponseStore | None) -> None:
+    def __init__(self, selection: Selection, responses: ResponseStore | None, timeless: Timeless) -> None:
         self._selection = selection
         self._responses = responses
+        self._timeless = timeless
 
     async def __call__(self, page: Page, entry: PageCommit) -> None:
         """Keep the matching tasks."""
         selection = self._selection
+        self._timeless.look(page, selection)
         timed = bool(selection.bounds)
         kept = [(raw, head) for raw, head in page if selection.matches(head, head.times() if timed else {})]
         await keep(kept, entry, self._responses)
@@ -65,11 +91,13 @@ class TakeNew:
         self._note = note
         self._done = done
         self._reported = False
+        self._timeless = Timeless(note)
         self._ordered = lister.changes is not Changes.NONE
 
     async def __call__(self, page: Page, entry: PageCommit) -> None:
         """Keep tasks with a new version."""
         self._look_for_reviews(page)
+        self._timeless.look(page, self._selection)
         known = await self._store.versions([head.ref for _, head in page])
         kept: list[tuple[bytes, TaskView]] = []
         left: list[bytes] = []

@@ -38,7 +38,7 @@ from scalesync.flows.exports.folder.manifests import platform_of, shape_of
 from scalesync.flows.exports.folder.moved import as_stored
 from scalesync.flows.exports.job_run import ExportRun
 from scalesync.flows.exports.plan import ExportPlan, Section, begin, form_of
-from scalesync.flows.exports.select import TakeMatching
+from scalesync.flows.exports.select import TakeMatching, Timeless
 from scalesync.flows.runtime.identity import derived_name, export_target
 from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.flows.runtime.setup.offers import require
@@ -138,6 +138,7 @@ class BackfillRun(ExportRun):
         self._asked = asked
         self._manifest: Manifest | None = None
         self._finished = 0
+        self._timeless = Timeless(observer.note)
 
     def with_windows(self, summary: ExportSummary) -> BackfillSummary:
         """The summary with the windows."""
@@ -195,7 +196,7 @@ class BackfillRun(ExportRun):
             section=self._section(window),
         )
         self._keep_responses(downloader, plan, folder)
-        await self._read(plan, folder, None, TakeMatching(plan.selection, self._responses))
+        await self._read(plan, folder, None, TakeMatching(plan.selection, self._responses, self._timeless))
         made = await self._with(window, plan)
         await anyio.to_thread.run_sync(folder.commit, made)
         self._manifest = made

@@ -279,13 +279,13 @@ async def test_a_retry_after_an_import_with_another_template_was_stopped_does_no
 ):
     """What was read to its end was read for other tasks: the import has yet to compare the rest."""
     sandbox = await make_sandbox([FaultRule(kind="error", on="create", status=422, at=(2,))])
-    source = write_records(1200)
+    source = write_records(600)
     await bring(sandbox, source, job="j", yes=True)
     if not told:
         change_ledger(tmp_path, "UPDATE splits SET cursor=NULL")
     changed = {"task": {"priority": 20}, "keep": ["unique_id", "attachment", "attachment_type", "categories"]}
     await bring(sandbox, source, job="j", yes=True, template=changed, limit=10)
-    assert (await again(sandbox)).created == 1200
+    assert (await again(sandbox)).created == 600
     after = await bring(sandbox, source, job="j", yes=True, template=changed)
     assert not after.message.startswith("nothing to send")
 

@@ -167,9 +167,12 @@ def clashes() -> Sequence[str]:
     return found
 
 
-def blamed(error: BaseException) -> str | None:
-    """The package of an addition through which an exception came, None where it came through none."""
-    found, trace = None, error.__traceback__
+def blamed(error: BaseException) -> str:
+    """Whose mistake an exception is: of the package of an addition if it came through its code, else of this program.
+
+    If additions are in use, a value that one of them returned may be the cause, and nothing shows it.
+    """
+    found, trace = " or in ".join(dict.fromkeys(("scalesync", *_packages.values()))), error.__traceback__
     while trace is not None:
         module = str(trace.tb_frame.f_globals.get("__name__", ""))
         found = _packages.get(module.partition(".")[0], found)

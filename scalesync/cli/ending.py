@@ -71,9 +71,8 @@ def describe(error: BaseException) -> tuple[str, int]:
         return "a name or option holds bytes that are not valid UTF-8; correct it and run the command again", 2
     if isinstance(error, MemoryError):
         return "out of memory; run the same command again; it resumes", 3
-    who = blamed(error) or "scalesync"
     again = "run the same command again when it is fixed, and it continues (-v -v shows the traceback)"
-    return f"{raised(error)} - this is a bug in {who}; {again}", 3
+    return f"{raised(error)} - this is a bug in {blamed(error)}; {again}", 3
 
 
 def _no_such_option(error: click.NoSuchOption, ctx: click.Context) -> str:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from scalesync import plugins
+from scalesync.cli.ending import describe
 from tests.docs.test_extending import blocks, install_example
 from tests.docs.test_extending_platform import KEY as SHELF_KEY
 from tests.docs.test_extending_platform import shelf
@@ -96,3 +98,15 @@ def test_a_platform_that_fails_in_a_request_stops_the_run_and_it_resumes(run: Ru
             assert (ended.code, told in ended.err + ended.out, "Traceback" in ended.err) == (3, True, False), ended
         assert run(*typed, "--platform", "shelf", env=env).code == 0
         assert command == "export" or len(things) == 20
+
+
+@pytest.mark.parametrize(
+    ("loaded", "who"), [({}, "scalesync"), ({"one": "one 1.0", "more": "one 1.0"}, "scalesync or in one 1.0")]
+)
+def test_a_mistake_outside_of_packages_may_come_from_what_they_returned(
+    loaded: dict[str, str], who: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plugins, "_packages", loaded)
+    sentence, code = describe(AttributeError("no kind"))
+    assert sentence.startswith(f"AttributeError: no kind - this is a bug in {who}; ")
+    assert code == 3

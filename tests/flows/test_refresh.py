@@ -11,15 +11,17 @@ import anyio
 import pytest
 
 from scalesync.errors import ConfigError
-from scalesync.flows.jobs.refresh import refreshed_status
+from scalesync.flows.jobs.refresh import STATELESS, UNCLEAR, _status, refreshed_status
 from scalesync.flows.jobs.retry import run_retry
 from scalesync.flows.jobs.status import job_status, list_failures
 from scalesync.flows.runtime.options import RetryOptions
 from scalesync.ledger.sqlite.store import SqliteLedger
 from scalesync.ledger.states import turn
 from scalesync.model.jobs import JobSpec
+from scalesync.model.outcomes import LookupResult, Presence
 from scalesync.model.rows import RowState
 from scalesync.platforms.scale.task_errors import error_of
+from scalesync.platforms.simple import SimpleView
 from scalesync.sandbox import FaultRule
 from tests.conftest import FAST, letter
 from tests.flows.conftest import adds_up, creates
@@ -388,3 +390,9 @@ async def test_a_running_job_has_no_last_end(make_sandbox, bring, write_records,
     assert (row.state, row.last, row.ended_at) == ("running", None, None)
     await held.finish(complete=True, exit_code=0, figures={})
     ledger.close()
+
+
+def test_a_task_of_a_platform_without_statuses_is_not_unclear():
+    assert _status(LookupResult(Presence.FOUND, {}, view=SimpleView("a", "a"))) == STATELESS
+    assert _status(LookupResult(Presence.FOUND, {}, view=SimpleView("a", "a", status="new"))) == "new"
+    assert _status(LookupResult(Presence.UNKNOWN)) == UNCLEAR

@@ -32,6 +32,7 @@ from scalesync.ports.ledger import Ledger
 from scalesync.ports.verify_ledger import VerifyLedger
 
 MISSING, UNCLEAR = "missing", "unclear"
+STATELESS = "without a status"  # on platforms that have none
 
 
 async def refreshed_status(
@@ -104,7 +105,7 @@ async def _ask(store: VerifyLedger, connection: Connection, observer: Observer) 
 def _status(finding: LookupResult) -> str:
     if finding.view is None:
         return MISSING if finding.presence is Presence.ABSENT else UNCLEAR
-    return finding.view.status or UNCLEAR
+    return finding.view.status or STATELESS
 
 
 def _progress(counts: Counter[str], meter: RateMeter, connection: Connection) -> Progress:

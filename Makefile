@@ -10,8 +10,9 @@ DIST := --dist loadscope --no-loadscope-reorder
 # The long proof: at most so many minutes, figures as JSON.
 SOAK_MINUTES ?= 90
 SOAK_OUT ?= build/soak.json
+MUTANT_MINUTES ?= 30
 
-.PHONY: demo test soak proof-floors mutants bench lint types format clean
+.PHONY: demo test soak proof-floors mutants mutants-quick bench lint types format clean
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("scalesync needs CPython 3.11 or newer; set PYTHON=") if sys.version_info < (3, 11) else 0'
@@ -41,6 +42,10 @@ proof-floors: .venv/ready
 
 mutants: .venv/ready
 	$(BIN)/python -m tests.mutants --workers $(WORKERS)
+
+# Each mutant by its own tests alone, as many as the time allows; `make test` has to be run as well.
+mutants-quick: .venv/ready
+	$(BIN)/python -m tests.mutants --first --checked --minutes $(MUTANT_MINUTES)
 
 # Needs nginx with its Lua module, and wrk (Debian: nginx libnginx-mod-http-lua wrk).
 bench: .venv/bench-ready

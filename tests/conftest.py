@@ -36,6 +36,7 @@ if hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_th
 
 NOBODY = 65534
 SOAK = Path(__file__).resolve().parents[1] / "build" / "soak.json"
+MUTANTS = SOAK.with_name("mutants.json")
 PROJECT = "letters"
 KIND = "categorization"
 
@@ -51,11 +52,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The last soak of this tree is told with the tests, if there was one."""
+    """The last soak of this tree and its last mutants are told with the tests, if there were any."""
     if SOAK.exists():
         from tests.soak.figures import in_short  # noqa: PLC0415  it imports the tests of faults, which import this
 
         terminalreporter.write_line("\n".join(in_short(json.loads(SOAK.read_text()))))
+    if MUTANTS.exists():
+        from tests.mutants import __main__ as mutants  # noqa: PLC0415  as above
+
+        terminalreporter.write_line("\n".join(mutants.in_short(json.loads(MUTANTS.read_text()))))
 
 
 @dataclass

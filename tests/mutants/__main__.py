@@ -1,10 +1,11 @@
 """Apply each mutant to a copy of the tree and see that the suite notices.
 
-    python -m tests.mutants [--only WORD]... [--part 2/5] [--first] [--workers 2] [--out build/mutants.json]
+    python -m tests.mutants [--only WORD]... [--part 2/5] [--first] [--minutes 15] [--checked] [--workers 2]
+                            [--out build/mutants.json]
 
 For each mutant the tests that know its promise run first, the whole suite only when they stay green; with --first those
 tests have to notice it themselves. Ends with 1 when a mutant survives, when the text it replaces is not there any more,
-or when the tests fail without any mutant.
+or when the tests fail without any mutant. What the time did not allow is left out and told.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tests.mutants.chunks import CHUNK_MUTANTS
 from tests.mutants.commands import COMMAND_MUTANTS
@@ -32,6 +33,7 @@ from tests.mutants.imports import IMPORT_MUTANTS
 from tests.mutants.model import Edit, Mutant
 from tests.mutants.reading import READING_MUTANTS
 from tests.mutants.waits import WAIT_MUTANTS
+from tests.soak.figures import commit
 
 MUTANTS = (
     *(*IMPORT_MUTANTS, *CHUNK_MUTANTS, *EXPORT_MUTANTS, *FORMAT_MUTANTS),
@@ -131,17 +133,18 @@ def judge(mutant: Mutant, clean: Path, *, first_only: bool = False) -> Result:
     return result
 
 
-def check_first(mutants: Sequence[Mutant], clean: Path, workers: int) -> None:
+def check_first(mutants: Sequence[Mutant], clean: Path, workers: int, *, checked: bool) -> None:
     """Raises Rotten when a text is not there, Red when a test fails already: then being caught would mean nothing.
 
     clean: an empty folder, for a copy of the tree.
+    checked: whoever asks runs all tests anyway, so here they are only compiled.
     """
     for mutant in mutants:
         for edit in mutant.edits:
             replaced(edit, ROOT)
     copy_tree(ROOT, clean)
     tests = sorted({path for mutant in mutants for path in mutant.first})
-    beside = ("-n", str(workers), "--dist", "loadscope")
+    beside = ("--collect-only",) if checked else ("-n", str(workers), "--dist", "loadscope")
     if (red := first_failure(clean, tests, *beside, patience_s=WHOLE_S)) is not None:
         raise Red(red)
 
@@ -165,27 +168,43 @@ def main() -> int:
     parser.add_argument("--only", action="append", default=[], help="mutants whose name holds this word, or another")
     parser.add_argument("--part", type=part, default=(1, 1), help="2/5: the second of five parts of them")
     parser.add_argument("--first", action="store_true", help="run no tests but those that know the promise")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no mutant after so many")
+    parser.add_argument("--checked", action="store_true", help="the tests without any mutant are run elsewhere")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--out", type=Path, default=Path("build/mutants.json"))
     typed = parser.parse_args()
     mutants = chosen(typed.only, *typed.part)
+    latest = time.monotonic() + typed.minutes * 60
+
+    def judged(mutant: Mutant) -> Result | None:
+        return judge(mutant, clean, first_only=typed.first) if time.monotonic() < latest else None
+
     try:
         with tempfile.TemporaryDirectory(prefix="clean-") as name, ThreadPoolExecutor(typed.workers) as pool:
             clean = Path(name)
-            check_first(mutants, clean, typed.workers)
-            results = list(pool.map(partial(judge, clean=clean, first_only=typed.first), mutants))
+            check_first(mutants, clean, typed.workers, checked=typed.checked)
+            results = [result for result in pool.map(judged, mutants) if result is not None]
     except Rotten as error:
         sys.stderr.write(f"a mutant has to be brought up to date: {error}\n")
         return 1
     except Red as error:
         sys.stderr.write(f"without any mutant this fails already: {error}\n")
         return 1
+    found = {"commit": commit(), "planned": len(mutants), "results": [asdict(result) for result in results]}
     typed.out.parent.mkdir(parents=True, exist_ok=True)
-    typed.out.write_text(json.dumps([asdict(result) for result in results], indent=2) + "\n", encoding="utf-8")
-    survived = [result.name for result in results if result.caught_by is None]
-    sys.stdout.write(f"{len(results) - len(survived)} of {len(results)} mutants were caught\n")
-    sys.stderr.writelines(f"SURVIVED: {name}\n" for name in survived)
-    return 1 if survived or not results else 0
+    typed.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    sys.stdout.write("\n".join(in_short(found)) + "\n")
+    return 1 if not results or any(result.caught_by is None for result in results) else 0
+
+
+def in_short(found: dict[str, Any]) -> list[str]:
+    """What was run and caught, in a line for all and one for each mutant that survived. found: as it is written."""
+    results = found["results"]
+    survived = [result["name"] for result in results if result["caught_by"] is None]
+    head = (
+        f"mutants of {found['commit']}: {len(results)} of {found['planned']} run, {len(results) - len(survived)} caught"
+    )
+    return [head, *(f"SURVIVED: {name}" for name in survived)]
 
 
 if __name__ == "__main__":

@@ -12,11 +12,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from sqlite_utils import Database
+from sqlite_utils import Database, recipes
 
 from scalesync.errors import DiskFull, LedgerBusy, LedgerUnusable
 from scalesync.home import Home
 from scalesync.ledger.sqlite import connection as opening
+from scalesync.ledger.sqlite import tools
 from scalesync.ledger.sqlite.connection import open_ledger, translate
 from scalesync.ledger.sqlite.imports.other_records import MOVED
 from scalesync.ledger.sqlite.imports.outcomes import LISTED
@@ -316,3 +317,10 @@ def test_a_file_system_without_locks_is_reported_with_the_way_out(text, name):
         f"the ledger l.db cannot be locked, as on some network file systems ({text});"
         " keep it on a disk of this machine: --ledger FILE"
     )
+
+
+def test_dates_of_sqlite_utils_are_parsed_although_the_parser_came_late():
+    assert tools.Database is Database
+    assert recipes.parsedate("1 May 2020") == "2020-05-01"
+    with pytest.raises(ValueError, match="Unknown string format"):
+        recipes.parsedate("nonsense")

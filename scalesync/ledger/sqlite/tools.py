@@ -7,10 +7,12 @@ parser, which takes 1 MB; a migration calls none of them.
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
 
 __all__ = ["Database", "Migrations"]
 
@@ -27,19 +29,28 @@ def _without(*names: str) -> Iterator[None]:
             del sys.modules[name]
 
 
-def _later(package: str, name: str) -> None:
-    """Let a module of a package be loaded at its first use, if nobody has loaded it yet."""
-    whole = f"{package}.{name}"
-    spec = None if whole in sys.modules else importlib.util.find_spec(whole)
-    if spec is None or spec.loader is None:
+class _Later(ModuleType):
+    """A module that is imported when somebody uses it."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+@contextmanager
+def _later(package: str, name: str) -> Iterator[None]:
+    """Give those who import a module of a package now a substitute; others get the module itself."""
+    if f"{package}.{name}" in sys.modules:
+        yield
         return
-    spec.loader = importlib.util.LazyLoader(spec.loader)
-    sys.modules[whole] = module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    setattr(sys.modules[package], name, module)
+    parent, later = importlib.import_module(package), _Later(f"{package}.{name}")
+    setattr(parent, name, later)
+    try:
+        yield
+    finally:
+        if vars(parent)[name] is later:
+            delattr(parent, name)
 
 
-_later("dateutil", "parser")
-with _without("pandas", "numpy"):
+with _without("pandas", "numpy"), _later("dateutil", "parser"):
     from sqlite_utils import Database
     from sqlite_utils.migrations import Migrations

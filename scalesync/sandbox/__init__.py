@@ -1,8 +1,8 @@
-"""Emulators of labelling platforms, with faults on demand. Today there is one: Scale's v1 API.
+"""Emulators of labelling platforms, with faults on demand. Today there is one: Scale's API.
 
     sandbox   serves a platform, in a running loop (`Sandbox`) or blocking (`serve`)
     core/     what every platform needs: server, faults, limits, keys, journal, control plane, data file
-    scale/    Scale's v1 API: tasks, batches and projects
+    scale/    Scale's API: tasks, batches and projects, and version 2 for chats
 
 `core` imports no platform, and no platform imports another one. The package imports nothing of the rest of scalesync:
 shared code would hide the client's mistakes.

@@ -12,6 +12,7 @@ from scalesync.sandbox.core.host import Host, serve_until_signal
 from scalesync.sandbox.scale.app import ScaleApp
 from scalesync.sandbox.scale.config import SandboxConfig
 from scalesync.sandbox.scale.tasks.lifecycle import annotate
+from scalesync.sandbox.scale.v2 import due
 
 
 class Sandbox(Host):
@@ -36,6 +37,7 @@ class Sandbox(Host):
 
     def annotate(self, count: int | None = None) -> int:
         """Complete up to `count` pending live tasks now (None: all), oldest first. Returns how many it completed."""
+        due.run(self.store.genai("live"))
         return annotate(self.store.world("live"), count)
 
 

@@ -58,7 +58,8 @@ class Api:
 
     def reply(self, method: str, target: str, body: bytes = b"", **rest: Any) -> Reply:
         key = rest.pop("key", self.key)
-        kind, call = self.app.classify(method, f"{self.app.root}{target}")
+        whole = target if target.startswith("/v2/") else f"{self.app.root}{target}"
+        kind, call = self.app.classify(method, whole)
         return self.engine.api(replace(call, body=body, **rest), kind, basic(key))
 
     def call(self, method: str, target: str, body: Any = None, **rest: Any) -> tuple[int, Any]:

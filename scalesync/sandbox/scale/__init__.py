@@ -1,8 +1,9 @@
-"""Scale's v1 API: tasks, batches and projects.
+"""Scale's API: tasks, batches and projects, and version 2 for chats.
 
 Each layer imports only layers below it in this list. All of them may import `core`.
 
     app         the platform for the server
+    v2/         version 2 of the same world: one function per endpoint, deliveries, datasets
     routes      one function per endpoint: batches, projects, tasks/mutations, tasks/lists
     control     what the control plane does to tasks
     store       two worlds (live and test keys) and the data file

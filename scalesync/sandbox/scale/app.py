@@ -12,14 +12,17 @@ from scalesync.sandbox.scale.errors import INTERNAL, OWN_ERRORS, error_body
 from scalesync.sandbox.scale.keys import TEXTS, world_of
 from scalesync.sandbox.scale.state.world import World
 from scalesync.sandbox.scale.store import Store
-from scalesync.sandbox.scale.tasks.lifecycle import run_due_timers
+from scalesync.sandbox.scale.v2 import control as v2_control
+from scalesync.sandbox.scale.v2 import due
+from scalesync.sandbox.scale.v2 import routes as v2_routes
 
 RESULTS = "/results/"
+VERSION_2 = "/v2"
 NOBODY: Caller[World | None] = Caller("", None)  # for paths outside the API, which need no key
 
 
 class ScaleApp:
-    """The v1 API over two worlds, and the result files beside it.
+    """The API, v1 and v2, over two worlds, and the result files beside it.
 
     Raises ValueError if the data file cannot be used.
     """
@@ -32,7 +35,10 @@ class ScaleApp:
         self.access = Access(config, TEXTS)
 
     def classify(self, method: str, target: str) -> tuple[str, Call]:
-        """The class of a request under /v1; `result` for a result file, `other` for everything else."""
+        """The class of a request under /v1 or /v2; `result` for a result file, `other` for everything else."""
+        if target.startswith(f"{VERSION_2}/"):
+            call = Call(method, target.removeprefix(VERSION_2), version=VERSION_2)
+            return v2_routes.kind_of(call), call
         if target.startswith("/v1/"):
             call = Call(method, target[3:])
             return routes.kind_of(method, call.path), call
@@ -47,12 +53,14 @@ class ScaleApp:
         return Caller(key, self.store.world(world_of(key)))
 
     def advance(self, world: World | None) -> None:
-        """Run the timers that are due."""
+        """Run what is due: timers of tasks, batches that turn, deliveries."""
         if world is not None:
-            run_due_timers(world)
+            due.run(self.store.genai(world.name))
 
     def answer(self, world: World | None, call: Call) -> Reply:
-        """Answer a request under /v1, or return a result file."""
+        """Answer a request under /v1 or /v2, or return a result file."""
+        if world is not None and call.version == VERSION_2:
+            return v2_routes.answer(self.store.genai(world.name), call)
         if world is not None:
             return routes.answer(world, call)
         if call.target.startswith(RESULTS) and call.method in ("GET", "HEAD") and len(call.path) == 2:
@@ -64,12 +72,19 @@ class ScaleApp:
         return Reply(status, error_body(status, OWN_ERRORS.get(status, INTERNAL) if text is None else text))
 
     def control(self, call: Call) -> Reply | None:
-        """POST annotate, POST tasks/{id}."""
-        return control.answer(self.store, call)
+        """POST annotate, POST tasks/{id}; of v2: POST projects, POST deliver, POST datasets."""
+        self._run_due()
+        return control.answer(self.store, call) or v2_control.answer(self.store, call)
+
+    def _run_due(self) -> None:
+        for world in self.store:
+            due.run(self.store.genai(world.name))
 
     def stats(self) -> dict[str, object]:
-        """Tasks by world and status, batches, projects."""
-        return {"worlds": control.worlds(self.store)}
+        """Tasks by world and status, batches, projects, deliveries, datasets."""
+        self._run_due()
+        told = control.worlds(self.store)
+        return {"worlds": {name: world | v2_control.counts(self.store.genai(name)) for name, world in told.items()}}
 
     def listening(self, origin: str) -> None:
         """Let result links point to this server, unless `result_base_url` names another one."""

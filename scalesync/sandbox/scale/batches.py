@@ -112,12 +112,17 @@ def finalize(world: World, call: Call) -> Reply:
     if batch.rapid:
         if not batch.staging:
             raise ApiError(400, f'Batch "{batch.name}" is already finalized.')
-        batch.staging = False
-        done = sum(batch.counts.values()) and not batch.counts[PENDING]
-        batch.completed_ms = world.now() if done else 0
-        world.put_batch(batch)
-        lifecycle.release(world, batch)
+        leave_staging(world, batch)
     return _reply(world, batch)
+
+
+def leave_staging(world: World, batch: Batch) -> None:
+    """Let people begin with the tasks of a batch."""
+    batch.staging = False
+    done = sum(batch.counts.values()) and not batch.counts[PENDING]
+    batch.completed_ms = world.now() if done else 0
+    world.put_batch(batch)
+    lifecycle.release(world, batch)
 
 
 def set_metadata(world: World, call: Call) -> Reply:

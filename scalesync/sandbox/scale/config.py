@@ -27,6 +27,11 @@ class SandboxConfig(EmulatorConfig):
     attachment_check_s: float = 1.0
     attachment_status: int = 403
 
+    # Version 2: batches that turn, deliveries.
+    batch_change_s: float = 1.0  # from "initiated" until a pause, resume or cancel takes effect
+    deliver_every_s: float | None = None  # the chats that such a period completes are delivered at its end
+    chat_attachments: bool = False  # assistants attach files; the official SDK's models can read none
+
     # Guesses about creating.
     open_types: bool = False  # accept unknown task types
     unknown_parent_status: Literal[404, 400] = 404  # a create names an unknown project or batch
@@ -43,6 +48,8 @@ class SandboxConfig(EmulatorConfig):
     cursor_form: Literal["keyset", "opaque"] = "keyset"  # of next_token
     invalid_cursor: Literal["error", "ignore"] = "error"
     last_cursor: Literal["omit", "null", "empty"] = "omit"  # next_token of the last page
+    v2_time_bounds: Literal["exclusive", "inclusive"] = "exclusive"
+    plain_annotations: Literal["sdk", "docs"] = "sdk"  # without opts: id, key, type, value; or key, value
     unknown_query: Literal["ignore", "error"] = "ignore"
     unknown_parent_in_list: Literal["empty", "error"] = "empty"
     attachment_url_field: str = "attachment_url"
@@ -65,7 +72,7 @@ class SandboxConfig(EmulatorConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._not_negative("annotate_after_s", "result_ttl_s")
+        self._not_negative("annotate_after_s", "result_ttl_s", "batch_change_s", "deliver_every_s")
         if isinstance(self.bad_attachments, str):
             try:
                 re.compile(self.bad_attachments)

@@ -31,7 +31,6 @@ def worlds(store: Store) -> dict[str, Any]:
     """For GET stats: tasks by world and status, batches, projects."""
     told = {}
     for world in store:
-        lifecycle.run_due_timers(world)
         told[world.name] = {
             "tasks": {status: world.counts[status] for status in STATUSES},
             "total": world.count(),
@@ -54,7 +53,7 @@ def change_task(store: Store, task_id: str, body: dict[str, Any]) -> Reply:
     """POST tasks/{id} `{"action", ...}`: change a task in a way that no client can. Replies with the task.
 
     action: start, complete, recall, correct (`response` optional), error (`response` optional),
-    review (`review`), touch, remove.
+    review (`review`), touch, delete (canceled, and `deleted` in v2), remove.
     """
     found = next(((w, task) for w in store if (task := w.find(task_id)) is not None), None)
     if found is None:
@@ -122,6 +121,14 @@ def _touch(world: World, task: Task, _: dict[str, Any]) -> None:
     world.changed(task, world.now())
 
 
+def _delete(world: World, task: Task, _: dict[str, Any]) -> None:
+    task.extra = task.extra or Extra()
+    task.extra.deleted = True
+    task.due_ms = 0
+    world.move(task, CANCELED, world.now())
+    world.changed(task, world.now())
+
+
 def _remove(world: World, task: Task, _: dict[str, Any]) -> None:
     world.remove(task)
 
@@ -134,5 +141,6 @@ ACTIONS: dict[str, Callable[[World, Task, dict[str, Any]], None]] = {
     "error": _error,
     "review": _review,
     "touch": _touch,
+    "delete": _delete,
     "remove": _remove,
 }

@@ -11,6 +11,8 @@ from scalesync.sandbox.scale.projects import create_project
 from scalesync.sandbox.scale.state.model import Batch, Project, Task
 from scalesync.sandbox.scale.state.world import World
 from scalesync.sandbox.scale.tasks.documents import render
+from scalesync.sandbox.scale.v2.projects import make_project
+from scalesync.sandbox.scale.v2.state import TYPES
 
 
 class HostedWorld(World):
@@ -19,9 +21,12 @@ class HostedWorld(World):
     def add_project(self, name: str, type: str, params: dict[str, Any] | None = None, **options: Any) -> Project:
         """Create a project, as POST /projects does.
 
+        type: a task type, or a GenAI type such as "SFT" for a project of chats.
         options: rapid, studio.
         Raises ApiError.
         """
+        if type in TYPES:
+            return make_project(self, name, [type])
         return create_project(self, {"name": name, "type": type, "params": params, **options})
 
     def add_batch(self, project: str, name: str, **options: Any) -> Batch:

@@ -14,6 +14,7 @@ from scalesync.sandbox.scale.keys import WorldName
 from scalesync.sandbox.scale.state.model import PENDING, STATUSES, Batch, Project, Task
 from scalesync.sandbox.scale.state.world import World
 from scalesync.sandbox.scale.tasks.lifecycle import SEQ_BITS
+from scalesync.sandbox.scale.v2.hosted import HostedGenAI
 
 _tasks = msgspec.msgpack.Decoder(Task)
 _projects = msgspec.msgpack.Decoder(Project)
@@ -32,6 +33,7 @@ class Store:
         self._loading = True
         self._written: dict[str, int] = {}  # by world: how many tasks the file holds with their bodies
         self._worlds = {name: HostedWorld(name, config, self._save) for name in ("live", "test")}
+        self._genai = {name: HostedGenAI(world, self._save) for name, world in self._worlds.items()}
         if config.data is not None:
             self._open(config)
         self._loading = False
@@ -39,6 +41,10 @@ class Store:
     def world(self, name: WorldName) -> HostedWorld:
         """`live` or `test`."""
         return self._worlds[name]
+
+    def genai(self, name: str) -> HostedGenAI:
+        """Version 2 of a world: `live` or `test`."""
+        return self._genai[name]
 
     def __iter__(self) -> Iterator[HostedWorld]:
         return iter(self._worlds.values())
@@ -80,9 +86,11 @@ class Store:
             raise ValueError(f"{log.path}: {error}") from error
         for world in self:
             _rebuild(world)
+            self._genai[world.name].rebuild()
             self._written[world.name] = len(world.by_seq)
         self._log = log
         alive = sum(len(w.by_seq) + len(w.batches) + len(w.projects) + len(w.idempotency) for w in self)
+        alive += sum(1 for genai in self._genai.values() for _ in genai.records())
         if not total:
             log.save("", "head", self._head())
             log.flush()
@@ -99,6 +107,7 @@ class Store:
                 self._check_head(record)
             else:
                 _apply(self._worlds[record.world], record)
+                self._genai[record.world].take(record.kind, bytes(record.value))
             total += 1
         return total
 
@@ -116,6 +125,8 @@ class Store:
                 log.save(world.name, "batch", batch)
             for key in world.idempotency:
                 log.save(world.name, "key", key)
+            for kind, value in self._genai[world.name].records():
+                log.save(world.name, kind, value)
             for seq, task in enumerate(world.by_seq):
                 log.save(world.name, "gone" if task is None else "task", seq if task is None else task)
 

@@ -24,6 +24,7 @@ class Call:
     method: str
     target: str  # path and query as received
     body: bytes = b""
+    version: str = ""  # of the API, where a platform has several side by side
     outside: bool = False  # True: not under the API's root, and `target` is the full path
     idempotency_key: str | None = None
     range: str | None = None  # the header of that name

@@ -22,6 +22,7 @@ class Extra(msgspec.Struct, omit_defaults=True, gc=False):
     audits: bytes | None = None  # JSON array
     started: bool = False
     clear_on_error: bool = False
+    deleted: bool = False  # only v2 has this status
 
 
 class Task(msgspec.Struct, array_like=True, gc=False):
@@ -65,6 +66,10 @@ class Batch:
     archived: bool = False
     completed_ms: int = 0
     audited_ms: int = 0
+    paused: bool = False  # as only v2 can say; so is `cancelled`
+    cancelled: bool = False
+    turn: str = ""  # pause, resume or cancel, which takes effect at turn_ms
+    turn_ms: int = 0
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATUSES, 0))
 
     @property
@@ -97,6 +102,8 @@ class Project:
     options: dict[str, bytes] = field(default_factory=dict)
     versions: list[Version] = field(default_factory=list)
     ontologies: list[bytes] = field(default_factory=list)
+    types: list[str] = field(default_factory=list)  # GenAI types, which v2 shows; so are `models`
+    models: list[str] = field(default_factory=list)
 
     @property
     def stages(self) -> bool:

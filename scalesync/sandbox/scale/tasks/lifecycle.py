@@ -20,7 +20,7 @@ _SEQ_MASK = (1 << SEQ_BITS) - 1
 
 def start(world: World, task: Task) -> None:
     """Set the timer of a new, recalled or released pending task."""
-    if task.batch >= 0 and world.batches[task.batch].staging:
+    if held(world, task):
         return
     if world.is_test:
         if world.config.test_completion != "never":
@@ -30,6 +30,14 @@ def start(world: World, task: Task) -> None:
     if delay_s is not None:
         task.due_ms = max(1, world.now() + int(delay_s * 1000))
         heapq.heappush(world.timers, task.due_ms << SEQ_BITS | task.seq)
+
+
+def held(world: World, task: Task) -> bool:
+    """Whether nobody begins with the task: its batch is in staging, or was paused before anybody began."""
+    if task.batch < 0:
+        return False
+    batch = world.batches[task.batch]
+    return batch.staging or (batch.paused and not (task.extra is not None and task.extra.started))
 
 
 def _annotation_s(world: World, task: Task) -> float | None:
@@ -42,7 +50,7 @@ def _annotation_s(world: World, task: Task) -> float | None:
 
 
 def release(world: World, batch: Batch) -> None:
-    """Start the tasks of a batch that just left staging."""
+    """Start the tasks of a batch that just left staging, or was resumed."""
     for seq in world.of_batch[batch.number].seqs:
         task = world.by_seq[seq]
         if task is not None and task.status == PENDING:
@@ -50,12 +58,12 @@ def release(world: World, batch: Batch) -> None:
             start(world, task)
 
 
-def run_due_timers(world: World) -> None:
-    """Run every timer that is due. Cheap if none is."""
+def run_due_timers(world: World, until_ms: int | None = None) -> None:
+    """Run every timer that is due, or was by `until_ms`. Cheap if none is."""
     timers, unlisted = world.timers, world.unlisted
     if not timers and not unlisted:
         return
-    limit = (world.now() + 1) << SEQ_BITS
+    limit = (1 + (world.now() if until_ms is None else until_ms)) << SEQ_BITS
     while unlisted and unlisted[0] < limit:
         task = world.by_seq[heapq.heappop(unlisted) & _SEQ_MASK]
         if task is not None:
@@ -63,7 +71,7 @@ def run_due_timers(world: World) -> None:
     while timers and timers[0] < limit:
         due = heapq.heappop(timers)
         task = world.by_seq[due & _SEQ_MASK]
-        if task is None or task.status != PENDING or task.due_ms != due >> SEQ_BITS:
+        if task is None or task.status != PENDING or task.due_ms != due >> SEQ_BITS or held(world, task):
             continue
         if task.bad:
             fail(world, task, task.due_ms)
@@ -94,7 +102,7 @@ def fail(world: World, task: Task, now_ms: int, response: bytes | None = None) -
 def annotate(world: World, count: int | None = None) -> int:
     """Complete up to `count` pending tasks (None: all), oldest first; tasks with bad attachments fail instead.
 
-    Returns how many it completed or failed. Tasks of batches in staging wait.
+    Returns how many it completed or failed. Tasks of batches in staging, and of paused ones, wait.
     """
     run_due_timers(world)
     now = world.now()
@@ -112,9 +120,7 @@ def annotate(world: World, count: int | None = None) -> int:
 
 def _ready(world: World, seq: int) -> bool:
     task = world.by_seq[seq]
-    if task is None or task.status != PENDING:
-        return False
-    return task.batch < 0 or not world.batches[task.batch].staging
+    return task is not None and task.status == PENDING and not held(world, task)
 
 
 def recall(world: World, task: Task) -> None:

@@ -18,6 +18,11 @@ from scalesync.sandbox.scale.tasks.documents import render
 def create_task(world: World, call: Call) -> Reply:
     """POST /task/{type}. Raises ApiError 400, 404, 409."""
     task = create.make_task(world, call.path[-1], call.body, call.idempotency_key)
+    return Reply(body=render(world, task, status=enter(world, call, task)))
+
+
+def enter(world: World, call: Call, task: Task) -> str | None:
+    """Let a new task into the world; returns the status that the reply to its create shows, None for its own."""
     visible_ms = world.now() + int(call.visible_after_s * 1000) if call.visible_after_s else 0
     world.insert(task, visible_ms=visible_ms)
     if visible_ms:
@@ -25,8 +30,7 @@ def create_task(world: World, call: Call) -> Reply:
     lifecycle.start(world, task)
     if task.status == PENDING:
         world.save_new(task)
-    shown = None if world.config.test_completion == "reply" else PENDING
-    return Reply(body=render(world, task, status=shown))
+    return None if world.config.test_completion == "reply" else PENDING
 
 
 def get_task(world: World, call: Call) -> Reply:

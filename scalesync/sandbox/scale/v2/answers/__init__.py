@@ -1,0 +1,1 @@
+"""What a completed chat holds: threads, turns, messages, annotations."""

@@ -10,17 +10,20 @@ from email.utils import parsedate_to_datetime
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+def parse_iso(text: str) -> datetime:
+    """A timestamp such as `2021-06-17T21:46:36.359Z`; without a zone it is UTC. Raises ValueError when it is none."""
+    at = datetime.fromisoformat(text.strip())
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+
+
 def milliseconds(value: object) -> int:
-    """A timestamp such as `2021-06-17T21:46:36.359Z` as ms; without a zone it is UTC; 0 when it is none."""
+    """A timestamp as ms; 0 when it is none."""
     if not isinstance(value, str):
         return 0
     try:
-        at = datetime.fromisoformat(value.strip())
+        return (parse_iso(value) - EPOCH) // timedelta(milliseconds=1)
     except ValueError:
         return 0
-    if at.tzinfo is None:
-        at = at.replace(tzinfo=UTC)
-    return (at - EPOCH) // timedelta(milliseconds=1)
 
 
 def iso(ms: int) -> str:

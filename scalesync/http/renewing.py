@@ -36,19 +36,26 @@ class RenewingTransport(Transport):
         return self
 
     async def call(
-        self, cls: RequestClass, method: str, path: str, *, query: Query = (), body: bytes | None = None
+        self,
+        cls: RequestClass,
+        method: str,
+        path: str,
+        *,
+        query: Query = (),
+        body: bytes | None = None,
+        root: str | None = None,
     ) -> Reply:
         """See `Transport`. Raises Throttled or Unavailable also if the server gave no token."""
         credential = self._credential
         if credential.is_due and (no := await self._renew(refused=False)) is not None:
             return no
         sent = credential.generation
-        reply = await super().call(cls, method, path, query=query, body=body)
+        reply = await super().call(cls, method, path, query=query, body=body, root=root)
         if reply.status != 401:
             return reply
         if credential.generation == sent and (no := await self._renew(refused=True)) is not None:
             return no
-        return await super().call(cls, method, path, query=query, body=body)
+        return await super().call(cls, method, path, query=query, body=body, root=root)
 
     async def _renew(self, *, refused: bool) -> Reply | None:
         """Renew the credential. Returns the answer that refused it, or None if calls may continue."""

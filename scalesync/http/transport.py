@@ -172,16 +172,24 @@ class Transport:
         return self._server_ms + int((time.monotonic() - self._server_at) * 1000)
 
     async def call(
-        self, cls: RequestClass, method: str, path: str, *, query: Query = (), body: bytes | None = None
+        self,
+        cls: RequestClass,
+        method: str,
+        path: str,
+        *,
+        query: Query = (),
+        body: bytes | None = None,
+        root: str | None = None,
     ) -> Reply:
         """Make one attempt.
 
         path: below the API root, already percent-encoded.
+        root: another root on the same host, where a service has several versions of its API.
         Raises Unavailable if no connection was made, OutcomeUnknown if no reply came or it was cut short, and Refused
             (413) for a list that is too large. Raises ConfigError if the settings are wrong and no request of this run
             got an answer.
         """
-        url = self._url(path, query)
+        url = self._url(path, query) if root is None else _below(root, path, query)
         if not self._gate.admit_now(cls):
             await self._gate.acquire(cls)
         self.counters.attempts[cls] += 1
@@ -253,3 +261,7 @@ class Transport:
             self._date = date
             if (date_s := http_date_s(date)) is not None:
                 self._server_ms, self._server_at = int(date_s * 1000), time.monotonic()
+
+
+def _below(root: str, path: str, query: Query) -> URL:
+    return URL(root.rstrip("/") + path, encoded=True).extend_query(list(query))

@@ -35,7 +35,7 @@ BOTTOM = (
     "times",
 )
 LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("what a person types, what a program calls", ("cli", "api", "demo", "testing")),
+    ("what a person types, what a program calls", ("cli", "api", "scale", "demo", "testing")),
     ("source, ledger and server compared", ("flows.verify",)),
     ("jobs that the ledger knows", ("flows.jobs",)),
     ("one run from options to summary", ("flows.imports", "flows.exports")),
@@ -51,6 +51,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "__main__": ("cli",),
     "cli": ("api", "demo", "sandbox", *FLOWS),
     "api": FLOWS,
+    "scale": ("flows.runtime", "platforms.scale", "engine", "http"),
     "testing": ("flows.jobs", "flows.verify", "flows.imports", "flows.exports", "flows.runtime", "engine", "sandbox"),
     "demo": ("flows.imports", "flows.exports", "flows.runtime", "sandbox"),
     "flows.verify": ("flows.jobs", "flows.imports", "flows.runtime", *MIDDLE),

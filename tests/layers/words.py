@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from tests.layers.picture import ROOT, name_of
 
-HOMES = ("platforms.scale", "sandbox.scale")
+HOMES = ("platforms.scale", "sandbox.scale", "scale")
 
 
 class Word(NamedTuple):

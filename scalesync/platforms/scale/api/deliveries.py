@@ -1,0 +1,155 @@
+"""Version 2: what was delivered, of projects and of datasets. facts/scale-api 2.10."""
+
+from __future__ import annotations
+
+from scalesync.platforms.scale.api.endpoint import Endpoint, In, Pages, Param
+from scalesync.platforms.scale.api.genai import (
+    COMPLETED,
+    DELIVERED,
+    EXPAND,
+    FACTS,
+    ONE_PROJECT,
+    OPTS,
+    PAGE,
+    PROJECT,
+    TASK,
+)
+
+DELIVERY = ("id", "name", "task_count", "delivered_at", "project")
+DATASET_TASK = ("task_id", "dataset", "delivery")
+
+DELIVERIES = (
+    Endpoint(
+        *("v2_get_deliveries", "deliveries", "list", "list the deliveries of a project", "list deliveries", "GET"),
+        "/v2/deliveries",
+        (*PROJECT, *DELIVERED, EXPAND),
+        version="v2",
+        returns="V2Delivery",
+        is_list=True,
+        docs="deliveries",
+        columns=DELIVERY,
+        sdk="v2.get_deliveries",
+        facts=FACTS,
+    ),
+    Endpoint(
+        *("v2_get_delivery", "deliveries", "get", "list the tasks of one delivery", "get delivery", "GET"),
+        "/v2/delivery",
+        (
+            Param("delivery_id", "the id of the delivery"),
+            Param("delivery_name", "its name, with its project"),
+            *PROJECT,
+            PAGE,
+            EXPAND,
+            OPTS,
+        ),
+        one_of=(("delivery_id", "delivery_name"),),
+        version="v2",
+        returns="V2Task",
+        is_list=True,
+        pages=Pages.CURSOR,
+        docs="tasks",
+        columns=TASK,
+        sdk="v2.get_delivery",
+        facts=FACTS,
+    ),
+    Endpoint(
+        *("v2_get_delivery_tasks", "deliveries", "tasks", "list answers of a project, delivered or not"),
+        *("list delivered tasks", "GET", "/v2/delivery/tasks"),
+        (
+            Param("delivery_id", "only those of this delivery"),
+            *PROJECT,
+            Param("status", "only tasks in this status"),
+            *COMPLETED,
+            PAGE,
+        ),
+        one_of=(ONE_PROJECT,),
+        version="v2",
+        returns="V2DeliveredTask",
+        is_list=True,
+        pages=Pages.CURSOR,  # its `total` is the number of items in the page
+        docs="docs",
+        columns=("task_id", "delivery_id", "delivered_at", "response_schema_id"),
+        sdk="v2.get_delivery_tasks",
+        facts=FACTS,
+    ),
+)
+DATASETS = (
+    Endpoint(
+        *("v2_get_datasets", "datasets", "list", "list datasets", "list datasets", "GET", "/v2/datasets"),
+        version="v2",
+        returns="V2Dataset",
+        is_list=True,
+        docs="datasets",
+        columns=("id", "name"),
+        sdk="v2.get_datasets",
+        facts=FACTS,
+    ),
+    Endpoint(
+        *("v2_get_dataset_deliveries", "datasets", "deliveries", "list the deliveries of a dataset"),
+        *("list deliveries", "GET", "/v2/datasets/deliveries"),
+        (Param("dataset_id", "the id of the dataset"), *DELIVERED, EXPAND),
+        version="v2",
+        returns="V2DatasetDelivery",
+        is_list=True,
+        docs="deliveries",
+        columns=("id", "name", "delivered_at", "dataset"),
+        sdk="v2.get_dataset_deliveries",
+        facts=FACTS,
+    ),
+    Endpoint(
+        *("v2_get_dataset_delivery", "datasets", "delivery", "list the tasks of one delivery of a dataset"),
+        *("get delivery", "GET", "/v2/datasets/delivery"),
+        (Param("delivery_id", "the id of the delivery", needed=True), PAGE, EXPAND),
+        version="v2",
+        returns="V2DatasetTask",
+        is_list=True,
+        pages=Pages.CURSOR,
+        docs="tasks",
+        columns=DATASET_TASK,
+        sdk="v2.get_dataset_delivery",
+        facts=FACTS,
+    ),
+    Endpoint(
+        *("v2_get_dataset_tasks", "datasets", "tasks", "list the tasks of a dataset or delivery", "list tasks", "GET"),
+        "/v2/datasets/tasks",
+        (
+            Param("dataset_id", "the id of the dataset"),
+            Param("delivery_id", "the id of the delivery"),
+            *DELIVERED,
+            PAGE,
+            EXPAND,
+        ),
+        one_of=(("dataset_id", "delivery_id"),),
+        version="v2",
+        returns="V2DatasetTask",
+        is_list=True,
+        pages=Pages.CURSOR,
+        docs="tasks",
+        columns=DATASET_TASK,
+        sdk="v2.get_dataset_tasks",
+        facts=FACTS,
+    ),
+    Endpoint(
+        *("v2_get_dataset_task", "datasets", "task", "show one task of a dataset", "get task", "GET"),
+        "/v2/datasets/task",
+        (Param("task_id", "the id of the task", needed=True), EXPAND),
+        version="v2",
+        returns="V2DatasetTask",
+        columns=DATASET_TASK,
+        sdk="v2.get_dataset_task",
+        facts=FACTS,
+    ),
+    Endpoint(
+        *("v2_get_dataset_task_response_url", "datasets", "response-url", "show where an attachment of an answer is"),
+        *("get response URL", "GET", "/v2/datasets/task/{task_id}/response_url/{attachment_id}"),
+        (
+            Param("task_id", "the id of the task", In.PATH, needed=True),
+            Param("attachment_id", "the id of the attachment", In.PATH, needed=True),
+        ),
+        version="v2",
+        redirects=True,
+        sdk="v2.get_dataset_task_response_url",
+        facts=FACTS,
+    ),
+)
+ROWS = (*DELIVERIES, *DATASETS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from types import SimpleNamespace, TracebackType
 from typing import Self
 
@@ -13,7 +13,8 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from scalesync.http.deadlines import DeadlineWatch
-from scalesync.http.exchange import HEADER_BYTES, Answer, Deadlines, Gate, too_large
+from scalesync.http.exchange import HEADER_BYTES, Answer, Body, Deadlines, Gate, too_large
+from scalesync.http.form import Form
 from scalesync.model.targets import RequestClass
 
 JSON_BODY = CIMultiDict({"Content-Type": "application/json"})
@@ -76,6 +77,13 @@ class _Attempt:
         self.connected = True
         self.began = self.since = self.loop.time()
         self.limit_s = self.limits.first_byte
+
+    async def sending(self, form: Form) -> AsyncIterator[bytes]:
+        """The pieces of a form. The deadlines begin again with each piece, because a large file may take hours."""
+        async for piece in form.parts():
+            self.began = self.since = self.loop.time()
+            self.limit_s = self.limits.first_byte
+            yield piece
 
     def look(self, now: float) -> bool:
         """See `Watched`."""
@@ -144,7 +152,7 @@ class SessionExchange:
         self._session.headers.clear()
         self._session.headers.update(headers)
 
-    async def __call__(self, cls: RequestClass, method: str, url: URL, body: bytes | None) -> Answer:
+    async def __call__(self, cls: RequestClass, method: str, url: URL, body: Body) -> Answer:
         """One attempt; see `Exchange`."""
         attempt = _Attempt(cls, self._deadlines, self._loop, self._first_limit_s(body))
         self._watch.watched.add(attempt)
@@ -158,23 +166,24 @@ class SessionExchange:
         finally:
             self._watch.watched.discard(attempt)
 
-    def _first_limit_s(self, body: bytes | None) -> float | None:
+    def _first_limit_s(self, body: Body) -> float | None:
         """Seconds for the first phase: up to the first byte of the answer, or up to the connection if the gate counts.
 
         Without such a gate no hook shows when the connection is there. A long body may take long to send; then only the
-        deadline of the attempt counts.
+        deadline of the attempt counts. A form shows how far it is.
         """
         limits = self._deadlines
         if self._gate.counts_handovers:
             return limits.connect
-        return limits.connect + limits.first_byte if body is None or len(body) <= SHORT_BODY else None
+        is_long = isinstance(body, bytes) and len(body) > SHORT_BODY
+        return None if is_long else limits.connect + limits.first_byte
 
-    async def _converse(self, attempt: _Attempt, method: str, url: URL, body: bytes | None) -> Answer:
+    async def _converse(self, attempt: _Attempt, method: str, url: URL, body: Body) -> Answer:
         response = await self._session.request(
             method,
             url,
-            data=body,
-            headers=JSON_BODY if body is not None else None,
+            data=attempt.sending(body) if isinstance(body, Form) else body,
+            headers=_headers(body),
             proxy=self._proxy,
             allow_redirects=False,
             trace_request_ctx=attempt,
@@ -207,6 +216,12 @@ class SessionExchange:
             response.close()
             raise too_large(attempt.cls, response.status, self._most)
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _headers(body: Body) -> Mapping[str, str] | None:
+    if isinstance(body, Form):
+        return {"Content-Type": body.content_type, "Content-Length": str(body.length)}
+    return JSON_BODY if body is not None else None
 
 
 def handover_trace(gate: Gate) -> aiohttp.TraceConfig:

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol, Self
 from yarl import URL
 
 from scalesync.errors import OutcomeUnknown, Refused
+from scalesync.http.form import Form
 from scalesync.model.targets import RequestClass
 from scalesync.times import http_date_s, parse_retry_after
 
@@ -63,6 +64,9 @@ class Deadlines:
     attempt: float = 120.0
 
 
+Body = bytes | Form | None
+
+
 class Answer(NamedTuple):
     """Status, headers (names in any case) and the whole body, decompressed."""
 
@@ -85,7 +89,7 @@ class Exchange(Protocol):
     def carry(self, headers: Mapping[str, str]) -> None:
         """Replace the headers of every request from now on."""
 
-    async def __call__(self, cls: RequestClass, method: str, url: URL, body: bytes | None) -> Answer:
+    async def __call__(self, cls: RequestClass, method: str, url: URL, body: Body) -> Answer:
         """Make the attempt. Raises Refused or OutcomeUnknown for a body larger than the limit."""
 
 

@@ -23,11 +23,12 @@ from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from scalesync.http.deadlines import DeadlineWatch
-from scalesync.http.exchange import HEADER_BYTES, Answer, Deadlines, Gate, too_large
+from scalesync.http.exchange import HEADER_BYTES, Answer, Body, Deadlines, Gate, too_large
 from scalesync.model.targets import RequestClass
 
 # The contract and fault suites ran on releases from the first up to, but without, the last.
 PROVEN = ((3, 14, 5), (3, 15))
+MOST_HEADS = 64  # a run posts to few addresses; a client may post to one for each task
 MOST_BODY = 64 * 1024  # a longer body may be slow to send, and its time to the first byte starts after it was sent
 IDLE_S = 30.0
 
@@ -126,13 +127,13 @@ class FastPostExchange:
         self._url = None
 
     @staticmethod
-    def takes(method: str, body: bytes | None) -> bool:
+    def takes(method: str, body: Body) -> bool:
         """Whether this call is a small POST."""
-        return method == "POST" and body is not None and len(body) <= MOST_BODY
+        return method == "POST" and isinstance(body, bytes) and len(body) <= MOST_BODY
 
-    async def __call__(self, cls: RequestClass, method: str, url: URL, body: bytes | None) -> Answer:
+    async def __call__(self, cls: RequestClass, method: str, url: URL, body: Body) -> Answer:
         """One attempt; see `Exchange`."""
-        assert body is not None, "only small POSTs come here"
+        assert isinstance(body, bytes), "only small POSTs come here"
         if url is not self._url:
             self._url, self._prepared = url, self._head(url)
         request, head = self._prepared
@@ -223,6 +224,8 @@ class FastPostExchange:
     def _head(self, url: URL) -> tuple[ClientRequest, bytes]:
         prepared = self._heads.get(url)
         if prepared is None:
+            if len(self._heads) >= MOST_HEADS:
+                self._heads.clear()
             prepared = self._heads[url] = self._prepare(url)
         return prepared
 

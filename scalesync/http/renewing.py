@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from scalesync.errors import NotAllowed, OutcomeUnknown, Unavailable
 from scalesync.http.credentials import FixedCredential
+from scalesync.http.exchange import Body
 from scalesync.http.transport import Query, Reply, Transport
 from scalesync.model.targets import RequestClass
 from scalesync.ports.credential import Credential
@@ -42,7 +43,7 @@ class RenewingTransport(Transport):
         path: str,
         *,
         query: Query = (),
-        body: bytes | None = None,
+        body: Body = None,
         root: str | None = None,
     ) -> Reply:
         """See `Transport`. Raises Throttled or Unavailable also if the server gave no token."""

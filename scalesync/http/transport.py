@@ -21,7 +21,7 @@ from yarl import URL
 
 from scalesync.errors import ConfigError, Unavailable
 from scalesync.http.client_session import SessionExchange
-from scalesync.http.exchange import USER_AGENT, Deadlines, Gate, asked_wait_s
+from scalesync.http.exchange import USER_AGENT, Body, Deadlines, Gate, asked_wait_s
 from scalesync.http.fast_post import FastPostExchange, is_proven
 from scalesync.http.network import is_setting, proxy_for, proxy_refusal, tls_context, translate, transport_wanted
 from scalesync.http.resets import wait_in_words
@@ -178,12 +178,13 @@ class Transport:
         path: str,
         *,
         query: Query = (),
-        body: bytes | None = None,
+        body: Body = None,
         root: str | None = None,
     ) -> Reply:
         """Make one attempt.
 
         path: below the API root, already percent-encoded.
+        body: JSON, or a form with a file, which is read while it is sent.
         root: another root on the same host, where a service has several versions of its API.
         Raises Unavailable if no connection was made, OutcomeUnknown if no reply came or it was cut short, and Refused
             (413) for a list that is too large. Raises ConfigError if the settings are wrong and no request of this run

@@ -13,6 +13,7 @@ import orjson
 from scalesync.errors import OutcomeUnknown
 from scalesync.http import answers
 from scalesync.http.transport import Reply
+from scalesync.jsonvalue import has_long_digits
 from scalesync.model.outcomes import LookupResult, Outcome, OutcomeKind, Presence
 from scalesync.model.records import JsonObject
 from scalesync.platforms.scale.documents import is_text, view_of
@@ -49,10 +50,6 @@ _decode_head = msgspec.json.Decoder(TaskHead).decode
 _decode_page = msgspec.json.Decoder(_Page).decode
 
 
-# orjson reads integers beyond 64 bits as floats; the standard library keeps them whole.
-_LONG_NUMBER = re.compile(rb"[0-9]{19}")
-
-
 def loads(body: bytes) -> Any:
     """Decode JSON with integers of any size: with orjson, and with the standard library if orjson refuses.
 
@@ -60,7 +57,8 @@ def loads(body: bytes) -> Any:
     """
     try:
         value = orjson.loads(body)
-        if _LONG_NUMBER.search(body) is None:
+        # orjson reads integers beyond 64 bits as floats; the standard library keeps them whole.
+        if not has_long_digits(body):
             return value
     except orjson.JSONDecodeError:
         pass

@@ -51,3 +51,8 @@ def test_the_example_of_the_readme(reader: Shell) -> None:
 def test_the_example_of_python_md(reader: Shell) -> None:
     printed = run_example(ROOT / "docs" / "python.md", reader)
     assert f"{LETTERS} created, 0 adopted, 0 failed, 0 in conflict\n{LETTERS} tasks up to 20" in printed
+
+
+def test_the_example_of_client_md(reader: Shell) -> None:
+    printed = run_example(ROOT / "docs" / "client.md", reader).splitlines()
+    assert printed == ["categorization letter-1 ['kind', 'angry']", "taken by this task: True", "letter-1 True"]

@@ -22,6 +22,7 @@ ROWS = (
         ),
         request=RequestClass.MUTATE,
         again=Again.NAMED,
+        named_by="batch_name",
         returns="Batch",
         columns=COLUMNS,
         sdk="create_batch",

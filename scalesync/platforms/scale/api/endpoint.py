@@ -7,8 +7,9 @@ repeated keys, but reviews are one value with commas; some bodies are bare array
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -49,8 +50,8 @@ class In(StrEnum):
 class Again(StrEnum):
     """What may be done when a request went out and no answer came.
 
-    SAFE: send it again. NAMED: send it again; a 409 then asks for the thing by its name. ONCE: nothing, the caller
-    has to look.
+    SAFE: send it again. NAMED: send it again if the argument `named_by` is given; a 409 then asks for the thing of
+    that name. ONCE: nothing, the caller has to look.
     """
 
     SAFE = "safe"
@@ -106,6 +107,7 @@ class Endpoint:
     words: what it does, one line for --help; `op` for messages: "cancel task".
     path: below the API root of its version, with {names} of its PATH arguments.
     one_of: groups of arguments. Exactly one of each group has to be given.
+    named_by: the argument that no two things share: what is looked up after an attempt without an answer.
     returns: the class of the result, by its name in `objects`; of an item, for lists. Empty: whatever comes back.
     docs: the member of a list's answer that holds the items; empty for a bare array.
     redirects: the answer is the address that a redirect names.
@@ -127,6 +129,7 @@ class Endpoint:
     version: str = "v1"
     request: RequestClass = RequestClass.LIST
     again: Again = Again.SAFE
+    named_by: str = ""
     returns: str = ""
     is_list: bool = False
     pages: Pages = Pages.NONE
@@ -136,10 +139,15 @@ class Endpoint:
     columns: tuple[str, ...] = ()
     sdk: str = ""
     facts: str = ""
+    known: Mapping[str, Param] = field(init=False, repr=False, compare=False)
+    parts: tuple[tuple[str, str], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        # once for each row, because every call needs them
+        object.__setattr__(self, "known", {param.name: param for param in self.params})
+        object.__setattr__(self, "parts", tuple(_parts(self.path)))
         paths = {param.name for param in self.params if param.place is In.PATH}
-        if paths != {name for _, name in _parts(self.path) if name}:
+        if paths != {name for _, name in self.parts if name}:
             raise ValueError(f"{self.name}: the path {self.path} does not fit its arguments")
 
     @property
@@ -186,20 +194,29 @@ def request_of(endpoint: Endpoint, arguments: Mapping[str, Any]) -> Request:
             case In.REST:
                 members.update(value)
             case In.FORM:
-                fields[param.key] = dumps(value).decode() if param.kind is Kind.OBJECT else _text(value)
+                fields[param.key] = _json(endpoint, value).decode() if param.kind is Kind.OBJECT else _text(value)
             case In.WHOLE:
-                whole = value
+                whole = dict(value) if isinstance(value, Mapping) else value
             case In.PATH:
                 pass  # below
-    body = dumps(whole) if whole is not None else dumps(members) if has_body else None
+    body = _json(endpoint, whole) if whole is not None else _json(endpoint, members) if has_body else None
     return Request(endpoint.method, path_of(endpoint, given), query, body, fields)
+
+
+def _json(endpoint: Endpoint, value: Any) -> bytes:
+    try:
+        return dumps(value)
+    except TypeError:  # orjson writes no integers beyond 64 bits
+        pass
+    try:
+        return json.dumps(value, allow_nan=False).encode()
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{endpoint.op}: an argument cannot be written as JSON: {error}") from None
 
 
 def path_of(endpoint: Endpoint, given: Mapping[str, Any]) -> str:
     """The path with its arguments in place, quoted whole: a name may hold a slash."""
-    return "".join(
-        before + (quote(str(given[name]), safe="") if name else "") for before, name in _parts(endpoint.path)
-    )
+    return "".join([before + (quote(given[name], safe="") if name else "") for before, name in endpoint.parts])
 
 
 def _parts(path: str) -> Iterator[tuple[str, str]]:
@@ -212,7 +229,7 @@ def _parts(path: str) -> Iterator[tuple[str, str]]:
 
 
 def _check(endpoint: Endpoint, given: Mapping[str, Any]) -> None:
-    known = {param.name: param for param in endpoint.params}
+    known = endpoint.known
     for name in given:
         if name not in known:
             raise ConfigError(f"{endpoint.op}: there is no argument {name!r}{did_you_mean(name, known)}")

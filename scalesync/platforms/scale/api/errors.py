@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scalesync.errors import NotAllowed, OutcomeUnknown, Refused, RemoteError, Throttled
+from scalesync.errors import NotAllowed, NotTheApi, OutcomeUnknown, Refused, RemoteError, Throttled
 from scalesync.http.answers import outcome_kind
 from scalesync.http.strays import is_redirect, stray
 from scalesync.http.transport import Reply
@@ -91,13 +91,15 @@ _BY_KIND: dict[OutcomeKind, type[ScaleError]] = {
 }
 
 
-def error_of(reply: Reply, op: str, key: str = "") -> ScaleError:
-    """The exception for an answer that is not a success.
+def error_of(reply: Reply, op: str, key: str = "") -> RemoteError:
+    """The exception for an answer that is not a success; NotTheApi for a redirect to somewhere else.
 
     op: the purpose of the call, for the sentence.
     key: what the call was about.
     """
-    words = (stray(reply) if is_redirect(reply) else None) or error_text(reply)
+    if is_redirect(reply):
+        return NotTheApi(f"{op}: {stray(reply)}", op=op, status=reply.status)
+    words = error_text(reply)
     kind = BY_STATUS.get(reply.status) or _BY_KIND[outcome_kind(reply.status, reply.retry_after_s)]
     error = kind(f"{op}: {words}", op=op, status=reply.status, retry_after_s=reply.retry_after_s)
     error.message, error.key = words, key

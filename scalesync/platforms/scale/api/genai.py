@@ -153,6 +153,7 @@ BATCH_ROWS = (
         version="v2",
         request=RequestClass.MUTATE,
         again=Again.NAMED,
+        named_by="name",
         returns="V2Batch",
         columns=BATCHES,
         sdk="v2.create_batch",

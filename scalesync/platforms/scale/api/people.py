@@ -104,6 +104,7 @@ STUDIO = (
         (PROJECT, EMAILS, Param("project_group", "the name of the group", In.BODY, wire="name", needed=True)),
         request=MUTATE,
         again=Again.NAMED,
+        named_by="project_group",
         returns="Group",
         columns=GROUP,
         sdk="create_project_group",

@@ -23,6 +23,7 @@ ROWS = (
         ),
         request=RequestClass.MUTATE,
         again=Again.NAMED,
+        named_by="project_name",
         returns="Project",
         columns=COLUMNS,
         sdk="create_project",

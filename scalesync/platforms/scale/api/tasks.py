@@ -65,6 +65,7 @@ ROWS = (
         ),
         request=RequestClass.CREATE,
         again=Again.NAMED,
+        named_by="unique_id",
         returns="Task",
         asks="this creates a task, which costs money with a live key",
         columns=COLUMNS,
@@ -111,6 +112,7 @@ ROWS = (
         *("update_task_unique_id", "set-unique-id", "give a task another unique_id", "unique_id"),
         Param("unique_id", "a name that no other task of the account has", In.BODY, needed=True),
         again=Again.NAMED,
+        named_by="unique_id",
         op="set unique_id",
     ),
     _change(

@@ -1,0 +1,82 @@
+"""What the generated methods stand on: a call by its name, and its result as an object."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Coroutine, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from scalesync.errors import OutcomeUnknown
+from scalesync.platforms.scale.api.endpoint import Endpoint, request_of
+from scalesync.platforms.scale.api.objects import Resource
+from scalesync.platforms.scale.api.table import ENDPOINTS
+from scalesync.scale.calls import Calls, Came
+from scalesync.scale.listing import BlockingListing, Listing, checked_limit
+from scalesync.scale.pages import Pages
+
+if TYPE_CHECKING:
+    from scalesync.scale.client import AsyncScaleClient
+
+R = TypeVar("R", bound=Resource)
+T = TypeVar("T")
+PAGE_MOST = 100  # what the API gives at once, and what it gives where nothing is asked for
+Arguments = Mapping[str, Any]
+
+
+class Base(ABC):
+    """The foundation of `AsyncScaleClient`."""
+
+    @abstractmethod
+    async def _opened(self) -> Calls:
+        """The calls over this client's connection, which is opened if it is not."""
+
+    async def _make(self, endpoint: Endpoint, arguments: Arguments, **more: Any) -> Came:
+        return await (await self._opened()).make(endpoint, arguments, **more)
+
+    async def _value(self, name: str, arguments: Arguments) -> Any:
+        """What came, as it came."""
+        return (await self._make(ENDPOINTS[name], arguments)).value
+
+    async def _object(self, name: str, kind: type[R], arguments: Arguments) -> R:
+        return kind((await self._make(ENDPOINTS[name], arguments)).value)
+
+    async def _objects(self, name: str, kind: type[R], arguments: Arguments) -> list[R]:
+        """A list that comes whole."""
+        endpoint = ENDPOINTS[name]
+        value = (await self._make(endpoint, arguments)).value
+        items = value.get(endpoint.docs) if endpoint.docs and isinstance(value, dict) else value
+        if not isinstance(items, list):
+            raise OutcomeUnknown(f"{endpoint.op}: the reply is not a list", op=endpoint.op)
+        return [kind(item) for item in items]
+
+    def _listing(
+        self, name: str, kind: type[R], arguments: dict[str, Any], cursor: str | None, limit: int | None
+    ) -> Listing[R]:
+        """A list in pages. Wrong arguments raise here, before anybody iterates."""
+        endpoint = ENDPOINTS[name]
+        checked_limit(endpoint.op, limit)
+        if limit is not None and 0 < limit < PAGE_MOST and arguments.get("page_size", limit) is None:
+            arguments["page_size"] = limit
+        request_of(endpoint, arguments)
+        return Listing(kind, Pages(self._make, endpoint, arguments, cursor), limit)
+
+    async def _total(self, name: str, arguments: Arguments) -> int:
+        """How many things a list has, from one page with one of them."""
+        endpoint = ENDPOINTS[name]
+        total = (await self._make(endpoint, {**arguments, "page_size": 1})).value.get("total")
+        if not isinstance(total, int):
+            raise OutcomeUnknown(f"{endpoint.op}: the reply does not say how many there are", op=endpoint.op)
+        return total
+
+
+class Blocking(ABC):
+    """The foundation of `Client`."""
+
+    _client: AsyncScaleClient
+
+    @abstractmethod
+    def _wait(self, made: Coroutine[Any, Any, T]) -> T:
+        """The result of a call that runs in the background loop."""
+
+    def _listed(self, listing: Listing[R]) -> BlockingListing[R]:
+        return BlockingListing(listing, self._wait)

@@ -1,0 +1,1 @@
+"""The methods of `Client`, written from those of `AsyncScaleClient`."""

@@ -1,0 +1,1 @@
+"""The methods of `AsyncScaleClient`, one module for each noun, written from the table of endpoints."""

@@ -56,7 +56,7 @@ class Client(Tasks, Batches, Projects, Files, People, GenAI, Deliveries, ByHand)
             observer=observer,
         )
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="scalesync-client", daemon=True)
+        self._thread = threading.Thread(target=_serve, args=(self._loop,), name="scalesync-client", daemon=True)
         self._thread.start()
         self._end = weakref.finalize(self, _end, self._client, self._loop, self._thread)
 
@@ -90,6 +90,13 @@ class Client(Tasks, Batches, Projects, Files, People, GenAI, Deliveries, ByHand)
         return f"Client({self._client!r})"
 
 
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()
+
+
 def _end(client: AsyncScaleClient, loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
     """Close the connection, then the loop."""
 
@@ -101,7 +108,9 @@ def _end(client: AsyncScaleClient, loop: asyncio.AbstractEventLoop, thread: thre
         await asyncio.gather(*others, return_exceptions=True)
         await loop.shutdown_asyncgens()
 
-    asyncio.run_coroutine_threadsafe(finish(), loop).result()
-    loop.call_soon_threadsafe(loop.stop)
+    finished = asyncio.run_coroutine_threadsafe(finish(), loop)
+    finished.add_done_callback(lambda _: loop.call_soon_threadsafe(loop.stop))
+    if threading.current_thread() is thread:
+        return  # the garbage collector found a forgotten client here, and a thread cannot wait for itself
     thread.join()
-    loop.close()
+    finished.result()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from datetime import UTC, datetime
 
 import pytest
@@ -197,3 +198,19 @@ async def test_the_client_without_async(make_sandbox, monkeypatch):
         client.close()
 
     await asyncio.to_thread(work)
+
+
+async def test_a_client_that_was_forgotten_in_a_circle_is_closed_wherever_it_is_found():
+    """The garbage collector may run in the client's own thread, which cannot wait for its own end."""
+    client = Client(KEY, base_url="http://127.0.0.1:9/v1")
+    thread, loop = client._thread, client._loop
+    client.circle = client  # type: ignore[attr-defined]
+    del client
+    gc.disable()
+    try:
+        loop.call_soon_threadsafe(gc.collect)
+        await asyncio.to_thread(thread.join, 20)
+    finally:
+        gc.enable()
+    assert not thread.is_alive()
+    assert loop.is_closed()

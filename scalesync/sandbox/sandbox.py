@@ -5,12 +5,15 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from types import TracebackType
+from typing import Self
 
 from scalesync.sandbox.core.engine import Engine
 from scalesync.sandbox.core.faults import FaultPlan, FaultRule
 from scalesync.sandbox.core.host import Host, serve_until_signal
 from scalesync.sandbox.scale.app import ScaleApp
 from scalesync.sandbox.scale.config import SandboxConfig
+from scalesync.sandbox.scale.courier import Courier
 from scalesync.sandbox.scale.tasks.lifecycle import annotate
 from scalesync.sandbox.scale.v2 import due
 
@@ -34,6 +37,17 @@ class Sandbox(Host):
         self.store = app.store
         plan = FaultPlan(faults, self.config.seed, self.config.monotonic)
         super().__init__(Engine(self.config, plan, app), host, port, ssl_context)
+
+    async def __aenter__(self) -> Self:
+        await super().__aenter__()
+        self._courier = await Courier(self.store).__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._courier.__aexit__(kind, error, trace)
+        await super().__aexit__(kind, error, trace)
 
     def annotate(self, count: int | None = None) -> int:
         """Complete up to `count` pending live tasks now (None: all), oldest first. Returns how many it completed."""

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack
 from typing import Any
 
 import aiohttp
 import pytest
+import requests
 
 from scalesync.sandbox import FaultRule, Sandbox, SandboxConfig
 
@@ -30,3 +31,19 @@ async def client() -> AsyncIterator[aiohttp.ClientSession]:
     """A client with a live key."""
     async with aiohttp.ClientSession(headers={"Authorization": basic("live_key")}) as session:
         yield session
+
+
+@pytest.fixture
+def closed_sessions(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The official SDK leaves a session open per call; closed here, so that no socket is left to the collector."""
+    opened: list[requests.Session] = []
+    plain = requests.Session.__init__
+
+    def remember(self: requests.Session) -> None:
+        plain(self)
+        opened.append(self)
+
+    monkeypatch.setattr(requests.Session, "__init__", remember)
+    yield
+    for session in opened:
+        session.close()

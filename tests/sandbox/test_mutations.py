@@ -140,7 +140,7 @@ def test_send_callback_wants_an_ended_task() -> None:
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", "/teams"), ("POST", "/files/upload"), ("GET", "/studio/batches"), ("PATCH", "/task/x"), ("GET", "/task")],
+    [("GET", "/assets"), ("POST", "/files/delete"), ("GET", "/studio"), ("PATCH", "/task/x"), ("GET", "/task")],
 )
 def test_what_is_not_imitated_is_404(method: str, path: str) -> None:
     assert Api().refused(method, path)[0] == 404

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
-import requests
 from scaleapi import ScaleClient
 from scaleapi.batches import BatchStatus
 from scaleapi.exceptions import ScaleDuplicateResource, ScaleInvalidRequest, ScaleResourceNotFound, ScaleUnauthorized
@@ -17,21 +16,7 @@ from scalesync.sandbox import Sandbox
 from .conftest import Start
 from .support import CREATE
 
-
-@pytest.fixture(autouse=True)
-def _close_sessions(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The SDK leaves a session open per call; closed here so that no socket is left to the collector."""
-    opened: list[requests.Session] = []
-    plain = requests.Session.__init__
-
-    def remember(self: requests.Session) -> None:
-        plain(self)
-        opened.append(self)
-
-    monkeypatch.setattr(requests.Session, "__init__", remember)
-    yield
-    for session in opened:
-        session.close()
+pytestmark = pytest.mark.usefixtures("closed_sessions")
 
 
 def tasks_of(client: ScaleClient) -> None:

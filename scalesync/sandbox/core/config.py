@@ -45,6 +45,7 @@ class EmulatorConfig:
 
     # The server itself.
     max_body_bytes: int = 100 * 1024 * 1024
+    max_file_bytes: int = 80 * 1024 * 1024  # one uploaded file
     page_gzip: bool = False  # compress replies for clients that accept it
     keepalive_s: float = 75.0
     journal_size: int | None = None  # requests kept; 0 keeps counters only; None is 10,000, or 0 in `serve`

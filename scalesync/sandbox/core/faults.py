@@ -14,7 +14,11 @@ import msgspec
 
 LIES = ("repeat", "gap", "circle", "empty", "total", "foreign")  # faults of lists
 KINDS = ("latency", "error", "reset", "hang", "cut", "html502", "outage", "late", "partial", "lag", *LIES)
-CLASSES = ("create", "get", "list", "mutate", "batch", "project", "result", "token", "command", "export", "any")
+CLASSES = (
+    *("create", "get", "list", "mutate", "batch", "project", "result"),
+    *("file", "quality", "team", "studio", "audit"),
+    *("token", "command", "export", "any"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -50,7 +50,7 @@ class Journal:
             self._seen.append(seen)
 
     def of(self, kind: str) -> list[Seen]:
-        """The kept requests of one kind: create, get, list, mutate, batch, project, result, other."""
+        """The kept requests of one kind, one of `faults.CLASSES` or `other`."""
         return [seen for seen in self._seen if seen.kind == kind]
 
     def count(self, kind: str | None = None, status: int | None = None) -> int:

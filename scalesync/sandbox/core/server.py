@@ -21,6 +21,7 @@ from scalesync.sandbox.core import control
 from scalesync.sandbox.core.app import Caller
 from scalesync.sandbox.core.engine import Engine
 from scalesync.sandbox.core.faults import Decision, FaultRule
+from scalesync.sandbox.core.forms import KIND, BadForm, read_form
 from scalesync.sandbox.core.journal import Seen
 from scalesync.sandbox.core.ratelimit import retry_after
 from scalesync.sandbox.core.wire.messages import Call, Reply
@@ -97,7 +98,7 @@ class Server:
         try:
             if not controls:
                 decision = self.engine.faults.decide(kind)
-            response = await self._serve(request, call, kind, decision)
+            response = await self._receive(request, call, kind, decision)
             status = response.status
         except Gone:
             return web.Response(status=499)
@@ -108,11 +109,25 @@ class Server:
             path, _, query = raw.partition("?")
             journal.leave(Seen(request.method, path, query, kind, 0 if cut else status, decision.name, at_s))
 
-    async def _serve(self, request: web.BaseRequest, call: Call, kind: str, decision: Decision) -> web.StreamResponse:
+    async def _receive(self, request: web.BaseRequest, call: Call, kind: str, decision: Decision) -> web.StreamResponse:
+        """Read the body, and serve the request."""
         try:
-            body = await request.read()
+            if request.headers.get("Content-Type", "").startswith(KIND):
+                call.form = await read_form(request, self.engine.config.max_file_bytes)
+            else:
+                call.body = await request.read()
         except web.HTTPRequestEntityTooLarge:
             return await self._respond(request, self.engine.app.refusal(413, "Payload Too Large"), None)
+        except BadForm as error:
+            return await self._respond(request, self.engine.app.refusal(400, f"The form is broken: {error}."), None)
+        try:
+            return await self._serve(request, call, kind, decision)
+        finally:
+            # A request of the fault `late` still needs its files; it removes them itself.
+            if call.form is not None and (decision.rule is None or decision.rule.kind != "late"):
+                call.form.discard()
+
+    async def _serve(self, request: web.BaseRequest, call: Call, kind: str, decision: Decision) -> web.StreamResponse:
         if decision.latency_s:
             await self._pause(decision.latency_s)
         rule = decision.rule
@@ -120,7 +135,6 @@ class Server:
             return await self._strike(request, rule)
         if rule is not None and rule.kind == "partial":
             call.only = rule.count
-        call.body = body
         call.idempotency_key, call.range = request.headers.get("Idempotency-Key"), request.headers.get("Range")
         call.visible_after_s, call.lies, call.draw = decision.lag_s, decision.lies, decision.draw
         if rule is not None and rule.kind == "late":
@@ -143,6 +157,8 @@ class Server:
         """Answer the client first, and carry its request out later."""
         caller = self.engine.admit(call, kind, request.headers.get(self.engine.app.key_header))
         if isinstance(caller, Reply):
+            if call.form is not None:
+                call.form.discard()
             return await self._respond(request, caller, None)
         landing = asyncio.create_task(self._land(caller, call, rule.seconds or 0.0))
         self._landing.add(landing)
@@ -155,6 +171,8 @@ class Server:
             self.engine.carry_out(caller, call)
             if self.engine.config.data_sync:
                 self.engine.app.flush()
+        if call.form is not None:
+            call.form.discard()
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(asyncio.TimeoutError):

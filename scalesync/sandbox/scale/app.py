@@ -10,6 +10,7 @@ from scalesync.sandbox.scale.answers import results
 from scalesync.sandbox.scale.config import SandboxConfig
 from scalesync.sandbox.scale.errors import INTERNAL, OWN_ERRORS, error_body
 from scalesync.sandbox.scale.keys import TEXTS, world_of
+from scalesync.sandbox.scale.resources import files
 from scalesync.sandbox.scale.state.world import World
 from scalesync.sandbox.scale.store import Store
 from scalesync.sandbox.scale.v2 import control as v2_control
@@ -18,11 +19,12 @@ from scalesync.sandbox.scale.v2 import routes as v2_routes
 
 RESULTS = "/results/"
 VERSION_2 = "/v2"
+FILES = "/files/"  # what `scaledata://` addresses resolve to
 NOBODY: Caller[World | None] = Caller("", None)  # for paths outside the API, which need no key
 
 
 class ScaleApp:
-    """The API, v1 and v2, over two worlds, and the result files beside it.
+    """The API, v1 and v2, over two worlds, and beside it result files and uploaded files.
 
     Raises ValueError if the data file cannot be used.
     """
@@ -42,7 +44,7 @@ class ScaleApp:
         if target.startswith("/v1/"):
             call = Call(method, target[3:])
             return routes.kind_of(method, call.path), call
-        return "result" if target.startswith(RESULTS) else "other", Call(method, target, outside=True)
+        return "result" if target.startswith((RESULTS, FILES)) else "other", Call(method, target, outside=True)
 
     def challenge(self, call: Call, kind: str, authorization: str | None) -> Caller[World | None]:
         """The world of the key. Raises ApiError 401, 402 (creates only) or 403."""
@@ -65,6 +67,8 @@ class ScaleApp:
             return routes.answer(world, call)
         if call.target.startswith(RESULTS) and call.method in ("GET", "HEAD") and len(call.path) == 2:
             return results.fetch(self.store, call)
+        if call.target.startswith(FILES) and call.method == "GET" and len(call.path) == 2:
+            return files.fetch(self.store, call)
         return self.refusal(404, f"Cannot {call.method} {call.target.partition('?')[0]}")
 
     def refusal(self, status: int, text: str | None = None) -> Reply:

@@ -53,6 +53,8 @@ def create_batch(world: World, body: Mapping[str, Any]) -> Batch:
         options={option: bool(body[option]) for option in OPTIONS if option in body},
     )
     world.put_batch(batch)
+    if batch.callback:
+        world.outbox.expect()
     return batch
 
 
@@ -119,8 +121,7 @@ def finalize(world: World, call: Call) -> Reply:
 def leave_staging(world: World, batch: Batch) -> None:
     """Let people begin with the tasks of a batch."""
     batch.staging = False
-    done = sum(batch.counts.values()) and not batch.counts[PENDING]
-    batch.completed_ms = world.now() if done else 0
+    world.settle(batch, world.now())
     world.put_batch(batch)
     lifecycle.release(world, batch)
 

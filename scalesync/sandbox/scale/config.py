@@ -32,6 +32,20 @@ class SandboxConfig(EmulatorConfig):
     deliver_every_s: float | None = None  # the chats that such a period completes are delivered at its end
     chat_attachments: bool = False  # assistants attach files; the official SDK's models can read none
 
+    # The pipeline of a project (standard_task, consensus_task): reviews after the attempts.
+    pipeline_reviews: int = 1
+
+    # Uploaded files. A file that no task names makes room for a new one when all of them reach the total.
+    file_total_bytes: int = 1024 * 1024 * 1024
+    file_too_large: Literal[413, 400] = 413  # guess: for more than `max_file_bytes`
+
+    # Callbacks. "local" calls this machine only, because a trial must never reach production.
+    callbacks: Literal["local", "any", "off"] = "local"
+    callback_auth: str = "sandbox_callback_key"  # the header scale-callback-auth
+    callback_tries: int = 20
+    callback_scale: float = 1.0  # times the waits between tries, which take a day in all; 0: no waits
+    callback_timeout_s: float = 30.0  # guess
+
     # Guesses about creating.
     open_types: bool = False  # accept unknown task types
     unknown_parent_status: Literal[404, 400] = 404  # a create names an unknown project or batch
@@ -73,6 +87,9 @@ class SandboxConfig(EmulatorConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._not_negative("annotate_after_s", "result_ttl_s", "batch_change_s", "deliver_every_s")
+        self._not_negative("callback_scale", "pipeline_reviews")
+        if self.callback_tries < 1 or self.callback_timeout_s <= 0:
+            raise ValueError("callback_tries must be at least 1, and callback_timeout_s above 0")
         if isinstance(self.bad_attachments, str):
             try:
                 re.compile(self.bad_attachments)

@@ -1,4 +1,4 @@
-"""Scale's part of the control plane: annotate, and actions on single tasks."""
+"""Scale's part of the control plane: annotate, callbacks, actions on tasks, batches and projects."""
 
 from __future__ import annotations
 
@@ -13,13 +13,20 @@ from scalesync.sandbox.scale.errors import NO_SUCH_TASK
 from scalesync.sandbox.scale.state.model import CANCELED, COMPLETED, PENDING, REVIEWS, STATUSES, Extra, Task
 from scalesync.sandbox.scale.state.world import World
 from scalesync.sandbox.scale.store import Store
-from scalesync.sandbox.scale.tasks import lifecycle
+from scalesync.sandbox.scale.tasks import lifecycle, pipeline
 from scalesync.sandbox.scale.tasks.documents import render
 
 
 def answer(store: Store, call: Call) -> Reply | None:
     """Answer a control request; None for a path of another module. Raises ApiError 400 and 404."""
     path = call.path[1:]
+    if call.method == "GET" and len(path) == 3 and (path[0], path[2]) == ("tasks", "work"):
+        world, task = _find(store, path[1])
+        return ok(pipeline.work(world, task))
+    if (call.method, path) == ("GET", ("callbacks",)):
+        return ok([entry for world in store for entry in world.outbox.recent])
+    if call.method == "POST" and len(path) == 2 and path[0] in ("batches", "projects"):
+        return archive(store, path[0], path[1], body_of(call))
     if call.method == "POST" and len(path) == 2 and path[0] == "tasks":
         return change_task(store, path[1], body_of(call))
     if (call.method, path) == ("POST", ("annotate",)):
@@ -36,6 +43,8 @@ def worlds(store: Store) -> dict[str, Any]:
             "total": world.count(),
             "batches": len(world.batches),
             "projects": len(world.projects),
+            "files": len(world.account.files),
+            "callbacks": {**world.outbox.counts, "waiting": len(world.outbox.waiting)},
         }
     return told
 
@@ -55,16 +64,41 @@ def change_task(store: Store, task_id: str, body: dict[str, Any]) -> Reply:
     action: start, complete, recall, correct (`response` optional), error (`response` optional),
     review (`review`), touch, delete (canceled, and `deleted` in v2), remove.
     """
-    found = next(((w, task) for w in store if (task := w.find(task_id)) is not None), None)
-    if found is None:
-        raise ApiError(404, NO_SUCH_TASK)
-    world, task = found
+    world, task = _find(store, task_id)
     action = ACTIONS.get(str(body.get("action")))
     if action is None:
         raise ApiError(400, f"action must be one of {', '.join(ACTIONS)}")
     action(world, task, body)
     removed = world.find(task_id) is None
     return ok({"removed": task_id}) if removed else Reply(body=render(world, task))
+
+
+def _find(store: Store, task_id: str) -> tuple[World, Task]:
+    found = next(((w, task) for w in store if (task := w.find(task_id)) is not None), None)
+    if found is None:
+        raise ApiError(404, NO_SUCH_TASK)
+    return found
+
+
+def archive(store: Store, noun: str, name: str, body: dict[str, Any]) -> Reply:
+    """POST batches/{name} or projects/{name} `{"archived": true}`, which no call of the API can do.
+
+    `world` chooses the world, as for annotate.
+    """
+    archived = body.get("archived")
+    if not isinstance(archived, bool):
+        raise ApiError(400, "archived must be true or false")
+    world = store.world("test" if body.get("world") == "test" else "live")
+    batch, project = world.batch_names.get(name), world.project_names.get(name)
+    if noun == "batches" and batch is not None:
+        batch.archived = archived
+        world.put_batch(batch)
+    elif noun == "projects" and project is not None:
+        project.archived = archived
+        world.put_project(project)
+    else:
+        raise ApiError(404, f"There is no {name!r} among the {noun}.")
+    return ok({"archived": archived})
 
 
 def _want(task: Task, *statuses: str) -> None:
@@ -115,6 +149,7 @@ def _review(world: World, task: Task, body: dict[str, Any]) -> None:
     task.extra = task.extra or Extra()
     task.extra.review = str(review)
     world.changed(task, world.now())
+    lifecycle.call_back(world, task, world.now())
 
 
 def _touch(world: World, task: Task, _: dict[str, Any]) -> None:

@@ -22,7 +22,7 @@ class HostedWorld(World):
         """Create a project, as POST /projects does.
 
         type: a task type, or a GenAI type such as "SFT" for a project of chats.
-        options: rapid, studio.
+        options: rapid, studio, datasetId, pipeline, consensus_attempts.
         Raises ApiError.
         """
         if type in TYPES:

@@ -12,10 +12,10 @@ from scalesync.sandbox.core.wire.times import iso
 from scalesync.sandbox.scale.errors import bad
 from scalesync.sandbox.scale.state.model import Project, Version
 from scalesync.sandbox.scale.state.world import World
-from scalesync.sandbox.scale.tasks import create
+from scalesync.sandbox.scale.tasks import create, pipeline
 from scalesync.sandbox.scale.tasks.tasktypes import ALIASES, TYPES
 
-PIPELINES = ("standard_task", "consensus_task")
+TEMPLATED = ("chat", "chatexperimental", "chatlite", "multichat", "textcollection")
 
 
 def create_project(world: World, body: Mapping[str, Any]) -> Project:
@@ -36,8 +36,7 @@ def _make(world: World, body: Mapping[str, Any], params: dict[str, bytes] | None
         raise bad(f'task type "{kind}" is unknown')
     if not isinstance(name, str) or not name or not create.storable(name):
         raise bad('"name" is required')
-    if body.get("pipeline") not in (None, *PIPELINES):
-        raise bad(f'"pipeline" must be one of [{", ".join(PIPELINES)}]')
+    _check_pipeline(body)
     if name in world.project_names:
         raise ApiError(409, f'A project with the name "{name}" already exists.')
     number, now = len(world.projects), world.now()
@@ -56,6 +55,18 @@ def _make(world: World, body: Mapping[str, Any], params: dict[str, bytes] | None
         project.versions.append(Version(now, params))
     world.put_project(project)
     return project
+
+
+def _check_pipeline(body: Mapping[str, Any]) -> None:
+    name, attempts = body.get("pipeline"), body.get("consensus_attempts")
+    if name not in (None, *pipeline.NAMES):
+        raise bad(f'"pipeline" must be one of [{", ".join(pipeline.NAMES)}]')
+    if attempts is None:
+        return
+    if name != pipeline.CONSENSUS:
+        raise bad(f'"consensus_attempts" is for the pipeline "{pipeline.CONSENSUS}" only')
+    if isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1:
+        raise bad('"consensus_attempts" must be a positive integer')
 
 
 def render_project(project: Project) -> bytes:
@@ -147,6 +158,23 @@ def _names(choices: list[Any]) -> list[str]:
 
 
 def task_templates(world: World, call: Call) -> Reply:
-    """GET /projects/{name}/taskTemplates: always the error, because the sandbox holds no template."""
-    find(world, call)
-    raise ApiError(404, "Task template not found.")
+    """GET /projects/{name}/taskTemplates, of chat and text collection projects with params; 404 for others.
+
+    Where templates come from is unknown. Here the params of the project are one: `template_variables`, and
+    `response_schema` if there is one (guess).
+    """
+    project = find(world, call)
+    if project.type not in TEMPLATED or not project.versions:
+        raise ApiError(404, "Task template not found.")
+    last = project.versions[-1]
+    document = {
+        "id": text(project.id),
+        "version": b"%d" % len(project.versions),
+        "created_at": text(iso(project.versions[0].created_ms)),
+        "updated_at": text(iso(last.created_ms)),
+        "template_variables": last.params.get("template_variables", b"{}"),
+        "auto_onboard_enabled": b"false",
+    }
+    if "response_schema" in last.params:
+        document["response_schema"] = last.params["response_schema"]
+    return Reply(body=join(document))

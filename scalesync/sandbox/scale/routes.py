@@ -7,6 +7,7 @@ from collections.abc import Callable
 from scalesync.sandbox.core.wire.errors import ApiError
 from scalesync.sandbox.core.wire.messages import Call, Reply
 from scalesync.sandbox.scale import batches, projects
+from scalesync.sandbox.scale.resources import table
 from scalesync.sandbox.scale.state.world import World
 from scalesync.sandbox.scale.tasks import lists, mutations
 
@@ -42,21 +43,24 @@ ROUTES: dict[tuple[str, str, int, str], Handler] = {
 }
 
 
+KINDS = {"tasks": "list", "batches": "batch", "projects": "project", **table.KINDS}
+
+
 def kind_of(method: str, path: tuple[str, ...]) -> str:
-    """create, get, list, mutate, batch, project or other."""
+    """create, get, list, mutate, batch, project, the kinds of the other nouns (`resources.table`), or other."""
     first, length = (path[0] if path else ""), len(path)
     if first == "task":
         if length > 2:
             return "mutate"
         return "create" if method == "POST" else "get"
-    return {"tasks": "list", "batches": "batch", "projects": "project"}.get(first, "other")
+    return KINDS.get(first, "other")
 
 
 def answer(world: World, call: Call) -> Reply:
     """Answer the request. Raises ApiError, with 404 for a path that the sandbox does not imitate."""
     path = call.path
     last = path[2] if len(path) == 3 else ""
-    handler = ROUTES.get((call.method, path[0] if path else "", len(path), last))
+    handler = ROUTES.get((call.method, path[0] if path else "", len(path), last)) or table.find(call.method, path)
     if handler is None:
         raise ApiError(404, f"Cannot {call.method} /v1/{'/'.join(path)}")
     return handler(world, call)

@@ -60,9 +60,11 @@ class Store:
             self._log.flush()
 
     def close(self) -> None:
-        """Write everything and close the file."""
+        """Write everything and close the file; remove uploaded files that no data file belongs to."""
         if self._log is not None:
             self._log.close()
+        for world in self:
+            world.blobs.close()
 
     def _save(self, world: str, kind: str, value: object) -> None:
         if self._log is None or self._loading:
@@ -91,6 +93,7 @@ class Store:
         self._log = log
         alive = sum(len(w.by_seq) + len(w.batches) + len(w.projects) + len(w.idempotency) for w in self)
         alive += sum(1 for genai in self._genai.values() for _ in genai.records())
+        alive += sum(1 for world in self for _ in world.account.records()) + sum(len(w.outbox.waiting) for w in self)
         if not total:
             log.save("", "head", self._head())
             log.flush()
@@ -127,26 +130,17 @@ class Store:
                 log.save(world.name, "key", key)
             for kind, value in self._genai[world.name].records():
                 log.save(world.name, kind, value)
+            for kind, value in world.account.records():
+                log.save(world.name, kind, value)
+            for delivery in world.outbox.waiting.values():
+                log.save(world.name, "callback", delivery)
             for seq, task in enumerate(world.by_seq):
                 log.save(world.name, "gone" if task is None else "task", seq if task is None else task)
 
 
 def _apply(world: World, record: Record) -> None:
-    if record.kind == "task":
-        task = _tasks.decode(record.value)
-        if task.seq < len(world.by_seq):
-            old = world.by_seq[task.seq]
-            if old is not None:
-                task.body, task.created_ms, task.type = old.body, old.created_ms, old.type
-            world.by_seq[task.seq] = task
-        else:
-            world.by_seq.append(task)
-    elif record.kind == "gone":
-        seq = _numbers.decode(record.value)
-        if seq < len(world.by_seq):
-            world.by_seq[seq] = None
-        else:
-            world.by_seq.append(None)
+    if record.kind in ("task", "gone"):
+        _apply_task(world, record)
     elif record.kind == "project":
         project = _projects.decode(record.value)
         if project.number < len(world.projects):
@@ -159,6 +153,28 @@ def _apply(world: World, record: Record) -> None:
         world.put_batch(batch)
     elif record.kind == "key":
         world.idempotency.add(_texts.decode(record.value))
+    elif record.kind == "callback":
+        world.outbox.apply(record.value)
+    else:
+        world.account.apply(record.kind, record.value)
+
+
+def _apply_task(world: World, record: Record) -> None:
+    if record.kind == "task":
+        task = _tasks.decode(record.value)
+        if task.seq < len(world.by_seq):
+            old = world.by_seq[task.seq]
+            if old is not None:
+                task.body, task.created_ms, task.type = old.body, old.created_ms, old.type
+            world.by_seq[task.seq] = task
+        else:
+            world.by_seq.append(task)
+    else:
+        seq = _numbers.decode(record.value)
+        if seq < len(world.by_seq):
+            world.by_seq[seq] = None
+        else:
+            world.by_seq.append(None)
 
 
 def _rebuild(world: World) -> None:
@@ -178,6 +194,9 @@ def _rebuild(world: World) -> None:
         if task.due_ms and task.status == PENDING:
             world.timers.append(task.due_ms << SEQ_BITS | task.seq)
     heapq.heapify(world.timers)
+    world.outbox.ready()
+    world.outbox.expecting = bool(world.timers)
+    world.blobs.keep_only(world.account.files)
     for batch in world.batches:
         done = not batch.staging and any(batch.counts.values()) and not batch.counts[PENDING]
         batch.completed_ms = finished[batch.number] if done else 0

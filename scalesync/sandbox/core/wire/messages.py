@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from urllib.parse import parse_qsl, unquote
 
 from scalesync.sandbox.core.faults import FaultRule
@@ -12,6 +15,39 @@ from scalesync.sandbox.core.wire.errors import ApiError
 from scalesync.sandbox.core.wire.rawjson import dumps
 
 JSON = "application/json; charset=utf-8"
+
+
+@dataclass
+class Upload:
+    """A file of a form. It waits at `path` until somebody takes it."""
+
+    name: str
+    kind: str  # its Content-Type
+    path: Path
+    size: int = 0
+
+    def take(self, target: Path) -> None:
+        """Move it. Raises OSError."""
+        shutil.move(self.path, target)
+
+    def discard(self) -> None:
+        """Remove it, if nobody took it."""
+        with contextlib.suppress(OSError):
+            self.path.unlink()
+
+
+@dataclass
+class Form:
+    """A body in multipart/form-data. too_large: a file was over the limit, and its end is not here."""
+
+    fields: dict[str, str] = field(default_factory=dict)
+    files: dict[str, Upload] = field(default_factory=dict)
+    too_large: bool = False
+
+    def discard(self) -> None:
+        """Remove the files that nobody took."""
+        for upload in self.files.values():
+            upload.discard()
 
 
 @dataclass
@@ -25,6 +61,7 @@ class Call:
     target: str  # path and query as received
     body: bytes = b""
     version: str = ""  # of the API, where a platform has several side by side
+    form: Form | None = None  # instead of a body
     outside: bool = False  # True: not under the API's root, and `target` is the full path
     idempotency_key: str | None = None
     range: str | None = None  # the header of that name

@@ -41,13 +41,14 @@ def fetch(worlds: Iterable[World], call: Call) -> Reply:
         task = world.by_seq[target.seq] if target and target.seq < len(world.by_seq) else None
         if target is None or task is None:
             continue
-        if not _valid(world, call):
-            return _denied(403, "AccessDenied", "Request has expired")
+        if not valid(world, call):
+            return denied(403, "AccessDenied", "Request has expired")
         return _file(world, task, target)
-    return _denied(404, "NoSuchKey", "The specified key does not exist.")
+    return denied(404, "NoSuchKey", "The specified key does not exist.")
 
 
-def _valid(world: World, call: Call) -> bool:
+def valid(world: World, call: Call) -> bool:
+    """Whether a link is still good: only signed ones expire."""
     if world.config.result_ttl_s is None:
         return True
     expires = call.first("Expires") or ""
@@ -55,7 +56,8 @@ def _valid(world: World, call: Call) -> bool:
     return signed and expires.isdigit() and world.now() <= int(expires)
 
 
-def _denied(status: int, code: str, message: str) -> Reply:
+def denied(status: int, code: str, message: str) -> Reply:
+    """An error as S3 writes it."""
     text = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>'
     return Reply(status, text.encode(), "application/xml")
 

@@ -20,8 +20,11 @@ from scalesync.sandbox.scale.state.world import World
 Params = dict[str, Any]
 
 
-def answer(world: World, task: Task) -> bytes | None:
-    """The `response` of a completed task as JSON; None if test tasks of the type have none (points, recorded 2019)."""
+def answer(world: World, task: Task, *, attempt: int = 0) -> bytes | None:
+    """The `response` of a completed task as JSON; None if test tasks of the type have none (points, recorded 2019).
+
+    attempt: from 1, the answer of one of several people; 0 is the final one.
+    """
     if world.is_test and task.type == "pointannotation":
         return None
     known = LINKED.get(task.type)
@@ -29,7 +32,8 @@ def answer(world: World, task: Task) -> bytes | None:
         return dumps(_linked(world, task, known))
     inner = b"{" + task.body + b"}"
     params: Params = loads(inner)["params"]
-    draws = Draws(f"{world.config.seed}:{world.task_id(task)}:{task.revision}")
+    layer = f":attempt {attempt}" if attempt else ""
+    draws = Draws(f"{world.config.seed}:{world.task_id(task)}:{task.revision}{layer}")
     maker = Maker(draws, world.is_test, lambda number: link(world, task, number))
     try:
         found = INLINE.get(task.type, _free)(params, maker)

@@ -23,6 +23,8 @@ class Extra(msgspec.Struct, omit_defaults=True, gc=False):
     started: bool = False
     clear_on_error: bool = False
     deleted: bool = False  # only v2 has this status
+    called: bool | None = None  # callback_succeeded: whether the last callback was answered with 2xx
+    steps: int = 0  # attempts and reviews of the project's pipeline that are done
 
 
 class Task(msgspec.Struct, array_like=True, gc=False):
@@ -70,6 +72,7 @@ class Batch:
     cancelled: bool = False
     turn: str = ""  # pause, resume or cancel, which takes effect at turn_ms
     turn_ms: int = 0
+    called: bool = False  # its callback was called; it is called once
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATUSES, 0))
 
     @property

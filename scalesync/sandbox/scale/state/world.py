@@ -8,11 +8,16 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable, Iterator
+from functools import partial
+from pathlib import Path
 
+from scalesync.sandbox.core.blobs import Blobs
 from scalesync.sandbox.core.lists.index import Index, TouchLog, View
 from scalesync.sandbox.core.wire.rawjson import text
 from scalesync.sandbox.scale.config import SandboxConfig
+from scalesync.sandbox.scale.state.account import Account
 from scalesync.sandbox.scale.state.model import PENDING, Batch, Project, Task
+from scalesync.sandbox.scale.state.outbox import Outbox
 
 MAX_VIEWS = 32
 ID_SPACE = 1 << 64
@@ -44,6 +49,9 @@ class World:
         self._pieces: list[bytes] = []
         self._save = save
         self._last_ms = 0
+        self.account = Account(f"{config.seed}:{name}", partial(save, name))
+        self.outbox = Outbox(config, partial(save, name))
+        self.blobs = Blobs(None if config.data is None else Path(f"{config.data}.{name}-files"))
         digest = hashlib.blake2b(f"{config.seed}:{name}".encode(), digest_size=8).digest()
         # The lowest 32 bits count up, so the end of an id never overflows and shows the order of creation.
         self.id_base = int.from_bytes(digest, "big") & ~((1 << 33) - 1) & (ID_SPACE - 1)
@@ -120,9 +128,17 @@ class World:
             batch = self.batches[task.batch]
             batch.counts[task.status] -= 1
             batch.counts[status] += 1
-            done = not batch.staging and not batch.counts[PENDING]
-            batch.completed_ms = (batch.completed_ms or now_ms) if done else 0
+            self.settle(batch, now_ms)
         task.status = status
+
+    def settle(self, batch: Batch, now_ms: int) -> None:
+        """Find out whether a batch is completed; its first completion calls its callback."""
+        done = not batch.staging and any(batch.counts.values()) and not batch.counts[PENDING]
+        batch.completed_ms = (batch.completed_ms or now_ms) if done else 0
+        if done and batch.callback and not batch.called:
+            batch.called = True
+            self._save(self.name, "batch", batch)
+            self.outbox.add("batch", batch.number, batch.callback, now_ms)
 
     def rename(self, task: Task, unique_id: str | None) -> None:
         """Give the task another unique_id, or none; the old one is free again."""

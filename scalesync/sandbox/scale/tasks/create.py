@@ -69,8 +69,11 @@ def make_task(world: World, type_name: str, body: bytes, idempotency_key: str | 
         task.batch = parents.batch.number
     if sent.get("clear_unique_id_on_error") == b"true":
         task.extra = Extra(clear_on_error=True)
-    if config.bad_attachments is not None and not world.is_test:
-        task.bad = bool(attachments.broken(config, params))
+    has_files = attachments.SCHEME.encode() in task.body
+    if has_files:
+        attachments.use(world, params)
+    if (has_files or config.bad_attachments is not None) and not world.is_test:
+        task.bad = bool(attachments.broken(world, params))
     return task
 
 

@@ -47,6 +47,8 @@ def _tail(world: World, task: Task, shown: str) -> bytes:
     out.append(b',"processed_attachments":[]')
     if shown == COMPLETED and world.config.review_field:
         out.append(f',"customer_review_status":"{review(task)}"'.encode())
+    if extra is not None and extra.called is not None:
+        out.append(b',"callback_succeeded":true' if extra.called else b',"callback_succeeded":false')
     if extra is not None and extra.audits:
         out.append(b',"audits":' + extra.audits)
     answer = response(world, task, shown)

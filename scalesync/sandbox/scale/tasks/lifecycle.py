@@ -1,4 +1,4 @@
-"""The life of a task: annotated, failed on its attachments, recalled, corrected; and the timers for this.
+"""The life of a task: worked on, completed, failed on its attachments, recalled, corrected; and the timers for this.
 
 A timer runs with the next request, but stamps the time at which it was due. So no client can see the delay.
 """
@@ -8,11 +8,11 @@ from __future__ import annotations
 import hashlib
 import heapq
 
-from scalesync.sandbox.core.wire.rawjson import dumps, loads, members
+from scalesync.sandbox.core.wire.rawjson import dumps, loads, members, text
 from scalesync.sandbox.scale.answers import synthetic
 from scalesync.sandbox.scale.state.model import COMPLETED, ERROR, PENDING, Batch, Extra, Task
 from scalesync.sandbox.scale.state.world import World
-from scalesync.sandbox.scale.tasks import attachments
+from scalesync.sandbox.scale.tasks import attachments, pipeline
 
 SEQ_BITS = 32
 _SEQ_MASK = (1 << SEQ_BITS) - 1
@@ -28,8 +28,14 @@ def start(world: World, task: Task) -> None:
         return
     delay_s = world.config.attachment_check_s if task.bad else _annotation_s(world, task)
     if delay_s is not None:
-        task.due_ms = max(1, world.now() + int(delay_s * 1000))
-        heapq.heappush(world.timers, task.due_ms << SEQ_BITS | task.seq)
+        _set_timer(world, task, world.now() + int(delay_s * 1000))
+        if world.outbox.expecting or _has_callback(task):
+            world.outbox.expect()
+
+
+def _set_timer(world: World, task: Task, due_ms: int) -> None:
+    task.due_ms = max(1, due_ms)
+    heapq.heappush(world.timers, task.due_ms << SEQ_BITS | task.seq)
 
 
 def held(world: World, task: Task) -> bool:
@@ -75,16 +81,32 @@ def run_due_timers(world: World, until_ms: int | None = None) -> None:
             continue
         if task.bad:
             fail(world, task, task.due_ms)
+        elif pipeline.step(world, task):
+            _set_timer(world, task, task.due_ms + int((_annotation_s(world, task) or 0.0) * 1000))
+            world.changed(task, due >> SEQ_BITS)
         else:
             complete(world, task, task.due_ms)
 
 
 def complete(world: World, task: Task, now_ms: int) -> None:
-    """Move the task from pending to completed, with the synthetic answer."""
+    """Move the task from pending to completed, with the synthetic answer; all steps of its pipeline are done then."""
     task.due_ms = 0
     task.completed_ms = now_ms
+    pipeline.finish(world, task)
     world.move(task, COMPLETED, now_ms)
     world.changed(task, now_ms)
+    call_back(world, task, now_ms)
+
+
+def call_back(world: World, task: Task, now_ms: int) -> None:
+    """Queue the task's callback, if it has one."""
+    if _has_callback(task):
+        url = loads(members(b"{" + task.body + b"}")["callback_url"])
+        world.outbox.add("task", task.seq, url, now_ms)
+
+
+def _has_callback(task: Task) -> bool:
+    return task.body.startswith(b'"type":' + text(task.type) + b',"callback_url":')
 
 
 def fail(world: World, task: Task, now_ms: int, response: bytes | None = None) -> None:
@@ -92,11 +114,12 @@ def fail(world: World, task: Task, now_ms: int, response: bytes | None = None) -
     task.due_ms = 0
     extra = task.extra = task.extra or Extra()
     params = members(members(b"{" + task.body + b"}")["params"])
-    extra.response = response or attachments.failure(world.config, params)
+    extra.response = response or attachments.failure(world, params)
     if extra.clear_on_error:
         world.rename(task, None)
     world.move(task, ERROR, now_ms)
     world.changed(task, now_ms)
+    call_back(world, task, now_ms)
 
 
 def annotate(world: World, count: int | None = None) -> int:
@@ -131,7 +154,9 @@ def recall(world: World, task: Task) -> None:
     if task.extra is not None:
         task.extra.response = None
         task.extra.review = None
+        task.extra.steps = 0
     world.move(task, PENDING, now)
+    call_back(world, task, now)
     start(world, task)
     if task.status == PENDING:
         world.changed(task, now)
@@ -150,3 +175,4 @@ def correct(world: World, task: Task, response: bytes | None = None) -> None:
         extra.response = response
     extra.review = "fixed"
     world.changed(task, world.now())
+    call_back(world, task, world.now())

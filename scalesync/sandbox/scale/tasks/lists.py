@@ -18,6 +18,7 @@ from scalesync.sandbox.core.wire.times import iso, parse_us
 from scalesync.sandbox.scale.answers.links import signature
 from scalesync.sandbox.scale.state.model import Task
 from scalesync.sandbox.scale.state.world import World
+from scalesync.sandbox.scale.tasks.attachments import SCHEME, stored
 from scalesync.sandbox.scale.tasks.documents import limited, render
 from scalesync.sandbox.scale.tasks.filters import Listing, candidates, parse
 from scalesync.sandbox.scale.tasks.tasktypes import STRINGS
@@ -84,8 +85,13 @@ def _document(world: World, task: Task, with_url: bool) -> bytes:
     attachment = params.get("attachment")
     if not isinstance(attachment, str) or params.get("attachment_type") == "text" or "attachment" not in STRINGS:
         return document
-    joint = "&" if "?" in attachment else "?"
-    signed = attachment + (signature(world, world.task_id(task)).replace("?", joint, 1) or f"{joint}X-Signed=sandbox")
+    if attachment.startswith(SCHEME):
+        file = stored(world, attachment)
+        signed = None if file is None else f"{world.base_url}/files/{file.id}{signature(world, file.id)}"
+    else:
+        joint = "&" if "?" in attachment else "?"
+        sealed = signature(world, world.task_id(task)).replace("?", joint, 1)
+        signed = attachment + (sealed or f"{joint}X-Signed=sandbox")
     return document[:-1] + b"," + text(world.config.attachment_url_field) + b":" + dumps(signed) + b"}"
 
 

@@ -98,6 +98,7 @@ def audit(world: World, call: Call) -> Reply:
         batch.audited_ms = now
         world.put_batch(batch)
     reply = _done(world, task)
+    lifecycle.call_back(world, task, now)
     return reply if world.config.audit_reply == "task" else Reply(body=b"OK", kind="text/plain; charset=utf-8")
 
 
@@ -161,8 +162,9 @@ def _array(call: Call) -> list[object]:
 
 
 def send_callback(world: World, call: Call) -> Reply:
-    """POST /task/{id}/send-callback. The sandbox checks the state, but sends no callback."""
+    """POST /task/{id}/send-callback: call the callback of a completed task or one in error again."""
     task = find(world, call)
     if task.status not in (COMPLETED, ERROR):
         raise ApiError(400, "Callbacks are sent for completed tasks and tasks in error only.")
+    lifecycle.call_back(world, task, world.now())
     return ok({"task_id": world.task_id(task), "status": task.status})

@@ -233,7 +233,7 @@ async def test_keys_are_revoked_at_run_time(start: Start, client: aiohttp.Client
     assert await create(client, sandbox) == 200
 
 
-@pytest.mark.parametrize("path", ["/", "/v1", "/v1/", "/tasks", "/v2/tasks", "/results/", "/_sandbox/none"])
+@pytest.mark.parametrize("path", ["/", "/v1", "/v1/", "/tasks", "/v2/none", "/results/", "/files/", "/_sandbox/none"])
 async def test_paths_nobody_knows(start: Start, client: aiohttp.ClientSession, path: str) -> None:
     sandbox = await start()
     async with client.get(sandbox.origin + path) as reply:

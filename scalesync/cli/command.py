@@ -48,20 +48,20 @@ class SyncCommand(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         invocation = ctx.ensure_object(Invocation)
-        self._refuse_strangers(invocation.common)
+        self._refuse_strangers(invocation.common, ctx.command_path)
         typed = Common(**{str(option.name): ctx.params.pop(str(option.name)) for option in self.shared})
         invocation.common = typed.over(invocation.common)
         invocation.start_logging()
         return super().invoke(ctx)
 
-    def _refuse_strangers(self, before: Common) -> None:
+    def _refuse_strangers(self, before: Common, path: str) -> None:
         """Refuse an option that this command does not take before its name, as after it."""
         taken = {option.name for option in self.shared}
         for item in fields(before):
             if item.name not in taken and getattr(before, item.name) != item.default:
                 option = f"--{item.name.rstrip('_').replace('_', '-')}"
                 where = " before its name" if item.name in {parameter.name for parameter in self.params} else ""
-                raise ConfigError(f"`scalesync {self.name}` takes no {option}{where}")
+                raise ConfigError(f"`{path}` takes no {option}{where}")
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         own = [item for item in self.get_params(ctx) if item not in self.shared]

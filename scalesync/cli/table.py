@@ -6,11 +6,13 @@ A row imports nothing until its command is used.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import click
 
 from scalesync.errors import ConfigError
+from scalesync.flows.runtime.setup.services import platform_names, spec_of
 
 
 class Row(NamedTuple):
@@ -20,6 +22,7 @@ class Row(NamedTuple):
     module: in cli/commands, with the command as `NAME_command`; several rows may share one.
     operations: words that may follow the name, as in `backfill export`; none if the command has no such words.
     reserved: the operations that are not built yet.
+    platform: whose own things the command is about; such a command is made of the platform's table, without a module.
     """
 
     name: str
@@ -27,9 +30,14 @@ class Row(NamedTuple):
     module: str
     operations: tuple[str, ...] = ()
     reserved: tuple[str, ...] = ()
+    platform: str = ""
 
     def load(self) -> click.Command:
         """Import the module; returns its command."""
+        if self.platform:
+            from scalesync.cli.resources.group import platform_group
+
+            return platform_group(self.platform, self.text)
         module = importlib.import_module(f"scalesync.cli.commands.{self.module}")
         command: click.Command = getattr(module, f"{self.name}_command")
         return command
@@ -50,7 +58,17 @@ ROWS = (
     Row("types", "task types that are documented, and the fields they need", "kinds"),
     Row("ledger", "restore a lost ledger from source and server", "ledger", ("rebuild",)),
 )
-COMMANDS = {row.name: row for row in ROWS}
+
+
+def _platform_rows() -> Iterator[Row]:
+    """A row for each of the program's platforms that has commands for its own things."""
+    for name in platform_names().own:
+        spec = spec_of(name)
+        if spec.resources:
+            yield Row(name, f"single calls of {spec.title}'s API: list, get, create, change", "", platform=name)
+
+
+COMMANDS = {row.name: row for row in (*ROWS, *_platform_rows())}
 RESERVED = ("apply", "upload", "listen", "report", "route", "quality", "workflow", "doctor", "worker")
 """Names of commands that are not built yet."""
 

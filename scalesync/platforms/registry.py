@@ -109,6 +109,15 @@ def adapter_of(spec: PlatformSpec) -> Adapter:
     return cast(Adapter, _FencedAdapter(PLUGINS.part(spec.name, spec.adapter), spec, PLUGINS.fence(spec.name)))
 
 
+def resources_of(spec: PlatformSpec) -> object:
+    """Import the commands for a platform's own things. Raises ConfigError if it has none."""
+    if not spec.resources:
+        raise ConfigError(f"scalesync has no commands for the things of {spec.title}")
+    if spec.name in BUILT_IN:
+        return _load(spec.resources)
+    return Fenced(PLUGINS.part(spec.name, spec.resources), PLUGINS.fence(spec.name))
+
+
 class _FencedAdapter:
     """A plug-in's, with all that it opens inside of the fence."""
 

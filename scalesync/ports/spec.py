@@ -183,6 +183,8 @@ class PlatformSpec:
     view: reads one raw task; raises OutcomeUnknown for what is none.
     page_most: tasks on a page.
     adapter: `module:name` of what opens the live object, imported when a run connects.
+    resources: `module:name` of the commands for the service's own things (`flows.runtime.setup.resources.Resources`),
+        imported when one is used; empty if there are none.
     """
 
     name: str
@@ -205,6 +207,7 @@ class PlatformSpec:
     fields: frozenset[str] = frozenset()
     options: Mapping[str, Option] = field(default_factory=dict)
     offers: Mapping[str, Offer] = field(default_factory=dict)
+    resources: str = ""
     api: int = API
 
     @property

@@ -46,6 +46,7 @@ def test_each_command_does_its_work(run_new_interpreter: Run, tmp_path: Path) ->
         assert go("compact", "--from", "out", "--to", "newest", "--json").json["tasks"] == RECORDS
         assert go("backfill", "export", "--out", "windows", "--from", "1d", "--window", "1d", "--json").json
         go("ledger", "rebuild", *SOURCE, "--ledger", "rebuilt.db", "--json")
+        assert len(go("scale", "tasks", "list", "--json").json["items"]) == RECORDS
         assert go("types", "categorization").out.startswith("type ")
         assert go("platforms", "scale", "--json").json
         assert go("demo", "--records", "10", "--json").json["exported"] == 10

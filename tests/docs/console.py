@@ -7,6 +7,7 @@ folder. Four things are special:
 - `$ scalesync sandbox ...` starts the server and leaves it running; it listens on a free port, which reads as 8787.
 - A line `^C` sends SIGINT to the running command: when the lines before it have been printed or, where there are none,
   when the command has made fifty tasks.
+- An id of a task, batch or file that a command printed stands for the one that it prints now, in the commands after it.
 - `$ echo $?` prints the exit code of the command before it.
 
 What must differ from run to run is replaced on both sides before comparing: `RULES`.
@@ -32,12 +33,13 @@ HOME = "/home/you"  # stands for the folder of the shell
 PORT = "8787"  # stands for the sandbox's port
 TASKS_BEFORE_INTERRUPT = 50
 
+ID = re.compile(r"\b(?:[0-9a-f]{24}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\b")
 # pattern, replacement
 RULES = (
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d\b"), "MINUTE"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"), "TIME"),
     (re.compile(r"\b\d\d:\d\d:\d\d\b"), "CLOCK"),
-    (re.compile(r"\b[0-9a-f]{24}\b"), "TASK-ID"),
+    (ID, "TASK-ID"),
     (re.compile(r"(?<=-)[0-9a-f]{10}\b"), "HASH"),  # the end of a derived job name
     (re.compile(r"[\d.]+ [KM]iB\b|[\d,]+ bytes\b"), "SIZE"),
     (re.compile(r"^requests .*$", re.MULTILINE), "requests MEASURED"),
@@ -103,18 +105,22 @@ class Shell:
             "COLUMNS": "80",
         }
         self._port = ""
+        self._ids: dict[str, str] = {}
         self._sandbox: subprocess.Popen[str] | None = None
         self._code = 0
 
     def run(self, step: Step) -> list[str]:
         """Run one command; returns the lines it printed, its own names in place."""
         command = step.command.replace(f"127.0.0.1:{PORT}", f"127.0.0.1:{self._port or PORT}")
+        command = ID.sub(lambda found: self._ids.get(found[0], found[0]), command)
         if command.startswith("export "):
             self.environment |= dict(word.split("=", 1) for word in shlex.split(command)[1:])
             return []
         if command.startswith("scalesync sandbox"):
             return self._shown(self._serve(command))
-        return self._shown(self._execute(f"(exit {self._code}); {_in_place(command)}", step.lines))
+        printed = self._execute(f"(exit {self._code}); {_in_place(command)}", step.lines)
+        self._ids |= zip(ID.findall("\n".join(step.lines)), ID.findall(printed), strict=False)
+        return self._shown(printed)
 
     def _shown(self, text: str) -> list[str]:
         text = text.replace(f"127.0.0.1:{self._port}", f"127.0.0.1:{PORT}").replace(str(self.folder), HOME)

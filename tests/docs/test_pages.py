@@ -29,7 +29,20 @@ def options_of(name: str) -> set[str]:
     context = click.Context(cli)
     command = cli.get_command(context, name)
     assert command is not None
-    return {text for parameter in [*cli.params, *command.params] for text in parameter.opts} | {"--help"}
+    own = [parameter for one in leaves(command) for parameter in one.params]
+    return {text for item in [*cli.params, *own] for text in (*item.opts, *item.secondary_opts)} | {"--help"}
+
+
+def leaves(command: click.Command) -> Iterator[click.Command]:
+    """The command, or all that are behind the words of a group."""
+    if not isinstance(command, click.Group):
+        yield command
+        return
+    context = click.Context(command)
+    for word in command.list_commands(context):
+        found = command.get_command(context, word)
+        assert found is not None
+        yield from leaves(found)
 
 
 KNOWN = {name: options_of(name) for name in cli.list_commands(click.Context(cli))}

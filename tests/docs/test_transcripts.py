@@ -46,6 +46,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "letters.jsonl").write_text("".join(letter(number) + "\n" for number in range(1, LETTERS + 1)))
     (tmp_path / "mixed.jsonl").write_text(MIXED)
     (tmp_path / "photo.jsonl").write_bytes(PNG)
+    (tmp_path / "kitten.png").write_bytes(PNG)
     return tmp_path
 
 

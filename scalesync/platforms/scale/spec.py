@@ -40,6 +40,7 @@ SPEC = PlatformSpec(
     view=read_document,
     page_most=100,
     adapter="scalesync.platforms.scale.adapter:ScalePlatform",
+    resources="scalesync.scale.resources:RESOURCES",
     mode_of=mode_of,
     limits={RequestClass.CREATE: ClassLimit(rate=CREATES_PER_SECOND)},
     types=TYPES,

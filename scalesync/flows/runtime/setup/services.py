@@ -31,6 +31,11 @@ def spec_of(name: str) -> PlatformSpec:
     return registry.spec_of(name)
 
 
+def resources_at(name: str) -> object:
+    """What the spec of a platform names as its `resources`. Raises ConfigError if there are none."""
+    return registry.resources_of(spec_of(name))
+
+
 class Names(NamedTuple):
     """The names of the program's platforms and of those in other packages."""
 

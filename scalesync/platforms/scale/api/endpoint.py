@@ -15,36 +15,14 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+import orjson
+
 from scalesync.errors import ConfigError
 from scalesync.model.targets import RequestClass
-from scalesync.platforms.scale.wire import dumps
+from scalesync.ports.resources import In, Kind
 from scalesync.text import did_you_mean
 
-
-class Kind(StrEnum):
-    """How an argument looks, in Python and when it is typed."""
-
-    TEXT = "text"
-    NUMBER = "number"
-    FLAG = "flag"
-    TIME = "time"
-    TEXTS = "texts"
-    OBJECT = "object"
-
-
-class In(StrEnum):
-    """Where an argument travels.
-
-    BODY: a member of the JSON object. WHOLE: the whole body. REST: its members are members of the body, beside others.
-    FORM: a field of multipart/form-data.
-    """
-
-    PATH = "path"
-    QUERY = "query"
-    BODY = "body"
-    WHOLE = "whole"
-    REST = "rest"
-    FORM = "form"
+__all__ = ["Again", "Endpoint", "In", "Kind", "Pages", "Param", "Request", "path_of", "request_of"]
 
 
 class Again(StrEnum):
@@ -155,6 +133,16 @@ class Endpoint:
         """The command behind `scalesync`."""
         return f"scale {self.noun} {self.verb}"
 
+    @property
+    def reads(self) -> bool:
+        """Whether it changes nothing."""
+        return self.method == "GET"
+
+    @property
+    def uploads(self) -> bool:
+        """Whether it sends a file beside its arguments."""
+        return any(param.place is In.FORM for param in self.params)
+
 
 class Request(NamedTuple):
     """What goes out. path: below the host's root for v2, below the API root for v1; fields: of a form."""
@@ -205,7 +193,7 @@ def request_of(endpoint: Endpoint, arguments: Mapping[str, Any]) -> Request:
 
 def _json(endpoint: Endpoint, value: Any) -> bytes:
     try:
-        return dumps(value)
+        return orjson.dumps(value)
     except TypeError:  # orjson writes no integers beyond 64 bits
         pass
     try:

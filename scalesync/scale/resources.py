@@ -1,0 +1,81 @@
+"""The rows of the table as commands: `scalesync scale NOUN VERB`. Cheap to import; a command imports the rest."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from scalesync.errors import ConfigError
+from scalesync.platforms.scale.api.endpoint import request_of
+from scalesync.platforms.scale.api.table import ENDPOINTS, ROWS
+from scalesync.ports.resources import ResourceCall
+
+if TYPE_CHECKING:
+    from scalesync.flows.runtime.wiring import Connection
+    from scalesync.scale.calls import Calls
+
+PAGE_MOST = 100
+
+
+class ScaleCaller:
+    """Makes calls at the terminal."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+
+    async def call(self, row: ResourceCall, arguments: Mapping[str, Any], file: Path | None = None) -> Any:
+        """Make a call, with a file to upload. See `ResourceCaller`."""
+        endpoint = ENDPOINTS[row.name]
+        if file is None:
+            return (await self._calls.make(endpoint, arguments)).value
+        with ExitStack() as stack:
+            stream = _opened(file, stack)
+            return (await self._calls.make(endpoint, arguments, file=(stream, file.name))).value
+
+    async def pages(
+        self, row: ResourceCall, arguments: Mapping[str, Any], limit: int | None
+    ) -> AsyncIterator[tuple[list[Any], bool]]:
+        """The pages of a list. See `ResourceCaller`."""
+        endpoint = ENDPOINTS[row.name]
+        given = dict(arguments)
+        if limit is not None and 0 < limit < PAGE_MOST and any(param.name == "page_size" for param in endpoint.params):
+            given["page_size"] = given.get("page_size") or limit
+        async for items, cursor in self._calls.pages(endpoint, given):
+            yield items, cursor is not None
+
+
+class ScaleResources:
+    """All calls of version 1 and version 2."""
+
+    rows = ROWS
+    examples = (
+        "tasks list --project reviews --status pending --limit 20",
+        "tasks get 5774cc78b01249ab09f089dd --json",
+        "tasks create categorization --fields @task.json --unique-id letter-17",
+        "tasks cancel 5774cc78b01249ab09f089dd",
+        "batches create march --project reviews",
+        "files upload kitten.jpg",
+        "team invite ada@example.com --role labeler",
+    )
+
+    def check(self, row: ResourceCall, arguments: Mapping[str, Any]) -> None:
+        """Make the request of a call, without sending it. Raises ConfigError."""
+        request_of(ENDPOINTS[row.name], arguments)
+
+    def over(self, connection: Connection, base_url: str) -> ScaleCaller:
+        """What makes the calls over a connection."""
+        from scalesync.scale.calls import Calls  # noqa: PLC0415  help needs no connection
+
+        return ScaleCaller(Calls(connection, base_url.removesuffix("/v1")))
+
+
+def _opened(file: Path, stack: ExitStack) -> BinaryIO:
+    try:
+        return stack.enter_context(open(file, "rb"))
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
+
+
+RESOURCES = ScaleResources()

@@ -1,0 +1,358 @@
+"""scalesync scale NOUN VERB: every row of the table has its command, and every option reaches its place."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from io import BytesIO, TextIOWrapper
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from scalesync.cli.main import cli
+from scalesync.cli.resources import call, upload
+from scalesync.errors import OutcomeUnknown, Unavailable
+from scalesync.platforms.scale.api.endpoint import Endpoint, Kind, Param, request_of
+from scalesync.platforms.scale.api.errors import ScaleResourceNotFound, ScaleUnauthorized
+from scalesync.platforms.scale.api.table import ENDPOINTS, ROWS
+from scalesync.scale.resources import RESOURCES
+
+from .conftest import Ended, Run, sandbox
+
+TIME = "2026-01-02T03:04:05.000Z"
+Go = Callable[..., Ended]
+
+
+class Recorder:
+    """Takes the calls in place of the server, and answers with `answers`, the last of them again and again."""
+
+    def __init__(self) -> None:
+        self.made: list[tuple[Endpoint, Mapping[str, Any], Path | None]] = []
+        self.answers: list[Any] = [None]
+
+    async def call(self, row: Endpoint, arguments: Mapping[str, Any], file: Path | None = None) -> Any:
+        self.made.append((row, arguments, file))
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def pages(
+        self, row: Endpoint, arguments: Mapping[str, Any], limit: int | None
+    ) -> AsyncIterator[tuple[list[Any], bool]]:
+        answer = await self.call(row, arguments)
+        pages = answer or [[]]
+        for number, page in enumerate(pages, 1):
+            yield page, number < len(pages)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    recorder = Recorder()
+
+    @asynccontextmanager
+    async def opened(*given: object) -> AsyncIterator[Recorder]:
+        yield recorder
+
+    def runs(flow: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+        return asyncio.run(flow(*args))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(call, "open_resources", opened)
+    monkeypatch.setattr(call, "run_async", runs)
+    return recorder
+
+
+def command(row: Endpoint) -> click.Command:
+    found: click.Command = cli
+    for word in ("scale", row.noun, row.verb):
+        assert isinstance(found, click.Group)
+        found = found.get_command(click.Context(found), word) or pytest.fail(f"no {word}")
+    return found
+
+
+def sample(param: Param) -> Any:
+    match param.kind:
+        case _ if param.choices:
+            return [param.choices[0]] if param.kind is Kind.TEXTS else param.choices[0]
+        case Kind.NUMBER:
+            return 7
+        case Kind.FLAG:
+            return param.name != "merge"
+        case Kind.TIME:
+            return TIME
+        case Kind.TEXTS:
+            return [f"{param.name} 1", f"{param.name}/2"]
+        case Kind.OBJECT:
+            return {f"a {param.name}": [1, "ü"]}
+    return f"{param.name} of/it"
+
+
+def typed(row: Endpoint, given: Mapping[str, Any]) -> list[str]:
+    """The command line of these arguments, positions last."""
+    options, places = [], []
+    for parameter in command(row).params:
+        value = given.get(parameter.name or "")
+        if value is None:
+            continue
+        words = [json.dumps(value) if isinstance(value, dict) else str(value)]
+        if isinstance(value, list):
+            words = [str(item) for item in value]
+        if isinstance(parameter, click.Argument):
+            places += words
+        elif isinstance(value, bool):
+            options.append(parameter.opts[0] if value else parameter.secondary_opts[0])
+        else:
+            options += [word for item in words for word in (parameter.opts[0], item)]
+    return ["scale", row.noun, row.verb, *options, "--", *places]
+
+
+def possible(row: Endpoint) -> Iterator[dict[str, Any]]:
+    """All arguments at once; where one of several may be given, one set for each of them."""
+    groups = row.one_of or ((),)
+    (group,) = groups
+    for chosen in group or ("",):
+        yield {param.name: sample(param) for param in row.params if param.name not in group or param.name == chosen}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.flag)
+def test_every_option_of_every_row_reaches_its_place_in_the_request(
+    row: Endpoint, run_here: Go, server: Recorder, tmp_path: Path
+) -> None:
+    (tmp_path / "kitten.jpg").write_bytes(b"k")
+    file = ["kitten.jpg"] if row.uploads else []
+    for given in possible(row):
+        server.answers = [[[]] if row.is_list else {"id": "made"}]
+        more = ["--yes"] if row.asks else []
+        words = typed(row, given)
+        place = words.index("--")
+        ended = run_here(*words[:place], *more, *words[place:], *file)
+        assert ended.code == 0, ended.err
+        made, arguments, sent = server.made.pop()
+        assert made is row
+        assert not server.made
+        assert sent == (Path("kitten.jpg") if row.uploads else None)
+        assert request_of(row, arguments) == request_of(row, given)
+        assert arguments.keys() == given.keys()
+
+
+def test_the_commands_have_names_of_their_own_and_help_for_everything() -> None:
+    assert Counter(f"{row.noun} {row.verb}" for row in ROWS).most_common(1)[0][1] == 1
+    for row in ROWS:
+        built = command(row)
+        names = [name for parameter in built.params for name in (*parameter.opts, *parameter.secondary_opts)]
+        assert [name for name, times in Counter(names).items() if times > 1] == [], row.flag
+        text = " ".join(built.get_help(click.Context(built, info_name=row.flag)).split())
+        assert row.words[1:] in text
+        for parameter in built.params:
+            assert getattr(parameter, "help", None), f"{row.flag} {parameter.name}"
+        assert {name for name in names if name.startswith("--") and name not in text} == set()
+        assert (f"asks before: {row.asks}" in text) == bool(row.asks)
+        assert {param.name for param in row.params} <= {parameter.name for parameter in built.params}
+
+
+def test_filters_have_the_names_that_export_gives_them() -> None:
+    export = cli.get_command(click.Context(cli), "export")
+    assert export is not None
+    theirs = {name for parameter in export.params for name in parameter.opts if name in FILTERS}
+    ours = {name for parameter in command(ENDPOINTS["get_tasks"]).params for name in parameter.opts}
+    assert theirs == FILTERS
+    assert theirs <= ours
+
+
+FILTERS = {
+    *("--project", "--batch", "--type", "--status", "--review-status", "--tag"),
+    *(f"--{time}-{side}" for time in ("created", "updated", "completed") for side in ("after", "before")),
+}
+
+
+def test_the_examples_are_right_usage(run_here: Go, server: Recorder, tmp_path: Path) -> None:
+    (tmp_path / "task.json").write_text('{"attachment": "x"}')
+    (tmp_path / "kitten.jpg").write_bytes(b"k")
+    for line in RESOURCES.examples:
+        server.answers = [[[]] if " list" in line or "invite" in line else {"id": "made"}]
+        noun, verb, *rest = line.split()
+        row = next(row for row in ROWS if (row.noun, row.verb) == (noun, verb))
+        assert run_here("scale", noun, verb, *rest, *(["--yes"] if row.asks else [])).code == 0, line
+
+
+def test_what_costs_money_or_concerns_people_asks(
+    run_here: Go, server: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    args = ("scale", "tasks", "cancel", "t1")
+    ended = run_here(*args)
+    assert (ended.code, ended.out, server.made) == (2, "", [])
+    assert ended.err == (
+        "scalesync: cancel task: a task that is canceled cannot be brought back;"
+        " there is no terminal to ask at, so add --yes to continue\n"
+    )
+    asked: list[str] = []
+    monkeypatch.setattr(call, "asker", lambda mask: lambda question: asked.append(question) or len(asked) > 1)
+    ended = run_here(*args)
+    assert (ended.code, server.made) == (3, [])
+    assert "nothing was sent" in ended.err
+    assert run_here(*args).out == "cancel task: done\n"
+    assert asked == ["cancel task: a task that is canceled cannot be brought back. Continue?"] * 2
+    assert len(server.made) == 1
+    assert run_here("scale", "tasks", "cancel", "t1", "--yes").code == 0
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ScaleResourceNotFound("get task: Task not found", status=404), 1),
+        (ScaleUnauthorized("get task: no such key", status=401), 3),
+        (Unavailable("get task: no connection"), 3),
+        (OutcomeUnknown("get task: no answer"), 3),
+    ],
+)
+def test_errors_are_one_sentence_and_a_code(run_here: Go, server: Recorder, error: Exception, code: int) -> None:
+    server.answers = [error]
+    ended = run_here("scale", "tasks", "get", "t1")
+    assert ended == Ended(code, "", f"scalesync: {error}\n")
+    ended = run_here("scale", "tasks", "get", "t1", "--json")
+    assert json.loads(ended.out) == {"error": str(error), "exit_code": code}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("tasks list --created-after soon", "--created-after takes a time such as"),
+        ("tasks create t --fields {", "not JSON"),
+        ("tasks create t --fields a=1", "@FILE takes it from a file"),
+        ("tasks create t --fields [1]", "must be a JSON object"),
+        ("tasks create t --fields @none.json", "none.json: cannot be read: No such file"),
+        ("tasks create t --fields @bad.json", "bad.json: not JSON: "),
+        ("tasks lst", "did you mean 'list'?"),
+        ("tasks list --limit 0", "--limit"),
+        ("tasks list --json --jsonl", "give one of them"),
+        ("tasks list --projet p", "did you mean '--project'?"),
+        ("tasks get ..", "task_id must be a name"),
+        ("team invite a@example.com --role boss --yes", "'boss' is not one of"),
+        ("studio update-group p g --yes", "give --add-email or --remove-email"),
+        ("genai-batches get", "give batch_id or batch_name"),
+        ("files upload none.jpg", "none.jpg: no such file"),
+        ("files upload bad.json bad.json --reference-id r", "--reference-id is the name of one file"),
+        ("tasks list --platform other", "no option --platform"),
+    ],
+)
+def test_wrong_usage_is_told_before_anything_is_sent(
+    run_here: Go, server: Recorder, tmp_path: Path, words: str, told: str
+) -> None:
+    (tmp_path / "bad.json").write_text('{"a": }')
+    ended = run_here("scale", *words.split())
+    assert ended.code == 2
+    assert told in ended.err
+    assert ended.err.count("\n") == 1
+    assert not server.made
+
+
+def test_a_list_is_a_table_for_people_and_json_for_programs(run_here: Go, server: Recorder) -> None:
+    tasks = [
+        {"task_id": f"t{number}", "type": "x" * 60, "project": {"id": "p1", "name": "reviews"}, "params": {}}
+        for number in range(4)
+    ]
+    server.answers = [[tasks[:2], [], tasks[2:]]]
+    ended = run_here("scale", "tasks", "list", "--limit", "3")
+    head, *rows = ended.out.splitlines()
+    assert head.split() == ["task_id", "type", "project"]
+    assert [row.split() for row in rows] == [[f"t{number}", f"{'x' * 45}...", "reviews"] for number in range(3)]
+    assert ended.err == "3 rows; there are more: --limit N shows N of them\n"
+    assert run_here("scale", "tasks", "list").err == "4 rows\n"
+    assert json.loads(run_here("scale", "tasks", "list", "--json").out) == {"items": tasks, "more": False}
+    ended = run_here("--json", "scale", "tasks", "list", "--limit", "2")
+    assert json.loads(ended.out) == {"items": tasks[:2], "more": True}
+    lines = run_here("scale", "tasks", "list", "--jsonl").out.splitlines()
+    assert [json.loads(line) for line in lines] == tasks
+    server.answers = [[[]]]
+    assert run_here("scale", "tasks", "list").out == "nothing found\n"
+    assert json.loads(run_here("scale", "tasks", "list", "--json").out) == {"items": [], "more": False}
+
+
+def test_a_thing_is_shown_line_by_line(run_here: Go, server: Recorder) -> None:
+    task = {
+        "params": {"a": 1},
+        "tags": ["b", "c"],
+        "is_test": True,
+        "status": "pending",
+        "task_id": "t1",
+        "batch": None,
+    }
+    server.answers = [task]
+    lines = [line.split(maxsplit=1) for line in run_here("scale", "tasks", "get", "t1").out.splitlines()]
+    assert lines == [
+        ["task_id", "t1"],
+        ["status", "pending"],
+        ["params", '{"a": 1}'],
+        ["tags", "b, c"],
+        ["is_test", "yes"],
+    ]
+    assert json.loads(run_here("scale", "tasks", "get", "t1", "--json").out) == task
+    server.answers = [{"ada@example.com": ["p", "q"]}]
+    assert run_here("scale", "studio", "assignments").out == "ada@example.com  p, q\n"
+    server.answers = ["https://files.example/1"]
+    address = ("scale", "datasets", "response-url", "t1", "a1")
+    assert run_here(*address).out == "https://files.example/1\n"
+    assert json.loads(run_here(*address, "--json").out) == {"result": "https://files.example/1"}
+
+
+def test_an_object_comes_from_a_file_or_from_standard_input(
+    run_here: Go, server: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fields = {"attachment": "a", "number": 2**70}
+    (tmp_path / "task.json").write_text(json.dumps(fields))
+    assert run_here("scale", "tasks", "create", "categorization", "--fields", "@task.json", "--yes").code == 0
+    monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(b'{"gold": true}')))
+    assert run_here("scale", "tasks", "set-metadata", "t1", "@-").code == 0
+    assert [arguments for _, arguments, _ in server.made] == [
+        {"task_type": "categorization", "fields": fields},
+        {"task_id": "t1", "metadata": {"gold": True}},
+    ]
+
+
+def test_files_that_are_refused_do_not_stop_the_others(run_here: Go, server: Recorder, tmp_path: Path) -> None:
+    for name in "abc":
+        (tmp_path / name).write_bytes(b"x")
+    refused = ScaleResourceNotFound("upload file: too large", status=400)
+    server.answers = [{"id": "f1"}, refused, {"id": "f3"}]
+    ended = run_here("scale", "files", "upload", "a", "b", "c", "--json")
+    assert ended.code == 1
+    assert json.loads(ended.out) == {
+        "items": [{"file": "a", "id": "f1"}, {"file": "c", "id": "f3"}],
+        "failed": [{"file": "b", "error": "upload file: too large"}],
+        "unsent": 0,
+    }
+    server.answers = [{"id": "f1"}, Unavailable("upload file: no connection")]
+    ended = run_here("scale", "files", "upload", "a", "b", "c")
+    assert ended.code == 3
+    assert ended.out.splitlines()[1].split() == ["a", "f1"]
+    assert ended.err == "scalesync: 2 files not uploaded: upload file: no connection\n"
+    server.answers = [Unavailable("upload file: no connection")]
+    assert run_here("scale", "files", "upload", "a").err == "scalesync: upload file: no connection\n"
+    assert upload.ALONE == ("reference_id", "display_name")
+
+
+def test_a_task_from_its_making_to_its_end_on_the_sandbox(run: Run, tmp_path: Path) -> None:
+    fields = {"project": "p", "attachment_type": "text", "attachment": "hello", "categories": ["a", "b"]}
+    with sandbox(tmp_path, "--project", "p=categorization", "--set", "test_completion=never") as served:
+
+        def go(*args: str) -> Ended:
+            return run("scale", *args, "--base-url", served.base_url)
+
+        made = go("tasks", "create", "categorization", "--fields", json.dumps(fields), "--unique-id", "u1", "--yes")
+        assert made.code == 0, made.err
+        task_id = made.out.split()[1]
+        assert go("tasks", "get", task_id, "--json").json["unique_id"] == "u1"
+        assert [item["task_id"] for item in go("tasks", "list", "--unique-id", "u1", "--json").json["items"]] == [
+            task_id
+        ]
+        assert "gold" in go("tasks", "add-tags", task_id, "gold", "hard").out
+        assert go("tasks", "cancel", task_id, "--yes").code == 0
+        again = go("tasks", "get", "5774cc78b01249ab09f089dd")
+        assert (again.code, again.out) == (1, "")
+        assert again.err.startswith("scalesync: get task: ")

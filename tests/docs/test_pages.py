@@ -125,7 +125,7 @@ def test_every_public_name_option_and_result_is_in_python_md() -> None:
 def schema() -> dict[str, set[str]]:
     """Tables and views of a fresh ledger, and their columns."""
     database = Database(memory=True)
-    migrate(database)
+    migrate(database.conn)
     names = [*database.table_names(), *database.view_names()]
     found = {name: {row[1] for row in database.execute(f"PRAGMA table_info({name})")} for name in names}
     database.close()

@@ -50,7 +50,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/transcripts.md", "docs/ledger.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/transcripts.md", "docs/ledger.md", "docs/resources.md"])
 def test_console_blocks_are_what_the_program_prints(name: str, folder: Path) -> None:
     document = ROOT / name
     if name == "README.md":

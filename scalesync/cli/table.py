@@ -12,7 +12,7 @@ from typing import NamedTuple
 import click
 
 from scalesync.errors import ConfigError
-from scalesync.flows.runtime.setup.services import platform_names, spec_of
+from scalesync.flows.runtime.setup.services import own_platforms, spec_of
 
 
 class Row(NamedTuple):
@@ -62,7 +62,7 @@ ROWS = (
 
 def _platform_rows() -> Iterator[Row]:
     """A row for each of the program's platforms that has commands for its own things."""
-    for name in platform_names().own:
+    for name in own_platforms():
         spec = spec_of(name)
         if spec.resources:
             yield Row(name, f"single calls of {spec.title}'s API: list, get, create, change", "", platform=name)

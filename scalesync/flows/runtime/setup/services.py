@@ -43,9 +43,14 @@ class Names(NamedTuple):
     plugins: Sequence[str]
 
 
+def own_platforms() -> Sequence[str]:
+    """The names of the program's own platforms. Looks for no package, which takes longer than a command's --help."""
+    return list(registry.BUILT_IN)
+
+
 def platform_names() -> Names:
     """The names of all platforms. Imports nothing."""
-    return Names(list(registry.BUILT_IN), registry.PLUGINS.names())
+    return Names(own_platforms(), registry.PLUGINS.names())
 
 
 def default_spec() -> PlatformSpec:

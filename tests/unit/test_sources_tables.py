@@ -57,8 +57,8 @@ def test_too_many_and_too_few_cells(tmp_path: Path) -> None:
         ("BadRecord", 4),
         ("SourceRecord", 5),
     ]
-    assert found[1].reason == "has another number of cells than the header: 1, not 2"
-    assert (found[2].reason, found[2].raw) == ("has another number of cells than the header: 3, not 2", "1,2,3")
+    assert found[1].reason == "has 1 cell, the header has 2"
+    assert (found[2].reason, found[2].raw) == ("has 3 cells, the header has 2", "1,2,3")
 
 
 def test_dots_nest(tmp_path: Path) -> None:

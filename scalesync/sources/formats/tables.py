@@ -184,7 +184,7 @@ def read_table(
             yield SourceRecord(start, dict(zip(flat, row, strict=True)) if flat else _record(plan, row))
         elif len(row) > 1 or row[0].strip():
             hole = zeros(b"".join(feed.taken))
-            yield feed.bad(start, hole or f"has another number of cells than the header: {len(row)}, not {len(plan)}")
+            yield feed.bad(start, hole or f"has {_cells(len(row))}, the header has {len(plan)}")
     if stream.damage is not None:
         yield BadRecord(feed.number + 1, stream.damage, cut(lines.tail), lines.tail)
 
@@ -232,6 +232,10 @@ def _record(plan: list[tuple[str, ...]], row: list[str]) -> JsonObject:
             inner = inner.setdefault(part, {})
         inner[path[-1]] = cell
     return record
+
+
+def _cells(count: int) -> str:
+    return "1 cell" if count == 1 else f"{count} cells"
 
 
 def _words(error: str) -> str:

@@ -26,7 +26,8 @@ def wrong_root(error: Refused, connection: Connection) -> str | None:
     address = connection.transport.base_url
     spec = connection.platform.spec
     path = urlsplit(spec.root_like).path
-    if error.status != 404 or address.endswith(path):
+    # Below the root of another version there may be something that refuses the request for another reason.
+    if address.endswith(path) or (error.status != 404 and not re.search("/v[0-9]+$", address)):
         return None
     return f"the API address is the {spec.root}: did you mean {re.sub('/v[0-9]+$', '', address)}{path}?"
 

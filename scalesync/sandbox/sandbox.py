@@ -46,8 +46,10 @@ class Sandbox(Host):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._courier.__aexit__(kind, error, trace)
-        await super().__aexit__(kind, error, trace)
+        try:
+            await self._courier.__aexit__(kind, error, trace)
+        finally:  # a run that is being cancelled must not leave the server's sockets open
+            await super().__aexit__(kind, error, trace)
 
     def annotate(self, count: int | None = None) -> int:
         """Complete up to `count` pending live tasks now (None: all), oldest first. Returns how many it completed."""

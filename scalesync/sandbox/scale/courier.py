@@ -50,9 +50,11 @@ class Courier:
         tasks = [*self._sending, *([self._runner] if self._runner is not None else [])]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        if self._session is not None:
-            await self._session.close()
+        try:
+            await asyncio.gather(*tasks, return_exceptions=True)
+        finally:
+            if self._session is not None:
+                await self._session.close()
 
     async def _run(self) -> None:
         while True:

@@ -160,7 +160,7 @@ def file_system(path: Path) -> str:
 
 
 def is_mounted_alone(path: Path) -> bool:
-    """Whether the file is a mount of its own, as `docker run -v ./scalesync.db:/work/scalesync.db` makes it."""
+    """Whether the file is a mount of its own, as `docker run -v ./scalesync.db:/data/scalesync.db` makes it."""
     return os.path.realpath(path) == _mount(path)[0] and not path.is_dir()
 
 

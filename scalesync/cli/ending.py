@@ -58,7 +58,8 @@ def describe(error: BaseException) -> tuple[str, int]:
         return f"{_no_such_option(error, error.ctx)} ({error.ctx.command_path} --help says more)", 2
     if isinstance(error, click.UsageError):
         where = error.ctx.command_path if error.ctx is not None else "scalesync"
-        return f"{error.format_message()} ({where} --help says more)", 2
+        # click puts the choices of a missing option on lines of their own.
+        return f"{' '.join(error.format_message().split())} ({where} --help says more)", 2
     if isinstance(error, click.ClickException):
         return error.format_message(), 2
     if isinstance(error, KeyboardInterrupt | click.Abort):
@@ -77,7 +78,8 @@ def describe(error: BaseException) -> tuple[str, int]:
 
 def _no_such_option(error: click.NoSuchOption, ctx: click.Context) -> str:
     """With the one that is nearest; click lists all that are near by the alphabet."""
-    known = [name for item in ctx.command.get_params(ctx) for name in (*item.opts, *item.secondary_opts)]
+    options = (item for item in ctx.command.get_params(ctx) if isinstance(item, click.Option))
+    known = [name for item in options for name in (*item.opts, *item.secondary_opts)]
     return f"there is no option {error.option_name}{did_you_mean(error.option_name, known)}"
 
 

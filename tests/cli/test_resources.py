@@ -15,6 +15,7 @@ import click
 import pytest
 
 from scalesync.cli.main import cli
+from scalesync.cli.main import run as program
 from scalesync.cli.resources import call, upload
 from scalesync.errors import OutcomeUnknown, Unavailable
 from scalesync.platforms.scale.api.endpoint import Endpoint, Kind, Param, request_of
@@ -356,3 +357,18 @@ def test_a_task_from_its_making_to_its_end_on_the_sandbox(run: Run, tmp_path: Pa
         again = go("tasks", "get", "5774cc78b01249ab09f089dd")
         assert (again.code, again.out) == (1, "")
         assert again.err.startswith("scalesync: get task: ")
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        (("invite", "a@b.c"), "Missing option '--role'. Choose from: labeler, member, manager ("),
+        (("invite", "--emails", "a@b.c", "--role", "labeler"), "there is no option --emails ("),
+    ],
+)
+def test_wrong_usage_is_one_line_and_advises_no_argument_as_an_option(
+    typed: tuple[str, ...], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert program(["scale", "team", *typed]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert sentence in line

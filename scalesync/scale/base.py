@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Mapping
+from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from scalesync.errors import OutcomeUnknown
@@ -31,7 +32,7 @@ class Base(ABC):
         """The calls over this client's connection, which is opened if it is not."""
 
     async def _make(self, endpoint: Endpoint, arguments: Arguments, **more: Any) -> Came:
-        return await (await self._opened()).make(endpoint, arguments, **more)
+        return await (await self._opened()).make(endpoint, _named(arguments), **more)
 
     async def _value(self, name: str, arguments: Arguments) -> Any:
         """What came, as it came."""
@@ -54,6 +55,7 @@ class Base(ABC):
     ) -> Listing[R]:
         """A list in pages. Wrong arguments raise here, before anybody iterates."""
         endpoint = ENDPOINTS[name]
+        arguments = _named(arguments)
         checked_limit(endpoint.op, limit)
         if limit is not None and 0 < limit < PAGE_MOST and arguments.get("page_size", limit) is None:
             arguments["page_size"] = limit
@@ -67,6 +69,17 @@ class Base(ABC):
         if not isinstance(total, int):
             raise OutcomeUnknown(f"{endpoint.op}: the reply does not say how many there are", op=endpoint.op)
         return total
+
+
+def _named(arguments: Arguments) -> dict[str, Any]:
+    """The arguments with the values of enums: programs that were written for the official SDK pass `TaskType.Chat`."""
+    return {name: _value_of(value) for name, value in arguments.items()}
+
+
+def _value_of(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_value_of(item) for item in value]
+    return value.value if isinstance(value, Enum) else value
 
 
 class Blocking(ABC):

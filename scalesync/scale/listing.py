@@ -21,6 +21,8 @@ class Listing(AsyncIterator[R], Generic[R]):
         now, so that nothing is missing if you stop in the middle: the items of that page come again. When all items of
         a page came, it is that of the next one. None on the first page, and at the end.
     finished: all items came.
+    beside: what the newest page says beside its items: `total`, the `delivery` that they are of, ... Empty before the
+        first page.
     """
 
     def __init__(self, kind: type[R], pages: Pages, limit: int | None = None) -> None:
@@ -30,6 +32,11 @@ class Listing(AsyncIterator[R], Generic[R]):
         self._pages = pages
         self._left = limit
         self._items: list[R] = []
+
+    @property
+    def beside(self) -> JsonObject:
+        """What the newest page says beside its items."""
+        return self._pages.beside
 
     async def next_page(self) -> list[R]:
         """The items of the next page; the rest of this one if some of them came already. Empty at the end.
@@ -92,6 +99,11 @@ class BlockingListing(Iterator[R], Generic[R]):
     def cursor(self) -> str | None:
         """See `Listing`."""
         return self._listing.cursor
+
+    @property
+    def beside(self) -> JsonObject:
+        """See `Listing`."""
+        return self._listing.beside
 
     @property
     def finished(self) -> bool:

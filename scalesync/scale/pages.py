@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from scalesync.errors import ConfigError, OutcomeUnknown
+from scalesync.model.records import JsonObject
 from scalesync.platforms.scale.api.endpoint import Endpoint
 from scalesync.platforms.scale.api.endpoint import Pages as Way
 
@@ -18,6 +19,7 @@ class Pages:
     make: makes the call, with `more` of the query; its result has the JSON as `value`.
     cursor: of an earlier walk with the same arguments, to continue there; then that of the next page.
     finished: the last page came.
+    beside: what the newest page says beside its items and the next cursor, such as `total` or `delivery`.
     Raises ConfigError for a cursor that is not of this list.
     """
 
@@ -34,6 +36,7 @@ class Pages:
             raise ConfigError(f"{endpoint.op}: this list has no cursor {cursor!r}; use one that this list gave")
         self.cursor = cursor
         self.finished = False
+        self.beside: JsonObject = {}
         self._make = make
         self._endpoint = endpoint
         self._arguments = arguments
@@ -53,6 +56,9 @@ class Pages:
         self._check(cursor, items)
         self.cursor = cursor
         self.finished = cursor is None
+        if isinstance(value, dict):
+            here = {self._endpoint.docs, "next_token"}
+            self.beside = {name: each for name, each in value.items() if name not in here}
         return self._new(items)
 
     def _continued(self) -> Sequence[tuple[str, str]]:

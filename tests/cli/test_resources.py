@@ -114,7 +114,7 @@ def typed(row: Endpoint, given: Mapping[str, Any]) -> list[str]:
 
 def possible(row: Endpoint) -> Iterator[dict[str, Any]]:
     """All arguments at once; where one of several may be given, one set for each of them."""
-    groups = row.one_of or ((),)
+    groups = row.any_of or ((),)
     (group,) = groups
     for chosen in group or ("",):
         yield {param.name: sample(param) for param in row.params if param.name not in group or param.name == chosen}

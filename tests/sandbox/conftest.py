@@ -6,11 +6,10 @@ from typing import Any
 
 import aiohttp
 import pytest
-import requests
 
 from scalesync.sandbox import FaultRule, Sandbox, SandboxConfig
 
-from .support import basic
+from .support import basic, sessions_closed
 
 Start = Callable[..., Awaitable[Sandbox]]
 
@@ -36,14 +35,5 @@ async def client() -> AsyncIterator[aiohttp.ClientSession]:
 @pytest.fixture
 def closed_sessions(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The official SDK leaves a session open per call; closed here, so that no socket is left to the collector."""
-    opened: list[requests.Session] = []
-    plain = requests.Session.__init__
-
-    def remember(self: requests.Session) -> None:
-        plain(self)
-        opened.append(self)
-
-    monkeypatch.setattr(requests.Session, "__init__", remember)
-    yield
-    for session in opened:
-        session.close()
+    with sessions_closed(monkeypatch):
+        yield

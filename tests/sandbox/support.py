@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
+
+import pytest
+import requests
 
 from scalesync.sandbox import SandboxConfig
 from scalesync.sandbox.core.engine import Engine
@@ -20,6 +25,22 @@ CREATE = {"attachment": "hello", "attachment_type": "text", "categories": ["a", 
 
 def basic(key: str) -> str:
     return "Basic " + base64.b64encode(f"{key}:".encode()).decode()
+
+
+@contextmanager
+def sessions_closed(patch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close the sessions that are opened in it at its end: the official SDK opens one for each call of version 1."""
+    opened: list[requests.Session] = []
+    plain = requests.Session.__init__
+
+    def remember(self: requests.Session) -> None:
+        plain(self)
+        opened.append(self)
+
+    patch.setattr(requests.Session, "__init__", remember)
+    yield
+    for session in opened:
+        session.close()
 
 
 class Clock:

@@ -107,6 +107,7 @@ def batches(client: ScaleClient, _: Sandbox) -> None:
 
 def projects(client: ScaleClient, _: Sandbox) -> None:
     assert {project.name for project in client.get_projects()} == {"plain", "rapid"}
+    assert len(client.projects()) == 2
     project = client.update_project("plain", patch=True, more=1)
     assert (project.version, project.instruction, project.as_dict()["type"]) == (1, "choose", "categorization")
     template = client.get_project("rapid").get_template()

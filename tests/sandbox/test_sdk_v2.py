@@ -28,6 +28,8 @@ TWINS = ("_with_http_info", "_without_preload_content")
 PAST, FUTURE = datetime.now(UTC) - timedelta(days=1), datetime.now(UTC) + timedelta(days=1)
 OPTS = list(sdk.Option)
 
+pytestmark = pytest.mark.usefixtures("closed_sessions")
+
 
 def operations() -> dict[str, set[str]]:
     """The arguments of each operation that this SDK has; of a request object, its members."""
@@ -72,22 +74,6 @@ class Calls:
 
     def close(self) -> None:
         self.client.v2.api_client.rest_client.pool_manager.clear()
-
-
-@pytest.fixture(autouse=True)
-def _close_sessions(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The SDK leaves a session open per call of version 1."""
-    opened: list[requests.Session] = []
-    plain = requests.Session.__init__
-
-    def remember(self: requests.Session) -> None:
-        plain(self)
-        opened.append(self)
-
-    monkeypatch.setattr(requests.Session, "__init__", remember)
-    yield
-    for session in opened:
-        session.close()
 
 
 def pages(list_page: Any, name: str, **arguments: Any) -> list[Any]:

@@ -83,7 +83,7 @@ def signature(params: Iterable[Param], *, paged: bool) -> str:
 
 def docstring(words: str, params: Iterable[Param], row: Endpoint, *, paged: bool) -> str:
     lines = [f"{param.name}: {param.words}{'' if param.words.endswith('.') else '.'}" for param in params]
-    lines += [f"Give one of {' and '.join(group)}." for group in row.one_of]
+    lines += [f"Give {' or '.join(group)}." for group in row.any_of]
     if paged:
         lines += ["limit: how many in all.", "cursor: of an earlier list with the same filters, to continue there."]
     first = words[0].upper() + words[1:] + "."

@@ -128,7 +128,7 @@ async def test_wrong_arguments_raise_before_a_request_leaves(make_sandbox, clien
         lambda: client.get_tasks(page_size="3"),
         lambda: client.get_tasks(limit=-1),
         lambda: client.get_batches(cursor="abc"),
-        lambda: client.v2_get_tasks(project_id="a", batch_id="b"),
+        lambda: client.v2_get_tasks(status="pending"),
     ):
         with pytest.raises(ConfigError):
             wrong()
@@ -139,7 +139,7 @@ async def test_wrong_arguments_raise_before_a_request_leaves(make_sandbox, clien
         client.set_task_tags("6b0dfd285e93185400000000", [1]),
         client.audit_task("6b0dfd285e93185400000000", "yes"),
         client.invite_teammates(["a@b.c"], "admin"),
-        client.v2_create_chat_task(project_id="a", project_name="b"),
+        client.v2_create_chat_task(batch_id="b"),
         client.upload_file("/nowhere/at all"),
     ):
         with pytest.raises(ConfigError):

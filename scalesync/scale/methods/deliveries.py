@@ -73,7 +73,7 @@ class Deliveries(Base):
         page_size: how many in one answer, at most 100.
         expand: objects to show instead of their ids, such as project.
         opts: what else to show: annotation_details, attachment_details, model_parameters, submissions.
-        Give one of delivery_id and delivery_name.
+        Give delivery_id or delivery_name.
         limit: how many in all.
         cursor: of an earlier list with the same filters, to continue there.
         """
@@ -115,7 +115,7 @@ class Deliveries(Base):
         completed_after: completed after this time.
         completed_before: completed before this time.
         page_size: how many in one answer, at most 100.
-        Give one of project_id and project_name.
+        Give project_id or project_name.
         limit: how many in all.
         cursor: of an earlier list with the same filters, to continue there.
         """
@@ -210,7 +210,7 @@ class Deliveries(Base):
         delivered_before: delivered before this time.
         page_size: how many in one answer, at most 100.
         expand: objects to show instead of their ids, such as project.
-        Give one of dataset_id and delivery_id.
+        Give dataset_id or delivery_id.
         limit: how many in all.
         cursor: of an earlier list with the same filters, to continue there.
         """

@@ -36,7 +36,7 @@ class GenAI(Base):
         template_variables: what the project's template asks for.
         metadata: what you want to keep with it.
         callback_url: what hears when the task is done.
-        Give one of project_id and project_name.
+        Give project_id or project_name.
         """
         return await self._object(
             "v2_create_chat_task",
@@ -91,7 +91,7 @@ class GenAI(Base):
         page_size: how many in one answer, at most 100.
         expand: objects to show instead of their ids, such as project.
         opts: what else to show: annotation_details, attachment_details, model_parameters, submissions.
-        Give one of project_id and project_name and batch_id and batch_name.
+        Give project_id or project_name or batch_id or batch_name.
         limit: how many in all.
         cursor: of an earlier list with the same filters, to continue there.
         """
@@ -159,7 +159,7 @@ class GenAI(Base):
         callback: a URL or an address of e-mail that hears when the batch is done.
         staging_batch: wait for `finalize` before people begin.
         metadata: what you want to keep with it.
-        Give one of project_id and project_name.
+        Give project_id or project_name.
         """
         return await self._object(
             "v2_create_batch",
@@ -182,7 +182,7 @@ class GenAI(Base):
         batch_id: the id of the batch.
         batch_name: the name of the batch.
         expand: objects to show instead of their ids, such as project.
-        Give one of batch_id and batch_name.
+        Give batch_id or batch_name.
         """
         return await self._object(
             "v2_get_batch", V2Batch, {"batch_id": batch_id, "batch_name": batch_name, "expand": expand}
@@ -240,7 +240,7 @@ class GenAI(Base):
 
         batch_id: the id of the batch.
         batch_name: the name of the batch.
-        Give one of batch_id and batch_name.
+        Give batch_id or batch_name.
         """
         return await self._object("v2_finalize_batch", V2Batch, {"batch_id": batch_id, "batch_name": batch_name})
 
@@ -249,7 +249,7 @@ class GenAI(Base):
 
         batch_id: the id of the batch.
         batch_name: the name of the batch.
-        Give one of batch_id and batch_name.
+        Give batch_id or batch_name.
         """
         return await self._object("v2_pause_batch", V2BatchChange, {"batch_id": batch_id, "batch_name": batch_name})
 
@@ -258,7 +258,7 @@ class GenAI(Base):
 
         batch_id: the id of the batch.
         batch_name: the name of the batch.
-        Give one of batch_id and batch_name.
+        Give batch_id or batch_name.
         """
         return await self._object("v2_resume_batch", V2BatchChange, {"batch_id": batch_id, "batch_name": batch_name})
 
@@ -267,7 +267,7 @@ class GenAI(Base):
 
         batch_id: the id of the batch.
         batch_name: the name of the batch.
-        Give one of batch_id and batch_name.
+        Give batch_id or batch_name.
         """
         return await self._object("v2_cancel_batch", V2BatchChange, {"batch_id": batch_id, "batch_name": batch_name})
 
@@ -285,7 +285,7 @@ class GenAI(Base):
         batch_name: the name of the batch.
         metadata: the metadata.
         merge: merge it into what is there, instead of replacing that.
-        Give one of batch_id and batch_name.
+        Give batch_id or batch_name.
         """
         return await self._object(
             "v2_set_batch_metadata",
@@ -298,7 +298,7 @@ class GenAI(Base):
 
         project_id: the id of the project.
         project_name: the name of the project.
-        Give one of project_id and project_name.
+        Give project_id or project_name.
         """
         return await self._object("v2_get_project", V2Project, {"project_id": project_id, "project_name": project_name})
 

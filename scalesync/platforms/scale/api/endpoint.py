@@ -84,7 +84,7 @@ class Endpoint:
     noun, verb: of the command `scalesync scale NOUN VERB`.
     words: what it does, one line for --help; `op` for messages: "cancel task".
     path: below the API root of its version, with {names} of its PATH arguments.
-    one_of: groups of arguments. Exactly one of each group has to be given.
+    any_of: groups of arguments. At least one of each group has to be given; the SDK may give the id and the name.
     named_by: the argument that no two things share: what is looked up after an attempt without an answer.
     returns: the class of the result, by its name in `objects`; of an item, for lists. Empty: whatever comes back.
     docs: the member of a list's answer that holds the items; empty for a bare array.
@@ -103,7 +103,7 @@ class Endpoint:
     method: str
     path: str
     params: tuple[Param, ...] = ()
-    one_of: tuple[tuple[str, ...], ...] = ()
+    any_of: tuple[tuple[str, ...], ...] = ()
     version: str = "v1"
     request: RequestClass = RequestClass.LIST
     again: Again = Again.SAFE
@@ -224,10 +224,9 @@ def _check(endpoint: Endpoint, given: Mapping[str, Any]) -> None:
     missing = [param.name for param in endpoint.params if param.needed and param.name not in given]
     if missing:
         raise ConfigError(f"{endpoint.op}: {', '.join(missing)} must be given")
-    for group in endpoint.one_of:
-        some = [name for name in group if name in given]
-        if len(some) != 1:
-            raise ConfigError(f"{endpoint.op}: give {' or '.join(group)}, and only one of them")
+    for group in endpoint.any_of:
+        if not any(name in given for name in group):
+            raise ConfigError(f"{endpoint.op}: give {' or '.join(group)}")
 
 
 def _checked(endpoint: Endpoint, param: Param, value: Any) -> Any:

@@ -45,7 +45,7 @@ def changed_batch(verb: str, words: str, asks: str, *more: Param, returns: str =
     return Endpoint(
         *(name, "genai-batches", verb, words, f"{verb} batch", "POST", f"/v2/batch/{path}"),
         (*in_body(*BATCH), *more),
-        one_of=(ONE_BATCH,),
+        any_of=(ONE_BATCH,),
         version="v2",
         request=RequestClass.MUTATE,
         returns=returns,
@@ -66,7 +66,7 @@ TASKS = (
             Param("metadata", "what you want to keep with it", In.BODY, Kind.OBJECT),
             Param("callback_url", "what hears when the task is done", In.BODY),
         ),
-        one_of=(ONE_PROJECT,),
+        any_of=(ONE_PROJECT,),
         version="v2",
         request=RequestClass.CREATE,
         again=Again.ONCE,  # no unique_id: a repeat would be a second task
@@ -97,7 +97,7 @@ TASKS = (
             EXPAND,
             OPTS,
         ),
-        one_of=((*ONE_PROJECT, *ONE_BATCH),),
+        any_of=((*ONE_PROJECT, *ONE_BATCH),),
         version="v2",
         returns="V2Task",
         is_list=True,
@@ -149,7 +149,7 @@ BATCH_ROWS = (
             Param("staging_batch", "wait for `finalize` before people begin", In.BODY, Kind.FLAG),
             Param("metadata", "what you want to keep with it", In.BODY, Kind.OBJECT),
         ),
-        one_of=(ONE_PROJECT,),
+        any_of=(ONE_PROJECT,),
         version="v2",
         request=RequestClass.MUTATE,
         again=Again.NAMED,
@@ -162,7 +162,7 @@ BATCH_ROWS = (
     Endpoint(
         *("v2_get_batch", "genai-batches", "get", "show one batch of chats", "get batch", "GET", "/v2/batch"),
         (*BATCH, EXPAND),
-        one_of=(ONE_BATCH,),
+        any_of=(ONE_BATCH,),
         version="v2",
         returns="V2Batch",
         columns=BATCHES,
@@ -202,7 +202,7 @@ PROJECT_ROWS = (
     Endpoint(
         *("v2_get_project", "genai-projects", "get", "show one chat project", "get project", "GET", "/v2/project"),
         PROJECT,
-        one_of=(ONE_PROJECT,),
+        any_of=(ONE_PROJECT,),
         version="v2",
         returns="V2Project",
         columns=PROJECTS,

@@ -12,7 +12,7 @@ SOAK_MINUTES ?= 90
 SOAK_OUT ?= build/soak.json
 MUTANT_MINUTES ?= 30
 
-.PHONY: demo test soak proof-floors mutants mutants-quick bench lint types format clean
+.PHONY: demo test soak proof-floors proof-sdk mutants mutants-quick bench lint types format clean
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("scalesync needs CPython 3.11 or newer; set PYTHON=") if sys.version_info < (3, 11) else 0'
@@ -39,6 +39,10 @@ proof-floors: .venv/ready
 	build/floors/bin/uv pip install --quiet --python build/floors/bin/python --group dev
 	build/floors/bin/uv pip install --quiet --python build/floors/bin/python --no-deps --editable .
 	PATH="$(CURDIR)/build/floors/bin:$$PATH" build/floors/bin/python -m pytest -n $(WORKERS) $(DIST) -p no:cacheprovider
+
+# The official SDK's own tests against the sandbox; they come from the package registry.
+proof-sdk: .venv/ready
+	$(BIN)/python -m tests.sandbox.official
 
 mutants: .venv/ready
 	$(BIN)/python -m tests.mutants --workers $(WORKERS)

@@ -11,7 +11,10 @@ from typing import Protocol
 
 
 class Kind(StrEnum):
-    """How an argument looks, in Python and when it is typed."""
+    """How an argument looks, in Python and when it is typed.
+
+    DOCUMENT: an object that people keep in a file.
+    """
 
     TEXT = "text"
     NUMBER = "number"
@@ -19,6 +22,7 @@ class Kind(StrEnum):
     TIME = "time"
     TEXTS = "texts"
     OBJECT = "object"
+    DOCUMENT = "document"
 
 
 class In(StrEnum):

@@ -10,6 +10,7 @@ from scalesync.scale.by_hand import ByHand
 from scalesync.scale.calls import Calls
 from scalesync.scale.connection import Door, settings_of
 from scalesync.scale.methods.batches import Batches
+from scalesync.scale.methods.blueprints import Blueprints
 from scalesync.scale.methods.deliveries import Deliveries
 from scalesync.scale.methods.files import Files
 from scalesync.scale.methods.genai import GenAI
@@ -20,7 +21,7 @@ from scalesync.scale.methods.tasks import Tasks
 PATIENCE_S = 300.0
 
 
-class AsyncScaleClient(Tasks, Batches, Projects, Files, People, GenAI, Deliveries, ByHand):
+class AsyncScaleClient(Tasks, Batches, Projects, Blueprints, Files, People, GenAI, Deliveries, ByHand):
     """Scale's API, version 1 and version 2 (`v2_...`).
 
     The connection is opened by the first call, or by `async with`. Any number of calls may be under way at once; the

@@ -56,6 +56,7 @@ class ScaleResources:
         "tasks create categorization --fields @task.json --unique-id letter-17",
         "tasks cancel 5774cc78b01249ab09f089dd",
         "batches create march --project reviews",
+        "blueprints push street drive-v1.toml",
         "files upload kitten.jpg",
         "team invite ada@example.com --role labeler",
     )

@@ -12,6 +12,7 @@ from typing import Any, Self, TypeVar
 from scalesync.errors import ConfigError
 from scalesync.events import Observer
 from scalesync.scale.blocking.batches import Batches
+from scalesync.scale.blocking.blueprints import Blueprints
 from scalesync.scale.blocking.by_hand import ByHand
 from scalesync.scale.blocking.deliveries import Deliveries
 from scalesync.scale.blocking.files import Files
@@ -24,7 +25,7 @@ from scalesync.scale.client import PATIENCE_S, AsyncScaleClient
 T = TypeVar("T")
 
 
-class Client(Tasks, Batches, Projects, Files, People, GenAI, Deliveries, ByHand):
+class Client(Tasks, Batches, Projects, Blueprints, Files, People, GenAI, Deliveries, ByHand):
     """`AsyncScaleClient` without async: the same arguments, methods, results and exceptions. Lists are for `for`.
 
     Several threads may use it at once. Close it, or use it in a `with`; what is left open is closed at the program's

@@ -90,6 +90,8 @@ def sample(param: Param) -> Any:
             return [f"{param.name} 1", f"{param.name}/2"]
         case Kind.OBJECT:
             return {f"a {param.name}": [1, "ü"]}
+        case Kind.DOCUMENT:
+            return {"name": "a/b", "stages": [{"name": "boxes", "taxonomy": {"labels": ["ü"]}}]}
     return f"{param.name} of/it"
 
 
@@ -118,6 +120,51 @@ def possible(row: Endpoint) -> Iterator[dict[str, Any]]:
     (group,) = groups
     for chosen in group or ("",):
         yield {param.name: sample(param) for param in row.params if param.name not in group or param.name == chosen}
+
+
+TOML = """
+name = "drive"
+[[stages]]
+name = "boxes"
+taxonomy.labels = ["car"]
+"""
+DRIVE = {"name": "drive", "stages": [{"name": "boxes", "taxonomy": {"labels": ["car"]}}]}
+
+
+@pytest.mark.parametrize("word", ["drive.toml", "@drive.toml", "drive.json", '{"name"'])
+def test_a_document_is_a_file_of_toml_or_json(run_here: Go, server: Recorder, tmp_path: Path, word: str) -> None:
+    (tmp_path / "drive.toml").write_text(TOML)
+    (tmp_path / "drive.json").write_text(json.dumps({**DRIVE, "active": True}))
+    server.answers = [DRIVE]
+    typed = json.dumps(DRIVE) if word.startswith("{") else word
+    ended = run_here("scale", "blueprints", "push", "street", typed)
+    assert ended.code == 0, ended.err
+    ((row, arguments, _),) = server.made
+    assert json.loads(request_of(row, arguments).body or b"") == DRIVE
+
+
+def test_a_blueprint_with_findings_is_not_sent(run_here: Go, server: Recorder, tmp_path: Path) -> None:
+    (tmp_path / "drive.toml").write_text(TOML + 'after = ["boxs"]\nwen = 1\n')
+    ended = run_here("scale", "blueprints", "push", "street", "drive.toml")
+    assert ended.code == 2
+    assert not server.made
+    assert "push blueprint: 2 things are wrong: stage 'boxes' has an unknown member 'wen'" in ended.err
+    assert "did you mean 'when'?" in ended.err
+    assert "stage 'boxes' is after 'boxs', which is not a stage; did you mean 'boxes'?" in ended.err
+    (tmp_path / "broken.toml").write_text("name = ")
+    broken = run_here("scale", "blueprints", "push", "street", "broken.toml")
+    assert (broken.code, server.made) == (2, [])
+    assert "broken.toml: not TOML: " in broken.err
+
+
+def test_a_blueprint_is_shown_as_json_and_made_active_after_a_yes(run_here: Go, server: Recorder) -> None:
+    server.answers = [DRIVE]
+    shown = run_here("scale", "blueprints", "show", "street", "drive")
+    assert json.loads(shown.out) == DRIVE
+    server.made.clear()
+    asked = run_here("scale", "blueprints", "activate", "street", "drive")
+    assert (asked.code, server.made) == (2, [])
+    assert run_here("scale", "blueprints", "activate", "street", "drive", "--yes").code == 0
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.flag)
@@ -174,6 +221,7 @@ FILTERS = {
 def test_the_examples_are_right_usage(run_here: Go, server: Recorder, tmp_path: Path) -> None:
     (tmp_path / "task.json").write_text('{"attachment": "x"}')
     (tmp_path / "kitten.jpg").write_bytes(b"k")
+    (tmp_path / "drive-v1.toml").write_text(TOML)
     for line in RESOURCES.examples:
         server.answers = [[[]] if " list" in line or "invite" in line else {"id": "made"}]
         noun, verb, *rest = line.split()

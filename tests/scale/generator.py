@@ -16,7 +16,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
 
-from scalesync.platforms.scale.api import batches, deliveries, files, genai, objects, people, projects, tasks
+from scalesync.platforms.scale.api import (
+    batches,
+    blueprints,
+    deliveries,
+    files,
+    genai,
+    objects,
+    people,
+    projects,
+    tasks,
+)
 from scalesync.platforms.scale.api.endpoint import Endpoint, In, Kind, Pages, Param
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,6 +36,7 @@ NOUNS: dict[str, tuple[ModuleType, str, str]] = {
     "tasks": (tasks, "Tasks", "tasks"),
     "batches": (batches, "Batches", "batches"),
     "projects": (projects, "Projects", "projects"),
+    "blueprints": (blueprints, "Blueprints", "the blueprints of multi-stage tasks"),
     "files": (files, "Files", "files, and tasks that measure annotators"),
     "people": (people, "People", "teammates, the Studio, and audits"),
     "genai": (genai, "GenAI", "chats (version 2)"),
@@ -39,6 +50,7 @@ TYPES = {
     Kind.TIME: "str | datetime",
     Kind.TEXTS: "str | Sequence[str]",
     Kind.OBJECT: "Mapping[str, Any]",
+    Kind.DOCUMENT: "Mapping[str, Any]",
 }
 IMPORTS = {
     "Mapping": "collections.abc",
@@ -184,8 +196,15 @@ def module(title: str, body: list[str]) -> str:
 
 def generated() -> Iterator[tuple[Path, str]]:
     """Every file, and what it has to hold, as `make format` leaves it."""
-    made = {f"methods/{noun}.py": methods_module(noun) for noun in NOUNS}
-    made |= {f"blocking/{noun}.py": blocking_module(noun) for noun in [*NOUNS, "by_hand"]}
+    yield from _methods()
+    yield from _formatted({f"blocking/{noun}.py": blocking_module(noun) for noun in [*NOUNS, "by_hand"]})
+
+
+def _methods() -> Iterator[tuple[Path, str]]:
+    return _formatted({f"methods/{noun}.py": methods_module(noun) for noun in NOUNS})
+
+
+def _formatted(made: dict[str, str]) -> Iterator[tuple[Path, str]]:
     with TemporaryDirectory() as name:
         folder = Path(name)
         for file, text in made.items():
@@ -198,7 +217,7 @@ def generated() -> Iterator[tuple[Path, str]]:
 
 
 def main() -> None:
-    for path, text in generated():
+    for path, text in generated():  # the methods first: those without async are made of what they then are
         path.write_text(text, "utf-8")
 
 

@@ -23,6 +23,7 @@ else:  # not generic before click 8.4
 # The names that `scalesync export` gives to the same filters, and one of several things for what may be repeated.
 NAMES = {
     "project_name": "project",
+    "blueprint_name": "name",
     "projects": "project",
     "batch_name": "batch",
     "batch_names": "batch",
@@ -53,7 +54,7 @@ class Moment(TextType):
 
 
 class JsonText(ObjectType):
-    """A JSON object as typed, from a file (`@FILE`) or from standard input (`@-`)."""
+    """A JSON object as typed, from a file of JSON or TOML (`@FILE`), or from standard input (`@-`)."""
 
     name = "json"
 
@@ -61,6 +62,8 @@ class JsonText(ObjectType):
         from scalesync.jsonvalue import loads
 
         where = "" if not value.startswith("@") else "standard input: " if value == "@-" else f"{value[1:]}: "
+        if where.lower().endswith(".toml: "):
+            return self._toml(Path(value[1:]), param, ctx)
         try:
             found = loads(_text(value))
         except OSError as error:
@@ -71,6 +74,23 @@ class JsonText(ObjectType):
         if not isinstance(found, dict):
             self.fail(f'{where}must be a JSON object such as {{"a": 1}}', param, ctx)
         return found
+
+    def _toml(self, path: Path, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, Any]:
+        import tomllib
+
+        try:
+            return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+        except OSError as error:
+            self.fail(f"{path}: cannot be read: {error.strerror}", param, ctx)
+        except ValueError as error:
+            self.fail(f"{path}: not TOML: {error}", param, ctx)
+
+
+class Document(JsonText):
+    """A JSON object that people keep in a file, which is typed by its path; `-` is standard input."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, Any]:
+        return super().convert(value if value.startswith(("@", "{")) else f"@{value}", param, ctx)
 
 
 def _text(typed: str) -> bytes:
@@ -88,7 +108,7 @@ def positionals(row: ResourceCall) -> list[Argument]:
     """The arguments without a name: what the call is about, the only object, the only list of names."""
     needed = [argument for argument in row.params if argument.needed]
     singles = [argument for argument in needed if _is_single(row, argument)]
-    objects = [argument for argument in row.params if argument.kind is Kind.OBJECT]
+    objects = [argument for argument in row.params if argument.kind in {Kind.OBJECT, Kind.DOCUMENT}]
     return [
         *sorted(singles, key=lambda argument: argument.place is not In.PATH),
         *(objects if len(objects) == 1 and objects[0].needed else []),
@@ -134,7 +154,7 @@ def arguments(row: ResourceCall, typed: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _positional(argument: Argument) -> click.Parameter:
-    metavar = option_name(argument).replace("-", "_").upper()
+    metavar = "FILE" if argument.kind is Kind.DOCUMENT else option_name(argument).replace("-", "_").upper()
     if argument.kind is Kind.TEXTS:
         return Positional([argument.name], help=argument.words, nargs=-1, required=True, metavar=f"{metavar}...")
     return Positional([argument.name], help=_words(argument), type=_type(argument), metavar=metavar)
@@ -163,7 +183,11 @@ def _metavar(name: str) -> str:
 
 
 def _words(argument: Argument) -> str:
-    more = {Kind.OBJECT: "; a JSON object, @FILE or @-", Kind.TEXTS: "; may be repeated"}
+    more = {
+        Kind.OBJECT: "; a JSON object, @FILE or @-",
+        Kind.DOCUMENT: "; a TOML or JSON file, or - for standard input",
+        Kind.TEXTS: "; may be repeated",
+    }
     return f"{argument.words}{more.get(argument.kind, '')}"
 
 
@@ -177,4 +201,6 @@ def _type(argument: Argument) -> click.ParamType[Any]:
             return Moment()
         case Kind.OBJECT:
             return JsonText()
+        case Kind.DOCUMENT:
+            return Document()
     return click.STRING

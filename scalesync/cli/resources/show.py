@@ -27,11 +27,16 @@ def lines_of_list(items: Sequence[Any], columns: Sequence[str]) -> list[str]:
 
 def lines_of_object(value: Any, columns: Sequence[str]) -> list[str]:
     """One member a line: those that were chosen first, then the others. One that nobody chose members of is JSON."""
-    if not isinstance(value, Mapping) or (not columns and any(isinstance(item, Mapping) for item in value.values())):
+    if not isinstance(value, Mapping) or (not columns and any(map(_is_nested, value.values()))):
         return json.dumps(value, indent=2, ensure_ascii=False, default=str).splitlines()
     names = [*(name for name in columns if name in value), *(name for name in value if name not in columns)]
     shown = {name: text for name in names if (text := cell(value[name], LONGEST_VALUE))}
     return facts(shown).splitlines() or ["nothing"]
+
+
+def _is_nested(value: Any) -> bool:
+    items = value if isinstance(value, list) else [value]
+    return any(isinstance(item, Mapping) for item in items)
 
 
 def cell(value: Any, longest: int = LONGEST) -> str:
@@ -47,6 +52,8 @@ def cell(value: Any, longest: int = LONGEST) -> str:
             pass
         case [*items] if all(isinstance(item, str) for item in items):
             text = ", ".join(items)
+        case [*items] if all(isinstance(item, Mapping) and isinstance(item.get("name"), str) for item in items):
+            text = ", ".join(item["name"] for item in items)
         case _:
             text = json.dumps(value, ensure_ascii=False, default=str)
     text = " ".join(text.split())

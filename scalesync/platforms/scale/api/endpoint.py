@@ -8,7 +8,7 @@ repeated keys, but reviews are one value with commas; some bodies are bare array
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -57,6 +57,7 @@ class Param:
     wrapped: each of several values is an object with this one member.
     sends_null: the body holds null where it is left out, as the official SDK has it.
     choices: all values, where they are known not to grow.
+    ready: what is sent of a value; raises ValueError with what is wrong with it.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Param:
     wrapped: str = ""
     sends_null: bool = False
     choices: tuple[str, ...] = ()
+    ready: Callable[[Any], Any] | None = None
 
     @property
     def key(self) -> str:
@@ -235,7 +237,12 @@ def _checked(endpoint: Endpoint, param: Param, value: Any) -> Any:
         raise ConfigError(f"{endpoint.op}: {param.name} {wrong}")
     if param.kind is Kind.TEXTS:
         return [str(item) for item in ([value] if isinstance(value, str) else value)]
-    return value
+    if param.ready is None:
+        return value
+    try:
+        return param.ready(value)
+    except ValueError as error:
+        raise ConfigError(f"{endpoint.op}: {error}") from None
 
 
 def _wrong(param: Param, value: Any) -> str:
@@ -251,7 +258,7 @@ def _wrong(param: Param, value: Any) -> str:
             return f"must be True or False, not {value!r}"
         case Kind.TIME if not isinstance(value, str | datetime):
             return f"must be a time, not {type(value).__name__}"
-        case Kind.OBJECT if not isinstance(value, Mapping):
+        case Kind.OBJECT | Kind.DOCUMENT if not isinstance(value, Mapping):
             return f"must be an object, not {type(value).__name__}"
         case Kind.TEXTS:
             items = [value] if isinstance(value, str) else value

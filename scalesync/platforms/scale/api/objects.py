@@ -134,6 +134,20 @@ class Project(Resource):
         return history[-1]
 
 
+class Blueprint(Resource):
+    """The stages of multi-stage tasks. Its members are a guess: `platforms.scale.multistage.wire`.
+
+    active: new tasks of the project follow it, unless they name another one.
+    """
+
+    name: str
+    delivery: str
+    stages: list[JsonObject]
+    active: bool | None
+    created_at: str | None
+    version: int | None
+
+
 class TaskTemplate(Resource):
     """The template of a project's tasks."""
 

@@ -1,0 +1,97 @@
+"""A GUESS: the names, paths and shapes of multi-stage tasks that no public source of Scale shows.
+
+Documented are the type, the three fields that a create call needs, that a project has blueprints with one of them
+active, that a task may choose another one, and that answers come with the task or with each stage (docs: Multi-Stage
+Overview, Create Multi-Stage Task). How any of that is spelled is unknown. What differs at the real service is changed
+in this module alone: nothing else on the client's side spells a name or a path of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+# --- documented ------------------------------------------------------------------------------------
+
+TYPE = "multistage"
+PROJECT = "project"
+REQUIRED = (PROJECT, "attachments", "scene_format")
+
+# --- a create call: the name of the blueprint, beside the fields that every task may have ---------------
+
+BLUEPRINT = "blueprint"
+OPTIONAL = ("batch", "instruction", "callback_url", "metadata", "priority", "tags", "unique_id")
+CONTROLS = ("attachment_type", "clear_unique_id_on_error", "context_attachments", "project_version", "title", "urgency")
+MEMBERS = frozenset({*REQUIRED, BLUEPRINT, *OPTIONAL, *CONTROLS})
+
+# --- a blueprint -----------------------------------------------------------------------------------
+
+NAME = "name"
+DELIVERY = "delivery"
+STAGES = "stages"
+AFTER = "after"
+TAXONOMY = "taxonomy"
+PARAMETERS = "parameters"
+WHEN = "when"
+
+WITH_TASK = "task"  # one response, when all stages are done
+WITH_STAGE = "stage"  # a response for each stage, as soon as it is done
+DELIVERIES = (WITH_TASK, WITH_STAGE)
+
+LABELS = "labels"  # of a taxonomy: names, or objects with a `choice`
+CHOICE = "choice"
+ATTRIBUTES = "attributes"  # of a taxonomy: name -> {"choices": [...]}
+CHOICES = "choices"
+
+IF_STAGE = "stage"  # of a condition
+IF_ATTRIBUTE = "attribute"
+IF_HAS = "has"
+IF_HAS_NOT = "has_not"
+
+OF_BLUEPRINT = (NAME, DELIVERY, STAGES)
+OF_STAGE = (NAME, AFTER, TAXONOMY, PARAMETERS, WHEN)
+OF_CONDITION = (IF_STAGE, IF_ATTRIBUTE, IF_HAS, IF_HAS_NOT)
+
+# What a blueprint has beside, when it comes from the service. One that is sent goes without them.
+ACTIVE = "active"
+ADDED = (ACTIVE, "created_at", "version")
+
+# --- endpoints, below the root of version 1 ---------------------------------------------------------
+
+LIST_PATH = "/projects/{project_name}/blueprints"
+ONE_PATH = "/projects/{project_name}/blueprints/{blueprint_name}"
+ACTIVATE_PATH = "/projects/{project_name}/blueprints/{blueprint_name}/activate"
+DOCS = "docs"  # of the list's answer: the blueprints
+
+# --- a task: its stages, and what was delivered of them ----------------------------------------------
+
+
+class Delivered(NamedTuple):
+    """One stage of a task whose answers are delivered apart.
+
+    at: when it was delivered last.
+    """
+
+    stage: str
+    at: str
+    document: Any
+
+
+STAGES_OF_TASK = "stages"
+DELIVERY_OF_TASK = "delivery"
+_STAGE_NAME = "name"
+_DELIVERED_AT = "delivered_at"
+
+
+def delivered(delivery: Any, stages: Any) -> Iterator[Delivered]:
+    """The stages of a task that were delivered apart, as pairs of what is read and what was sent.
+
+    delivery: the member of that name.
+    stages: (decoded stage, the bytes or value that stand for it) for each stage.
+    """
+    if delivery != WITH_STAGE:
+        return
+    for stage, document in stages:
+        name, at = (stage.get(_STAGE_NAME), stage.get(_DELIVERED_AT)) if isinstance(stage, dict) else (None, None)
+        if isinstance(name, str) and isinstance(at, str) and name and at:
+            yield Delivered(name, at, document)

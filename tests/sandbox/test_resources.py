@@ -11,6 +11,7 @@ import pytest
 
 from scalesync.sandbox.core import control as plane
 from scalesync.sandbox.core.wire.messages import Call, Form, Upload
+from scalesync.sandbox.scale.multistage.calls import ROUTES as BLUEPRINTS
 from scalesync.sandbox.scale.resources.table import PATHS
 from scalesync.sandbox.scale.routes import ROUTES, kind_of
 from scalesync.sandbox.scale.tasks.lifecycle import annotate, recall
@@ -335,7 +336,7 @@ def test_everything_is_there_after_a_restart(tmp_path: Path, upload: Any) -> Non
 def test_the_page_lists_each_call_with_its_class() -> None:
     page = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"^\| `([A-Z]+) /([^`]*)` \| `(\w+)` \|", page, re.MULTILINE))
-    served = set(PATHS)
+    served = {*PATHS, *BLUEPRINTS}
     for method, first, length, last in ROUTES:
         served.add((method, "/".join((first, "*", last)[:length])))
     wanted = {(method, path, kind_of(method, tuple(path.split("/")))) for method, path in served}

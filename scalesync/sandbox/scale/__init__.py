@@ -12,7 +12,8 @@ Each layer imports only layers below it in this list. All of them may import `co
     hosted      a world for the program that hosts it
     batches, projects
     tasks/      checks of a create, inherited fields, the life of a task, lists
+    multistage/ blueprints, and the way of a task through their stages
     answers/    synthetic answers and result files
-    state/      tasks, batches, projects, and the indexes over them; the rest of an account; callbacks that wait
+    state/      tasks, batches, projects, blueprints, and the indexes over them; the rest of an account; callbacks
     keys, errors, config
 """

@@ -10,10 +10,12 @@ from scalesync.sandbox.core.wire.errors import ApiError
 from scalesync.sandbox.core.wire.messages import Call, Reply, ok
 from scalesync.sandbox.core.wire.rawjson import dumps
 from scalesync.sandbox.scale.errors import NO_SUCH_TASK
+from scalesync.sandbox.scale.multistage import runs
 from scalesync.sandbox.scale.state.model import CANCELED, COMPLETED, PENDING, REVIEWS, STATUSES, Extra, Task
 from scalesync.sandbox.scale.state.world import World
 from scalesync.sandbox.scale.store import Store
-from scalesync.sandbox.scale.tasks import lifecycle, pipeline
+from scalesync.sandbox.scale.tasks import lifecycle, pipeline, stages
+from scalesync.sandbox.scale.tasks.callbacks import call_back
 from scalesync.sandbox.scale.tasks.documents import render
 
 
@@ -63,11 +65,13 @@ def change_task(store: Store, task_id: str, body: dict[str, Any]) -> Reply:
 
     action: start, complete, recall, correct (`response` optional), error (`response` optional),
     review (`review`), touch, delete (canceled, and `deleted` in v2), remove.
+    With `stage`, of a task with a blueprint: complete and correct (`response` optional).
     """
     world, task = _find(store, task_id)
-    action = ACTIONS.get(str(body.get("action")))
+    actions = STAGE_ACTIONS if "stage" in body else ACTIONS
+    action = actions.get(str(body.get("action")))
     if action is None:
-        raise ApiError(400, f"action must be one of {', '.join(ACTIONS)}")
+        raise ApiError(400, f"action must be one of {', '.join(actions)}")
     action(world, task, body)
     removed = world.find(task_id) is None
     return ok({"removed": task_id}) if removed else Reply(body=render(world, task))
@@ -121,6 +125,7 @@ def _complete(world: World, task: Task, body: dict[str, Any]) -> None:
     _want(task, PENDING)
     response = _response(body)
     if response is not None:
+        _want_whole(world, task)
         task.extra = task.extra or Extra()
         task.extra.response = response
     lifecycle.complete(world, task, world.now())
@@ -133,7 +138,39 @@ def _recall(world: World, task: Task, _: dict[str, Any]) -> None:
 
 def _correct(world: World, task: Task, body: dict[str, Any]) -> None:
     _want(task, COMPLETED)
+    _want_whole(world, task)
     lifecycle.correct(world, task, _response(body))
+
+
+def _want_whole(world: World, task: Task) -> None:
+    plan = runs.plan(world, task)
+    if plan is not None and plan.by_stage:
+        raise ApiError(400, "The task is delivered stage by stage and has no response of its own; name a stage.")
+
+
+def _place(world: World, task: Task, body: dict[str, Any]) -> int:
+    plan = runs.plan(world, task)
+    if plan is None:
+        raise ApiError(400, "The task has no blueprint, so it has no stages.")
+    if body["stage"] not in plan.places:
+        raise ApiError(400, f"stage must be one of {', '.join(plan.places)}")
+    return plan.places[body["stage"]]
+
+
+def _complete_stage(world: World, task: Task, body: dict[str, Any]) -> None:
+    _want(task, PENDING)
+    place = _place(world, task, body)
+    if place not in runs.under_way(task):
+        raise ApiError(400, f"Stage {body['stage']} is not under way.")
+    if not stages.finish_one(world, task, place, world.now(), _response(body)):
+        lifecycle.complete(world, task, world.now())
+
+
+def _correct_stage(world: World, task: Task, body: dict[str, Any]) -> None:
+    place = _place(world, task, body)
+    if not task.extra or not task.extra.stages[place].completed_ms:
+        raise ApiError(400, f"Stage {body['stage']} is not completed.")
+    stages.correct(world, task, place, _response(body))
 
 
 def _error(world: World, task: Task, body: dict[str, Any]) -> None:
@@ -149,7 +186,7 @@ def _review(world: World, task: Task, body: dict[str, Any]) -> None:
     task.extra = task.extra or Extra()
     task.extra.review = str(review)
     world.changed(task, world.now())
-    lifecycle.call_back(world, task, world.now())
+    call_back(world, task, world.now())
 
 
 def _touch(world: World, task: Task, _: dict[str, Any]) -> None:
@@ -178,4 +215,8 @@ ACTIONS: dict[str, Callable[[World, Task, dict[str, Any]], None]] = {
     "touch": _touch,
     "delete": _delete,
     "remove": _remove,
+}
+STAGE_ACTIONS: dict[str, Callable[[World, Task, dict[str, Any]], None]] = {
+    "complete": _complete_stage,
+    "correct": _correct_stage,
 }

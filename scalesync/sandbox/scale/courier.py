@@ -14,12 +14,13 @@ import aiohttp
 
 from scalesync.sandbox.core.wire.rawjson import text
 from scalesync.sandbox.scale.batches import render_batch
+from scalesync.sandbox.scale.multistage import documents as staged
 from scalesync.sandbox.scale.state.model import Extra
 from scalesync.sandbox.scale.state.outbox import Delivery
 from scalesync.sandbox.scale.state.world import World
 from scalesync.sandbox.scale.store import Store
 from scalesync.sandbox.scale.tasks.documents import render, response
-from scalesync.sandbox.scale.tasks.lifecycle import SEQ_BITS
+from scalesync.sandbox.scale.tasks.timers import SEQ_BITS
 from scalesync.sandbox.scale.v2 import due
 
 WIDTH = 16  # tries at the same time
@@ -125,12 +126,14 @@ class Courier:
 
 
 def _body(world: World, delivery: Delivery) -> bytes | None:
-    """`task_id, status, response, task`, or `batch`; None if the task was removed."""
+    """`task_id, status, response, task`, or `batch`, or a stage; None if the task or the delivery is gone."""
     if delivery.kind == "batch":
         return b'{"batch":' + render_batch(world, world.batches[delivery.subject], detailed=True) + b"}"
     task = world.by_seq[delivery.subject]
     if task is None:
         return None
+    if delivery.kind == "stage":
+        return staged.callback(world, task, delivery.part, render(world, task))
     answer = response(world, task, task.status)
     head = b'{"task_id":' + text(world.task_id(task)) + b',"status":' + text(task.status)
     middle = b"" if answer is None else b',"response":' + answer

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from scalesync.sandbox.core.wire.rawjson import loads
+from scalesync.sandbox.core.wire.rawjson import dumps, loads
 from scalesync.sandbox.scale.batches import create_batch
+from scalesync.sandbox.scale.multistage import calls
 from scalesync.sandbox.scale.projects import create_project
+from scalesync.sandbox.scale.state.blueprints import Blueprint
 from scalesync.sandbox.scale.state.model import Batch, Project, Task
 from scalesync.sandbox.scale.state.world import World
 from scalesync.sandbox.scale.tasks.documents import render
@@ -36,6 +38,10 @@ class HostedWorld(World):
         Raises ApiError.
         """
         return create_batch(self, {"project": project, "name": name, **options})
+
+    def add_blueprint(self, project: str, blueprint: dict[str, Any]) -> Blueprint:
+        """Add a blueprint to a multi-stage project, as a request does. Raises ApiError 400, 409, KeyError."""
+        return calls.add(self, self.project_names[project], dumps(blueprint))
 
     def get(self, task_id: str) -> dict[str, Any] | None:
         """The document of an id, or None."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from scalesync.sandbox.core.wire.errors import ApiError
 from scalesync.sandbox.core.wire.messages import Call, Reply
 from scalesync.sandbox.scale import batches, projects
+from scalesync.sandbox.scale.multistage import calls
 from scalesync.sandbox.scale.resources import table
 from scalesync.sandbox.scale.state.world import World
 from scalesync.sandbox.scale.tasks import lists, mutations
@@ -60,7 +61,8 @@ def answer(world: World, call: Call) -> Reply:
     """Answer the request. Raises ApiError, with 404 for a path that the sandbox does not imitate."""
     path = call.path
     last = path[2] if len(path) == 3 else ""
-    handler = ROUTES.get((call.method, path[0] if path else "", len(path), last)) or table.find(call.method, path)
+    handler = ROUTES.get((call.method, path[0] if path else "", len(path), last))
+    handler = handler or table.find(call.method, path) or calls.find(call.method, path)
     if handler is None:
         raise ApiError(404, f"Cannot {call.method} /v1/{'/'.join(path)}")
     return handler(world, call)

@@ -13,7 +13,7 @@ from scalesync.sandbox.scale.hosted import HostedWorld
 from scalesync.sandbox.scale.keys import WorldName
 from scalesync.sandbox.scale.state.model import PENDING, STATUSES, Batch, Project, Task
 from scalesync.sandbox.scale.state.world import World
-from scalesync.sandbox.scale.tasks.lifecycle import SEQ_BITS
+from scalesync.sandbox.scale.tasks.timers import SEQ_BITS
 from scalesync.sandbox.scale.v2.hosted import HostedGenAI
 
 _tasks = msgspec.msgpack.Decoder(Task)
@@ -94,6 +94,7 @@ class Store:
         alive = sum(len(w.by_seq) + len(w.batches) + len(w.projects) + len(w.idempotency) for w in self)
         alive += sum(1 for genai in self._genai.values() for _ in genai.records())
         alive += sum(1 for world in self for _ in world.account.records()) + sum(len(w.outbox.waiting) for w in self)
+        alive += sum(len(world.blueprints.all) for world in self)
         if not total:
             log.save("", "head", self._head())
             log.flush()
@@ -132,6 +133,8 @@ class Store:
                 log.save(world.name, kind, value)
             for kind, value in world.account.records():
                 log.save(world.name, kind, value)
+            for blueprint in world.blueprints.all:
+                log.save(world.name, "blueprint", blueprint)
             for delivery in world.outbox.waiting.values():
                 log.save(world.name, "callback", delivery)
             for seq, task in enumerate(world.by_seq):
@@ -153,6 +156,8 @@ def _apply(world: World, record: Record) -> None:
         world.put_batch(batch)
     elif record.kind == "key":
         world.idempotency.add(_texts.decode(record.value))
+    elif record.kind == "blueprint":
+        world.blueprints.apply(record.value)
     elif record.kind == "callback":
         world.outbox.apply(record.value)
     else:

@@ -115,10 +115,11 @@ class Maker:
             labels = self.labels(settings if isinstance(settings, dict) else {})
             shape = shapes.get(kind, self.cuboid)()
             head = {"uuid": self.draws.uuid(), "type": kind, "label": self.draws.one(labels)}
-            found.append({**head, "attributes": self._attributes(params), **shape})
+            found.append({**head, "attributes": self.attributes(params), **shape})
         return {"annotations": found, "global_attributes": {}, "links": [], "is_customer_fix": False}
 
-    def _attributes(self, params: dict[str, Any]) -> dict[str, Any]:
+    def attributes(self, params: dict[str, Any]) -> dict[str, Any]:
+        """A value for each of `annotation_attributes`."""
         found: dict[str, Any] = {}
         for name, settings in (params.get("annotation_attributes") or {}).items():
             choices = settings.get("choices") if isinstance(settings, dict) else None

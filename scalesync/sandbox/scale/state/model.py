@@ -14,6 +14,23 @@ STATUSES = (PENDING, COMPLETED, CANCELED, ERROR)
 REVIEWS = ("pending", "accepted", "fixed", "rejected", "commented")
 
 
+class StageRun(msgspec.Struct, array_like=True, gc=False):
+    """One stage of a multi-stage task: it waits until it is started, or skipped. Times in ms, 0 for never."""
+
+    started_ms: int = 0
+    due_ms: int = 0  # the timer completes it then; 0: no timer
+    completed_ms: int = 0
+    delivered_ms: int = 0  # rises with each correction, and stays when the task is recalled
+    revision: int = 0  # rises with each correction
+    skipped: str = ""  # the reason
+    response: bytes | None = None  # JSON that replaces the drawn answer
+
+    @property
+    def over(self) -> bool:
+        """Whether it is completed or skipped, so that the stages behind it may run."""
+        return bool(self.completed_ms or self.skipped)
+
+
 class Extra(msgspec.Struct, omit_defaults=True, gc=False):
     """Fields that few tasks have."""
 
@@ -25,6 +42,8 @@ class Extra(msgspec.Struct, omit_defaults=True, gc=False):
     deleted: bool = False  # only v2 has this status
     called: bool | None = None  # callback_succeeded: whether the last callback was answered with 2xx
     steps: int = 0  # attempts and reviews of the project's pipeline that are done
+    blueprint: int = -1  # number of the blueprint of a multi-stage task; -1 for none
+    stages: list[StageRun] = []  # in the order of the blueprint
 
 
 class Task(msgspec.Struct, array_like=True, gc=False):

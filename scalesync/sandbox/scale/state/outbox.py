@@ -22,12 +22,13 @@ class Delivery(msgspec.Struct, omit_defaults=True):
     """One callback until it was answered with 2xx or all tries failed. subject: a task's seq or a batch's number."""
 
     number: int
-    kind: str  # task or batch
+    kind: str  # task, batch or stage
     subject: int
     url: str
     tries: int = 0
     due_ms: int = 0
     ended: bool = False
+    part: str = ""  # the name of a stage of the task
 
 
 class Outbox:
@@ -44,13 +45,13 @@ class Outbox:
         self._heap: list[tuple[int, int]] = []
         self._made = 0
 
-    def add(self, kind: str, subject: int, url: str, now_ms: int) -> None:
+    def add(self, kind: str, subject: int, url: str, now_ms: int, *, part: str = "") -> None:
         """Queue a callback. One to an address that `callbacks` excludes is counted as held, and never sent."""
         if not self.reaches(url):
             self.counts["held"] += 1
             self.recent.append({"kind": kind, "url": url, "try": 0, "status": "held"})
             return
-        self.put(Delivery(self._made, kind, subject, url, due_ms=now_ms))
+        self.put(Delivery(self._made, kind, subject, url, due_ms=now_ms, part=part))
         self.wake()
 
     def expect(self) -> None:

@@ -16,6 +16,7 @@ from scalesync.sandbox.core.lists.index import Index, TouchLog, View
 from scalesync.sandbox.core.wire.rawjson import text
 from scalesync.sandbox.scale.config import SandboxConfig
 from scalesync.sandbox.scale.state.account import Account
+from scalesync.sandbox.scale.state.blueprints import Blueprints
 from scalesync.sandbox.scale.state.model import PENDING, Batch, Project, Task
 from scalesync.sandbox.scale.state.outbox import Outbox
 
@@ -50,6 +51,7 @@ class World:
         self._save = save
         self._last_ms = 0
         self.account = Account(f"{config.seed}:{name}", partial(save, name))
+        self.blueprints = Blueprints(partial(save, name))
         self.outbox = Outbox(config, partial(save, name))
         self.blobs = Blobs(None if config.data is None else Path(f"{config.data}.{name}-files"))
         digest = hashlib.blake2b(f"{config.seed}:{name}".encode(), digest_size=8).digest()

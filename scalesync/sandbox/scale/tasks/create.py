@@ -12,6 +12,8 @@ from scalesync.sandbox.core.wire.errors import ApiError
 from scalesync.sandbox.core.wire.rawjson import join, loads, members, text
 from scalesync.sandbox.scale.config import SandboxConfig
 from scalesync.sandbox.scale.errors import bad
+from scalesync.sandbox.scale.multistage import calls, runs, wire
+from scalesync.sandbox.scale.state.blueprints import Blueprint
 from scalesync.sandbox.scale.state.model import Batch, Extra, Project, Task
 from scalesync.sandbox.scale.state.world import World
 from scalesync.sandbox.scale.tasks import attachments
@@ -45,6 +47,7 @@ def make_task(world: World, type_name: str, body: bytes, idempotency_key: str | 
     sent = {name: raw for name, raw in members(body).items() if raw != b"null" or name not in COMMON}
     _check_shapes(sent)
     parents = _parents(world, sent, type_name)
+    blueprint = _blueprint(world, sent, parents, type_name)
     params = _params(sent, parents, rules)
     _check_required(params, rules, parents)
     unique_id = _unique_id(world, sent)
@@ -69,6 +72,8 @@ def make_task(world: World, type_name: str, body: bytes, idempotency_key: str | 
         task.batch = parents.batch.number
     if sent.get("clear_unique_id_on_error") == b"true":
         task.extra = Extra(clear_on_error=True)
+    if blueprint is not None:
+        runs.attach(task, blueprint)
     has_files = attachments.SCHEME.encode() in task.body
     if has_files:
         attachments.use(world, params)
@@ -139,6 +144,14 @@ def _choose_version(found: Parents, project: Project, raw: bytes | None) -> None
     found.version = chosen
     if chosen >= 0:
         found.params = project.versions[chosen].params
+
+
+def _blueprint(world: World, sent: dict[str, bytes], parents: Parents, type_name: str) -> Blueprint | None:
+    """The blueprint of a multi-stage task; its name is not a parameter, so it leaves the body."""
+    if type_name != calls.TYPE:
+        return None
+    raw = sent.pop(wire.BLUEPRINT, b"null")
+    return None if parents.project is None else calls.choose(world, parents.project, loads(raw))
 
 
 def _params(sent: dict[str, bytes], parents: Parents, rules: TaskType) -> dict[str, bytes]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from scalesync.sandbox.core.wire.rawjson import dumps, text
 from scalesync.sandbox.core.wire.times import iso
 from scalesync.sandbox.scale.answers import synthetic
+from scalesync.sandbox.scale.multistage import documents as staged
+from scalesync.sandbox.scale.multistage import runs
 from scalesync.sandbox.scale.state.model import COMPLETED, ERROR, Task
 from scalesync.sandbox.scale.state.world import World
 
@@ -26,10 +28,10 @@ def render(world: World, task: Task, *, status: str | None = None) -> bytes:
         f',"updated_at":"{iso(updated)}","status":"{shown}",',
     ]
     head = "".join(parts).encode()
-    return b"".join((head, task.body, _tail(world, task, shown), b"}"))
+    return b"".join((head, task.body, _tail(world, task, shown, earlier=earlier), b"}"))
 
 
-def _tail(world: World, task: Task, shown: str) -> bytes:
+def _tail(world: World, task: Task, shown: str, *, earlier: bool) -> bytes:
     extra = task.extra
     out = [b',"metadata":', task.metadata or b"{}", b',"priority":%d' % task.priority]
     if task.project >= 0:
@@ -42,7 +44,9 @@ def _tail(world: World, task: Task, shown: str) -> bytes:
         out.append(b',"unique_id":' + text(task.unique_id))
     if task.tags:
         out.append(b',"tags":' + dumps(list(task.tags)))
-    started = extra is not None and extra.started
+    if runs.runs(task):
+        out.append(staged.members(world, task, earlier=earlier))
+    started = extra is not None and extra.started and not earlier
     out.append(b',"work_started":true' if started or shown == COMPLETED else b',"work_started":false')
     out.append(b',"processed_attachments":[]')
     if shown == COMPLETED and world.config.review_field:
@@ -64,7 +68,7 @@ def response(world: World, task: Task, shown: str) -> bytes | None:
     if shown == ERROR:
         return b'{"error":"The task could not be completed."}'
     if shown == COMPLETED or (shown != "pending" and task.completed_ms):
-        return synthetic.answer(world, task)
+        return staged.response(world, task) if runs.runs(task) else synthetic.answer(world, task)
     return None
 
 

@@ -5,17 +5,16 @@ A timer runs with the next request, but stamps the time at which it was due. So 
 
 from __future__ import annotations
 
-import hashlib
 import heapq
 
-from scalesync.sandbox.core.wire.rawjson import dumps, loads, members, text
+from scalesync.sandbox.core.wire.rawjson import dumps, loads, members
 from scalesync.sandbox.scale.answers import synthetic
+from scalesync.sandbox.scale.multistage import runs
 from scalesync.sandbox.scale.state.model import COMPLETED, ERROR, PENDING, Batch, Extra, Task
 from scalesync.sandbox.scale.state.world import World
-from scalesync.sandbox.scale.tasks import attachments, pipeline
-
-SEQ_BITS = 32
-_SEQ_MASK = (1 << SEQ_BITS) - 1
+from scalesync.sandbox.scale.tasks import attachments, pipeline, stages
+from scalesync.sandbox.scale.tasks.callbacks import call_back, has_callback
+from scalesync.sandbox.scale.tasks.timers import SEQ_BITS, SEQ_MASK, annotation_s, held, set_timer
 
 
 def start(world: World, task: Task) -> None:
@@ -26,33 +25,14 @@ def start(world: World, task: Task) -> None:
         if world.config.test_completion != "never":
             complete(world, task, world.now())
         return
-    delay_s = world.config.attachment_check_s if task.bad else _annotation_s(world, task)
-    if delay_s is not None:
-        _set_timer(world, task, world.now() + int(delay_s * 1000))
-        if world.outbox.expecting or _has_callback(task):
-            world.outbox.expect()
-
-
-def _set_timer(world: World, task: Task, due_ms: int) -> None:
-    task.due_ms = max(1, due_ms)
-    heapq.heappush(world.timers, task.due_ms << SEQ_BITS | task.seq)
-
-
-def held(world: World, task: Task) -> bool:
-    """Whether nobody begins with the task: its batch is in staging, or was paused before anybody began."""
-    if task.batch < 0:
-        return False
-    batch = world.batches[task.batch]
-    return batch.staging or (batch.paused and not (task.extra is not None and task.extra.started))
-
-
-def _annotation_s(world: World, task: Task) -> float | None:
-    after, spread = world.config.annotate_after_s, world.config.annotate_spread_s
-    if after is None or not spread:
-        return after
-    label = f"{world.config.seed}:spread:{task.seq}:{task.revision}".encode()
-    share = int.from_bytes(hashlib.blake2b(label, digest_size=4).digest(), "big") / 2**32
-    return after + spread * share
+    if runs.runs(task) and not task.bad:
+        stages.start(world, task)
+    else:
+        delay_s = world.config.attachment_check_s if task.bad else annotation_s(world, task)
+        if delay_s is not None:
+            set_timer(world, task, world.now() + int(delay_s * 1000))
+    if task.due_ms and (world.outbox.expecting or has_callback(task)):
+        world.outbox.expect()
 
 
 def release(world: World, batch: Batch) -> None:
@@ -71,42 +51,42 @@ def run_due_timers(world: World, until_ms: int | None = None) -> None:
         return
     limit = (1 + (world.now() if until_ms is None else until_ms)) << SEQ_BITS
     while unlisted and unlisted[0] < limit:
-        task = world.by_seq[heapq.heappop(unlisted) & _SEQ_MASK]
+        task = world.by_seq[heapq.heappop(unlisted) & SEQ_MASK]
         if task is not None:
             world.show(task)
     while timers and timers[0] < limit:
         due = heapq.heappop(timers)
-        task = world.by_seq[due & _SEQ_MASK]
+        task = world.by_seq[due & SEQ_MASK]
         if task is None or task.status != PENDING or task.due_ms != due >> SEQ_BITS or held(world, task):
             continue
         if task.bad:
             fail(world, task, task.due_ms)
-        elif pipeline.step(world, task):
-            _set_timer(world, task, task.due_ms + int((_annotation_s(world, task) or 0.0) * 1000))
-            world.changed(task, due >> SEQ_BITS)
-        else:
-            complete(world, task, task.due_ms)
+        elif not _step(world, task, due >> SEQ_BITS):
+            complete(world, task, due >> SEQ_BITS)
+
+
+def _step(world: World, task: Task, at_ms: int) -> bool:
+    """Do the piece of work that is due then; False if it was the last one, so that the task can be completed."""
+    if runs.runs(task):
+        return stages.step(world, task, at_ms)
+    if not pipeline.step(world, task):
+        return False
+    set_timer(world, task, at_ms + int((annotation_s(world, task) or 0.0) * 1000))
+    world.changed(task, at_ms)
+    return True
 
 
 def complete(world: World, task: Task, now_ms: int) -> None:
-    """Move the task from pending to completed, with the synthetic answer; all steps of its pipeline are done then."""
+    """Move the task from pending to completed, with its answer; its stages, or the steps of its pipeline, are done."""
+    if runs.runs(task):
+        stages.finish_all(world, task, now_ms)
+    else:
+        pipeline.finish(world, task)
     task.due_ms = 0
     task.completed_ms = now_ms
-    pipeline.finish(world, task)
     world.move(task, COMPLETED, now_ms)
     world.changed(task, now_ms)
     call_back(world, task, now_ms)
-
-
-def call_back(world: World, task: Task, now_ms: int) -> None:
-    """Queue the task's callback, if it has one."""
-    if _has_callback(task):
-        url = loads(members(b"{" + task.body + b"}")["callback_url"])
-        world.outbox.add("task", task.seq, url, now_ms)
-
-
-def _has_callback(task: Task) -> bool:
-    return task.body.startswith(b'"type":' + text(task.type) + b',"callback_url":')
 
 
 def fail(world: World, task: Task, now_ms: int, response: bytes | None = None) -> None:
@@ -155,6 +135,7 @@ def recall(world: World, task: Task) -> None:
         task.extra.response = None
         task.extra.review = None
         task.extra.steps = 0
+        runs.restart(task)
     world.move(task, PENDING, now)
     call_back(world, task, now)
     start(world, task)

@@ -9,10 +9,13 @@ from scalesync.sandbox.core.wire.messages import Call, Reply, ok
 from scalesync.sandbox.core.wire.rawjson import dumps, loads, members
 from scalesync.sandbox.core.wire.times import iso
 from scalesync.sandbox.scale.errors import NO_SUCH_TASK, bad
+from scalesync.sandbox.scale.multistage import runs, wire
 from scalesync.sandbox.scale.state.model import CANCELED, COMPLETED, ERROR, PENDING, Extra, Task
 from scalesync.sandbox.scale.state.world import World
 from scalesync.sandbox.scale.tasks import create, lifecycle
+from scalesync.sandbox.scale.tasks.callbacks import call_back
 from scalesync.sandbox.scale.tasks.documents import render
+from scalesync.sandbox.scale.tasks.timers import SEQ_BITS
 
 
 def create_task(world: World, call: Call) -> Reply:
@@ -26,7 +29,7 @@ def enter(world: World, call: Call, task: Task) -> str | None:
     visible_ms = world.now() + int(call.visible_after_s * 1000) if call.visible_after_s else 0
     world.insert(task, visible_ms=visible_ms)
     if visible_ms:
-        heapq.heappush(world.unlisted, visible_ms << lifecycle.SEQ_BITS | task.seq)
+        heapq.heappush(world.unlisted, visible_ms << SEQ_BITS | task.seq)
     lifecycle.start(world, task)
     if task.status == PENDING:
         world.save_new(task)
@@ -77,7 +80,10 @@ def cancel(world: World, call: Call) -> Reply:
 
 
 def audit(world: World, call: Call) -> Reply:
-    """POST /task/{id}/audit `{"accepted", "comments"}`, on completed tasks."""
+    """POST /task/{id}/audit `{"accepted", "comments"}`, on completed tasks.
+
+    A task with a blueprint needs stage-level delivery for it. Source: Scale docs: Multi-Stage Overview.
+    """
     task = find(world, call)
     body = members(call.body)
     accepted = body.get("accepted")
@@ -86,6 +92,9 @@ def audit(world: World, call: Call) -> Reply:
     comments = loads(body.get("comments", b"null"))
     if comments is not None and not isinstance(comments, str):
         raise bad('"comments" must be a string')
+    plan = runs.plan(world, task)
+    if plan is not None and not plan.by_stage:
+        raise ApiError(400, wire.ONLY_FIXLESS)
     if task.status != COMPLETED:
         raise ApiError(400, "Only completed tasks can be audited.")
     now = world.now()
@@ -98,7 +107,7 @@ def audit(world: World, call: Call) -> Reply:
         batch.audited_ms = now
         world.put_batch(batch)
     reply = _done(world, task)
-    lifecycle.call_back(world, task, now)
+    call_back(world, task, now)
     return reply if world.config.audit_reply == "task" else Reply(body=b"OK", kind="text/plain; charset=utf-8")
 
 
@@ -166,5 +175,5 @@ def send_callback(world: World, call: Call) -> Reply:
     task = find(world, call)
     if task.status not in (COMPLETED, ERROR):
         raise ApiError(400, "Callbacks are sent for completed tasks and tasks in error only.")
-    lifecycle.call_back(world, task, world.now())
+    call_back(world, task, world.now())
     return ok({"task_id": world.task_id(task), "status": task.status})

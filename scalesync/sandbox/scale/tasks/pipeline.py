@@ -12,6 +12,8 @@ from typing import Any
 
 from scalesync.sandbox.core.wire.rawjson import loads
 from scalesync.sandbox.scale.answers import synthetic
+from scalesync.sandbox.scale.multistage import runs
+from scalesync.sandbox.scale.multistage.documents import work as staged_work
 from scalesync.sandbox.scale.state.model import COMPLETED, Extra, Task
 from scalesync.sandbox.scale.state.world import World
 
@@ -22,7 +24,9 @@ ATTEMPTS = 3  # of a consensus that does not say how many
 
 
 def layers(world: World, task: Task) -> tuple[int, int]:
-    """How many attempts and how many reviews the task gets."""
+    """How many attempts and how many reviews the task gets; one with a blueprint goes through its stages instead."""
+    if runs.runs(task):
+        return 1, 0
     options = world.projects[task.project].options if task.project >= 0 else {}
     name = loads(options["pipeline"]) if "pipeline" in options else None
     if name is None:
@@ -60,7 +64,10 @@ def _consensus(world: World, task: Task, attempts: int) -> bytes | None:
 
 
 def work(world: World, task: Task) -> list[dict[str, Any]]:
-    """The attempts and reviews that are done, first to last, with the answer of each."""
+    """The attempts and reviews that are done, or the stages, first to last, with the answer of each."""
+    plan = runs.plan(world, task)
+    if plan is not None:
+        return staged_work(world, task, plan)
     attempts, reviews = layers(world, task)
     done = task.extra.steps if task.extra is not None else 0
     if attempts + reviews <= 1:

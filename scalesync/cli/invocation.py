@@ -38,6 +38,7 @@ class Invocation:
         asked = self.common
         settings = resolve_settings(
             platform=asked.platform,
+            api=asked.api,
             base_url=asked.base_url,
             profile=asked.profile,
             ledger=asked.ledger,
@@ -79,6 +80,7 @@ class Invocation:
         options: dict[str, object] = {
             "--profile": asked.profile,
             "--platform": asked.platform,
+            "--api": asked.api,
             "--base-url": asked.base_url,
             "--ledger": asked.ledger,
         }

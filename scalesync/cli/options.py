@@ -18,6 +18,7 @@ class Common:
     """The options every command takes, as typed; None, False and 0 mean not typed."""
 
     platform: str | None = None
+    api: str | None = None
     base_url: str | None = None
     profile: str | None = None
     ledger: Path | None = None
@@ -46,6 +47,7 @@ def common_options() -> list[click.Option]:
     """Fresh options, because each command shows and parses its own."""
     return [
         click.Option(["--platform"], metavar="NAME", help="labelling service; see scalesync platforms  [scale]"),
+        click.Option(["--api"], metavar="V", help="version of its API, such as v2; see scalesync platforms  [v1]"),
         click.Option(["--base-url"], metavar="URL", help="API address, the v1 root  [SCALE_API_URL]"),
         click.Option(["--profile"], metavar="NAME", help="read config/NAME.toml, here or in your config folder"),
         click.Option(["--ledger"], metavar="FILE", type=LocalPath(), help="ledger  [./scalesync.db]"),

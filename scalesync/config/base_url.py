@@ -32,7 +32,11 @@ def check_base_url(text: str, spec: PlatformSpec, *, allow_http: bool = False) -
     shown = f"[{host}]" if ":" in host else host
     if port is not None and port != {"http": 80, "https": 443}[parts.scheme]:
         shown = f"{shown}:{port}"
-    return SplitResult(parts.scheme, shown, parts.path.rstrip("/"), "", "").geturl()
+    path = parts.path.rstrip("/")
+    for end in spec.other_roots:
+        if path.endswith(end):
+            path = path.removesuffix(end) + urlsplit(spec.root_like).path
+    return SplitResult(parts.scheme, shown, path, "", "").geturl()
 
 
 def is_loopback(host: str) -> bool:

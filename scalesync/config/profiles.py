@@ -18,7 +18,7 @@ from scalesync.text import did_you_mean
 
 DEFAULT_PROFILE = "default"
 PROFILE_KEYS: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("platform", "base_url", "account", "api_key_env", "api_key_command"), (str,)),
+    **dict.fromkeys(("platform", "api", "base_url", "account", "api_key_env", "api_key_command"), (str,)),
     **dict.fromkeys(("rate", "rate_all"), (str, int, float)),
     "concurrency": (str, int),
     "ledger": (str,),

@@ -20,7 +20,7 @@ from scalesync.errors import ConfigError
 from scalesync.masking import Mask
 from scalesync.model.targets import Mode, Target
 from scalesync.ports.spec import PlatformSpec
-from scalesync.text import did_you_mean
+from scalesync.text import did_you_mean, either
 
 DEFAULT_LEDGER = "scalesync.db"
 MAX_CONCURRENCY = 512
@@ -45,6 +45,7 @@ class Asked(TypedDict, total=False):
     """What a person or a program may ask for; None is the same as not asked."""
 
     platform: str | None
+    api: str | None
     base_url: str | None
     profile: str | None
     ledger: str | Path | None
@@ -81,6 +82,7 @@ class Settings:
     rate None: the default of the platform (`PlatformSpec.limits`). rate_all None: no limit over all classes.
     concurrency None: chosen while running. api_key is empty only if no key was asked for.
 
+    api: the version of the service's API that was asked for; None leaves it to the platform, and an import to its type.
     extras: the platform's own options, from `--with`.
     notes: sentences for a person to read before anything is sent.
     mask: hides the key, and every secret that a run gets for it.
@@ -97,6 +99,7 @@ class Settings:
     profile: str | None = None
     allow_http: bool = False
     platform: str
+    api: str | None = None
     extras: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     mask: Mask = field(default_factory=Mask, compare=False, repr=False)
@@ -135,7 +138,10 @@ def resolve(asked: Asked, platforms: Platforms, environ: Mapping[str, str], *, n
     """
     profile = find_profile(asked.get("profile"))
     values = profile.values
+    api = _first(asked.get("api"), values.get("api"))
     spec = _platform(asked, profile, environ, platforms)
+    if api is not None:
+        spec = platforms.spec_of(_version(spec, api))
     address, address_from = _address(asked.get("base_url"), profile, environ, spec)
     allow_http = asked.get("allow_http", False)
     root = check_base_url(address, spec, allow_http=allow_http)
@@ -148,6 +154,7 @@ def resolve(asked: Asked, platforms: Platforms, environ: Mapping[str, str], *, n
     }
     return Settings(
         platform=spec.name,
+        api=api,
         base_url=root,
         api_key=key,
         account=account,
@@ -176,6 +183,15 @@ def _platform(asked: Asked, profile: Profile, environ: Mapping[str, str], platfo
     usual = platforms.default()
     address, _ = _address(asked.get("base_url"), profile, environ, usual)
     return platforms.spec_at(address) or usual
+
+
+def _version(spec: PlatformSpec, api: str) -> str:
+    """The platform that is this version of a service's API."""
+    if not spec.apis:
+        raise ConfigError(f"scalesync knows one API of {spec.title}; leave --api out")
+    if api not in spec.apis:
+        raise ConfigError(f"{spec.title} has no API {api!r}; --api takes {either(spec.apis)}")
+    return spec.apis[api]
 
 
 def _address(typed: str | None, profile: Profile, environ: Mapping[str, str], spec: PlatformSpec) -> tuple[str, Origin]:

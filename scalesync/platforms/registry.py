@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 GROUP = "scalesync.platforms"
 EXTRAS: Mapping[str, Any] = MappingProxyType({})
-BUILT_IN = {"scale": "scalesync.platforms.scale.spec:SPEC"}
+BUILT_IN = {"scale": "scalesync.platforms.scale.spec:SPEC", "scale-v2": "scalesync.platforms.scale.v2.spec:SPEC"}
 
 
 def _fenced(spec: PlatformSpec, fence: Fence) -> PlatformSpec:

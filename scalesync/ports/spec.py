@@ -171,6 +171,9 @@ class PlatformSpec:
 
     hosts: of its own API, which choose the platform where only an address was given, and at which `limits` hold.
     default_url: the API root, None where each installation has its own.
+    other_roots: ends of addresses that stand for this root: of another version of the API beside it.
+    apis: where the service has several versions of its API, each a platform: version, as `--api` takes it -> platform.
+    api_of_types: task types that an import makes over another version than this one -> that version.
     root_like: an example of a root, for messages.
     mode_of: whether a key opens the live or the test world.
     limits: by class of requests; a class that is not named follows the server.
@@ -205,6 +208,9 @@ class PlatformSpec:
     types: Mapping[str, TaskFields] = field(default_factory=dict)
     known_types: frozenset[str] = frozenset()
     fields: frozenset[str] = frozenset()
+    other_roots: tuple[str, ...] = ()
+    apis: Mapping[str, str] = field(default_factory=dict)
+    api_of_types: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Option] = field(default_factory=dict)
     offers: Mapping[str, Offer] = field(default_factory=dict)
     resources: str = ""

@@ -99,7 +99,7 @@ class FaultSuite:
         """Within the landing window, where the platform has one; a key that the server enforces needs none."""
 
         async def play(trial: Trial) -> None:
-            window_s = trial.spec.key.landing_s
+            window_s = trial.landing_s
             trial.write(range(RECORDS))
             late_s = 0.8 * window_s if window_s else 0.2
             trial.strike(FaultRule(kind="late", seconds=late_s, on="create", at=AT))

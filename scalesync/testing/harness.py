@@ -28,7 +28,8 @@ class PlatformHarness(ABC):
     """One platform and its emulator, which is an app on `scalesync.sandbox.core`.
 
     platform: its name. key: an API key that the emulator takes. project: where tasks are made. type: of the tasks,
-    where the platform has types. environ: what a process needs beside the usual to find the platform.
+    where the platform has types. environ: what a process needs beside the usual to find the platform. extras: options
+    of the platform, as `--with` takes them. landing_s: the landing window, where these change it.
     """
 
     platform: ClassVar[str]
@@ -36,6 +37,8 @@ class PlatformHarness(ABC):
     project: ClassVar[str] = "suite"
     type: ClassVar[str] = ""
     environ: Mapping[str, str] = {}
+    extras: Mapping[str, str] = {}
+    landing_s: float | None = None
 
     @abstractmethod
     def emulator(self, faults: Sequence[FaultRule] = (), **switches: Any) -> Host:

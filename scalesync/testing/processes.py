@@ -72,7 +72,8 @@ async def run_program(trial: Trial, *arguments: str, after: int = 0, phase: str 
     """Run `scalesync ARGUMENTS` in the trial's folder. after: kill it at that request, 0 lets it end."""
     journal = trial.host.engine.journal
     assert isinstance(journal, KillingJournal)
-    common = ("--ledger", "ledger.db", "--rate", RATE, "--json", "--quiet")
+    extras = (text for name, value in trial.harness.extras.items() for text in ("--with", f"{name}={value}"))
+    common = ("--ledger", "ledger.db", "--rate", RATE, "--json", "--quiet", *extras)
 
     def started(pid: int) -> None:
         if after:

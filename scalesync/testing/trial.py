@@ -80,6 +80,12 @@ class Trial:
         """What is known of the platform beforehand."""
         return spec_of(self.harness.platform)
 
+    @property
+    def landing_s(self) -> float:
+        """The landing window."""
+        window_s = self.harness.landing_s
+        return self.spec.key.landing_s if window_s is None else window_s
+
     def settings(self, key: str | None = None) -> Settings:
         """Settings that point at the emulator."""
         return resolve_settings(
@@ -87,6 +93,7 @@ class Trial:
             base_url=self.host.base_url,
             ledger=self.folder / "ledger.db",
             rate=RATE,
+            extras=self.harness.extras,
             environ={self.spec.variables.key: key or self.harness.key},
         )
 

@@ -62,7 +62,7 @@ def _other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
 def test_platforms_need_no_key_and_no_request(run: Run) -> None:
     listed = run("platforms", key=None)
     assert (listed.code, listed.err) == (0, "")
-    assert [line.split()[0] for line in listed.out.splitlines()] == ["platform", "scale"]
+    assert [line.split()[0] for line in listed.out.splitlines()] == ["platform", "scale", "scale-v2"]
     one = run("platforms", "scale", key=None)
     for words in ("https://api.scale.com/v1", "SCALE_API_KEY, SCALE_API_URL", "unique_id", "30/s at api.scale.com"):
         assert words in one.out

@@ -278,6 +278,7 @@ def test_every_command_that_reads_settings_takes_all_common_options() -> None:
 
 ELSEWHERE = {
     "--platform": "nowhere",
+    "--api": "v9",
     "--base-url": "ftp://nowhere",
     "--profile": "nobody",
     "--ledger": "",

@@ -63,6 +63,7 @@ def test_defaults_are_scale_and_a_ledger_in_the_working_folder() -> None:
 SOURCES = ("option", "profile", "environment", "default profile")
 TABLE: dict[str, dict[str, object]] = {
     "platform": {"option": "scale", "profile": "scale", "default profile": "scale", "nothing": "scale"},
+    "api": {"option": "v2", "profile": "v1", "default profile": "v2", "nothing": None},
     "base_url": {
         "option": "https://option.example/v1",
         "profile": "https://profile.example/v1",
@@ -575,3 +576,34 @@ def test_limits_of_the_spec_pace_a_run_and_a_typed_rate_wins(monkeypatch: pytest
 def test_what_cannot_be_asked_for_is_a_mistake_of_the_program() -> None:
     with pytest.raises(TypeError, match=r"no option 'ratte'; did you mean 'rate'\?"):
         resolve_settings(ratte="30", environ=ENV)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("typed", "address", "wanted"),
+    [
+        ({}, None, ("scale", "https://api.scale.com/v1")),
+        ({"api": "v1"}, None, ("scale", "https://api.scale.com/v1")),
+        ({"api": "v2"}, None, ("scale-v2", "https://api.scale.com/v2")),
+        ({"platform": "scale", "api": "v2"}, None, ("scale-v2", "https://api.scale.com/v2")),
+        ({"platform": "scale-v2"}, None, ("scale-v2", "https://api.scale.com/v2")),
+        ({"platform": "scale-v2", "api": "v1"}, None, ("scale", "https://api.scale.com/v1")),
+        ({"api": "v2"}, "https://s.example:8443/x/v1/", ("scale-v2", "https://s.example:8443/x/v2")),
+        ({"api": "v2"}, "https://s.example/v2", ("scale-v2", "https://s.example/v2")),
+        ({"api": "v2"}, "https://s.example/v11", ("scale-v2", "https://s.example/v11")),
+    ],
+)
+def test_a_version_of_the_api_is_a_platform_at_its_own_root(
+    typed: dict[str, str], address: str | None, wanted: tuple[str, str]
+) -> None:
+    environ = {**ENV, **({} if address is None else {"SCALE_API_URL": address})}
+    found = resolve_settings(**typed, environ=environ)  # type: ignore[arg-type]
+    assert (found.platform, found.base_url) == wanted
+    assert found.api_key == resolve_settings(environ=ENV).api_key
+
+
+@pytest.mark.usefixtures("_two")
+def test_a_version_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ConfigError, match="Scale AI has no API 'v3'; --api takes v1 or v2"):
+        resolve_settings(api="v3", environ=ENV)
+    with pytest.raises(ConfigError, match="one API of Other; leave --api out"):
+        resolve_settings(platform="other", api="v2", base_url="https://o.example", environ=BOTH)

@@ -10,6 +10,10 @@ from scalesync.platforms.scale.vocabulary import TASK_FIELDS, TASK_TYPES
 from scalesync.ports.spec import ClassLimit, KeyRule, KeyStrength, Offer, PlatformSpec, Variables, Vocabulary
 
 CREATES_PER_SECOND = "30"  # the only rate that Scale publishes
+APIS = {"v1": "scale", "v2": "scale-v2"}
+# The types that version 2 documents as its own, and the older names of chats that it shows as well; its create call
+# takes them all, for the project decides about the type. Version 1 creates everything else.
+CHATS = frozenset({"chat", "chatexperimental", "chatlite", "chatv2", "multichat"})
 
 
 def mode_of(key: str) -> Mode:
@@ -43,6 +47,8 @@ SPEC = PlatformSpec(
     resources="scalesync.scale.resources:RESOURCES",
     mode_of=mode_of,
     limits={RequestClass.CREATE: ClassLimit(rate=CREATES_PER_SECOND)},
+    apis=APIS,
+    api_of_types=dict.fromkeys(sorted(CHATS), "v2"),
     types=TYPES,
     known_types=TASK_TYPES,
     fields=TASK_FIELDS,

@@ -148,22 +148,23 @@ def page(reply: Reply, op: str) -> Page:
         try:
             decoded = _decode_page(reply.body)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            decoded = _page_by_hand(reply.body)
+            docs, rest = raw_page(reply.body, "docs", ("total", "has_more", "next_token"))
+            decoded = msgspec.convert({**rest, "docs": docs}, _Page)
     except (ValueError, RecursionError) as error:
         raise answers.unanswered(reply, op, "the reply is not a list of tasks") from error
     return [bytes(raw) for raw in decoded.docs], decoded.total, decoded.has_more, decoded.next_token
 
 
-def _page_by_hand(body: bytes) -> _Page:
-    # msgspec refuses escaped lone surrogates, which JSON allows; the standard library reads them.
+def raw_page(body: bytes, documents: str, rest: Collection[str]) -> tuple[list[msgspec.Raw], JsonObject]:
+    """The elements of one member of a page as raw bytes, and some of its other members.
+
+    msgspec refuses escaped lone surrogates, which JSON allows; the standard library reads them. Raises ValueError.
+    """
     text = body.decode("utf-8", "surrogateescape")
     members: dict[str, str] = {name: text[start:end] for name, start, end in _members(text)}
-    document = members.pop("docs", "")
-    docs = [msgspec.Raw(document[start:end].encode("utf-8", "surrogateescape")) for start, end in _items(document)]
-    rest: JsonObject = {
-        name: json.loads(members[name]) for name in ("total", "has_more", "next_token") if name in members
-    }
-    return msgspec.convert({**rest, "docs": docs}, _Page)
+    listed = members.pop(documents, "")
+    raw = [msgspec.Raw(listed[start:end].encode("utf-8", "surrogateescape")) for start, end in _items(listed)]
+    return raw, {name: json.loads(members[name]) for name in rest if name in members}
 
 
 def _members(text: str) -> Iterator[tuple[str, int, int]]:

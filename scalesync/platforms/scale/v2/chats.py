@@ -1,0 +1,153 @@
+"""Create chats over version 2, and find them again by the key in their metadata. No retries, no policy."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from urllib.parse import quote
+
+from scalesync.errors import OutcomeUnknown, Refused, RemoteError, Unavailable
+from scalesync.http.answers import outcome_of
+from scalesync.http.transport import Reply, Transport
+from scalesync.model.outcomes import Comparison, LookupResult, Outcome, OutcomeKind, Presence, TaskError
+from scalesync.model.records import JsonObject, Outgoing
+from scalesync.model.targets import RequestClass
+from scalesync.platforms.scale import wire as version_1
+from scalesync.platforms.scale.v2 import wire
+from scalesync.platforms.scale.v2.compare import compare, differences
+from scalesync.platforms.scale.v2.listing import Listings, Place
+from scalesync.platforms.scale.v2.lists import ChatLists
+from scalesync.platforms.scale.v2.shaper import KEY
+from scalesync.ports.operation import Repeat
+
+LOOKUP_KEYS = 2_000  # one list of a batch answers for all of them
+SAMPLES = 8  # replies to creates that are compared with their records
+ERRORS_SHOWN = 3
+CANCELED, ERROR = "canceled", "error"
+REMOVED = "scalesync_removed"  # the label of a second task that was canceled
+
+
+class Chats:
+    """Chats of one project.
+
+    learned: fields of the body that the server is known to rewrite.
+    """
+
+    request = RequestClass.CREATE
+    most = 1
+    most_bytes = 2**30
+    look_up_most = LOOKUP_KEYS
+    repeat = Repeat.COMPARE_FIRST
+    one_fate = True
+
+    def __init__(
+        self, transport: Transport, lists: ChatLists, namespace: str, landing_s: float, dead: Collection[str]
+    ) -> None:
+        self.learned: frozenset[str] = frozenset()
+        self.landing_s = landing_s
+        self._transport = transport
+        self._lists = lists
+        self._listings = Listings(lists)
+        self._project = namespace
+        self._dead = dead
+        self._sampled = 0
+
+    async def send(self, records: Sequence[Outgoing]) -> Sequence[Outcome]:
+        """POST each record. Every body carries its key in the metadata."""
+        return [await self._create(record) for record in records]
+
+    async def _create(self, record: Outgoing) -> Outcome:
+        try:
+            reply = await self._transport.call(RequestClass.CREATE, "POST", "/task/chat", body=record.body)
+        except (Unavailable, OutcomeUnknown) as error:
+            return outcome_of(error)
+        outcome = wire.created(reply, record.key)
+        if self._sampled < SAMPLES and outcome.kind is OutcomeKind.CREATED:
+            self._sampled += 1
+            self._learn(record, reply)
+        return outcome
+
+    def _learn(self, record: Outgoing, reply: Reply) -> None:
+        """Learn the fields that the reply to our create shows otherwise than we sent them."""
+        found, _ = differences(version_1.loads(record.body), version_1.as_object(reply, "create task"))
+        if not found.keys() <= self.learned:
+            self.learned |= found.keys()
+
+    async def look_up(
+        self, keys: Sequence[str], batches: Collection[str] | None = None, *, unsent: bool = False
+    ) -> Mapping[str, LookupResult]:
+        """List the batches, or the whole project if they are not known, and pick the keys."""
+        ask = self._listings.known if unsent else self._listings.fresh
+        names: Collection[str | None] = (None,) if batches is None else batches
+        found: dict[str, LookupResult] = {}
+        for name in names:
+            for key, result in (await ask(Place(self._project, name), keys)).items():
+                found[key] = _both(found[key], result) if key in found else result
+        return found
+
+    async def read(self, ref: str) -> LookupResult:
+        """GET /task; a 404 is ABSENT."""
+        return await self._lists.read(ref)
+
+    def compare(self, record: Outgoing, task: JsonObject) -> Comparison:
+        """Compare the record's body with a task."""
+        comparison = compare(version_1.loads(record.body), task, self.learned, self._dead)
+        return comparison if comparison.status != ERROR else replace(comparison, error=self.task_error(task))
+
+    def task_error(self, task: JsonObject) -> TaskError:
+        """Why a task is in error, in the server's words: `errors` is a list of {"type", "message"}."""
+        errors = task.get("errors")
+        parts = []
+        for error in errors if isinstance(errors, list) else ():
+            if isinstance(error, dict):
+                parts.append(": ".join(str(error[name]) for name in ("type", "message") if error.get(name)))
+        words = "; ".join(part for part in parts[:ERRORS_SHOWN] if part)
+        return TaskError(self._transport.hide(words)[: version_1.TEXT_LIMIT] or "the server gives no reason")
+
+    async def release(self, ref: str) -> Outcome:
+        """Take the key out of the metadata of a dead task."""
+        try:
+            await self._label(ref, None)
+        except RemoteError as error:
+            kind = OutcomeKind.REFUSED if isinstance(error, Refused) else OutcomeKind.UNKNOWN
+            return Outcome(kind, status=error.status, message=str(error))
+        return Outcome(OutcomeKind.CREATED, ref=ref)
+
+    async def remove(self, ref: str) -> None:
+        """Cancel a task and take its key away, so that the task no longer counts for its record.
+
+        A guess: version 2 documents no cancel of one task, so that of version 1 is called, which refuses a task that
+        somebody works on. Both versions show the same tasks.
+        """
+        task = (await self.read(ref)).task
+        if task is None:
+            return
+        if task.get("status") != CANCELED:
+            root = self._transport.base_url.removesuffix("/v2") + "/v1"
+            path = f"/task/{quote(ref, safe='')}/cancel"
+            reply = await self._transport.call(RequestClass.MUTATE, "POST", path, root=root)
+            version_1.check(reply, "cancel task")
+        await self._label(ref, REMOVED)
+
+    async def _label(self, ref: str, name: str | None) -> None:
+        """Move the key of a task to another member of its metadata, or drop it. `merge` could not take it away."""
+        task = (await self.read(ref)).task
+        metadata = None if task is None else task.get("metadata")
+        if not isinstance(metadata, dict) or KEY not in metadata:
+            return
+        kept = {member: value for member, value in metadata.items() if member != KEY}
+        if name is not None:
+            kept[name] = metadata[KEY]
+        body = version_1.dumps({"task_id": ref, "metadata": kept, "merge": False})
+        reply = await self._transport.call(RequestClass.MUTATE, "POST", "/task/metadata", body=body)
+        if reply.status != 404:
+            version_1.check(reply, "set metadata")
+
+
+def _both(one: LookupResult, other: LookupResult) -> LookupResult:
+    """What two lists say about one key."""
+    if one.presence is Presence.FOUND and other.presence is Presence.FOUND:
+        assert other.view is not None
+        return replace(one, others=(*one.others, other.view.ref, *other.others))
+    order = (Presence.FOUND, Presence.UNKNOWN, Presence.ABSENT)
+    return min(one, other, key=lambda result: order.index(result.presence))

@@ -1,0 +1,116 @@
+"""The few members of a raw chat that the program reads; everything else stays bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+
+from scalesync.errors import OutcomeUnknown
+from scalesync.platforms.scale.documents import is_text
+from scalesync.platforms.scale.v2.shaper import KEY
+from scalesync.times import milliseconds
+
+
+class _Named(msgspec.Struct):
+    """A project or batch as `expand` shows it; without it stands its id."""
+
+    name: str
+
+
+class _Metadata(msgspec.Struct, rename={"key": KEY}):
+    key: str | None = None
+
+
+class _Head(msgspec.Struct, rename={"ref": "task_id"}):
+    ref: str
+    project: str | _Named | None = None
+    batch: str | _Named | None = None
+    status: str | None = None
+    created_at: str | None = None
+    completed_at: str | None = None
+    metadata: _Metadata | None = None
+
+
+class Chat:
+    """One chat. It has neither a type nor a time of its last change."""
+
+    updated_at: str | None = None
+
+    def __init__(self, head: _Head) -> None:
+        self.ref = head.ref
+        self.key = None if head.metadata is None else head.metadata.key
+        self.status = head.status
+        self._head = head
+
+    def get(self, name: str) -> Any:
+        """A member by its neutral name; of project and batch the name where the reply holds it, else the id."""
+        value = getattr(self._head, name, None) if name in {"project", "batch"} else getattr(self, name, None)
+        return value.name if isinstance(value, _Named) else value
+
+    def is_in(self, what: str, name: str) -> bool:
+        """Whether its `project` or `batch` has this name; an id says nothing against it."""
+        value = getattr(self._head, what)
+        return isinstance(value, str) or (isinstance(value, _Named) and value.name == name)
+
+    def created_ms(self) -> int:
+        """Creation, ms since the epoch."""
+        return milliseconds(self._head.created_at)
+
+    def updated_ms(self) -> int:
+        """Its completion, which is the last change that it shows; else its creation."""
+        return milliseconds(self._head.completed_at) or self.created_ms()
+
+    def times(self) -> dict[str, int]:
+        """created, updated and completed in ms since the epoch; 0 for a missing time."""
+        return {
+            "created": self.created_ms(),
+            "updated": self.updated_ms(),
+            "completed": milliseconds(self._head.completed_at),
+        }
+
+    def urls(self) -> Iterator[tuple[str, str]]:
+        """None: its answer is in the task."""
+        yield from ()
+
+
+_decode = msgspec.json.Decoder(_Head).decode
+_TEXTS = ("status", "created_at", "completed_at")
+
+
+def read_chat(raw: bytes) -> Chat:
+    """Decode the head of a chat. Raises OutcomeUnknown if the bytes are not one."""
+    with suppress(msgspec.DecodeError, UnicodeDecodeError):
+        return Chat(_decode(raw))
+    try:
+        value = json.loads(raw.decode("utf-8", "surrogateescape"))
+    except (ValueError, RecursionError) as error:
+        raise OutcomeUnknown("the list holds an entry that is not a task", op="list tasks") from error
+    return chat_of(value)
+
+
+def chat_of(task: Any) -> Chat:
+    """The head of a decoded chat, without its odd members. Raises OutcomeUnknown if it has no id."""
+    ref = task.get("task_id") if isinstance(task, dict) else None
+    if not ref or not isinstance(ref, str) or not is_text(ref):
+        raise OutcomeUnknown("the list holds an entry that is not a task", op="list tasks")
+    texts: dict[str, Any] = {name: found for name in _TEXTS if is_text(found := task.get(name))}
+    metadata = task.get("metadata")
+    key = metadata.get(KEY) if isinstance(metadata, dict) else None
+    head = _Head(
+        ref,
+        project=_named(task.get("project")),
+        batch=_named(task.get("batch")),
+        metadata=_Metadata(key if is_text(key) else None),
+        **texts,
+    )
+    return Chat(head)
+
+
+def _named(value: Any) -> str | _Named | None:
+    if isinstance(value, dict) and is_text(value.get("name")):
+        return _Named(value["name"])
+    return value if is_text(value) else None

@@ -1,0 +1,154 @@
+"""The tasks of a batch or project, listed once for all who ask at the same time.
+
+Version 2 finds a task by nothing but a list, so a look-up reads a batch to its end, in pages of a hundred. What a list
+says about a key counts from the moment at which the list began. So a caller never joins a list that is under way; it
+waits for the next one, and everybody who comes meanwhile shares that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import anyio
+
+from scalesync.errors import OutcomeUnknown, RemoteError
+from scalesync.model.outcomes import LookupResult, Presence
+from scalesync.platforms.scale import wire as version_1
+from scalesync.platforms.scale.v2 import wire
+from scalesync.platforms.scale.v2.documents import Chat, read_chat
+from scalesync.platforms.scale.v2.lists import ChatLists
+
+PAGE = 100
+MAX_IDLE_PAGES = 10  # pages in a row without a new task; such a list is empty for ever or runs in a circle
+OP = "look up tasks"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What is listed: one batch of a project, or all of the project."""
+
+    project: str
+    batch: str | None = None
+
+    def query(self) -> list[tuple[str, str]]:
+        """As on the wire."""
+        names = [("project_name", self.project), *([("batch_name", self.batch)] if self.batch is not None else [])]
+        return [*names, ("limit", str(PAGE))]
+
+    def holds(self, chat: Chat) -> bool:
+        """Whether a task belongs here. One that does not shows that the server did not apply the filter."""
+        return chat.is_in("project", self.project) and (self.batch is None or chat.is_in("batch", self.batch))
+
+
+class Found:
+    """The tasks of wanted keys in one list."""
+
+    def __init__(self, wanted: set[str]) -> None:
+        self.wanted = wanted
+        self.results: dict[str, LookupResult] = {}
+        self.trusted = True
+
+    def take(self, chat: Chat, document: bytes) -> None:
+        """Keep a task if its key is wanted. Of several, the one that was made first is shown."""
+        key = chat.key
+        if key is None or key not in self.wanted:
+            return
+        before = self.results.get(key)
+        now = wire.found(version_1.loads(document))
+        if before is None or before.view is None:
+            self.results[key] = now
+            return
+        assert now.view is not None
+        first, later = sorted((before, now), key=_age)
+        assert later.view is not None
+        self.results[key] = replace(first, others=(*before.others, later.view.ref))
+
+    def of(self, keys: Sequence[str]) -> Mapping[str, LookupResult]:
+        """One result for each key."""
+        missing = LookupResult(Presence.ABSENT if self.trusted else Presence.UNKNOWN)
+        return {key: self.results.get(key, missing) for key in keys}
+
+
+def _age(result: LookupResult) -> tuple[int, str]:
+    assert result.view is not None
+    return result.view.created_ms(), result.view.ref
+
+
+@dataclass
+class _Turn:
+    """One list that has not begun, or is under way. wanted: the keys of all who wait for it."""
+
+    wanted: set[str] = field(default_factory=set)
+    done: anyio.Event = field(default_factory=anyio.Event)
+    found: Found | None = None
+    error: RemoteError | None = None
+
+
+class Listings:
+    """The lists of one run."""
+
+    def __init__(self, lists: ChatLists) -> None:
+        self._lists = lists
+        self._next: dict[Place, _Turn] = {}
+        self._busy: dict[Place, anyio.Lock] = {}
+        self._keys: dict[Place, frozenset[str]] = {}
+
+    async def fresh(self, place: Place, keys: Sequence[str]) -> Mapping[str, LookupResult]:
+        """What a list that begins after this call says about keys. Raises RemoteError."""
+        turn = self._next.setdefault(place, _Turn())
+        turn.wanted.update(keys)
+        async with self._busy.setdefault(place, anyio.Lock()):
+            if not turn.done.is_set():
+                await self._list(place, turn)
+        if turn.error is not None:
+            raise turn.error
+        assert turn.found is not None
+        return turn.found.of(keys)
+
+    async def known(self, place: Place, keys: Sequence[str]) -> Mapping[str, LookupResult]:
+        """The same of keys that were never sent: an earlier list that lacks one is enough. Raises RemoteError."""
+        seen = self._keys.get(place)
+        asked = list(keys) if seen is None else [key for key in keys if key in seen]
+        found = await self.fresh(place, asked) if asked else {}
+        absent = LookupResult(Presence.ABSENT)
+        return {key: found.get(key, absent) for key in keys}
+
+    async def _list(self, place: Place, turn: _Turn) -> None:
+        """Read a list to its end, for all who wait for this turn."""
+        del self._next[place]  # who comes from here on waits for the next one
+        try:
+            turn.found = await self._read(place, turn.wanted)
+        except RemoteError as error:
+            turn.error = error
+        except BaseException:
+            turn.error = OutcomeUnknown(f"{OP}: it was broken off", op=OP)
+            raise
+        finally:
+            turn.done.set()
+
+    async def _read(self, place: Place, wanted: set[str]) -> Found:
+        found, refs, keys = Found(wanted), set[str](), set[str]()
+        cursor: str | None = None
+        idle = 0
+        while True:
+            page = await self._lists.list(place.query(), cursor, OP)
+            before = len(refs)
+            for document in page.documents:
+                chat = read_chat(document)
+                if not place.holds(chat):
+                    found.trusted = False
+                    return found
+                if chat.ref not in refs:
+                    refs.add(chat.ref)
+                    found.take(chat, document)
+                    if chat.key is not None:
+                        keys.add(chat.key)
+            idle = 0 if len(refs) > before else idle + 1
+            cursor = page.cursor
+            if cursor is None:
+                self._keys.setdefault(place, frozenset(keys))
+                return found
+            if idle >= MAX_IDLE_PAGES:
+                found.trusted = False
+                return found

@@ -1,0 +1,79 @@
+"""The static facts about version 2 of Scale's API. No network."""
+
+from __future__ import annotations
+
+from scalesync.model.selection import TaskFields
+from scalesync.platforms.scale.spec import APIS, CHATS
+from scalesync.platforms.scale.spec import SPEC as VERSION_1
+from scalesync.platforms.scale.v2.documents import read_chat
+from scalesync.platforms.scale.v2.shaper import KEY, ChatShaper
+from scalesync.ports.spec import KeyRule, KeyStrength, Offer, Option, PlatformSpec, Vocabulary
+
+# A guess: no source says how long a create may take effect after its connection broke. Proxies of such services give
+# a request up after 30 s, and lists may lag a little behind.
+LANDING_S = 60.0
+DEAD = frozenset({"canceled", "error", "deleted"})
+# Members of Task2, with those that `opts` and `expand` add (official SDK).
+FIELDS = "task_id project batch status created_at completed_at metadata threads errors sensitive_content_reports"
+# The parameters of the create call, with names in place of ids.
+RECORD = frozenset({"project_name", "batch_name", "template_variables", "metadata", "callback_url"})
+
+
+def seconds(text: str) -> float:
+    """A number of seconds. Raises ValueError for anything else."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 86_400:
+        raise ValueError("use seconds from 0 to 86400")
+    return value
+
+
+SPEC = PlatformSpec(
+    name="scale-v2",
+    title="Scale AI, API v2 (GenAI)",
+    hosts=VERSION_1.hosts,
+    default_url="https://api.scale.com/v2",
+    root_like="https://api.scale.com/v2",
+    other_roots=("/v1",),
+    apis=APIS,
+    variables=VERSION_1.variables,
+    vocabulary=Vocabulary(
+        key=f"metadata.{KEY}",
+        ref="task_id",
+        type=None,
+        statuses=("pending", "completed", "canceled", "error", "deleted"),
+        new="pending",
+        done="completed",
+        dead=DEAD,
+        failed="error",
+        reclaimable=("canceled", "error"),
+        type_required=False,
+    ),
+    key=KeyRule(strength=KeyStrength.LABEL, landing_s=LANDING_S, namespaced=True, removes=True),
+    shaper=ChatShaper(),
+    view=read_chat,
+    page_most=100,
+    adapter="scalesync.platforms.scale.v2.adapter:ScaleChatPlatform",
+    mode_of=VERSION_1.mode_of,
+    limits=VERSION_1.limits,
+    types=dict.fromkeys(sorted(CHATS), TaskFields((("template_variables",),), RECORD)),
+    known_types=CHATS,
+    fields=frozenset(FIELDS.split()),
+    options={
+        "landing_s": Option(
+            f"seconds in which a create that got no answer may still take effect [{LANDING_S:g}]", seconds
+        )
+    },
+    offers={
+        "import": Offer(True, f"chats: looked up by listing their batch; the key is a label in metadata.{KEY}"),
+        "export": Offer(True, "the tasks of one project or batch, in one chain of pages"),
+        "export --incremental": Offer(True, "reads all tasks again and keeps those that changed"),
+        "export --via job": Offer(False, "it makes no export files; its lists hold every task"),
+        "status --refresh": Offer(True, "by listing the batches of the records"),
+        "verify": Offer(True, "by listing the batches of the records; finds records with several tasks"),
+        "verify --fix": Offer(True, "cancels second tasks that nobody has worked on"),
+        "ledger rebuild": Offer(True, "by the label in the metadata"),
+    },
+)

@@ -18,7 +18,14 @@ from pydantic import BaseModel
 from scaleapi import Paginator, ScaleClient
 from scaleapi.api_client.v2 import ApiClient, V2Api
 from scaleapi.api_client.v2.exceptions import ApiException
+from scaleapi.batches import Batch
 from scaleapi.exceptions import ScaleException
+from scaleapi.files import File
+from scaleapi.projects import Project, TaskTemplate
+from scaleapi.quality_tasks import QualityTask
+from scaleapi.studio import StudioBatch, StudioLabelerAssignment, StudioProjectGroup, StudioWorker
+from scaleapi.tasks import Task
+from scaleapi.teams import Teammate
 
 from scalesync.errors import ConfigError
 from scalesync.platforms.scale.api.endpoint import Pages
@@ -26,6 +33,10 @@ from scalesync.platforms.scale.api.objects import Resource
 from scalesync.platforms.scale.api.table import ROWS
 from scalesync.scale import AsyncScaleClient, Envelope, Listing, ScaleError
 
+RESULTS = (
+    *(Task, Batch, Project, TaskTemplate, File, QualityTask, Teammate),
+    *(StudioLabelerAssignment, StudioProjectGroup, StudioWorker, StudioBatch),
+)
 TWINS = ("_with_http_info", "_without_preload_content")
 BY_SDK = {row.sdk: row for row in ROWS if row.sdk}
 # methods of the SDK that are a second way to a row
@@ -34,19 +45,21 @@ SECOND = frozenset({"tasks", "batches", "projects", "get_tasks_count", "v2_get_t
 
 @dataclass
 class Said:
-    """One call of the SDK. failed: (status, the server's words)."""
+    """One call of the SDK. failed: (status, the server's words). via: the method of a result that made the call."""
 
     name: str
     arguments: dict[str, Any]
     result: Any = None
     failed: tuple[int, str] | None = None
+    via: str = ""
 
 
 @dataclass
 class Record:
-    """Calls of the SDK and of the control plane in their order."""
+    """Calls of the SDK and of the control plane in their order. results: methods of results that were called."""
 
     steps: list[Said | Callable[[], None]] = field(default_factory=list)
+    results: set[str] = field(default_factory=set)
     raw: list[Any] = field(default_factory=list)
 
 
@@ -57,13 +70,18 @@ def operations() -> dict[str, Any]:
     return found
 
 
+def methods_of_results() -> dict[str, tuple[type, Any]]:
+    """Every public method of what the SDK returns: `Task.cancel`, ..."""
+    return {f"{owner.__name__}.{name}": (owner, method) for owner in RESULTS for name, method in _public(owner)}
+
+
 def _public(owner: type) -> list[tuple[str, Any]]:
     return [(name, each) for name, each in inspect.getmembers(owner, inspect.isfunction) if not name.startswith("_")]
 
 
 def watch(patch: pytest.MonkeyPatch, record: Record, before_call: Callable[[], None]) -> None:
     """Note every call of the SDK from now on. before_call: what a clock does, for one."""
-    depth = [0]
+    depth, via = [0], [""]
 
     def watched(name: str, plain: Any) -> Any:
         def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -71,7 +89,7 @@ def watch(patch: pytest.MonkeyPatch, record: Record, before_call: Callable[[], N
                 return plain(*args, **kwargs)
             before_call()
             record.raw.clear()
-            said = Said(name, _arguments(plain, args, kwargs))
+            said = Said(name, _arguments(plain, args, kwargs), via=via[0])
             record.steps.append(said)
             depth[0] = 1
             try:
@@ -88,6 +106,20 @@ def watch(patch: pytest.MonkeyPatch, record: Record, before_call: Callable[[], N
 
         return wrapper
 
+    def seen(name: str, plain: Any) -> Any:
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            via[0] = name
+            try:
+                found = plain(*args, **kwargs)
+                record.results.add(name)
+                return found
+            finally:
+                via[0] = ""
+
+        return wrapper
+
+    for name, (owner, method) in methods_of_results().items():
+        patch.setattr(owner, method.__name__, seen(name, method))
     for name, method in operations().items():
         patch.setattr(V2Api if name.startswith("v2.") else ScaleClient, method.__name__, watched(name, method))
     read = ApiClient.response_deserialize

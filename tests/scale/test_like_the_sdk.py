@@ -7,23 +7,33 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
 import requests
 from scaleapi import ScaleClient
 
+from scalesync.platforms.scale.api.endpoint import Endpoint
+from scalesync.platforms.scale.api.table import ROWS
 from scalesync.sandbox import Sandbox, SandboxConfig
 from scalesync.scale import AsyncScaleClient
+from scalesync.scale.calls import Calls
 from tests.sandbox import test_sdk_surface as surface
 from tests.sandbox import test_sdk_v2 as v2
-from tests.sandbox.support import sessions_closed
+from tests.sandbox.support import CREATE, sessions_closed
+from tests.scale import coverage
 from tests.scale.conftest import KEY
-from tests.scale.recorder import Record, compared, operations, watch
+from tests.scale.coverage import Ran
+from tests.scale.recorder import Record, compared, methods_of_results, operations, watch
 
+ClientOf = Callable[..., AsyncScaleClient]
 BEGAN_MS = int(time.time() * 1000)
+BLUEPRINT = {"delivery": "task", "stages": [{"name": "boxes", "taxonomy": {"labels": ["car"]}}]}
 # what the server refused the SDK, and ours refuses before it sends it
 EARLIER = {
     "version_1": ["create_training_task", "update_teammates_role", "set_studio_batches_priorities"],
@@ -82,11 +92,24 @@ async def recorded(scenario: Callable[[Sandbox], None], sandbox: Sandbox, clock:
     return record, origin
 
 
-@pytest.mark.parametrize("scenario", [version_1, version_2])
-async def test_each_call_gives_what_the_sdk_gives(
-    client_of: Callable[..., AsyncScaleClient], scenario: Callable[[Sandbox], None]
-) -> None:
-    clock, again = Steps(), Steps()
+@contextmanager
+def rows_into(ran: Ran) -> Iterator[None]:
+    """Note the rows that our client calls without an exception."""
+    plain = Calls.make
+
+    async def make(self: Calls, endpoint: Endpoint, *args: Any, **more: Any) -> Any:
+        came = await plain(self, endpoint, *args, **more)
+        ran.rows.add(endpoint.name)
+        return came
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Calls, "make", make)
+        yield
+
+
+async def side_by_side(scenario: Callable[[Sandbox], None], client_of: ClientOf) -> Ran:
+    """Run a scenario of the SDK, then its calls with our client on a second sandbox, and compare."""
+    clock, again, ran = Steps(), Steps(), Ran()
     async with sandbox_of(clock) as first, sandbox_of(again) as second:
         record, origin = await recorded(scenario, first, clock)
         origin.append(second.origin)
@@ -95,15 +118,78 @@ async def test_each_call_gives_what_the_sdk_gives(
         def settle(value: Any) -> Any:
             return json.loads(json.dumps(value).replace(first.origin, second.origin))
 
-        ends = []
-        for step in record.steps:
-            if callable(step):
-                await asyncio.to_thread(step)
-                continue
-            again.next()
-            ends.append((await compared(client, step, settle), step.name))
+        ran.results = dict.fromkeys(record.results, "")
+        with rows_into(ran):
+            for step in record.steps:
+                if callable(step):
+                    await asyncio.to_thread(step)
+                    continue
+                again.next()
+                if await compared(client, step, settle) == "earlier":
+                    ran.earlier.append(step.name)
+                ran.methods.add(step.name)
+                ran.results |= {step.via: step.name} if step.via else {}
         states = [list(sandbox.store.world("live").documents()) for sandbox in (first, second)]
         assert settle(states[0]) == states[1], "the tasks are others at the end"
-    missing = {name for name in operations() if name.startswith("v2") == (scenario is version_2)}
-    assert missing - {name for _, name in ends} == set(), "a method of this SDK is not called"
-    assert [name for end, name in ends if end == "earlier"] == EARLIER[scenario.__name__]
+    return ran
+
+
+async def what_the_sdk_cannot(client_of: ClientOf) -> Ran:
+    """Calls of ours that the SDK has no method for, by what they change."""
+    ran = Ran()
+    async with Sandbox(SandboxConfig(annotate_after_s=3600)) as sandbox:
+        client = client_of(sandbox)
+        with rows_into(ran):
+            await client.create_project("p", "categorization")
+            await client.create_batch("p", "b")
+            task = await client.create_task("categorization", batch="b", callback_url="mailto:a@example.com", **CREATE)
+            await client.prioritize_batch("b", 30)
+            assert (await client.get_task(task.task_id)).priority == 30
+            await client.set_project_ontology("p", {"ontology": ["a", "b"]})
+            sandbox.annotate()
+            await client.send_callback(task.task_id)
+            key = AsyncScaleClient("test_key", base_url=sandbox.base_url)
+            async with key:
+                tested = await key.create_task("categorization", **CREATE)
+                audit = await key.create_fixless_audit({"task_id": tested.task_id, "result": "accepted"})
+            assert audit.task_id == tested.task_id
+            await client.create_project("drive", "multistage")
+            made = [await client.create_blueprint("drive", {**BLUEPRINT, "name": name}) for name in ("one", "two")]
+            assert [each.name for each in await client.get_blueprints("drive")] == ["one", "two"]
+            await client.activate_blueprint("drive", "two")
+            assert (await client.get_blueprint("drive", "two")).active
+            assert (made[0].active, (await client.get_blueprint("drive", "one")).active) == (True, False)
+    return ran
+
+
+RAN: dict[str, Ran] = {}  # what ran in this process, by what it is called in the page
+
+
+@pytest.mark.parametrize("scenario", [version_1, version_2])
+async def test_each_call_gives_what_the_sdk_gives(client_of: ClientOf, scenario: Callable[[Sandbox], None]) -> None:
+    ran = RAN[f"SDK {scenario.__name__[-1]}"] = await side_by_side(scenario, client_of)
+    wanted = {name for name in operations() if name.startswith("v2") == (scenario is version_2)}
+    assert wanted - ran.methods == set(), "a method of this SDK is not called"
+    assert ran.earlier == EARLIER[scenario.__name__]
+    if scenario is version_1:
+        assert set(methods_of_results()) - set(ran.results) == set(), "a method of this SDK's results is not called"
+
+
+async def test_calls_that_the_sdk_does_not_have(client_of: ClientOf) -> None:
+    ran = RAN["beyond"] = await what_the_sdk_cannot(client_of)
+    assert {row.name for row in ROWS if not row.sdk} <= ran.rows
+    assert {row.sdk for row in ROWS if row.sdk} - set(operations()) == set(), "the SDK does not have this"
+
+
+async def test_the_page_of_coverage_is_what_the_code_says(client_of: ClientOf) -> None:
+    for label, run in (
+        ("SDK 1", partial(side_by_side, version_1)),
+        ("SDK 2", partial(side_by_side, version_2)),
+        ("beyond", what_the_sdk_cannot),
+    ):
+        if label not in RAN:  # this test runs alone
+            RAN[label] = await run(client_of)
+    made = coverage.page(RAN)
+    if os.environ.get("SCALESYNC_REWRITE_DOCS"):
+        coverage.PAGE.write_text(made, "utf-8")
+    assert coverage.PAGE.read_text("utf-8") == made, "SCALESYNC_REWRITE_DOCS=1 writes it"

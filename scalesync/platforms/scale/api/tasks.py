@@ -38,7 +38,7 @@ FILTERS = (
 
 def _change(name: str, verb: str, words: str, path: str, *params: Param, **more: Any) -> Endpoint:
     """A change of one task. path: behind its id."""
-    given = {"method": "POST", "returns": "Task", **more}
+    given = {"method": "POST", "returns": "Task", "sdk": name, **more}
     return Endpoint(
         name,
         "tasks",
@@ -48,7 +48,6 @@ def _change(name: str, verb: str, words: str, path: str, *params: Param, **more:
         params=(TASK_ID, *params),
         request=RequestClass.MUTATE,
         columns=COLUMNS,
-        sdk=name,
         facts="2.4",
         **given,
     )
@@ -134,6 +133,7 @@ ROWS = (
     _change(
         *("send_callback", "send-callback", "call the task's callback again", "send-callback"),
         returns="",
+        sdk="",
         op="send callback",
     ),
 )

@@ -54,6 +54,10 @@ class Selection:
         bounds = {name: ms for name, ms in self.bounds.items() if name in names}
         return replace(self, bounds=bounds, **left_out)
 
+    def without(self, names: Collection[str]) -> Selection:
+        """The selection by all but these of its members and bounds."""
+        return self.only({*_ANY, *self.bounds} - set(names))
+
     def matches(self, task: Members, times: Mapping[str, int]) -> bool:
         """Whether a task belongs here.
 

@@ -36,6 +36,7 @@ def _fenced(spec: PlatformSpec, fence: Fence) -> PlatformSpec:
         shaper=cast(Shaper, Fenced(spec.shaper, fence)),
         view=fence.call(spec.view),
         mode_of=fence.call(spec.mode_of),
+        reading=fence.call(spec.reading),
         options={name: replace(option, parse=_reading(option.parse, fence)) for name, option in spec.options.items()},
     )
 

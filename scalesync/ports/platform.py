@@ -57,11 +57,14 @@ class Axis(Enum):
 
     CREATED: creation time in ms, newest first.
     NUMBER: an id that grows, smallest first; its place is `mirrored`.
+    VERSIONS: the time of a version in ms, newest first. The list holds a task once for each of its versions, so one
+        reader goes through it, and only the newest version of each task counts.
     NONE: no order to rely on. Every task has place 0, and one chain of pages reads them all.
     """
 
     CREATED = "created"
     NUMBER = "number"
+    VERSIONS = "versions"
     NONE = "none"
 
 
@@ -78,11 +81,13 @@ class Span:
     """Where the tasks of a selection may lie: lo <= place < hi. lo 0: nobody knows how far down they reach.
 
     last: the place of the task that ends the list, where one question finds it. Tasks may follow it.
+    cuts: places at which to divide it in advance, because a count is known for each part.
     """
 
     lo: int
     hi: int
     last: int | None = None
+    cuts: Sequence[int] = ()
 
 
 class Changes(Enum):

@@ -152,6 +152,27 @@ class Option:
     parse: Callable[[str], Any] = str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What an export reads, where the options of `--with` choose among several lists.
+
+    typed: the options that chose it, in one spelling; they belong to the export as its filters do.
+    words: which list it is and what the others are, for people; empty where there is one list.
+    refuses: filters of an export that cannot be answered -> why, as it follows the option's name.
+    unseen: filters that the service applies and no line shows, so the export takes its word for them.
+    stays: filters, beside project and type, by what never changes in a task; an increment sends them as well.
+    """
+
+    typed: Mapping[str, str] = field(default_factory=dict)
+    words: str = ""
+    refuses: Mapping[str, str] = field(default_factory=dict)
+    unseen: frozenset[str] = frozenset()
+    stays: frozenset[str] = frozenset()
+
+
+ONE_LIST = Reading()
+
+
 class Shaper(Protocol):
     """How a record becomes the body of a create call. Pure."""
 
@@ -185,6 +206,8 @@ class PlatformSpec:
     shaper: makes bodies of records.
     view: reads one raw task; raises OutcomeUnknown for what is none.
     page_most: tasks on a page.
+    reading: what an export reads, by the options of `--with`; raises ConfigError for options that exclude each other.
+    keyed_files: a pattern of paths below the API root. Result files there need the credential; no other file gets it.
     adapter: `module:name` of what opens the live object, imported when a run connects.
     resources: `module:name` of the commands for the service's own things (`flows.runtime.setup.resources.Resources`),
         imported when one is used; empty if there are none.
@@ -203,6 +226,8 @@ class PlatformSpec:
     page_most: int
     adapter: str
     mode_of: Callable[[str], Mode] = lambda key: Mode.LIVE
+    reading: Callable[[Mapping[str, Any]], Reading] = lambda extras: ONE_LIST
+    keyed_files: str = ""
     limits: Mapping[RequestClass, ClassLimit] = field(default_factory=dict)
     shared: tuple[frozenset[RequestClass], ...] = ()
     types: Mapping[str, TaskFields] = field(default_factory=dict)

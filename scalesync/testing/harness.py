@@ -60,6 +60,14 @@ class PlatformHarness(ABC):
     def make(self, host: Any, key: str, record: JsonObject) -> str:
         """Make the task of a record under a key, past the network; its id."""
 
+    @property
+    def listed_project(self) -> str | None:
+        """The project that exports name; None for a list that belongs to no project."""
+        return self.project
+
+    def made(self, host: Any) -> None:  # noqa: B027 - most platforms have nothing to do here
+        """Several tasks were made: have lists show them, where that takes more than to make them."""
+
     @abstractmethod
     def tasks(self, host: Any) -> Sequence[Held]:
         """Every task in the project."""

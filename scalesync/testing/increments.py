@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 
 from scalesync.events import Silent
-from scalesync.flows.exports.backfill.plan import BackfillOptions, BackfillSummary
+from scalesync.flows.exports.backfill.plan import BackfillOptions, BackfillSummary, By
 from scalesync.flows.exports.backfill.run import run_backfill
 from scalesync.flows.exports.compact.run import CompactOptions, run_compact
 from scalesync.flows.runtime.options import ExportOptions
@@ -36,6 +36,7 @@ class IncrementSuite:
     """`export --incremental`, `compact` and `backfill export`."""
 
     harness: PlatformHarness
+    by: By = "created"  # the time that cuts a backfill into windows
 
     @pytest.mark.parametrize("via", ["pages", "auto"])
     def test_increments_with_late_corrections_are_what_is_there(
@@ -86,6 +87,6 @@ class IncrementSuite:
 
     async def _backfill(self, trial: Trial) -> BackfillSummary:
         today = system_ms() // DAY_MS * DAY_MS
-        export = ExportOptions(out=trial.folder / "out", project=self.harness.project, page_size=10)
-        asked = BackfillOptions(export, iso(today - 4 * DAY_MS), iso(today), window="1d")
+        export = ExportOptions(out=trial.folder / "out", project=self.harness.listed_project, page_size=10)
+        asked = BackfillOptions(export, iso(today - 4 * DAY_MS), iso(today), window="1d", by=self.by)
         return await run_backfill(asked, trial.settings(), trial.listener, signals=False)

@@ -95,7 +95,8 @@ def _places(trial: Trial) -> list[str]:
 
 
 def _export(trial: Trial, *more: str) -> list[str]:
-    return ["export", *more, "--project", trial.harness.project, "--via", "pages", "--out", "out"]
+    project = trial.harness.listed_project
+    return ["export", *more, *(["--project", project] if project else []), "--via", "pages", "--out", "out"]
 
 
 COMMANDS: Mapping[str, Killed] = {

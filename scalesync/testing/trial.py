@@ -153,7 +153,7 @@ class Trial:
 
     async def export(self, out: str = "out", **options: Any) -> ExportSummary:
         """One run of an export of the project."""
-        asked = ExportOptions(out=self.folder / out, project=self.harness.project, **options)
+        asked = ExportOptions(out=self.folder / out, project=self.harness.listed_project, **options)
         return await run_export(asked, self.settings(), self.listener, signals=False)
 
     async def verify(self) -> VerifySummary:
@@ -175,6 +175,7 @@ class Trial:
         """Make tasks past the network, from the record `first` on."""
         for number in range(first, first + count):
             self.harness.make(self.host, key_of(number), self.harness.record(number))
+        self.harness.made(self.host)
 
     def check_exported(self) -> None:
         """Whether the export holds each task of the emulator once, byte for byte."""

@@ -25,6 +25,9 @@ def check_options(options: ExportOptions, platform: PlatformSpec) -> None:
     if options.page_size is not None and not 1 <= options.page_size <= platform.page_most:
         raise ConfigError(f"a page holds 1 to {platform.page_most} tasks, not {options.page_size}")
     _check_filters(options, platform.vocabulary)
+    for name, why in options.reading.refuses.items():
+        if getattr(options, name):
+            raise ConfigError(f"{option_of(name)} {why}")
     _check_form(options)
     if options.full_every is not None:
         filters.duration_ms(options.full_every, "--full-every")
@@ -76,7 +79,7 @@ async def first_look(connection: Connection, options: ExportOptions, note: Calla
     window = (0, now_ms) if options.incremental else None
     selection = filters.selection(options, now_ms)
     query = platform.lister.query(
-        filters.asked(selection, window=window, by=platform.lister.changes),
+        filters.asked(selection, window=window, by=platform.lister.changes, stays=options.reading.stays),
         (options.page_size or platform.spec.page_most) if options.fields else 1,
     )
     try:

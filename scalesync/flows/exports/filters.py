@@ -21,6 +21,7 @@ from scalesync.times import EPOCH, iso
 
 AGE = re.compile(r"^(\d+(?:\.\d+)?)\s*([smhdw])$")
 UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+CHANGING = frozenset({"batch", "status", "review_status", "tags"})  # members; bounds are replaced as a whole
 LAST_MS = 253_370_764_800_000  # the year 9999; requests widen a bound a little, and it must still be a date
 BOUNDS = tuple(f"{time}_{side}" for time in ("created", "updated", "completed") for side in ("after", "before"))
 
@@ -65,6 +66,8 @@ def typed(options: ExportOptions) -> JsonObject:
     for name in ("status", "review_status", "tags"):
         if name in found:
             found[name] = list(found[name])
+    if options.reading.typed:
+        found["with"] = [f"{name}={value}" for name, value in options.reading.typed.items()]
     return found | {name: getattr(options, name) for name in BOUNDS if getattr(options, name)}
 
 
@@ -113,6 +116,7 @@ def asked(
     window: tuple[int, int] | None = None,
     by: Changes = Changes.TIME,
     since: JsonObject | None = None,
+    stays: frozenset[str] = frozenset(),
 ) -> Selection:
     """The selection to request from the server.
 
@@ -120,6 +124,7 @@ def asked(
         applies filters on what can change, because a task that stopped matching must still be seen.
     by: how to ask the platform for changes.
     since: the cursor of an increment if changes go by version.
+    stays: members that never change.
     """
     if window is None:
         return selection
@@ -127,7 +132,7 @@ def asked(
     first, last = window
     if by is Changes.TIME:
         bounds |= {"updated_before": last} | ({"updated_after": first} if first > 0 else {})
-    every = replace(selection, batch=None, status=frozenset(), review_status=(), tags=frozenset(), bounds=bounds)
+    every = replace(selection, bounds=bounds).without(CHANGING - stays)
     return replace(every, since=since)
 
 

@@ -28,7 +28,7 @@ from scalesync.flows.exports.missing_files import Gaps, has_gaps
 from scalesync.flows.exports.plan import ExportPlan, begin
 from scalesync.flows.exports.recheck import check_everything, everything
 from scalesync.flows.exports.result_files import ResponseStore
-from scalesync.flows.exports.select import TakeMatching, TakeNew, Timeless
+from scalesync.flows.exports.select import TakeMatching, TakeNew, TakeNewest, Timeless
 from scalesync.flows.runtime.options import ExportOptions
 from scalesync.flows.runtime.rate_meter import RateMeter
 from scalesync.flows.runtime.run import guarded, heartbeat, plain_errors, report, save_limits, taking_signals
@@ -38,7 +38,7 @@ from scalesync.model.records import JsonObject
 from scalesync.model.summaries import ExportSummary
 from scalesync.outputs.manifest import Manifest, under_of
 from scalesync.ports.export_ledger import ExportLedger
-from scalesync.ports.platform import Changes
+from scalesync.ports.platform import Axis, Changes
 from scalesync.times import iso, milliseconds
 
 if TYPE_CHECKING:
@@ -118,18 +118,23 @@ class ExportRun:
             await self._recall(plan, folder, manifest)
         async with self._downloader(folder) as downloader:
             self._keep_responses(downloader, plan, folder)
-            if self._options.incremental:
-                done, lister = self._connection.words.done, self._origin.lister
-                take: TakeNew | TakeMatching = TakeNew(
-                    plan.selection, self._job, lister, self._responses, self._observer.note, done=done
-                )
-            else:
-                take = TakeMatching(plan.selection, self._responses, Timeless(self._observer.note))
-            await self._read(plan, folder, manifest, take)
+            await self._read(plan, folder, manifest, await self._take(plan, Timeless(self._observer.note)))
             made = await self._commit(plan, folder, manifest)
             if self._responses is not None and manifest is not None and await has_gaps(folder, manifest, self._options):
                 made = await Gaps(folder, self._responses, self._connection, self._job).fill(made, manifest)
         return await self._ended(made, manifest)
+
+    async def _take(self, plan: ExportPlan, timeless: Timeless) -> TakeNew | TakeNewest | TakeMatching:
+        """What decides which tasks are kept."""
+        lister, responses = self._origin.lister, self._responses
+        if self._options.incremental:
+            note, done = self._observer.note, self._connection.words.done
+            return TakeNew(plan.selection, plan.log, lister, responses, note, done=done)
+        if lister.axis is not Axis.VERSIONS:
+            return TakeMatching(plan.selection, responses, timeless)
+        if plan.fresh:
+            await self._job.forget_versions()
+        return TakeNewest(plan.selection, plan.log, lister, responses, timeless)
 
     async def _complete(self, folder: Folder, manifest: Manifest) -> ExportSummary:
         """Fetch the result files that a finished export lacks; its tasks stay as they are."""
@@ -194,11 +199,13 @@ class ExportRun:
     def _store_responses(self, downloader: Downloader, folder: Folder) -> ResponseStore:
         folder.responses.mkdir(exist_ok=True)
         connection = self._connection
-        self._responses = ResponseStore(downloader, connection.platform.lister, connection.gate, connection.waits)
+        self._responses = ResponseStore(
+            downloader, connection.platform.lister, connection.gate, connection.waits, headers=connection.file_headers
+        )
         return self._responses
 
     async def _read(
-        self, plan: ExportPlan, folder: Folder, manifest: Manifest | None, take: TakeNew | TakeMatching
+        self, plan: ExportPlan, folder: Folder, manifest: Manifest | None, take: TakeNew | TakeNewest | TakeMatching
     ) -> None:
         """Read the plan's partitions, then, when it is due, everything in which ledger and server differ."""
         lister, asked = self._origin.lister, plan.asked

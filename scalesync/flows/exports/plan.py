@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import anyio
 
@@ -125,12 +126,16 @@ async def begin(
     plan = _plan(options, store, folder, plan_json, origin.changes)
     plan.fresh = True
     plan.versions_hold = stored is not None and finished and keeps_versions(manifest, stored.plan)
-    plan.partitions = _partitions(await origin.span(plan.selection, now_ms))
+    plan.partitions = _partitions(await origin.span(plan.asked, now_ms))
     return plan
 
 
 def _partitions(span: Span) -> list[Partition]:
-    """All of it; separately what may follow the last task, so that the part to divide is known."""
+    """All of it, cut where the span says; separately what may follow the last task, so the part to divide is known."""
+    if span.cuts:
+        edges = [span.lo, *sorted({cut for cut in span.cuts if span.lo < cut < span.hi}), span.hi]
+        ranges = reversed(list(pairwise(edges)))
+        return [Partition.over(number, lo, hi) for number, (lo, hi) in enumerate(ranges, 1)]
     if span.last is None or not span.lo < span.last < span.hi:
         return [Partition.over(1, span.lo, span.hi)]
     return [Partition.over(1, span.last, span.hi), Partition.over(2, span.lo, span.last)]
@@ -216,7 +221,9 @@ def _plan(
         writers["left"] = SegmentWriter(folder.path, "left", placing=Placing(first["left"]))
     if options.download_responses:
         writers["responses"] = SegmentWriter(folder.path, "responses", placing=Placing(first["responses"], route))
-    asked = filters.asked(selection, window=window, by=by, since=plan_json.get("since"))
-    plan = ExportPlan(started_ms, plan_json.get(RUN_ID, ""), selection, asked, [], CommitLog(writers, store), window)
+    stays = options.reading.stays
+    asked = filters.asked(selection, window=window, by=by, since=plan_json.get("since"), stays=stays)
+    judged = selection.without(options.reading.unseen)
+    plan = ExportPlan(started_ms, plan_json.get(RUN_ID, ""), judged, asked, [], CommitLog(writers, store), window)
     plan.cursor = plan_json.get(CURSOR)
     return plan

@@ -49,7 +49,7 @@ async def check_everything(
         if page.total in counts:
             continue
         differing += 1
-        span = await origin.span(plan.selection, plan.started_ms)
+        span = await origin.span(asked, plan.started_ms)
         await reader.run_again(asked, Partition.over(reader.next_number(), span.lo, span.hi))
     result = f"{differing} of {len(windows)} windows differed and were read again" if differing else "nothing differed"
     observer.note(f"checked everything up to {iso(plan.started_ms)}: {result}")
@@ -62,6 +62,7 @@ def everything(plan: ExportPlan) -> Selection:
 
 
 async def _read_everything(reader: PartitionReader, plan: ExportPlan, origin: Origin, observer: Observer) -> None:
-    span = await origin.span(plan.selection, plan.started_ms)
-    await reader.run_again(everything(plan), Partition.over(reader.next_number(), span.lo, span.hi))
+    asked = everything(plan)
+    span = await origin.span(asked, plan.started_ms)
+    await reader.run_again(asked, Partition.over(reader.next_number(), span.lo, span.hi))
     observer.note(f"read everything up to {iso(plan.started_ms)} again: the server does not count what changed")

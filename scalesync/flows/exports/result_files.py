@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import anyio
 import orjson
@@ -30,14 +30,24 @@ class ResponseStore:
     """Downloads the files of `response.*.url`, and counts stored and failed ones over the run.
 
     pacing: how many files may be fetched at once; they have their own class, so pages continue beside them.
+    headers: what a request for an address carries, beside the usual.
     """
 
-    def __init__(self, downloader: Downloader, lister: Lister, pacing: Pacing, waits: Waits | None = None) -> None:
+    def __init__(
+        self,
+        downloader: Downloader,
+        lister: Lister,
+        pacing: Pacing,
+        waits: Waits | None = None,
+        *,
+        headers: Callable[[str], Mapping[str, str]] = lambda url: {},
+    ) -> None:
         self.stored = 0
         self.failed = 0
         self._downloader = downloader
         self._lister = lister
         self._pacing = pacing
+        self._headers = headers
         self._waits = waits or Waits()
         self._width = anyio.CapacityLimiter(1)
         self._retry = RetryPolicy(max_attempts=ATTEMPTS)
@@ -97,7 +107,7 @@ class ResponseStore:
             attempt += 1
             before = part.furthest
             try:
-                stored = await self._downloader.fetch(url, part)
+                stored = await self._downloader.fetch(url, part, headers=self._headers(url))
             except Refused:
                 # Signed links expire soon, so the task is read again once for a fresh link.
                 fresh = None if refreshed else await self._fresh_url(document.ref, place)

@@ -31,6 +31,7 @@ from scalesync.model.jobs import JobSpec
 from scalesync.model.summaries import ExportSummary
 from scalesync.model.targets import RequestClass, Target
 from scalesync.ports.ledger import Ledger
+from scalesync.ports.spec import PlatformSpec
 
 
 async def run_export(
@@ -41,6 +42,7 @@ async def run_export(
     Raises ConfigError before anything is written; a run stopped later returns its summary with exit_code 3.
     """
     platform = spec_of(settings.platform)
+    options = with_reading(options, platform, settings, observer)
     require(platform, "export", *(["export --incremental"] if options.incremental else []))
     require(platform, *(["export --download-responses"] if options.download_responses else []))
     require(platform, *(["export --via job"] if options.via == "job" else []))
@@ -53,6 +55,16 @@ async def run_export(
             return await _export(options, spec, settings.way, observer, ledger, signals=signals)
     finally:
         ledger.close()
+
+
+def with_reading(
+    options: ExportOptions, platform: PlatformSpec, settings: Settings, observer: Observer
+) -> ExportOptions:
+    """The options with the list that they choose, and a note about it where there are several. Raises ConfigError."""
+    reading = platform.reading(settings.extras)
+    if reading.words:
+        observer.note(reading.words)
+    return replace(options, reading=reading)
 
 
 async def _export(

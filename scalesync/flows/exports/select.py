@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import orjson
 
@@ -13,7 +14,6 @@ from scalesync.flows.exports.result_files import ResponseStore
 from scalesync.model.exports import Version
 from scalesync.model.selection import Selection
 from scalesync.model.task_view import TaskView
-from scalesync.ports.export_ledger import ExportLedger
 from scalesync.ports.platform import Changes, Lister
 
 
@@ -58,6 +58,38 @@ class TakeMatching:
         await keep(kept, entry, self._responses)
 
 
+class Known(Protocol):
+    """What is known of the versions of tasks."""
+
+    async def versions(self, refs: Sequence[str]) -> Mapping[str, Version]:
+        """The known versions of these tasks."""
+
+
+class TakeNewest:
+    """A full export of a list that holds each version of a task, newest first: the first one that comes is the line.
+
+    known: what this run has met, also tasks that did not match. It outlives a kill, so a run that continues does not
+        take an older version.
+    """
+
+    def __init__(
+        self, selection: Selection, known: Known, lister: Lister, responses: ResponseStore | None, timeless: Timeless
+    ) -> None:
+        self._known = known
+        self._lister = lister
+        self._take = TakeMatching(selection, responses, timeless)
+        self._selection = selection
+
+    async def __call__(self, page: Page, entry: PageCommit) -> None:
+        """Keep the matching tasks that were not met before."""
+        known = await self._known.versions([head.ref for _, head in page])
+        fresh = [(raw, head) for raw, head in page if head.ref not in known]
+        for raw, head in fresh:
+            matched = self._selection.matches(head, head.times())
+            entry.versions[head.ref] = Version(self._lister.version_of(head, raw), matched)
+        await self._take(fresh, entry)
+
+
 async def keep(kept: Page, entry: PageCommit, responses: ResponseStore | None) -> None:
     """Put lines, and the index of their result files, into the entry."""
     entry.lines["tasks"] = [raw for raw, _ in kept]
@@ -77,7 +109,7 @@ class TakeNew:
     def __init__(
         self,
         selection: Selection,
-        store: ExportLedger,
+        known: Known,
         lister: Lister,
         responses: ResponseStore | None,
         note: Callable[[str], None] = lambda text: None,
@@ -85,7 +117,7 @@ class TakeNew:
         done: str | None = None,
     ) -> None:
         self._selection = selection
-        self._store = store
+        self._known = known
         self._lister = lister
         self._responses = responses
         self._note = note
@@ -98,7 +130,7 @@ class TakeNew:
         """Keep tasks with a new version."""
         self._look_for_reviews(page)
         self._timeless.look(page, self._selection)
-        known = await self._store.versions([head.ref for _, head in page])
+        known = await self._known.versions([head.ref for _, head in page])
         kept: list[tuple[bytes, TaskView]] = []
         left: list[bytes] = []
         for raw, head in page:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from scalesync.ports.spec import ONE_LIST, Reading
 from scalesync.sources.places.named import as_named
 from scalesync.stored import Form, Member
 
@@ -120,6 +121,7 @@ class ExportOptions:
     """One export as asked for. Times are ISO 8601 or ages such as "7d"; without a zone they are UTC.
 
     via: lists in pages, a file that the platform makes, or auto: the file where the platform makes one.
+    reading: which of the platform's lists; the flow finds it in the settings.
     """
 
     out: Path
@@ -145,6 +147,7 @@ class ExportOptions:
     overlap: str = "10m"
     via: Literal["auto", "pages", "job"] = "auto"
     page_size: int | None = None
+    reading: Reading = ONE_LIST
 
 
 @dataclass(frozen=True, slots=True)

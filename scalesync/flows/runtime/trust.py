@@ -49,6 +49,8 @@ class Question:
         match self.lister.axis:
             case Axis.CREATED if not lo - 1 <= place <= hi + 1:
                 return f"a task created at {iso(place)}, not from {iso(lo)} to {iso(hi)}"
+            case Axis.VERSIONS if not lo - 1 <= place <= hi + 1:
+                return f"a version of a task from {iso(place)}, not from {iso(lo)} to {iso(hi)}"
             case Axis.NUMBER if place > hi:
                 return f"a task with the id {mirrored(place)}, not from {mirrored(hi) + 1} on"
         return foreign_to(self.carried, task)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -59,6 +60,13 @@ class Connection:
                 f"{self.platform.spec.title} has no projects and batches; leave --project and --batch out"
             )
         return found
+
+    def file_headers(self, url: str) -> Mapping[str, str]:
+        """The credential for a result file that the API itself serves to those who have a key; empty for all others."""
+        pattern, root = self.platform.spec.keyed_files, f"{self.transport.base_url}/"
+        if not pattern or not url.startswith(root) or re.fullmatch(pattern, url.removeprefix(root)) is None:
+            return {}
+        return self.transport.credential_headers()
 
     def traffic(self) -> JsonObject:
         """How the calls of this run went: counts, and seconds of silence.

@@ -38,7 +38,8 @@ from scalesync.flows.exports.folder.manifests import platform_of, shape_of
 from scalesync.flows.exports.folder.moved import as_stored
 from scalesync.flows.exports.job_run import ExportRun
 from scalesync.flows.exports.plan import ExportPlan, Section, begin, form_of
-from scalesync.flows.exports.select import TakeMatching, Timeless
+from scalesync.flows.exports.run import with_reading
+from scalesync.flows.exports.select import Timeless
 from scalesync.flows.runtime.identity import derived_name, export_target
 from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.flows.runtime.setup.offers import require
@@ -65,6 +66,7 @@ async def run_backfill(
     """
     platform = spec_of(settings.platform)
     require(platform, "export", "backfill export")
+    options = replace(options, export=with_reading(options.export, platform, settings, observer))
     check_backfill(options, platform)
     ledger = open_ledger(settings.ledger, note=observer.note)
     try:
@@ -196,7 +198,7 @@ class BackfillRun(ExportRun):
             section=self._section(window),
         )
         self._keep_responses(downloader, plan, folder)
-        await self._read(plan, folder, None, TakeMatching(plan.selection, self._responses, self._timeless))
+        await self._read(plan, folder, None, await self._take(plan, self._timeless))
         made = await self._with(window, plan)
         await anyio.to_thread.run_sync(folder.commit, made)
         self._manifest = made

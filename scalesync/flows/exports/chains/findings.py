@@ -80,5 +80,7 @@ class Findings:
             case Axis.NUMBER:
                 first, last = mirrored(partition.hi) + 1, mirrored(partition.lo)
                 return f"the tasks with ids from {first} to {last if partition.lo else 'the last'}"
+            case Axis.VERSIONS:
+                return f"the versions of tasks from {iso(partition.lo)} to {iso(partition.hi)}"
             case Axis.NONE:
                 return "the tasks"

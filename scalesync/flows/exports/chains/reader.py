@@ -114,6 +114,8 @@ class PartitionReader:
         await self.run([partition])
 
     def _readers(self) -> int:
+        if self._lister.axis is Axis.VERSIONS:
+            return 1  # the newer version of a task must be known before an older one comes
         asked_for = self._connection.way.concurrency
         if asked_for is not None:
             return asked_for
@@ -158,7 +160,7 @@ class PartitionReader:
         partition.met += sum(place >= partition.lo for place in new)
         advance = self._advance.setdefault(partition.number, Advance())
         advance.look(partition.cursor, page.cursor, new=len(places) - len(again))
-        if partition.pages == 0 and partition.number == 1:
+        if partition.pages == 0 and partition.number == 1 and self._lister.axis is not Axis.VERSIONS:
             self.total = page.total
         before = partition.at
         partition.took(places, page.total, page.cursor, again)
@@ -212,7 +214,10 @@ class PartitionReader:
             self._advance.pop(partition.number, None)
             again = partition.again(total)
             await self._log.put(PageCommit(partitions=[again.state()]))
-            self._queue.append(again)
+            if self._lister.axis is Axis.VERSIONS:
+                self._queue.appendleft(again)  # before older versions come
+            else:
+                self._queue.append(again)
             return
         await self._unsettled(partition, total)
 

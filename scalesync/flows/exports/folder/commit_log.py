@@ -60,6 +60,11 @@ class CommitLog:
         if self._error is not None:
             raise self._error
 
+    async def versions(self, refs: Sequence[str]) -> dict[str, Version]:
+        """The known versions of these tasks, also those that wait for their file: a Parquet file is durable late."""
+        held = self._held.versions
+        return {**await self._store.versions(refs), **{ref: held[ref] for ref in refs if ref in held}}
+
     async def run(self) -> None:
         """Write groups until cancelled. Every waiting `put` raises an error of its group."""
         while True:

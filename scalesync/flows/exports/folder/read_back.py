@@ -18,6 +18,7 @@ from scalesync.ports.export_ledger import ExportLedger
 from scalesync.ports.platform import Axis, Lister
 from scalesync.times import milliseconds
 
+TIMES = {Axis.CREATED: "creation", Axis.VERSIONS: "change"}
 READ_BACK = 5_000  # lines of a file read back at a time
 
 Ranges = Sequence[tuple[int, int]]
@@ -53,8 +54,8 @@ def _ids_in(
             batch: dict[int, list[str]] = {}
             for task in group:
                 place = lister.place_of(task)
-                if lister.axis is Axis.CREATED and not place:
-                    raise ValueError(f"{path}: holds a line without its time of creation")
+                if lister.axis in TIMES and not place:
+                    raise ValueError(f"{path}: holds a line without its time of {TIMES[lister.axis]}")
                 lo, hi, number = ordered[max(0, bisect_right(starts, place) - 1)]
                 if lo <= place < hi:
                     batch.setdefault(number, []).append(task.ref)

@@ -9,7 +9,9 @@ from scalesync.http.transport import Transport
 from scalesync.platforms.scale.adapter import ScalePlatform
 from scalesync.platforms.scale.v2.chats import Chats
 from scalesync.platforms.scale.v2.containers import ChatContainers
+from scalesync.platforms.scale.v2.deliveries import DeliveredLists
 from scalesync.platforms.scale.v2.lists import ChatLists
+from scalesync.platforms.scale.v2.reading import CHATS, chosen
 from scalesync.platforms.scale.v2.spec import LANDING_S, SPEC
 from scalesync.ports.platform import Commands, Containers, Creator, ExportJobs, Lister
 
@@ -25,8 +27,9 @@ class ScaleChatPlatform:
         """task_type: not sent to the service; the project decides about the type of its chats."""
         self._transport = transport
         lists = ChatLists(transport)
+        choice = chosen(extras or {})
         self.spec = SPEC
-        self.lister: Lister = lists
+        self.lister: Lister = lists if choice.list == CHATS else DeliveredLists(transport, choice.dataset)
         self.containers: Containers | None = ChatContainers(transport)
         landing_s = float((extras or {}).get("landing_s", LANDING_S))
         self.creator: Creator = Chats(transport, lists, namespace, landing_s, SPEC.vocabulary.dead)

@@ -1,4 +1,4 @@
-"""The few members of a raw chat that the program reads; everything else stays bytes."""
+"""The few members of a raw chat, now or as it was delivered, that the program reads; everything else stays bytes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from scalesync.errors import OutcomeUnknown
-from scalesync.platforms.scale.documents import is_text
+from scalesync.platforms.scale.documents import NOTHING, is_text
+from scalesync.platforms.scale.v2.files import files
 from scalesync.platforms.scale.v2.shaper import KEY
 from scalesync.times import milliseconds
 
@@ -25,6 +26,13 @@ class _Metadata(msgspec.Struct, rename={"key": KEY}):
     key: str | None = None
 
 
+class _Handed(msgspec.Struct):
+    """The delivery of a dataset's task as `expand` shows it."""
+
+    id: str
+    delivered_at: str | None = None
+
+
 class _Head(msgspec.Struct, rename={"ref": "task_id"}):
     ref: str
     project: str | _Named | None = None
@@ -33,17 +41,27 @@ class _Head(msgspec.Struct, rename={"ref": "task_id"}):
     created_at: str | None = None
     completed_at: str | None = None
     metadata: _Metadata | None = None
+    delivery_id: str | None = None
+    delivered_at: str | None = None
+    delivery: str | _Handed | None = None
+    threads: msgspec.Raw = NOTHING
+    response: msgspec.Raw = NOTHING
 
 
 class Chat:
-    """One chat. It has neither a type nor a time of its last change."""
+    """One chat, as it is now or as it was delivered. It has no type.
 
-    updated_at: str | None = None
+    updated_at: when it was delivered; a chat as it is now has no time of its last change.
+    delivery: the id of its delivery, to a project or to a dataset.
+    """
 
     def __init__(self, head: _Head) -> None:
         self.ref = head.ref
         self.key = None if head.metadata is None else head.metadata.key
         self.status = head.status
+        handed = head.delivery
+        self.updated_at = handed.delivered_at if isinstance(handed, _Handed) else head.delivered_at
+        self.delivery = handed.id if isinstance(handed, _Handed) else handed or head.delivery_id
         self._head = head
 
     def get(self, name: str) -> Any:
@@ -61,24 +79,28 @@ class Chat:
         return milliseconds(self._head.created_at)
 
     def updated_ms(self) -> int:
-        """Its completion, which is the last change that it shows; else its creation."""
-        return milliseconds(self._head.completed_at) or self.created_ms()
+        """When it was delivered, else its creation: so of two lines of a chat the later one is the newer."""
+        return milliseconds(self.updated_at) or self.created_ms()
 
     def times(self) -> dict[str, int]:
         """created, updated and completed in ms since the epoch; 0 for a missing time."""
         return {
             "created": self.created_ms(),
-            "updated": self.updated_ms(),
+            "updated": milliseconds(self.updated_at),
             "completed": milliseconds(self._head.completed_at),
         }
 
     def urls(self) -> Iterator[tuple[str, str]]:
-        """None: its answer is in the task."""
-        yield from ()
+        """(path, URL) of each file of the answer. A chat and what was delivered of it have the same paths."""
+        for raw, path in ((bytes(self._head.threads), "threads"), (bytes(self._head.response), "")):
+            if b"url" in raw:
+                with suppress(ValueError, RecursionError):  # files of an unreadable answer cannot be found
+                    yield from files(json.loads(raw.decode("utf-8", "surrogatepass")), path)
 
 
 _decode = msgspec.json.Decoder(_Head).decode
-_TEXTS = ("status", "created_at", "completed_at")
+_TEXTS = ("status", "created_at", "completed_at", "delivery_id", "delivered_at")
+_ANSWERS = ("threads", "response")
 
 
 def read_chat(raw: bytes) -> Chat:
@@ -105,12 +127,21 @@ def chat_of(task: Any) -> Chat:
         project=_named(task.get("project")),
         batch=_named(task.get("batch")),
         metadata=_Metadata(key if is_text(key) else None),
+        delivery=_handed(task.get("delivery")),
         **texts,
     )
+    head.threads, head.response = (msgspec.Raw(json.dumps(task.get(name)).encode()) for name in _ANSWERS)
     return Chat(head)
 
 
 def _named(value: Any) -> str | _Named | None:
     if isinstance(value, dict) and is_text(value.get("name")):
         return _Named(value["name"])
+    return value if is_text(value) else None
+
+
+def _handed(value: Any) -> str | _Handed | None:
+    if isinstance(value, dict) and is_text(value.get("id")):
+        at = value.get("delivered_at")
+        return _Handed(value["id"], at if is_text(at) else None)
     return value if is_text(value) else None

@@ -6,6 +6,8 @@ from scalesync.model.selection import TaskFields
 from scalesync.platforms.scale.spec import APIS, CHATS
 from scalesync.platforms.scale.spec import SPEC as VERSION_1
 from scalesync.platforms.scale.v2.documents import read_chat
+from scalesync.platforms.scale.v2.files import KEYED
+from scalesync.platforms.scale.v2.reading import OPTIONS, reading
 from scalesync.platforms.scale.v2.shaper import KEY, ChatShaper
 from scalesync.ports.spec import KeyRule, KeyStrength, Offer, Option, PlatformSpec, Vocabulary
 
@@ -57,6 +59,8 @@ SPEC = PlatformSpec(
     page_most=100,
     adapter="scalesync.platforms.scale.v2.adapter:ScaleChatPlatform",
     mode_of=VERSION_1.mode_of,
+    reading=reading,
+    keyed_files=KEYED,
     limits=VERSION_1.limits,
     types=dict.fromkeys(sorted(CHATS), TaskFields((("template_variables",),), RECORD)),
     known_types=CHATS,
@@ -64,12 +68,27 @@ SPEC = PlatformSpec(
     options={
         "landing_s": Option(
             f"seconds in which a create that got no answer may still take effect [{LANDING_S:g}]", seconds
-        )
+        ),
+        **OPTIONS,
     },
     offers={
         "import": Offer(True, f"chats: looked up by listing their batch; the key is a label in metadata.{KEY}"),
-        "export": Offer(True, "the tasks of one project or batch, in one chain of pages"),
-        "export --incremental": Offer(True, "reads all tasks again and keeps those that changed"),
+        "export": Offer(
+            True,
+            "one of three lists, each in one chain of pages: chats of a project or batch; `--with list=deliveries`;"
+            " `--with dataset=...`",
+        ),
+        "export --incremental": Offer(
+            True,
+            "deliveries and datasets by the time of delivery; chats do not show when they changed, so all are read"
+            " again, and those that differ are kept",
+        ),
+        "export --download-responses": Offer(True, "the files that an answer names; content in a line stays there"),
+        "backfill export": Offer(
+            True,
+            "chats by time of completion (`--by completed`) or creation; deliveries and datasets by time of delivery"
+            " (`--by updated`)",
+        ),
         "export --via job": Offer(False, "it makes no export files; its lists hold every task"),
         "status --refresh": Offer(True, "by listing the batches of the records"),
         "verify": Offer(True, "by listing the batches of the records; finds records with several tasks"),

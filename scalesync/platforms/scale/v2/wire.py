@@ -21,24 +21,33 @@ NAMES = (("expand", "project"), ("expand", "batch"))
 
 
 class _Page(msgspec.Struct):
-    tasks: list[msgspec.Raw]
+    """tasks: of most lists. docs: of the one of delivered tasks."""
+
+    tasks: list[msgspec.Raw] | None = None
+    docs: list[msgspec.Raw] | None = None
     next_token: str | None = None
 
 
 _decode_page = msgspec.json.Decoder(_Page).decode
 
 
-def page(reply: Reply, op: str) -> tuple[Sequence[bytes], str | None]:
-    """Split a list reply into (raw documents, next_token). Raises OutcomeUnknown if the reply is not a list."""
+def page(reply: Reply, op: str, member: str = "tasks") -> tuple[Sequence[bytes], str | None]:
+    """Split a list reply into (raw documents, next_token). Raises OutcomeUnknown if the reply is not a list.
+
+    member: where the documents stand, `tasks` or `docs`.
+    """
     try:
         try:
             decoded = _decode_page(reply.body)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            documents, rest = wire.raw_page(reply.body, "tasks", ("next_token",))
-            decoded = msgspec.convert({**rest, "tasks": documents}, _Page)
+            found, rest = wire.raw_page(reply.body, member, ("next_token",))
+            decoded = msgspec.convert({**rest, member: found}, _Page)
     except (ValueError, RecursionError) as error:
         raise answers.unanswered(reply, op, "the reply is not a list of tasks") from error
-    return [bytes(raw) for raw in decoded.tasks], decoded.next_token or None
+    documents = decoded.tasks if member == "tasks" else decoded.docs
+    if documents is None:
+        raise answers.unanswered(reply, op, f"the reply has no {member}")
+    return [bytes(raw) for raw in documents], decoded.next_token or None
 
 
 def found(task: JsonObject) -> LookupResult:

@@ -118,7 +118,7 @@ def list_delivered(genai: GenAI, call: Call) -> Reply:
         seqs = [seq for seq in seqs if seq in known]
     world = genai.world
     page = pages.page_of(world.config, call, world.by_seq, seqs, skips=True)
-    docs = b",".join(_delivered(genai, task, known.get(task.seq)) for task in page.shown)
+    docs = b",".join(render_delivered(genai, task, known.get(task.seq)) for task in page.shown)
     total = (
         page.total + len(page.shown) - (page.end - page.begin)
     )  # the fault `total` may have changed the first of them
@@ -126,7 +126,8 @@ def list_delivered(genai: GenAI, call: Call) -> Reply:
     return Reply(body=join(out | pages.next_token(world.config, page, skips=True)))
 
 
-def _delivered(genai: GenAI, task: Task, item: Delivered | None) -> bytes:
+def render_delivered(genai: GenAI, task: Task, item: Delivered | None) -> bytes:
+    """A task as GET /v2/delivery/tasks shows it; item: None for one that was not delivered."""
     out = {"task_id": text(genai.world.task_id(task)), "created_at": time(task.created_ms)} | NOT_YET
     if item is not None:
         delivery = genai.delivered.of(item)

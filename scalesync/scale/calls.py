@@ -93,6 +93,7 @@ class Calls:
             )
         except RemoteError as error:
             error.op = endpoint.op
+            error.args = (f"{endpoint.op}: {error}",)
             # aiohttp's exceptions may show the request with its headers, and so the key.
             error.__cause__ = error.__context__ = None
             raise

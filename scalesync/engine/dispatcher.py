@@ -12,7 +12,7 @@ Where several records go in one request, or a record must not be sent twice, `Ch
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 
 import anyio
 from anyio.abc import TaskGroup
@@ -99,8 +99,8 @@ class Dispatcher:
         self._raise_if_stopped()
 
     @property
-    def repeated(self) -> Collection[str]:
-        """Keys of the records that were sent again after a landing window."""
+    def repeated(self) -> Mapping[str, str | None]:
+        """The records that were sent again after a landing window: key -> batch."""
         return self._resolver.repeated
 
     async def drain(self) -> None:

@@ -45,6 +45,11 @@ class InDoubt:
     absent: float | None = None
     alone: bool = False
 
+    @property
+    def unsent(self) -> bool:
+        """Whether no request had the record, in this run or an earlier one."""
+        return self.given_up is None and not self.taken and not self.record.unclear
+
 
 @dataclass(slots=True)
 class WorkQueue:

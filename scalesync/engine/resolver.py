@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -10,6 +10,7 @@ from scalesync.engine.backoff import RetryPolicy
 from scalesync.engine.patience import Patience
 from scalesync.engine.queue import InDoubt, WorkQueue
 from scalesync.errors import KeyRefused, NotAllowed, Refused, RemoteError, ScalesyncError
+from scalesync.model.contents import all_named
 from scalesync.model.outcomes import Comparison, LookupResult, Presence
 from scalesync.model.records import Outgoing
 from scalesync.model.rows import RowOutcome, RowState
@@ -44,7 +45,7 @@ class Resolver:
         self._engine = engine
         self._resolve = resolve
         self._retry = retry
-        self.repeated: set[str] = set()
+        self.repeated: dict[str, str | None] = {}
         self._denied = False
 
     async def run(self) -> None:
@@ -58,9 +59,21 @@ class Resolver:
             if self._operation.repeat is Repeat.ONCE:
                 group = self._without_unclear(group)
             try:
-                await self._look_up(group)
+                for asked in self._apart(group):
+                    await self._look_up(asked)
             except ScalesyncError as reason:
                 self._engine.stop(reason)
+
+    def _apart(self, group: Sequence[InDoubt]) -> Iterator[list[InDoubt]]:
+        """The records that were never sent apart from the others, where a second send is not safe.
+
+        Another ledger may have sent them, long ago; what is listed once says so for all of them.
+        """
+        if self._operation.repeat is _AT_ONCE:
+            yield list(group)
+            return
+        yield [doubt for doubt in group if not doubt.unsent]
+        yield [doubt for doubt in group if doubt.unsent]
 
     def _without_unclear(self, group: Sequence[InDoubt]) -> list[InDoubt]:
         """What may be done once, and must not be done twice, stays as it is; look up only the others."""
@@ -74,7 +87,11 @@ class Resolver:
             return
         asked = self._engine.queue.clock()
         try:
-            results = await self._operation.look_up([doubt.record.key for doubt in group])
+            results = await self._operation.look_up(
+                [doubt.record.key for doubt in group],
+                all_named(doubt.record.batch for doubt in group),
+                unsent=self._operation.repeat is not _AT_ONCE and all(doubt.unsent for doubt in group),
+            )
         except NotAllowed as error:
             self._put_back(group, str(error))
             if self._denied:
@@ -167,7 +184,7 @@ class Resolver:
     def _send_again(self, doubt: InDoubt) -> None:
         record = doubt.record
         if doubt.given_up is not None:
-            self.repeated.add(record.key)
+            self.repeated[record.key] = record.batch
         if doubt.taken:
             # In use, says the platform, and shows no task that uses it: it needs time, not another request at once.
             record.unclear += 1

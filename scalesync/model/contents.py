@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import Any
 
@@ -13,6 +13,18 @@ HASH_BYTES = 16  # of a content; behind them stands the name of the record's bat
 def covers(known: bytes, asked: bytes) -> bool:
     """Whether a task made for the content `known` fits `asked`; without a batch it may be in any."""
     return known == asked or (len(asked) == HASH_BYTES and known[:HASH_BYTES] == asked)
+
+
+def batch_in(content: bytes) -> str | None:
+    """The batch in a content; None if it has none."""
+    return content[HASH_BYTES:].decode("utf-8", "replace") or None
+
+
+def all_named(batches: Iterable[str | None]) -> frozenset[str] | None:
+    """The batches of some records, None if one of the records has none."""
+    found = frozenset(batches)
+    named = frozenset(name for name in found if name is not None)
+    return named if len(named) == len(found) else None
 
 
 def terms(theirs: Mapping[str, Any]) -> dict[str, str]:
@@ -36,5 +48,5 @@ def open_batch(known: bytes, asked: bytes) -> bool:
 
 def batches_apart(known: bytes, asked: bytes) -> Mapping[str, Any] | None:
     """The batches of both contents as a difference, None if `asked` fits the other's."""
-    theirs, ours = (content[HASH_BYTES:].decode("utf-8", "replace") or None for content in (known, asked))
+    theirs, ours = batch_in(known), batch_in(asked)
     return None if ours is None or ours == theirs else {"batch": {"record": ours, "task": theirs}}

@@ -110,6 +110,7 @@ class Doubtful(NamedTuple):
 
     key: str
     intent_ms: int
+    content: bytes
 
 
 class LookedUp(NamedTuple):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -123,7 +123,9 @@ class SimplePlatform(ABC):
         except RemoteError as error:
             return outcome_of(error)
 
-    async def look_up(self, keys: Sequence[str]) -> Mapping[str, LookupResult]:
+    async def look_up(
+        self, keys: Sequence[str], batches: Collection[str] | None = None, *, unsent: bool = False
+    ) -> Mapping[str, LookupResult]:
         """Call `find` for each key."""
         return {key: await self.find(key) for key in keys}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import Enum
 from typing import Protocol
 
@@ -51,9 +51,14 @@ class Operation(Protocol):
         ACCEPTED: the service works on it; poll the outcome's command, which items may share.
         """
 
-    async def look_up(self, keys: Sequence[str]) -> Mapping[str, LookupResult]:
+    async def look_up(
+        self, keys: Sequence[str], batches: Collection[str] | None = None, *, unsent: bool = False
+    ) -> Mapping[str, LookupResult]:
         """Look up to `look_up_most` keys up; every key is in the answer. Raises RemoteError.
 
+        batches: of the records, if all of them have one. A service that finds tasks only by listing reads these alone.
+        unsent: this run and earlier ones sent none of the keys, so what an earlier look-up of this run showed is
+            enough.
         Where keys may repeat, `others` of a result names all tasks but the one that it shows.
         """
 

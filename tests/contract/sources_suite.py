@@ -146,8 +146,8 @@ class SourcesContract:
         assert await job.mark_gone(0, lambda key: False) == 5
         assert await job.gone_rows.waiting() == 4
         first = await job.gone_rows.doubtful("", 3)
-        assert first == [Doubtful("k0", 77), Doubtful("k1", 77), Doubtful("k2", 77)]
-        assert await job.gone_rows.doubtful("k2", 3) == [Doubtful("k3", 77)]
+        assert first == [Doubtful("k0", 77, CONTENT), Doubtful("k1", 77, CONTENT), Doubtful("k2", 77, CONTENT)]
+        assert await job.gone_rows.doubtful("k2", 3) == [Doubtful("k3", 77, CONTENT)]
         await job.mark_gone(1, lambda key: key == "k3")
         told = [LookedUp("k0", Gone.ABSENT), LookedUp("k1", Gone.CREATED, "t1"), LookedUp("k2", Gone.ADOPTED, "t2")]
         await job.gone_rows.conclude([*told, LookedUp("k3", Gone.ABSENT)])

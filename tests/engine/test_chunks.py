@@ -157,9 +157,9 @@ def test_nothing_is_sent_again_before_the_window_has_passed_and_two_looks_agree(
             times.append(world.now)
             return await send(items)
 
-        async def timed_look(keys: Sequence[str]) -> Any:
+        async def timed_look(keys: Sequence[str], *more: Any, **how: Any) -> Any:
             times.append(-world.now)
-            return await look(keys)
+            return await look(keys, *more, **how)
 
         world.service.send = timed_send  # type: ignore[method-assign]
         world.service.look_up = timed_look  # type: ignore[method-assign]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -216,7 +216,9 @@ class Service:
         self._make([] if self.one_fate else half)
         return [refused] * len(keys)
 
-    async def look_up(self, keys: Sequence[str]) -> Mapping[str, LookupResult]:
+    async def look_up(
+        self, keys: Sequence[str], batches: Collection[str] | None = None, *, unsent: bool = False
+    ) -> Mapping[str, LookupResult]:
         await self.world.step()
         self.looks += 1
         assert not self.world.must_poll, "looked up before the commands of the run before were polled"

@@ -138,9 +138,9 @@ async def test_a_task_that_appears_after_the_window_is_reported_at_the_end(
     sandbox = await make_sandbox([TRUE_500])
     look_up = ScaleTasks.look_up
 
-    async def twice(self: ScaleTasks, asked: Sequence[str]) -> Mapping[str, LookupResult]:
+    async def twice(self: ScaleTasks, asked: Sequence[str], *more: Any, **how: Any) -> Mapping[str, LookupResult]:
         """Whatever there is, there is another one."""
-        found = await look_up(self, asked)
+        found = await look_up(self, asked, *more, **how)
         return {key: replace(one, others=("late",)) if one.task else one for key, one in found.items()}
 
     monkeypatch.setattr(ScaleTasks, "look_up", twice)

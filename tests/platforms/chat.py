@@ -9,7 +9,7 @@ from typing import Any
 from scalesync.sandbox import FaultRule, Sandbox, SandboxConfig
 from scalesync.sandbox.core.wire.messages import Call
 from scalesync.sandbox.core.wire.rawjson import dumps, loads
-from scalesync.sandbox.scale.state.model import Task
+from scalesync.sandbox.scale.state.model import CANCELED, Task
 from scalesync.sandbox.scale.state.world import World
 from scalesync.sandbox.scale.tasks import lifecycle
 from scalesync.sandbox.scale.v2.documents import render_task
@@ -57,7 +57,7 @@ class ChatHarness(ForkingHarness):
         found = []
         for task in filter(is_chat, self._world(host).tasks):
             metadata = loads(task.metadata or b"{}")
-            if REMOVED not in metadata:
+            if REMOVED not in metadata or task.status != CANCELED:
                 document = render_task(genai, task, NAMES)
                 found.append(Held(metadata.get(LABEL), genai.world.task_id(task), document))
         return found

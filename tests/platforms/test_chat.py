@@ -1,10 +1,10 @@
-"""Version 2 of Scale's API and its sandbox pass the imports of the suite."""
+"""Version 2 of Scale's API and its sandbox pass the suite that third parties run."""
 
 from __future__ import annotations
 
-from scalesync.testing.imports import ImportSuite
+from scalesync.testing.platform_suite import PlatformSuite, ReclaimSuite, RepeatingKeySuite
 from tests.platforms.chat import ChatHarness
 
 
-class TestChat(ImportSuite):
+class TestChat(PlatformSuite, RepeatingKeySuite, ReclaimSuite):
     harness = ChatHarness()

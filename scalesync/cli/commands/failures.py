@@ -124,7 +124,9 @@ def _example_text(example: Mapping[str, Any], known: str) -> str:
     parts = [place]
     if example.get("unique_id"):  # not that of a record that could not be used, even if it has one
         parts.append(str(example["unique_id"]))
-    if example.get("task_id"):
+    if example.get("tasks"):
+        parts.append(f"tasks {', '.join(example['tasks'])}")
+    elif example.get("task_id"):
         parts.append(f"task {example['task_id']}")
     if example.get("earlier"):
         parts.append(f"first at {example['earlier']}")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from scalesync.events import Observer
-from scalesync.flows.runtime.bulk_lookup import BulkLookup
+from scalesync.flows.runtime.bulk_lookup import Batches, BulkLookup
 from scalesync.flows.runtime.wiring import Connection
 from scalesync.ports.job_ledger import JobLedger
 from scalesync.text import count
@@ -13,14 +11,17 @@ from scalesync.text import count
 SHOWN = 3
 
 
-async def find_duplicates(keys: Collection[str], connection: Connection, job: JobLedger, observer: Observer) -> int:
-    """Count the records that have several tasks, and write all tasks of each into the history."""
+async def find_duplicates(keys: Batches, connection: Connection, job: JobLedger, observer: Observer) -> int:
+    """Count the records that have several tasks, and write all tasks of each into the history.
+
+    keys: of the records, with their batches.
+    """
     finder = BulkLookup(connection)
     found: list[str] = []
     waiting = sorted(keys)
     while waiting:
         some, waiting = waiting[: finder.wave], waiting[finder.wave :]
-        for key, result in (await finder.find(some)).items():
+        for key, result in (await finder.find(some, keys)).items():
             if result.others:
                 first = [] if result.view is None else [result.view.ref]
                 await job.event(key, "several tasks", {"tasks": [*first, *result.others]})

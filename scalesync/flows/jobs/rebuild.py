@@ -157,7 +157,7 @@ class Recorder:
         ]
         await self._finder.know_projects(lost)
         await self._know_again(lost)
-        found = await self._finder.find([record.key for record in lost])
+        found = await self._finder.find([record.key for record in lost], {record.key: record.batch for record in lost})
         pairs = [(record, await self._state(record, found[record.key])) for record in lost]
         await self._store.record(pairs, [*other_records, *shared])
         self._done += len(records)
@@ -168,7 +168,9 @@ class Recorder:
         old = {record.former.key: record for record in lost if record.former is not None and record.former.key}
         if not old:
             return
-        for key, finding in (await self._finder.find(list(old))).items():
+        for key, finding in (
+            await self._finder.find(list(old), {key: record.batch for key, record in old.items()})
+        ).items():
             if finding.presence is not Presence.ABSENT:
                 self._plan.builder.known_as(old[key], {key: (None, b"")})
 

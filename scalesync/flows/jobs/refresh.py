@@ -25,6 +25,7 @@ from scalesync.flows.runtime.rate_meter import RateMeter
 from scalesync.flows.runtime.setup.offers import require
 from scalesync.flows.runtime.setup.services import spec_of
 from scalesync.flows.runtime.wiring import Connection, connect_for_lookups
+from scalesync.model.contents import batch_in
 from scalesync.model.jobs import StoredJob
 from scalesync.model.outcomes import LookupResult, Presence
 from scalesync.model.targets import Target
@@ -93,7 +94,7 @@ async def _ask(store: VerifyLedger, connection: Connection, observer: Observer) 
     counts: Counter[str] = Counter()
     async for page in store.pages(finder.wave):
         rows = [row for row in page if row.ours]
-        found = await finder.find([row.key for row in rows])
+        found = await finder.find([row.key for row in rows], {row.key: batch_in(row.content) for row in rows})
         counts.update(_status(found[row.key]) for row in rows)
         turns = [turn for row in rows if (turn := turn_of(row, found[row.key], connection)) is not None]
         if turns and store.writable:

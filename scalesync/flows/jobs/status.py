@@ -154,6 +154,8 @@ def example_of(failure: Failure) -> Mapping[str, Any]:
         "reason": failure.reason,
         "task_id": failure.task_id,
     }
+    if detail.get("tasks"):
+        example["tasks"] = detail["tasks"]
     if detail.get("differences"):
         example["differences"] = detail["differences"]
     if failure.earlier is not None:

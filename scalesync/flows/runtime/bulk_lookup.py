@@ -1,4 +1,4 @@
-"""BulkLookup: the tasks of many unique_ids, a hundred in a list call and several calls at once."""
+"""BulkLookup: the tasks of many unique_ids, as many in a list call as the platform allows, several calls at once."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ import anyio
 from scalesync.errors import Refused
 from scalesync.flows.runtime.run import plain_errors
 from scalesync.flows.runtime.wiring import Connection
+from scalesync.model.contents import all_named
 from scalesync.model.outcomes import LookupResult, Presence
 from scalesync.model.records import Outgoing
 from scalesync.model.targets import RequestClass
 
 TRIES = 3  # look-ups of a key whose answers cannot be trusted
 GAP_S = 0.2
-MAX_CALLS = 8  # at once; enough to hide latency, with at most 800 tasks in memory
+MAX_CALLS = 8  # at once; enough to hide latency
+MOST_KEYS = 16_000  # looked up together: their tasks are in memory
+Batches = Mapping[str, str | None]
+"""key -> the batch of its record, None if it has none."""
 
 
 class BulkLookup:
@@ -34,11 +38,13 @@ class BulkLookup:
     @property
     def wave(self) -> int:
         """How many keys to look up together: as many full calls as may be in flight."""
-        return self.size * max(1, min(MAX_CALLS, self._connection.gate.width(RequestClass.LIST)))
+        calls = max(1, min(MAX_CALLS, self._connection.gate.width(RequestClass.LIST)))
+        return max(self.size, min(MOST_KEYS, self.size * calls))
 
-    async def find(self, keys: Sequence[str]) -> Mapping[str, LookupResult]:
+    async def find(self, keys: Sequence[str], batches: Batches | None = None) -> Mapping[str, LookupResult]:
         """The platform's answer for each key. UNKNOWN: no trustworthy answer, after several tries.
 
+        batches: None if they are not known.
         A list that counts more tasks than it showed is not trusted either: it may have left out a missing one.
         """
         found: dict[str, LookupResult] = {}
@@ -46,17 +52,17 @@ class BulkLookup:
         for tried in range(TRIES):
             if tried:
                 await anyio.sleep(GAP_S * tried)
-            found.update({key: _trusted(one) for key, one in (await self._ask(waiting)).items()})
+            found.update({key: _trusted(one) for key, one in (await self._ask(waiting, batches or {})).items()})
             waiting = [key for key in waiting if found[key].presence is Presence.UNKNOWN]
             if not waiting:
                 break
         return found
 
-    async def _ask(self, keys: Sequence[str]) -> Mapping[str, LookupResult]:
+    async def _ask(self, keys: Sequence[str], batches: Batches) -> Mapping[str, LookupResult]:
         found: dict[str, LookupResult] = {}
 
         async def call(chunk: Sequence[str]) -> None:
-            found.update(await self._look_up(chunk))
+            found.update(await self._look_up(chunk, batches))
 
         wave = self.wave
         for begin in range(0, len(keys), wave):
@@ -66,16 +72,17 @@ class BulkLookup:
                         group.start_soon(call, keys[start : min(start + self.size, begin + wave)])
         return found
 
-    async def _look_up(self, chunk: Sequence[str]) -> Mapping[str, LookupResult]:
+    async def _look_up(self, chunk: Sequence[str], batches: Batches) -> Mapping[str, LookupResult]:
         creator = self._connection.platform.creator
+        names = all_named(batches.get(key) for key in chunk)
         try:
-            return await self._connection.call(lambda: creator.look_up(chunk))
+            return await self._connection.call(lambda: creator.look_up(chunk, names))
         except Refused:
             if len(chunk) == 1:
                 return {chunk[0]: LookupResult(Presence.UNKNOWN)}
         found: dict[str, LookupResult] = {}
         for key in chunk:
-            found.update(await self._look_up([key]))
+            found.update(await self._look_up([key], batches))
         return found
 
     async def know_projects(self, records: Sequence[Outgoing]) -> None:

@@ -31,6 +31,7 @@ from scalesync.flows.verify.second_count import count_again
 from scalesync.flows.verify.strangers import Scope, Strangers, scope_of
 from scalesync.home import Home
 from scalesync.mapping.seen import SeenTable
+from scalesync.model.contents import batch_in
 from scalesync.model.outcomes import LookupResult, Presence
 from scalesync.model.records import Outgoing
 from scalesync.model.row_views import Held, Turn
@@ -155,7 +156,7 @@ class Checking:
         await self._finder.know_projects(records)
         keys = [record.key for record in records]
         rows = await self._store.held(keys)
-        found = dict(await self._finder.find(keys))
+        found = dict(await self._finder.find(keys, {record.key: record.batch for record in records}))
         await self._confirm(rows, found)
         twins = await read_twins(records, found, self._finder, self._connection)
         turns: list[Turn] = []
@@ -197,7 +198,8 @@ class Checking:
 
     async def _check_rows(self, rows: Sequence[Held], names: Mapping[int, str], *, whole: bool) -> None:
         held = {row.key: row for row in rows}
-        found = dict(await self._finder.find(list(held)))
+        batches = {key: batch_in(row.content) for key, row in held.items()}
+        found = dict(await self._finder.find(list(held), batches))
         await self._confirm(held, found)
         turns: list[Turn] = []
         for key, row in held.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import quote
 
@@ -82,7 +82,9 @@ class ScaleTasks:
         if not found.keys() <= self.learned:
             self.learned = self.learned | found.keys()
 
-    async def look_up(self, keys: Sequence[str]) -> Mapping[str, LookupResult]:
+    async def look_up(
+        self, keys: Sequence[str], batches: Collection[str] | None = None, *, unsent: bool = False
+    ) -> Mapping[str, LookupResult]:
         """Look keys up by GET /tasks?unique_id=..., page by page. A query that is refused as too long is halved."""
         size = sum(len(quote(key, safe="")) + 11 for key in keys)
         if len(keys) > LOOKUP_KEYS or (size > LOOKUP_QUERY_BYTES and len(keys) > 1):

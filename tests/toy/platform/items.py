@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import quote
 
@@ -65,7 +65,9 @@ class ToyItems:
             return [outcome_of(error)] * len(items)
         return [_outcome(answer, reply.status) for answer in answers]
 
-    async def look_up(self, keys: Sequence[str]) -> Mapping[str, LookupResult]:
+    async def look_up(
+        self, keys: Sequence[str], batches: Collection[str] | None = None, *, unsent: bool = False
+    ) -> Mapping[str, LookupResult]:
         """GET items?label=...; a key may have several items, of which the first made counts."""
         found: dict[str, LookupResult] = {}
         asked = [("label", key) for key in keys]

@@ -35,11 +35,12 @@ class Watched:
 
     key: str
     fetched: bool
+    batch: str | None = None
 
     @classmethod
     def of(cls, record: Outgoing) -> Watched:
         """The facts to remember about a record that is sent."""
-        return cls(record.key, b"://" in record.body)
+        return cls(record.key, b"://" in record.body, record.batch)
 
 
 class Canary:
@@ -80,7 +81,7 @@ class Canary:
     async def _look(self, watched: Sequence[Watched]) -> list[Watched]:
         """Look each record up once, and return those that may still die. Raises BudgetUsed if one has died."""
         finder = BulkLookup(self._connection)
-        found = await finder.find([one.key for one in watched])
+        found = await finder.find([one.key for one in watched], {one.key: one.batch for one in watched})
         words = self._connection.words
         dead = [one.key for one in watched if _status(found[one.key]) in words.dead]
         if dead:

@@ -15,6 +15,7 @@ from scalesync.flows.imports.reading.source_changes import vanished
 from scalesync.flows.runtime.bulk_lookup import BulkLookup
 from scalesync.flows.runtime.wiring import Connection
 from scalesync.mapping.seen import SeenTable
+from scalesync.model.contents import batch_in
 from scalesync.model.jobs import SourceSplit
 from scalesync.model.outcomes import Presence
 from scalesync.model.row_views import Doubtful, LookedUp
@@ -114,7 +115,7 @@ async def _resolve(store: GoneRows, connection: Connection, back: Container[str]
     while rows := await store.doubtful(after, finder.wave):
         after = rows[-1].key
         asked = [row for row in rows if row.key not in back]
-        findings = await finder.find([row.key for row in asked])
+        findings = await finder.find([row.key for row in asked], {row.key: batch_in(row.content) for row in asked})
         clear = [row for row in asked if findings[row.key].presence is not Presence.UNKNOWN]
         await store.conclude([_looked_up(row, findings[row.key].view, connection.words.dead) for row in clear])
         unclear += len(asked) - len(clear)

@@ -27,7 +27,7 @@ class GoneStore:
     async def doubtful(self, after: str, size: int) -> list[Doubtful]:
         """Up to `size` of these rows after a key, in order."""
         query = (
-            "SELECT unique_id, intent_ms FROM rows WHERE target=? AND job=? AND state='sending' AND gone=?"
+            "SELECT unique_id, intent_ms, content FROM rows WHERE target=? AND job=? AND state='sending' AND gone=?"
             " AND unique_id>? ORDER BY unique_id LIMIT ?"
         )
         values = (self._target, self._job, Gone.GONE, after, size)

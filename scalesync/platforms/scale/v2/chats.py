@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import quote
 
@@ -15,16 +15,16 @@ from scalesync.model.targets import RequestClass
 from scalesync.platforms.scale import wire as version_1
 from scalesync.platforms.scale.v2 import wire
 from scalesync.platforms.scale.v2.compare import compare, differences
+from scalesync.platforms.scale.v2.documents import Chat
 from scalesync.platforms.scale.v2.listing import Listings, Place
 from scalesync.platforms.scale.v2.lists import ChatLists
-from scalesync.platforms.scale.v2.shaper import KEY
+from scalesync.platforms.scale.v2.shaper import KEY, REMOVED
 from scalesync.ports.operation import Repeat
 
 LOOKUP_KEYS = 2_000  # one list of a batch answers for all of them
 SAMPLES = 8  # replies to creates that are compared with their records
 ERRORS_SHOWN = 3
-CANCELED, ERROR = "canceled", "error"
-REMOVED = "scalesync_removed"  # the label of a second task that was canceled
+ERROR = "error"
 
 
 class Chats:
@@ -86,8 +86,10 @@ class Chats:
         return found
 
     async def read(self, ref: str) -> LookupResult:
-        """GET /task; a 404 is ABSENT."""
-        return await self._lists.read(ref)
+        """GET /task; a 404 is ABSENT, and so is a task that `remove` canceled."""
+        result = await self._lists.read(ref)
+        removed = isinstance(result.view, Chat) and result.view.removed
+        return LookupResult(Presence.ABSENT) if removed else result
 
     def compare(self, record: Outgoing, task: JsonObject) -> Comparison:
         """Compare the record's body with a task."""
@@ -107,41 +109,44 @@ class Chats:
     async def release(self, ref: str) -> Outcome:
         """Take the key out of the metadata of a dead task."""
         try:
-            await self._label(ref, None)
+            await self._label(ref, lambda metadata: _without(metadata, KEY))
         except RemoteError as error:
             kind = OutcomeKind.REFUSED if isinstance(error, Refused) else OutcomeKind.UNKNOWN
             return Outcome(kind, status=error.status, message=str(error))
         return Outcome(OutcomeKind.CREATED, ref=ref)
 
     async def remove(self, ref: str) -> None:
-        """Cancel a task and take its key away, so that the task no longer counts for its record.
+        """Cancel a task that nobody has worked on. From then on its key no longer counts.
 
-        A guess: version 2 documents no cancel of one task, so that of version 1 is called, which refuses a task that
+        The mark comes first: a run that is killed in between leaves a task that is still one of several. A guess:
+        version 2 documents no cancel of a single task, so that of version 1 is called, which refuses a task that
         somebody works on. Both versions show the same tasks.
         """
-        task = (await self.read(ref)).task
-        if task is None:
-            return
-        if task.get("status") != CANCELED:
-            root = self._transport.base_url.removesuffix("/v2") + "/v1"
-            path = f"/task/{quote(ref, safe='')}/cancel"
-            reply = await self._transport.call(RequestClass.MUTATE, "POST", path, root=root)
-            version_1.check(reply, "cancel task")
-        await self._label(ref, REMOVED)
+        await self._label(ref, lambda metadata: {**metadata, REMOVED: True})
+        root = self._transport.base_url.removesuffix("/v2") + "/v1"
+        path = f"/task/{quote(ref, safe='')}/cancel"
+        reply = await self._transport.call(RequestClass.MUTATE, "POST", path, root=root)
+        try:
+            if reply.status != 404:
+                version_1.check(reply, "cancel task")
+        except Refused:
+            await self._label(ref, lambda metadata: _without(metadata, REMOVED))
+            raise
 
-    async def _label(self, ref: str, name: str | None) -> None:
-        """Move the key of a task to another member of its metadata, or drop it. `merge` could not take it away."""
+    async def _label(self, ref: str, change: Callable[[JsonObject], JsonObject]) -> None:
+        """Replace the metadata of a task that has our key. `merge` could not take a member away."""
         task = (await self.read(ref)).task
         metadata = None if task is None else task.get("metadata")
         if not isinstance(metadata, dict) or KEY not in metadata:
             return
-        kept = {member: value for member, value in metadata.items() if member != KEY}
-        if name is not None:
-            kept[name] = metadata[KEY]
-        body = version_1.dumps({"task_id": ref, "metadata": kept, "merge": False})
+        body = version_1.dumps({"task_id": ref, "metadata": change(metadata), "merge": False})
         reply = await self._transport.call(RequestClass.MUTATE, "POST", "/task/metadata", body=body)
         if reply.status != 404:
             version_1.check(reply, "set metadata")
+
+
+def _without(metadata: JsonObject, name: str) -> JsonObject:
+    return {member: value for member, value in metadata.items() if member != name}
 
 
 def _both(one: LookupResult, other: LookupResult) -> LookupResult:

@@ -12,8 +12,10 @@ import msgspec
 from scalesync.errors import OutcomeUnknown
 from scalesync.platforms.scale.documents import NOTHING, is_text
 from scalesync.platforms.scale.v2.files import files
-from scalesync.platforms.scale.v2.shaper import KEY
+from scalesync.platforms.scale.v2.shaper import KEY, REMOVED
 from scalesync.times import milliseconds
+
+CANCELED = "canceled"
 
 
 class _Named(msgspec.Struct):
@@ -22,8 +24,9 @@ class _Named(msgspec.Struct):
     name: str
 
 
-class _Metadata(msgspec.Struct, rename={"key": KEY}):
+class _Metadata(msgspec.Struct, rename={"key": KEY, "removed": REMOVED}):
     key: str | None = None
+    removed: bool = False
 
 
 class _Handed(msgspec.Struct):
@@ -51,14 +54,17 @@ class _Head(msgspec.Struct, rename={"ref": "task_id"}):
 class Chat:
     """One chat, as it is now or as it was delivered. It has no type.
 
+    removed: it was a second task under its key, and was canceled for that. Its key counts no longer.
     updated_at: when it was delivered; a chat as it is now has no time of its last change.
     delivery: the id of its delivery, to a project or to a dataset.
     """
 
     def __init__(self, head: _Head) -> None:
+        metadata = head.metadata or _Metadata()
         self.ref = head.ref
-        self.key = None if head.metadata is None else head.metadata.key
         self.status = head.status
+        self.removed = metadata.removed and head.status == CANCELED
+        self.key = None if self.removed else metadata.key
         handed = head.delivery
         self.updated_at = handed.delivered_at if isinstance(handed, _Handed) else head.delivered_at
         self.delivery = handed.id if isinstance(handed, _Handed) else handed or head.delivery_id
@@ -121,12 +127,13 @@ def chat_of(task: Any) -> Chat:
         raise OutcomeUnknown("the list holds an entry that is not a task", op="list tasks")
     texts: dict[str, Any] = {name: found for name in _TEXTS if is_text(found := task.get(name))}
     metadata = task.get("metadata")
-    key = metadata.get(KEY) if isinstance(metadata, dict) else None
+    kept = metadata if isinstance(metadata, dict) else {}
+    key, removed = kept.get(KEY), kept.get(REMOVED) is True
     head = _Head(
         ref,
         project=_named(task.get("project")),
         batch=_named(task.get("batch")),
-        metadata=_Metadata(key if is_text(key) else None),
+        metadata=_Metadata(key if is_text(key) else None, removed),
         delivery=_handed(task.get("delivery")),
         **texts,
     )

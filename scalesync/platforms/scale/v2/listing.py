@@ -92,6 +92,7 @@ class Listings:
         self._lists = lists
         self._next: dict[Place, _Turn] = {}
         self._busy: dict[Place, anyio.Lock] = {}
+        self._first: dict[Place, anyio.Lock] = {}
         self._keys: dict[Place, frozenset[str]] = {}
 
     async def fresh(self, place: Place, keys: Sequence[str]) -> Mapping[str, LookupResult]:
@@ -108,9 +109,11 @@ class Listings:
 
     async def known(self, place: Place, keys: Sequence[str]) -> Mapping[str, LookupResult]:
         """The same of keys that were never sent: an earlier list that lacks one is enough. Raises RemoteError."""
-        seen = self._keys.get(place)
-        asked = list(keys) if seen is None else [key for key in keys if key in seen]
-        found = await self.fresh(place, asked) if asked else {}
+        async with self._first.setdefault(place, anyio.Lock()):
+            if place not in self._keys:
+                return await self.fresh(place, keys)
+        met = [key for key in keys if key in self._keys[place]]
+        found = await self.fresh(place, met) if met else {}
         absent = LookupResult(Presence.ABSENT)
         return {key: found.get(key, absent) for key in keys}
 
@@ -147,7 +150,7 @@ class Listings:
             idle = 0 if len(refs) > before else idle + 1
             cursor = page.cursor
             if cursor is None:
-                self._keys.setdefault(place, frozenset(keys))
+                self._keys[place] = frozenset(keys)
                 return found
             if idle >= MAX_IDLE_PAGES:
                 found.trusted = False

@@ -6,6 +6,7 @@ from scalesync.jsonvalue import as_text
 from scalesync.model.records import JsonObject
 
 KEY = "scalesync_id"  # the member of a task's metadata that holds the key of its record
+REMOVED = "scalesync_removed"  # the member that marks a second task, which is about to be canceled
 
 
 class ChatShaper:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MS = timedelta(milliseconds=1)
 
 
 def parse_iso(text: str) -> datetime:
@@ -21,7 +22,7 @@ def milliseconds(value: object) -> int:
     if not isinstance(value, str):
         return 0
     try:
-        return (parse_iso(value) - EPOCH) // timedelta(milliseconds=1)
+        return (parse_iso(value) - EPOCH) // _MS
     except ValueError:
         return 0
 

@@ -154,8 +154,8 @@ EXPORT_MUTANTS = (
         (
             Edit(
                 "scalesync/flows/runtime/trust.py",
-                "        if wanted and reported is not None and reported != wanted:\n",
-                "        if False:\n",
+                "            if reported is not None and reported != wanted:\n",
+                "            if False:\n",
             ),
         ),
         (f"{FLOWS}/test_export_lies.py",),

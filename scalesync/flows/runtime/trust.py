@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 
@@ -22,30 +22,75 @@ IDLE_PAGES = 200  # in a row without a task; some servers send empty pages while
 FOREIGN_ANSWERS = RetryPolicy(max_attempts=5, cap_s=2.0)
 _AGAIN = "run the same command again to resume"
 
-Listed = tuple[ListPage, list[TaskView]]
+
+class Listed(NamedTuple):
+    """One page, the heads of its tasks, and, if the reader goes by them, their places on the axis of the list."""
+
+    page: ListPage
+    heads: Sequence[TaskView]
+    places: Sequence[int] = ()
 
 
 class ForeignPages(BudgetUsed):
     """Pages of another query kept coming."""
 
 
+class Expected:
+    """What a task of a selection must be.
+
+    Only facts count that never change or change in one direction, because a task may be completed, updated or tagged
+    between the server's look at its index and its reply. The request's times are a millisecond wider, and bounds may
+    be inclusive.
+    """
+
+    def __init__(self, asked: Selection) -> None:
+        members = {"project": asked.project, "batch": asked.batch, "type": asked.type}
+        self._members = [(name, wanted) for name, wanted in members.items() if wanted]
+        self._after = asked.bounds.get("created_after", 0)
+        self._before = asked.bounds.get("created_before")
+        self._since = asked.bounds.get("updated_after", 0)
+
+    def foreign(self, listed: Listed) -> str:
+        """Why a page holds a task that cannot belong to the selection; "" if all can."""
+        return next(filter(None, map(self.foreign_task, listed.heads)), "")
+
+    def foreign_task(self, head: TaskView) -> str:
+        """Why a task cannot belong to the selection; "" if it can."""
+        for name, wanted in self._members:
+            reported = head.get(name)
+            if reported is not None and reported != wanted:
+                return f"a task of {name} {reported!r}, not {wanted!r}"
+        after, before, since = self._after, self._before, self._since
+        if after or before is not None:
+            created_ms = head.created_ms()
+            if created_ms < after - 1 or (before is not None and created_ms > before + 1):
+                return f"a task created at {iso(created_ms)}, not from {iso(after)} to {iso(before or after)}"
+        if since:
+            updated_ms = head.times()["updated"]
+            if 0 < updated_ms < since - 1:
+                return f"a task updated last at {iso(updated_ms)}, not since {iso(since)}"
+        return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """The query of one chain of pages: tasks of a selection within a range of places.
 
-    carried: the part of `asked` that the requests carry.
+    expected: by the part of `asked` that the requests carry.
     """
 
     lister: Lister
     asked: Selection
-    carried: Selection
+    expected: Expected
     within: tuple[int, int]
     page_size: int
 
-    def foreign(self, task: TaskView) -> str:
-        """Why a task cannot be an answer; "" if it can. The request's bounds are one place wider, maybe inclusive."""
+    def foreign(self, listed: Listed) -> str:
+        """Why a page cannot be an answer; "" if it can. The request's bounds are one place wider, maybe inclusive."""
+        return next(filter(None, map(self._foreign_task, listed.heads, listed.places)), "")
+
+    def _foreign_task(self, task: TaskView, place: int) -> str:
         lo, hi = self.within
-        place = self.lister.place_of(task)
         match self.lister.axis:
             case Axis.CREATED if not lo - 1 <= place <= hi + 1:
                 return f"a task created at {iso(place)}, not from {iso(lo)} to {iso(hi)}"
@@ -53,20 +98,20 @@ class Question:
                 return f"a version of a task from {iso(place)}, not from {iso(lo)} to {iso(hi)}"
             case Axis.NUMBER if place > hi:
                 return f"a task with the id {mirrored(place)}, not from {mirrored(hi) + 1} on"
-        return foreign_to(self.carried, task)
+        return self.expected.foreign_task(task)
 
 
 async def listed_for(
     question: Question, cursor: str | None, connection: Connection, note: Callable[[str], None]
 ) -> Listed:
-    """One page that answers this query, and the heads of its tasks. Raises ForeignPages."""
+    """One page that answers this query. Raises ForeignPages."""
     query = question.lister.query(question.asked, question.page_size, question.within)
     read = partial(_listed, connection.platform.spec.view, question.lister, query, cursor)
     return await believed(question.foreign, lambda: connection.call(read), note)
 
 
 async def believed(
-    foreign: Callable[[TaskView], str], read: Callable[[], Awaitable[Listed]], note: Callable[[str], None]
+    foreign: Callable[[Listed], str], read: Callable[[], Awaitable[Listed]], note: Callable[[str], None]
 ) -> Listed:
     """Call `read` until its page answers this query.
 
@@ -76,10 +121,10 @@ async def believed(
     rng = random.Random()
     attempt = 1
     while True:
-        page, heads = await read()
-        stranger = next((why for head in heads if (why := foreign(head))), "")
+        listed = await read()
+        stranger = foreign(listed)
         if not stranger:
-            return page, heads
+            return listed
         what = f"the server sent a page of other tasks than requested: {stranger}"
         if not FOREIGN_ANSWERS.may_retry(attempt):
             raise ForeignPages(f"{what}, {attempt} times; {_AGAIN}")
@@ -93,31 +138,8 @@ async def _listed(
     view: Callable[[bytes], TaskView], lister: Lister, query: Mapping[str, Any], cursor: str | None
 ) -> Listed:
     page = await lister.page(query, cursor)
-    return page, [view(raw) for raw in page.documents]
-
-
-def foreign_to(asked: Selection, head: TaskView) -> str:
-    """Why a task cannot belong to a selection; "" if it can.
-
-    Only facts count that never change or change in one direction, because a task may be completed, updated or tagged
-    between the server's look at its index and its reply. The request's times are a millisecond wider, and bounds may
-    be inclusive.
-    """
-    for name in ("project", "batch", "type"):
-        wanted, reported = getattr(asked, name), head.get(name)
-        if wanted and reported is not None and reported != wanted:
-            return f"a task of {name} {reported!r}, not {wanted!r}"
-    after, before = asked.bounds.get("created_after", 0), asked.bounds.get("created_before")
-    if after or before is not None:
-        created_ms = head.created_ms()
-        if created_ms < after - 1 or (before is not None and created_ms > before + 1):
-            return f"a task created at {iso(created_ms)}, not from {iso(after)} to {iso(before or after)}"
-    since = asked.bounds.get("updated_after", 0)
-    if since:
-        updated_ms = head.times()["updated"]
-        if 0 < updated_ms < since - 1:
-            return f"a task updated last at {iso(updated_ms)}, not since {iso(since)}"
-    return ""
+    heads = [view(raw) for raw in page.documents]
+    return Listed(page, heads, [lister.place_of(head) for head in heads])
 
 
 class Advance:

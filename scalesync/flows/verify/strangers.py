@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from scalesync.errors import OutcomeUnknown, Refused
-from scalesync.flows.runtime.trust import ForeignPages, Listed, believed, foreign_to
+from scalesync.flows.runtime.trust import Expected, ForeignPages, Listed, believed
 from scalesync.flows.runtime.wiring import Connection
 from scalesync.flows.verify.findings import Finding
 from scalesync.flows.verify.findings_file import FindingsFile
@@ -123,12 +123,13 @@ class Strangers:
         kind, name = scope
         project, batch = (name, None) if kind == "project" else (None, name)
         asked = Selection(project, batch, None, EVERY, (), EVERY, {})
-        foreign = partial(foreign_to, asked.only(self._connection.platform.lister.filters))
+        expected = Expected(asked.only(self._connection.platform.lister.filters))
         place = f"{kind} {name!r}"
         before, idle, cursor = self.total, 0, None
         while True:
             shown = self._reading.shown
-            page, heads = await believed(foreign, partial(self._page, asked, cursor, place), self._note)
+            read = partial(self._page, asked, cursor, place)
+            page, heads, _ = await believed(expected.foreign, read, self._note)
             self.total = None if before is None or page.total is None else before + page.total
             self._reading.counted(page.total)
             await self._take([head for head in heads if self._meet(head.ref)], place, keys, detached)
@@ -145,8 +146,8 @@ class Strangers:
         platform = self._connection.platform
         query = platform.lister.query(asked, platform.spec.page_most)
         page = await self._connection.call(partial(platform.lister.page, query, cursor))
-        heads = (self._head(document, place) for document in page.documents)
-        return page, [head for head in heads if head is not None]
+        heads = [head for document in page.documents if (head := self._head(document, place)) is not None]
+        return Listed(page, heads)
 
     def _meet(self, ref: str) -> bool:
         """Remember a task; False if an earlier page of any reading listed it."""

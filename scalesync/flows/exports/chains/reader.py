@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
 
@@ -19,7 +19,7 @@ from scalesync.engine.partitions import Partition, parts_for, split
 from scalesync.flows.exports.chains.findings import Findings
 from scalesync.flows.exports.chains.recollection import Recollection
 from scalesync.flows.exports.folder.commit_log import CommitLog, PageCommit
-from scalesync.flows.runtime.trust import Advance, Question, listed_for
+from scalesync.flows.runtime.trust import Advance, Expected, Question, listed_for
 from scalesync.flows.runtime.wiring import Connection
 from scalesync.mapping.seen import Sight
 from scalesync.model.selection import Selection
@@ -44,10 +44,14 @@ class Inquiry:
     lister: Lister
     asked: Selection
     page_size: int
+    expected: Expected = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "expected", Expected(self.asked.only(self.lister.filters)))
 
     def within(self, lo: int, hi: int) -> Question:
         """The query of one chain."""
-        return Question(self.lister, self.asked, self.asked.only(self.lister.filters), (lo, hi), self.page_size)
+        return Question(self.lister, self.asked, self.expected, (lo, hi), self.page_size)
 
 
 class PartitionReader:
@@ -149,9 +153,18 @@ class PartitionReader:
         return True
 
     async def _page(self, partition: Partition) -> None:
+        entry, split_off = await self._read_page(partition)  # what only the reading needs does not wait for the disk
+        self._promised += len(split_off)
+        await self._log.put(entry)
+        self._promised -= len(split_off)
+        self._queue.extend(split_off)
+        if split_off:
+            self._changed.set()
+
+    async def _read_page(self, partition: Partition) -> tuple[PageCommit, list[Partition]]:
+        """The next page as what the log writes of it, and the partitions that are split off behind it."""
         question = self._inquiry.within(partition.asked_lo, partition.asked_hi)
-        page, heads = await listed_for(question, partition.cursor, self._connection, self._note)
-        places = [self._lister.place_of(head) for head in heads]
+        page, heads, places = await listed_for(question, partition.cursor, self._connection, self._note)
         self._look_at_order(places)
         refs = [head.ref for head in heads]
         sights = await self._recollection.sights(partition, refs, places, counted=page.total is not None)
@@ -174,12 +187,7 @@ class PartitionReader:
         await self._take(_fresh(partition, page, heads, places, sights), entry)
         split_off = self._split(partition, places)
         entry.partitions = [partition.state(), *(other.state() for other in split_off)]
-        self._promised += len(split_off)
-        await self._log.put(entry)
-        self._promised -= len(split_off)
-        self._queue.extend(split_off)
-        if split_off:
-            self._changed.set()
+        return entry, split_off
 
     def _look_at_order(self, places: Sequence[int]) -> None:
         """Check the documented order. Partitions depend on it, so without it nothing is split."""

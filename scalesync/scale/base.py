@@ -5,14 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Mapping
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from scalesync.errors import OutcomeUnknown
 from scalesync.platforms.scale.api.endpoint import Endpoint, request_of
 from scalesync.platforms.scale.api.objects import Resource
 from scalesync.platforms.scale.api.table import ENDPOINTS
+from scalesync.scale.blocking.results import CLASSES as BLOCKING
+from scalesync.scale.bound import Bound
 from scalesync.scale.calls import Calls, Came
-from scalesync.scale.listing import BlockingListing, Listing, checked_limit
+from scalesync.scale.listing import BlockingListing, Envelope, Listing, checked_limit
 from scalesync.scale.pages import Pages
 
 if TYPE_CHECKING:
@@ -39,7 +42,7 @@ class Base(ABC):
         return (await self._make(ENDPOINTS[name], arguments)).value
 
     async def _object(self, name: str, kind: type[R], arguments: Arguments) -> R:
-        return kind((await self._make(ENDPOINTS[name], arguments)).value)
+        return kind.of((await self._make(ENDPOINTS[name], arguments)).value, self)
 
     async def _objects(self, name: str, kind: type[R], arguments: Arguments) -> list[R]:
         """A list that comes whole."""
@@ -48,7 +51,7 @@ class Base(ABC):
         items = value.get(endpoint.docs) if endpoint.docs and isinstance(value, dict) else value
         if not isinstance(items, list):
             raise OutcomeUnknown(f"{endpoint.op}: the reply is not a list", op=endpoint.op)
-        return [kind(item) for item in items]
+        return [kind.of(item, self) for item in items]
 
     def _listing(
         self, name: str, kind: type[R], arguments: dict[str, Any], cursor: str | None, limit: int | None
@@ -60,7 +63,7 @@ class Base(ABC):
         if limit is not None and 0 < limit < PAGE_MOST and arguments.get("page_size", limit) is None:
             arguments["page_size"] = limit
         request_of(endpoint, arguments)
-        return Listing(kind, Pages(self._make, endpoint, arguments, cursor), limit)
+        return Listing(partial(kind.of, client=self), Pages(self._make, endpoint, arguments, cursor), limit)
 
     async def _total(self, name: str, arguments: Arguments) -> int:
         """How many things a list has, from one page with one of them."""
@@ -91,5 +94,20 @@ class Blocking(ABC):
     def _wait(self, made: Coroutine[Any, Any, T]) -> T:
         """The result of a call that runs in the background loop."""
 
-    def _listed(self, listing: Listing[R]) -> BlockingListing[R]:
+    def _own(self, made: Coroutine[Any, Any, Any]) -> Any:
+        """The same, with results whose methods need no `await`."""
+        return self._owned(self._wait(made))
+
+    def _owned(self, result: Any) -> Any:
+        if isinstance(result, Bound):
+            return BLOCKING[type(result).__name__].of(result.as_dict(), self)
+        if isinstance(result, list):
+            return [self._owned(item) for item in result]
+        if isinstance(result, Envelope):
+            result.docs = self._owned(result.docs)
+        return result
+
+    def _listed(self, listing: Listing[R]) -> BlockingListing[Any]:
+        plain = listing.kind
+        listing.kind = lambda fields: self._owned(plain(fields))
         return BlockingListing(listing, self._wait)

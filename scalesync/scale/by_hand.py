@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
+from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from scalesync.errors import ConfigError
-from scalesync.platforms.scale.api.objects import Batch, File, Project, Task
+from scalesync.platforms.scale.api.objects import File
 from scalesync.platforms.scale.api.table import ENDPOINTS
 from scalesync.scale.base import Base
 from scalesync.scale.listing import Envelope
+from scalesync.scale.methods.results import Batch, Project, Task
 from scalesync.text import did_you_mean
 
 
@@ -53,7 +55,7 @@ class ByHand(Base):
         query: filters under the names of `get_tasks` or of the API (`start_time`, `type`, ...), limit, next_token.
         Raises TypeError for another name.
         """
-        return Envelope(Task, await self._page("get_tasks", "tasks", "next_token", query))
+        return Envelope(partial(Task.of, client=self), await self._page("get_tasks", "tasks", "next_token", query))
 
     async def batches(self, **query: Any) -> Envelope[Batch]:
         """One page of batches as the API answers it, with `total`.
@@ -61,7 +63,7 @@ class ByHand(Base):
         query: filters under the names of `get_batches` or of the API (`start_time`, ...), limit, offset.
         Raises TypeError for another name.
         """
-        return Envelope(Batch, await self._page("get_batches", "batches", "offset", query))
+        return Envelope(partial(Batch.of, client=self), await self._page("get_batches", "batches", "offset", query))
 
     async def projects(self) -> list[Project]:
         """List all projects, as `get_projects` does."""

@@ -21,14 +21,15 @@ class Listing(AsyncIterator[R], Generic[R]):
         now, so that nothing is missing if you stop in the middle: the items of that page come again. When all items of
         a page came, it is that of the next one. None on the first page, and at the end.
     finished: all items came.
+    kind: makes an item of its JSON.
     beside: what the newest page says beside its items: `total`, the `delivery` that they are of, ... Empty before the
         first page.
     """
 
-    def __init__(self, kind: type[R], pages: Pages, limit: int | None = None) -> None:
+    def __init__(self, kind: Callable[[JsonObject], R], pages: Pages, limit: int | None = None) -> None:
         self.cursor = self._resume = pages.cursor
         self.finished = limit == 0
-        self._kind = kind
+        self.kind = kind
         self._pages = pages
         self._left = limit
         self._items: list[R] = []
@@ -76,7 +77,7 @@ class Listing(AsyncIterator[R], Generic[R]):
         is_cut = self._left is not None and len(items) > self._left
         self._resume = here if is_cut else self._pages.cursor
         items = items[: self._left]
-        self._items = [self._kind(item) for item in reversed(items)]
+        self._items = [self.kind(item) for item in reversed(items)]
         self._gave(0)
         return True
 
@@ -137,7 +138,7 @@ class Envelope(Sequence[R], Generic[R]):
     next_token: of the next page of tasks. total: how many the whole list has.
     """
 
-    def __init__(self, kind: type[R], fields: JsonObject) -> None:
+    def __init__(self, kind: Callable[[JsonObject], R], fields: JsonObject) -> None:
         self._fields = fields
         self.docs: list[R] = [kind(item) for item in fields.get("docs", ())]
         self.total: int | None = fields.get("total", fields.get("totalDocs"))

@@ -87,10 +87,7 @@ def _results(ran: Mapping[str, Ran]) -> Iterator[str]:
 
 
 def _on_result(name: str, row: Endpoint) -> str:
-    owner, _, method = name.partition(".")
-    if hasattr(objects.CLASSES[owner], method):
-        return f"`{name}`"
-    return f"`{row.name}`, with the {row.params[0].name}"
+    return f"`{name}`" if name == row.bound else f"`{row.name}`, with the {row.params[0].name}"
 
 
 def _reader(name: str) -> str:

@@ -10,7 +10,7 @@ import inspect
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -43,6 +43,13 @@ NOUNS: dict[str, tuple[ModuleType, str, str]] = {
     "deliveries": (deliveries, "Deliveries", "deliveries and datasets (version 2)"),
 }
 BY_HAND = {"upload_file"}
+# class of a result with methods -> the argument of a row that says what the call is about, and where the result has it
+ABOUT = {
+    "Task": ("task_id", "self.task_id"),
+    "Batch": ("batch_name", "self.name"),
+    "Project": ("project_name", "self.name"),
+    "Teammate": ("emails", "[self.email]"),
+}
 TYPES = {
     Kind.TEXT: "str",
     Kind.NUMBER: "int",
@@ -61,12 +68,17 @@ IMPORTS = {
     "BinaryIO": "typing",
     "Literal": "typing",
     **dict.fromkeys(objects.CLASSES, "scalesync.platforms.scale.api.objects"),
+    **dict.fromkeys(ABOUT, "scalesync.scale.methods.results"),
     "Base": "scalesync.scale.base",
     "Blocking": "scalesync.scale.base",
     "BlockingListing": "scalesync.scale.listing",
     "Envelope": "scalesync.scale.listing",
     "Listing": "scalesync.scale.listing",
+    "Bound": "scalesync.scale.bound",
+    "Self": "typing",
 }
+# where the results are that those without async are made with
+OWN = dict.fromkeys(ABOUT, "scalesync.scale.blocking.results")
 NOTE = "# Written by `python -m tests.scale.generator`; change the table or the generator instead of this file."
 
 
@@ -84,9 +96,9 @@ def is_open(param: Param) -> bool:
 def signature(params: Iterable[Param], *, paged: bool) -> str:
     params = list(params)
     needed = [f"{param.name}: {type_of(param)}" for param in params if param.needed]
-    optional = [
-        f"{param.name}: {type_of(param)} | None = None" for param in params if not param.needed and not is_open(param)
-    ]
+    left = [param for param in params if not param.needed and not is_open(param)]
+    needed += [f"{param.name}: {type_of(param)} | None = None" for param in left if param.placed]
+    optional = [f"{param.name}: {type_of(param)} | None = None" for param in left if not param.placed]
     if paged:
         optional += ["limit: int | None = None", "cursor: str | None = None"]
     rest = [f"**{param.name}: Any" for param in params if is_open(param)]
@@ -146,6 +158,49 @@ def methods_module(noun: str) -> str:
     return module(f"Calls about {about}, as methods.", body)
 
 
+def results_module(*, blocking: bool) -> str:
+    """The classes of results whose methods make calls."""
+    body = []
+    for name in ABOUT:
+        body += [f"class {name}(Bound, objects.{name}):", f'    """{inspect.getdoc(objects.CLASSES[name])}"""', ""]
+        for noun, _, _ in NOUNS.values():
+            for row in noun.ROWS:
+                owner, _, called = row.bound.partition(".")
+                if owner == name:
+                    body += bound_method(row, called, blocking=blocking)
+    if blocking:
+        members = ", ".join(f'"{name}": {name}' for name in ABOUT)
+        body += [f"CLASSES: dict[str, type[Bound]] = {{{members}}}"]
+    title = "Results whose methods make calls" + (" without async." if blocking else ".")
+    return module(title, body, OBJECTS, ["from scalesync.platforms.scale.api import objects"])
+
+
+OBJECTS = dict.fromkeys(objects.CLASSES, "scalesync.platforms.scale.api.objects")
+
+
+def bound_method(row: Endpoint, name: str, *, blocking: bool) -> Iterator[str]:
+    owner = row.bound.partition(".")[0]
+    about, here = ABOUT[owner]
+    params = [param for param in row.params if param.name != about]
+    passed = ", ".join(f"{param.name}={param.name}" if not is_open(param) else f"**{param.name}" for param in params)
+    given = f"{about}={here}" + (f", {passed}" if passed else "")
+    call = f"{'' if blocking else 'await '}self._client.{row.name}({given})"
+    yield f"    {'' if blocking else 'async '}def {name}({signature(params, paged=False)}) -> {_given_back(row)}:"
+    yield f"        {docstring(row.words, params, row, paged=False)}"
+    if row.returns == owner and not row.is_list:
+        yield f"        return self._hold({call})"
+    else:
+        yield f"        found: {_given_back(row)} = {call}"
+        yield "        return found"
+    yield ""
+
+
+def _given_back(row: Endpoint) -> str:
+    if row.is_list:
+        return f"list[{row.returns}]"
+    return "Self" if row.returns == row.bound.partition(".")[0] else row.returns or "Any"
+
+
 def blocking_module(noun: str) -> str:
     home = "scalesync.scale.by_hand" if noun == "by_hand" else f"scalesync.scale.methods.{noun}"
     (kind,) = [each for each in vars(import_module(home)).values() if inspect.isclass(each) and each.__module__ == home]
@@ -153,7 +208,7 @@ def blocking_module(noun: str) -> str:
     for name, function in vars(kind).items():
         if not name.startswith("_") and inspect.isfunction(function):
             body += twin(name, function)
-    return module(f"The methods of `{home}` without async.", body)
+    return module(f"The methods of `{home}` without async.", body, OWN)
 
 
 def twin(name: str, function: object) -> Iterator[str]:
@@ -179,25 +234,36 @@ def twin(name: str, function: object) -> Iterator[str]:
     lists = result.startswith("BlockingListing[")
     yield f"    def {name}({', '.join(written)}) -> {result}:"
     yield f'        """{inspect.getdoc(function).splitlines()[0]}"""'
-    yield f"        return self.{'_listed' if lists else '_wait'}({call})"
+    if lists or not OWN.keys() & set(re.findall(r"\w+", result)):
+        yield f"        return self.{'_listed' if lists else '_wait'}({call})"
+    else:
+        yield f"        found: {result} = self._own({call})"
+        yield "        return found"
     yield ""
 
 
-def module(title: str, body: list[str]) -> str:
+def module(title: str, body: list[str], homes_of: Mapping[str, str] | None = None, imports: Iterable[str] = ()) -> str:
+    """A whole module. homes_of: where names come from, before IMPORTS. imports: lines that it has beside."""
+    known = {**IMPORTS, **(homes_of or {})}
+    made_here = set(re.findall(r"^class (\w+)", "\n".join(body), re.MULTILINE))
     code = "\n".join(body)
     bare = re.sub(r'""".*?"""', "", code, flags=re.DOTALL)
     homes: dict[str, list[str]] = {}
-    for name in sorted(set(re.findall(r"\b[A-Za-z]\w*\b", bare)) & IMPORTS.keys()):
-        homes.setdefault(IMPORTS[name], []).append(name)
-    lines = [f"from {home} import {', '.join(names)}" for home, names in homes.items()]
+    for name in sorted(set(re.findall(r"(?<!objects\.)\b[A-Za-z]\w*\b", bare)) & known.keys() - made_here):
+        homes.setdefault(known[name], []).append(name)
+    lines = [*imports, *(f"from {home} import {', '.join(names)}" for home, names in homes.items())]
     parts = [f'"""{title}"""', NOTE, "from __future__ import annotations", "\n".join(lines), code]
     return "\n\n".join(parts) + "\n"
 
 
 def generated() -> Iterator[tuple[Path, str]]:
     """Every file, and what it has to hold, as `make format` leaves it."""
+    yield from _formatted({f"{folder}/results.py": results_module(blocking=folder == "blocking") for folder in FOLDERS})
     yield from _methods()
     yield from _formatted({f"blocking/{noun}.py": blocking_module(noun) for noun in [*NOUNS, "by_hand"]})
+
+
+FOLDERS = ("methods", "blocking")
 
 
 def _methods() -> Iterator[tuple[Path, str]]:

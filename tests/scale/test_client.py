@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from copy import copy
 from datetime import UTC, datetime
 
 import pytest
@@ -51,6 +52,25 @@ async def test_a_task_from_its_creation_to_its_end(make_sandbox, client_of):
     assert (ended.status, ended.unique_id) == ("canceled", None)
     with pytest.raises(ScaleResourceNotFound):
         await client.get_task("a/../b")
+
+
+async def test_what_a_result_does_is_put_into_it(make_sandbox, client_of):
+    sandbox = await make_sandbox()
+    client = client_of(sandbox)
+    task = await client.create_task(KIND, unique_id="a", project=PROJECT, **LETTER)
+    other = copy(task)
+    assert (other == task, other.as_dict() is task.as_dict()) == (True, False)
+    assert await task.set_metadata({"a": 1}) is task
+    assert (task.metadata, other.metadata) == ({"a": 1}, {})
+    assert await other.refresh() == task
+    sandbox.annotate()
+    assert await task.audit(True, "good") is None
+    assert (await task.send_callback())["status"] == "completed"
+    assert (await task.refresh()).customer_review_status == "accepted"
+    assert (await client.tasks(limit=1))[0] == await anext(client.get_tasks()) == task
+    (project,) = await client.projects()
+    assert project == await client.get_project(PROJECT)
+    assert "cancel" not in task.as_dict()
 
 
 async def test_a_list_is_read_in_pages_and_continues_at_its_cursor(make_sandbox, client_of):
@@ -188,6 +208,17 @@ async def test_the_client_without_async(make_sandbox, monkeypatch):
             assert [task.task_id for task in listing] == made[3::-1]
             assert (listing.finished, listing.cursor, listing.next_page()) == (True, None, [])
             assert client.get_tasks_count() == 5
+            task = client.create_task(KIND, unique_id="m", project=PROJECT, **LETTER)
+            assert task.set_tags("a").add_tags(["b"]).tags == ["a", "b"]
+            assert task.cancel(clear_unique_id=True) is task
+            assert (task.status, task.unique_id) == ("canceled", None)
+            assert client.tasks(limit=2)[0].refresh() == next(client.get_tasks()) == task
+            assert client.get_batch(client.create_batch(PROJECT, "b").name).get_status().pending is None
+            (person,) = client.list_teammates()
+            assert client.invite_teammates("a@b.c", "labeler")[1].update_teammate_role("manager")[1].role == "manager"
+            assert person.email != "a@b.c"
+            with pytest.raises(ScaleResourceNotFound):
+                client.get_projects()[0].get_template()
             with pytest.raises(ScaleResourceNotFound):
                 client.get_project("nothing")
             with pytest.raises(ConfigError):

@@ -29,7 +29,7 @@ from tests.sandbox.support import CREATE, sessions_closed
 from tests.scale import coverage
 from tests.scale.conftest import KEY
 from tests.scale.coverage import Ran
-from tests.scale.recorder import Record, compared, methods_of_results, operations, watch
+from tests.scale.recorder import Ours, Record, compared, methods_of_results, operations, watch
 
 ClientOf = Callable[..., AsyncScaleClient]
 BEGAN_MS = int(time.time() * 1000)
@@ -113,7 +113,7 @@ async def side_by_side(scenario: Callable[[Sandbox], None], client_of: ClientOf)
     async with sandbox_of(clock) as first, sandbox_of(again) as second:
         record, origin = await recorded(scenario, first, clock)
         origin.append(second.origin)
-        client = client_of(second)
+        ours = Ours(client_of(second))
 
         def settle(value: Any) -> Any:
             return json.loads(json.dumps(value).replace(first.origin, second.origin))
@@ -125,7 +125,7 @@ async def side_by_side(scenario: Callable[[Sandbox], None], client_of: ClientOf)
                     await asyncio.to_thread(step)
                     continue
                 again.next()
-                if await compared(client, step, settle) == "earlier":
+                if await compared(ours, step, settle) == "earlier":
                     ran.earlier.append(step.name)
                 ran.methods.add(step.name)
                 ran.results |= {step.via: step.name} if step.via else {}

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from scalesync.platforms.scale.api.objects import Batch, BatchStatus
+from scalesync.platforms.scale.api.objects import BatchStatus
 from scalesync.scale.base import Blocking
+from scalesync.scale.blocking.results import Batch
 from scalesync.scale.listing import BlockingListing
 
 
@@ -27,7 +28,7 @@ class Batches(Blocking):
         metadata: Mapping[str, Any] | None = None,
     ) -> Batch:
         """Create a batch."""
-        return self._wait(
+        found: Batch = self._own(
             self._client.create_batch(
                 project,
                 batch_name,
@@ -37,10 +38,12 @@ class Batches(Blocking):
                 metadata=metadata,
             )
         )
+        return found
 
     def get_batch(self, batch_name: str) -> Batch:
         """Show one batch."""
-        return self._wait(self._client.get_batch(batch_name))
+        found: Batch = self._own(self._client.get_batch(batch_name))
+        return found
 
     def get_batches(
         self,
@@ -84,11 +87,13 @@ class Batches(Blocking):
 
     def finalize_batch(self, batch_name: str) -> Batch:
         """Say that a batch has all its tasks."""
-        return self._wait(self._client.finalize_batch(batch_name))
+        found: Batch = self._own(self._client.finalize_batch(batch_name))
+        return found
 
     def set_batch_metadata(self, batch_name: str, metadata: Mapping[str, Any]) -> Batch:
         """Replace the metadata of a batch."""
-        return self._wait(self._client.set_batch_metadata(batch_name, metadata))
+        found: Batch = self._own(self._client.set_batch_metadata(batch_name, metadata))
+        return found
 
     def prioritize_batch(self, batch_name: str, priority: int) -> Any:
         """Set the priority of a batch's tasks that nobody has begun."""

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from os import PathLike
 from typing import Any, BinaryIO
 
-from scalesync.platforms.scale.api.objects import Batch, File, Project, Task
+from scalesync.platforms.scale.api.objects import File
 from scalesync.scale.base import Blocking
+from scalesync.scale.blocking.results import Batch, Project, Task
 from scalesync.scale.listing import Envelope
 
 
@@ -34,12 +35,15 @@ class ByHand(Blocking):
 
     def tasks(self, **query: Any) -> Envelope[Task]:
         """One page of tasks as the API answers it, with `total` and the `next_token` of the next page."""
-        return self._wait(self._client.tasks(**query))
+        found: Envelope[Task] = self._own(self._client.tasks(**query))
+        return found
 
     def batches(self, **query: Any) -> Envelope[Batch]:
         """One page of batches as the API answers it, with `total`."""
-        return self._wait(self._client.batches(**query))
+        found: Envelope[Batch] = self._own(self._client.batches(**query))
+        return found
 
     def projects(self) -> list[Project]:
         """List all projects, as `get_projects` does."""
-        return self._wait(self._client.projects())
+        found: list[Project] = self._own(self._client.projects())
+        return found

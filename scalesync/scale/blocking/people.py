@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from scalesync.platforms.scale.api.objects import Assignments, FixlessAudit, Group, StudioBatch, Teammate
+from scalesync.platforms.scale.api.objects import Assignments, FixlessAudit, Group, StudioBatch
 from scalesync.scale.base import Blocking
+from scalesync.scale.blocking.results import Teammate
 
 
 class People(Blocking):
@@ -16,19 +17,22 @@ class People(Blocking):
 
     def list_teammates(self) -> list[Teammate]:
         """List the people of the account."""
-        return self._wait(self._client.list_teammates())
+        found: list[Teammate] = self._own(self._client.list_teammates())
+        return found
 
     def invite_teammates(
         self, emails: str | Sequence[str], role: Literal["labeler", "member", "manager"]
     ) -> list[Teammate]:
         """Invite people by e-mail."""
-        return self._wait(self._client.invite_teammates(emails, role))
+        found: list[Teammate] = self._own(self._client.invite_teammates(emails, role))
+        return found
 
     def update_teammates_role(
         self, emails: str | Sequence[str], role: Literal["labeler", "member", "manager"]
     ) -> list[Teammate]:
         """Change the role of people."""
-        return self._wait(self._client.update_teammates_role(emails, role))
+        found: list[Teammate] = self._own(self._client.update_teammates_role(emails, role))
+        return found
 
     def list_studio_assignments(self) -> Assignments:
         """Show who works on which projects."""

@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from scalesync.platforms.scale.api.objects import Project, TaskTemplate
+from scalesync.platforms.scale.api.objects import TaskTemplate
 from scalesync.scale.base import Blocking
+from scalesync.scale.blocking.results import Project
 
 
 class Projects(Blocking):
@@ -27,7 +28,7 @@ class Projects(Blocking):
         consensus_attempts: int | None = None,
     ) -> Project:
         """Create a project."""
-        return self._wait(
+        found: Project = self._own(
             self._client.create_project(
                 project_name,
                 task_type,
@@ -39,18 +40,22 @@ class Projects(Blocking):
                 consensus_attempts=consensus_attempts,
             )
         )
+        return found
 
     def get_project(self, project_name: str) -> Project:
         """Show one project."""
-        return self._wait(self._client.get_project(project_name))
+        found: Project = self._own(self._client.get_project(project_name))
+        return found
 
     def get_projects(self, *, archived: bool | None = None) -> list[Project]:
         """List projects."""
-        return self._wait(self._client.get_projects(archived=archived))
+        found: list[Project] = self._own(self._client.get_projects(archived=archived))
+        return found
 
     def update_project(self, project_name: str, *, patch: bool | None = None, **params: Any) -> Project:
         """Give a project a new version of its parameters."""
-        return self._wait(self._client.update_project(project_name, patch=patch, **params))
+        found: Project = self._own(self._client.update_project(project_name, patch=patch, **params))
+        return found
 
     def set_project_ontology(self, project_name: str, ontology: Mapping[str, Any]) -> Any:
         """Give a project a new version of its ontology."""

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from scalesync.platforms.scale.api.objects import Task
 from scalesync.scale.base import Blocking
+from scalesync.scale.blocking.results import Task
 from scalesync.scale.listing import BlockingListing
 
 
@@ -18,11 +18,13 @@ class Tasks(Blocking):
 
     def create_task(self, task_type: str, *, unique_id: str | None = None, **fields: Any) -> Task:
         """Create one task."""
-        return self._wait(self._client.create_task(task_type, unique_id=unique_id, **fields))
+        found: Task = self._own(self._client.create_task(task_type, unique_id=unique_id, **fields))
+        return found
 
     def get_task(self, task_id: str) -> Task:
         """Show one task."""
-        return self._wait(self._client.get_task(task_id))
+        found: Task = self._own(self._client.get_task(task_id))
+        return found
 
     def get_tasks(
         self,
@@ -110,35 +112,42 @@ class Tasks(Blocking):
 
     def cancel_task(self, task_id: str, *, clear_unique_id: bool | None = None) -> Task:
         """Cancel a task that nobody has begun."""
-        return self._wait(self._client.cancel_task(task_id, clear_unique_id=clear_unique_id))
+        found: Task = self._own(self._client.cancel_task(task_id, clear_unique_id=clear_unique_id))
+        return found
 
-    def audit_task(self, task_id: str, accepted: bool, *, comments: str | None = None) -> Any:
+    def audit_task(self, task_id: str, accepted: bool, comments: str | None = None) -> Any:
         """Accept or reject a completed task."""
-        return self._wait(self._client.audit_task(task_id, accepted, comments=comments))
+        return self._wait(self._client.audit_task(task_id, accepted, comments))
 
     def update_task_unique_id(self, task_id: str, unique_id: str) -> Task:
         """Give a task another unique_id."""
-        return self._wait(self._client.update_task_unique_id(task_id, unique_id))
+        found: Task = self._own(self._client.update_task_unique_id(task_id, unique_id))
+        return found
 
     def clear_task_unique_id(self, task_id: str) -> Task:
         """Take the unique_id off a task."""
-        return self._wait(self._client.clear_task_unique_id(task_id))
+        found: Task = self._own(self._client.clear_task_unique_id(task_id))
+        return found
 
     def set_task_metadata(self, task_id: str, metadata: Mapping[str, Any]) -> Task:
         """Replace the metadata of a task."""
-        return self._wait(self._client.set_task_metadata(task_id, metadata))
+        found: Task = self._own(self._client.set_task_metadata(task_id, metadata))
+        return found
 
     def set_task_tags(self, task_id: str, tags: str | Sequence[str]) -> Task:
         """Replace the tags of a task."""
-        return self._wait(self._client.set_task_tags(task_id, tags))
+        found: Task = self._own(self._client.set_task_tags(task_id, tags))
+        return found
 
     def add_task_tags(self, task_id: str, tags: str | Sequence[str]) -> Task:
         """Add tags to a task."""
-        return self._wait(self._client.add_task_tags(task_id, tags))
+        found: Task = self._own(self._client.add_task_tags(task_id, tags))
+        return found
 
     def delete_task_tags(self, task_id: str, tags: str | Sequence[str]) -> Task:
         """Remove tags from a task."""
-        return self._wait(self._client.delete_task_tags(task_id, tags))
+        found: Task = self._own(self._client.delete_task_tags(task_id, tags))
+        return found
 
     def send_callback(self, task_id: str) -> Any:
         """Call the task's callback again."""

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from scalesync.platforms.scale.api.objects import Batch, BatchStatus
+from scalesync.platforms.scale.api.objects import BatchStatus
 from scalesync.scale.base import Base
 from scalesync.scale.listing import Listing
+from scalesync.scale.methods.results import Batch
 
 
 class Batches(Base):

@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from scalesync.platforms.scale.api.objects import Assignments, FixlessAudit, Group, StudioBatch, Teammate
+from scalesync.platforms.scale.api.objects import Assignments, FixlessAudit, Group, StudioBatch
 from scalesync.scale.base import Base
+from scalesync.scale.methods.results import Teammate
 
 
 class People(Base):

@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from scalesync.platforms.scale.api.objects import Project, TaskTemplate
+from scalesync.platforms.scale.api.objects import TaskTemplate
 from scalesync.scale.base import Base
+from scalesync.scale.methods.results import Project
 
 
 class Projects(Base):

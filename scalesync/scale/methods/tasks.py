@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from scalesync.platforms.scale.api.objects import Task
 from scalesync.scale.base import Base
 from scalesync.scale.listing import Listing
+from scalesync.scale.methods.results import Task
 
 
 class Tasks(Base):
@@ -165,7 +165,7 @@ class Tasks(Base):
         """
         return await self._object("cancel_task", Task, {"task_id": task_id, "clear_unique_id": clear_unique_id})
 
-    async def audit_task(self, task_id: str, accepted: bool, *, comments: str | None = None) -> Any:
+    async def audit_task(self, task_id: str, accepted: bool, comments: str | None = None) -> Any:
         """Accept or reject a completed task.
 
         task_id: the id of the task.

@@ -56,6 +56,7 @@ class Param:
     joined: several values are one, with commas between them.
     wrapped: each of several values is an object with this one member.
     sends_null: the body holds null where it is left out, as the official SDK has it.
+    placed: in Python it may be given by its place although it is optional, as in the README of the official SDK.
     choices: all values, where they are known not to grow.
     ready: what is sent of a value; raises ValueError with what is wrong with it.
     """
@@ -69,6 +70,7 @@ class Param:
     joined: bool = False
     wrapped: str = ""
     sends_null: bool = False
+    placed: bool = False
     choices: tuple[str, ...] = ()
     ready: Callable[[Any], Any] | None = None
 
@@ -93,6 +95,7 @@ class Endpoint:
     redirects: the answer is the address that a redirect names.
     asks: what a person is asked before, because money or people are concerned; empty to ask nothing.
     columns: of the table that people get.
+    bound: the same as a method of a result: `Task.cancel`. The result says what the call is about.
     sdk: the official SDK's method; empty where it has none.
     facts: where its wire is described.
     """
@@ -117,6 +120,7 @@ class Endpoint:
     redirects: bool = False
     asks: str = ""
     columns: tuple[str, ...] = ()
+    bound: str = ""
     sdk: str = ""
     facts: str = ""
     known: Mapping[str, Param] = field(init=False, repr=False, compare=False)

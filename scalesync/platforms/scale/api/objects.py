@@ -22,10 +22,16 @@ class Resource(Mapping[str, Any]):
     _known: ClassVar[frozenset[str]] = frozenset()
 
     def __init_subclass__(cls) -> None:
-        cls._known = frozenset(inspect.get_annotations(cls))
+        before = (vars(each).get("_known", ()) for each in cls.mro())
+        cls._known = frozenset(inspect.get_annotations(cls)).union(*before)
 
     def __init__(self, fields: JsonObject) -> None:
         self._fields = fields
+
+    @classmethod
+    def of(cls, fields: JsonObject, client: Any) -> Self:
+        """An answer that `client` got; most answers need it no longer."""
+        return cls(fields)
 
     def as_dict(self) -> JsonObject:
         """All fields as they came; the same object each time."""

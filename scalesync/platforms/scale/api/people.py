@@ -44,6 +44,7 @@ TEAM = (
         is_list=True,
         asks="this changes what they may do",
         columns=TEAMMATE,
+        bound="Teammate.update_teammate_role",
         sdk="update_teammates_role",
         facts="2.9",
     ),

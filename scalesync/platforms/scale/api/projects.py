@@ -84,6 +84,7 @@ ROWS = (
         *("get template", "GET", "/projects/{project_name}/taskTemplates", (NAME,)),
         returns="TaskTemplate",
         columns=("id", "version", "created_at", "updated_at"),
+        bound="Project.get_template",
         sdk="get_project_template",
         facts="2.6",
     ),

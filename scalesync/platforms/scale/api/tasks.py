@@ -38,7 +38,8 @@ FILTERS = (
 
 def _change(name: str, verb: str, words: str, path: str, *params: Param, **more: Any) -> Endpoint:
     """A change of one task. path: behind its id."""
-    given = {"method": "POST", "returns": "Task", "sdk": name, **more}
+    bound = "Task." + name.replace("_task", "").replace("task_", "")
+    given = {"method": "POST", "returns": "Task", "bound": bound, "sdk": name, **more}
     return Endpoint(
         name,
         "tasks",
@@ -75,6 +76,7 @@ ROWS = (
         *("get_task", "tasks", "get", "show one task", "get task", "GET", "/task/{task_id}", (TASK_ID,)),
         returns="Task",
         columns=COLUMNS,
+        bound="Task.refresh",
         sdk="get_task",
         facts="2.2",
     ),
@@ -102,7 +104,7 @@ ROWS = (
     _change(
         *("audit_task", "audit", "accept or reject a completed task", "audit"),
         Param("accepted", "accept it, or reject it", In.BODY, Kind.FLAG, needed=True),
-        Param("comments", "what the annotators should know", In.BODY, sends_null=True),
+        Param("comments", "what the annotators should know", In.BODY, sends_null=True, placed=True),
         asks="an audit is sent to the people who work on the task",
         returns="",
         op="audit task",

@@ -228,3 +228,44 @@ async def test_an_upload_whose_reply_is_lost_or_late_lands_once(
         assert (await send(stranger, sandbox, form_of(b"d")))[0] == 401
     await until(lambda: spool() == [])
     assert (await send(client, sandbox, form_of(b"a", reference_id="a")))[0] == 409
+
+
+BLUEPRINT = {
+    "name": "b",
+    "stages": [
+        {"name": "first", "taxonomy": {"labels": ["car"]}},
+        {"name": "second", "after": ["first"], "taxonomy": {"labels": ["van"]}},
+    ],
+}
+
+
+@pytest.mark.parametrize("delivery", ["task", "stage"])
+async def test_stages_call_back_one_by_one_only_where_they_are_delivered_so(
+    start: Start, client: aiohttp.ClientSession, receiver: Receiver, delivery: str
+) -> None:
+    sandbox = await start(annotate_after_s=0.05)
+    world = sandbox.store.world("live")
+    world.add_project("p", "multistage")
+    world.add_blueprint("p", {**BLUEPRINT, "delivery": delivery})
+    body = {"project": "p", "attachments": ["a"], "scene_format": "sfs", "callback_url": receiver.url}
+    task_id = (await post(client, sandbox, "/task/multistage", body))["task_id"]
+    came = await receiver.bodies(3 if delivery == "stage" else 1)
+    await until(lambda: "callback_succeeded" in world.get(task_id))
+    task = world.get(task_id)
+    assert task["status"] == "completed"
+    whole = came.pop(next(n for n, body in enumerate(came) if "stage" not in body))
+    assert (whole["status"], whole.get("response")) == ("completed", task.get("response"))
+    stages = {stage["name"]: stage for stage in task["stages"]}
+    assert {body["stage"]: body["response"] for body in came} == (
+        {name: stage["response"] for name, stage in stages.items()} if delivery == "stage" else {}
+    )
+    assert all(body["task_id"] == body["task"]["task_id"] == task_id for body in came)
+    await act(client, sandbox, task_id, action="correct", stage="first")
+    (corrected,) = await receiver.bodies(1)
+    after = world.get(task_id)
+    if delivery == "stage":
+        assert corrected["stage"] == "first"
+        assert corrected["response"] == after["stages"][0]["response"] != stages["first"]["response"]
+    else:
+        assert corrected["response"] == after["response"] != task["response"]
+    assert receiver.got.empty()

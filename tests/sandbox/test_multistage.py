@@ -217,6 +217,7 @@ def test_a_correction_is_a_new_delivery_of_its_stage_alone() -> None:
         assert after["updated_at"] == after["stages"][0]["delivered_at"]
         assert after["completed_at"] == before["completed_at"]
     assert second["stages"][0]["response"] == rain("hail")
+    assert (done["customer_review_status"], second["customer_review_status"]) == ("pending", "fixed")
 
 
 def test_a_recalled_task_begins_again_with_other_answers() -> None:
@@ -240,6 +241,7 @@ def test_what_the_control_plane_refuses() -> None:
     for body in (
         {"action": "complete", "stage": "check"},
         {"action": "complete", "stage": "none"},
+        {"action": "complete", "stage": ["boxes"]},
         {"action": "complete", "response": {}},
         {"action": "recall", "stage": "boxes"},
     ):
@@ -265,6 +267,57 @@ def test_a_held_batch_begins_with_no_stage() -> None:
     assert states(api.get(f"/task/{task_id}"))["boxes"] == "pending"
     api.clock.forward(30)
     assert api.get("/batches/b/status")["completed"] == 1
+
+
+def test_a_paused_batch_holds_the_stages_of_tasks_that_nobody_began() -> None:
+    api = sandbox(annotate_after_s=10)
+    api.world.add_batch("p", "b")
+    begun, waits = (api.create("multistage", **SCENE, batch="b")["task_id"] for _ in range(2))
+    control(api, f"tasks/{begun}", action="complete", stage="lanes")
+    api.post("/v2/batch/pause", {"batch_name": "b"})
+    api.clock.forward(30)
+    assert api.get(f"/task/{begun}")["status"] == "completed"
+    assert set(states(api.get(f"/task/{waits}")).values()) == {"pending", "waiting"}
+    task = control(api, f"tasks/{waits}", action="complete", stage="lanes")[1]
+    assert task["stages"][1]["completed_at"] == task["updated_at"] == "2023-11-14T22:13:50.000Z"
+    assert states(api.get(f"/task/{waits}"))["boxes"] == "pending"
+    api.clock.forward(10)
+    boxes = api.get(f"/task/{waits}")["stages"][0]
+    assert boxes["completed_at"] == "2023-11-14T22:14:00.000Z"
+    third = api.create("multistage", **SCENE, batch="b")["task_id"]
+    api.clock.forward(15)
+    assert states(api.get(f"/task/{third}"))["boxes"] == "waiting"
+    api.post("/v2/batch/resume", {"batch_name": "b"})
+    api.clock.forward(5)
+    assert states(api.get(f"/task/{third}"))["boxes"] == "pending"
+    api.clock.forward(30)
+    assert api.get(f"/task/{third}")["status"] == "completed"
+
+
+def test_lists_find_a_task_by_what_its_stages_changed() -> None:
+    api = sandbox(annotate_after_s=10)
+    first = api.create("multistage", **SCENE)["task_id"]
+    api.clock.forward(6)
+    second = api.create("multistage", **SCENE)["task_id"]
+    api.clock.forward(5)
+
+    def listed(query: str) -> list[str]:
+        return [doc["task_id"] for doc in api.get(f"/tasks?{query}")["docs"]]
+
+    assert listed("updated_after=2023-11-14T22:13:30Z") == [first]
+    assert listed("status=pending&type=multistage&project=p") == [second, first]
+    api.clock.forward(30)
+    assert listed("status=completed&completed_after=2023-11-14T22:13:20Z") == [second, first]
+
+
+def test_a_scene_that_cannot_be_fetched_ends_in_error_before_any_stage_is_completed() -> None:
+    api = sandbox(annotate_after_s=10, bad_attachments=r"\.sfs$")
+    task_id = api.create("multistage", **SCENE)["task_id"]
+    api.clock.forward(60)
+    task = api.get(f"/task/{task_id}")
+    assert (task["status"], task["work_started"]) == ("error", False)
+    assert set(states(task).values()) == {"waiting"}
+    assert "attachments" in task["response"]
 
 
 def test_a_project_without_blueprints_behaves_as_before() -> None:
@@ -298,7 +351,7 @@ def wrong() -> Iterator[tuple[str, dict[str, Any], list[str]]]:
     yield "never", stage(2, when=[looks, {"stage": "boxes", "attribute": "weather", "has_not": "rain"}]), ["never run"]
     yield "no taxonomy", stage(1, taxonomy=None), ['stage "lanes" has no "taxonomy"']
     yield "no labels", stage(1, taxonomy={"labels": []}), ['"labels" of the taxonomy']
-    yield "no choices", stage(0, taxonomy={**WEATHER, "attributes": {"weather": {"choices": []}}}), ['"choices" must']
+    yield "no choices", stage(0, taxonomy={**WEATHER, "attributes": {"weather": {"choices": []}}}), ["not a choice"]
     yield "odd attributes", stage(1, taxonomy={"labels": ["a"], "attributes": ["b"]}), ['"attributes" of the taxonomy']
     yield "a member", stage(1, afters=[]), ['unknown member "afters"; did you mean "after"?']
     yield "odd after", stage(1, after="boxes"), ['"after" must be a list']

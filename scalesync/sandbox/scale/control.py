@@ -152,9 +152,10 @@ def _place(world: World, task: Task, body: dict[str, Any]) -> int:
     plan = runs.plan(world, task)
     if plan is None:
         raise ApiError(400, "The task has no blueprint, so it has no stages.")
-    if body["stage"] not in plan.places:
+    place = plan.places.get(str(body["stage"]))
+    if place is None:
         raise ApiError(400, f"stage must be one of {', '.join(plan.places)}")
-    return plan.places[body["stage"]]
+    return place
 
 
 def _complete_stage(world: World, task: Task, body: dict[str, Any]) -> None:

@@ -10,8 +10,8 @@ from scalesync.sandbox.scale.multistage.plan import Condition
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two JSON values are the same: true is not 1."""
-    return dumps(one) == dumps(other)
+    """Whether two JSON values are the same: 1 and 1.0 are, 1 and true are not."""
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 
 def failure(condition: Condition, answer: dict[str, Any] | None) -> str:

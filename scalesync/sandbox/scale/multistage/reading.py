@@ -61,27 +61,22 @@ def _taxonomy(
     item: dict[str, Any], where: str, wrong: list[str]
 ) -> tuple[tuple[str, ...], dict[str, tuple[Any, ...] | None]]:
     taxonomy = item.get(wire.TAXONOMY)
-    if not isinstance(taxonomy, dict):
+    if not isinstance(taxonomy, dict) or not taxonomy:
         wrong.append(f'{where} has no "{wire.TAXONOMY}": an object with the "{wire.LABELS}" that the stage adds')
         return (), {}
     labels = [_plain(label) for label in _list(taxonomy.get(wire.LABELS))]
-    if not labels or not all(isinstance(label, str) and label for label in labels):
+    if wire.LABELS in taxonomy and not (labels and all(isinstance(label, str) and label for label in labels)):
         wrong.append(f'{where}: "{wire.LABELS}" of the taxonomy must be a list of one or more names')
     attributes = taxonomy.get(wire.ATTRIBUTES, {})
-    if not isinstance(attributes, dict) or not all(isinstance(settings, dict) for settings in attributes.values()):
-        wrong.append(f'{where}: "{wire.ATTRIBUTES}" of the taxonomy must be an object of objects')
+    if not isinstance(attributes, dict):
+        wrong.append(f'{where}: "{wire.ATTRIBUTES}" of the taxonomy must be an object')
         attributes = {}
-    found = {name: _choices(settings, f'{where}, attribute "{name}"', wrong) for name, settings in attributes.items()}
-    return tuple(str(label) for label in labels), found
+    return tuple(str(label) for label in labels), {name: _choices(value) for name, value in attributes.items()}
 
 
-def _choices(settings: dict[str, Any], where: str, wrong: list[str]) -> tuple[Any, ...] | None:
-    if wire.CHOICES not in settings:
-        return None
-    choices = tuple(_plain(choice) for choice in _list(settings[wire.CHOICES]))
-    if not choices:
-        wrong.append(f'{where}: "{wire.CHOICES}" must be a list of one or more values')
-    return choices
+def _choices(settings: Any) -> tuple[Any, ...] | None:
+    choices = settings.get(wire.CHOICES) if isinstance(settings, dict) else None
+    return tuple(_plain(choice) for choice in choices) if isinstance(choices, list) else None
 
 
 def _plain(item: Any) -> Any:

@@ -30,7 +30,9 @@ def step(world: World, task: Task, at_ms: int) -> bool:
 
 
 def finish_one(world: World, task: Task, place: int, now_ms: int, response: bytes | None) -> bool:
-    """Complete one stage by hand; False if no stage is left."""
+    """Complete one stage by hand; False if no stage is left. Stages that a pause held back begin their time again."""
+    if 0 < runs.next_due_ms(task) <= now_ms:
+        runs.resume(world, task, now_ms, partial(_delay_ms, world, task))
     _finish(world, task, [place], now_ms, response)
     if runs.ended(task):
         return False
@@ -41,8 +43,8 @@ def finish_one(world: World, task: Task, place: int, now_ms: int, response: byte
 def finish_all(world: World, task: Task, now_ms: int) -> None:
     """Complete what is left, one stage after the other, all of it at once."""
     runs.begin(world, task, now_ms, partial(_delay_ms, world, task))
-    while not runs.ended(task):
-        _finish(world, task, runs.under_way(task), now_ms)
+    while places := runs.under_way(task):
+        _finish(world, task, places, now_ms)
     task.due_ms = 0
 
 
@@ -58,6 +60,8 @@ def correct(world: World, task: Task, place: int, response: bytes | None) -> Non
     """Deliver a completed stage again with another answer; a task that is delivered as a whole gets another one."""
     plan = runs.plan(world, task)
     delivered_ms = runs.correct(task, place, world.now(), response)
+    if task.extra is not None and task.completed_ms:
+        task.extra.review = "fixed"
     world.changed(task, delivered_ms)
     if plan is not None and plan.by_stage:
         _call_back(world, task, place, delivered_ms)

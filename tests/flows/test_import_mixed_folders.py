@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from scalesync.errors import SourceError
+from scalesync.flows.jobs.rebuild import run_rebuild
 from scalesync.flows.jobs.retry import run_retry
-from scalesync.flows.runtime.options import RetryOptions
+from scalesync.flows.runtime.options import ImportOptions, RetryOptions
 from scalesync.flows.verify.run import run_verify
-from tests.conftest import FAST, letter
+from tests.conftest import FAST, KIND, PROJECT, letter
 
 KINDS = {"attachment_type": "text", "categories": ["a", "b"]}
 
@@ -85,6 +86,18 @@ async def test_a_job_that_counted_them_keeps_them(
     assert (retried.read, retried.failed) == (7, 4)
     checked = await run_verify(settings_for(sandbox), "j", tmp_path / "findings.jsonl", notebook, limits=FAST)
     assert (checked.read, "miscounted" in checked.without) == (7, False)
+
+
+async def test_a_rebuild_counts_them_when_the_import_did(folder, make_sandbox, bring, settings_for, notebook):
+    sandbox = await make_sandbox()
+    await bring(sandbox, folder, job="j", describe_all=True)
+    ledger = settings_for(sandbox).ledger
+    ledger.unlink()
+    asked = ImportOptions(sources=(str(folder),), type=KIND, project=PROJECT, job="j", describe_all=True)
+    rebuilt = await run_rebuild(asked, settings_for(sandbox), notebook, limits=FAST)
+    assert (rebuilt.read, rebuilt.created + rebuilt.adopted, rebuilt.pending) == (7, 3, 4)
+    again = await bring(sandbox, folder, job="j")
+    assert (again.read, again.created + again.adopted, again.failed) == (7, 3, 4)
 
 
 async def test_a_job_that_counted_them_keeps_them_when_another_source_is_typed(

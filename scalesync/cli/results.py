@@ -77,6 +77,8 @@ def show_export(
     committed = summary.exit_code < 2 if listed is None else listed
     where = f"{'listed' if committed else 'not yet listed'} in {out / 'manifest.json'}"
     rows["files"] = f"{count(summary.files, 'file')}, {size(summary.bytes)}, {where}"
+    if summary.stages:
+        rows["stages"] = f"{count(summary.stages, 'delivery', 'deliveries')}, in stages-*"
     if summary.responses_downloaded or summary.responses_failed:
         rows["responses"] = f"{summary.responses_downloaded:,} stored, {summary.responses_failed:,} failed"
     if summary.unsettled:

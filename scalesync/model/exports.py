@@ -25,12 +25,14 @@ class Commit:
     partitions: number -> state; done ones too.
     files: path -> (kind, entry).
     versions: task_id -> version.
+    parts: task_id -> name of a part -> when it was delivered last, as the service spells it.
     plan: progress of the run.
     """
 
     partitions: dict[int, JsonObject] = field(default_factory=dict)
     files: dict[str, tuple[str, JsonObject]] = field(default_factory=dict)
     versions: dict[str, Version] = field(default_factory=dict)
+    parts: dict[str, dict[str, str]] = field(default_factory=dict)
     plan: JsonObject | None = None
 
 

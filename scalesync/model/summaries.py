@@ -46,7 +46,10 @@ class ImportSummary:
 
 @dataclass(frozen=True, slots=True)
 class ExportSummary:
-    """What an export wrote; `watermark` is server time in ISO 8601."""
+    """What an export wrote; `watermark` is server time in ISO 8601.
+
+    stages: deliveries of stages, which do not count as tasks.
+    """
 
     job: str
     target: str
@@ -62,6 +65,7 @@ class ExportSummary:
     throttled: int
     seconds: float
     watermark: str | None
+    stages: int = 0
     server_errors: int = 0
     retry_after_seconds: float = 0.0
     waited_seconds: float = 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 
@@ -34,3 +35,19 @@ class TaskView(Protocol):
 
     def urls(self) -> Iterator[tuple[str, str]]:
         """(place in the task, URL) of each result file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a task that the service delivers apart, as soon as it is done.
+
+    name: no other part of the task has it.
+    at: when it was delivered last, as the service spells it; a correction is another delivery.
+    document: its bytes as they came.
+    of: what else its line says, such as the task's project.
+    """
+
+    name: str
+    at: str
+    document: bytes
+    of: Mapping[str, Any] = field(default_factory=dict)

@@ -22,7 +22,8 @@ NAME = "manifest.json"
 PART = ".part-"
 RESPONSES = "responses"
 VERSION = 1
-STEMS = ("tasks", "left")
+STAGES = "stages"  # parts of tasks that were delivered apart
+STEMS = ("tasks", "left", STAGES)
 PLATFORM = "platform"
 LAYOUT = "layout"
 TASKS = "tasks/"  # holds only data files of tasks, for programs that read a whole folder
@@ -47,7 +48,7 @@ class FileEntry:
     path: relative to the manifest.
     bytes: size on the disk.
     sha256: of the bytes on the disk, hex.
-    kind: None for tasks; "left" for the ids of tasks that no longer match.
+    kind: None for tasks; "left" for the ids of tasks that no longer match, "stages" for what was delivered apart.
     """
 
     path: str

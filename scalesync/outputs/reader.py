@@ -21,6 +21,14 @@ class LeftLine(msgspec.Struct):
     updated_at: str | None = None
 
 
+class StageLine(msgspec.Struct):
+    """A line in a file of parts that were delivered apart; the form is this program's own, around what came."""
+
+    task_id: str
+    stage: str
+    delivered_at: str
+
+
 def lines_of(path: Path, limit: int | None = None) -> Iterator[bytes]:
     """The documents of a data file in any format, each as one line.
 
@@ -54,6 +62,15 @@ def left_lines_of(path: Path) -> Iterator[LeftLine]:
             yield msgspec.json.decode(line, type=LeftLine)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"{path}: holds a line without task_id") from error
+
+
+def stage_lines_of(path: Path) -> Iterator[StageLine]:
+    """The deliveries of parts. Raises ValueError for an invalid line."""
+    for line in lines_of(path):
+        try:
+            yield msgspec.json.decode(line, type=StageLine)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ValueError(f"{path}: holds a line without task_id, stage and delivered_at") from error
 
 
 class _Limited(io.RawIOBase):

@@ -35,6 +35,7 @@ def _fenced(spec: PlatformSpec, fence: Fence) -> PlatformSpec:
         spec,
         shaper=cast(Shaper, Fenced(spec.shaper, fence)),
         view=fence.call(spec.view),
+        parts=None if spec.parts is None else fence.call(spec.parts),
         mode_of=fence.call(spec.mode_of),
         reading=fence.call(spec.reading),
         options={name: replace(option, parse=_reading(option.parse, fence)) for name, option in spec.options.items()},

@@ -26,7 +26,7 @@ class ExportLedger(JobLedger, Protocol):
         """Write one step; durable when it returns."""
 
     async def files(self, kind: str) -> Sequence[JsonObject]:
-        """Entries of the files of a kind ("tasks", "left", "responses", or one of these with ":open"), by path."""
+        """Entries of the files of a kind, by path: tasks, left, stages, responses, or one of these with ":open"."""
 
     # --- versions ------------------------------------------------------------------------------
 
@@ -41,6 +41,14 @@ class ExportLedger(JobLedger, Protocol):
 
     async def count_updated(self, first_ms: int, last_ms: int) -> int:
         """Remembered tasks with first_ms <= updated < last_ms."""
+
+    # --- parts that were delivered apart ----------------------------------------------------------
+
+    async def parts(self, refs: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
+        """Of these tasks: ref -> name of a part -> the time of its newest written delivery."""
+
+    async def forget_parts(self) -> None:
+        """Forget all deliveries of parts."""
 
     # --- windows -------------------------------------------------------------------------------
 

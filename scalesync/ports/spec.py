@@ -6,7 +6,7 @@ the reason, so the program can report it before it sends anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple, Protocol
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from scalesync.model.records import JsonObject
 from scalesync.model.selection import TaskFields
 from scalesync.model.targets import Mode, RequestClass
-from scalesync.model.task_view import TaskView
+from scalesync.model.task_view import Part, TaskView
 
 API = 1  # of this port; a platform that was written for another one is refused
 
@@ -205,6 +205,7 @@ class PlatformSpec:
     offers: command or operation -> whether it works here, and why not.
     shaper: makes bodies of records.
     view: reads one raw task; raises OutcomeUnknown for what is none.
+    parts: those of one raw task that were delivered apart from it; None where a service has nothing of the kind.
     page_most: tasks on a page.
     reading: what an export reads, by the options of `--with`; raises ConfigError for options that exclude each other.
     keyed_files: a pattern of paths below the API root. Result files there need the credential; no other file gets it.
@@ -225,6 +226,7 @@ class PlatformSpec:
     view: Callable[[bytes], TaskView]
     page_most: int
     adapter: str
+    parts: Callable[[TaskView, bytes], Sequence[Part]] | None = None
     mode_of: Callable[[str], Mode] = lambda key: Mode.LIVE
     reading: Callable[[Mapping[str, Any]], Reading] = lambda extras: ONE_LIST
     keyed_files: str = ""

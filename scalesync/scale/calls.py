@@ -15,7 +15,7 @@ from scalesync.http.form import Form
 from scalesync.http.transport import Reply
 from scalesync.platforms.scale.api.endpoint import Again, Endpoint, In, Request, request_of
 from scalesync.platforms.scale.api.errors import error_of
-from scalesync.platforms.scale.wire import loads
+from scalesync.platforms.scale.jsonbytes import loads
 from scalesync.scale.pages import Pages
 from scalesync.scale.unclear import CHECKED, before, read_back, with_doubt
 

@@ -16,7 +16,7 @@ from scalesync.platforms.scale.api.errors import ScaleDuplicateResource, ScaleIn
 from scalesync.platforms.scale.api.table import ENDPOINTS
 from scalesync.platforms.scale.compare import compare, echoes
 from scalesync.platforms.scale.containers import ScaleContainers
-from scalesync.platforms.scale.wire import loads
+from scalesync.platforms.scale.jsonbytes import loads
 
 if TYPE_CHECKING:
     from scalesync.scale.calls import Calls

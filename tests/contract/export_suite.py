@@ -74,6 +74,19 @@ class ExportContract:
         assert await one.versions(["a", "b"]) == {}
         assert len(await two.versions(many)) == 1200
 
+    async def test_deliveries_of_parts_are_remembered_for_each_job_over_its_runs(self, ledgers: Ledgers):
+        one, two = await open_export(ledgers, export("one")), await open_export(ledgers, export("two"))
+        await one.commit(Commit(parts={"a": {"boxes": "2026-01-01", "lanes": "x"}, "b": {"boxes": "y"}}))
+        await one.commit(Commit(parts={"a": {"boxes": "2026-01-02"}}))
+        many = [f"t{number}" for number in range(1200)]
+        await two.commit(Commit(parts={key: {"boxes": key} for key in many}))
+        await one.begin_run("one", {"run": 1})
+        assert await one.parts(["a", "c"]) == {"a": {"boxes": "2026-01-02", "lanes": "x"}}
+        assert len(await two.parts([*many, "a"])) == 1200
+        await one.forget_parts()
+        assert await one.parts(["a", "b"]) == {}
+        assert len(await two.parts(many)) == 1200
+
     async def test_update_times_cut_the_versions_into_groups_that_can_be_counted(self, ledgers: Ledgers):
         job = await open_export(ledgers, export())
         assert list(await job.updated_marks(10)) == []
@@ -106,7 +119,9 @@ class ExportContract:
             lambda: slow.begin_run("late", {"run": 9}),
             slow.end_run,
             lambda: slow.commit(Commit(partitions={1: part(1)}, versions={"t": Version(1, matched=True)})),
+            lambda: slow.commit(Commit(parts={"t": {"boxes": "late"}})),
             slow.forget_versions,
+            slow.forget_parts,
             lambda: slow.replace_windows([WindowRow("1", "2", "done")]),
             lambda: slow.update_window(WindowRow("1", "2", "done")),
             slow.heartbeat,
@@ -115,4 +130,5 @@ class ExportContract:
                 await write()
         assert await fresh.stored_run() == StoredRun({"run": 1}, {}, [], done=False)
         assert await fresh.versions(["t"]) == {}
+        assert await fresh.parts(["t"]) == {}
         await finish(fresh)

@@ -28,7 +28,12 @@ WORDS = (
         (
             *("ledger.sqlite", "model.exports", "model.jobs", "ports.verify_ledger"),
             *("outputs.reader", "outputs.encoders.parquet", "outputs.fields", "sources.places.written"),
-            *("flows.exports.select", "flows.exports.missing_files", "flows.exports.result_files"),
+            *(
+                "flows.exports.select",
+                "flows.exports.missing_files",
+                "flows.exports.result_files",
+                "flows.exports.parts",
+            ),
             *("flows.exports.folder.read_back", "flows.exports.compact", "flows.exports.checks"),
             *("flows.imports.conflicts", "flows.jobs.status", "flows.verify", "flows.runtime.options"),
             *("cli.commands.verify", "cli.commands.failures"),

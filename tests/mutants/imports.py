@@ -61,7 +61,7 @@ IMPORT_MUTANTS = (
                 "scalesync/platforms/scale/tasks.py",
                 "        try:\n            reply = await self._transport.call(RequestClass.CREATE, "
                 '"POST", self._path, body=record.body)\n',
-                "        body = wire.loads(record.body)\n        if record.attempts:\n"
+                "        body = loads(record.body)\n        if record.attempts:\n"
                 '            del body["unique_id"]\n        try:\n'
                 "            reply = await self._transport.call(RequestClass.CREATE, "
                 '"POST", self._path, body=wire.dumps(body))\n',

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scalesync.errors import ConfigError
@@ -106,7 +106,6 @@ def conditional(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @given(graphs())
-@settings(max_examples=60, deadline=None)
 def test_circles_are_found_exactly_where_there_are_some(blueprint: dict[str, Any]):
     matrix = reach(blueprint)
     names = [each["name"] for each in blueprint["stages"]]
@@ -125,7 +124,6 @@ def test_circles_are_found_exactly_where_there_are_some(blueprint: dict[str, Any
 
 
 @given(conditional())
-@settings(max_examples=60, deadline=None)
 def test_a_stage_can_never_run_exactly_if_no_course_of_a_task_runs_it(blueprint: dict[str, Any]):
     never = {each["name"] for each in blueprint["stages"]} - ever_run(blueprint)
     found = findings(blueprint)
@@ -139,7 +137,6 @@ def test_a_stage_can_never_run_exactly_if_no_course_of_a_task_runs_it(blueprint:
     | st.dictionaries(st.sampled_from(WORDS), inner, max_size=4),
     max_leaves=12,
 ))  # fmt: skip
-@settings(max_examples=60, deadline=None)
 def test_any_json_gets_its_findings_and_no_error(value: Any):
     assert findings(value)
     assert findings({"name": "n", "stages": [value]})

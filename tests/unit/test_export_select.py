@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from scalesync.flows.exports.folder.commit_log import PageCommit
-from scalesync.flows.exports.select import NOTHING, TakeMatching, Timeless
+from scalesync.flows.exports.select import NOTHING, Beside, TakeMatching, Timeless
 from scalesync.platforms.simple import SimpleView
 
 
@@ -27,7 +27,7 @@ async def test_tasks_without_the_time_of_a_filter_are_reported_once(bounds, made
     timeless = Timeless(notes.append)
     for _ in range(2):  # pages, or windows
         entry = PageCommit()
-        await TakeMatching(replace(NOTHING, bounds=bounds), None, timeless)(page, entry)
+        await TakeMatching(replace(NOTHING, bounds=bounds), Beside(), timeless)(page, entry)
         assert len(entry.lines["tasks"]) == kept
     assert len(notes) == bool(words)
     assert words in "".join(notes)

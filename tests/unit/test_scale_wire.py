@@ -12,7 +12,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from scalesync.errors import NotAllowed, OutcomeUnknown, Refused, Throttled
 from scalesync.http.transport import Reply
 from scalesync.model.outcomes import OutcomeKind
-from scalesync.platforms.scale import wire
+from scalesync.platforms.scale import jsonbytes, wire
 
 REF = "0123456789abcdef01234567"
 K = OutcomeKind
@@ -232,14 +232,14 @@ def test_bytes_that_are_no_utf8_are_kept_or_reported_but_never_changed():
 
 
 def test_integers_beyond_64_bits_are_read_whole():
-    assert wire.loads(b'{"n":[18446744073709551617,-36893488147419103233]}') == {"n": [2**64 + 1, -(2**65) - 1]}
-    assert wire.loads(b'{"n":1234567890123456789012.5}') == {"n": 1234567890123456789012.5}
+    assert jsonbytes.loads(b'{"n":[18446744073709551617,-36893488147419103233]}') == {"n": [2**64 + 1, -(2**65) - 1]}
+    assert jsonbytes.loads(b'{"n":1234567890123456789012.5}') == {"n": 1234567890123456789012.5}
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000])
 def test_what_is_no_json_is_a_value_error(body):
     with pytest.raises(ValueError):  # noqa: PT011 - the words are the parser's
-        wire.loads(body)
+        jsonbytes.loads(body)
 
 
 def test_an_object_is_asked_for_and_nothing_else_taken():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from scalesync.errors import RemoteError, ScalesyncError
@@ -15,7 +16,7 @@ from scalesync.flows.runtime.options import ExportOptions
 from scalesync.model.records import JsonObject
 from scalesync.model.summaries import ExportSummary
 from scalesync.model.targets import Target
-from scalesync.outputs.manifest import FileEntry, Manifest
+from scalesync.outputs.manifest import STAGES, FileEntry, Manifest
 from scalesync.ports.export_ledger import ExportLedger
 from scalesync.text import count
 from scalesync.times import iso
@@ -29,12 +30,17 @@ async def finished_run(
     job: str,
     target: Target,
     options: ExportOptions,
+    stages: Sequence[FileEntry] = (),
 ) -> Manifest:
-    """The manifest after this run: its files. For an increment, they follow the files of earlier runs."""
+    """The manifest after this run: its files. For an increment, they follow the files of earlier runs.
+
+    stages: files of a run before that stay listed although this one replaces its tasks.
+    """
     before = manifest if options.incremental else None
-    files = list(before.files) if before else []
+    files = list(before.files) if before else list(stages)
     files += [FileEntry.from_json(entry) for entry in await store.files("tasks")]
     files += [FileEntry.from_json(entry | {"kind": "left"}) for entry in await store.files("left")]
+    files += [FileEntry.from_json(entry | {"kind": STAGES}) for entry in await store.files(STAGES)]
     responses = list(before.responses["files"]) if before else []
     responses += await store.files("responses")
     full_at = before.extra.get("full_at", before.started_at) if before and not plan.full_check else None

@@ -7,6 +7,7 @@ A backfill is such a run too, window after window.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -22,13 +23,14 @@ from scalesync.flows.exports.chains.recollection import Recollection
 from scalesync.flows.exports.checks import as_typed
 from scalesync.flows.exports.ending import figures_of, findings, finished_run, left_behind, nothing_matched, stop_of
 from scalesync.flows.exports.folder.export_folder import Folder
-from scalesync.flows.exports.folder.finished import NO_REQUESTS, finished_already
-from scalesync.flows.exports.folder.read_back import already, recall_versions
+from scalesync.flows.exports.folder.finished import NO_REQUESTS, finished_already, stages_that_stay
+from scalesync.flows.exports.folder.read_back import already, recall_parts, recall_versions
 from scalesync.flows.exports.missing_files import Gaps, has_gaps
+from scalesync.flows.exports.parts import deliveries_of
 from scalesync.flows.exports.plan import ExportPlan, begin
 from scalesync.flows.exports.recheck import check_everything, everything
 from scalesync.flows.exports.result_files import ResponseStore
-from scalesync.flows.exports.select import TakeMatching, TakeNew, TakeNewest, Timeless
+from scalesync.flows.exports.select import Beside, TakeMatching, TakeNew, TakeNewest, Timeless
 from scalesync.flows.runtime.options import ExportOptions
 from scalesync.flows.runtime.rate_meter import RateMeter
 from scalesync.flows.runtime.run import guarded, heartbeat, plain_errors, report, save_limits, taking_signals
@@ -36,7 +38,7 @@ from scalesync.flows.runtime.wiring import Connection
 from scalesync.http.download import Downloader
 from scalesync.model.records import JsonObject
 from scalesync.model.summaries import ExportSummary
-from scalesync.outputs.manifest import Manifest, under_of
+from scalesync.outputs.manifest import STAGES, FileEntry, Manifest, under_of
 from scalesync.ports.export_ledger import ExportLedger
 from scalesync.ports.platform import Axis, Changes
 from scalesync.times import iso, milliseconds
@@ -112,6 +114,8 @@ class ExportRun:
             self._feed = JobFeed(self._connection, folder, self._job, self._observer.note)
             self._origin = Origin(self._feed.lister, self._connection.call)
         plan = self._plan = await begin(self._options, self._job, folder, manifest, now_ms, origin=self._origin)
+        stages = stages_that_stay(folder, manifest, self._options, self._observer.note)
+        await self._recall_parts(plan, folder, stages)
         if self._options.incremental:
             self._tell_ages(manifest)
             self._tell_full_read(manifest)
@@ -119,22 +123,23 @@ class ExportRun:
         async with self._downloader(folder) as downloader:
             self._keep_responses(downloader, plan, folder)
             await self._read(plan, folder, manifest, await self._take(plan, Timeless(self._observer.note)))
-            made = await self._commit(plan, folder, manifest)
+            made = await self._commit(plan, folder, manifest, stages)
             if self._responses is not None and manifest is not None and await has_gaps(folder, manifest, self._options):
                 made = await Gaps(folder, self._responses, self._connection, self._job).fill(made, manifest)
         return await self._ended(made, manifest)
 
     async def _take(self, plan: ExportPlan, timeless: Timeless) -> TakeNew | TakeNewest | TakeMatching:
         """What decides which tasks are kept."""
-        lister, responses = self._origin.lister, self._responses
+        lister = self._origin.lister
+        beside = Beside(self._responses, deliveries_of(self._connection.platform.spec.parts, plan.log))
         if self._options.incremental:
             note, done = self._observer.note, self._connection.words.done
-            return TakeNew(plan.selection, plan.log, lister, responses, note, done=done)
+            return TakeNew(plan.selection, plan.log, lister, beside, note, done=done)
         if lister.axis is not Axis.VERSIONS:
-            return TakeMatching(plan.selection, responses, timeless)
+            return TakeMatching(plan.selection, beside, timeless)
         if plan.fresh:
             await self._job.forget_versions()
-        return TakeNewest(plan.selection, plan.log, lister, responses, timeless)
+        return TakeNewest(plan.selection, plan.log, lister, beside, timeless)
 
     async def _complete(self, folder: Folder, manifest: Manifest) -> ExportSummary:
         """Fetch the result files that a finished export lacks; its tasks stay as they are."""
@@ -176,6 +181,11 @@ class ExportRun:
             if manifest is not None:
                 self._observer.note("reading the versions back from the files of this folder")
             await recall_versions(self._job, folder.path, manifest, version=self._version_in_line)
+
+    async def _recall_parts(self, plan: ExportPlan, folder: Folder, files: Sequence[FileEntry]) -> None:
+        """Make sure that a run that starts over knows exactly the deliveries of parts in the files that stay."""
+        if self._connection.platform.spec.parts is not None and plan.fresh and not plan.versions_hold:
+            await recall_parts(self._job, folder.path, files)
 
     def _version_in_line(self, line: bytes) -> tuple[str, int]:
         """The ref and the version of the task in a line. Raises ValueError if there is none."""
@@ -237,10 +247,16 @@ class ExportRun:
 
     # --- the end -------------------------------------------------------------------------------
 
-    async def _commit(self, plan: ExportPlan, folder: Folder, manifest: Manifest | None) -> Manifest:
+    async def _commit(
+        self, plan: ExportPlan, folder: Folder, manifest: Manifest | None, stages: Sequence[FileEntry]
+    ) -> Manifest:
         assert self._reader is not None
         made = await finished_run(
-            plan, self._job, manifest, job=self._job.name, target=self._target, options=self._options
+            *(plan, self._job, manifest),
+            job=self._job.name,
+            target=self._target,
+            options=self._options,
+            stages=stages,
         )
         made.finished_at = iso(self._connection.platform.server_now_ms)
         made.extra |= findings(plan, manifest, self._reader.figures, self._responses)
@@ -273,6 +289,7 @@ class ExportRun:
             retries=self._connection.call.retries,
             seconds=round(self._meter.seconds, 3),
             watermark=None,
+            stages=self._plan.log.written[STAGES] if self._plan else 0,
             message=message,
             exit_code=exit_code,
         )

@@ -33,8 +33,9 @@ from scalesync.flows.runtime.options import ExportOptions
 from scalesync.model.exports import StoredRun
 from scalesync.model.records import JsonObject
 from scalesync.model.selection import Selection
+from scalesync.outputs.encoders.registry import of_lines
 from scalesync.outputs.fields import FieldPicker
-from scalesync.outputs.manifest import LAYOUT, TASKS, Manifest, under_of
+from scalesync.outputs.manifest import LAYOUT, STAGES, TASKS, Manifest, under_of
 from scalesync.outputs.writer import Placing, SegmentWriter
 from scalesync.ports.export_ledger import ExportLedger
 from scalesync.ports.platform import Changes, Span
@@ -180,9 +181,8 @@ async def _take_up(
     options: ExportOptions, store: ExportLedger, folder: Folder, stored: StoredRun, by: Changes
 ) -> ExportPlan | None:
     """The stopped run, with its open files cut to their durable length; None if a file is missing."""
-    kinds = ("tasks", "left", "responses")
-    known = {entry["path"] for kind in kinds for entry in await store.files(kind)}
-    going_on = {entry["name"] for kind in kinds for entry in await store.files(f"{kind}:open")}
+    known = {entry["path"] for kind in STEMS for entry in await store.files(kind)}
+    going_on = {entry["name"] for kind in STEMS for entry in await store.files(f"{kind}:open")}
     if not stored.partitions or not all((folder.path / path).exists() for path in known):
         return None
     await anyio.to_thread.run_sync(folder.clean, known, going_on)
@@ -216,7 +216,8 @@ def _plan(
         placing=Placing(first["tasks"], route, TASKS if layout else ""),
         typed=layout,
     )
-    writers = {"tasks": tasks}
+    stages = Placing(first[STAGES], route)
+    writers = {"tasks": tasks, STAGES: SegmentWriter(folder.path, STAGES, of_lines(options.format), placing=stages)}
     if options.incremental:
         writers["left"] = SegmentWriter(folder.path, "left", placing=Placing(first["left"]))
     if options.download_responses:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import orjson
 
 from scalesync.flows.exports.chains.reader import Page
 from scalesync.flows.exports.folder.commit_log import PageCommit
+from scalesync.flows.exports.parts import Deliveries
 from scalesync.flows.exports.result_files import ResponseStore
 from scalesync.model.exports import Version
 from scalesync.model.selection import Selection
@@ -44,9 +45,9 @@ _EACH_HAS = (("created", "creation"), ("updated", "change"))
 class TakeMatching:
     """A full export: each matching task becomes a line."""
 
-    def __init__(self, selection: Selection, responses: ResponseStore | None, timeless: Timeless) -> None:
+    def __init__(self, selection: Selection, beside: Beside, timeless: Timeless) -> None:
         self._selection = selection
-        self._responses = responses
+        self._beside = beside
         self._timeless = timeless
 
     async def __call__(self, page: Page, entry: PageCommit) -> None:
@@ -55,7 +56,27 @@ class TakeMatching:
         self._timeless.look(page, selection)
         timed = bool(selection.bounds)
         kept = [(raw, head) for raw, head in page if selection.matches(head, head.times() if timed else {})]
-        await keep(kept, entry, self._responses)
+        await self._beside.keep(kept, entry)
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What an export writes beside the lines of the tasks that it keeps.
+
+    responses: their result files.
+    deliveries: their parts that were delivered apart.
+    """
+
+    responses: ResponseStore | None = None
+    deliveries: Deliveries | None = None
+
+    async def keep(self, kept: Page, entry: PageCommit) -> None:
+        """Put the lines of these tasks, and what belongs to them, into the entry."""
+        entry.lines["tasks"] = [raw for raw, _ in kept]
+        if self.deliveries is not None:
+            await self.deliveries.take(kept, entry)
+        if self.responses is not None:
+            entry.lines["responses"] = await self.responses.fetch([head for _, head in kept])
 
 
 class Known(Protocol):
@@ -72,12 +93,10 @@ class TakeNewest:
         take an older version.
     """
 
-    def __init__(
-        self, selection: Selection, known: Known, lister: Lister, responses: ResponseStore | None, timeless: Timeless
-    ) -> None:
+    def __init__(self, selection: Selection, known: Known, lister: Lister, beside: Beside, timeless: Timeless) -> None:
         self._known = known
         self._lister = lister
-        self._take = TakeMatching(selection, responses, timeless)
+        self._take = TakeMatching(selection, beside, timeless)
         self._selection = selection
 
     async def __call__(self, page: Page, entry: PageCommit) -> None:
@@ -88,13 +107,6 @@ class TakeNewest:
             matched = self._selection.matches(head, head.times())
             entry.versions[head.ref] = Version(self._lister.version_of(head, raw), matched)
         await self._take(fresh, entry)
-
-
-async def keep(kept: Page, entry: PageCommit, responses: ResponseStore | None) -> None:
-    """Put lines, and the index of their result files, into the entry."""
-    entry.lines["tasks"] = [raw for raw, _ in kept]
-    if responses is not None:
-        entry.lines["responses"] = await responses.fetch([head for _, head in kept])
 
 
 class TakeNew:
@@ -111,7 +123,7 @@ class TakeNew:
         selection: Selection,
         known: Known,
         lister: Lister,
-        responses: ResponseStore | None,
+        beside: Beside,
         note: Callable[[str], None] = lambda text: None,
         *,
         done: str | None = None,
@@ -119,7 +131,7 @@ class TakeNew:
         self._selection = selection
         self._known = known
         self._lister = lister
-        self._responses = responses
+        self._beside = beside
         self._note = note
         self._done = done
         self._reported = False
@@ -144,7 +156,7 @@ class TakeNew:
                 kept.append((raw, head))
             elif before is not None and before.matched:
                 left.append(orjson.dumps({"task_id": head.ref, "updated_at": head.updated_at, "reason": why}))
-        await keep(kept, entry, self._responses)
+        await self._beside.keep(kept, entry)
         entry.lines["left"] = left
 
     def _look_for_reviews(self, page: Page) -> None:

@@ -10,6 +10,7 @@
        +--1--n acceptances               records that differ from the row's task, and accept it
        +--1--n paces                     limits that were found, by class of requests
        +--1--n files, versions           an export's files; the newest version of each task that it met
+       +--1--n parts                     the newest delivery of each part of a task that it wrote
 
 docs/ledger.md describes every column.
 """
@@ -90,6 +91,21 @@ def m010_terms(db: Database) -> None:
     """In what a task differed that was accepted."""
     db.execute("ALTER TABLE acceptances ADD COLUMN terms TEXT")
 
+
+def m011_parts(db: Database) -> None:
+    """Add the parts of tasks that were delivered apart, such as stages."""
+    db.execute(_PARTS)
+
+
+_PARTS = """
+CREATE TABLE parts (
+  job INTEGER NOT NULL REFERENCES jobs(id),
+  task_id TEXT NOT NULL,
+  part TEXT NOT NULL,
+  delivered_at TEXT NOT NULL,
+  PRIMARY KEY (job, task_id, part)
+) WITHOUT ROWID
+"""
 
 # keys: a JSON array of unique_ids.
 _CHUNKS = """
@@ -280,6 +296,7 @@ STEPS = (
     m008_chunks,
     m009_relative_sources,
     m010_terms,
+    m011_parts,
 )
 
 

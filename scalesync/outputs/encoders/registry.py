@@ -132,6 +132,11 @@ def find(name: str) -> OutputFormat:
     return row
 
 
+def of_lines(name: str) -> str:
+    """The format for what is JSON lines whatever the tasks are: packed like them, if they are lines too."""
+    return name if name in FORMATS and name.startswith("jsonl") else "jsonl"
+
+
 def format_of(file: str) -> OutputFormat:
     """The row of a data file, by its name. Raises ConfigError if no installed package has it."""
     match = _NUMBERED.fullmatch(file)

@@ -10,13 +10,19 @@ from typing import Any
 import msgspec
 
 from scalesync.errors import OutcomeUnknown
+from scalesync.platforms.scale.multistage import wire as multistage
 from scalesync.times import milliseconds
 
 MAX_DEPTH = 6
 NOTHING = msgspec.Raw(b"")
 
 
-_WIRE = {"ref": "task_id", "key": "unique_id", "review_status": "customer_review_status"}
+_WIRE = {
+    "stages": multistage.STAGES_OF_TASK,
+    "ref": "task_id",
+    "key": "unique_id",
+    "review_status": "customer_review_status",
+}
 
 
 class Document(msgspec.Struct, rename=_WIRE):
@@ -33,6 +39,7 @@ class Document(msgspec.Struct, rename=_WIRE):
     updated_at: str | None = None
     completed_at: str | None = None
     review_status: str | None = None
+    stages: msgspec.Raw = NOTHING
     response: msgspec.Raw = NOTHING  # not `Raw | None`: msgspec reads that type as null and refuses everything else
 
     def get(self, name: str) -> Any:
@@ -56,13 +63,32 @@ class Document(msgspec.Struct, rename=_WIRE):
         }
 
     def urls(self) -> Iterator[tuple[str, str]]:
-        """(path, URL) of each member named `url` under `response`, such as ("annotations.url", "https://...")."""
+        """(path, URL) of each member named `url` under `response`, such as ("annotations.url", "https://...").
+
+        Where stages are delivered apart, each has a response of its own: ("stages.boxes.annotations.url", ...).
+        """
         if b"url" in bytes(self.response):
             with suppress(ValueError, RecursionError):  # links in an unreadable response cannot be followed
-                yield from _urls(json.loads(bytes(self.response).decode("utf-8", "surrogatepass")), "", 0)
+                yield from _urls(_loads(self.response), "", 0)
+        if self.type == multistage.TYPE and b"url" in bytes(self.stages):
+            with suppress(ValueError, RecursionError):
+                for name, response in _responses(_loads(self.stages)):
+                    yield from _urls(response, f"{multistage.STAGES_OF_TASK}.{name}", 1)
 
 
-_TEXTS = tuple(name for name in Document.__struct_fields__ if name not in {"tags", "response"})
+def _loads(raw: msgspec.Raw) -> Any:
+    return json.loads(bytes(raw).decode("utf-8", "surrogatepass"))
+
+
+def _responses(stages: Any) -> Iterator[tuple[str, Any]]:
+    """(name, response) of each stage."""
+    for stage in stages if isinstance(stages, list) else ():
+        if isinstance(stage, dict) and is_text(name := stage.get(multistage.STAGE_NAME)):
+            yield str(name), stage.get(multistage.STAGE_RESPONSE)
+
+
+_RAW = ("response", "stages")
+_TEXTS = tuple(name for name in Document.__struct_fields__ if name not in {"tags", *_RAW})
 _decode = msgspec.json.Decoder(Document).decode
 
 
@@ -86,10 +112,10 @@ def view_of(task: Any) -> Document:
     texts: dict[str, Any] = {name: found for name in _TEXTS if is_text(found := task.get(_WIRE.get(name, name)))}
     tags = task.get("tags")
     kept = [tag for tag in tags if is_text(tag)] if isinstance(tags, list) else None
-    response = task.get("response")
     document = Document(**texts, tags=kept)
-    if response is not None:
-        document.response = msgspec.Raw(json.dumps(response).encode())
+    for name in _RAW:
+        if (member := task.get(_WIRE.get(name, name))) is not None:
+            setattr(document, name, msgspec.Raw(json.dumps(member).encode()))
     return document
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from scalesync.model.targets import Mode, RequestClass
 from scalesync.platforms.scale.bodies import ScaleShaper
 from scalesync.platforms.scale.documents import read_document
+from scalesync.platforms.scale.multistage.parts import parts_of
 from scalesync.platforms.scale.task_types import TYPES
 from scalesync.platforms.scale.vocabulary import TASK_FIELDS, TASK_TYPES
 from scalesync.ports.spec import ClassLimit, KeyRule, KeyStrength, Offer, PlatformSpec, Variables, Vocabulary
@@ -42,6 +43,7 @@ SPEC = PlatformSpec(
     key=KeyRule(strength=KeyStrength.ENFORCED),
     shaper=ScaleShaper(),
     view=read_document,
+    parts=parts_of,
     page_most=100,
     adapter="scalesync.platforms.scale.adapter:ScalePlatform",
     resources="scalesync.scale.resources:RESOURCES",

@@ -15,6 +15,7 @@ from scalesync.model.targets import RequestClass
 from scalesync.platforms.scale import wire
 from scalesync.platforms.scale.compare import compare, differences, is_appended
 from scalesync.platforms.scale.containers import ScaleContainers
+from scalesync.platforms.scale.jsonbytes import loads
 from scalesync.platforms.scale.lists import ScaleLists
 from scalesync.platforms.scale.lookup import Gathering
 from scalesync.platforms.scale.task_errors import error_of
@@ -76,7 +77,7 @@ class ScaleTasks:
             task = wire.as_object(reply, "create task")
         except OutcomeUnknown:
             return
-        found = differences(wire.loads(record.body), task)
+        found = differences(loads(record.body), task)
         if "instruction" in found and is_appended(*found["instruction"], self._containers.instructions(task)):
             del found["instruction"]  # can be compared after all
         if not found.keys() <= self.learned:
@@ -129,9 +130,7 @@ class ScaleTasks:
 
     def compare(self, record: Outgoing, task: JsonObject) -> Comparison:
         """Compare the record's body with a task; see `compare`."""
-        comparison = compare(
-            wire.loads(record.body), self._type, task, self.learned, self._containers.instructions(task)
-        )
+        comparison = compare(loads(record.body), self._type, task, self.learned, self._containers.instructions(task))
         return comparison if comparison.status != "error" else replace(comparison, error=self.task_error(task))
 
     def task_error(self, task: JsonObject) -> TaskError:

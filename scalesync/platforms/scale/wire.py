@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -13,10 +13,10 @@ import orjson
 from scalesync.errors import OutcomeUnknown
 from scalesync.http import answers
 from scalesync.http.transport import Reply
-from scalesync.jsonvalue import has_long_digits
 from scalesync.model.outcomes import LookupResult, Outcome, OutcomeKind, Presence
 from scalesync.model.records import JsonObject
 from scalesync.platforms.scale.documents import is_text, view_of
+from scalesync.platforms.scale.jsonbytes import items, loads, members, slow_loads
 
 TEXT_LIMIT = 500  # characters of a message that are kept
 # The 409 message quotes the unique_id, which may hold parentheses itself. The task's id is in the last pair.
@@ -44,32 +44,8 @@ class _Page(_Envelope, kw_only=True):
     docs: list[msgspec.Raw]
 
 
-_decoder = json.JSONDecoder()
-_SPACE = re.compile(r"[ \t\r\n]*")
 _decode_head = msgspec.json.Decoder(TaskHead).decode
 _decode_page = msgspec.json.Decoder(_Page).decode
-
-
-def loads(body: bytes) -> Any:
-    """Decode JSON with integers of any size: with orjson, and with the standard library if orjson refuses.
-
-    Raises ValueError for bytes that are not JSON, and for JSON that is nested too deep.
-    """
-    try:
-        value = orjson.loads(body)
-        # orjson reads integers beyond 64 bits as floats; the standard library keeps them whole.
-        if not has_long_digits(body):
-            return value
-    except orjson.JSONDecodeError:
-        pass
-    return _slow_loads(body)
-
-
-def _slow_loads(body: bytes) -> Any:
-    try:
-        return json.loads(body.decode("utf-8", "surrogatepass"))
-    except RecursionError:
-        raise ValueError("nested too deep") from None
 
 
 def dumps(value: Any) -> bytes:
@@ -84,7 +60,7 @@ def task_head(document: bytes) -> TaskHead:
             head = _decode_head(document)
         except (msgspec.DecodeError, UnicodeDecodeError):
             # msgspec refuses lone surrogates, which JSON allows
-            head = msgspec.convert(_slow_loads(document), TaskHead)
+            head = msgspec.convert(slow_loads(document), TaskHead)
     except (ValueError, RecursionError) as error:
         raise OutcomeUnknown("the reply holds no task", op="read task") from error
     if not head.task_id or not (head.task_id.isascii() or is_text(head.task_id)):
@@ -161,48 +137,10 @@ def raw_page(body: bytes, documents: str, rest: Collection[str]) -> tuple[list[m
     msgspec refuses escaped lone surrogates, which JSON allows; the standard library reads them. Raises ValueError.
     """
     text = body.decode("utf-8", "surrogateescape")
-    members: dict[str, str] = {name: text[start:end] for name, start, end in _members(text)}
-    listed = members.pop(documents, "")
-    raw = [msgspec.Raw(listed[start:end].encode("utf-8", "surrogateescape")) for start, end in _items(listed)]
-    return raw, {name: json.loads(members[name]) for name in rest if name in members}
-
-
-def _members(text: str) -> Iterator[tuple[str, int, int]]:
-    """(name, start, end) of each member of a JSON object. Raises ValueError if the text is not an object."""
-    at = _skip(text, 0, "{")
-    while text[at : at + 1] != "}":
-        name, behind = _decoder.raw_decode(text, at)
-        start = _skip(text, behind, ":")
-        _, end = _decoder.raw_decode(text, start)
-        yield str(name), start, end
-        at = _next(text, end, "}")
-
-
-def _items(text: str) -> Iterator[tuple[int, int]]:
-    """(start, end) of each element of a JSON array."""
-    at = _skip(text, 0, "[")
-    while text[at : at + 1] != "]":
-        _, end = _decoder.raw_decode(text, at)
-        yield at, end
-        at = _next(text, end, "]")
-
-
-def _skip(text: str, at: int, mark: str) -> int:
-    """The place after the mark and the white space around it. Raises ValueError if the mark is missing."""
-    at = _space(text, at)
-    if text[at : at + 1] != mark:
-        raise ValueError(f"{mark} is missing")
-    return _space(text, at + 1)
-
-
-def _next(text: str, at: int, close: str) -> int:
-    at = _space(text, at)
-    return at if text[at : at + 1] == close else _skip(text, at, ",")
-
-
-def _space(text: str, at: int) -> int:
-    found = _SPACE.match(text, at)
-    return found.end() if found else at
+    found: dict[str, str] = {name: text[start:end] for name, start, end in members(text)}
+    listed = found.pop(documents, "")
+    raw = [msgspec.Raw(listed[start:end].encode("utf-8", "surrogateescape")) for start, end in items(listed)]
+    return raw, {name: json.loads(found[name]) for name in rest if name in found}
 
 
 def lookup_result(document: bytes, wanted: Collection[str]) -> tuple[str, LookupResult] | None:

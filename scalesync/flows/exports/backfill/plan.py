@@ -10,6 +10,7 @@ from scalesync.errors import ConfigError
 from scalesync.flows.exports import filters
 from scalesync.flows.exports.backfill.windows import Width, Window, cut, missing
 from scalesync.flows.exports.checks import check_options, same_filters
+from scalesync.flows.exports.folder.manifests import stages_of
 from scalesync.flows.runtime.options import ExportOptions
 from scalesync.model.exports import WindowRow
 from scalesync.model.records import JsonObject
@@ -143,9 +144,10 @@ class Asked:
 
 
 def totals(manifest: Manifest | None) -> dict[str, int]:
-    files = manifest.files if manifest is not None else []
+    files = [entry for entry in manifest.files if entry.kind is None] if manifest is not None else []
     extra = manifest.extra if manifest is not None else {}
     found = {"tasks": sum(e.rows for e in files), "files": len(files), "bytes": sum(e.bytes for e in files)}
+    found["stages"] = sum(entry.rows for entry in stages_of(manifest))
     return found | {name: extra.get(name, 0) for name in ("responses_downloaded", "responses_failed", "unsettled")}
 
 

@@ -33,7 +33,7 @@ from scalesync.flows.exports.backfill.windows import Window
 from scalesync.flows.exports.checks import as_typed, first_look
 from scalesync.flows.exports.ending import uncounted
 from scalesync.flows.exports.folder.export_folder import Folder
-from scalesync.flows.exports.folder.finished import NO_REQUESTS, loss, lost_files
+from scalesync.flows.exports.folder.finished import NO_REQUESTS, loss, lost_files, stages_that_stay
 from scalesync.flows.exports.folder.manifests import platform_of, shape_of
 from scalesync.flows.exports.folder.moved import as_stored
 from scalesync.flows.exports.job_run import ExportRun
@@ -51,7 +51,7 @@ from scalesync.model.jobs import JobSpec
 from scalesync.model.records import JsonObject
 from scalesync.model.summaries import ExportSummary
 from scalesync.model.targets import RequestClass, Target
-from scalesync.outputs.manifest import FileEntry, Manifest
+from scalesync.outputs.manifest import STAGES, FileEntry, Manifest
 from scalesync.ports.export_ledger import ExportLedger
 from scalesync.ports.ledger import Ledger
 from scalesync.times import iso
@@ -197,9 +197,12 @@ class BackfillRun(ExportRun):
             origin=self._origin,
             section=self._section(window),
         )
+        note = self._observer.note
+        stages = stages_that_stay(folder, self._manifest, self._options, note, route=window.name)
+        await self._recall_parts(plan, folder, stages)
         self._keep_responses(downloader, plan, folder)
         await self._read(plan, folder, None, await self._take(plan, self._timeless))
-        made = await self._with(window, plan)
+        made = await self._with(window, plan, stages)
         await anyio.to_thread.run_sync(folder.commit, made)
         self._manifest = made
         self._finished += 1
@@ -208,11 +211,12 @@ class BackfillRun(ExportRun):
         (entry,) = [entry for entry in made.extra["windows"] if entry["start"] == window.name]
         await self._job.update_window(row_of(entry))
 
-    async def _with(self, window: Window, plan: ExportPlan) -> Manifest:
-        """The manifest with this window, in place of an earlier reading of it."""
+    async def _with(self, window: Window, plan: ExportPlan, stages: Sequence[FileEntry]) -> Manifest:
+        """The manifest with this window, in place of an earlier reading of it; the deliveries of that one stay."""
         assert self._reader is not None
         before = self._manifest
         files = [FileEntry.from_json(entry) for entry in await self._job.files("tasks")]
+        delivered = [FileEntry.from_json(entry | {"kind": STAGES}) for entry in await self._job.files(STAGES)]
         entry: JsonObject = {
             "start": window.name,
             "end": iso(window.hi),
@@ -237,7 +241,7 @@ class BackfillRun(ExportRun):
             watermark=None,
             started_at=before.started_at if before else iso(plan.started_ms),
             finished_at=iso(self._connection.platform.server_now_ms),
-            files=[*kept, *files],
+            files=[*kept, *files, *stages, *delivered],
             responses={"files": [*responses, *await self._job.files("responses")]},
             extra={
                 "by": self._backfill.by,

@@ -29,11 +29,13 @@ from scalesync.flows.runtime.rate_meter import RateMeter
 from scalesync.flows.runtime.setup.services import default_spec, spec_of
 from scalesync.model.records import JsonObject
 from scalesync.model.targets import Mode, Target
+from scalesync.outputs.encoders.registry import of_lines
 from scalesync.outputs.manifest import (
     LAYOUT,
     NAME,
     PART,
     PLATFORM,
+    STAGES,
     FileEntry,
     Manifest,
     check_folder,
@@ -46,7 +48,7 @@ from scalesync.ports.export_ledger import VersionsIndex
 from scalesync.text import count
 from scalesync.times import iso, local_ms, milliseconds, now_iso
 
-STEMS = ("tasks",)
+STEMS = ("tasks", STAGES)
 CARRIED = ("unsettled", "responses_failed", PLATFORM)
 
 
@@ -67,6 +69,7 @@ class CompactOptions:
 class CompactSummary:
     """What was read and written.
 
+    stages: deliveries of stages, the newest of each.
     left: tasks that no longer belonged to the export.
     read: lines of the source.
     """
@@ -81,6 +84,7 @@ class CompactSummary:
     bytes: int
     watermark: str | None
     seconds: float
+    stages: int = 0
     message: str = ""
     exit_code: int = 0
 
@@ -148,20 +152,20 @@ class _Compaction:
         identity = {"from": str(options.source.absolute()), "as_of": options.as_of}
         self._job = derived_name("compact", Target(source.target, Mode(source.mode)), identity, options.source.name)
         self._marker = self._folder / f"{PART}{self._job}.db"
-        self._writer = SegmentWriter(self._folder, "tasks", options.format)
+        self._writers: dict[str | None, SegmentWriter] = {None: SegmentWriter(self._folder, "tasks", options.format)}
         self._before: Manifest | None = None
         self._lost = ""
         self._index: VersionsIndex | None = None
         self._entries: list[FileEntry] = []
         self._left = 0
-        self._written = 0
+        self._written: dict[str | None, int] = {None: 0, STAGES: 0}
         self._all_rows = max(1, sum(entry.rows for entry in source.files))
 
     def prepare(self) -> CompactSummary | None:
         """Check the folders and take the lock; returns the summary of the run before if nothing changed."""
         if self._folder.resolve().is_relative_to(self._options.source.resolve()):
             raise ConfigError("--to must be another folder than --from, and outside of it")
-        if {entry.kind for entry in self._source.files} - {None, "left"}:
+        if {entry.kind for entry in self._source.files} - {None, "left", STAGES}:
             raise ConfigError(f"{self._options.source}: holds files of a kind that this program does not know")
         with _option("--to"):
             manifest = self._before = check_folder(self._folder, self._job, stems=STEMS, begun=self._marker.exists())
@@ -170,11 +174,14 @@ class _Compaction:
             if not lost:
                 return self._unchanged(manifest)
             self._lost = loss(self._folder, lost, "made again from --from")
-        number = 1 + highest(manifest).get("tasks", 0)
+        taken, format = highest(manifest), self._options.format
         under = under_of(manifest)
-        self._writer = SegmentWriter(
-            self._folder, "tasks", self._options.format, placing=Placing(number, under=under), typed=bool(under)
-        )
+        tasks = Placing(1 + taken.get("tasks", 0), under=under)
+        stages = Placing(1 + taken.get(STAGES, 0))
+        self._writers = {
+            None: SegmentWriter(self._folder, "tasks", format, placing=tasks, typed=bool(under)),
+            STAGES: SegmentWriter(self._folder, STAGES, of_lines(format), placing=stages),
+        }
         self._index = open_versions_index(self._marker)
         self._clean()
         return None
@@ -195,7 +202,8 @@ class _Compaction:
     def _unchanged(self, manifest: Manifest) -> CompactSummary:
         self._entries = manifest.files
         self._lines.read = sum(entry.rows for entry in self._source.files)
-        self._written = sum(entry.rows for entry in manifest.files)
+        for entry in manifest.files:
+            self._written[entry.kind] += entry.rows
         self._left = manifest.extra.get("left", 0)
         done = self.summary(0.0)
         reason = f"nothing to do: made at {manifest.finished_at}, --from has not changed since"
@@ -227,22 +235,24 @@ class _Compaction:
 
     def _write_newest(self) -> Iterator[Progress]:
         assert self._index is not None
-        for lines, read in self._lines.newest(self._index):
-            self._put(lines)
+        for kind, lines, read in self._lines.newest(self._index):
+            if lines:  # of `left` there are none
+                self._put(kind, lines)
             yield self._progress((1 + read / self._all_rows) / 2)
         self._left = self._index.gone()
-        self._end_file()
+        for kind in self._writers:
+            self._end_file(kind)
 
-    def _put(self, lines: list[bytes]) -> None:
-        self._writer.write(lines)
-        self._written += len(lines)
-        if self._writer.full:
-            self._end_file()
+    def _put(self, kind: str | None, lines: list[bytes]) -> None:
+        self._writers[kind].write(lines)
+        self._written[kind] += len(lines)
+        if self._writers[kind].full:
+            self._end_file(kind)
 
-    def _end_file(self) -> None:
-        entry = self._writer.finish()
+    def _end_file(self, kind: str | None) -> None:
+        entry = self._writers[kind].finish()
         if entry is not None:
-            self._entries.append(entry)
+            self._entries.append(replace(entry, kind=kind))
 
     def finish(self) -> None:
         """Publish the manifest, then remove what it does not list."""
@@ -268,7 +278,8 @@ class _Compaction:
 
     def give_up(self) -> None:
         """Remove everything that this run wrote."""
-        self._writer.abort()
+        for writer in self._writers.values():
+            writer.abort()
         if self._index is not None:
             self._clean()
             self._index.close(remove=True)
@@ -287,7 +298,8 @@ class _Compaction:
             source=str(self._options.source),
             as_of=self._as_of,
             read=self._lines.read,
-            tasks=self._written,
+            tasks=self._written[None],
+            stages=self._written[STAGES],
             left=self._left,
             files=len(self._entries),
             bytes=sum(entry.bytes for entry in self._entries),
@@ -297,4 +309,4 @@ class _Compaction:
         )
 
     def _progress(self, share: float) -> Progress:
-        return Progress("compact", self._written, None, share, 0, 0, 0.0, 0, 0.0)
+        return Progress("compact", self._written[None], None, share, 0, 0, 0.0, 0, 0.0)

@@ -9,8 +9,8 @@ from pathlib import Path
 from scalesync.errors import ConfigError
 from scalesync.model.exports import Seen
 from scalesync.model.task_view import TaskView
-from scalesync.outputs.manifest import FileEntry
-from scalesync.outputs.reader import left_lines_of, lines_of, views_of
+from scalesync.outputs.manifest import STAGES, FileEntry
+from scalesync.outputs.reader import left_lines_of, lines_of, stage_lines_of, views_of
 from scalesync.ports.export_ledger import VersionsIndex
 from scalesync.times import milliseconds
 
@@ -49,7 +49,7 @@ class SourceLines:
         for entry in self._files:
             path = self._folder / entry.path
             try:
-                for ref, updated_ms in self._versions(path, left=entry.kind == "left"):
+                for ref, updated_ms in self._versions(path, entry.kind):
                     position, self.read = self.read, self.read + 1
                     if not updated_ms and self._as_of_ms is not None:
                         raise ConfigError(f"{path}: holds lines without updated_at; --as-of needs their time")
@@ -58,14 +58,20 @@ class SourceLines:
             except (OSError, EOFError, ValueError) as error:
                 raise ConfigError(f"{path}: cannot be read ({error}); restore it first") from error
 
-    def _versions(self, path: Path, *, left: bool) -> Iterator[tuple[str, int]]:
-        """Id and time of change of each line of a file."""
-        if left:
+    def _versions(self, path: Path, kind: str | None) -> Iterator[tuple[str, int]]:
+        """Id and time of change of each line of a file; for a part of a task, what no task has as its id."""
+        if kind == "left":
             return ((line.task_id, milliseconds(line.updated_at)) for line in left_lines_of(path))
+        if kind == STAGES:
+            return (
+                (f"\0{line.task_id}\0{line.stage}", milliseconds(line.delivered_at)) for line in stage_lines_of(path)
+            )
         return ((task.ref, task.updated_ms()) for task in views_of(path, self._view))
 
-    def newest(self, index: VersionsIndex) -> Iterator[tuple[list[bytes], int]]:
-        """The newest line of each task that still belongs to the export, with how many lines were read so far.
+    def newest(self, index: VersionsIndex) -> Iterator[tuple[str | None, list[bytes], int]]:
+        """The newest line of each task that still belongs to the export, and of each part that was delivered apart.
+
+        Each step has the kind of their file, the lines, and how many lines were read so far.
 
         Call it after a complete `find`.
         """
@@ -82,6 +88,7 @@ class SourceLines:
                     size += len(line)
                 position += 1
                 if size >= LINES_BYTES or position % STEP == 0:
-                    yield held, position
+                    yield entry.kind, held, position
                     held, size = [], 0
-        yield held, position
+            yield entry.kind, held, position
+            held, size = [], 0

@@ -26,11 +26,12 @@ BACKLOG = 64  # pages that may wait while a file cannot be resumed (Parquet)
 
 @dataclass(slots=True)
 class PageCommit:
-    """The content of one page: states of its partitions, lines by kind of file, versions of its tasks."""
+    """The content of one page: states of its partitions, lines by kind of file, versions and delivered parts."""
 
     partitions: list[JsonObject] = field(default_factory=list)
     lines: dict[str, Sequence[bytes]] = field(default_factory=dict)
     versions: dict[str, Version] = field(default_factory=dict)
+    parts: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 class CommitLog:
@@ -65,6 +66,11 @@ class CommitLog:
         held = self._held.versions
         return {**await self._store.versions(refs), **{ref: held[ref] for ref in refs if ref in held}}
 
+    async def parts(self, refs: Sequence[str]) -> dict[str, dict[str, str]]:
+        """The newest deliveries of these tasks' parts, also those that wait for their file. See `ExportLedger`."""
+        held, known = self._held.parts, await self._store.parts(refs)
+        return {ref: {**known.get(ref, {}), **held.get(ref, {})} for ref in refs}
+
     async def run(self) -> None:
         """Write groups until cancelled. Every waiting `put` raises an error of its group."""
         while True:
@@ -90,6 +96,8 @@ class CommitLog:
             for state in entry.partitions:
                 self._held.partitions[state["number"]] = state
             self._held.versions.update(entry.versions)
+            for ref, parts in entry.parts.items():
+                self._held.parts.setdefault(ref, {}).update(parts)
         self._held_pages += len(group)
         full = any(writer.full for writer in self._writers.values())
         if full or time.monotonic() - self._since > SEGMENT_S:

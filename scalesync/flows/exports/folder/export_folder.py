@@ -7,10 +7,10 @@ from pathlib import Path
 from scalesync.errors import ConfigError
 from scalesync.flows.exports.folder.manifests import NUMBERS, highest
 from scalesync.model.targets import Target
-from scalesync.outputs.manifest import LAYOUT, TASKS, Manifest, check_folder, remove_orphans, under_of
+from scalesync.outputs.manifest import LAYOUT, STAGES, TASKS, Manifest, check_folder, remove_orphans, under_of
 from scalesync.outputs.writer import clean_parts
 
-STEMS = ("tasks", "left", "responses")
+STEMS = ("tasks", "left", STAGES, "responses")
 
 
 class Folder:

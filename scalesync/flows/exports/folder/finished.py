@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from scalesync.flows.exports import filters
+from scalesync.flows.exports.folder.export_folder import Folder
+from scalesync.flows.exports.folder.manifests import stages_of
+from scalesync.flows.runtime.options import ExportOptions
 from scalesync.model.records import JsonObject
 from scalesync.model.summaries import ExportSummary
 from scalesync.model.targets import Target
-from scalesync.outputs.manifest import NAME, Manifest
+from scalesync.outputs.manifest import NAME, FileEntry, Manifest
 from scalesync.outputs.reader import lines_of
 
 NO_REQUESTS: Mapping[str, Any] = {
@@ -38,6 +42,31 @@ def lost_files(folder: Path, manifest: Manifest) -> dict[str, str]:
     listed |= {entry["path"]: entry["bytes"] for entry in manifest.responses["files"]}
     found = {path: _wrong(folder / path, size) for path, size in listed.items()}
     return {path: wrong for path, wrong in found.items() if wrong}
+
+
+def stages_that_stay(
+    folder: Folder,
+    manifest: Manifest | None,
+    options: ExportOptions,
+    note: Callable[[str], None],
+    *,
+    route: str | None = None,
+) -> list[FileEntry]:
+    """The files of stage deliveries that a run keeps: all of them, because no list has earlier deliveries any longer.
+
+    manifest: the one that the run continues; None if it replaces the tasks of the folder, as --again does. With other
+        filters it replaces everything.
+    note: gets a sentence about files that are damaged, and so do not stay.
+    route: of the part of a divided export that is read again.
+    """
+    there = manifest or folder.manifest
+    if there is None or (manifest is None and there.filters != filters.typed(options)):
+        return []
+    stages = [entry for entry in stages_of(there) if entry.route == route]
+    lost = {entry.path: wrong for entry in stages if (wrong := _wrong(folder.path / entry.path, entry.bytes))}
+    if lost:
+        note(loss(folder.path, lost, "what it alone holds are deliveries that were corrected since"))
+    return [entry for entry in stages if entry.path not in lost]
 
 
 def lost_results(folder: Path, manifest: Manifest) -> bool:
@@ -74,6 +103,7 @@ def finished_already(
     message, exit_code: if there is more to say.
     """
     tasks = [entry for entry in manifest.files if entry.kind is None]
+    stages = sum(entry.rows for entry in stages_of(manifest))
     extra = manifest.extra
     nothing = (
         f"nothing to do: this export was finished at {manifest.finished_at};"
@@ -90,6 +120,7 @@ def finished_already(
         responses_downloaded=extra.get("responses_downloaded", 0),
         responses_failed=extra.get("responses_failed", 0),
         unsettled=extra.get("unsettled", 0),
+        stages=stages,
         **NO_REQUESTS,
         watermark=manifest.watermark,
         message=message or nothing,

@@ -11,7 +11,7 @@ from scalesync.flows.runtime.options import ExportOptions
 from scalesync.flows.runtime.setup.services import default_spec
 from scalesync.model.records import JsonObject
 from scalesync.model.targets import Target
-from scalesync.outputs.manifest import PLATFORM, Manifest
+from scalesync.outputs.manifest import PLATFORM, STAGES, FileEntry, Manifest
 from scalesync.times import iso
 
 RUN_ID = "run_id"
@@ -64,6 +64,11 @@ def shape_of(options: ExportOptions) -> JsonObject:
 def runs_of(manifest: Manifest | None) -> int:
     """How many runs made this manifest."""
     return 0 if manifest is None else int(manifest.extra.get("runs", 1))
+
+
+def stages_of(manifest: Manifest | None) -> list[FileEntry]:
+    """The files of parts that were delivered apart."""
+    return [entry for entry in manifest.files if entry.kind == STAGES] if manifest is not None else []
 
 
 def is_of(manifest: Manifest | None, plan: JsonObject) -> bool:

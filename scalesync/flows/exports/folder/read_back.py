@@ -12,8 +12,8 @@ import anyio
 from scalesync.errors import ConfigError
 from scalesync.model.exports import Commit, Version
 from scalesync.model.task_view import TaskView
-from scalesync.outputs.manifest import Manifest, hidden
-from scalesync.outputs.reader import left_lines_of, lines_of, views_of
+from scalesync.outputs.manifest import STAGES, FileEntry, Manifest, hidden
+from scalesync.outputs.reader import left_lines_of, lines_of, stage_lines_of, views_of
 from scalesync.ports.export_ledger import ExportLedger
 from scalesync.ports.platform import Axis, Lister
 from scalesync.times import milliseconds
@@ -85,6 +85,8 @@ def _versions_in(
         batch: dict[str, Version] = {}
         path = folder / entry.path
         try:
+            if entry.kind == STAGES:
+                continue
             if entry.kind == "left":
                 for line in left_lines_of(path):
                     batch[line.task_id] = Version(milliseconds(line.updated_at), matched=False)
@@ -97,3 +99,25 @@ def _versions_in(
         except (OSError, ValueError) as error:
             raise ConfigError(f"{path}: cannot be read back ({error}); choose another --out") from error
         yield batch
+
+
+async def recall_parts(store: ExportLedger, folder: Path, files: Sequence[FileEntry]) -> None:
+    """Replace the ledger's deliveries of parts by those in these files, which are the truth. Raises ConfigError."""
+    await store.forget_parts()
+    batches = _parts_in(folder, files)
+    while (batch := await anyio.to_thread.run_sync(next, batches, None)) is not None:
+        await store.commit(Commit(parts=batch))
+
+
+def _parts_in(folder: Path, files: Sequence[FileEntry]) -> Iterator[dict[str, dict[str, str]]]:
+    """Deliveries in the order in which they were written, so the newest of a part comes last."""
+    for entry in files:
+        lines = stage_lines_of(folder / entry.path)
+        try:
+            while group := list(islice(lines, READ_BACK)):
+                batch: dict[str, dict[str, str]] = {}
+                for line in group:
+                    batch.setdefault(line.task_id, {})[line.stage] = line.delivered_at
+                yield batch
+        except (OSError, EOFError, ValueError) as error:
+            raise ConfigError(f"{folder / entry.path}: cannot be read back ({error}); choose another --out") from error

@@ -80,13 +80,17 @@ class ExportStore(JobStore):
                 "INSERT OR REPLACE INTO versions (job, task_id, updated_ms, matched) VALUES (?,?,?,?)",
                 [(number, key, version.updated_ms, version.matched) for key, version in step.versions.items()],
             )
+            db.executemany(
+                "INSERT OR REPLACE INTO parts (job, task_id, part, delivered_at) VALUES (?,?,?,?)",
+                [(number, key, part, at) for key, parts in step.parts.items() for part, at in parts.items()],
+            )
             if step.plan is not None:
                 db.execute("UPDATE splits SET cursor=? WHERE job=? AND kind='plan'", (json.dumps(step.plan), number))
 
         await self._writer.write(work)
 
     async def files(self, kind: str) -> list[JsonObject]:
-        """Entries of the files of a kind, by path: "tasks", "left", "responses", or one of these with ":open" added."""
+        """Entries of the files of a kind, by path. See `ExportLedger`."""
         found = await self._writer.read(
             lambda db: db.execute(
                 "SELECT entry FROM files WHERE job=? AND kind=? ORDER BY path", (self._job, kind)
@@ -138,6 +142,30 @@ class ExportStore(JobStore):
             ).fetchone()
         )
         return int(row[0])
+
+    # --- parts that were delivered apart ----------------------------------------------------------
+
+    async def parts(self, task_ids: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
+        """The newest written deliveries of these tasks' parts."""
+
+        def work(db: sqlite3.Connection) -> dict[str, dict[str, str]]:
+            found: dict[str, dict[str, str]] = {}
+            for start in range(0, len(task_ids), CHUNK):
+                chunk = task_ids[start : start + CHUNK]
+                marks = ",".join("?" * len(chunk))
+                for key, part, at in db.execute(
+                    f"SELECT task_id, part, delivered_at FROM parts WHERE job=? AND task_id IN ({marks})",
+                    (self._job, *chunk),
+                ):
+                    found.setdefault(key, {})[part] = at
+            return found
+
+        known: Mapping[str, Mapping[str, str]] = await self._writer.read(work)
+        return known
+
+    async def forget_parts(self) -> None:
+        """Forget all deliveries of parts."""
+        await self._writer.write(lambda db: db.execute("DELETE FROM parts WHERE job=?", (self._job,)))
 
     # --- windows -------------------------------------------------------------------------------
 

@@ -8,9 +8,6 @@ in this module alone: nothing else on the client's side spells a name or a path 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
-
 # --- documented ------------------------------------------------------------------------------------
 
 TYPE = "multistage"
@@ -65,33 +62,8 @@ DOCS = "docs"  # of the list's answer: the blueprints
 
 # --- a task: its stages, and what was delivered of them ----------------------------------------------
 
-
-class Delivered(NamedTuple):
-    """One stage of a task whose answers are delivered apart.
-
-    at: when it was delivered last.
-    """
-
-    stage: str
-    at: str
-    document: Any
-
-
-STAGES_OF_TASK = "stages"
-DELIVERY_OF_TASK = "delivery"
-_STAGE_NAME = "name"
-_DELIVERED_AT = "delivered_at"
-
-
-def delivered(delivery: Any, stages: Any) -> Iterator[Delivered]:
-    """The stages of a task that were delivered apart, as pairs of what is read and what was sent.
-
-    delivery: the member of that name.
-    stages: (decoded stage, the bytes or value that stand for it) for each stage.
-    """
-    if delivery != WITH_STAGE:
-        return
-    for stage, document in stages:
-        name, at = (stage.get(_STAGE_NAME), stage.get(_DELIVERED_AT)) if isinstance(stage, dict) else (None, None)
-        if isinstance(name, str) and isinstance(at, str) and name and at:
-            yield Delivered(name, at, document)
+DELIVERY_OF_TASK = "delivery"  # its value is that of the blueprint
+STAGES_OF_TASK = "stages"  # a list of objects
+STAGE_NAME = "name"
+DELIVERED_AT = "delivered_at"  # of a stage, once it was delivered apart from the task
+STAGE_RESPONSE = "response"

@@ -13,6 +13,7 @@ from scalesync.model.outcomes import Comparison, LookupResult, Outcome, OutcomeK
 from scalesync.model.records import JsonObject, Outgoing
 from scalesync.model.targets import RequestClass
 from scalesync.platforms.scale import wire as version_1
+from scalesync.platforms.scale.jsonbytes import loads
 from scalesync.platforms.scale.v2 import wire
 from scalesync.platforms.scale.v2.compare import compare, differences
 from scalesync.platforms.scale.v2.documents import Chat
@@ -69,7 +70,7 @@ class Chats:
 
     def _learn(self, record: Outgoing, reply: Reply) -> None:
         """Learn the fields that the reply to our create shows otherwise than we sent them."""
-        found, _ = differences(version_1.loads(record.body), version_1.as_object(reply, "create task"))
+        found, _ = differences(loads(record.body), version_1.as_object(reply, "create task"))
         if not found.keys() <= self.learned:
             self.learned |= found.keys()
 
@@ -93,7 +94,7 @@ class Chats:
 
     def compare(self, record: Outgoing, task: JsonObject) -> Comparison:
         """Compare the record's body with a task."""
-        comparison = compare(version_1.loads(record.body), task, self.learned, self._dead)
+        comparison = compare(loads(record.body), task, self.learned, self._dead)
         return comparison if comparison.status != ERROR else replace(comparison, error=self.task_error(task))
 
     def task_error(self, task: JsonObject) -> TaskError:

@@ -27,6 +27,7 @@ from scalesync.model.selection import Selection
 from scalesync.model.targets import RequestClass
 from scalesync.model.task_view import TaskView
 from scalesync.platforms.scale import wire as version_1
+from scalesync.platforms.scale.jsonbytes import loads
 from scalesync.platforms.scale.v2 import wire
 from scalesync.platforms.scale.v2.documents import read_chat
 from scalesync.ports.platform import Axis, Changes, ListPage, Span
@@ -238,7 +239,7 @@ class DeliveredLists:
             reply = version_1.check(await self._get(OF_PROJECTS.tasks, *asked, *more), "read delivered task")
             documents, following = wire.page(reply, "read delivered task", OF_PROJECTS.member)
             for document in documents:
-                task = version_1.loads(document)
+                task = loads(document)
                 if task.get("task_id") == ref and task.get("delivered_at"):
                     return wire.found(task)
             if following is None or following == token:

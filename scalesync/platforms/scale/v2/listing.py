@@ -14,7 +14,7 @@ import anyio
 
 from scalesync.errors import OutcomeUnknown, RemoteError
 from scalesync.model.outcomes import LookupResult, Presence
-from scalesync.platforms.scale import wire as version_1
+from scalesync.platforms.scale.jsonbytes import loads
 from scalesync.platforms.scale.v2 import wire
 from scalesync.platforms.scale.v2.documents import Chat, read_chat
 from scalesync.platforms.scale.v2.lists import ChatLists
@@ -55,7 +55,7 @@ class Found:
         if key is None or key not in self.wanted:
             return
         before = self.results.get(key)
-        now = wire.found(version_1.loads(document))
+        now = wire.found(loads(document))
         if before is None or before.view is None:
             self.results[key] = now
             return

@@ -13,6 +13,7 @@ from scalesync.model.outcomes import LookupResult, Outcome, OutcomeKind, Presenc
 from scalesync.model.records import JsonObject
 from scalesync.platforms.scale import wire
 from scalesync.platforms.scale.documents import is_text
+from scalesync.platforms.scale.jsonbytes import loads
 from scalesync.platforms.scale.v2.documents import chat_of
 from scalesync.platforms.scale.v2.shaper import KEY
 
@@ -61,7 +62,7 @@ def created(reply: Reply, key: str) -> Outcome:
     if status not in {200, 201}:
         return answers.refusal(reply, wire.error_text)
     try:
-        task: Any = wire.loads(reply.body)
+        task: Any = loads(reply.body)
     except ValueError:
         task = None
     ref = task.get("task_id") if isinstance(task, dict) else None

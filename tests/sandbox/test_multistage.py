@@ -11,6 +11,7 @@ import pytest
 
 from scalesync.sandbox.core import control as plane
 from scalesync.sandbox.core.wire.messages import Call
+from scalesync.sandbox.scale import store
 from scalesync.sandbox.scale.multistage.calls import told
 from scalesync.sandbox.scale.tasks.lifecycle import annotate, recall
 
@@ -412,6 +413,47 @@ def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
     assert {doc["status"] for doc in again.get("/tasks")["docs"]} == {"completed"}
     assert again.post(BLUEPRINTS, {**DRIVE, "name": "third"})["version"] == 3
     again.store.close()
+
+
+def test_a_rewritten_file_has_blueprints_and_stages_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "COMPACT_BYTES", 100)
+    api = sandbox("live_key", DRIVE, {**DRIVE, "name": "second"}, data=tmp_path / "state", annotate_after_s=10)
+    task_id = api.create("multistage", **SCENE)["task_id"]
+    api.clock.forward(10)
+    for _ in range(50):
+        control(api, f"tasks/{task_id}", action="correct", stage="lanes")
+    for name in ("second", "drive") * 10:
+        api.post(f"{BLUEPRINTS}/{name}/activate")
+    before = api.get(BLUEPRINTS), api.get(f"/task/{task_id}")
+    api.store.close()
+    size = (tmp_path / "state").stat().st_size
+    for _ in range(2):
+        again = Api(data=tmp_path / "state", annotate_after_s=10, clock=api.clock)
+        assert (again.get(BLUEPRINTS), again.get(f"/task/{task_id}")) == before
+        assert (tmp_path / "state").stat().st_size < size / 2
+        again.store.close()
+    again = Api(data=tmp_path / "state", annotate_after_s=10, clock=api.clock)
+    api.clock.forward(20)
+    assert again.get(f"/task/{task_id}")["status"] == "completed"
+    again.store.close()
+
+
+def test_a_whole_response_is_corrected_as_a_whole_or_by_one_stage() -> None:
+    api = sandbox("live_key", whole())
+    task_id = api.create("multistage", **SCENE)["task_id"]
+    annotate(api.world)
+    first = api.get(f"/task/{task_id}")
+    api.clock.forward(1)
+    second = control(api, f"tasks/{task_id}", action="correct")[1]
+    assert second["stages"] == first["stages"]
+    parts, others = first["response"]["stages"], second["response"]["stages"]
+    assert all(parts[name] != others[name] for name in parts)
+    third = control(api, f"tasks/{task_id}", action="correct", stage="lanes", response=rain())[1]
+    assert third["response"]["stages"] == {**others, "lanes": rain()}
+    assert third["updated_at"] >= second["updated_at"] > first["updated_at"]
+    assert control(api, f"tasks/{task_id}", action="correct", response={"by": "me"})[1]["response"] == {"by": "me"}
+    fourth = control(api, f"tasks/{task_id}", action="correct", stage="lanes", response={})[1]
+    assert fourth["response"]["stages"] == {**others, "lanes": {}}
 
 
 def test_the_page_lists_each_call_with_its_guess() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from scalesync.sandbox.scale.multistage import runs
-from scalesync.sandbox.scale.state.model import Task
+from scalesync.sandbox.scale.state.model import COMPLETED, Task
 from scalesync.sandbox.scale.state.world import World
 from scalesync.sandbox.scale.tasks.callbacks import call_back, call_back_stage
 from scalesync.sandbox.scale.tasks.timers import annotation_s, set_timer
@@ -60,12 +60,13 @@ def correct(world: World, task: Task, place: int, response: bytes | None) -> Non
     """Deliver a completed stage again with another answer; a task that is delivered as a whole gets another one."""
     plan = runs.plan(world, task)
     delivered_ms = runs.correct(task, place, world.now(), response)
-    if task.extra is not None and task.completed_ms:
+    if task.extra is not None and task.status == COMPLETED:
         task.extra.review = "fixed"
+        task.extra.response = None  # a correction of the whole is older than this one
     world.changed(task, delivered_ms)
     if plan is not None and plan.by_stage:
         _call_back(world, task, place, delivered_ms)
-    elif task.completed_ms:
+    elif task.status == COMPLETED:
         call_back(world, task, delivered_ms)
 
 

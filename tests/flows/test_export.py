@@ -258,8 +258,11 @@ async def test_filters_that_the_server_refuses_are_reported_before_anything_is_b
     make_sandbox, export, ask_ledger, tmp_path
 ):
     sandbox = await make_sandbox(unknown_parent_in_list="error")
-    with pytest.raises(ConfigError, match=r"first page \(404\).*nowhere.*correct the filters"):
+    with pytest.raises(ConfigError, match=r"no project 'nowhere' in this account.*its projects are letters"):
         await export(sandbox, project="nowhere")
+    sandbox.faults.replace([FaultRule(kind="error", on="list", status=400, times=1)])
+    with pytest.raises(ConfigError, match=r"first page \(400\).*correct the filters"):
+        await export(sandbox, project=PROJECT)
     assert not (tmp_path / "out").exists()
     assert ask_ledger("SELECT name FROM jobs") == []
     await fill(sandbox, 1)

@@ -21,7 +21,10 @@ WITH_TIME = Shown(expand=frozenset({"delivery"}))
 
 
 class DeliveredHarness(ChatHarness):
-    """Chats of a project, each as it was delivered last. What is made is completed and delivered together."""
+    """Chats of a project, each as it was delivered last.
+
+    What is made is completed and delivered together, and each seventh of it once more with another answer.
+    """
 
     extras = MappingProxyType({"list": "deliveries"})
 
@@ -32,7 +35,10 @@ class DeliveredHarness(ChatHarness):
         return ref
 
     def made(self, host: Sandbox) -> None:
-        self._deliver(host, (task for task in self._world(host).tasks if task.seq not in self._shelf(host).latest))
+        world, shelf = self._world(host), self._shelf(host)
+        new = [task for task in world.tasks if task.seq not in shelf.latest]
+        self._deliver(host, new)
+        self._again(host, new[::7])
 
     def finish(self, host: Sandbox, count: int) -> None:
         oldest = [task for task, _ in zip(self._world(host).tasks, range(count), strict=False)]
@@ -48,23 +54,26 @@ class DeliveredHarness(ChatHarness):
 
     def _again(self, host: Sandbox, tasks: Iterable[Task]) -> None:
         """Correct their answers and deliver them once more."""
-        corrected = list(tasks)
+        corrected, world, last = list(tasks), self._world(host), self._shelf(host).deliveries[-1]
+        while last.delivered_ms == world.now() == world.config.clock():
+            pass  # of two answers in the same millisecond nobody could say which one is newer
         for task in corrected:
-            lifecycle.correct(self._world(host), task, None)
+            lifecycle.correct(world, task, None)
         self._deliver(host, corrected)
 
     def _deliver(self, host: Sandbox, tasks: Iterable[Task]) -> None:
-        genai = self._genai(host)
+        genai = self.genai(host)
         genai.deliver(self.project, tasks=[genai.world.task_id(task) for task in tasks])
 
     def _shelf(self, host: Sandbox) -> Shelf:
-        return self._genai(host).delivered
+        return self.genai(host).delivered
 
     def _document(self, host: Sandbox, task: Task, item: Delivered) -> bytes:
-        return render_delivered(self._genai(host), task, item)
+        return render_delivered(self.genai(host), task, item)
 
     @staticmethod
-    def _genai(host: Sandbox) -> HostedGenAI:
+    def genai(host: Any) -> HostedGenAI:
+        assert isinstance(host, Sandbox)
         return host.store.genai("live")
 
 
@@ -79,15 +88,15 @@ class DatasetHarness(DeliveredHarness):
 
     def emulator(self, faults: Sequence[FaultRule] = (), **switches: Any) -> Sandbox:
         sandbox = super().emulator(faults, **switches)
-        self._genai(sandbox).add_dataset("letters")
+        self.genai(sandbox).add_dataset("letters")
         return sandbox
 
     def _deliver(self, host: Sandbox, tasks: Iterable[Task]) -> None:
-        genai = self._genai(host)
+        genai = self.genai(host)
         genai.publish(genai.datasets[0].id, tasks=[genai.world.task_id(task) for task in tasks])
 
     def _shelf(self, host: Sandbox) -> Shelf:
-        return self._genai(host).published
+        return self.genai(host).published
 
     def _document(self, host: Sandbox, task: Task, item: Delivered) -> bytes:
-        return render_dataset_task(self._genai(host), task, item, WITH_TIME)
+        return render_dataset_task(self.genai(host), task, item, WITH_TIME)

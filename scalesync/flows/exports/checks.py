@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from scalesync.errors import ConfigError, Refused
@@ -82,9 +83,15 @@ async def first_look(connection: Connection, options: ExportOptions, note: Calla
         filters.asked(selection, window=window, by=platform.lister.changes, stays=options.reading.stays),
         (options.page_size or platform.spec.page_most) if options.fields else 1,
     )
+    names = partial(check_names, connection, selection, increment=options.incremental)
     try:
-        page = await connection.call(lambda: platform.lister.page(query, None))
-        await check_names(connection, selection, increment=options.incremental, found=bool(page.documents))
+        try:
+            page = await connection.call(lambda: platform.lister.page(query, None))
+        except Refused as error:
+            if error.status == 404:
+                await names(found=False)  # some services list nothing of a project that is not there, others refuse it
+            raise
+        await names(found=bool(page.documents))
     except Refused as error:
         way_out = wrong_root(error, connection) or "correct the filters or --base-url and run the command again"
         raise ConfigError(f"the server refused the first page ({error.status}): {error}; {way_out}") from error

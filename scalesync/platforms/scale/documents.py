@@ -96,7 +96,7 @@ def read_document(raw: bytes) -> Document:
     """Decode the head of a task. Raises OutcomeUnknown if the bytes are not a task."""
     try:
         return _decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:
         value = json.loads(raw.decode("utf-8", "surrogateescape"))

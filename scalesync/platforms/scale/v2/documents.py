@@ -111,7 +111,7 @@ _ANSWERS = ("threads", "response")
 
 def read_chat(raw: bytes) -> Chat:
     """Decode the head of a chat. Raises OutcomeUnknown if the bytes are not one."""
-    with suppress(msgspec.DecodeError, UnicodeDecodeError):
+    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Chat(_decode(raw))
     try:
         value = json.loads(raw.decode("utf-8", "surrogateescape"))

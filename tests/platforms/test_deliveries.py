@@ -1,0 +1,326 @@
+"""Exports of what was delivered: versions, shared and late times, deliveries in the run, lists that lie, the choice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scalesync.errors import ConfigError
+from scalesync.sandbox import Sandbox
+from scalesync.sandbox.core.faults import FaultRule
+from scalesync.sandbox.core.wire.messages import Call
+from scalesync.sandbox.scale.tasks import lifecycle
+from scalesync.sandbox.scale.v2 import deliveries, routes
+from scalesync.testing.harness import PlatformHarness
+from scalesync.testing.increments import compacted
+from scalesync.testing.trial import Trial, listed, on_trial, until_done
+from tests.platforms.chat import ChatHarness
+from tests.platforms.delivered import DatasetHarness, DeliveredHarness
+
+CHATS, MINUTE_MS = 45, 60_000
+
+
+class Undelivered(DeliveredHarness):
+    """Chats that are completed; the test delivers them."""
+
+    def made(self, host: Sandbox) -> None:
+        pass
+
+
+def deliver(trial: Trial, numbers: Iterable[int], at_ms: int, *, corrected: bool = False) -> None:
+    """Deliver chats by their numbers at a time of its own, with the answers that they have or with new ones."""
+    assert isinstance(trial.host, Sandbox)
+    genai = trial.host.store.genai("live")
+    tasks = [task for number in numbers if (task := genai.world.by_seq[number]) is not None]
+    for task in tasks if corrected else ():
+        lifecycle.correct(genai.world, task, None)
+    deliveries.deliver(genai, genai.world.project_names["suite"], tasks, at_ms=at_ms)
+
+
+def lines_of(trial: Trial, out: str = "out") -> list[dict[str, Any]]:
+    return [json.loads(line) for line in listed(trial.folder / out)]
+
+
+def once(trial: Trial, out: str = "out") -> dict[str, str]:
+    """The time of delivery of each task, of which there is one line each."""
+    lines = lines_of(trial, out)
+    found = {line["task_id"]: line["delivered_at"] for line in lines}
+    assert len(found) == len(lines), "a task has two lines"
+    return found
+
+
+def test_a_task_of_two_deliveries_in_one_millisecond_is_one_line(tmp_path: Path) -> None:
+    async def play(trial: Trial) -> None:
+        trial.fill(CHATS)
+        at_ms = trial.clock() - MINUTE_MS
+        deliver(trial, range(30), at_ms)
+        deliver(trial, range(20, CHATS), at_ms)
+        summary = await trial.export(page_size=10)
+        assert (summary.tasks, summary.unsettled, summary.exit_code) == (CHATS, 0, 0), summary
+        assert len(once(trial)) == CHATS
+        again = await trial.export(incremental=True)
+        assert (again.tasks, again.exit_code, len(once(trial))) == (0, 0, CHATS), again
+
+    on_trial(Undelivered(), tmp_path, play)
+
+
+def test_a_delivery_that_appears_within_the_overlap_is_found_and_a_later_one_by_a_full_check(tmp_path: Path) -> None:
+    async def play(trial: Trial) -> None:
+        trial.fill(CHATS)
+        deliver(trial, range(20), trial.clock() - 60 * MINUTE_MS)
+        assert (await trial.export(incremental=True)).tasks == 20
+        deliver(trial, range(20, 30), trial.clock() - 5 * MINUTE_MS)  # before the watermark, and shown after it
+        deliver(trial, range(30, CHATS), trial.clock() - 50 * MINUTE_MS)
+        summary = await trial.export(incremental=True)
+        assert (summary.tasks, summary.exit_code, len(once(trial))) == (10, 0, 30), summary
+        full = await trial.export(incremental=True, full_every="0s")
+        assert (full.tasks, full.exit_code, len(once(trial))) == (CHATS - 30, 0, CHATS), full
+
+    on_trial(Undelivered(), tmp_path, play)
+
+
+def test_an_older_delivery_that_appears_late_brings_no_older_answer(tmp_path: Path) -> None:
+    async def play(trial: Trial) -> None:
+        trial.fill(CHATS)
+        newer_ms = trial.clock() - MINUTE_MS
+        deliver(trial, range(10), newer_ms, corrected=True)
+        await trial.export(incremental=True)
+        before = once(trial)
+        deliver(trial, range(CHATS), newer_ms - MINUTE_MS)
+        assert (await trial.export(incremental=True)).tasks == CHATS - 10
+        assert once(trial).items() >= before.items()
+
+    on_trial(Undelivered(), tmp_path, play)
+
+
+def test_deliveries_during_the_run_are_of_the_next_increment(tmp_path: Path) -> None:
+    """While the first delivery is read, the same chats are delivered again, and others for the first time."""
+
+    async def play(trial: Trial) -> None:
+        trial.fill(CHATS)
+        deliver(trial, range(30), trial.clock() - MINUTE_MS)
+        trial.clock.ahead_ms += 3_000
+        seen: list[Call] = []
+        answer = deliveries.list_delivered
+
+        def between(genai: Any, call: Call) -> Any:
+            seen.append(call)
+            if len(seen) == 2:
+                deliver(trial, range(20, CHATS), trial.clock(), corrected=True)
+            return answer(genai, call)
+
+        with pytest.MonkeyPatch.context() as patch:
+            route = routes.ROUTES["GET", "delivery/tasks"]
+            patch.setitem(routes.ROUTES, ("GET", "delivery/tasks"), route._replace(answer=between))
+            first = await trial.export(incremental=True, page_size=10)
+        assert (first.tasks, first.exit_code, len(once(trial))) == (30, 0, 30), first
+        trial.clock.ahead_ms += 3_000
+        second = await trial.export(incremental=True, page_size=10)
+        assert (second.tasks, second.exit_code) == (CHATS - 20, 0), second
+        assert await compacted(trial) == sorted(task.document for task in trial.held())
+
+    on_trial(Undelivered(), tmp_path, play)
+
+
+# --- lists that lie ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("harness", [DeliveredHarness(), DatasetHarness()], ids=["deliveries", "dataset"])
+@pytest.mark.parametrize(
+    ("rule", "ends"),
+    [
+        (FaultRule(kind="repeat", on="list", back=1, count=5), (0, 0)),
+        (FaultRule(kind="gap", on="list", count=3, times=1), (0, 0)),
+        (FaultRule(kind="gap", on="list", count=3), (1, 1)),
+        (FaultRule(kind="foreign", on="list", times=3), (0, 0)),
+        (FaultRule(kind="empty", on="list", pages=(2,), times=4), (0, 0)),
+    ],
+    ids=["repeats", "a gap that heals", "a gap that stays", "pages of others", "empty pages"],
+)
+def test_a_list_that_lies_is_found_out(
+    tmp_path: Path, harness: PlatformHarness, rule: FaultRule, ends: tuple[int, int]
+) -> None:
+    async def play(trial: Trial) -> None:
+        trial.fill(CHATS)
+        trial.strike(rule)
+        summary = await until_done(lambda: trial.export(page_size=10))
+        assert trial.host.journal.faults, "the list lied"
+        assert (min(1, summary.unsettled), summary.exit_code) == ends, summary
+        lines = listed(trial.folder / "out")
+        assert len(set(lines)) == len(lines) == len({json.loads(line)["task_id"] for line in lines})
+        if not summary.exit_code:
+            trial.check_exported()
+        else:
+            assert any("the versions of tasks from" in note for note in trial.listener.notes)
+
+    on_trial(harness, tmp_path, play)
+
+
+def test_a_delivery_that_left_tasks_out_is_read_again_before_an_older_one(tmp_path: Path) -> None:
+    """Otherwise the older one would bring their older answers first."""
+
+    async def play(trial: Trial) -> None:
+        trial.fill(CHATS)
+        deliver(trial, range(30), trial.clock() - 2 * MINUTE_MS)
+        deliver(trial, range(10, CHATS), trial.clock() - MINUTE_MS, corrected=True)
+        # The first look, the deliveries, those of the first part, and then the pages of the newest one.
+        trial.strike(FaultRule(kind="gap", on="list", pages=(1, 2), count=8, at=(4, 5)))
+        summary = await trial.export(page_size=10)
+        assert trial.host.journal.faults["gap"] == 2
+        assert (summary.tasks, summary.exit_code, len(once(trial))) == (CHATS, 0, CHATS), summary
+        trial.check_exported()
+
+    on_trial(Undelivered(), tmp_path, play)
+
+
+def test_a_page_of_another_delivery_does_not_count_for_the_one_that_was_asked(tmp_path: Path) -> None:
+    async def play(trial: Trial) -> None:
+        trial.fill(CHATS)
+        at_ms = trial.clock() - MINUTE_MS
+        deliver(trial, range(5), at_ms - MINUTE_MS)
+        for numbers in (range(5, 20), range(20, CHATS)):  # in one millisecond, so their tasks have the same place
+            deliver(trial, numbers, at_ms)
+        ids = [delivery.id for delivery in DeliveredHarness.genai(trial.host).delivered.deliveries[1:]]
+        others = dict(zip(ids, reversed(ids), strict=True))
+        answer, wrong = deliveries.list_delivered, iter((True, False, True))
+
+        def crossed(genai: Any, call: Call) -> Any:
+            asked = call.query["delivery_id"]
+            if next(wrong, False):
+                call.query["delivery_id"] = [others[asked[0]]]
+            return answer(genai, call)
+
+        with pytest.MonkeyPatch.context() as patch:
+            route = routes.ROUTES["GET", "delivery/tasks"]
+            patch.setitem(routes.ROUTES, ("GET", "delivery/tasks"), route._replace(answer=crossed))
+            summary = await until_done(trial.export)
+        assert next(wrong, None) is None
+        assert (summary.tasks, summary.exit_code, len(once(trial))) == (CHATS, 0, CHATS), summary
+
+    on_trial(Undelivered(), tmp_path, play)
+
+
+@pytest.mark.parametrize("harness", [ChatHarness(), DeliveredHarness()], ids=["chats", "deliveries"])
+@pytest.mark.parametrize("kind", ["circle", "empty"])
+def test_a_list_without_end_stops_the_run_which_resumes(tmp_path: Path, harness: PlatformHarness, kind: str) -> None:
+    async def play(trial: Trial) -> None:
+        trial.fill(CHATS)
+        trial.strike(FaultRule(kind=kind, on="list", pages=(2,), fresh=kind == "empty"))
+        stopped = await trial.export(page_size=10)
+        assert stopped.exit_code == 3, stopped
+        assert "the list" in stopped.message
+        trial.strike()
+        assert (await trial.export(page_size=10)).exit_code == 0
+        trial.check_exported()
+
+    on_trial(harness, tmp_path, play)
+
+
+def test_a_list_of_chats_has_repeats_once(tmp_path: Path) -> None:
+    async def play(trial: Trial) -> None:
+        trial.fill(CHATS)
+        trial.strike(FaultRule(kind="repeat", on="list", back=2, count=5))
+        assert (await trial.export(page_size=10)).exit_code == 0
+        trial.check_exported()
+
+    on_trial(ChatHarness(), tmp_path, play)
+
+
+# --- the choice --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("extras", "options", "words"),
+    [
+        ({}, {"tags": ("gold",)}, "--tag does not work with API v2: its tasks have no tags"),
+        ({}, {"type": "chat"}, "--type does not work with API v2"),
+        ({}, {"review_status": ("accepted",)}, "unknown|no review status"),
+        ({}, {"updated_after": "7d"}, "--updated-after does not work with chats: .* use --completed-after"),
+        (
+            {"list": "deliveries"},
+            {"batch": "b"},
+            "--batch does not work with deliveries: .* list=tasks knows it",
+        ),
+        ({"list": "deliveries"}, {"completed_before": "1d"}, "--completed-before does not work with deliveries"),
+        ({"dataset": "letters"}, {"project": "suite"}, "--project does not work with datasets"),
+        ({"dataset": "letters"}, {"created_after": "1d"}, "--created-after does not work with datasets"),
+        ({"list": "dataset"}, {}, "add --with dataset=ID_OR_NAME"),
+        ({"list": "tasks", "dataset": "letters"}, {}, "--with list=tasks does not; leave one out"),
+        ({"dataset": "lettres"}, {}, "no dataset 'lettres'; did you mean 'letters'"),
+        ({"list": "deliveries"}, {"project": "suit"}, "no project 'suit' .* did you mean 'suite'"),
+    ],
+)
+def test_what_a_list_cannot_answer_is_refused_with_the_reason(
+    tmp_path: Path, extras: dict[str, str], options: dict[str, Any], words: str
+) -> None:
+    asked = dict(options)
+    project = asked.pop("project", None)
+
+    class Harness(DatasetHarness):
+        @property
+        def listed_project(self) -> str | None:  # type: ignore[override]
+            return project
+
+    harness = Harness()
+    harness.extras = extras  # type: ignore[assignment]
+
+    async def play(trial: Trial) -> None:
+        trial.fill(3)
+        with pytest.raises(ConfigError, match=words):
+            await trial.export(**asked)
+        assert not (trial.folder / "out" / "manifest.json").exists()
+
+    on_trial(harness, tmp_path, play)
+
+
+def test_a_note_names_the_list_and_a_folder_belongs_to_it(tmp_path: Path) -> None:
+    async def play(trial: Trial) -> None:
+        trial.fill(3)
+        await trial.export()
+        (note,) = (note for note in trial.listener.notes if note.startswith("this reads"))
+        assert "what was delivered of a project" in note
+        assert "--with list=tasks" in note
+        assert "--with dataset=ID_OR_NAME" in note
+        trial.harness.extras = {}  # type: ignore[misc]
+        with pytest.raises(
+            ConfigError, match="it has --project suite --with list=deliveries, this command has --project suite;"
+        ):
+            await trial.export(incremental=True)
+
+    on_trial(DeliveredHarness(), tmp_path, play)
+
+
+def test_deliveries_of_all_projects_need_no_project(tmp_path: Path) -> None:
+    class Everywhere(DeliveredHarness):
+        @property
+        def listed_project(self) -> str | None:  # type: ignore[override]
+            return None
+
+    async def play(trial: Trial) -> None:
+        trial.fill(CHATS)
+        assert isinstance(trial.host, Sandbox)
+        genai = trial.host.store.genai("live")
+        genai.add_project("others", "SFT")
+        assert (await trial.export()).tasks == CHATS
+        trial.check_exported()
+
+    on_trial(Everywhere(), tmp_path, play)
+
+
+def test_parquet_remembers_versions_before_its_file_is_durable(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+
+    async def play(trial: Trial) -> None:
+        trial.fill(CHATS)
+        trial.clock.ahead_ms += 3_000
+        for incremental in (False, True):
+            out = f"parquet{incremental}"
+            assert (await trial.export(out, format="parquet", incremental=incremental, page_size=10)).exit_code == 0
+            table = parquet.read_table(trial.folder / out / "tasks")
+            assert sorted(table["task"].to_pylist()) == sorted(task.document.decode() for task in trial.held())
+
+    on_trial(DeliveredHarness(), tmp_path, play)

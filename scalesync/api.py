@@ -19,6 +19,7 @@ from scalesync.config.settings import Settings
 from scalesync.errors import ConfigError, ScalesyncError
 from scalesync.events import Observer, Progress, Silent
 from scalesync.flows.exports.run import run_export
+from scalesync.flows.imports.apis import choose_api
 from scalesync.flows.imports.guards.spending import FREE_NEW_TASKS
 from scalesync.flows.imports.run import run_import
 from scalesync.flows.jobs.retry import run_retry
@@ -143,7 +144,7 @@ async def import_tasks(
             asked |= {"format": given.format, "yes": few or bool(asked.get("yes"))}
         named = ["-"] if given is not None else [sources] if isinstance(sources, str | Path) else list(sources)
         wanted = ImportOptions(sources=tuple(str(source) for source in named), type=type, template=template, **asked)
-        chosen = _settings(settings, watching)
+        chosen = await choose_api(wanted, _settings(settings, watching), watching.note)
         return _summary(await run_import(wanted, chosen, watching, signals=False, given=stream))
 
 

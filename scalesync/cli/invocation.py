@@ -15,6 +15,7 @@ from scalesync.masking import Mask
 if TYPE_CHECKING:
     from scalesync.cli.progress import ProgressDisplay
     from scalesync.config.settings import Settings
+    from scalesync.flows.runtime.options import ImportOptions
     from scalesync.ports.spec import Vocabulary
 
 
@@ -62,6 +63,23 @@ class Invocation:
 
             log_line(about)
         return settings
+
+    def for_import(self, options: ImportOptions, settings: Settings) -> Settings:
+        """The settings of an import, over the version of the API that makes its type of task."""
+        from scalesync.flows.runtime.setup.services import spec_of
+
+        if options.type not in spec_of(settings.platform).api_of_types or settings.api is not None:
+            return settings
+        from scalesync.cli.event_loop import run_async
+        from scalesync.flows.imports.apis import choose_api
+
+        def note(text: str) -> None:
+            if not self.common.quiet:
+                tell(self.mask(text))
+
+        chosen: Settings = run_async(choose_api, options, settings, note)
+        self.common = replace(self.common, api=chosen.api)  # for command lines to copy
+        return chosen
 
     @staticmethod
     def words(settings: Settings) -> Vocabulary:

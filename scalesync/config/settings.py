@@ -165,7 +165,7 @@ def resolve(asked: Asked, platforms: Platforms, environ: Mapping[str, str], *, n
         concurrency=_concurrency(_first(asked.get("concurrency"), values.get("concurrency"))),
         profile=asked.get("profile"),
         allow_http=allow_http,
-        extras=_extras(asked.get("extras") or {}, spec),
+        extras=_extras(asked.get("extras") or {}, spec, platforms),
         notes=_notes(profile, taken) if need_key else (),
     )
 
@@ -213,13 +213,16 @@ def _address(typed: str | None, profile: Profile, environ: Mapping[str, str], sp
     return spec.default_url, Origin.DEFAULT
 
 
-def _extras(typed: Mapping[str, str], spec: PlatformSpec) -> dict[str, Any]:
+def _extras(typed: Mapping[str, str], spec: PlatformSpec, platforms: Platforms) -> dict[str, Any]:
     """The platform's own options, parsed."""
     found = {}
     for name, text in typed.items():
         option = spec.options.get(name)
         if option is None:
             way_out = f"use {', '.join(spec.options)}" if spec.options else "leave --with out"
+            for version, platform in spec.apis.items():
+                if name in platforms.spec_of(platform).options:
+                    way_out = f"--api {version} has it"
             raise ConfigError(f"{spec.title} has no option {name!r}{did_you_mean(name, spec.options)}; {way_out}")
         try:
             found[name] = option.parse(text)

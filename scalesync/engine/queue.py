@@ -104,6 +104,12 @@ class WorkQueue:
         self._wake(1)
         self.signal()
 
+    def behind(self, record: Outgoing) -> None:
+        """To the end, in the order of the sources: no request had it yet."""
+        self.ready.append(record)
+        self._wake(1)
+        self.signal()
+
     def part(self, records: list[Outgoing]) -> None:
         """Send these records in one request, and no others with them."""
         self.parts.append(records)

@@ -193,6 +193,8 @@ class Resolver:
             self._give_up(doubt, f"no clear answer in {record.unclear} attempts (last: {doubt.message or 'unknown'})")
         elif doubt.taken:
             self._engine.queue.later(record, self._engine.delay_s(record.unclear))
+        elif doubt.unsent:
+            self._engine.queue.behind(record)
         elif doubt.alone:
             self._engine.queue.part([record])
         else:

@@ -46,6 +46,7 @@ class KeyRule:
     one_fate: a request with several records is carried out whole or not at all.
     namespaced: unique within a project or dataset only, so rows belong to that as well.
     removes: the service removes a task when it is asked to, so one of several under a key can go.
+    listed: a task is found only in the list of its batch or project.
     """
 
     strength: KeyStrength
@@ -53,6 +54,7 @@ class KeyRule:
     one_fate: bool = False
     namespaced: bool = False
     removes: bool = False
+    listed: bool = False
 
     @property
     def promise(self) -> str:
@@ -195,6 +197,7 @@ class PlatformSpec:
     other_roots: ends of addresses that stand for this root: of another version of the API beside it.
     apis: where the service has several versions of its API, each a platform: version, as `--api` takes it -> platform.
     api_of_types: task types that an import makes over another version than this one -> that version.
+    only_types: the types of tasks that it makes, if it makes no others.
     root_like: an example of a root, for messages.
     mode_of: whether a key opens the live or the test world.
     limits: by class of requests; a class that is not named follows the server.
@@ -238,6 +241,7 @@ class PlatformSpec:
     other_roots: tuple[str, ...] = ()
     apis: Mapping[str, str] = field(default_factory=dict)
     api_of_types: Mapping[str, str] = field(default_factory=dict)
+    only_types: frozenset[str] = frozenset()
     options: Mapping[str, Option] = field(default_factory=dict)
     offers: Mapping[str, Offer] = field(default_factory=dict)
     resources: str = ""

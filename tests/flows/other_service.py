@@ -237,7 +237,7 @@ def connecting(platform: Any) -> Callable[..., Any]:
         watch = Watch(waits, observer, wire.counters, gate, where="memory")
         caller = Caller(FAST.retry, waits, patience_s=FAST.patience_s)
         try:
-            yield Connection(way, platform, wire, gate, pace, caller, waits, watch)
+            yield Connection(way, platform, wire, gate, pace, caller, waits, watch, observer.note)
         finally:
             gate.end()
 

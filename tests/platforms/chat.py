@@ -44,9 +44,10 @@ class ChatHarness(ForkingHarness):
     def correction(self) -> dict[str, Any]:
         return {"callback_url": "https://callbacks.example/chats"}
 
-    def make(self, host: Sandbox, key: str, record: dict[str, Any]) -> str:
+    def make(self, host: Sandbox, key: str, record: dict[str, Any], batch: str | None = None) -> str:
         metadata = {**record["metadata"], LABEL: key}
-        body = {**record, "metadata": metadata, "project_name": self.project}
+        places = {"project_name": self.project, **({} if batch is None else {"batch_name": batch})}
+        body = {**record, "metadata": metadata, **places}
         call = Call("POST", "/task/chat", dumps(body), version="/v2")
         reply = host.engine.api(call, "fill", f"Bearer {self.key}")
         assert reply.status == 200, reply.body

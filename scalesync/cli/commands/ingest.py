@@ -109,6 +109,7 @@ def import_command(invocation: Invocation, /, **typed: Any) -> int:
         header=None if header is None else tuple(name.strip() for name in header.split(",")),
         **typed,
     )
+    settings = invocation.for_import(options, settings)
 
     from functools import partial
 

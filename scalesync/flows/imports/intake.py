@@ -154,6 +154,7 @@ class Intake:
         look_up = [record for record, admission in pairs if admission.verb is Verb.LOOK_UP]
         self._outbox.expect(send)
         self._outbox.expect(look_up)
+        self._connection.looks_up(record.batch for record in (*send, *look_up))
         if self._repeat is Repeat.COMPARE_FIRST:
             # The server would accept an existing key a second time; another ledger may have sent it.
             await self._engine.put([], look_up, unseen=send)

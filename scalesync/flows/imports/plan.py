@@ -29,7 +29,7 @@ from scalesync.ports.spec import KeyStrength, PlatformSpec, Vocabulary
 from scalesync.sources.places.named import STANDARD_INPUT, what_is
 from scalesync.sources.places.passed_over import PassedOver, Reason
 from scalesync.sources.source_file import SourceFile
-from scalesync.text import count
+from scalesync.text import count, did_you_mean, either
 
 LOAD_RECORDS = 512
 SHOWN_NAMES = 3  # names of sources in one sentence
@@ -166,6 +166,7 @@ def make_plan(options: ImportOptions, platform: PlatformSpec, home: Home, given:
         raise ConfigError("no source was named; give files, globs, folders or - for standard input")
     _check(options, platform.vocabulary)
     _check_key(options, platform)
+    _check_type(options.type, platform)
     template = _template(options)
     spec = BodySpec(
         type=options.type,
@@ -231,6 +232,15 @@ def _check_key(options: ImportOptions, platform: PlatformSpec) -> None:
         raise ConfigError(
             f"{platform.title} keeps no key of a record, so one whose request gets no answer may become two tasks;"
             " accept that with --at-least-once"
+        )
+
+
+def _check_type(type: str, platform: PlatformSpec) -> None:
+    makes = platform.only_types
+    if type and makes and type not in makes:
+        raise ConfigError(
+            f"{platform.title} makes no tasks of type {type}{did_you_mean(type, makes)}, only {either(sorted(makes))};"
+            " correct --type, or leave --api out"
         )
 
 

@@ -74,7 +74,8 @@ class BulkLookup:
 
     async def _look_up(self, chunk: Sequence[str], batches: Batches) -> Mapping[str, LookupResult]:
         creator = self._connection.platform.creator
-        names = all_named(batches.get(key) for key in chunk)
+        self._connection.looks_up(map(batches.get, chunk))
+        names = all_named(map(batches.get, chunk))
         try:
             return await self._connection.call(lambda: creator.look_up(chunk, names))
         except Refused:

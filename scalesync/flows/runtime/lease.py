@@ -15,6 +15,7 @@ from scalesync.model.jobs import JobSpec, StoredJob
 from scalesync.model.targets import Target
 from scalesync.ports.import_ledger import ImportLedger
 from scalesync.ports.ledger import Ledger
+from scalesync.text import either
 
 
 @dataclass(slots=True)
@@ -70,15 +71,24 @@ async def _only_job(ledger: Ledger, target: Target, job: str | None, project: st
     if len(found) == 1:
         return found[0]
     if not found and job is None and project is None:
-        raise ConfigError(f"the ledger {ledger.path} has no import job for {target}")
+        way_out = await _elsewhere(ledger, target, job)
+        raise ConfigError(f"the ledger {ledger.path} has no import job for {target}{way_out and f'; {way_out}'}")
     if not found:
         which = "".join((f" {job}" if job else "", f" of project {project}" if project else ""))
-        raise ConfigError(f"there is no import job{which} for {target}; see scalesync status")
+        way_out = await _elsewhere(ledger, target, job) or "see scalesync status"
+        raise ConfigError(f"there is no import job{which} for {target}; {way_out}")
     if job is None:
         names = dict.fromkeys(one.name for one in found)
         raise ConfigError(f"name the job with --job; the ledger has {', '.join(names)}")
     places = ", ".join(one.target.namespace for one in found)
     raise ConfigError(f"there are several jobs {job}: in {places}; name one of these with --project")
+
+
+async def _elsewhere(ledger: Ledger, target: Target, job: str | None) -> str:
+    """The options that lead to a job of this name on another platform; empty if there is none."""
+    names = {row.target.platform for row in await ledger.jobs() if row.command == "import" and job in {None, row.name}}
+    others = [f"--platform {name}" for name in sorted(names - {target.platform})]
+    return f"there is one on another platform: add {either(others)}" if others else ""
 
 
 @asynccontextmanager

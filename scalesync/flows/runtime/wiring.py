@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from scalesync.config.settings import Way
 from scalesync.engine.calls import Caller
@@ -32,6 +32,11 @@ from scalesync.platforms import registry
 from scalesync.ports.platform import Containers, Platform
 from scalesync.ports.spec import PlatformSpec, Vocabulary
 
+LISTED = (
+    "records without a batch are looked up by listing their whole project, page by page; put them into a batch, such as"
+    " with --batch, and only that is listed"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Connection:
@@ -45,6 +50,17 @@ class Connection:
     call: Caller
     waits: Waits
     watch: Watch
+    note: Callable[[str], None]
+    _told: set[str] = field(default_factory=set)
+
+    def looks_up(self, batches: Iterable[str | None]) -> None:
+        """Report once that look-ups of records without a batch cost much, where that is so.
+
+        batches: of the records.
+        """
+        if self.platform.spec.key.listed and LISTED not in self._told and None in batches:
+            self._told.add(LISTED)
+            self.note(LISTED)
 
     @property
     def words(self) -> Vocabulary:
@@ -161,7 +177,7 @@ async def connect(
             platform = adapter(transport, task_type, namespace, way.extras)
             caller = Caller(bounds.retry, waits, patience_s=bounds.patience_s)
             watch.start()
-            yield Connection(way, platform, transport, gate, pace, caller, waits, watch)
+            yield Connection(way, platform, transport, gate, pace, caller, waits, watch, observer.note)
     finally:
         watch.stop()
         gate.end()

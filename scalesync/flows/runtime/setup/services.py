@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple, Unpack
 
+from scalesync.config.base_url import check_base_url
 from scalesync.config.settings import Asked, Settings, resolve
 from scalesync.platforms import registry
 from scalesync.ports.spec import PlatformSpec
@@ -24,6 +26,13 @@ def resolve_settings(
         hint = did_you_mean(name, Asked.__annotations__)
         raise TypeError(f"resolve_settings() has no option {name!r}{hint}")
     return resolve(asked, registry, environ, need_key=need_key)
+
+
+def over(settings: Settings, version: str) -> Settings:
+    """The same settings for another version of the service's API."""
+    spec = spec_of(spec_of(settings.platform).apis[version])
+    root = check_base_url(settings.base_url, spec, allow_http=settings.allow_http)
+    return replace(settings, platform=spec.name, base_url=root, api=version, notes=())
 
 
 def spec_of(name: str) -> PlatformSpec:

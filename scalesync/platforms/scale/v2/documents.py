@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -37,7 +37,7 @@ class _Handed(msgspec.Struct):
 
 
 class _Head(msgspec.Struct, rename={"ref": "task_id"}):
-    ref: str
+    ref: Annotated[str, msgspec.Meta(min_length=1)]
     project: str | _Named | None = None
     batch: str | _Named | None = None
     status: str | None = None

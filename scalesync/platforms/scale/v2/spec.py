@@ -53,7 +53,7 @@ SPEC = PlatformSpec(
         reclaimable=("canceled", "error"),
         type_required=False,
     ),
-    key=KeyRule(strength=KeyStrength.LABEL, landing_s=LANDING_S, namespaced=True, removes=True),
+    key=KeyRule(strength=KeyStrength.LABEL, landing_s=LANDING_S, namespaced=True, removes=True, listed=True),
     shaper=ChatShaper(),
     view=read_chat,
     page_most=100,
@@ -64,6 +64,7 @@ SPEC = PlatformSpec(
     limits=VERSION_1.limits,
     types=dict.fromkeys(sorted(CHATS), TaskFields((("template_variables",),), RECORD)),
     known_types=CHATS,
+    only_types=CHATS,
     fields=frozenset(FIELDS.split()),
     options={
         "landing_s": Option(

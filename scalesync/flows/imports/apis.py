@@ -1,0 +1,56 @@
+"""The version of a service's API over which an import goes, where nobody named one and its type is of another version.
+
+A ledger whose jobs made tasks of this type over the version of the settings keeps that: it knows their records by the
+keys of that version, and over another one each of them would become a second task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from scalesync.config.settings import Settings
+from scalesync.flows.runtime.ledgers import open_ledger
+from scalesync.flows.runtime.options import ImportOptions
+from scalesync.flows.runtime.setup.services import over, spec_of
+from scalesync.model.jobs import JobRow
+
+
+async def choose_api(options: ImportOptions, settings: Settings, note: Callable[[str], None]) -> Settings:
+    """The settings of an import: those given, or the same over the version of the API that makes its type of task."""
+    version = spec_of(settings.platform).api_of_types.get(options.type)
+    if version is None or settings.api is not None:
+        return settings
+    chosen = over(settings, version)
+    begun = [row for row in await _jobs(settings, note) if _is_alike(row, options, settings)]
+    if begun:
+        note(
+            f"tasks of type {options.type} stay at {settings.base_url}, as job {begun[-1].name} began; --api"
+            f" {version} makes new tasks over {chosen.base_url}, also of records that have one"
+        )
+        return settings
+    note(
+        f"tasks of type {options.type} are made over API {version} at {chosen.base_url}:"
+        f" {spec_of(chosen.platform).key.promise}"
+    )
+    return chosen
+
+
+async def _jobs(settings: Settings, note: Callable[[str], None]) -> Sequence[JobRow]:
+    if not settings.ledger.exists():
+        return ()
+    ledger = open_ledger(settings.ledger, note=note, to_read=True)
+    try:
+        return await ledger.jobs()
+    finally:
+        ledger.close()
+
+
+def _is_alike(row: JobRow, options: ImportOptions, settings: Settings) -> bool:
+    """Whether a job makes tasks of this type in this project; without a project its records may name any."""
+    projects = {row.settings.get("project"), options.project}
+    return (
+        row.command == "import"
+        and row.target.whole == settings.target
+        and row.settings.get("type") == options.type
+        and (len(projects) == 1 or None in projects)
+    )

@@ -50,9 +50,9 @@ def proxy_for(url: str) -> str | None:
 
 
 def transport_wanted() -> str:
-    """How to make small POSTs, from SCALESYNC_TRANSPORT: `lean`, `session`, or `auto`.
+    """How to make small requests, from SCALESYNC_TRANSPORT: `lean`, `session`, or `auto`.
 
-    `lean` is FastPostExchange; `auto` uses it with the releases of aiohttp that it was tested on.
+    `lean` is LeanExchange; `auto` uses it with the releases of aiohttp that it was tested on.
     Raises ConfigError for any other value.
     """
     wanted = os.environ.get("SCALESYNC_TRANSPORT", "") or "auto"

@@ -1,7 +1,7 @@
 """The one narrow seam to the network: a call goes out, a reply comes back, and foreign errors are mapped here.
 
 It retries nothing and decides nothing: every answered request is a `Reply`, whatever its status. There are two kinds of
-`Exchange`: FastPostExchange takes small POSTs with the releases of aiohttp that it was tested on, and SessionExchange
+`Exchange`: LeanExchange takes small requests with the releases of aiohttp that it was tested on, and SessionExchange
 takes everything else.
 """
 
@@ -22,7 +22,7 @@ from yarl import URL
 from scalesync.errors import ConfigError, Unavailable
 from scalesync.http.client_session import SessionExchange
 from scalesync.http.exchange import USER_AGENT, Body, Deadlines, Gate, asked_wait_s
-from scalesync.http.fast_post import FastPostExchange, is_proven
+from scalesync.http.lean import LeanExchange, is_proven
 from scalesync.http.network import is_setting, proxy_for, proxy_refusal, tls_context, translate, transport_wanted
 from scalesync.http.resets import wait_in_words
 from scalesync.masking import Mask
@@ -106,7 +106,7 @@ class Transport:
         self._most = max_reply_bytes
         self._stack = AsyncExitStack()
         self._session: SessionExchange | None = None
-        self._fast_post: FastPostExchange | None = None
+        self._lean: LeanExchange | None = None
         self._urls: dict[str, URL] = {}
         self._answered = False
         self._date = ""
@@ -119,7 +119,7 @@ class Transport:
         return self._base
 
     async def __aenter__(self) -> Self:
-        posts_fast = self._posts_fast()
+        is_lean = self._is_lean()
         limits = self._deadlines
         secure = self._base.startswith("https:")
         connector = aiohttp.TCPConnector(
@@ -130,12 +130,12 @@ class Transport:
         )
         session = SessionExchange(connector, self._headers, self._gate, limits, proxy=self._proxy, most=self._most)
         self._session = await self._stack.enter_async_context(session)
-        if posts_fast:
-            fast_post = FastPostExchange(connector, self._headers, self._gate, limits, most=self._most)
-            self._fast_post = await self._stack.enter_async_context(fast_post)
+        if is_lean:
+            lean = LeanExchange(connector, self._headers, self._gate, limits, most=self._most)
+            self._lean = await self._stack.enter_async_context(lean)
         return self
 
-    def _posts_fast(self) -> bool:
+    def _is_lean(self) -> bool:
         wanted = transport_wanted()
         if wanted == "lean" and self._proxy is not None:
             raise ConfigError("SCALESYNC_TRANSPORT=lean does not go through a proxy; unset it")
@@ -153,7 +153,7 @@ class Transport:
     def _set_headers(self, headers: Mapping[str, str]) -> None:
         """Send these headers with every request from now on."""
         self._headers = {**headers, **OUR_HEADERS}
-        for way in (self._session, self._fast_post):
+        for way in (self._session, self._lean):
             if way is not None:
                 way.carry(self._headers)
 
@@ -196,9 +196,9 @@ class Transport:
         self.counters.attempts[cls] += 1
         started = time.monotonic()
         try:
-            fast_post = self._fast_post
-            if fast_post is not None and fast_post.takes(method, body):
-                answer = await fast_post(cls, method, url, body)
+            lean = self._lean
+            if lean is not None and lean.takes(body):
+                answer = await lean(cls, method, url, body)
             else:
                 assert self._session is not None, "the transport is used as a context manager"
                 answer = await self._session(cls, method, url, body)

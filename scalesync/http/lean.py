@@ -1,8 +1,8 @@
-"""FastPostExchange: small POSTs on aiohttp's connector and parser, without ClientSession.
+"""LeanExchange: small requests on aiohttp's connector and parser, without ClientSession.
 
 ClientSession builds a request, a response, a writer and several timers for each call; this is two thirds of the cost of
-a create. Here the head of a request is built once, each connection carries one exchange after the other, and one timer
-watches all deadlines.
+a create. Here the head that all requests share is built once, each connection carries one exchange after the other, and
+one timer watches all deadlines.
 
 It depends on undocumented parts of aiohttp: `ClientRequest` as the key of a connection, the protocol's
 `set_response_params`, `read` and `should_close`, the pieces of a body. So the program uses it only with the releases
@@ -28,7 +28,6 @@ from scalesync.model.targets import RequestClass
 
 # The contract and fault suites ran on releases from the first up to, but without, the last.
 PROVEN = ((3, 14, 5), (3, 15))
-MOST_HEADS = 64  # a run posts to few addresses; a client may post to one for each task
 MOST_BODY = 64 * 1024  # a longer body may be slow to send, and its time to the first byte starts after it was sent
 IDLE_S = 30.0
 
@@ -74,8 +73,8 @@ class _Line:
         return False
 
 
-class FastPostExchange:
-    """Small POSTs to one origin.
+class LeanExchange:
+    """Small requests to one origin.
 
     connector: shared with the session, which closes it; so enter the session first.
     headers: sent with every request, as the session sends them.
@@ -97,11 +96,11 @@ class FastPostExchange:
         self._deadlines = deadlines
         self._most = most
         self._timeout = aiohttp.ClientTimeout(total=None, connect=deadlines.connect, sock_connect=deadlines.connect)
-        self._heads: dict[URL, tuple[ClientRequest, bytes]] = {}
-        self._url: URL | None = (
-            None  # the last one and its head; the look-up of a URL costs more than the rest of a call
-        )
-        self._prepared: tuple[ClientRequest, bytes]
+        self._key: ClientRequest | None = None  # of the connections; with it goes the head that all requests share
+        self._shared = b""
+        # The last address and its head: a run posts to few addresses, and making a head costs more than the look here.
+        self._last: tuple[URL, str, bool] | None = None
+        self._head = b""
         self._idle: deque[_Line] = deque()
         self._unwritten: list[tuple[Any, bytes]] = []
         self._watch = DeadlineWatch(deadlines)
@@ -123,29 +122,38 @@ class FastPostExchange:
     def carry(self, headers: Mapping[str, str]) -> None:
         """See `Exchange`. The prepared heads hold the old headers, so they are dropped."""
         self._headers = headers
-        self._heads.clear()
-        self._url = None
+        self._key = self._last = None
 
     @staticmethod
-    def takes(method: str, body: Body) -> bool:
-        """Whether this call is a small POST."""
-        return method == "POST" and isinstance(body, bytes) and len(body) <= MOST_BODY
+    def takes(body: Body) -> bool:
+        """Whether a call with this body is a small one."""
+        return body is None or (isinstance(body, bytes) and len(body) <= MOST_BODY)
 
     async def __call__(self, cls: RequestClass, method: str, url: URL, body: Body) -> Answer:
         """One attempt; see `Exchange`."""
-        assert isinstance(body, bytes), "only small POSTs come here"
-        if url is not self._url:
-            self._url, self._prepared = url, self._head(url)
-        request, head = self._prepared
-        line = await self._line(request)
+        assert body is None or isinstance(body, bytes), "only small requests come here"
+        last = self._last
+        if last is None or url is not last[0] or method != last[1] or (body is None) != last[2]:
+            self._head, self._last = self._head_of(method, url, body), (url, method, body is None)
+        request = self._head if body is None else b"%b%d\r\n\r\n%b" % (self._head, len(body), body)
+        line = await self._line()
+        if method == "GET" and line.idle_since:
+            try:
+                return await self._attempt(line, cls, request)
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                # The server closed it while it was idle. Reading again does no harm; ClientSession does the same.
+                line = await self._connected()
+        return await self._attempt(line, cls, request)
+
+    async def _attempt(self, line: _Line, cls: RequestClass, request: bytes) -> Answer:
         try:
             if self._counts:
                 await self._gate.handover(cls)
                 while not line.protocol.is_connected():  # it closed during our wait; nothing was written to it
                     line.connection.close()
-                    line = await self._line(request)
+                    line = await self._line()
                     await self._gate.handover(cls)
-            answer = await self._converse(line, cls, b"%b%d\r\n\r\n%b" % (head, len(body), body))
+            answer = await self._converse(line, cls, request)
         except HttpProcessingError as error:
             line.connection.close()
             raise aiohttp.ClientPayloadError(f"the answer is not HTTP: {error.message}") from error
@@ -202,7 +210,7 @@ class FastPostExchange:
 
     # --- connections ---------------------------------------------------------------------------
 
-    async def _line(self, request: ClientRequest) -> _Line:
+    async def _line(self) -> _Line:
         """An idle connection, the most recently used first; a new one if none is idle."""
         oldest = self._loop.time() - IDLE_S
         while self._idle:
@@ -210,9 +218,13 @@ class FastPostExchange:
             if line.protocol.is_connected() and not line.protocol.should_close and line.idle_since > oldest:
                 return line
             line.connection.close()
+        return await self._connected()
+
+    async def _connected(self) -> _Line:
+        assert self._key is not None, "the head of the request comes first"
         try:
             async with asyncio.timeout(self._deadlines.connect):
-                connection = await self._connector.connect(request, [], self._timeout)
+                connection = await self._connector.connect(self._key, [], self._timeout)
         except TimeoutError:
             raise aiohttp.ConnectionTimeoutError from None
         line = _Line(connection, self._deadlines)
@@ -221,26 +233,22 @@ class FastPostExchange:
         )
         return line
 
-    def _head(self, url: URL) -> tuple[ClientRequest, bytes]:
-        prepared = self._heads.get(url)
-        if prepared is None:
-            if len(self._heads) >= MOST_HEADS:
-                self._heads.clear()
-            prepared = self._heads[url] = self._prepare(url)
-        return prepared
+    def _head_of(self, method: str, url: URL, body: Body) -> bytes:
+        """The head of a request: whole without a body, else up to, but without, the value of Content-Length."""
+        if self._key is None:
+            self._key = ClientRequest("GET", url, headers=self._headers, loop=self._loop)
+            fields = {"Host": self._key.headers["Host"], **self._headers}
+            self._shared = _encoded("".join(f"{name}: {value}\r\n" for name, value in fields.items()), len(fields))
+        begin = _encoded(f"{method} {url.raw_path_qs} HTTP/1.1\r\n", 1) + self._shared
+        if body is not None:
+            return begin + b"Content-Type: application/json\r\nContent-Length: "
+        return begin + (b"\r\n" if method == "GET" else b"Content-Length: 0\r\n\r\n")
 
-    def _prepare(self, url: URL) -> tuple[ClientRequest, bytes]:
-        """The key of the connection, and the head of a request up to, but without, the value of Content-Length."""
-        request = ClientRequest("POST", url, headers=self._headers, loop=self._loop)
-        fields = {
-            "Host": request.headers["Host"],
-            **self._headers,
-            "Content-Type": "application/json",
-        }
-        lines = [f"POST {url.raw_path_qs} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
-        if any("\r" in line or "\n" in line for line in lines):
-            raise ValueError("a header holds a line break")
-        return request, ("\r\n".join(lines) + "\r\nContent-Length: ").encode("ascii")
+
+def _encoded(lines: str, count: int) -> bytes:
+    if lines.count("\n") != count or lines.count("\r") != count:
+        raise ValueError("a header holds a line break")
+    return lines.encode("ascii")
 
 
 def _whole(protocol: Any, payload: Any) -> bytes:

@@ -41,6 +41,10 @@ def _ratio(scenario: str, pair: str, figure: str = "tasks_per_s") -> tuple[str, 
     return ("imports", scenario, "ratios", pair, figure)
 
 
+def _calls(part: str, other: str, figure: str = "tasks_per_s") -> tuple[str, ...]:
+    return ("calls", part, "ratios", f"scalesync / {other}", figure)
+
+
 CPU = "cpu_us_per_task"
 GOALS = (
     Goal("tasks/s against the bare loop, sequential ids", _ratio("sequential", "scalesync / bare"), ">=", 1.5),
@@ -57,6 +61,8 @@ GOALS = (
     ),
     Goal("tasks/s against the SDK with 30 threads, plain http", _ratio("sequential", "scalesync / sdk-30"), ">=", 40),
     Goal("tasks/s against the SDK with 30 threads, TLS at 50 ms", _ratio("tls", "scalesync / sdk-30"), ">=", 10),
+    Goal("gets/s through the client against the SDK with 30 threads, TLS at 50 ms", _calls("tls", "sdk-30"), ">=", 10),
+    Goal("CPU per get and list page against a bare session", _calls("cpu", "bare", CPU), "<=", 1.3),
     Goal("exported tasks/s against the SDK", ("exports", "ratios", "scalesync / sdk", "tasks_per_s"), ">=", 10),
     Goal("ledger of a million records", ("million", "large", "ledger_mb"), "<=", 150, " MB"),
     Goal("peak memory, a million records less ten thousand", ("million", "peak_growth_mb"), "<=", 25, " MB"),

@@ -3,8 +3,9 @@
     python -m benchmarks.nginx --port 8899
     python -m benchmarks.nginx --port 8899 --tls --latency 50
 
-Every `POST /v1/task/<type>` is answered 200 with a task that echoes the unique_id and the body; every list is empty.
-Needs nginx with its Lua module (Debian: `apt-get install nginx libnginx-mod-http-lua`). Config, logs and pid stay in a
+Every `POST /v1/task/<type>` is answered 200 with a task that echoes the unique_id and the body, every task can be
+read, and every list is empty but that of a project `pagesN`. Needs nginx with its Lua module (Debian:
+`apt-get install nginx libnginx-mod-http-lua`). Config, logs and pid stay in a
 temporary folder; it listens on the loopback interface only.
 """
 
@@ -65,6 +66,7 @@ http {
         listen 127.0.0.1:$port $ssl backlog=4096;
         server_name localhost;
         $certificate
+        location ~ "^/v1/task/(?<task_id>[0-9a-f]{24})$$" { content_by_lua_block { require("nginx_tasks").get() } }
         location ~ ^/v1/task/(?<task_type>[a-z]+)$$ {
             content_by_lua_block { require("nginx_tasks").create() }
             $count

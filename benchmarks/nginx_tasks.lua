@@ -1,4 +1,5 @@
--- Answers of a task API for nginx's Lua module: every create succeeds, every list is empty.
+-- Answers of a task API for nginx's Lua module: every create succeeds, every task is there, every list is empty but
+-- that of a project `pagesN`, which has N pages.
 -- The shared dictionary `seen` counts creates, so that a benchmark can check what really arrived.
 local M = {}
 
@@ -60,9 +61,41 @@ function M.create()
     ngx.print(reply)
 end
 
+-- A task that was created once, in an ordinary size.
+local function task(task_id)
+    return '{"task_id":"' .. task_id .. '","created_at":"2026-01-02T03:04:05.678Z","updated_at":"2026-01-02T03:04:05.678Z",'
+        .. '"type":"imageannotation","status":"pending","instruction":"Draw a box around each cat.","is_test":false,'
+        .. '"urgency":"standard","metadata":{"row":17,"source":"camera-4"},"project":"cats","batch":"march",'
+        .. '"callback_url":"https://example.com/done","unique_id":"cats-00017","tags":["a","b"],"priority":30,'
+        .. '"params":{"attachment":"https://example.com/cats/00017.jpg","attachment_type":"image",'
+        .. '"geometries":{"box":{"objects_to_annotate":["cat"],"min_height":10,"min_width":10}}}}'
+end
+
+function M.get()
+    wait()
+    local reply = task(ngx.var.task_id)
+    ngx.header["Content-Type"] = "application/json; charset=utf-8"
+    ngx.header["Content-Length"] = #reply
+    ngx.print(reply)
+end
+
+local docs = string.rep(task("5c84d0efc4fd4f0075d11f8c"), 100, ",")
+
+-- The pages of a project `pagesN`; the token counts them.
+local function page(pages)
+    local number = tonumber(ngx.var.arg_next_token or "1")
+    local more = number < pages
+    ngx.print('{"docs":[', docs, '],"total":', pages * 100, ',"limit":100,"offset":0,"has_more":', tostring(more),
+        more and (',"next_token":"' .. (number + 1) .. '"}') or "}")
+end
+
 function M.list()
     wait()
     ngx.header["Content-Type"] = "application/json; charset=utf-8"
+    local pages = match(ngx.var.arg_project or "", "^pages(%d+)$")
+    if pages then
+        return page(tonumber(pages))
+    end
     ngx.print('{"docs":[],"total":0,"limit":100,"offset":0,"has_more":false,"next_token":null}')
 end
 

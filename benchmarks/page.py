@@ -139,6 +139,40 @@ def million(figures: Json) -> list[str]:
     ]
 
 
+def calls(part: str) -> Callable[[Json], list[str]]:
+    """A table of the clients that make single calls."""
+
+    def render(figures: Json) -> list[str]:
+        found = figures.get("calls", {}).get(part)
+        if found is None:
+            return [NOT_MEASURED]
+        head = ["", "calls", "wall s", "calls/s", "lowest to highest", "CPU us/call", "scalesync: calls/s", "CPU"]
+        rows = []
+        for name, peer in found["peers"].items():
+            one, rate = peer["figures"], peer["figures"]["tasks_per_s"]
+            against = found["ratios"].get(f"scalesync / {name}", {})
+            row = [
+                CALLERS[name],
+                f"{one['tasks']['median']:,.0f}",
+                amount(one["wall_s"]["median"]),
+                amount(rate["median"]),
+                between(rate["min"], rate["max"]),
+                amount(one["cpu_us_per_task"]["median"]),
+                *(_times(against[figure]) if against else "" for figure in ("tasks_per_s", "cpu_us_per_task")),
+            ]
+            rows.append((rate["median"], row))
+        commit, load = figures["calls"]["machine"]["commit"], figures["calls"]["machine"]["load_before"]
+        words = f"Commit `{commit}`, {figures['calls']['rounds']} rounds, load before: {amount(load)}."
+        return [*table(head, [row for _, row in sorted(rows, key=lambda pair: pair[0])]), "", words]
+
+    return render
+
+
+def _times(found: Json) -> str:
+    return f"{amount(found['median'])} times ({between(found['min'], found['max'])})"
+
+
+CALLERS = {**NAMES, "bare": "bare aiohttp session", "scalesync": "**`AsyncScaleClient`**"}
 SECTIONS: dict[str, Callable[[Json], list[str]]] = {
     "goals": goals,
     "machine": machine,
@@ -149,6 +183,8 @@ SECTIONS: dict[str, Callable[[Json], list[str]]] = {
     "million": million,
     "user": user_page.lasting,
     "rates": user_page.kept_rates,
+    "calls": calls("tls"),
+    "calls-cpu": calls("cpu"),
 }
 
 
@@ -162,18 +198,19 @@ def render(text: str, figures: Json) -> str:
 
 
 def load(folder: Path = FOLDER) -> Json:
-    """The figures of the page: bench.json, and million.json under `million`."""
-    bench, millions = folder / "bench.json", folder / "million.json"
+    """The figures of the page: bench.json, million.json under `million`, calls.json under `calls`."""
+    bench = folder / "bench.json"
     figures: Json = json.loads(bench.read_text("utf-8")) if bench.exists() else {}
-    if millions.exists():
-        figures["million"] = json.loads(millions.read_text("utf-8"))
+    for name in ("million", "calls"):
+        if (folder / f"{name}.json").exists():
+            figures[name] = json.loads((folder / f"{name}.json").read_text("utf-8"))
     return figures
 
 
-def publish(*, bench: Path | None = None, million: Path | None = None) -> None:
+def publish(*, bench: Path | None = None, million: Path | None = None, calls: Path | None = None) -> None:
     """Make new figures those of the page, and render it."""
     FOLDER.mkdir(exist_ok=True)
-    for source, name in ((bench, "bench.json"), (million, "million.json")):
+    for source, name in ((bench, "bench.json"), (million, "million.json"), (calls, "calls.json")):
         if source is not None:
             (FOLDER / name).write_text(source.read_text("utf-8"), encoding="utf-8")
     PAGE.write_text(render(PAGE.read_text("utf-8"), load(FOLDER)), encoding="utf-8")

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import measure
+from benchmarks import calls, measure, page
 from benchmarks.exports import Plan, run_exports
 from benchmarks.imports import Scenario, Serve, Trial, run_scenario, scenarios
 from benchmarks.measure import RunFailed, environment, in_turn, run_process
@@ -49,6 +49,31 @@ async def test_an_import_gives_figures_that_belong_together(serve_sandbox: Serve
     assert (ratio["min"], ratio["max"]) == pytest.approx((min(quotients), max(quotients)), rel=0.01)
     assert scalesync[0]["ledger_bytes_per_task"] > 50
     assert sorted(path.name for path in tmp_path.iterdir()) == ["records-sequential-40.jsonl"]
+
+
+def test_single_calls_are_counted_and_compared(tmp_path: Path) -> None:
+    try:
+        found = calls.run(tmp_path, 1, 0.004, quiet)
+    except NoNginx as error:
+        pytest.skip(str(error))
+    for part, peers in (("tls", {"sdk-30", "bare", "scalesync"}), ("cpu", {"bare", "scalesync"})):
+        assert found[part]["peers"].keys() == peers
+        for peer in found[part]["peers"].values():
+            (figures,) = peer["rounds"]
+            assert figures["tasks_per_s"] == pytest.approx(figures["tasks"] / figures["wall_s"], rel=0.01)
+            assert 0 < figures["cpu_us_per_task"] < 1e6
+        ours, theirs = (found[part]["peers"][name]["rounds"][0]["tasks_per_s"] for name in ("scalesync", "bare"))
+        ratio = found[part]["ratios"]["scalesync / bare"]["tasks_per_s"]["median"]
+        assert ratio == pytest.approx(ours / theirs, rel=0.01)
+    assert found["cpu"]["peers"]["bare"]["figures"]["tasks"]["median"] == 44
+    assert "times (" in page.render("<!-- figures: calls -->\n<!-- end of figures -->", {"calls": found})
+
+
+async def test_a_client_whose_calls_fail_stops_the_benchmark(serve_sandbox: Serve) -> None:
+    with serve_sandbox() as server:
+        await asyncio.to_thread(server.seen, reset=True)
+        with pytest.raises(RunFailed, match="Task with that ID not found"):
+            await asyncio.to_thread(calls.measured, server, "scalesync", 1)
 
 
 async def test_a_client_whose_tasks_did_not_arrive_stops_the_benchmark(serve_sandbox: Serve, tmp_path: Path) -> None:

@@ -14,10 +14,11 @@ import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO
 
 from scalesync.disk import output_error, sync_folder
-from scalesync.outputs.encoders.registry import Encoder, OutputFormat, find
+from scalesync.outputs.encoders.registry import Columns, Encoder, OutputFormat, find
 from scalesync.outputs.fields import FieldPicker
 from scalesync.outputs.manifest import PART, FileEntry, hidden
 from scalesync.stored import Form, Member
@@ -58,6 +59,7 @@ class Placing:
 
 
 FIRST = Placing()
+NO_COLUMNS: Columns = MappingProxyType({})
 
 
 class SegmentWriter:
@@ -70,6 +72,7 @@ class SegmentWriter:
     max_bytes: uncompressed size of a file. If `full`, call `finish()` and write on into the next file.
     fields: cuts each document down to fields.
     typed: Parquet columns for times, tags and flags have types; otherwise they hold strings.
+    columns: where the documents have the values of columns, if they do not have them under their names.
     """
 
     def __init__(
@@ -82,6 +85,7 @@ class SegmentWriter:
         *,
         placing: Placing = FIRST,
         typed: bool = True,
+        columns: Columns = NO_COLUMNS,
     ) -> None:
         self._format: OutputFormat = find(format)
         if self._format.check is not None:
@@ -94,6 +98,7 @@ class SegmentWriter:
         self._route = placing.route
         self._under = placing.under
         self._typed = typed
+        self._columns = columns
         self._file: _HashedFile | None = None
         self._encoder: Encoder | None = None
         self._rows = 0
@@ -202,8 +207,13 @@ class SegmentWriter:
         self._name = self._free_name()
         self._part = hidden(self._folder, self._name)
         self._file = _HashedFile(self._part)
-        untyped = None if self._typed else self._format.open_untyped
-        self._encoder = (untyped or self._format.open)(self._file)
+        format = self._format
+        if not self._typed and format.open_untyped is not None:
+            self._encoder = format.open_untyped(self._file)
+        elif self._columns and format.open_columns is not None:
+            self._encoder = format.open_columns(self._file, self._columns)
+        else:
+            self._encoder = format.open(self._file)
         return self._encoder
 
     def _reset(self) -> None:

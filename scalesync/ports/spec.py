@@ -210,6 +210,8 @@ class PlatformSpec:
     view: reads one raw task; raises OutcomeUnknown for what is none.
     parts: those of one raw task that were delivered apart from it; None where a service has nothing of the kind.
     page_most: tasks on a page.
+    columns: of a table of tasks, for values that are not under the column's name: column -> paths in a task, such as
+        "project.name"; the first one that is there counts. A new name makes a column of strings.
     reading: what an export reads, by the options of `--with`; raises ConfigError for options that exclude each other.
     keyed_files: a pattern of paths below the API root. Result files there need the credential; no other file gets it.
     adapter: `module:name` of what opens the live object, imported when a run connects.
@@ -231,6 +233,7 @@ class PlatformSpec:
     adapter: str
     parts: Callable[[TaskView, bytes], Sequence[Part]] | None = None
     mode_of: Callable[[str], Mode] = lambda key: Mode.LIVE
+    columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
     reading: Callable[[Mapping[str, Any]], Reading] = lambda extras: ONE_LIST
     keyed_files: str = ""
     limits: Mapping[RequestClass, ClassLimit] = field(default_factory=dict)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from scalesync.errors import ConfigError
+from scalesync.flows.exports.backfill.plan import BackfillOptions, By
+from scalesync.flows.exports.backfill.run import run_backfill
+from scalesync.flows.runtime.options import ExportOptions
+from scalesync.platforms.scale.v2.documents import read_chat
 from scalesync.sandbox import Sandbox
 from scalesync.sandbox.core.faults import FaultRule
 from scalesync.sandbox.core.wire.messages import Call
@@ -22,6 +27,7 @@ from tests.platforms.chat import ChatHarness
 from tests.platforms.delivered import DatasetHarness, DeliveredHarness
 
 CHATS, MINUTE_MS = 45, 60_000
+LISTS = ("chats", "deliveries", "dataset")
 
 
 class Undelivered(DeliveredHarness):
@@ -239,7 +245,7 @@ def test_a_list_of_chats_has_repeats_once(tmp_path: Path) -> None:
         ({}, {"tags": ("gold",)}, "--tag does not work with API v2: its tasks have no tags"),
         ({}, {"type": "chat"}, "--type does not work with API v2"),
         ({}, {"review_status": ("accepted",)}, "unknown|no review status"),
-        ({}, {"updated_after": "7d"}, "--updated-after does not work with chats: .* use --completed-after"),
+        ({}, {"updated_after": "7d"}, "--updated-after does not work with chats: .* use the time of completion"),
         (
             {"list": "deliveries"},
             {"batch": "b"},
@@ -277,6 +283,43 @@ def test_what_a_list_cannot_answer_is_refused_with_the_reason(
     on_trial(harness, tmp_path, play)
 
 
+@pytest.mark.parametrize(
+    ("harness", "by", "words"),
+    [
+        (ChatHarness(), "updated", "--by updated does not work with chats: .* use the time of completion or creation"),
+        (DeliveredHarness(), "completed", "--by completed does not work with deliveries: .* --by updated"),
+        (DatasetHarness(), "created", "--by created does not work with datasets: .* --by updated"),
+    ],
+)
+def test_a_backfill_by_a_time_that_no_line_has_is_refused(
+    tmp_path: Path, harness: PlatformHarness, by: By, words: str
+) -> None:
+    async def play(trial: Trial) -> None:
+        export = ExportOptions(out=tmp_path / "out", project=harness.listed_project)
+        with pytest.raises(ConfigError, match=words):
+            await run_backfill(BackfillOptions(export, "2d", by=by), trial.settings(), trial.listener, signals=False)
+
+    on_trial(harness, tmp_path, play)
+
+
+def test_a_backfill_of_chats_by_completion_asks_the_server_for_each_window(tmp_path: Path) -> None:
+    async def play(trial: Trial) -> None:
+        trial.fill(CHATS)
+        trial.harness.finish(trial.host, 30)
+        trial.clock.ahead_ms += 3_000
+        before = trial.host.journal.count("list")
+        export = ExportOptions(out=tmp_path / "out", project="suite", page_size=10)
+        asked = BackfillOptions(export, "4d", by="completed")
+        summary = await run_backfill(asked, trial.settings(), trial.listener, signals=False)
+        assert (summary.tasks, summary.exit_code) == (30, 0), summary
+        done = sorted(task.document for task in trial.held() if b'"status":"completed"' in task.document)
+        assert sorted(listed(tmp_path / "out")) == done
+        pages, first_look = 3 + 1, 1  # the windows before the last one are empty: a page each
+        assert trial.host.journal.count("list") - before <= pages + first_look + summary.windows
+
+    on_trial(ChatHarness(), tmp_path, play)
+
+
 def test_a_note_names_the_list_and_a_folder_belongs_to_it(tmp_path: Path) -> None:
     async def play(trial: Trial) -> None:
         trial.fill(3)
@@ -311,16 +354,32 @@ def test_deliveries_of_all_projects_need_no_project(tmp_path: Path) -> None:
     on_trial(Everywhere(), tmp_path, play)
 
 
-def test_parquet_remembers_versions_before_its_file_is_durable(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "harness", [ChatHarness(), DeliveredHarness(), DatasetHarness()], ids=["chats", "deliveries", "dataset"]
+)
+def test_the_columns_of_parquet_have_the_values_of_each_list(tmp_path: Path, harness: ChatHarness) -> None:
+    """Files of Parquet are durable late, so this also shows that versions are remembered before that."""
     parquet = pytest.importorskip("pyarrow.parquet")
 
     async def play(trial: Trial) -> None:
         trial.fill(CHATS)
+        if type(harness) is ChatHarness:
+            harness.finish(trial.host, CHATS)
         trial.clock.ahead_ms += 3_000
         for incremental in (False, True):
             out = f"parquet{incremental}"
             assert (await trial.export(out, format="parquet", incremental=incremental, page_size=10)).exit_code == 0
-            table = parquet.read_table(trial.folder / out / "tasks")
-            assert sorted(table["task"].to_pylist()) == sorted(task.document.decode() for task in trial.held())
+            _check(parquet.read_table(trial.folder / out / "tasks").to_pylist(), trial)
 
-    on_trial(DeliveredHarness(), tmp_path, play)
+    def _check(rows: list[dict[str, Any]], trial: Trial) -> None:
+        assert sorted(row["task"] for row in rows) == sorted(task.document.decode() for task in trial.held())
+        for row in rows:
+            task = json.loads(row["task"])
+            view = read_chat(row["task"].encode())
+            assert json.loads(row["response"]) == task.get("response", task.get("threads"))
+            assert row["updated_at"] == (view.updated_at and datetime.fromisoformat(view.updated_at))
+            assert (row["task_id"], row["delivery"]) == (view.ref, view.delivery)
+            assert (row["unique_id"], row["project"]) == (view.key, view.get("project"))
+            assert row["dataset"] == task.get("dataset")
+
+    on_trial(harness, tmp_path, play)

@@ -57,7 +57,7 @@ class ExportRun:
         self._job = job
         self._observer = observer
         self._feed: JobFeed | None = None
-        self._origin = Origin(connection.platform.lister, connection.call)
+        self._origin = Origin(connection.platform.spec, connection.platform.lister, connection.call)
         self._meter = RateMeter()
         self._plan: ExportPlan | None = None
         self._reader: PartitionReader | None = None
@@ -112,7 +112,7 @@ class ExportRun:
             from scalesync.flows.exports.jobs.feed import JobFeed  # noqa: PLC0415  pages need none of its modules
 
             self._feed = JobFeed(self._connection, folder, self._job, self._observer.note)
-            self._origin = Origin(self._feed.lister, self._connection.call)
+            self._origin = Origin(self._connection.platform.spec, self._feed.lister, self._connection.call)
         plan = self._plan = await begin(self._options, self._job, folder, manifest, now_ms, origin=self._origin)
         stages = stages_that_stay(folder, manifest, self._options, self._observer.note)
         await self._recall_parts(plan, folder, stages)

@@ -38,7 +38,7 @@ from scalesync.outputs.fields import FieldPicker
 from scalesync.outputs.manifest import LAYOUT, STAGES, TASKS, Manifest, under_of
 from scalesync.outputs.writer import Placing, SegmentWriter
 from scalesync.ports.export_ledger import ExportLedger
-from scalesync.ports.platform import Changes, Span
+from scalesync.ports.platform import Span
 from scalesync.stored import Form, Member
 from scalesync.times import iso, milliseconds
 
@@ -109,7 +109,7 @@ async def begin(
     # Killed between the manifest's rename and its record: that run is finished all the same.
     finished = stored is not None and (stored.done or is_of(manifest, stored.plan))
     if stored is not None and not finished and stored.plan["form"] == form and goes_with(folder.manifest, stored.plan):
-        taken_up = await _take_up(options, store, folder, stored, origin.changes)
+        taken_up = await _take_up(options, store, folder, stored, origin)
         if taken_up is not None:
             return taken_up
     first = _window_start(options, manifest)
@@ -124,7 +124,7 @@ async def begin(
         plan_json |= {CURSOR: cursor, "since": since_of(manifest)}
     await store.begin_run(iso(now_ms), plan_json)
     await anyio.to_thread.run_sync(folder.clean, set(), set())
-    plan = _plan(options, store, folder, plan_json, origin.changes)
+    plan = _plan(options, store, folder, plan_json, origin)
     plan.fresh = True
     plan.versions_hold = stored is not None and finished and keeps_versions(manifest, stored.plan)
     plan.partitions = _partitions(await origin.span(plan.asked, now_ms))
@@ -178,7 +178,7 @@ def _ages_from(options: ExportOptions, manifest: Manifest | None, now_ms: int) -
 
 
 async def _take_up(
-    options: ExportOptions, store: ExportLedger, folder: Folder, stored: StoredRun, by: Changes
+    options: ExportOptions, store: ExportLedger, folder: Folder, stored: StoredRun, origin: Origin
 ) -> ExportPlan | None:
     """The stopped run, with its open files cut to their durable length; None if a file is missing."""
     known = {entry["path"] for kind in STEMS for entry in await store.files(kind)}
@@ -186,7 +186,7 @@ async def _take_up(
     if not stored.partitions or not all((folder.path / path).exists() for path in known):
         return None
     await anyio.to_thread.run_sync(folder.clean, known, going_on)
-    plan = _plan(options, store, folder, stored.plan, by)
+    plan = _plan(options, store, folder, stored.plan, origin)
     await plan.log.take_up()
     if not plan.log.complete:
         return None
@@ -196,7 +196,7 @@ async def _take_up(
 
 
 def _plan(
-    options: ExportOptions, store: ExportLedger, folder: Folder, plan_json: JsonObject, by: Changes
+    options: ExportOptions, store: ExportLedger, folder: Folder, plan_json: JsonObject, origin: Origin
 ) -> ExportPlan:
     started_ms = plan_json["started_ms"]
     section = _SECTION.read(plan_json["section"]) if "section" in plan_json else WHOLE
@@ -215,6 +215,7 @@ def _plan(
         fields=picker,
         placing=Placing(first["tasks"], route, TASKS if layout else ""),
         typed=layout,
+        columns=origin.spec.columns,
     )
     stages = Placing(first[STAGES], route)
     writers = {"tasks": tasks, STAGES: SegmentWriter(folder.path, STAGES, of_lines(options.format), placing=stages)}
@@ -223,7 +224,7 @@ def _plan(
     if options.download_responses:
         writers["responses"] = SegmentWriter(folder.path, "responses", placing=Placing(first["responses"], route))
     stays = options.reading.stays
-    asked = filters.asked(selection, window=window, by=by, since=plan_json.get("since"), stays=stays)
+    asked = filters.asked(selection, window=window, by=origin.changes, since=plan_json.get("since"), stays=stays)
     judged = selection.without(options.reading.unseen)
     plan = ExportPlan(started_ms, plan_json.get(RUN_ID, ""), judged, asked, [], CommitLog(writers, store), window)
     plan.cursor = plan_json.get(CURSOR)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any, BinaryIO
@@ -11,7 +11,7 @@ import msgspec
 
 from scalesync.errors import ConfigError, RecordError
 from scalesync.model.records import JsonObject
-from scalesync.outputs.encoders.registry import Output
+from scalesync.outputs.encoders.registry import Columns, Output
 from scalesync.outputs.fields import members_of
 
 READ_ROWS = 1_000  # documents in memory at a time while a file is read back
@@ -25,16 +25,20 @@ class ParquetEncoder:
     """Turns lines into a Parquet file.
 
     typed: times and tags have types; a folder that was begun without them keeps strings.
+    places: where documents have the values of columns, if they do not have them under their names.
     """
 
-    def __init__(self, file: Any, *, typed: bool = True) -> None:
+    def __init__(self, file: Any, *, typed: bool = True, places: Columns | None = None) -> None:
         pa, pq = arrow()
         self._pa = pa
-        self._typed = typed
         time = pa.timestamp("us", tz="UTC") if typed else pa.string()
         columns = [(name, pa.string()) for name in _TEXTS] + [(name, time) for name in TIMES]
         columns += [("tags", pa.list_(pa.string()))] if typed else []
-        columns += [("is_test", pa.bool_()), *((name, pa.string()) for name in (*_JSONS, "task"))]
+        columns += [("is_test", pa.bool_()), *((name, pa.string()) for name in _JSONS)]
+        more = [name for name in places or {} if name not in dict(columns)]
+        columns += [(name, pa.string()) for name in (*more, "task")]
+        self._readers = _readers(typed=typed, more=more)
+        self._places = {name: _paths(name, places or {}) for name in self._readers}
         self._schema = pa.schema(columns)
         self._writer = pq.ParquetWriter(pa.PythonFile(file, mode="w"), self._schema, compression="zstd")
         self._lines: list[bytes] = []
@@ -58,14 +62,31 @@ class ParquetEncoder:
 
     def _flush(self) -> None:
         if self._lines:
-            rows = [_row(line, typed=self._typed) for line in self._lines]
+            rows = [self._row(line) for line in self._lines]
             self._writer.write_table(self._pa.Table.from_pylist(rows, schema=self._schema))
         self._lines, self._held = [], 0
+
+    def _row(self, line: bytes) -> JsonObject:
+        row: JsonObject = {"task": line.decode("utf-8", "replace")}
+        try:
+            members = members_of(line)
+        except RecordError:
+            return row
+        for name, read in self._readers.items():
+            raw = _first(members, self._places[name])
+            if raw is not None:
+                row[name] = read(raw)
+        return row
 
 
 def typed(file: Output) -> ParquetEncoder:
     """Typed times, tags and flags."""
     return ParquetEncoder(file)
+
+
+def with_columns(file: Output, columns: Columns) -> ParquetEncoder:
+    """The same, with values at the places where the documents have them."""
+    return ParquetEncoder(file, places=columns)
 
 
 def untyped(file: Output) -> ParquetEncoder:
@@ -82,25 +103,42 @@ def documents(file: BinaryIO) -> Iterator[bytes]:
                 yield text.encode()
 
 
-def _row(line: bytes, *, typed: bool) -> JsonObject:
-    row: JsonObject = {"task": line.decode("utf-8", "replace")}
+def _readers(*, typed: bool, more: Sequence[str]) -> dict[str, Callable[[bytes], Any]]:
+    """How the JSON of each column becomes its value."""
+    found: dict[str, Callable[[bytes], Any]] = dict.fromkeys((*_TEXTS, *more), _text)
+    found |= dict.fromkeys(TIMES, _time if typed else _text)
+    found |= dict.fromkeys(_JSONS, lambda raw: raw.decode("utf-8", "replace"))
+    return found | {"is_test": _flag} | ({"tags": _texts} if typed else {})
+
+
+def _paths(name: str, places: Columns) -> list[list[str]]:
+    return [path.split(".") for path in places.get(name, (name,))]
+
+
+def _first(members: Mapping[str, bytes | msgspec.Raw], paths: Sequence[Sequence[str]]) -> bytes | None:
+    """The JSON at the first path that leads to a value."""
+    for path in paths:
+        value = _at(members, path)
+        if value not in (None, b"null"):
+            return value
+    return None
+
+
+def _at(members: Mapping[str, bytes | msgspec.Raw], path: Sequence[str]) -> bytes | None:
+    name, *rest = path
+    if name not in members:
+        return None
+    raw = bytes(members[name])
+    if not rest:
+        return raw
     try:
-        members = members_of(line)
-    except RecordError:
-        return row
-    for name, value in members.items():
-        raw = bytes(value)
-        if name in TIMES:
-            row[name] = _time(raw) if typed else _text(raw)
-        elif name in _TEXTS:
-            row[name] = _text(raw)
-        elif name in _JSONS:
-            row[name] = raw.decode("utf-8", "replace")
-        elif name == "tags" and typed:
-            row[name] = _texts(raw)
-        elif name == "is_test" and raw in (b"true", b"false"):
-            row[name] = raw == b"true"
-    return row
+        return _at(members_of(raw), rest)
+    except RecordError:  # not an object
+        return None
+
+
+def _flag(raw: bytes) -> bool | None:
+    return {b"true": True, b"false": False}.get(raw)
 
 
 def _text(raw: bytes) -> str | None:

@@ -22,6 +22,9 @@ GROUP = "scalesync.encoders"
 _NUMBERED = re.compile(r".*-\d{5,}\.(.+)", re.DOTALL)
 
 
+Columns = Mapping[str, Sequence[str]]  # column -> paths in a document, as `PlatformSpec.columns` says
+
+
 class Output(Protocol):
     """The file that an encoder writes to. Its bytes are hashed as they arrive, so an encoder can only append."""
 
@@ -57,6 +60,7 @@ class OutputFormat:
     fields: whether documents may be cut down to fields before they are added.
     check: raises ConfigError if a package has to be installed.
     open_untyped: like `open`, for a folder whose first files have strings in all columns.
+    open_columns: like `open`, for documents that have values of columns at other places.
     """
 
     api: int
@@ -67,6 +71,7 @@ class OutputFormat:
     fields: bool = True
     check: Callable[[], object] | None = None
     open_untyped: Callable[[Output], Encoder] | None = None
+    open_columns: Callable[[Output, Columns], Encoder] | None = None
 
 
 def _late(module: str, name: str) -> Callable[..., Any]:
@@ -96,6 +101,7 @@ ROWS = (
         fields=False,
         check=_late("parquet", "arrow"),
         open_untyped=_late("parquet", "untyped"),
+        open_columns=_late("parquet", "with_columns"),
     ),
 )
 FORMATS: Mapping[str, OutputFormat] = {row.name: row for row in ROWS}
@@ -104,8 +110,8 @@ FORMATS: Mapping[str, OutputFormat] = {row.name: row for row in ROWS}
 def _fenced(format: OutputFormat, fence: Fence) -> OutputFormat:
     """Of another package."""
 
-    def opened(open: Callable[[Output], Encoder]) -> Callable[[Output], Encoder]:
-        return lambda file: cast(Encoder, Fenced(fence.call(open)(file), fence))
+    def opened(open: Callable[..., Encoder]) -> Callable[..., Encoder]:
+        return lambda *asked: cast(Encoder, Fenced(fence.call(open)(*asked), fence))
 
     return replace(
         format,
@@ -113,6 +119,7 @@ def _fenced(format: OutputFormat, fence: Fence) -> OutputFormat:
         lines=lambda file: fence.each(fence.call(format.lines)(file)),
         check=format.check and fence.call(format.check),
         open_untyped=format.open_untyped and opened(format.open_untyped),
+        open_columns=format.open_columns and opened(format.open_columns),
     )
 
 

@@ -55,6 +55,8 @@ class BackfillSummary(ExportSummary):
 def check_backfill(options: BackfillOptions, platform: PlatformSpec) -> None:
     export = options.export
     check_options(export, platform)
+    if (why := export.reading.refuses.get(f"{options.by}_after")) is not None:
+        raise ConfigError(f"--by {options.by} {why}")
     if export.incremental or export.again:
         raise ConfigError("a backfill reads each window once; leave --incremental and --again out")
     for side in ("after", "before"):

@@ -9,12 +9,14 @@ from scalesync.engine.calls import Caller
 from scalesync.model.records import JsonObject
 from scalesync.model.selection import Selection
 from scalesync.ports.platform import Changes, Lister, Span
+from scalesync.ports.spec import PlatformSpec
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """A lister, of the platform or of its export file, and how to call it."""
+    """A lister, of the platform or of its export file, and how to call it. spec: of the platform."""
 
+    spec: PlatformSpec
     lister: Lister
     call: Caller
 

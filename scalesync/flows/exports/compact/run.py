@@ -146,8 +146,9 @@ class _Compaction:
         self._as_of = None if as_of_ms is None else iso(as_of_ms)
         source, self._digest = _source(options.source)
         self._source = source
-        view = spec_of(source.platform or default_spec().name).view
-        self._lines = SourceLines(options.source, source.files, view, as_of_ms)
+        platform = spec_of(source.platform or default_spec().name)
+        self._columns = platform.columns
+        self._lines = SourceLines(options.source, source.files, platform.view, as_of_ms)
         self._folder = options.to
         identity = {"from": str(options.source.absolute()), "as_of": options.as_of}
         self._job = derived_name("compact", Target(source.target, Mode(source.mode)), identity, options.source.name)
@@ -179,7 +180,7 @@ class _Compaction:
         tasks = Placing(1 + taken.get("tasks", 0), under=under)
         stages = Placing(1 + taken.get(STAGES, 0))
         self._writers = {
-            None: SegmentWriter(self._folder, "tasks", format, placing=tasks, typed=bool(under)),
+            None: SegmentWriter(self._folder, "tasks", format, placing=tasks, typed=bool(under), columns=self._columns),
             STAGES: SegmentWriter(self._folder, STAGES, of_lines(format), placing=stages),
         }
         self._index = open_versions_index(self._marker)

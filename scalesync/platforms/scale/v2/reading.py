@@ -20,18 +20,19 @@ _NO_TAGS = "does not work with API v2: its tasks have no tags"
 _NO_REVIEW = "does not work with API v2: its tasks have no review status"
 _NO_TYPE = "does not work with API v2: its tasks have no type; a project decides about that of its chats"
 _EVERYWHERE = {"tags": _NO_TAGS, "review_status": _NO_REVIEW, "type": _NO_TYPE}
-_COMPLETED = "; use --updated-after and --updated-before, which compare the time of delivery"
+_BY_DELIVERY = "; use the time of delivery, which is that of --updated-after, --updated-before and --by updated"
 _AS_DELIVERED = {
     "batch": "does not work with deliveries: what they list names no batch; --with list=tasks knows it",
     "status": "does not work with deliveries: all that is delivered was completed; leave it out",
-    "completed_after": f"does not work with deliveries: they do not show a time of completion{_COMPLETED}",
-    "completed_before": f"does not work with deliveries: they do not show a time of completion{_COMPLETED}",
+    "completed_after": f"does not work with deliveries: they do not show a time of completion{_BY_DELIVERY}",
+    "completed_before": f"does not work with deliveries: they do not show a time of completion{_BY_DELIVERY}",
 }
-_NO_CREATION = f"does not work with datasets: their tasks have no time of creation{_COMPLETED}"
+_NO_CREATION = f"does not work with datasets: their tasks have no time of creation{_BY_DELIVERY}"
+_NO_CHANGE = "does not work with chats: they do not show when they changed; use the time of completion or creation"
 _REFUSED: Mapping[str, Mapping[str, str]] = {
     CHATS: {
-        "updated_after": "does not work with chats: they do not show when they changed; use --completed-after",
-        "updated_before": "does not work with chats: they do not show when they changed; use --completed-before",
+        "updated_after": _NO_CHANGE,
+        "updated_before": _NO_CHANGE,
     },
     DELIVERIES: _AS_DELIVERED,
     DATASET: {

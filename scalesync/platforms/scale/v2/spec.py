@@ -32,6 +32,17 @@ def seconds(text: str) -> float:
     return value
 
 
+# A chat has its project and batch as objects and its answer as threads; what was delivered has neither status nor key.
+COLUMNS = {
+    "unique_id": (f"metadata.{KEY}",),
+    "project": ("project.name", "project"),
+    "batch": ("batch.name", "batch"),
+    "updated_at": ("delivered_at", "delivery.delivered_at"),
+    "response": ("response", "threads"),
+    "delivery": ("delivery_id", "delivery.id"),
+    "dataset": ("dataset.id", "dataset"),
+}
+
 SPEC = PlatformSpec(
     name="scale-v2",
     title="Scale AI, API v2 (GenAI)",
@@ -59,6 +70,7 @@ SPEC = PlatformSpec(
     page_most=100,
     adapter="scalesync.platforms.scale.v2.adapter:ScaleChatPlatform",
     mode_of=VERSION_1.mode_of,
+    columns=COLUMNS,
     reading=reading,
     keyed_files=KEYED,
     limits=VERSION_1.limits,

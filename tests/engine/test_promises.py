@@ -63,6 +63,15 @@ def test_a_kill_between_any_two_steps(fate: Fate, service: dict[str, Any]):
 @pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES)
 @pytest.mark.parametrize("fate", FATES, ids=str)
 def test_a_stop_between_any_two_steps(fate: Fate, service: dict[str, Any]):
+    stopped_at_each_step(fate, service)
+
+
+def test_a_stop_between_two_calls_for_one_task():
+    """By name, so that it never depends on what is drawn of the combinations above."""
+    stopped_at_each_step(Fate("two calls"), SERVICES["one task a request"])
+
+
+def stopped_at_each_step(fate: Fate, service: dict[str, Any]) -> None:
     undisturbed = to_the_end(small(fate, service))
     for stop in range(1, undisturbed.steps + 1):
         world = to_the_end(small(fate, service), stop=stop)

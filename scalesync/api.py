@@ -58,6 +58,7 @@ class ImportArguments(TypedDict, total=False):
     job: str | None
     project: str | None
     batch: str | None
+    blueprint: str | None
     unique_id: str | None
     sets: str | Iterable[str]
     limit: int | None

@@ -27,7 +27,8 @@ class BodySpec:
     """How an import builds bodies from its records. batch and unique_id may hold placeholders; project may not.
 
     sets: the values of --set, nested; a key with dots nests too.
-    force: project and batch replace a record's own.
+    force: project, batch and what `named` holds replace a record's own.
+    named: fields that records without them get.
     one_project: a record of another project is invalid, because its key would be looked up in this one.
     """
 
@@ -38,6 +39,7 @@ class BodySpec:
     template: Template = Template.EMPTY
     sets: JsonObject = field(default_factory=dict)
     force: bool = False
+    named: Mapping[str, str] = field(default_factory=dict)
     platform: str = DEFAULT_PLATFORM
     one_project: bool = False
 
@@ -103,6 +105,9 @@ class BodyBuilder:
         fields = merge(filled, kept) if filled else kept
         if self._sets:
             fields = merge(fields, self._sets)
+        for named, given in self.spec.named.items():
+            if self.spec.force or (not kept.get(named) and named not in self._sets):
+                fields[named] = given
         project = self._project_of(filled, kept)
         batch = self._batch_of(filled, kept, self._lend(value, project, None))
         former = None

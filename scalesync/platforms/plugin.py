@@ -18,13 +18,14 @@ from scalesync.model.outcomes import Comparison, LookupResult, Match, Outcome, O
 from scalesync.model.records import JsonObject, Outgoing
 from scalesync.model.selection import Selection, TaskFields
 from scalesync.model.targets import Mode, RequestClass
-from scalesync.model.task_view import TaskView
+from scalesync.model.task_view import Part, TaskView
 from scalesync.platforms.simple import SimplePlatform, SimpleView
 from scalesync.ports.credential import Ask, Credential
 from scalesync.ports.operation import Operation, Repeat
 from scalesync.ports.platform import (
     TOP,
     Axis,
+    Blueprints,
     Changes,
     Commands,
     CommandState,
@@ -41,6 +42,7 @@ from scalesync.ports.platform import (
 )
 from scalesync.ports.spec import (
     API,
+    BlueprintRule,
     ClassLimit,
     KeyRule,
     KeyStrength,
@@ -58,6 +60,8 @@ __all__ = [
     "TOP",
     "Ask",
     "Axis",
+    "BlueprintRule",
+    "Blueprints",
     "Changes",
     "ClassLimit",
     "CommandState",
@@ -90,6 +94,7 @@ __all__ = [
     "OutcomeKind",
     "OutcomeUnknown",
     "Outgoing",
+    "Part",
     "Platform",
     "PlatformSpec",
     "Presence",

@@ -58,6 +58,7 @@ def _reading(parse: Callable[[str], Any], fence: Fence) -> Callable[[str], Any]:
 
 PLUGINS = Plugins(GROUP, "platform", PlatformSpec, API, BUILT_IN, fenced=_fenced)
 _ROLES = ("creator", "lister", "containers", "commands", "export_jobs")
+_LATER = ("blueprints",)  # roles that a platform of an earlier version does not name
 
 
 class Adapter(Protocol):
@@ -132,6 +133,7 @@ class _FencedAdapter:
         with self._fence:
             platform = self._adapter(*args, **kwargs)
             roles = {name: getattr(platform, name) for name in _ROLES}
+            roles |= {name: getattr(platform, name, None) for name in _LATER}
         fenced = {name: None if role is None else Fenced(role, self._fence) for name, role in roles.items()}
         return cast("Platform", _FencedPlatform(platform, self._spec, fenced, self._fence))
 
@@ -145,6 +147,7 @@ class _FencedPlatform:
     def __init__(self, platform: Platform, spec: PlatformSpec, roles: Mapping[str, Any], fence: Fence) -> None:
         self.spec = spec
         self.creator, self.lister, self.containers, self.commands, self.export_jobs = (roles[name] for name in _ROLES)
+        self.blueprints = roles["blueprints"]
         self._platform = platform
         self._fence = fence
 

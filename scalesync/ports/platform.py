@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
@@ -182,6 +182,22 @@ class Containers(Protocol):
         """Whether tasks may still be put into a batch."""
 
 
+class Blueprints(Protocol):
+    """Says of a task that follows a blueprint whether it fits, before it is sent."""
+
+    async def check(self, project: str, name: str | None) -> bool:
+        """Check that a project has a blueprint of this name, or an active one without a name.
+
+        Returns False if the service does not say which it has. Raises ConfigError with the nearest name, RemoteError.
+        """
+
+    def wrong(self, body: JsonObject, meant: Collection[str]) -> str:
+        """Why a body does not fit, all reasons in one sentence; empty if it does.
+
+        meant: fields that a person named, in a template or with --set.
+        """
+
+
 class CommandState(Enum):
     """The progress of a command that the service accepted."""
 
@@ -249,6 +265,7 @@ class Platform(Protocol):
     containers: Containers | None
     commands: Commands | None
     export_jobs: ExportJobs | None
+    blueprints: Blueprints | None
 
     @property
     def server_now_ms(self) -> int:

@@ -175,6 +175,17 @@ class Reading:
 ONE_LIST = Reading()
 
 
+class BlueprintRule(NamedTuple):
+    """Tasks of some types follow a blueprint that their project has, so what may be in them is known before.
+
+    types: of tasks.
+    field: of a create call; it names another blueprint than the active one.
+    """
+
+    types: frozenset[str]
+    field: str
+
+
 class Shaper(Protocol):
     """How a record becomes the body of a create call. Pure."""
 
@@ -209,6 +220,7 @@ class PlatformSpec:
     shaper: makes bodies of records.
     view: reads one raw task; raises OutcomeUnknown for what is none.
     parts: those of one raw task that were delivered apart from it; None where a service has nothing of the kind.
+    blueprints: which tasks follow one; None where the service has nothing of the kind.
     page_most: tasks on a page.
     columns: of a table of tasks, for values that are not under the column's name: column -> paths in a task, such as
         "project.name"; the first one that is there counts. A new name makes a column of strings.
@@ -232,6 +244,7 @@ class PlatformSpec:
     page_most: int
     adapter: str
     parts: Callable[[TaskView, bytes], Sequence[Part]] | None = None
+    blueprints: BlueprintRule | None = None
     mode_of: Callable[[str], Mode] = lambda key: Mode.LIVE
     columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
     reading: Callable[[Mapping[str, Any]], Reading] = lambda extras: ONE_LIST

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +38,12 @@ Delivery = tuple[str, str, str]  # task_id, stage, delivered_at
 class Street:
     """A sandbox with a clock of its own and a project of multi-stage tasks."""
 
-    def __init__(self, sandbox: Sandbox, now: list[int]) -> None:
+    def __init__(self, sandbox: Sandbox, now: list[int], blueprints: Sequence[dict[str, Any]] = (DRIVE, WHOLE)) -> None:
         self.sandbox = sandbox
         self.now = now
         self.world: Any = sandbox.store.world("live")
         self.world.add_project("street", "multistage")
-        for blueprint in (DRIVE, WHOLE):
+        for blueprint in blueprints:
             self.world.add_blueprint("street", blueprint)
 
     def create(self, count: int = 1, **more: Any) -> list[str]:

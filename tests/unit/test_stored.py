@@ -25,7 +25,7 @@ STORED: dict[str, tuple[Form[Any], type, str]] = {
         ImportOptions,
         "sources type job project batch unique_id template sets limit dry_run on_conflict reclaim finalize"
         " finalize_anyway canary canary_wait max_new max_failures max_invalid force yes rescan format delimiter"
-        " quotechar header encoding records skip_rows folder some at_least_once describe_all",
+        " quotechar header encoding records skip_rows folder some at_least_once describe_all blueprint",
     ),
     "partition": (
         partitions._FORM,

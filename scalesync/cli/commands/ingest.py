@@ -45,6 +45,7 @@ plain, .gz or .zst. Run the same command again; it resumes where it stopped: no 
 @click.option("--type", default="", metavar="T", help="task type, such as categorization or imageannotation")
 @click.option("--project", metavar="P", help="project of records that name none")
 @click.option("--batch", metavar="B", help="batch of records that name none; may be a template such as {drive_id}")
+@click.option("--blueprint", metavar="NAME", help="blueprint of records that name none  [the active one]")
 @click.option("--unique-id", metavar="EXPR", help="template for records without unique_id, such as {drive}/{frame}")
 @click.option("--template", metavar="FILE", help="TOML or JSON file that makes a record into the body of a task")
 @click.option("--set", "sets", multiple=True, metavar="KEY=JSON", help="put a value into every task; repeatable")

@@ -15,7 +15,7 @@ from scalesync.cli.types import Operation, Positional
 # What an import's options and a rebuild's have in common: what a record becomes, and under which job.
 SHARED = (
     *("sources", "type", "project", "batch", "unique_id", "template", "sets", "job", "on_conflict", "force"),
-    "describe_all",
+    *("blueprint", "describe_all"),
     *("format", "delimiter", "quotechar", "header", "records", "skip_rows", "encoding"),
 )
 

@@ -20,6 +20,7 @@ from scalesync.engine.limits import EngineLimits
 from scalesync.events import Observer
 from scalesync.flows.imports import finish
 from scalesync.flows.imports.batches import BatchKeeper
+from scalesync.flows.imports.guards.blueprints import BlueprintCheck
 from scalesync.flows.imports.guards.preflight import check_target
 from scalesync.flows.imports.plan import ImportPlan
 from scalesync.flows.imports.reading.prepare import Prepared, Preparer, read_all
@@ -152,6 +153,7 @@ class DryRun:
         self._told: Counter[str] = Counter()
         self._plan = plan
         self._now_ms = connection.platform.server_now_ms
+        self._blueprints = BlueprintCheck(plan, connection, observer.note)
         self._batches = BatchKeeper(_Unwritten(connection), connection.call)
         self._observer = observer
         self._lookup = lookup
@@ -183,6 +185,7 @@ class DryRun:
             self.counts[name] += number
 
     async def _take(self, prepared: Prepared) -> None:
+        await self._blueprints.admit(prepared)
         records = await self._batches.admit(prepared)
         known = await self._lookup([record.key for record in records])
         for record in records:

@@ -16,6 +16,7 @@ from scalesync.engine.outbox import Outbox
 from scalesync.errors import BudgetUsed
 from scalesync.events import Observer
 from scalesync.flows.imports.batches import BatchKeeper
+from scalesync.flows.imports.guards.blueprints import BlueprintCheck
 from scalesync.flows.imports.guards.canary import Canary
 from scalesync.flows.imports.guards.limits import Bounds
 from scalesync.flows.imports.named import Named
@@ -93,6 +94,7 @@ class Intake:
         self._bounds = Bounds(job.known, canary=options.canary, max_new=options.max_new, free=free)
         self._repeat = connection.platform.creator.repeat
         self._learned: frozenset[str] = frozenset()
+        self._blueprints = BlueprintCheck(plan, connection, observer.note)
         self.batches = BatchKeeper(connection.platform.containers, connection.call)
         self.adopted = 0
         self.beside = 0
@@ -106,6 +108,7 @@ class Intake:
         if self._named is not None:
             prepared.records, prepared.other_records = await self._named.pick(prepared.records), []
         known = len(prepared.other_records)
+        await self._blueprints.admit(prepared)
         rest = await self.batches.admit(prepared)
         other_records: Sequence[OtherRecord] = prepared.other_records
         self._reading.count_invalid(prepared.other_records[known:])

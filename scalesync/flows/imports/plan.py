@@ -35,11 +35,11 @@ LOAD_RECORDS = 512
 SHOWN_NAMES = 3  # names of sources in one sentence
 # Options that change the task of a record, or which records are read.
 SHAPING = (
-    *("template", "sets", "unique_id", "project", "batch", "force"),
+    *("template", "sets", "unique_id", "project", "batch", "blueprint", "force"),
     *("format", "delimiter", "quotechar", "header", "encoding", "records", "skip_rows"),
 )
 # Options among them that earlier versions did not have, with the values that change nothing.
-LATER = {"records": None, "skip_rows": 0}
+LATER = {"records": None, "skip_rows": 0, "blueprint": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +167,7 @@ def make_plan(options: ImportOptions, platform: PlatformSpec, home: Home, given:
     _check(options, platform.vocabulary)
     _check_key(options, platform)
     _check_type(options.type, platform)
+    _check_blueprint(options, platform)
     template = _template(options)
     spec = BodySpec(
         type=options.type,
@@ -176,6 +177,7 @@ def make_plan(options: ImportOptions, platform: PlatformSpec, home: Home, given:
         template=template,
         sets=parse_sets(options.sets),
         force=options.force,
+        named=_named(options, platform),
         platform=platform.name,
         one_project=platform.key.namespaced,
     )
@@ -242,6 +244,24 @@ def _check_type(type: str, platform: PlatformSpec) -> None:
             f"{platform.title} makes no tasks of type {type}{did_you_mean(type, makes)}, only {either(sorted(makes))};"
             " correct --type, or leave --api out"
         )
+
+
+def _check_blueprint(options: ImportOptions, platform: PlatformSpec) -> None:
+    if options.blueprint is None:
+        return
+    if not options.blueprint:
+        raise ConfigError("--blueprint is empty; name a blueprint or leave it out")
+    rule = platform.blueprints
+    if rule is None:
+        raise ConfigError(f"{platform.title} has no blueprints; leave --blueprint out")
+    if options.type not in rule.types:
+        raise ConfigError(f"--blueprint is for tasks of type {either(sorted(rule.types))}, not {options.type}")
+
+
+def _named(options: ImportOptions, platform: PlatformSpec) -> dict[str, str]:
+    """The fields that the options give to records which do not have them."""
+    rule = platform.blueprints
+    return {} if rule is None or options.blueprint is None else {rule.field: options.blueprint}
 
 
 def _is_pipe(source: str) -> bool:

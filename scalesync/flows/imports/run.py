@@ -35,6 +35,7 @@ from scalesync.model.selection import TaskFields
 from scalesync.model.summaries import ImportSummary
 from scalesync.ports.ledger import Ledger
 from scalesync.ports.operation import Repeat
+from scalesync.ports.spec import PlatformSpec
 
 
 async def run_import(
@@ -70,14 +71,20 @@ async def run_import(
     if stored is not None:
         spec = replace(spec, name=stored.name, target=stored.target, identity=stored.identity, settings=stored.settings)
     if options.dry_run:
-        await first_look(plan, platform.types, observer)
+        await first_look(plan, _open_types(platform), observer)
         return await dry_run(plan, spec, settings.way, observer, limits=limits)
     ledger = open_ledger(settings.ledger, note=observer.note)
     try:
         order = ImportOrder(plan, settings, observer, limits, ledger, confirm, signals)
-        return await (order.everything(spec, platform.types) if stored is None else order.waiting(spec, stored))
+        return await (order.everything(spec, _open_types(platform)) if stored is None else order.waiting(spec, stored))
     finally:
         ledger.close()
+
+
+def _open_types(platform: PlatformSpec) -> Mapping[str, TaskFields]:
+    """The known task types, without those that are checked record by record."""
+    checked = platform.blueprints.types if platform.blueprints is not None else frozenset()
+    return {name: fields for name, fields in platform.types.items() if name not in checked}
 
 
 @dataclass(frozen=True, slots=True)

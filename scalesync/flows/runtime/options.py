@@ -26,6 +26,7 @@ class ImportOptions:
     some: of several sources, those that are gone are skipped.
     at_least_once: on a platform without keys, a record may become two tasks.
     describe_all: each file of a folder that holds no record is one, which only describes it.
+    blueprint: of records that name none; their tasks follow it.
     """
 
     sources: tuple[str, ...]
@@ -61,6 +62,7 @@ class ImportOptions:
     some: bool = False
     at_least_once: bool = False
     describe_all: bool = False
+    blueprint: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sources", tuple(as_named(source) for source in self.sources))
@@ -93,6 +95,7 @@ IMPORT_OPTIONS = Form(
         Member("some", absent=False),
         Member("at_least_once", absent=False),
         Member("describe_all", absent=True),  # as earlier versions read folders
+        Member("blueprint", absent=None),
     ],
 )
 """As a job keeps them, beside what it keeps of earlier runs."""

@@ -9,10 +9,11 @@ from scalesync.http.credentials import basic
 from scalesync.http.transport import Transport
 from scalesync.platforms.scale.containers import ScaleContainers
 from scalesync.platforms.scale.lists import ScaleLists
+from scalesync.platforms.scale.multistage.rails import ScaleBlueprints
 from scalesync.platforms.scale.spec import SPEC
 from scalesync.platforms.scale.tasks import ScaleTasks
 from scalesync.ports.credential import Credential
-from scalesync.ports.platform import Commands, Containers, Creator, ExportJobs, Lister
+from scalesync.ports.platform import Blueprints, Commands, Containers, Creator, ExportJobs, Lister
 
 
 class ScalePlatform:
@@ -30,6 +31,7 @@ class ScalePlatform:
         self.containers: Containers | None = containers
         self.creator: Creator = ScaleTasks(transport, lists, containers, task_type)
         self.commands: Commands | None = None
+        self.blueprints: Blueprints | None = ScaleBlueprints(transport, containers)
         self.export_jobs: ExportJobs | None = None
 
     @staticmethod

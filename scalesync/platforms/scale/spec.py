@@ -5,10 +5,20 @@ from __future__ import annotations
 from scalesync.model.targets import Mode, RequestClass
 from scalesync.platforms.scale.bodies import ScaleShaper
 from scalesync.platforms.scale.documents import read_document
+from scalesync.platforms.scale.multistage import wire as multistage
 from scalesync.platforms.scale.multistage.parts import parts_of
 from scalesync.platforms.scale.task_types import TYPES
 from scalesync.platforms.scale.vocabulary import TASK_FIELDS, TASK_TYPES
-from scalesync.ports.spec import ClassLimit, KeyRule, KeyStrength, Offer, PlatformSpec, Variables, Vocabulary
+from scalesync.ports.spec import (
+    BlueprintRule,
+    ClassLimit,
+    KeyRule,
+    KeyStrength,
+    Offer,
+    PlatformSpec,
+    Variables,
+    Vocabulary,
+)
 
 CREATES_PER_SECOND = "30"  # the only rate that Scale publishes
 APIS = {"v1": "scale", "v2": "scale-v2"}
@@ -44,6 +54,7 @@ SPEC = PlatformSpec(
     shaper=ScaleShaper(),
     view=read_document,
     parts=parts_of,
+    blueprints=BlueprintRule(frozenset({multistage.TYPE}), multistage.BLUEPRINT),
     page_most=100,
     adapter="scalesync.platforms.scale.adapter:ScalePlatform",
     resources="scalesync.scale.resources:RESOURCES",

@@ -7,6 +7,7 @@ calls. New types and fields appear between releases, so a type that is not in th
 from __future__ import annotations
 
 from scalesync.model.selection import TaskFields
+from scalesync.platforms.scale.multistage import wire as multistage
 
 _COMMON = """
     project batch project_version instruction callback_url attachment attachments attachment_type metadata priority
@@ -61,5 +62,5 @@ TYPES = {
     "sensorfusion": _type(
         "attachments", "scene_format", "project", optional="annotation_definition is_frameless labels"
     ),
-    "multistage": _type("project", "attachments", "scene_format", optional="geometries labels"),
+    multistage.TYPE: _type(*multistage.REQUIRED, optional=f"geometries labels {multistage.BLUEPRINT}"),
 }

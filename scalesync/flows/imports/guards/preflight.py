@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from scalesync.errors import ConfigError, NoSuchProject, Refused
 from scalesync.events import Observer
+from scalesync.flows.imports.guards.blueprints import BlueprintCheck
 from scalesync.flows.imports.plan import ImportPlan
 from scalesync.flows.runtime.account import no_such_project, note_unknown_type, wrong_root
 from scalesync.flows.runtime.wiring import Connection
@@ -15,7 +16,8 @@ from scalesync.ports.import_ledger import ImportLedger
 from scalesync.sources.places.named import STANDARD_INPUT
 from scalesync.text import be, count
 
-_SHAPES = {"template": "the template", "sets": "--set"}  # options that change the body of an unchanged record
+# Options that change the body of an unchanged record.
+_SHAPES = {"template": "the template", "sets": "--set", "blueprint": "--blueprint"}
 
 
 async def check_target(plan: ImportPlan, connection: Connection, observer: Observer) -> None:
@@ -46,6 +48,7 @@ async def _look(plan: ImportPlan, connection: Connection, observer: Observer) ->
             # At a wrong address every call finds nothing. A list works for every account, so it tests the address.
             await call(platform.lister.probe)
             raise await no_such_project(connection, project) from None
+        await BlueprintCheck(plan, connection, observer.note).begin(project)
     else:
         await call(platform.lister.probe)
         if options.type:
@@ -60,7 +63,8 @@ async def _look(plan: ImportPlan, connection: Connection, observer: Observer) ->
 
 async def note_other_bodies(job: ImportLedger, plan: ImportPlan, observer: Observer) -> None:
     """Report records with tasks from another job that keep that job's body, because its template or --set differs."""
-    kept = {"template": plan.template.as_mapping(), "sets": list(plan.options.sets)}
+    options = plan.options
+    kept = {"template": plan.template.as_mapping(), "sets": list(options.sets), "blueprint": options.blueprint}
     now = json.loads(json.dumps(kept, default=list))
     for name, settings, number in await job.jobs_beside():
         if other := [words for field, words in _SHAPES.items() if settings.get(field) != now[field]]:

@@ -12,14 +12,13 @@ from __future__ import annotations
 
 TYPE = "multistage"
 PROJECT = "project"
-REQUIRED = (PROJECT, "attachments", "scene_format")
+BATCH = "batch"
+ATTACHMENTS = "attachments"
+REQUIRED = (PROJECT, ATTACHMENTS, "scene_format")
 
 # --- a create call: the name of the blueprint, beside the fields that every task may have ---------------
 
 BLUEPRINT = "blueprint"
-OPTIONAL = ("batch", "instruction", "callback_url", "metadata", "priority", "tags", "unique_id")
-CONTROLS = ("attachment_type", "clear_unique_id_on_error", "context_attachments", "project_version", "title", "urgency")
-MEMBERS = frozenset({*REQUIRED, BLUEPRINT, *OPTIONAL, *CONTROLS})
 
 # --- a blueprint -----------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scalesync.sandbox.scale.tasks import tasktypes
+from scalesync.sandbox.scale.v2.state import FAMILY
 
 from .conftest import Run
 
@@ -14,7 +15,7 @@ def test_types_lists_types_that_the_sandbox_makes_and_what_each_needs(run: Run) 
     assert (shown.code, shown.err) == (0, "")
     found = {entry["type"]: entry for entry in shown.json["types"]}
     assert len(found) > 20
-    assert set(found) <= set(tasktypes.TYPES)
+    assert FAMILY <= set(found) <= set(tasktypes.TYPES) | FAMILY
     assert found["namedentityrecognition"]["required"] == [["text"], ["labels"]]
     people = run("types", key=None)
     assert people.code == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants.model import Edit, Mutant
 
 _CHUNKS, _RESOLVER, _STORE = "scalesync/engine/chunks.py", "scalesync/engine/resolver.py", "scalesync/ledger/sqlite"
+_V2 = "scalesync/platforms/scale/v2"
 _TWICE = "no second task where a server takes a key twice"
 _ENGINE = ("tests/engine/test_promises.py", "tests/engine/test_chunks.py")
 _LEDGER = ("tests/contract/test_ledger.py",)
@@ -45,6 +46,48 @@ CHUNK_MUTANTS = (
         "several tasks under one key are a conflict",
         (Edit("scalesync/flows/jobs/rebuild.py", "others=finding.others", "others=()"),),
         ("tests/platforms/test_toy.py",),
+    ),
+    Mutant(
+        "who asks joins a list that is under way",
+        _TWICE,
+        (Edit(f"{_V2}/listing.py", "        del self._next[place]  #", "        #"),),
+        ("tests/unit/test_scale_chats.py",),
+    ),
+    Mutant(
+        "what was sent is not listed again",
+        _TWICE,
+        (Edit(f"{_V2}/chats.py", "self._listings.known if unsent else", "self._listings.known if True else"),),
+        ("tests/unit/test_scale_chats.py",),
+    ),
+    Mutant(
+        "a record that may have been sent counts as one that was not",
+        _TWICE,
+        (
+            Edit(
+                "scalesync/engine/queue.py",
+                "return self.given_up is None and not self.taken and not self.record.unclear",
+                "return not self.taken",
+            ),
+        ),
+        ("tests/platforms/test_chats.py",),
+    ),
+    Mutant(
+        "a list of another batch is believed",
+        _TWICE,
+        (Edit(f"{_V2}/listing.py", "if not place.holds(chat):", "if False:"),),
+        ("tests/unit/test_scale_chats.py",),
+    ),
+    Mutant(
+        "a second task loses its key before it is canceled",
+        "--fix removes what nobody has worked on",
+        (Edit(f"{_V2}/documents.py", "metadata.removed and head.status == CANCELED", "metadata.removed"),),
+        ("tests/unit/test_scale_chats.py",),
+    ),
+    Mutant(
+        "chats of a ledger over version 1 change to version 2",
+        _TWICE,
+        (Edit("scalesync/flows/imports/apis.py", "    if begun:\n", "    if begun == version:\n"),),
+        ("tests/platforms/test_chat_choice.py",),
     ),
     Mutant(
         "a landing window is a second too short",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
+from unittest.mock import patch
 
 import pytest
 from anyio.from_thread import start_blocking_portal
@@ -15,7 +18,7 @@ from scalesync.errors import ConfigError
 from scalesync.flows.runtime.setup.services import resolve_settings
 from scalesync.sandbox import Sandbox, SandboxConfig
 from tests.docs.console import ROOT
-from tests.platforms.chat import LABEL
+from tests.platforms.chat import LABEL, ChatHarness
 
 Run = Callable[..., tuple[int, str, str]]
 ROWS = [{"template_variables": {"prompt": f"letter {n}"}, "unique_id": f"key-{n}"} for n in range(4)]
@@ -40,9 +43,10 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox
 def run(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> Run:
     """run(*args): a command on that sandbox."""
 
-    def call(*args: str) -> tuple[int, str, str]:
+    def call(*args: str, env: Mapping[str, str] = MappingProxyType({})) -> tuple[int, str, str]:
         capsys.readouterr()
-        return program([*args]), *capsys.readouterr()
+        with patch.dict(os.environ, env):
+            return program([*args]), *capsys.readouterr()
 
     return call
 
@@ -50,7 +54,7 @@ def run(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> Run:
 def made(sandbox: Sandbox) -> list[tuple[str | None, str | None]]:
     """unique_id, and key in the metadata, of each task."""
     found = sandbox.store.world("test").documents()
-    return [(task.get("unique_id"), (task.get("metadata") or {}).get(LABEL)) for task in found]
+    return sorted(((task.get("unique_id"), (task.get("metadata") or {}).get(LABEL)) for task in found), key=str)
 
 
 CHATS = ("import", "chats.jsonl", "--type", "chat", "--project", "suite")
@@ -121,6 +125,37 @@ def test_commands_about_a_job_name_the_platform_where_it_is(run: Run, sandbox: S
     for args in (("--job", "letters"), ()):
         code, _, err = run("verify", *args)
         assert (code, "there is one on another platform: add --platform scale-v2" in err) == (2, True), err
+
+
+def test_a_ledger_at_another_spelling_of_the_address_counts_as_well(
+    run: Run, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(*CHATS, "--api", "v1", "--limit", "2")[0] == 0
+    monkeypatch.setenv("SCALE_API_URL", sandbox.base_url.removesuffix("v1") + "v2")
+    code, _, err = run(*CHATS)
+    assert (code, made(sandbox), "stay at" in err) == (2, OVER_1[:2], True), "that is no address of version 1"
+    assert "did you mean" in err
+
+
+def test_failures_name_all_tasks_of_a_key(run: Run, sandbox: Sandbox) -> None:
+    harness = ChatHarness()
+    refs = [harness.make(sandbox, "key-1", {**ROWS[1], "metadata": {}}) for _ in range(2)]
+    assert run(*CHATS, env={"SCALE_API_KEY": harness.key})[0] == 1
+    code, out, _ = run("failures", env={"SCALE_API_KEY": harness.key})
+    assert (code, f"tasks {', '.join(refs)}" in out) == (0, True), out
+
+
+def test_commands_for_single_calls_take_no_version_from_a_profile(run: Run) -> None:
+    Path("config").mkdir()
+    Path("config/new.toml").write_text('api = "v2"\n')
+    for words in (("projects", "list"), ("genai-projects", "list")):
+        code, out, err = run("scale", *words, "--profile", "new")
+        assert (code, "suite" in out) == (0, True), err
+
+
+def test_types_show_what_a_chat_needs(run: Run) -> None:
+    code, out, _ = run("types", "chat")
+    assert (code, "template_variables" in out, "callback_url" in out) == (0, True, True)
 
 
 def test_an_option_of_another_version_names_that(run: Run) -> None:

@@ -11,12 +11,14 @@ import pytest
 from scalesync.testing.harness import PlatformHarness
 from scalesync.testing.kills import COMMANDS, kill
 from scalesync.testing.trial import on_trial
+from tests.platforms.chat import ChatHarness
 from tests.platforms.scale import ScaleHarness
 from tests.platforms.toy import ToyHarness
 from tests.toy.plugin import installed
 
 PLATFORMS: dict[str, PlatformHarness] = {
     "scale": ScaleHarness(),
+    "chat": ChatHarness(),
     "toy": ToyHarness(),
     "toy with commands": ToyHarness(commands=True),
 }

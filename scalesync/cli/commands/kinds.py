@@ -36,7 +36,9 @@ def types_command(invocation: Invocation, /, name: str | None) -> int:
     from scalesync.flows.runtime.setup.services import default_spec, spec_of
 
     typed = invocation.common.platform
-    known = (default_spec() if typed is None else spec_of(typed)).types
+    spec = default_spec() if typed is None else spec_of(typed)
+    others = {kind: spec_of(spec.apis[version]).types[kind] for kind, version in spec.api_of_types.items()}
+    known = {**spec.types, **others}
     if name is not None and name not in known:
         raise ConfigError(
             f"no documentation has a type {name!r}{did_you_mean(name, known)}; scalesync types lists them"

@@ -13,6 +13,7 @@ from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.flows.runtime.options import ImportOptions
 from scalesync.flows.runtime.setup.services import over, spec_of
 from scalesync.model.jobs import JobRow
+from scalesync.model.targets import Target
 
 
 async def choose_api(options: ImportOptions, settings: Settings, note: Callable[[str], None]) -> Settings:
@@ -50,7 +51,12 @@ def _is_alike(row: JobRow, options: ImportOptions, settings: Settings) -> bool:
     projects = {row.settings.get("project"), options.project}
     return (
         row.command == "import"
-        and row.target.whole == settings.target
+        and _account(row.target) == _account(settings.target)
         and row.settings.get("type") == options.type
         and (len(projects) == 1 or None in projects)
     )
+
+
+def _account(target: Target) -> tuple[str, ...]:
+    """The account behind a target, whatever version of the API its address ends in."""
+    return target.platform, target.base_url.rpartition("/")[0], target.mode.value, target.account

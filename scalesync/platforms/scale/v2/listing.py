@@ -22,6 +22,7 @@ from scalesync.platforms.scale.v2.lists import ChatLists
 PAGE = 100
 MAX_IDLE_PAGES = 10  # pages in a row without a new task; such a list is empty for ever or runs in a circle
 OP = "look up tasks"
+ANSWER = ("threads", "sensitive_content_reports")  # no comparison reads them, and they may be large
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,10 @@ class Found:
         if key is None or key not in self.wanted:
             return
         before = self.results.get(key)
-        now = wire.found(loads(document))
+        task = loads(document)
+        for name in ANSWER:
+            task.pop(name, None)
+        now = wire.found(task)
         if before is None or before.view is None:
             self.results[key] = now
             return

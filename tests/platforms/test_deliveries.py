@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,18 @@ from scalesync.errors import ConfigError
 from scalesync.flows.exports.backfill.plan import BackfillOptions, By
 from scalesync.flows.exports.backfill.run import run_backfill
 from scalesync.flows.runtime.options import ExportOptions
+from scalesync.model.summaries import ExportSummary
 from scalesync.platforms.scale.v2.documents import read_chat
 from scalesync.sandbox import Sandbox
 from scalesync.sandbox.core.faults import FaultRule
 from scalesync.sandbox.core.wire.messages import Call
 from scalesync.sandbox.scale.tasks import lifecycle
 from scalesync.sandbox.scale.v2 import deliveries, routes
+from scalesync.sandbox.scale.v2.state import Delivery
 from scalesync.testing.harness import PlatformHarness
 from scalesync.testing.increments import compacted
 from scalesync.testing.trial import Trial, listed, on_trial, until_done
+from tests.flows.fates import Fate
 from tests.platforms.chat import ChatHarness
 from tests.platforms.delivered import DatasetHarness, DeliveredHarness
 
@@ -45,6 +48,10 @@ def deliver(trial: Trial, numbers: Iterable[int], at_ms: int, *, corrected: bool
     for task in tasks if corrected else ():
         lifecycle.correct(genai.world, task, None)
     deliveries.deliver(genai, genai.world.project_names["suite"], tasks, at_ms=at_ms)
+
+
+def listed_deliveries(trial: Trial) -> Sequence[Delivery]:
+    return DeliveredHarness.genai(trial.host).delivered.deliveries
 
 
 def lines_of(trial: Trial, out: str = "out") -> list[dict[str, Any]]:
@@ -132,6 +139,58 @@ def test_deliveries_during_the_run_are_of_the_next_increment(tmp_path: Path) -> 
     on_trial(Undelivered(), tmp_path, play)
 
 
+@pytest.mark.parametrize(
+    ("number", "format"), [*((number, "jsonl") for number in range(4, 12)), (6, "parquet"), (9, "parquet")]
+)
+def test_a_run_that_stops_at_a_request_reads_the_rest_when_it_resumes(tmp_path: Path, number: int, format: str) -> None:
+    async def play(trial: Trial) -> None:
+        trial.fill(CHATS)
+        for first in range(0, 30, 10):
+            deliver(trial, range(first, first + 25), trial.clock() - MINUTE_MS + first)
+        trial.strike(FaultRule(kind="error", status=400, on="list", at=(number,)))
+        stopped = await trial.export(page_size=20, format=format)
+        assert stopped.exit_code == 3, stopped
+        summary = await trial.export(page_size=20, format=format)
+        assert (summary.tasks, summary.unsettled, summary.exit_code) == (CHATS, 0, 0), summary
+        if format == "jsonl":
+            trial.check_exported()
+
+    on_trial(Undelivered(), tmp_path, play)
+
+
+@pytest.mark.parametrize("incremental", [False, True])
+def test_a_run_that_is_killed_at_any_step_has_each_task_in_its_newest_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, incremental: bool
+) -> None:
+    async def play(trial: Trial) -> None:
+        trial.fill(12)
+        for first in (0, 4, 2):
+            deliver(trial, range(first, first + 8), trial.clock() - MINUTE_MS + len(listed_deliveries(trial)))
+        trial.clock.ahead_ms += 3_000
+
+        async def export(out: str, fate: Fate) -> ExportSummary | None:
+            try:
+                with fate.over(monkeypatch):
+                    return await trial.export(out, page_size=8, incremental=incremental)
+            except BaseException:
+                if not fate.dead:
+                    raise
+                return None
+
+        whole = Fate()
+        assert await export("steps", whole) is not None
+        held = sorted(task.document for task in trial.held())
+        for strike in range(1, whole.steps + 1):
+            out, fate = f"out{strike}", Fate(strike)
+            assert await export(out, fate) is None or fate.nearly(whole)
+            summary = await export(out, Fate())
+            assert summary is not None
+            assert (summary.exit_code, summary.unsettled) == (0, 0), (strike, summary)
+            assert sorted(listed(trial.folder / out)) == held, strike
+
+    on_trial(Undelivered(), tmp_path, play)
+
+
 # --- lists that lie ----------------------------------------------------------------------------
 
 
@@ -190,7 +249,7 @@ def test_a_page_of_another_delivery_does_not_count_for_the_one_that_was_asked(tm
         deliver(trial, range(5), at_ms - MINUTE_MS)
         for numbers in (range(5, 20), range(20, CHATS)):  # in one millisecond, so their tasks have the same place
             deliver(trial, numbers, at_ms)
-        ids = [delivery.id for delivery in DeliveredHarness.genai(trial.host).delivered.deliveries[1:]]
+        ids = [delivery.id for delivery in listed_deliveries(trial)[1:]]
         others = dict(zip(ids, reversed(ids), strict=True))
         answer, wrong = deliveries.list_delivered, iter((True, False, True))
 

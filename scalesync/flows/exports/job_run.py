@@ -22,6 +22,7 @@ from scalesync.flows.exports.chains.reader import Inquiry, PartitionReader
 from scalesync.flows.exports.chains.recollection import Recollection
 from scalesync.flows.exports.checks import as_typed
 from scalesync.flows.exports.ending import figures_of, findings, finished_run, left_behind, nothing_matched, stop_of
+from scalesync.flows.exports.folder.commit_log import PageCommit
 from scalesync.flows.exports.folder.export_folder import Folder
 from scalesync.flows.exports.folder.finished import NO_REQUESTS, finished_already, stages_that_stay
 from scalesync.flows.exports.folder.read_back import already, recall_parts, recall_versions
@@ -236,6 +237,9 @@ class ExportRun:
                     recollection=Recollection(already(folder.path, self._job, lister, spec.view)),
                     note=self._observer.note,
                 )
+                if plan.fresh and len(plan.partitions) > 1:
+                    # A run that resumes knows the partitions in the ledger alone, also those that nobody has begun.
+                    await plan.log.put(PageCommit(partitions=[partition.state() for partition in plan.partitions]))
                 await self._reader.run(plan.partitions)
                 if check:
                     await check_everything(self._reader, plan, self._job, self._origin, self._observer)

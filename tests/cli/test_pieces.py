@@ -144,7 +144,7 @@ def test_the_summary_in_json_has_the_contracts_fields_first_in_order(
     names = (
         "job target mode tasks files bytes responses_downloaded responses_failed unsettled "
         "requests retries throttled seconds watermark"
-        " server_errors retry_after_seconds waited_seconds limit_per_second"
+        " stages server_errors retry_after_seconds waited_seconds limit_per_second"
     )
     assert list(json.loads(capsys.readouterr().out)) == names.split()
 
@@ -190,8 +190,11 @@ def test_people_read_what_to_do_next(capsys: pytest.CaptureFixture[str]) -> None
     text = capsys.readouterr().out
     assert str(Path("out") / "manifest.json") in text
     assert "2 partitions unsettled" in text
-    results.show_export(replace(EXPORT, exit_code=3), Path("out"), Invocation())
-    assert "1 file, 2.0 KiB, not yet listed in" in capsys.readouterr().out
+    assert "stages" not in text
+    results.show_export(replace(EXPORT, exit_code=3, stages=2), Path("out"), Invocation())
+    text = capsys.readouterr().out
+    assert "1 file, 2.0 KiB, not yet listed in" in text
+    assert "2 deliveries, in stages-*\n" in text
 
 
 # --- progress ----------------------------------------------------------------------------------

@@ -170,7 +170,8 @@ async def test_compact_keeps_the_newest_delivery_of_each_stage(street, export, t
 
 async def test_a_backfill_writes_the_stages_of_each_window_beside_its_tasks(street, settings_for, notebook, tmp_path):
     for _ in range(3):
-        street.act(street.create()[0], "complete", "boxes")
+        (task_id,) = street.create()
+        street.act(task_id, "complete", "boxes")
         street.now[0] += 24 * 60 * MINUTE
     options = BackfillOptions(
         ExportOptions(out=tmp_path / "out"), first=iso(START_MS), last=iso(street.now[0]), window="1d", by="created"
@@ -178,7 +179,17 @@ async def test_a_backfill_writes_the_stages_of_each_window_beside_its_tasks(stre
     summary = await run_backfill(options, settings_for(street.sandbox), notebook, signals=False)
     assert (summary.tasks, summary.stages, summary.exit_code) == (3, 3, 0)
     assert len({entry["route"] for entry in entries(tmp_path / "out", "stages")}) == 3
-    assert delivered(tmp_path / "out") == Counter(dict.fromkeys(street.deliveries(), 1))
+    ever = street.deliveries()
+    assert delivered(tmp_path / "out") == Counter(dict.fromkeys(ever, 1))
+    lost = entries(tmp_path / "out", None)[1]
+    (tmp_path / "out" / lost["path"]).unlink()
+    for task_id in street.documents():
+        street.act(task_id, "correct", "boxes")
+    second = list(street.documents())[1]
+    again = await run_backfill(options, settings_for(street.sandbox), notebook, signals=False)
+    assert (again.windows_read, again.tasks, again.stages) == (1, 3, 4)
+    ever |= {key: stage for key, stage in street.deliveries().items() if key[0] == second}
+    assert delivered(tmp_path / "out") == Counter(dict.fromkeys(ever, 1))
 
 
 async def test_result_files_of_stages_are_fetched(street, export, tmp_path):

@@ -32,12 +32,13 @@ from tests.mutants.formats import FORMAT_MUTANTS
 from tests.mutants.imports import IMPORT_MUTANTS
 from tests.mutants.model import Edit, Mutant
 from tests.mutants.reading import READING_MUTANTS
+from tests.mutants.stages import STAGE_MUTANTS
 from tests.mutants.waits import WAIT_MUTANTS
 from tests.soak.figures import commit
 
 MUTANTS = (
     *(*IMPORT_MUTANTS, *CHUNK_MUTANTS, *EXPORT_MUTANTS, *FORMAT_MUTANTS),
-    *(*WAIT_MUTANTS, *READING_MUTANTS, *COMMAND_MUTANTS),
+    *(*WAIT_MUTANTS, *READING_MUTANTS, *COMMAND_MUTANTS, *STAGE_MUTANTS),
 )
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ("scalesync", "tests", "benchmarks", "docs", "config", "pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE")

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise, product
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scalesync.errors import ConfigError
-from scalesync.platforms.scale.multistage.blueprint import Condition, load, read
+from scalesync.platforms.scale.multistage.blueprint import Condition, read
 from scalesync.platforms.scale.multistage.check import findings
+from scalesync.sandbox.scale.multistage import graph, reading
 
 NAMES = "abcde"
 WORDS = ("name", "after", "stages", "when", "taxonomy", "labels", "x")
@@ -217,43 +216,27 @@ def test_numbers_truth_and_words_are_different_values():
     assert findings(plan(first, stage("b", "a", when=[has("a", "open", "anything")]))) == []
 
 
-TOML = """
-name = "drive-v1"
-delivery = "task"
-
-[[stages]]
-name = "boxes"
-taxonomy.labels = ["car", {choice = "van"}]
-taxonomy.attributes.weather.choices = ["rain", "sun"]
-
-[[stages]]
-name = "wipers"
-after = ["boxes"]
-taxonomy.labels = ["wiper"]
-when = [{stage = "boxes", attribute = "weather", has = "rain"}]
-"""
+# --- beside the sandbox's own check, which shares nothing with this one -----------------------------------
 
 
-def test_a_file_may_be_toml_or_json(tmp_path: Path):
-    toml, plain = tmp_path / "one.toml", tmp_path / "one.json"
-    toml.write_text(TOML)
-    plain.write_text(json.dumps(load(toml)))
-    assert load(plain) == load(toml)
-    assert findings(load(toml)) == []
-    assert read(load(toml), pytest.fail).stages[0].labels == ("car", "van")
+@st.composite
+def odd(draw: st.DrawFn) -> dict[str, Any]:
+    """A blueprint with conditions, in which a few members were replaced."""
+    blueprint = json.loads(json.dumps(draw(conditional())))
+    for _ in range(draw(st.integers(0, 2))):
+        each = draw(st.sampled_from(blueprint["stages"]))
+        places = [(each, "after", [["a"], ["nobody"], [each["name"]], "a"]), (each, "name", ["a", "", 7])]
+        places += [(each, "taxonomy", [None, {}, {"labels": []}, {"labels": ["x"]}]), (each, "colour", [1])]
+        places += [(when, "attribute", ["sky", "moon"]) for when in each.get("when", ())]
+        places += [(when, "stage", ["a", "nobody"]) for when in each.get("when", ())]
+        places += [(blueprint, "delivery", ["task", "parcel"]), (blueprint, "name", [""])]
+        target, name, values = draw(st.sampled_from(places))
+        target[name] = draw(st.sampled_from(values))
+    return blueprint
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "words"),
-    [
-        ("a.toml", "name =", "a.toml: "),
-        ("a.json", "{", "a.json: "),
-        ("a.json", "[]", "a.json: is a list, not an object"),
-    ],
-)
-def test_a_file_that_is_none_is_named(tmp_path: Path, name: str, content: str, words: str):
-    (tmp_path / name).write_text(content)
-    with pytest.raises(ConfigError, match=words):
-        load(tmp_path / name)
-    with pytest.raises(ConfigError, match=r"none\.json: cannot be read"):
-        load(tmp_path / "none.json")
+@given(odd())
+def test_the_service_refuses_exactly_what_the_check_finds(blueprint: dict[str, Any]):
+    theirs: list[str] = []
+    theirs += graph.findings(reading.read(json.loads(json.dumps(blueprint)), theirs))
+    assert bool(findings(blueprint)) == bool(theirs), (findings(blueprint), theirs)

@@ -76,7 +76,7 @@ def _show(summary: CompactSummary, to: Path, invocation: Invocation) -> None:
         rows["as of"] = summary.as_of
     rows |= {"lines read": summary.read, "tasks": summary.tasks, "left": summary.left}
     if summary.stages:
-        rows["stages"] = f"the newest {count(summary.stages, 'delivery', 'deliveries')} of them, in stages-*"
+        rows["stages"] = f"{count(summary.stages, 'delivery', 'deliveries')}, the newest of each, in stages-*"
     rows["files"] = f"{count(summary.files, 'file')}, {size(summary.bytes)}, listed in {to / 'manifest.json'}"
     if summary.watermark:
         rows["watermark"] = summary.watermark

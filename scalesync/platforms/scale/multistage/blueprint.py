@@ -1,16 +1,12 @@
-"""A blueprint as a value, and how it is read from TOML or JSON. No network."""
+"""A blueprint as a value, read from what a JSON or TOML file held. Pure."""
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from scalesync.errors import ConfigError
-from scalesync.jsonvalue import kind, loads
-from scalesync.model.records import JsonObject
+from scalesync.jsonvalue import kind
 from scalesync.platforms.scale.multistage import wire
 from scalesync.text import did_you_mean, either
 
@@ -50,21 +46,6 @@ class Blueprint:
     name: str
     delivery: str
     stages: tuple[Stage, ...]
-
-
-def load(path: Path) -> JsonObject:
-    """The blueprint in a .toml or .json file, as JSON. Raises ConfigError that names the file."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    try:
-        value = tomllib.loads(data.decode()) if path.suffix.lower() == ".toml" else loads(data)
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path}: {error}") from None
-    if not isinstance(value, dict):
-        raise ConfigError(f"{path}: is {kind(value)}, not an object")
-    return value
 
 
 def read(value: Any, say: Say) -> Blueprint:

@@ -16,7 +16,7 @@ from scalesync.platforms.scale import wire as version_1
 from scalesync.platforms.scale.containers import ScaleContainers
 from scalesync.platforms.scale.multistage import wire
 from scalesync.platforms.scale.task_types import TYPES
-from scalesync.text import did_you_mean
+from scalesync.text import did_you_mean, nearest
 
 OP = "list blueprints"
 KNOWN = TYPES[wire.TYPE].names
@@ -91,10 +91,9 @@ class ScaleBlueprints:
             found.append(f"{wire.BLUEPRINT} is {kind(body[wire.BLUEPRINT])}, not a string")
         for name in body:
             if name not in KNOWN and name not in meant:
-                found.append(
-                    f"{name!r} is not a field of {wire.TYPE} tasks{did_you_mean(name, KNOWN)};"
-                    " name it in a template's keep if you mean it"
-                )
+                near = nearest(name, KNOWN)
+                hint = f" (did you mean {near!r}?)" if near is not None else ""
+                found.append(f"{name!r} is not a field of {wire.TYPE} tasks{hint}; a template's keep lets it through")
         return "; ".join(found)
 
 

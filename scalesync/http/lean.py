@@ -242,7 +242,7 @@ class LeanExchange:
         begin = _encoded(f"{method} {url.raw_path_qs} HTTP/1.1\r\n", 1) + self._shared
         if body is not None:
             return begin + b"Content-Type: application/json\r\nContent-Length: "
-        return begin + (b"\r\n" if method == "GET" else b"Content-Length: 0\r\n\r\n")
+        return begin + (b"Accept-Encoding: gzip, deflate\r\n\r\n" if method == "GET" else b"Content-Length: 0\r\n\r\n")
 
 
 def _encoded(lines: str, count: int) -> bytes:

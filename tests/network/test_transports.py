@@ -180,6 +180,17 @@ async def test_long_answers_and_empty_ones_leave_their_connection_fit_for_the_ne
     assert server.connections == 1
 
 
+async def test_a_reading_asks_for_a_packed_answer_and_unpacks_it():
+    """Pages of a list pack to a tenth."""
+    packed = gzip.compress(b'{"docs": []}')
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n"
+    server = Server(lambda _, body: head % len(packed) + packed)
+    async with listening(server.serve) as port, to(port) as transport:
+        reply = await transport.call(RequestClass.LIST, "GET", "/tasks")
+        assert reply.body == b'{"docs": []}'
+        assert server.fields()["accept-encoding"].startswith("gzip, deflate")
+
+
 async def test_an_answer_without_a_length_ends_with_its_connection():
     def answer(head: bytes, body: bytes) -> bytes | None:
         return b"HTTP/1.1 200 OK\r\n\r\n{}"

@@ -14,6 +14,7 @@ from scalesync.testing.harness import PlatformHarness
 from scalesync.testing.trial import Trial, on_trial, until_done
 from tests.faults.schedules import draw_rule
 from tests.faults.trial import quick_clockwork
+from tests.platforms.chat import ChatHarness
 from tests.platforms.scale import ScaleHarness
 from tests.platforms.toy import ToyHarness
 from tests.toy.plugin import installed
@@ -21,6 +22,7 @@ from tests.toy.plugin import installed
 RECORDS = 120
 PLATFORMS: dict[str, PlatformHarness] = {
     "scale": ScaleHarness(),
+    "chat": ChatHarness(),
     "toy": ToyHarness(),
     "toy with commands": ToyHarness(commands=True),
     "toy with one fate": ToyHarness(one_fate=True),
@@ -52,7 +54,7 @@ def drawn(seed: str, window_s: float) -> Sequence[FaultRule]:
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_an_import_under_a_drawn_schedule(platform: str, seed: int, tmp_path: Path) -> None:
     async def play(trial: Trial) -> None:
-        rules = drawn(f"{platform} {seed}", trial.spec.key.landing_s)
+        rules = drawn(f"{platform} {seed}", trial.landing_s)
         trial.write(range(RECORDS))
         trial.strike(*rules)
         with quick_clockwork():

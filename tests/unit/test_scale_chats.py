@@ -284,6 +284,15 @@ async def test_who_asks_while_a_list_is_under_way_shares_the_next_one():
     }
 
 
+async def test_who_asks_at_the_same_moment_shares_one_list():
+    server = Server([chat(n, f"k{n}") for n in range(5)], size=100)
+    creator = creator_of(server)
+    async with anyio.create_task_group() as group:
+        for number in range(5):
+            group.start_soon(lambda n: creator.look_up([f"k{n}"], {"pilot"}), number)
+    assert len(server.asked) == 1
+
+
 async def test_keys_that_were_never_sent_cost_one_list_in_all():
     server = Server([chat(1, "k1")], size=100)
     creator = creator_of(server)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from scalesync.errors import OutcomeUnknown, RemoteError
 from scalesync.model.outcomes import LookupResult, Presence
@@ -105,6 +106,7 @@ class Listings:
         turn.wanted.update(keys)
         async with self._busy.setdefault(place, anyio.Lock()):
             if not turn.done.is_set():
+                await checkpoint()  # all who ask at this moment share it
                 await self._list(place, turn)
         if turn.error is not None:
             raise turn.error

@@ -218,6 +218,21 @@ FILTERS = {
 }
 
 
+@pytest.mark.parametrize("place", range(4))
+def test_common_options_may_be_given_anywhere(run_here: Go, server: Recorder, place: int) -> None:
+    server.answers = [[[{"task_id": "t"}]]]
+    words = ["scale", "tasks", "list"]
+    plain = run_here(*words, "--json")
+    assert json.loads(plain.out) == {"items": [{"task_id": "t"}], "more": False}
+    assert run_here(*words[:place], "--json", *words[place:]) == plain
+    wrong = run_here(*words[:place], "--rate", "often", *words[place:])
+    assert (wrong.code, "often" in wrong.err) == (2, True)
+    nearer = run_here(*words[:place], "--rate", "often", *words[place:], "--rate", "5", "--json")
+    assert nearer == plain or place == 3, "the last place wins"
+    refused = run_here(*words[:place], "--no-such-thing", *words[place:])
+    assert (refused.code, "--no-such-thing" in refused.err) == (2, True)
+
+
 def test_the_examples_are_right_usage(run_here: Go, server: Recorder, tmp_path: Path) -> None:
     (tmp_path / "task.json").write_text('{"attachment": "x"}')
     (tmp_path / "kitten.jpg").write_bytes(b"k")

@@ -8,7 +8,9 @@ from typing import Any
 
 import click
 
-from scalesync.cli.command import CONTEXT, write_examples
+from scalesync.cli.command import CONTEXT, write_examples, write_options
+from scalesync.cli.invocation import Invocation
+from scalesync.cli.options import Common, common_options
 from scalesync.cli.resources.call import command_of
 from scalesync.flows.runtime.setup.resources import resources_of
 from scalesync.ports.resources import ResourceCall
@@ -27,7 +29,7 @@ class Words(click.Group):
     def __init__(
         self, *args: Any, entries: Mapping[str, tuple[str, Maker]], examples: Sequence[str] = (), **kwargs: Any
     ) -> None:
-        super().__init__(*args, context_settings=CONTEXT, **kwargs)
+        super().__init__(*args, callback=_between, params=common_options(), context_settings=CONTEXT, **kwargs)
         self.entries = entries
         self.examples = tuple(examples)
 
@@ -48,8 +50,19 @@ class Words(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(word, line) for word, (line, _) in self.entries.items()])
 
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        self.format_commands(ctx, formatter)
+        write_options(ctx, formatter, "Options, anywhere in the line", self.get_params(ctx))
+
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         write_examples(formatter, self.examples)
+
+
+@click.pass_context
+def _between(ctx: click.Context, /, **typed: Any) -> None:
+    """Take the common options that are given between the words; the last place wins."""
+    invocation = ctx.ensure_object(Invocation)
+    invocation.common = Common(**typed).over(invocation.common)
 
 
 def platform_group(platform: str, text: str) -> click.Group:

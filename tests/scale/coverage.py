@@ -32,7 +32,7 @@ makes this page of the code and of what it called: the SDK's methods are found i
 client and the commands in the table of endpoints. "Tested" names the runs in which the call was made and came back:
 
 - **SDK 1**, **SDK 2** (`tests/scale/test_like_the_sdk.py`, version 1 and version 2): the SDK makes the call, our client
-  makes it on a second sandbox, and both results are equal.
+  makes it on a second sandbox, and both results are equal; with async and without.
 - **beyond** (the same file): calls that the SDK does not have, by what they change in the sandbox.
 - **terminal** (`tests/cli/test_resources.py`): the command sends each of its options to its place in the request.
 

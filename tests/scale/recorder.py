@@ -6,6 +6,7 @@ The SDK is watched where it meets the API: at the methods of `ScaleClient` and o
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import io
 import json
@@ -31,7 +32,7 @@ from scalesync.errors import ConfigError
 from scalesync.platforms.scale.api.endpoint import Pages
 from scalesync.platforms.scale.api.objects import Resource
 from scalesync.platforms.scale.api.table import ROWS
-from scalesync.scale import AsyncScaleClient, Envelope, Listing, ScaleError
+from scalesync.scale import AsyncScaleClient, BlockingListing, Client, Envelope, Listing, ScaleError
 
 RESULTS = (
     *(Task, Batch, Project, TaskTemplate, File, QualityTask, Teammate),
@@ -184,9 +185,16 @@ class Differs(AssertionError):
 class Ours:
     """Our client, and the results that it gave: where the SDK called a method of a result, ours is called as well."""
 
-    def __init__(self, client: AsyncScaleClient) -> None:
+    def __init__(self, client: AsyncScaleClient | Client) -> None:
         self.client = client
         self._results: dict[tuple[str, str], Any] = {}
+
+    async def call(self, method: Callable[..., Any], *args: Any, **named: Any) -> Any:
+        """What a method gives: awaited, or made in a thread where the client waits by itself."""
+        if isinstance(self.client, Client):
+            return await asyncio.to_thread(method, *args, **named)
+        made = method(*args, **named)
+        return await made if inspect.isawaitable(made) else made
 
     def keep(self, result: Any) -> None:
         """Keep a result, by its class and its name; a list by its items."""
@@ -204,7 +212,7 @@ class Ours:
             raise Differs(f"{said.via} is {row.bound or 'no method'} here")
         about = arguments.pop(next(iter(arguments)))
         one = self._results[owner, about[0] if isinstance(about, list) else about]
-        found = await getattr(one, method)(**arguments)
+        found = await self.call(getattr(one, method), **arguments)
         if row.returns == owner and not row.is_list and found is not one:
             raise Differs(f"{said.via} does not change the object")
         return ours_of(found)
@@ -216,16 +224,14 @@ def _name_of(item: Any) -> str:
 
 async def replayed(ours: Ours, said: Said) -> Any:
     """The same call of our client: its result as the JSON that came."""
-    client = ours.client
     if said.via:
         return await ours.by_method(said)
     if said.name not in BY_SDK and said.name not in SECOND:
         raise Differs(f"there is no row for the SDK's {said.name}")
     name = said.name if said.name in SECOND else BY_SDK[said.name].name
-    result = getattr(client, name)(**_turned(said))
-    if isinstance(result, Listing):
-        return await _listed(said, result)
-    came = await result
+    came = await ours.call(getattr(ours.client, name), **_turned(said))
+    if isinstance(came, Listing | BlockingListing):
+        return await _listed(ours, said, came)
     ours.keep(came)
     found = ours_of(came)
     row = BY_SDK.get(said.name)
@@ -239,8 +245,9 @@ async def replayed(ours: Ours, said: Said) -> Any:
 def _turned(said: Said) -> dict[str, Any]:
     """The arguments as ours are called: the SDK's `limit` is the size of a page, and its tokens are cursors."""
     given = dict(said.arguments)
-    if said.name == "upload_file" and "metadata" in given:
-        given["metadata"] = json.loads(given["metadata"])
+    if said.name == "upload_file":
+        given["file"].seek(0)
+        given |= {"metadata": json.loads(given["metadata"])} if "metadata" in given else {}
     row = BY_SDK.get(said.name)
     if said.name == "v2_get_tasks" or (row is not None and row.pages is not Pages.NONE):
         given |= {
@@ -249,11 +256,13 @@ def _turned(said: Said) -> dict[str, Any]:
     return given
 
 
-async def _listed(said: Said, listing: Listing[Any]) -> Any:
+async def _listed(ours: Ours, said: Said, listing: Listing[Any] | BlockingListing[Any]) -> Any:
     """All items where the SDK gives them one by one; else one page, with what stands beside its items."""
     if not isinstance(said.result, dict):
+        if isinstance(listing, BlockingListing):
+            return ours_of(await asyncio.to_thread(list, listing))
         return [item.as_dict() async for item in listing]
-    page = [item.as_dict() for item in await listing.next_page()]
+    page = ours_of(await ours.call(listing.next_page))
     token = {} if listing.cursor is None else {"next_token": listing.cursor}
     return {BY_SDK[said.name].docs: page, **listing.beside, **token}
 

@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
@@ -21,7 +21,7 @@ from scaleapi import ScaleClient
 from scalesync.platforms.scale.api.endpoint import Endpoint
 from scalesync.platforms.scale.api.table import ROWS
 from scalesync.sandbox import Sandbox, SandboxConfig
-from scalesync.scale import AsyncScaleClient
+from scalesync.scale import AsyncScaleClient, Client
 from scalesync.scale.calls import Calls
 from tests.sandbox import test_sdk_surface as surface
 from tests.sandbox import test_sdk_v2 as v2
@@ -107,7 +107,9 @@ def rows_into(ran: Ran) -> Iterator[None]:
         yield
 
 
-async def side_by_side(scenario: Callable[[Sandbox], None], client_of: ClientOf) -> Ran:
+async def side_by_side(
+    scenario: Callable[[Sandbox], None], client_of: Callable[[Sandbox], AsyncScaleClient | Client]
+) -> Ran:
     """Run a scenario of the SDK, then its calls with our client on a second sandbox, and compare."""
     clock, again, ran = Steps(), Steps(), Ran()
     async with sandbox_of(clock) as first, sandbox_of(again) as second:
@@ -168,6 +170,20 @@ RAN: dict[str, Ran] = {}  # what ran in this process, by what it is called in th
 @pytest.mark.parametrize("scenario", [version_1, version_2])
 async def test_each_call_gives_what_the_sdk_gives(client_of: ClientOf, scenario: Callable[[Sandbox], None]) -> None:
     ran = RAN[f"SDK {scenario.__name__[-1]}"] = await side_by_side(scenario, client_of)
+    check(ran, scenario)
+
+
+@pytest.mark.parametrize("scenario", [version_1, version_2])
+async def test_each_call_without_async_does_too(scenario: Callable[[Sandbox], None]) -> None:
+    with ExitStack() as stack:
+        check(
+            await side_by_side(scenario, lambda sandbox: stack.enter_context(Client(KEY, base_url=sandbox.base_url))),
+            scenario,
+        )
+
+
+def check(ran: Ran, scenario: Callable[[Sandbox], None]) -> None:
+    """Every method of the SDK was called, and ours refused earlier only what is known."""
     wanted = {name for name in operations() if name.startswith("v2") == (scenario is version_2)}
     assert wanted - ran.methods == set(), "a method of this SDK is not called"
     assert ran.earlier == EARLIER[scenario.__name__]
@@ -190,6 +206,9 @@ async def test_the_page_of_coverage_is_what_the_code_says(client_of: ClientOf) -
         if label not in RAN:  # this test runs alone
             RAN[label] = await run(client_of)
     made = coverage.page(RAN)
+    cells = [cell.strip() for line in made.splitlines() if line.startswith("|") for cell in line.split("|")[1:-1]]
+    assert len(cells) > 1000
+    assert all(cells), "a cell is empty"
     if os.environ.get("SCALESYNC_REWRITE_DOCS"):
         coverage.PAGE.write_text(made, "utf-8")
     assert coverage.PAGE.read_text("utf-8") == made, "SCALESYNC_REWRITE_DOCS=1 writes it"

@@ -33,11 +33,12 @@ from tests.mutants.imports import IMPORT_MUTANTS
 from tests.mutants.model import Edit, Mutant
 from tests.mutants.reading import READING_MUTANTS
 from tests.mutants.stages import STAGE_MUTANTS
+from tests.mutants.versions import VERSION_MUTANTS
 from tests.mutants.waits import WAIT_MUTANTS
 from tests.soak.figures import commit
 
 MUTANTS = (
-    *(*IMPORT_MUTANTS, *CHUNK_MUTANTS, *EXPORT_MUTANTS, *FORMAT_MUTANTS),
+    *(*IMPORT_MUTANTS, *CHUNK_MUTANTS, *EXPORT_MUTANTS, *VERSION_MUTANTS, *FORMAT_MUTANTS),
     *(*WAIT_MUTANTS, *READING_MUTANTS, *COMMAND_MUTANTS, *STAGE_MUTANTS),
 )
 ROOT = Path(__file__).resolve().parents[2]

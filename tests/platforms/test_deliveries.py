@@ -18,13 +18,14 @@ from scalesync.model.summaries import ExportSummary
 from scalesync.platforms.scale.v2.documents import read_chat
 from scalesync.sandbox import Sandbox
 from scalesync.sandbox.core.faults import FaultRule
-from scalesync.sandbox.core.wire.messages import Call
+from scalesync.sandbox.core.wire.messages import Call, Reply
 from scalesync.sandbox.scale.tasks import lifecycle
 from scalesync.sandbox.scale.v2 import deliveries, routes
 from scalesync.sandbox.scale.v2.state import Delivery
 from scalesync.testing.harness import PlatformHarness
 from scalesync.testing.increments import compacted
 from scalesync.testing.trial import Trial, listed, on_trial, until_done
+from scalesync.times import iso
 from tests.flows.fates import Fate
 from tests.platforms.chat import ChatHarness
 from tests.platforms.delivered import DatasetHarness, DeliveredHarness
@@ -189,6 +190,68 @@ def test_a_run_that_is_killed_at_any_step_has_each_task_in_its_newest_version(
             assert sorted(listed(trial.folder / out)) == held, strike
 
     on_trial(Undelivered(), tmp_path, play)
+
+
+def test_tasks_may_have_times_that_differ_a_little_from_that_of_their_delivery(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut to whole seconds, say: so they are before the delivery, and before the window of an increment."""
+    monkeypatch.setattr(deliveries, "time", lambda ms: json.dumps(iso(ms)[:19] + "Z").encode())
+
+    async def play(trial: Trial) -> None:
+        trial.fill(CHATS)
+        deliver(trial, range(30), trial.clock() // 1000 * 1000 - MINUTE_MS + 900)
+        deliver(trial, range(20, 40), trial.clock() // 1000 * 1000 - MINUTE_MS + 990, corrected=True)
+        first = await trial.export(incremental=True, page_size=10)
+        assert (first.tasks, first.unsettled, first.exit_code) == (40, 0, 0), first
+        at = datetime.fromisoformat(first.watermark or "")
+        deliver(trial, range(35, CHATS), int(at.timestamp() * 1000) + 500, corrected=True)
+        trial.clock.ahead_ms += 3_000
+        second = await trial.export(incremental=True, page_size=10, overlap="0s")
+        assert (second.tasks, second.unsettled, second.exit_code) == (10, 0, 0), second
+        assert await compacted(trial) == sorted(task.document for task in trial.held())
+
+    on_trial(Undelivered(), tmp_path, play)
+
+
+@pytest.mark.parametrize(
+    "listed", [b"[]", b'{"deliveries":7}', b'{"deliveries":[{"name":"no id"}]}', b'{"tasks":[]}', b"\xff", b""]
+)
+def test_a_reply_that_is_not_a_list_of_deliveries_is_asked_for_again(tmp_path: Path, listed: bytes) -> None:
+    async def play(trial: Trial) -> None:
+        trial.fill(CHATS)
+        plain, answers = routes.ROUTES["GET", "deliveries"], iter((listed, None, listed))
+
+        def odd(genai: Any, call: Call) -> Reply:
+            body = next(answers, None)
+            return plain.answer(genai, call) if body is None else Reply(body=body)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(routes.ROUTES, ("GET", "deliveries"), plain._replace(answer=odd))
+            assert (await trial.export()).exit_code == 0
+        trial.check_exported()
+
+    on_trial(DeliveredHarness(), tmp_path, play)
+
+
+def test_odd_members_of_a_delivery_do_no_harm_and_one_without_a_time_is_not_delivered_yet(tmp_path: Path) -> None:
+    async def play(trial: Trial) -> None:
+        trial.fill(CHATS)
+        plain = routes.ROUTES["GET", "deliveries"]
+
+        def odd(genai: Any, call: Call) -> Reply:
+            found = json.loads(plain.answer(genai, call).body)["deliveries"]
+            for delivery in found:
+                delivery |= {"project": {"id": delivery["project"], "name": "suite"}, "name": "\ud800", "more": [None]}
+            found.append({"id": "later", "name": "later", "task_count": 5, "delivered_at": None})
+            return Reply(body=json.dumps({"deliveries": found}).encode())
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(routes.ROUTES, ("GET", "deliveries"), plain._replace(answer=odd))
+            assert (await trial.export()).exit_code == 0
+        trial.check_exported()
+
+    on_trial(DeliveredHarness(), tmp_path, play)
 
 
 # --- lists that lie ----------------------------------------------------------------------------

@@ -18,6 +18,7 @@ EXAMPLES = (
     "scalesync export --out week --completed-after 7d --format jsonl.zst",
     "scalesync export --out annotations --project reviews --incremental --full-every 7d",
     "scalesync export --out lidar --type lidarannotation --download-responses",
+    "scalesync export --api v2 --out delivered --project chats --with list=deliveries --incremental",
     "scalesync export --out audit --tag gold,checked --review-status accepted --again",
 )
 
@@ -44,7 +45,7 @@ EXAMPLES = (
     show_default=True,
     help="of the data files; jsonl holds each task byte for byte",
 )
-@click.option("--download-responses", is_flag=True, help="also store the files that response.*.url points to")
+@click.option("--download-responses", is_flag=True, help="also store the files that an answer points to")
 @click.option("--fields", multiple=True, metavar="LIST", help="only these fields of a task, comma separated")
 @click.option("--again", is_flag=True, help="export everything again even if this export is finished")
 @click.option("--incremental", is_flag=True, help="add what is new or changed since the last run to the folder")

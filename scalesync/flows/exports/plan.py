@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import count as counted
 from itertools import pairwise
 
 import anyio
@@ -127,19 +128,19 @@ async def begin(
     plan = _plan(options, store, folder, plan_json, origin)
     plan.fresh = True
     plan.versions_hold = stored is not None and finished and keeps_versions(manifest, stored.plan)
-    plan.partitions = _partitions(await origin.span(plan.asked, now_ms))
+    plan.partitions = partitions_of(await origin.span(plan.asked, now_ms), counted(1).__next__)
     return plan
 
 
-def _partitions(span: Span) -> list[Partition]:
-    """All of it, cut where the span says; separately what may follow the last task, so the part to divide is known."""
-    if span.cuts:
-        edges = [span.lo, *sorted({cut for cut in span.cuts if span.lo < cut < span.hi}), span.hi]
-        ranges = reversed(list(pairwise(edges)))
-        return [Partition.over(number, lo, hi) for number, (lo, hi) in enumerate(ranges, 1)]
-    if span.last is None or not span.lo < span.last < span.hi:
-        return [Partition.over(1, span.lo, span.hi)]
-    return [Partition.over(1, span.last, span.hi), Partition.over(2, span.lo, span.last)]
+def partitions_of(span: Span, number: Callable[[], int]) -> list[Partition]:
+    """All of it, cut where the span says; separately what may follow the last task, so the part to divide is known.
+
+    number: gives an unused number.
+    """
+    if span.last is not None and span.lo < span.last < span.hi:
+        return [Partition.over(number(), span.last, span.hi), Partition.over(number(), span.lo, span.last)]
+    edges = [span.hi, *sorted({cut for cut in span.cuts if span.lo < cut < span.hi}, reverse=True), span.lo]
+    return [Partition.over(number(), lo, hi) for hi, lo in pairwise(edges)]
 
 
 async def _numbers(store: ExportLedger, folder: Folder, stored: StoredRun | None) -> dict[str, int]:

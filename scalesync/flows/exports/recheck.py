@@ -6,11 +6,10 @@ from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 
-from scalesync.engine.partitions import Partition
 from scalesync.events import Observer
 from scalesync.flows.exports.chains.origin import Origin
 from scalesync.flows.exports.chains.reader import PartitionReader
-from scalesync.flows.exports.plan import ExportPlan
+from scalesync.flows.exports.plan import ExportPlan, partitions_of
 from scalesync.model.selection import Selection
 from scalesync.ports.export_ledger import ExportLedger
 from scalesync.ports.platform import Changes
@@ -50,7 +49,7 @@ async def check_everything(
             continue
         differing += 1
         span = await origin.span(asked, plan.started_ms)
-        await reader.run_again(asked, Partition.over(reader.next_number(), span.lo, span.hi))
+        await reader.run_again(asked, partitions_of(span, reader.next_number))
     result = f"{differing} of {len(windows)} windows differed and were read again" if differing else "nothing differed"
     observer.note(f"checked everything up to {iso(plan.started_ms)}: {result}")
 
@@ -64,5 +63,5 @@ def everything(plan: ExportPlan) -> Selection:
 async def _read_everything(reader: PartitionReader, plan: ExportPlan, origin: Origin, observer: Observer) -> None:
     asked = everything(plan)
     span = await origin.span(asked, plan.started_ms)
-    await reader.run_again(asked, Partition.over(reader.next_number(), span.lo, span.hi))
+    await reader.run_again(asked, partitions_of(span, reader.next_number))
     observer.note(f"read everything up to {iso(plan.started_ms)} again: the server does not count what changed")

@@ -112,10 +112,10 @@ class PartitionReader:
         self._next += 1
         return self._next - 1
 
-    async def run_again(self, asked: Selection, partition: Partition) -> None:
-        """Read one more partition, with another query."""
+    async def run_again(self, asked: Selection, partitions: Sequence[Partition]) -> None:
+        """Read more partitions, with another query."""
         self._inquiry = replace(self._inquiry, asked=asked)
-        await self.run([partition])
+        await self.run(partitions)
 
     def _readers(self) -> int:
         if self._lister.axis is Axis.VERSIONS:

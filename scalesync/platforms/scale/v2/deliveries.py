@@ -42,12 +42,16 @@ class _Counts(msgspec.Struct):
     task_count: int | None = None
 
 
+class _Project(msgspec.Struct):
+    id: str
+
+
 class _Delivery(msgspec.Struct):
     """One delivery, of a project or of a dataset. The count of a dataset's is in its metadata."""
 
     id: str
-    delivered_at: str
-    project: str = ""
+    delivered_at: str | None = None
+    project: str | _Project | None = None
     task_count: int | None = None
     metadata: _Counts | None = None
 
@@ -60,6 +64,11 @@ class _Delivery(msgspec.Struct):
     def at(self) -> tuple[int, str]:
         """Its place: the time in ms; those of one moment are in the order of their ids."""
         return milliseconds(self.delivered_at), self.id
+
+    @property
+    def project_id(self) -> str | None:
+        """The id of its project."""
+        return self.project.id if isinstance(self.project, _Project) else self.project
 
 
 class _Deliveries(msgspec.Struct):
@@ -110,13 +119,14 @@ class DeliveredLists:
     axis = Axis.VERSIONS
     # The bounds of change are those of the delivery. Clock and overlap are then those of every increment by time.
     changes = Changes.TIME
-    filters = frozenset({"project", "updated_after", "updated_before"})
+    filters = frozenset({"project"})  # a task's own time may differ a little from that of its delivery, which is asked
 
     def __init__(self, transport: Transport, dataset: str | None = None) -> None:
         self._transport = transport
         self._shelf = OF_PROJECTS if dataset is None else OF_DATASET
         self._dataset = dataset
         self._dataset_id: str | None = None
+        self._times: dict[str, int] = {}  # of the deliveries that were listed, by their ids
 
     def query(self, selection: Selection, page_size: int, within: tuple[int, int] | None = None) -> JsonObject:
         """What `page` takes: deliveries with lo <= time < hi, of a project if one is asked for."""
@@ -136,6 +146,7 @@ class DeliveredLists:
         place = await self._after(query, None) if cursor is None else _decode_place(cursor)
         if place is None:
             return ListPage((), None, 0)
+        self._times[place.delivery.id] = place.delivery.at[0]
         documents, token = await self._tasks(query, place)
         following: _Place | None = None
         if token is not None:
@@ -163,18 +174,15 @@ class DeliveredLists:
         elif query["project"]:
             asked.append(("project_name", query["project"]))
         reply = await self._get(self._shelf.deliveries, *asked)
-        try:
-            listed = _decode_deliveries(version_1.check(reply, "list deliveries").body).deliveries
-        except msgspec.DecodeError as error:
-            raise answers.unanswered(reply, "list deliveries", "the reply is not a list of deliveries") from error
-        inside = {one.id: one for one in listed if lo <= one.at[0] < hi}
+        # One without a time is not delivered yet.
+        inside = {one.id: one for one in _listed(reply) if lo <= one.at[0] < hi and one.at[0]}
         return sorted(inside.values(), key=lambda delivery: delivery.at, reverse=True)
 
     async def _tasks(self, query: Mapping[str, Any], place: _Place) -> tuple[Sequence[bytes], str | None]:
         """A page of the tasks of one delivery. Raises OutcomeUnknown for a page of another one."""
         op = "list delivered tasks"
         asked = [("delivery_id", place.delivery.id), ("limit", str(query["limit"])), *self._shelf.asked]
-        asked += [("project_id", place.delivery.project)] if place.delivery.project else []
+        asked += [("project_id", project)] if (project := place.delivery.project_id) else []
         asked += [("next_token", place.token)] if place.token is not None else []
         reply = version_1.check(await self._get(self._shelf.tasks, *asked), op)
         documents, token = wire.page(reply, op, self._shelf.member)
@@ -204,12 +212,12 @@ class DeliveredLists:
         return self._dataset_id
 
     def place_of(self, task: TaskView) -> int:
-        """When it was delivered, ms since the epoch."""
-        return task.times()["updated"]
+        """When its delivery was, ms since the epoch; if that is unknown, its own time, which may differ a little."""
+        return self._times.get(task.get("delivery"), task.times()["updated"])
 
     def version_of(self, task: TaskView, document: bytes) -> int:
-        """The same: a task that is delivered again is a new version."""
-        return task.times()["updated"]
+        """When it was delivered, ms since the epoch: a task that is delivered again is a new version."""
+        return task.times()["updated"] or self.place_of(task)
 
     async def cursor(self) -> JsonObject | None:
         """None, because increments follow the time of delivery."""
@@ -252,3 +260,15 @@ class DeliveredLists:
 
 def _task(reply: Reply) -> JsonObject:
     return version_1.as_object(version_1.check(reply, "read task"), "read task")
+
+
+def _listed(reply: Reply) -> Sequence[_Delivery]:
+    op = "list deliveries"
+    body = version_1.check(reply, op).body
+    try:
+        try:
+            return _decode_deliveries(body).deliveries
+        except (msgspec.DecodeError, UnicodeDecodeError):  # msgspec refuses lone surrogates, which JSON allows
+            return msgspec.convert(loads(body), _Deliveries).deliveries
+    except (ValueError, RecursionError) as error:
+        raise answers.unanswered(reply, op, "the reply is not a list of deliveries") from error

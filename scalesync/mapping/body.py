@@ -28,7 +28,7 @@ class BodySpec:
 
     sets: the values of --set, nested; a key with dots nests too.
     force: project, batch and what `named` holds replace a record's own.
-    named: fields that records without them get.
+    named: fields that hold a name, with the one that records without it get; an empty one is left out.
     one_project: a record of another project is invalid, because its key would be looked up in this one.
     """
 
@@ -39,7 +39,7 @@ class BodySpec:
     template: Template = Template.EMPTY
     sets: JsonObject = field(default_factory=dict)
     force: bool = False
-    named: Mapping[str, str] = field(default_factory=dict)
+    named: Mapping[str, str | None] = field(default_factory=dict)
     platform: str = DEFAULT_PLATFORM
     one_project: bool = False
 
@@ -106,8 +106,10 @@ class BodyBuilder:
         if self._sets:
             fields = merge(fields, self._sets)
         for named, given in self.spec.named.items():
-            if self.spec.force or (not kept.get(named) and named not in self._sets):
+            if given is not None and (self.spec.force or (not kept.get(named) and named not in self._sets)):
                 fields[named] = given
+            elif fields.get(named) in (None, ""):
+                fields.pop(named, None)
         project = self._project_of(filled, kept)
         batch = self._batch_of(filled, kept, self._lend(value, project, None))
         former = None

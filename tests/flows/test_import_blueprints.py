@@ -58,6 +58,8 @@ async def test_tasks_follow_the_named_blueprint_their_own_one_or_the_active_one(
     street.world.add_blueprint("street", OTHER)
     assert (await take(street, records, blueprint="other")).created == 3
     assert followed(street) == {"drive": 1, "other": 2, "whole": 1}
+    await take(street, [scene(30, blueprint=""), scene(31, blueprint=None)], "empty.jsonl")
+    assert followed(street)["drive"] == 3
     forced = [scene(number + 20, blueprint="whole") for number in range(2)]
     await take(street, forced, "forced.jsonl", blueprint="other", force=True)
     assert followed(street)["other"] == 4

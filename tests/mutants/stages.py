@@ -22,8 +22,8 @@ STAGE_MUTANTS = (
     _stages(
         "a correction counts as written",
         "parts.py",
-        "if before is None or (before != part.at and",
-        "if before is None or (before == part.at and",
+        "if before is None or _is_newer(part.at, before):",
+        "if before is None:",
     ),
     _stages(
         "--again keeps no deliveries",

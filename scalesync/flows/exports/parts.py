@@ -33,7 +33,7 @@ class Deliveries:
         lines = []
         for ref, part in found:
             before = known[ref].get(part.name)
-            if before is None or (before != part.at and milliseconds(part.at) >= milliseconds(before)):
+            if before is None or _is_newer(part.at, before):
                 lines.append(_line(ref, part))
                 known[ref][part.name] = part.at
                 entry.parts.setdefault(ref, {})[part.name] = part.at
@@ -43,6 +43,12 @@ class Deliveries:
 def deliveries_of(parts_of: PartsOf | None, log: CommitLog) -> Deliveries | None:
     """The deliveries of a platform's tasks; None if it delivers nothing apart."""
     return None if parts_of is None else Deliveries(parts_of, log)
+
+
+def _is_newer(at: str, before: str) -> bool:
+    """Whether a time is behind another one; where nobody can read it, whether it is another one."""
+    at_ms = milliseconds(at)
+    return (at_ms, at) > (milliseconds(before), before) if at_ms else at != before
 
 
 def _line(ref: str, part: Part) -> bytes:

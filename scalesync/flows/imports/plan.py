@@ -258,10 +258,10 @@ def _check_blueprint(options: ImportOptions, platform: PlatformSpec) -> None:
         raise ConfigError(f"--blueprint is for tasks of type {either(sorted(rule.types))}, not {options.type}")
 
 
-def _named(options: ImportOptions, platform: PlatformSpec) -> dict[str, str]:
-    """The fields that the options give to records which do not have them."""
+def _named(options: ImportOptions, platform: PlatformSpec) -> dict[str, str | None]:
+    """The field that names a blueprint, and the one for records which name none."""
     rule = platform.blueprints
-    return {} if rule is None or options.blueprint is None else {rule.field: options.blueprint}
+    return {} if rule is None or options.type not in rule.types else {rule.field: options.blueprint}
 
 
 def _is_pipe(source: str) -> bool:

@@ -269,6 +269,11 @@ class PlatformSpec:
         return f"{urlsplit(self.root_like).path.rpartition('/')[2]} root".lstrip()
 
     @property
+    def version(self) -> str | None:
+        """Which version of its service's API it is, as `--api` takes it; None if the service has one."""
+        return next((version for version, name in self.apis.items() if name == self.name), None)
+
+    @property
     def heads(self) -> dict[RequestClass, RequestClass]:
         """For each class that the server counts together with others, the one that stands for all of them."""
         order = list(RequestClass)

@@ -64,7 +64,10 @@ def test_platforms_need_no_key_and_no_request(run: Run) -> None:
     assert (listed.code, listed.err) == (0, "")
     assert [line.split()[0] for line in listed.out.splitlines()] == ["platform", "scale", "scale-v2"]
     one = run("platforms", "scale", key=None)
-    for words in ("https://api.scale.com/v1", "SCALE_API_KEY, SCALE_API_URL", "unique_id", "30/s at api.scale.com"):
+    for words in (
+        *("https://api.scale.com/v1", "SCALE_API_KEY, SCALE_API_URL", "unique_id", "30/s at api.scale.com"),
+        "--api v1",
+    ):
         assert words in one.out
     (shown,) = run("platforms", "scale", "--json", key=None).json["platforms"]
     assert shown["key"]["strength"] == "enforced"

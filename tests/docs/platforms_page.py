@@ -16,9 +16,11 @@ This page is made from what the program knows of each labelling service. `scales
 with `--json` for programs. scalesync refuses a command that a platform does not offer before it sends anything, and
 gives the reason.
 
-`--platform` or a profile's `platform` chooses one; else the host of the API address does, else it is `scale`. Another
-package can add a platform, which is loaded only where its name is given. `--with KEY=VALUE` sets an option of the
-platform. An import into a platform that keeps no key of a record needs `--at-least-once`.
+`--platform` or a profile's `platform` chooses one; else the host of the API address does, else it is `scale`. Where a
+service has several versions of its API, each is a platform, and `--api` or a profile's `api` chooses among them; else
+the type of the tasks of an import does. Another package can add a platform, which is loaded only where its name is
+given. `--with KEY=VALUE` sets an option of the platform. An import into a platform that keeps no key of a record needs
+`--at-least-once`.
 """
 
 
@@ -34,6 +36,8 @@ def section(one: Mapping[str, Any]) -> Iterator[str]:
     yield f"## {one['title']}\n"
     yield "| | |\n|---|---|"
     yield f"| `--platform` | `{one['platform']}` |"
+    if one["api"]:
+        yield f"| `--api` | `{one['api']}` |"
     yield f"| API address | {'`' + one['url'] + '`' if one['url'] else 'each installation has its own'} |"
     yield f"| environment | `{one['variables']['key']}`, `{one['variables']['url']}` |"
     within = f", unique within a {key['within']}" if key["within"] else ""

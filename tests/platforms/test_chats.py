@@ -8,8 +8,9 @@ from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import parse_qs
 
-import anyio
+import anyio.to_thread
 import pytest
+from scaleapi import ScaleClient
 
 from scalesync.flows.runtime.wiring import LISTED
 from scalesync.sandbox import Sandbox
@@ -17,7 +18,7 @@ from scalesync.sandbox.core.faults import FaultRule
 from scalesync.sandbox.scale.state.model import CANCELED, Extra
 from scalesync.testing.processes import KILLED, KillingJournal, run_program
 from scalesync.testing.trial import JOB, SOURCE, Trial, key_of, on_trial, until_done
-from tests.platforms.chat import ChatHarness
+from tests.platforms.chat import LABEL, ChatHarness
 
 BATCH = "pilot"
 KILLS = 3
@@ -43,6 +44,21 @@ def import_of(trial: Trial) -> list[str]:
     return ["import", SOURCE, *places, "--type", "chat", "--api", "v2", "--job", JOB, "--yes"]
 
 
+def told_by_the_sdk(trial: Trial) -> Counter[str]:
+    """The keys of all chats of the batch, as the official SDK lists them."""
+    assert isinstance(trial.host, Sandbox)
+    client = ScaleClient(trial.harness.key).v2
+    client.api_client.configuration.host = trial.host.origin
+    keys: Counter[str] = Counter()
+    token = None
+    while True:
+        page = client.get_tasks(batch_name=BATCH, limit=100, next_token=token)
+        keys.update(task.metadata[LABEL] for task in page.tasks)
+        token = page.next_token
+        if not token:
+            return keys
+
+
 @pytest.mark.parametrize(
     "records", [300, pytest.param(10_000, marks=(pytest.mark.soak, pytest.mark.timeout(900)))], ids="{}".format
 )
@@ -63,6 +79,8 @@ def test_none_is_lost_and_none_is_there_twice_with_lost_replies_and_kills(record
         assert min(faults.values()) >= 4, faults
         assert sum(faults.values()) > records / 10, faults
         assert journal.count("create") <= records + faults["error"] + faults["reset"], "what landed is not sent again"
+        told = await anyio.to_thread.run_sync(told_by_the_sdk, trial)
+        assert told == Counter(key_of(number) for number in range(records))
         found = await run_program(trial, "verify", "--job", JOB, "--api", "v2")
         assert (found.exit_code, found.summary["with_task"]) == (0, records), found
 

@@ -63,6 +63,7 @@ def _show(one: Mapping[str, Any]) -> None:
     within = f", unique within a {key['within']}" if key["within"] else ""
     about: dict[str, str | int] = {
         "platform": f"{one['platform']} ({one['title']})",
+        **({"version": f"--api {one['api']}"} if one["api"] else {}),
         "address": one["url"] or "each installation has its own",
         "variables": f"{one['variables']['key']}, {one['variables']['url']}",
         "key": f"{key['name']}{within}",

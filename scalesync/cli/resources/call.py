@@ -30,7 +30,7 @@ from scalesync.errors import (
     Unavailable,
 )
 from scalesync.flows.runtime.setup.resources import open_resources, resources_of
-from scalesync.flows.runtime.setup.services import version_of
+from scalesync.flows.runtime.setup.services import spec_of
 from scalesync.ports.resources import ResourceCall
 from scalesync.text import count
 
@@ -85,7 +85,7 @@ def command_of(platform: str, row: ResourceCall) -> click.Command:
 
     @click.pass_obj
     def run(invocation: Invocation, /, **typed: Any) -> int:
-        invocation.common = replace(invocation.common, platform=platform, api=version_of(platform))
+        invocation.common = replace(invocation.common, platform=platform, api=spec_of(platform).version)
         more = {name: typed.pop(name) for name in ("limit", "jsonl", "yes", "files") if name in typed}
         return _run(Asked(invocation, row, arguments(row, typed), **more), platform)
 

@@ -28,6 +28,7 @@ def described(platform: PlatformSpec) -> Mapping[str, Any]:
     return {
         "platform": platform.name,
         "title": platform.title,
+        "api": platform.version,
         "url": platform.default_url,
         "hosts": list(platform.hosts),
         "variables": {"key": platform.variables.key, "url": platform.variables.url},

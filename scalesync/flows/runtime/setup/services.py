@@ -35,11 +35,6 @@ def over(settings: Settings, version: str) -> Settings:
     return replace(settings, platform=spec.name, base_url=root, api=version, notes=())
 
 
-def version_of(name: str) -> str | None:
-    """The version of its service's API that a platform is; None if the service has one."""
-    return next((version for version, platform in spec_of(name).apis.items() if platform == name), None)
-
-
 def spec_of(name: str) -> PlatformSpec:
     """The spec of a platform. Raises ConfigError if there is none of that name."""
     return registry.spec_of(name)

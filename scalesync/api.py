@@ -218,7 +218,9 @@ def _settings(settings: Settings | None, observer: Observer) -> Settings:
 
 def _listed(function: str, kind: type[Any], options: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     """Known options; those that take several values also take one string, not a list of letters."""
-    known = {field.name for field in fields(kind)} - {"sources", "type" if kind is ImportOptions else "out", "template"}
+    # The flow finds `reading` in the settings.
+    ours = {"sources", "type", "template"} if kind is ImportOptions else {"out", "reading"}
+    known = {field.name for field in fields(kind)} - ours
     for name in options:
         if name not in known:
             raise TypeError(f"{function}() has no option {name!r}{did_you_mean(name, known)}")

@@ -226,6 +226,8 @@ async def test_an_unknown_option_names_the_nearest() -> None:
         await import_tasks("a.jsonl", type=KIND, projet="x")  # type: ignore[call-arg]
     with pytest.raises(TypeError, match=r"export_tasks\(\) has no option 'tag'; did you mean 'tags'\?"):
         await export_tasks("out", tag="x")  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"export_tasks\(\) has no option 'reading'"):
+        await export_tasks("out", reading=None)  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="observer must be 'rich'"):
         await import_tasks("a.jsonl", type=KIND, observer="colourful")  # type: ignore[arg-type]
 
@@ -233,7 +235,7 @@ async def test_an_unknown_option_names_the_nearest() -> None:
 def test_the_typed_options_are_those_of_the_flows() -> None:
     imports = {field.name for field in fields(ImportOptions)} - {"sources", "type", "template"}
     assert set(ImportArguments.__annotations__) == imports
-    assert set(ExportArguments.__annotations__) == {field.name for field in fields(ExportOptions)} - {"out"}
+    assert set(ExportArguments.__annotations__) == {field.name for field in fields(ExportOptions)} - {"out", "reading"}
 
 
 @pytest.mark.parametrize(

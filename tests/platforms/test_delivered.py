@@ -16,12 +16,31 @@ from scalesync.testing.trial import Trial, on_trial
 from tests.platforms.delivered import DatasetHarness, DeliveredHarness
 
 
-class DeliveredSuite(ExportSuite, IncrementSuite):
+class DeliveredSuite(IncrementSuite):
+    """What both have; tests of their lists are beside these, in test_deliveries."""
+
     harness: DeliveredHarness
     by: By = "updated"
 
+    def test_increments_with_late_corrections_are_what_is_there(  # type: ignore[override]
+        self, tmp_path: Path
+    ) -> None:
+        """In pages: neither makes files."""
+        super().test_increments_with_late_corrections_are_what_is_there(tmp_path, "pages")
+
+    def test_an_export_that_is_killed_comes_to_the_same_end(self, tmp_path: Path) -> None:
+        on_trial(self.harness, tmp_path, lambda trial: kill(trial, "export", "enter"))
+
+
+class TestDataset(DeliveredSuite):
+    harness = DatasetHarness()
+
+
+class TestDeliveries(DeliveredSuite, ExportSuite):
+    harness = DeliveredHarness()
+
     def test_an_export_of_one_status_holds_those_alone(self, tmp_path: Path) -> None:
-        """All that is delivered is completed, so a filter by status is refused and not passed over."""
+        """All that is delivered is completed, so a filter by status is refused and not ignored."""
 
         async def play(trial: Trial) -> None:
             trial.fill(3)
@@ -31,26 +50,17 @@ class DeliveredSuite(ExportSuite, IncrementSuite):
 
         on_trial(self.harness, tmp_path, play)
 
-    @pytest.mark.parametrize(("name", "phase"), [("export", "enter"), ("export --incremental", "leave")])
-    def test_a_command_that_is_killed_comes_to_the_same_end(self, tmp_path: Path, name: str, phase: str) -> None:
-        on_trial(self.harness, tmp_path, lambda trial: kill(trial, name, phase))
+    def test_an_increment_that_is_killed_comes_to_the_same_end(self, tmp_path: Path) -> None:
+        on_trial(self.harness, tmp_path, lambda trial: kill(trial, "export --incremental", "leave"))
 
     def test_a_backfill_that_is_killed_has_each_task_of_a_window_once(self, tmp_path: Path) -> None:
         async def play(trial: Trial) -> None:
             trial.fill(TASKS)
             trial.clock.ahead_ms += SETTLED_MS
             trial.host.engine.journal = KillingJournal()
-            project = [text for name in [self.harness.listed_project] if name for text in ("--project", name)]
-            command = ["backfill", "export", *project, "--out", "out", "--from", "2d", "--by", "updated"]
-            await killed_and_run_again(trial, *command, "--platform", "scale-v2", kills=(5, 7), phase="leave")
+            command = ["backfill", "export", "--project", self.harness.project, "--out", "out", "--from", "2d"]
+            options = ["--by", "updated", "--platform", self.harness.platform]
+            await killed_and_run_again(trial, *command, *options, kills=(5, 7), phase="leave")
             trial.check_exported()
 
         on_trial(self.harness, tmp_path, play)
-
-
-class TestDeliveries(DeliveredSuite):
-    harness = DeliveredHarness()
-
-
-class TestDataset(DeliveredSuite):
-    harness = DatasetHarness()

@@ -206,8 +206,8 @@ class DeliveredLists:
                 raise ConfigError(f"several datasets are called {dataset!r}; use --with dataset={' or '.join(ids)}")
             if not ids:
                 names = [str(one.get(name)) for one in known for name in ("name", "id")]
-                way_out = did_you_mean(dataset, names) or f"; it has {', '.join(names[::2]) or 'none'}"
-                raise ConfigError(f"this account has no dataset {dataset!r}{way_out}; correct --with dataset=")
+                near = did_you_mean(dataset, names) or (f"; its datasets are {', '.join(names[::2])}" if names else "")
+                raise ConfigError(f"there is no dataset {dataset!r} in this account{near}; correct --with dataset=")
             self._dataset_id = ids[0]
         return self._dataset_id
 

@@ -11,10 +11,10 @@ from scalesync.ports.spec import Option, Reading
 LISTS = ("tasks", "deliveries", "dataset")
 CHATS, DELIVERIES, DATASET = LISTS
 
-_OTHERS = {
-    CHATS: "the chats of a project or batch as they are now: --with list=tasks",
-    DELIVERIES: "what was delivered of a project: --with list=deliveries",
-    DATASET: "the tasks of a dataset: --with dataset=ID_OR_NAME",
+_WORDS = {
+    CHATS: ("the chats of a project or batch as they are now", "list=tasks"),
+    DELIVERIES: ("what was delivered of a project", "list=deliveries"),
+    DATASET: ("the tasks of a dataset", "dataset=ID_OR_NAME"),
 }
 _NO_TAGS = "does not work with API v2: its tasks have no tags"
 _NO_REVIEW = "does not work with API v2: its tasks have no review status"
@@ -69,11 +69,11 @@ def reading(extras: Mapping[str, Any]) -> Reading:
     """What an export reads. Raises ConfigError as `chosen`."""
     choice = chosen(extras)
     typed = {"dataset": choice.dataset} if choice.dataset else {"list": choice.list} if choice.list != CHATS else {}
-    this = f"the tasks of dataset {choice.dataset}" if choice.dataset else _OTHERS[choice.list].partition(":")[0]
-    others = "; ".join(words for name, words in _OTHERS.items() if name != choice.list)
+    this = f"the tasks of dataset {choice.dataset}" if choice.dataset else _WORDS[choice.list][0]
+    others = [f"{words} (--with {option})" for name, (words, option) in _WORDS.items() if name != choice.list]
     return Reading(
         typed=typed,
-        words=f"this reads {this}. API v2 has two other lists: {others}",
+        words=f"reading {this}; API v2 also lists {' and '.join(others)}",
         refuses={**_EVERYWHERE, **_REFUSED[choice.list]},
         unseen=frozenset({"project"}) if choice.list == DELIVERIES else frozenset(),
         stays=frozenset({"batch"}),

@@ -33,7 +33,7 @@ STAGE_MUTANTS = (
     ),
     _stages(
         "a run that starts over does not read the deliveries back",
-        "job_run.py",
+        "recall.py",
         "            await recall_parts(self._job, folder.path, files)\n",
         "            await self._job.forget_parts()\n",
     ),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from scalesync.errors import ConfigError, OutcomeUnknown, ScalesyncError
+from scalesync.errors import ConfigError, ScalesyncError
 from scalesync.events import Observer, Progress
 from scalesync.flows.exports import filters
 from scalesync.flows.exports.chains.origin import Origin
@@ -25,10 +25,11 @@ from scalesync.flows.exports.ending import figures_of, findings, finished_run, l
 from scalesync.flows.exports.folder.commit_log import PageCommit
 from scalesync.flows.exports.folder.export_folder import Folder
 from scalesync.flows.exports.folder.finished import NO_REQUESTS, finished_already, stages_that_stay
-from scalesync.flows.exports.folder.read_back import already, recall_parts, recall_versions
+from scalesync.flows.exports.folder.read_back import already
 from scalesync.flows.exports.missing_files import Gaps, has_gaps
 from scalesync.flows.exports.parts import deliveries_of
 from scalesync.flows.exports.plan import ExportPlan, begin
+from scalesync.flows.exports.recall import Recall
 from scalesync.flows.exports.recheck import check_everything, everything
 from scalesync.flows.exports.result_files import ResponseStore
 from scalesync.flows.exports.select import Beside, TakeMatching, TakeNew, TakeNewest, Timeless
@@ -116,11 +117,11 @@ class ExportRun:
             self._origin = Origin(self._connection.platform.spec, self._feed.lister, self._connection.call)
         plan = self._plan = await begin(self._options, self._job, folder, manifest, now_ms, origin=self._origin)
         stages = stages_that_stay(folder, manifest, self._options, self._observer.note)
-        await self._recall_parts(plan, folder, stages)
+        await self._recall().parts(plan, folder, stages)
         if self._options.incremental:
             self._tell_ages(manifest)
             self._tell_full_read(manifest)
-            await self._recall(plan, folder, manifest)
+            await self._recall().versions(plan, folder, manifest)
         async with self._downloader(folder) as downloader:
             self._keep_responses(downloader, plan, folder)
             await self._read(plan, folder, manifest, await self._take(plan, Timeless(self._observer.note)))
@@ -172,29 +173,8 @@ class ExportRun:
                 " differ from the versions in the folder"
             )
 
-    async def _recall(self, plan: ExportPlan, folder: Folder, manifest: Manifest | None) -> None:
-        """Make sure that a run that starts over knows exactly the versions in the folder's files.
-
-        The ledger may be new or lost, may be behind the folder, or may know versions of a run that ended before its
-        files counted. Then the files are read again.
-        """
-        if plan.fresh and not plan.versions_hold:
-            if manifest is not None:
-                self._observer.note("reading the versions back from the files of this folder")
-            await recall_versions(self._job, folder.path, manifest, version=self._version_in_line)
-
-    async def _recall_parts(self, plan: ExportPlan, folder: Folder, files: Sequence[FileEntry]) -> None:
-        """Make sure that a run that starts over knows exactly the deliveries of parts in the files that stay."""
-        if self._connection.platform.spec.parts is not None and plan.fresh and not plan.versions_hold:
-            await recall_parts(self._job, folder.path, files)
-
-    def _version_in_line(self, line: bytes) -> tuple[str, int]:
-        """The ref and the version of the task in a line. Raises ValueError if there is none."""
-        try:
-            task = self._connection.platform.spec.view(line)
-        except OutcomeUnknown as error:
-            raise ValueError("it holds a line without the id of its task") from error
-        return task.ref, self._origin.lister.version_of(task, line)
+    def _recall(self) -> Recall:
+        return Recall(self._connection.platform.spec, self._origin, self._job, self._observer.note)
 
     def _keep_responses(self, downloader: Downloader, plan: ExportPlan, folder: Folder) -> None:
         """Start to store result files, if asked for."""

@@ -199,7 +199,7 @@ class BackfillRun(ExportRun):
         )
         note = self._observer.note
         stages = stages_that_stay(folder, self._manifest, self._options, note, route=window.name)
-        await self._recall_parts(plan, folder, stages)
+        await self._recall().parts(plan, folder, stages)
         self._keep_responses(downloader, plan, folder)
         await self._read(plan, folder, None, await self._take(plan, self._timeless))
         made = await self._with(window, plan, stages)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any, Self
 
 from scalesync.model.records import JsonObject
-from scalesync.platforms.scale.api.objects import Resource
+from scalesync.platforms.scale.api.objects import CLASSES, Resource
 
 
 class Bound(Resource):
     """An answer with the client that got it.
 
-    A method that changes the thing, or reads it again, puts what comes into this object and returns it.
+    A method that changes the thing, or reads it again, puts what comes into this object and returns it. A copy has the
+    same client; what is pickled, for another process, comes back as the plain answer.
     """
 
     def __init__(self, fields: JsonObject, client: Any) -> None:
@@ -29,3 +31,9 @@ class Bound(Resource):
 
     def __copy__(self) -> Self:
         return type(self)(dict(self._fields), self._client)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return type(self)(deepcopy(self._fields, memo), self._client)
+
+    def __reduce__(self) -> tuple[type[Resource], tuple[JsonObject]]:
+        return CLASSES[type(self).__name__], (self._fields,)

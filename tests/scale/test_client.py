@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from copy import copy
+import pickle
+from copy import copy, deepcopy
 from datetime import UTC, datetime
 
 import pytest
 
 from scalesync.errors import ConfigError
+from scalesync.platforms.scale.api import objects
 from scalesync.scale import AsyncScaleClient, Client, ScaleDuplicateResource, ScaleInvalidRequest, ScaleResourceNotFound
 from tests.conftest import KIND, PROJECT
 from tests.scale.conftest import KEY
@@ -60,6 +62,10 @@ async def test_what_a_result_does_is_put_into_it(make_sandbox, client_of):
     task = await client.create_task(KIND, unique_id="a", project=PROJECT, **LETTER)
     other = copy(task)
     assert (other == task, other.as_dict() is task.as_dict()) == (True, False)
+    assert deepcopy(task) == task
+    assert deepcopy(task).params is not task.params
+    sent = pickle.loads(pickle.dumps(task))
+    assert (sent.as_dict(), type(sent), sent.tags) == (task.as_dict(), objects.Task, None)
     assert await task.set_metadata({"a": 1}) is task
     assert (task.metadata, other.metadata) == ({"a": 1}, {})
     assert await other.refresh() == task

@@ -15,6 +15,7 @@ DEPTH_LIMIT = 254  # levels of a record, the most that orjson writes
 RAW_LIMIT = 4096  # characters of a bad line that are kept
 SIZE_LIMIT = 64 * 1024 * 1024  # bytes of one record
 
+NOT_UTF_8 = "is not valid UTF-8"
 ENCODING_ADVICE = "if the file has another encoding, give it, such as --encoding cp1252"
 
 _DIGITS = bytes.maketrans(b"123456789", b"000000000")
@@ -60,7 +61,8 @@ def as_item(data: bytes, line: int, exact: bool = True) -> SourceRecord | BadRec
     except ValueError as error:
         if (bare := _AROUND.sub(b"", data)) != data:
             return as_item(bare, line, exact)
-        return BadRecord(line, str(error), cut(data), data)
+        advice = f"; {ENCODING_ADVICE}" if str(error).startswith(NOT_UTF_8) else ""
+        return BadRecord(line, f"{error}{advice}", cut(data), data)
     if type(value) is dict:
         return SourceRecord(line, value)
     return BadRecord(line, f"is {kind(value)}, not an object", cut(data), data)
@@ -152,7 +154,7 @@ def _reason(data: bytes, error: orjson.JSONDecodeError) -> str:
     try:
         text = data.decode()
     except UnicodeDecodeError as bad:
-        return f"is not valid UTF-8 (byte 0x{data[bad.start]:02x} at byte {bad.start + 1}); {ENCODING_ADVICE}"
+        return f"{NOT_UTF_8} (byte 0x{data[bad.start]:02x} at byte {bad.start + 1})"
     if (hole := zeros(data)) is not None:
         return hole
     words = _PLACE.sub("", str(error))

@@ -17,7 +17,7 @@ import pytest
 from scalesync.cli.main import cli
 from scalesync.cli.main import run as program
 from scalesync.cli.resources import call, upload
-from scalesync.errors import OutcomeUnknown, Unavailable
+from scalesync.errors import ConfigError, OutcomeUnknown, Unavailable
 from scalesync.platforms.scale.api.endpoint import Endpoint, Kind, Param, request_of
 from scalesync.platforms.scale.api.errors import ScaleResourceNotFound, ScaleUnauthorized
 from scalesync.platforms.scale.api.table import ENDPOINTS, ROWS
@@ -141,6 +141,53 @@ def test_a_document_is_a_file_of_toml_or_json(run_here: Go, server: Recorder, tm
     assert ended.code == 0, ended.err
     ((row, arguments, _),) = server.made
     assert json.loads(request_of(row, arguments).body or b"") == DRIVE
+
+
+@pytest.mark.parametrize("name", ["drive.toml", "drive.json"])
+def test_a_mark_of_utf_8_before_a_document_is_passed_over(
+    run_here: Go, server: Recorder, tmp_path: Path, name: str
+) -> None:
+    text = TOML if name.endswith(".toml") else json.dumps(DRIVE)
+    (tmp_path / name).write_text(text.replace("\n", "\r\n"), "utf-8-sig", newline="")
+    server.answers = [DRIVE]
+    ended = run_here("scale", "blueprints", "push", "street", name)
+    assert ended.code == 0, ended.err
+    ((row, arguments, _),) = server.made
+    assert json.loads(request_of(row, arguments).body or b"") == DRIVE
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "words"),
+    [
+        (
+            "drive.toml",
+            TOML.replace("car", "\xe9").encode("latin-1"),
+            "drive.toml: not TOML: is not valid UTF-8 (byte 0xe9",
+        ),
+        (
+            "drive.json",
+            json.dumps(DRIVE).encode("utf-16"),
+            "drive.json: not JSON: is not valid UTF-8 (byte 0xff at byte 1)",
+        ),
+        ("drive", TOML.encode(), "a file whose name does not end in .toml is read as JSON"),
+    ],
+)
+def test_a_document_in_another_form_is_refused_with_what_to_do(
+    run_here: Go, server: Recorder, tmp_path: Path, name: str, data: bytes, words: str
+) -> None:
+    (tmp_path / name).write_bytes(data)
+    ended = run_here("scale", "blueprints", "push", "street", name)
+    assert (ended.code, server.made) == (2, [])
+    assert words in ended.err
+    assert "--encoding" not in ended.err  # the command has no such option
+
+
+def test_what_json_cannot_hold_is_not_sent_as_something_else() -> None:
+    (push,) = (row for row in ROWS if row.name == "create_blueprint")
+    for odd in ("inf", "-inf", "nan"):
+        stages = [{**DRIVE["stages"][0], "parameters": {"most": float(odd), "least": None}}]
+        with pytest.raises(ConfigError, match="an argument holds NaN or an infinity"):
+            request_of(push, {"project_name": "street", "blueprint": {**DRIVE, "stages": stages}})
 
 
 def test_a_blueprint_with_findings_is_not_sent(run_here: Go, server: Recorder, tmp_path: Path) -> None:

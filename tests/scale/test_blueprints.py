@@ -178,6 +178,9 @@ def test_a_good_blueprint_has_no_findings_and_becomes_a_value():
         (plan(stage("a"), delivry="task"), "the blueprint has an unknown member 'delivry'; did you mean 'delivery'?"),
         (plan(stage("a"), delivery="tasks"), "delivery is 'task' or 'stage', not 'tasks'; did you mean 'task'?"),
         (plan(), "stages must be a list with a stage in it"),
+        (plan(stage("a"), delivery=None), "delivery is 'task' or 'stage', not null"),
+        (plan(stage("a"), name=".."), "'..' cannot be its name, as no address can hold it"),
+        (plan(stage("a"), stage("b", "a", when=[has("a", "sky", True)])), "with true, which is none of its choices"),
         ({"stages": [stage("a")]}, "the blueprint has no name"),
         ([], "a blueprint is an object, not a list"),
         (plan(stage("a"), stage("b", when=[has("a", "sky", "x")])), "'a', which is not finished before it"),
@@ -214,6 +217,26 @@ def test_numbers_truth_and_words_are_different_values():
     for value, wrong in ((1, 0), (1.0, 0), (True, 1), ("1", 1)):
         assert len(findings(plan(first, stage("b", "a", when=[has("a", "lanes", value)])))) == wrong, value
     assert findings(plan(first, stage("b", "a", when=[has("a", "open", "anything")]))) == []
+
+
+def test_choices_may_be_objects_as_labels_may():
+    taxonomy = {"labels": [{"choice": "car"}], "attributes": {"sky": {"choices": [{"choice": "x"}, "y"]}}}
+    first = {"name": "a", "taxonomy": taxonomy}
+    for value, wrong in (("x", 0), ("y", 0), ("z", 1)):
+        made = plan(first, stage("b", "a", when=[has("a", "sky", value)]))
+        theirs: list[str] = []
+        theirs += graph.findings(reading.read(made, theirs))
+        assert (len(findings(made)), len(theirs)) == (wrong, wrong), value
+
+
+@pytest.mark.timeout(20)
+def test_thousands_of_stages_one_after_the_other_are_checked_in_time():
+    made = plan(stage("0"), *(stage(str(n), str(n - 1)) for n in range(1, 20_000)))
+    assert findings(made) == []
+    theirs: list[str] = []
+    read_by_them = reading.read(made, theirs)
+    assert [*theirs, *graph.findings(read_by_them)] == []
+    assert read_by_them.order == tuple(range(20_000))
 
 
 # --- beside the sandbox's own check, which shares nothing with this one -----------------------------------

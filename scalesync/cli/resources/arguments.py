@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -69,8 +70,7 @@ class JsonText(ObjectType):
         except OSError as error:
             self.fail(f"{where}cannot be read: {error.strerror}", param, ctx)
         except ValueError as error:
-            at = "; @FILE takes it from a file" if not where and not value.lstrip().startswith("{") else ""
-            self.fail(f"{where}not JSON: {error}{at}", param, ctx)
+            self.fail(f"{where}not JSON: {error}{_advice(value)}", param, ctx)
         if not isinstance(found, dict):
             self.fail(f'{where}must be a JSON object such as {{"a": 1}}', param, ctx)
         return found
@@ -80,6 +80,9 @@ class JsonText(ObjectType):
 
         try:
             return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+        except UnicodeDecodeError as error:
+            at = f"byte 0x{error.object[error.start]:02x} at byte {error.start + 1}"
+            self.fail(f"{path}: not TOML: is not valid UTF-8 ({at})", param, ctx)
         except OSError as error:
             self.fail(f"{path}: cannot be read: {error.strerror}", param, ctx)
         except ValueError as error:
@@ -95,8 +98,18 @@ class Document(JsonText):
 
 def _text(typed: str) -> bytes:
     if typed == "@-":
-        return sys.stdin.buffer.read()
-    return Path(typed[1:]).read_bytes() if typed.startswith("@") else typed.encode()
+        return sys.stdin.buffer.read().removeprefix(codecs.BOM_UTF8)
+    if typed.startswith("@"):
+        return Path(typed[1:]).read_bytes().removeprefix(codecs.BOM_UTF8)
+    return typed.encode()
+
+
+def _advice(typed: str) -> str:
+    """What to do about a text that is no JSON, where that can be told."""
+    if not typed.startswith("@"):
+        return "" if typed.lstrip().startswith("{") else "; @FILE takes it from a file"
+    foreign = Path(typed[1:]).suffix.lower() != ".json" and typed != "@-"
+    return "; a file whose name does not end in .toml is read as JSON" if foreign else ""
 
 
 def option_name(argument: Argument) -> str:

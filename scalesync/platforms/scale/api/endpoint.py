@@ -199,11 +199,15 @@ def request_of(endpoint: Endpoint, arguments: Mapping[str, Any]) -> Request:
 
 def _json(endpoint: Endpoint, value: Any) -> bytes:
     try:
-        return orjson.dumps(value)
+        written = orjson.dumps(value)
+        if b"null" in written:  # perhaps NaN or an infinity, of which orjson makes null
+            json.dumps(value, allow_nan=False, default=str)
     except TypeError:  # orjson writes no integers beyond 64 bits
-        pass
+        written = b""
+    except ValueError:
+        raise ConfigError(f"{endpoint.op}: an argument holds NaN or an infinity, which JSON cannot hold") from None
     try:
-        return json.dumps(value, allow_nan=False).encode()
+        return written or json.dumps(value, allow_nan=False).encode()
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{endpoint.op}: an argument cannot be written as JSON: {error}") from None
 

@@ -6,11 +6,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scalesync.jsonvalue import kind
+from scalesync.jsonvalue import as_text, kind
 from scalesync.platforms.scale.multistage import wire
 from scalesync.text import did_you_mean, either
 
 Say = Callable[[str], None]
+
+NO_PART_OF_A_PATH = (".", "..")  # they would lead to another address
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +60,12 @@ def read(value: Any, say: Say) -> Blueprint:
         return Blueprint("", wire.WITH_TASK, ())
     _strangers("the blueprint", value, (*wire.OF_BLUEPRINT, *wire.ADDED), say)
     name = _name(value.get(wire.NAME), "the blueprint", say)
+    if name in NO_PART_OF_A_PATH:
+        say(f"the blueprint: {name!r} cannot be its name, as no address can hold it")
     delivery = value.get(wire.DELIVERY, wire.WITH_TASK)
     if delivery not in wire.DELIVERIES:
         near = did_you_mean(str(delivery), wire.DELIVERIES)
-        say(f"{wire.DELIVERY} is {either(map(repr, wire.DELIVERIES))}, not {delivery!r}{near}")
+        say(f"{wire.DELIVERY} is {either(map(repr, wire.DELIVERIES))}, not {shown(delivery)}{near}")
         delivery = wire.WITH_TASK
     stages = value.get(wire.STAGES)
     if not isinstance(stages, list) or not stages:
@@ -101,11 +105,11 @@ def _taxonomy(stage: Mapping[str, Any], what: str, say: Say) -> tuple[tuple[str,
         return (), None
     labels = []
     for label in _list(taxonomy, wire.LABELS, f"{what}, {wire.TAXONOMY}", say):
-        found = label.get(wire.CHOICE) if isinstance(label, Mapping) else label
+        found = _plain(label)
         if isinstance(found, str) and found:
             labels.append(found)
         else:
-            say(f"{what}: a label is a name, or an object with a {wire.CHOICE}, not {label!r}")
+            say(f"{what}: a label is a name, or an object with a {wire.CHOICE}, not {shown(label)}")
     if wire.LABELS in taxonomy and not taxonomy[wire.LABELS]:
         say(f"{what}: its {wire.TAXONOMY} has no {wire.LABELS}")
     attributes = taxonomy.get(wire.ATTRIBUTES)
@@ -117,7 +121,17 @@ def _taxonomy(stage: Mapping[str, Any], what: str, say: Say) -> tuple[tuple[str,
 
 def _choices(attribute: Any) -> tuple[Any, ...] | None:
     choices = attribute.get(wire.CHOICES) if isinstance(attribute, Mapping) else None
-    return tuple(choices) if isinstance(choices, list) else None
+    return tuple(map(_plain, choices)) if isinstance(choices, list) else None
+
+
+def _plain(item: Any) -> Any:
+    """A label or a choice, which may also be an object that holds it."""
+    return item.get(wire.CHOICE) if isinstance(item, Mapping) else item
+
+
+def shown(value: Any) -> str:
+    """A JSON value in a sentence: text in the quotes of all names here, everything else as JSON has it."""
+    return repr(value) if isinstance(value, str) else as_text(value)
 
 
 def _conditions(conditions: list[Any], what: str, say: Say) -> Iterator[Condition]:
@@ -152,7 +166,11 @@ def _list(members: Mapping[str, Any], name: str, what: str, say: Say) -> list[An
 def _name(value: Any, what: str, say: Say) -> str:
     if isinstance(value, str) and value.strip():
         return value
-    say(f"{what} has no {wire.NAME}" if value in (None, "") else f"{what}: its {wire.NAME} is not a name: {value!r}")
+    say(
+        f"{what} has no {wire.NAME}"
+        if value in (None, "")
+        else f"{what}: its {wire.NAME} is not a name: {shown(value)}"
+    )
     return ""
 
 

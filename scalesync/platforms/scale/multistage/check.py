@@ -10,7 +10,7 @@ from typing import Any
 
 from scalesync.model.records import JsonObject
 from scalesync.platforms.scale.multistage import wire
-from scalesync.platforms.scale.multistage.blueprint import Blueprint, Condition, Stage, read
+from scalesync.platforms.scale.multistage.blueprint import Blueprint, Condition, Stage, read, shown
 from scalesync.text import did_you_mean
 
 Fact = tuple[str, str, str]  # stage, attribute, the value with its type
@@ -47,17 +47,11 @@ def _of_graph(blueprint: Blueprint) -> Iterator[str]:
     circles = list(_circles(graph))
     for circle in circles:
         yield f"stages wait for each other in a circle: {' -> '.join(circle)}"
-    before = {name: _ancestors(graph, name) for name in graph}
-    turning = {name for name in graph if name in before[name]}
     for stage in stages.values():
+        before = _ancestors(graph, stage.name) if stage.when else set()
         for condition in stage.when:
-            yield from _of_condition(stage, condition, stages, before[stage.name])
-    for name in stages:
-        if name not in turning and before[name] & turning:
-            first = next(other for other in before if other in before[name] & turning)
-            yield f"stage {name!r} can never run: it waits for {first!r}, which is in a circle"
-    if not circles:
-        yield from _never(stages, before)
+            yield from _of_condition(stage, condition, stages, before)
+    yield from _behind_circles(graph) if circles else _never(stages, graph)
 
 
 def _circles(graph: Mapping[str, set[str]]) -> Iterator[list[str]]:
@@ -73,6 +67,15 @@ def _circles(graph: Mapping[str, set[str]]) -> Iterator[list[str]]:
                 left[later].discard(earlier)
         else:
             return
+
+
+def _behind_circles(graph: Mapping[str, set[str]]) -> Iterator[str]:
+    before = {name: _ancestors(graph, name) for name in graph}
+    turning = {name for name in graph if name in before[name]}
+    for name in graph:
+        if name not in turning and before[name] & turning:
+            first = next(other for other in graph if other in before[name] & turning)
+            yield f"stage {name!r} can never run: it waits for {first!r}, which is in a circle"
 
 
 def _ancestors(graph: Mapping[str, set[str]], name: str) -> set[str]:
@@ -107,24 +110,24 @@ def _of_condition(stage: Stage, condition: Condition, stages: Mapping[str, Stage
     if choices is not None and _value(condition.value) not in map(_value, choices):
         near = did_you_mean(str(condition.value), [choice for choice in choices if isinstance(choice, str)])
         yield (
-            f"{what} {condition.attribute!r} of stage {condition.stage!r} with {condition.value!r},"
+            f"{what} {condition.attribute!r} of stage {condition.stage!r} with {shown(condition.value)},"
             f" which is none of its choices{near}"
         )
 
 
-def _never(stages: Mapping[str, Stage], before: Mapping[str, set[str]]) -> Iterator[str]:
+def _never(stages: Mapping[str, Stage], graph: Mapping[str, set[str]]) -> Iterator[str]:
     """Stages whose conditions exclude each other.
 
     A stage that was skipped has no answer, so a condition on a value that is there needs that stage to run, and with it
     the conditions of that stage. There are no circles.
     """
     needs: dict[str, set[tuple[Fact, bool]]] = {}
-    for name in TopologicalSorter({name: before[name] for name in stages}).static_order():
+    for name in TopologicalSorter(graph).static_order():
         needs[name] = set()
         for condition in stages[name].when:
             fact = (condition.stage, condition.attribute, _value(condition.value))
             needs[name].add((fact, condition.holds))
-            if condition.holds and condition.stage in before[name]:
+            if condition.holds and condition.stage in needs:
                 needs[name] |= needs[condition.stage]
     for name in stages:
         both = [fact for fact, holds in sorted(needs[name]) if holds and (fact, False) in needs[name]]

@@ -86,7 +86,9 @@ class ScaleBlueprints:
         found = [f"{name} is missing" for name in needed if _is_empty(body.get(name))]
         attachments = body.get(wire.ATTACHMENTS)
         if not _is_empty(attachments) and not isinstance(attachments, list):
-            found.append(f"{wire.ATTACHMENTS} is {kind(attachments)}, not a list")
+            cell = isinstance(attachments, str) and attachments.lstrip().startswith("[")
+            hint = "; for a cell that holds JSON, name its column under json of the template" if cell else ""
+            found.append(f"{wire.ATTACHMENTS} is {kind(attachments)}, not a list{hint}")
         if not isinstance(body.get(wire.BLUEPRINT, ""), str):
             found.append(f"{wire.BLUEPRINT} is {kind(body[wire.BLUEPRINT])}, not a string")
         for name in body:

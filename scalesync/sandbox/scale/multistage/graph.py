@@ -37,7 +37,8 @@ def _unknown(plan: Plan) -> Iterator[str]:
 
 def _circle(plan: Plan) -> list[str]:
     """The names of one circle, the first again at its end; empty if there is none."""
-    stuck = {plan.stages[n].name: plan.stages[n].after for n in range(len(plan.stages)) if n not in plan.order}
+    placed = set(plan.order)
+    stuck = {plan.stages[n].name: plan.stages[n].after for n in range(len(plan.stages)) if n not in placed}
     while True:
         within = {name: after for name, after in stuck.items() if any(other in stuck for other in after)}
         if len(within) == len(stuck):
@@ -53,7 +54,7 @@ def _circle(plan: Plan) -> list[str]:
 
 
 def _conditions(plan: Plan, stage: Stage) -> Iterator[str]:
-    before = ancestors(plan.stages, stage.name)
+    before = ancestors(plan.stages, stage.name) if stage.conditions else set()
     for condition in stage.conditions:
         place = plan.places.get(condition.stage)
         if place is None:

@@ -46,13 +46,22 @@ class Plan:
     def order(self) -> tuple[int, ...]:
         """The places of all stages, each behind those that it waits for; fewer if they wait in a circle."""
         found: list[int] = []
+        behind: dict[str, list[int]] = {}
+        for place, stage in enumerate(self.stages):
+            for name in stage.after:
+                behind.setdefault(name, []).append(place)
+        waits = [len(stage.after) for stage in self.stages]
+        ready = [place for place, count in enumerate(waits) if not count]
         passed: set[str] = set()
-        while True:
-            ready = [n for n, stage in enumerate(self.stages) if n not in found and passed.issuperset(stage.after)]
-            if not ready:
-                return tuple(found)
+        while ready:
             found += ready
-            passed.update(self.stages[n].name for n in ready)
+            over = dict.fromkeys(self.stages[place].name for place in ready if self.stages[place].name not in passed)
+            passed.update(over)
+            freed = [place for name in over for place in behind.get(name, ())]
+            for place in freed:
+                waits[place] -= 1
+            ready = sorted({place for place in freed if not waits[place]})
+        return tuple(found)
 
 
 def ancestors(stages: Sequence[Stage], name: str) -> set[str]:

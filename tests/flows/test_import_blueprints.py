@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from scalesync.errors import ConfigError
+from scalesync.flows.jobs.rebuild import run_rebuild
 from scalesync.flows.jobs.retry import run_retry
-from scalesync.flows.runtime.options import RetryOptions
+from scalesync.flows.runtime.options import ImportOptions, RetryOptions
 from scalesync.platforms.scale.multistage.check import findings
 from scalesync.sandbox import FaultRule
 from tests.conftest import FAST
@@ -149,6 +150,23 @@ async def test_the_blueprint_of_a_task_is_compared(street, take, verify, setting
     assert (found.conflicts, found.created + found.adopted) == (1, 1)
     ((detail,),) = ask_ledger("SELECT detail FROM rows WHERE state='conflict'")
     assert json.loads(detail)["differences"]["blueprint"] == {"record": "drive", "task": "whole"}
+
+
+async def test_a_record_that_was_not_sent_is_invalid_to_verify_and_rebuild_too(
+    street, take, verify, settings_for, notebook, tmp_path
+):
+    records = [scene(0), scene(1, blueprint="drove"), scene(2, scene_fromat="sfs"), scene(3)]
+    done = await take(street, records, job="j")
+    assert (done.created, done.invalid) == (2, 2)
+    found = await verify(street.sandbox, "j", tmp_path / "v.jsonl")
+    assert (found.findings, found.without, found.fixes) == ({"invalid": 2}, {"invalid": 2}, {})
+    assert "has no blueprint 'drove'; did you mean 'drive'" in (tmp_path / "v.jsonl").read_text()
+    (tmp_path / "ledger.db").unlink()
+    options = ImportOptions(sources=(str(tmp_path / "scenes.jsonl"),), type="multistage", project="street", job="j")
+    rebuilt = await run_rebuild(options, settings_for(street.sandbox), notebook, limits=FAST)
+    assert (rebuilt.created + rebuilt.adopted, rebuilt.invalid, rebuilt.pending) == (2, 2, 0)
+    again = await take(street, records, job="j")
+    assert (again.pending, again.invalid, creates(street.sandbox)) == (0, 2, 2)
 
 
 async def test_options_that_make_no_sense(street, take, bring, write_records):

@@ -40,11 +40,23 @@ def test_a_stage_is_cut_out_with_its_white_space():
         {"delivery": None},
         {"stages": None},
         {"stages": {"name": "boxes", "delivered_at": "x"}},
-        {"stages": [None, "boxes", {"name": "boxes"}, {"name": 1, "delivered_at": "x"}, {"delivered_at": "x"}]},
+        {"stages": [None, "boxes", {"name": "boxes"}, {"name": True, "delivered_at": "x"}, {"delivered_at": "x"}]},
     ],
 )
 def test_what_is_no_delivery_is_none(more: dict[str, Any]):
     assert parts(task(**more)) == []
+
+
+def test_every_delivery_of_a_stage_that_a_task_lists_is_one_in_the_order_of_time():
+    first, second = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
+    for times in ((first, second), (second, first), (second, first, second)):
+        found = parts(task(stages=[{"name": "boxes", "delivered_at": at} for at in times]))
+        assert [(part.name, part.at) for part in found] == [("boxes", first), ("boxes", second)]
+
+
+def test_numbers_are_names_and_times_too():
+    stages = [{"name": 7, "delivered_at": 1_764_556_800_000}, {"name": "x", "delivered_at": False}]
+    assert [(part.name, part.at) for part in parts(task(stages=stages))] == [("7", "1764556800000")]
 
 
 def test_lone_surrogates_are_cut_out_as_they_came():

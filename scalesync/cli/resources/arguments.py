@@ -105,7 +105,7 @@ def _text(typed: str) -> bytes:
 
 
 def _advice(typed: str) -> str:
-    """What to do about a text that is no JSON, where that can be told."""
+    """What to do about a text that is not JSON; empty where nobody knows."""
     if not typed.startswith("@"):
         return "" if typed.lstrip().startswith("{") else "; @FILE takes it from a file"
     foreign = Path(typed[1:]).suffix.lower() != ".json" and typed != "@-"

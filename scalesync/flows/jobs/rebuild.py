@@ -11,6 +11,7 @@ from scalesync.errors import ConfigError
 from scalesync.events import Observer
 from scalesync.flows.imports import finish
 from scalesync.flows.imports.conflicts import ConflictPolicy
+from scalesync.flows.imports.guards.blueprints import BlueprintCheck
 from scalesync.flows.imports.guards.preflight import check_target
 from scalesync.flows.imports.plan import ImportPlan, make_plan
 from scalesync.flows.imports.reading.prepare import Preparer, read_all
@@ -121,6 +122,7 @@ class Recorder:
         self._observer = observer
         self._store = job.checks
         self._finder = BulkLookup(connection)
+        self._blueprints = BlueprintCheck(plan, connection, observer.note)
         self._meter = RateMeter()
         self._done = 0
         self._named = named
@@ -158,8 +160,11 @@ class Recorder:
         await self._finder.know_projects(lost)
         await self._know_again(lost)
         found = await self._finder.find([record.key for record in lost], {record.key: record.batch for record in lost})
-        pairs = [(record, await self._state(record, found[record.key])) for record in lost]
-        await self._store.record(pairs, [*other_records, *shared])
+        absent = [record for record in lost if found[record.key].presence is Presence.ABSENT]
+        _, unfit = await self._blueprints.sort(absent)
+        invalid = {other.key for other in unfit}
+        pairs = [(each, await self._state(each, found[each.key])) for each in lost if each.key not in invalid]
+        await self._store.record(pairs, [*other_records, *unfit, *shared])
         self._done += len(records)
         self._show()
 

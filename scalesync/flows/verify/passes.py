@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from scalesync.events import Observer
+from scalesync.flows.imports.guards.blueprints import BlueprintCheck
 from scalesync.flows.imports.plan import ImportPlan
 from scalesync.flows.imports.reading.opening import read_options
 from scalesync.flows.imports.reading.prepare import Preparer, read_all
@@ -79,6 +80,7 @@ class Checking:
         self._scopes: set[Scope] = set()
         self._detached: set[str] = set()
         self._share: float | None = None
+        self._blueprints: BlueprintCheck | None = None
         self.strangers = Strangers(
             connection, self._store, report, self._show_lists, observer.note, as_findings=unexpected
         )
@@ -112,6 +114,7 @@ class Checking:
 
     async def _read_source(self, plan: ImportPlan) -> None:
         preparer = Preparer(plan.builder, None, look=self._job.peek)
+        self._blueprints = BlueprintCheck(plan, self._connection, self._observer.note)
         self._seen = preparer.seen
         total = plan.total_bytes
         files = {number: source.name for number, source in enumerate(plan.sources, start=1)}
@@ -161,7 +164,12 @@ class Checking:
         twins = await read_twins(records, found, self._finder, self._connection)
         turns: list[Turn] = []
         seen: list[tuple[str, str | None, Mapping[str, str]]] = []
+        absent = [each for each in records if each.key not in rows and found[each.key].presence is Presence.ABSENT]
+        unfit = await self._unfit(absent)
+        self._report_other_records(list(unfit.values()), files)
         for record in records:
+            if record.key in unfit:
+                continue
             result = found[record.key]
             row = self._turned(rows.get(record.key), result, turns)
             comparison = None if result.task is None else self._connection.platform.creator.compare(record, result.task)
@@ -180,6 +188,11 @@ class Checking:
         if seen:
             await self._store.agree(seen)
         await self._end_wave(len(records), turns)
+
+    async def _unfit(self, records: Sequence[Outgoing]) -> dict[str | None, OtherRecord]:
+        """Of records that were never sent: those that an import would not send either, by their keys."""
+        unfit = [] if self._blueprints is None else (await self._blueprints.sort(records))[1]
+        return {other.key: other for other in unfit}
 
     # --- 2: rows -------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import orjson
 
@@ -38,17 +38,21 @@ class BlueprintCheck:
 
     async def admit(self, prepared: Prepared) -> None:
         """Check each record; one that does not fit becomes invalid, with all reasons."""
-        if self._blueprints is None:
-            return
-        usable = []
-        for record in prepared.records:
-            reason = await self._wrong(self._blueprints, record)
+        prepared.records, unfit = await self.sort(prepared.records)
+        prepared.other_records += unfit
+
+    async def sort(self, records: Sequence[Outgoing]) -> tuple[list[Outgoing], list[OtherRecord]]:
+        """The records that fit, and what is left of the others: invalid, with all reasons. Raises RemoteError."""
+        usable: list[Outgoing] = []
+        unfit: list[OtherRecord] = []
+        for record in records:
+            reason = "" if self._blueprints is None else await self._wrong(self._blueprints, record)
             if not reason:
                 usable.append(record)
                 continue
             place = (record.source, record.line, RecordState.INVALID)
-            prepared.other_records.append(OtherRecord(*place, key=record.key, reason=reason, batch=record.batch))
-        prepared.records = usable
+            unfit.append(OtherRecord(*place, key=record.key, reason=reason, batch=record.batch))
+        return usable, unfit
 
     async def _wrong(self, blueprints: Blueprints, record: Outgoing) -> str:
         body: JsonObject = orjson.loads(record.body)

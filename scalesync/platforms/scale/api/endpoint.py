@@ -200,7 +200,7 @@ def request_of(endpoint: Endpoint, arguments: Mapping[str, Any]) -> Request:
 def _json(endpoint: Endpoint, value: Any) -> bytes:
     try:
         written = orjson.dumps(value)
-        if b"null" in written:  # perhaps NaN or an infinity, of which orjson makes null
+        if b"null" in written:  # orjson writes it for NaN and infinities as well
             json.dumps(value, allow_nan=False, default=str)
     except TypeError:  # orjson writes no integers beyond 64 bits
         written = b""

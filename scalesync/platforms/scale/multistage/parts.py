@@ -10,28 +10,36 @@ import msgspec
 from scalesync.model.task_view import Part, TaskView
 from scalesync.platforms.scale.jsonbytes import items, loads, members
 from scalesync.platforms.scale.multistage import wire
+from scalesync.times import milliseconds
 
 _decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 def parts_of(task: TaskView, document: bytes) -> Sequence[Part]:
-    """The deliveries of a task's stages as they are now, in its order; none for other tasks and other deliveries."""
+    """The deliveries of a task's stages as they are now, by time; none for other tasks and other deliveries."""
     if task.get("type") != wire.TYPE:
         return ()
     found = _members(document)
     if _value(found.get(wire.DELIVERY_OF_TASK)) != wire.WITH_STAGE or wire.STAGES_OF_TASK not in found:
         return ()
     of = {wire.BLUEPRINT: _value(found.get(wire.BLUEPRINT)), wire.PROJECT: task.get(wire.PROJECT)}
-    parts = {}
+    parts: dict[tuple[str, str], Part] = {}
     for raw in _items(found[wire.STAGES_OF_TASK]):
         stage = _value(raw)
-        name, at = (
-            (stage.get(wire.STAGE_NAME), stage.get(wire.DELIVERED_AT)) if isinstance(stage, dict) else (None, None)
-        )
-        if isinstance(name, str) and isinstance(at, str) and name and at:
-            parts[name] = Part(_plain(name), _plain(at), raw, of)
-    return list(parts.values())
+        of_stage = stage if isinstance(stage, dict) else {}
+        name, at = _text(of_stage.get(wire.STAGE_NAME)), _text(of_stage.get(wire.DELIVERED_AT))
+        if name and at:
+            parts[name, at] = Part(name, at, raw, of)
+    # Should a service list earlier deliveries of a stage beside its newest, they come in the order of their times.
+    return sorted(parts.values(), key=lambda part: milliseconds(part.at))
+
+
+def _text(value: Any) -> str:
+    """A name or a time, which may be numbers, as text that a file and the ledger can hold; "" for anything else."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return ""
+    return _plain(str(value))
 
 
 def _value(raw: bytes | None) -> Any:

@@ -20,7 +20,7 @@ from scaleapi.files import File
 from scaleapi.projects import Project, TaskTemplate
 from scaleapi.quality_tasks import QualityTask
 from scaleapi.studio import StudioBatch, StudioLabelerAssignment, StudioProjectGroup, StudioWorker
-from scaleapi.tasks import Task, TaskStatus, TaskType
+from scaleapi.tasks import Task, TaskReviewStatus, TaskStatus, TaskType
 from scaleapi.teams import Teammate, TeammateRole
 
 from scalesync.sandbox import Sandbox
@@ -184,7 +184,41 @@ def studio(client: ScaleClient, _: Sandbox) -> None:
     assert [batch.name for batch in client.reset_studio_batches_priorities()] == ["s1", "s2", "s3"]
 
 
-STEPS: tuple[Callable[[ScaleClient, Sandbox], None], ...] = (*(tasks, batches, projects, files, quality, team, studio),)
+PAST, FUTURE = "2020-01-01T00:00:00", "2100-01-01"
+
+
+def filters(client: ScaleClient, _: Sandbox) -> None:
+    """Every filter, each with a value that nothing fits and one that something does."""
+    for side, nothing, all_of_it in (("after", FUTURE, PAST), ("before", PAST, FUTURE)):
+        for time in ("created", "updated"):
+            assert list(client.get_tasks(project_name="plain", **{f"{time}_{side}": nothing})) == []
+            assert len(list(client.get_tasks(project_name="plain", **{f"{time}_{side}": all_of_it}))) == 2
+            assert client.get_tasks_count(project_name="plain", **{f"{time}_{side}": nothing}) == 0
+        assert list(client.get_tasks(project_name="plain", **{f"completed_{side}": nothing})) == []
+        assert client.get_tasks_count(project_name="plain", **{f"completed_{side}": all_of_it}) == 1
+        assert list(client.get_batches(**{f"created_{side}": nothing})) == []
+        assert len(list(client.get_batches("plain", BatchStatus.Completed, **{f"created_{side}": all_of_it}))) == 1
+    (done,) = client.get_tasks(
+        batch_name="b1",
+        task_type=TaskType.Categorization,
+        review_status=[TaskReviewStatus.Rejected, TaskReviewStatus.Fixed],
+        include_attachment_url=False,
+        limited_response=True,
+        limit=1,
+    )
+    assert (done.status, hasattr(done, "params")) == ("completed", False)
+    other = {"task_type": TaskType.Transcription, "review_status": TaskReviewStatus.Accepted, "unique_id": ["u9"]}
+    for name, value in other.items():
+        assert client.get_tasks_count(batch_name="b1", include_attachment_url=False, **{name: value}) == 0
+    assert client.get_tasks_count(batch_name="b1", tags="b") == 1
+    assert list(client.get_tasks(batch_name="b1", status=TaskStatus.Pending, unique_id="u9")) == []
+    assert [each.name for each in client.get_batches(exclude_archived=True)] == ["r1", "b1"]
+    client.create_project("linked", TaskType.ImageAnnotation, dataset_id="ds_1")
+
+
+STEPS: tuple[Callable[[ScaleClient, Sandbox], None], ...] = (
+    *(tasks, batches, projects, filters, files, quality, team, studio),
+)
 
 
 async def test_every_public_method_of_the_sdk_is_served(start: Start, called: set[tuple[str, str]]) -> None:

@@ -32,7 +32,7 @@ makes this page of the code and of what it called: the SDK's methods are found i
 client and the commands in the table of endpoints. "Tested" names the runs in which the call was made and came back:
 
 - **SDK 1**, **SDK 2** (`tests/scale/test_like_the_sdk.py`, version 1 and version 2): the SDK makes the call, our client
-  makes it on a second sandbox, and both results are equal; with async and without.
+  makes it on a second sandbox, and both requests and both results are equal; with async and without.
 - **beyond** (the same file): calls that the SDK does not have, by what they change in the sandbox.
 - **terminal** (`tests/cli/test_resources.py`): the command sends each of its options to its place in the request.
 
@@ -46,11 +46,13 @@ READS = "reads what came, without a request"
 class Ran:
     """What one run called.
 
-    methods: of the SDK, compared with ours. rows: of the table, by our client. earlier: methods that our client refused
-    before they were sent, as the server would have. results: methods of the SDK's results -> the method that they call.
+    methods: of the SDK, compared with ours. arguments: of them, where they were typed. rows: of the table, by our
+    client. earlier: methods that our client refused before they were sent, as the server would have. results: methods
+    of the SDK's results -> the method that they call.
     """
 
     methods: set[str] = field(default_factory=set)
+    arguments: set[tuple[str, str]] = field(default_factory=set)
     rows: set[str] = field(default_factory=set)
     earlier: list[str] = field(default_factory=list)
     results: dict[str, str] = field(default_factory=dict)

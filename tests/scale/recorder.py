@@ -10,9 +10,11 @@ import asyncio
 import inspect
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from pydantic import BaseModel
@@ -32,6 +34,7 @@ from scalesync.errors import ConfigError
 from scalesync.platforms.scale.api.endpoint import Pages
 from scalesync.platforms.scale.api.objects import Resource
 from scalesync.platforms.scale.api.table import ROWS
+from scalesync.sandbox import Sandbox
 from scalesync.scale import AsyncScaleClient, BlockingListing, Client, Envelope, Listing, ScaleError
 
 RESULTS = (
@@ -44,15 +47,52 @@ BY_SDK = {row.sdk: row for row in ROWS if row.sdk}
 SECOND = frozenset({"tasks", "batches", "projects", "get_tasks_count", "v2_get_tasks"})
 
 
+Asked = tuple[
+    str, str, tuple[tuple[str, str], ...]
+]  # method, path, query in a form that does not depend on who wrote it
+
+
+def asked(sandbox: Sandbox) -> list[Asked]:
+    """What a sandbox was asked since the last time, oldest first; its control plane is left out."""
+    found = [
+        (seen.method, seen.path, tuple(sorted((name, _settled(value)) for name, value in _query(seen.query))))
+        for seen in sandbox.journal
+        if seen.kind != "other"
+    ]
+    sandbox.journal.clear()
+    return found
+
+
+def _query(text: str) -> Iterator[tuple[str, str]]:
+    """The names and values of a query; the SDK also says where a list begins."""
+    yield from (pair for pair in parse_qsl(text) if pair != ("offset", "0"))
+
+
+def _settled(value: str) -> str:
+    """A value of a query without the ways of writing it: `True` and `true`, times in either spelling of UTC."""
+    if value in {"True", "False"}:
+        return value.lower()
+    try:
+        return datetime.fromisoformat(value).astimezone(UTC).isoformat() if "T" in value else value
+    except ValueError:
+        return value
+
+
 @dataclass
 class Said:
-    """One call of the SDK. failed: (status, the server's words). via: the method of a result that made the call."""
+    """One call of the SDK.
+
+    failed: (status, the server's words). via: the method of a result that made the call. wire: what it asked. typed:
+    the arguments that the scenario gave.
+    """
 
     name: str
     arguments: dict[str, Any]
     result: Any = None
     failed: tuple[int, str] | None = None
     via: str = ""
+    wire: list[Asked] = field(default_factory=list)
+    typed: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -80,7 +120,7 @@ def _public(owner: type) -> list[tuple[str, Any]]:
     return [(name, each) for name, each in inspect.getmembers(owner, inspect.isfunction) if not name.startswith("_")]
 
 
-def watch(patch: pytest.MonkeyPatch, record: Record, before_call: Callable[[], None]) -> None:
+def watch(patch: pytest.MonkeyPatch, record: Record, sandbox: Sandbox, before_call: Callable[[], None]) -> None:
     """Note every call of the SDK from now on. before_call: what a clock does, for one."""
     depth, via = [0], [""]
 
@@ -90,9 +130,11 @@ def watch(patch: pytest.MonkeyPatch, record: Record, before_call: Callable[[], N
                 return plain(*args, **kwargs)
             before_call()
             record.raw.clear()
-            said = Said(name, _arguments(plain, args, kwargs), via=via[0])
+            typed = frozenset(inspect.signature(plain).bind(*args, **kwargs).arguments)
+            said = Said(name, _arguments(plain, args, kwargs), via=via[0], typed=typed)
             record.steps.append(said)
             depth[0] = 1
+            asked(sandbox)
             try:
                 result = plain(*args, **kwargs)
                 if inspect.isgenerator(result):
@@ -104,6 +146,7 @@ def watch(patch: pytest.MonkeyPatch, record: Record, before_call: Callable[[], N
                 raise
             finally:
                 depth[0] = 0
+                said.wire = asked(sandbox)
 
         return wrapper
 
@@ -277,14 +320,25 @@ def ours_of(result: Any) -> Any:
     return result.as_dict() if isinstance(result, Resource) else result
 
 
-async def compared(ours: Ours, said: Said, settle: Callable[[Any], Any]) -> str:
+def _same_wire(said: Said, wire: list[Asked]) -> None:
+    """Ours asks what the SDK asks. It may read before; the SDK follows a redirect that ours gives back."""
+    wanted = said.wire[:1] if said.name in BY_SDK and BY_SDK[said.name].redirects else said.wire
+    before = wire[: len(wire) - len(wanted)]
+    if wire[len(before) :] != wanted or any(method != "GET" for method, _, _ in before):
+        raise Differs(f"{said.name}({said.arguments}):\nthe SDK asks: {wanted}\nours asks:    {wire}")
+
+
+async def compared(ours: Ours, said: Said, sandbox: Sandbox, settle: Callable[[Any], Any]) -> str:
     """Make the call and compare. Returns "same", or "earlier" where ours refused what the server refused the SDK.
 
+    sandbox: of ours; what it is asked is compared as well.
     settle: makes what both say alike where it must differ, such as the address of the server. Raises Differs.
     """
+    asked(sandbox)
     try:
         found = await replayed(ours, said)
     except ScaleError as error:
+        _same_wire(said, asked(sandbox))
         if (error.status, settle(error.message)) == (said.failed and (said.failed[0], settle(said.failed[1]))):
             return "same"
         raise Differs(f"{said.name}: the SDK got {said.failed or said.result}, ours {error!r}") from error
@@ -292,6 +346,7 @@ async def compared(ours: Ours, said: Said, settle: Callable[[Any], Any]) -> str:
         if said.failed is not None and said.failed[0] == 400:
             return "earlier"
         raise Differs(f"{said.name}({said.arguments}): ours refuses what the SDK does: {error}") from error
+    _same_wire(said, asked(sandbox))
     wanted = said.failed or said.result
     if settle(found) != settle(wanted):
         raise Differs(f"{said.name}({said.arguments}):\nthe SDK: {wanted}\nours:    {found}")

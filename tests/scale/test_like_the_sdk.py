@@ -6,6 +6,7 @@ The SDK's methods are found in the installed SDK, so one that a newer SDK adds f
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import os
 import time
@@ -86,7 +87,7 @@ async def recorded(scenario: Callable[[Sandbox], None], sandbox: Sandbox, clock:
     """The calls of a scenario of the SDK, and where to put the address that the control plane of the replay has."""
     record = Record()
     with pytest.MonkeyPatch.context() as patch, sessions_closed(patch):
-        watch(patch, record, clock.next)
+        watch(patch, record, sandbox, clock.next)
         origin = controls(patch, record)
         await asyncio.to_thread(scenario, sandbox)
     return record, origin
@@ -127,9 +128,10 @@ async def side_by_side(
                     await asyncio.to_thread(step)
                     continue
                 again.next()
-                if await compared(ours, step, settle) == "earlier":
+                if await compared(ours, step, second, settle) == "earlier":
                     ran.earlier.append(step.name)
                 ran.methods.add(step.name)
+                ran.arguments |= {(step.name, name) for name in step.typed}
                 ran.results |= {step.via: step.name} if step.via else {}
         states = [list(sandbox.store.world("live").documents()) for sandbox in (first, second)]
         assert settle(states[0]) == states[1], "the tasks are others at the end"
@@ -187,6 +189,13 @@ def check(ran: Ran, scenario: Callable[[Sandbox], None]) -> None:
     wanted = {name for name in operations() if name.startswith("v2") == (scenario is version_2)}
     assert wanted - ran.methods == set(), "a method of this SDK is not called"
     assert ran.earlier == EARLIER[scenario.__name__]
+    unused = {
+        (name, argument.name)
+        for name in wanted
+        for argument in list(inspect.signature(operations()[name]).parameters.values())[1:]
+        if argument.kind is argument.POSITIONAL_OR_KEYWORD and not argument.name.startswith("_")
+    } - ran.arguments
+    assert unused - {("v2_get_tasks", name) for _, name in unused} == set(), "an argument of the SDK is never given"
     if scenario is version_1:
         assert set(methods_of_results()) - set(ran.results) == set(), "a method of this SDK's results is not called"
 

@@ -53,6 +53,10 @@ class Reply(NamedTuple):
     where: str = ""
     retry_after_s: float | None = None
 
+    def __repr__(self) -> str:
+        # Some servers repeat the key in an error, and tools that report exceptions show what a frame holds.
+        return f"Reply({self.status}, {len(self.body)} bytes)"
+
 
 @dataclass(slots=True)
 class Counters:

@@ -51,6 +51,8 @@ class Base(ABC):
         items = value.get(endpoint.docs) if endpoint.docs and isinstance(value, dict) else value
         if not isinstance(items, list):
             raise OutcomeUnknown(f"{endpoint.op}: the reply is not a list", op=endpoint.op)
+        if not all(isinstance(item, Mapping) for item in items):
+            raise OutcomeUnknown(f"{endpoint.op}: an item of the list is not an object", op=endpoint.op)
         return [kind.of(item, self) for item in items]
 
     def _listing(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from scalesync.errors import ConfigError
+from scalesync.http.form import opened
 from scalesync.platforms.scale.api.objects import File
 from scalesync.platforms.scale.api.table import ENDPOINTS
 from scalesync.scale.base import Base
@@ -82,10 +83,10 @@ class ByHand(Base):
 
 def _opened(file: str | PathLike[str] | BinaryIO, stack: ExitStack) -> tuple[str, BinaryIO]:
     """The file's name and the file, open."""
-    if not isinstance(file, str | PathLike):
-        name = getattr(file, "name", "")
-        return Path(name).name if isinstance(name, str) and name else "file", file
-    try:
-        return Path(fspath(file)).name, stack.enter_context(open(file, "rb"))
-    except OSError as error:
-        raise ConfigError(f"{fspath(file)}: cannot be read: {error.strerror}") from None
+    if isinstance(file, str | PathLike):
+        path = Path(fspath(file))
+        return path.name, stack.enter_context(opened(path))
+    if not hasattr(file, "read"):
+        raise ConfigError(f"upload file: file must be a path or a file open in binary, not {type(file).__name__}")
+    name = getattr(file, "name", "")
+    return Path(name).name if isinstance(name, str) and name else "file", file

@@ -92,6 +92,8 @@ class Calls:
                 endpoint.request, request.method, request.path, query=request.query, body=body, root=root
             )
         except RemoteError as error:
+            if isinstance(body, Form) and body.failure:
+                raise ConfigError(f"{endpoint.op}: {body.failure}; nothing was uploaded") from None
             error.op = endpoint.op
             error.args = (f"{endpoint.op}: {error}",)
             # aiohttp's exceptions may show the request with its headers, and so the key.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -15,7 +17,7 @@ Wait = Callable[[Coroutine[Any, Any, Any]], Any]
 
 
 class Listing(AsyncIterator[R], Generic[R]):
-    """An `async for` over a list, which asks for a page when it needs one.
+    """An `async for` over a list, which asks for a page when it needs one. Several tasks may share one.
 
     cursor: give it to a later call with the same filters, to continue there. It is that of the page whose items come
         now, so that nothing is missing if you stop in the middle: the items of that page come again. When all items of
@@ -33,6 +35,7 @@ class Listing(AsyncIterator[R], Generic[R]):
         self._pages = pages
         self._left = limit
         self._items: list[R] = []
+        self._one_at_a_time = asyncio.Lock()
 
     @property
     def beside(self) -> JsonObject:
@@ -68,7 +71,11 @@ class Listing(AsyncIterator[R], Generic[R]):
         return item
 
     async def _fill(self) -> bool:
-        """Get the next page. Returns False at the end."""
+        """Get the next page, unless another task just did. Returns False at the end."""
+        async with self._one_at_a_time:
+            return bool(self._items) or await self._next_page()
+
+    async def _next_page(self) -> bool:
         if self.finished or self._pages.finished:
             self.finished = True
             return False
@@ -90,11 +97,12 @@ class Listing(AsyncIterator[R], Generic[R]):
 
 
 class BlockingListing(Iterator[R], Generic[R]):
-    """The same for a `for`. See `Listing`."""
+    """The same for a `for`. Several threads may share one. See `Listing`."""
 
     def __init__(self, listing: Listing[R], wait: Wait) -> None:
         self._listing = listing
         self._wait = wait
+        self._one_at_a_time = threading.Lock()
 
     @property
     def cursor(self) -> str | None:
@@ -113,16 +121,18 @@ class BlockingListing(Iterator[R], Generic[R]):
 
     def next_page(self) -> list[R]:
         """See `Listing.next_page`."""
-        page: list[R] = self._wait(self._listing.next_page())
+        with self._one_at_a_time:
+            page: list[R] = self._wait(self._listing.next_page())
         return page
 
     def __iter__(self) -> BlockingListing[R]:
         return self
 
     def __next__(self) -> R:
-        item = self._listing.at_hand()
-        if item is None:
-            item = self._wait(_next(self._listing))
+        with self._one_at_a_time:
+            item = self._listing.at_hand()
+            if item is None:
+                item = self._wait(_next(self._listing))
         if item is None:
             raise StopIteration
         return item
@@ -164,4 +174,4 @@ class Envelope(Sequence[R], Generic[R]):
 def checked_limit(op: str, limit: int | None) -> None:
     """Raise ConfigError for a limit that does not count items."""
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
-        raise ConfigError(f"{op}: limit must be a whole number, not {limit!r}")
+        raise ConfigError(f"{op}: limit must be a whole number, 0 or more, not {limit!r}")

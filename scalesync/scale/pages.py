@@ -71,6 +71,8 @@ class Pages:
         found = value.get(docs) if docs and isinstance(value, dict) else value
         if not isinstance(found, list) or (docs and found is value):
             raise self._wrong("the reply is not a list")
+        if self._endpoint.returns and not all(isinstance(item, dict) for item in found):
+            raise self._wrong("an item of the list is not an object")
         return found
 
     def _next(self, value: Any, items: int) -> str | None:

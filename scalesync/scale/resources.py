@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
-from scalesync.errors import ConfigError
 from scalesync.platforms.scale.api.endpoint import request_of
 from scalesync.platforms.scale.api.table import ENDPOINTS, ROWS
 from scalesync.ports.resources import ResourceCall
@@ -30,8 +28,9 @@ class ScaleCaller:
         endpoint = ENDPOINTS[row.name]
         if file is None:
             return (await self._calls.make(endpoint, arguments)).value
-        with ExitStack() as stack:
-            stream = _opened(file, stack)
+        from scalesync.http.form import opened  # noqa: PLC0415  help needs no connection
+
+        with opened(file) as stream:
             return (await self._calls.make(endpoint, arguments, file=(stream, file.name))).value
 
     async def pages(
@@ -41,7 +40,7 @@ class ScaleCaller:
         endpoint = ENDPOINTS[row.name]
         given = dict(arguments)
         if limit is not None and 0 < limit < PAGE_MOST and any(param.name == "page_size" for param in endpoint.params):
-            given["page_size"] = given.get("page_size") or limit
+            given.setdefault("page_size", limit)
         async for items, cursor in self._calls.pages(endpoint, given):
             yield items, cursor is not None
 
@@ -70,13 +69,6 @@ class ScaleResources:
         from scalesync.scale.calls import Calls  # noqa: PLC0415  help needs no connection
 
         return ScaleCaller(Calls(connection, base_url.removesuffix("/v1")))
-
-
-def _opened(file: Path, stack: ExitStack) -> BinaryIO:
-    try:
-        return stack.enter_context(open(file, "rb"))
-    except OSError as error:
-        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
 
 
 RESOURCES = ScaleResources()

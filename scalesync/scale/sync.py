@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import weakref
 from collections.abc import Coroutine
@@ -28,8 +29,8 @@ T = TypeVar("T")
 class Client(Tasks, Batches, Projects, Blueprints, Files, People, GenAI, Deliveries, ByHand):
     """`AsyncScaleClient` without async: the same arguments, methods, results and exceptions. Lists are for `for`.
 
-    Several threads may use it at once. Close it, or use it in a `with`; what is left open is closed at the program's
-    end.
+    Several threads may use it at once, but each process makes its own. Close it, or use it in a `with`; what is left
+    open is closed at the program's end.
     """
 
     def __init__(
@@ -59,12 +60,16 @@ class Client(Tasks, Batches, Projects, Blueprints, Files, People, GenAI, Deliver
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=_serve, args=(self._loop,), name="scalesync-client", daemon=True)
         self._thread.start()
-        self._end = weakref.finalize(self, _end, self._client, self._loop, self._thread)
+        self._pid = os.getpid()
+        self._end = weakref.finalize(self, _end, self._client, self._loop, self._thread, self._pid)
 
     def _wait(self, made: Coroutine[Any, Any, T]) -> T:
         if not self._end.alive:
             made.close()
             raise ConfigError("the client is closed; make another one")
+        if os.getpid() != self._pid:  # the thread did not come along, so nobody would answer
+            made.close()
+            raise ConfigError("the client was made in the parent of this process; make one in each process")
         if threading.current_thread() is self._thread:
             made.close()
             raise ConfigError("the client's own observer must not call it")
@@ -98,8 +103,10 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
         loop.close()
 
 
-def _end(client: AsyncScaleClient, loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
-    """Close the connection, then the loop."""
+def _end(client: AsyncScaleClient, loop: asyncio.AbstractEventLoop, thread: threading.Thread, pid: int) -> None:
+    """Close the connection, then the loop. Both belong to the process that made them, not to one forked from it."""
+    if os.getpid() != pid:
+        return
 
     async def finish() -> None:
         await client.close()

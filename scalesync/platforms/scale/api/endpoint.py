@@ -258,6 +258,8 @@ def _wrong(param: Param, value: Any) -> str:
     match param.kind:
         case Kind.TEXT if not isinstance(value, str):
             return f"must be text, not {type(value).__name__}"
+        case Kind.TEXT if not _is_unicode(value):
+            return "holds half of a surrogate pair, which cannot be sent"
         case Kind.TEXT if param.place is In.PATH and value in {"", ".", ".."}:
             return f"must be a name, not {value!r}"  # the path would be another one
         case Kind.NUMBER if isinstance(value, bool) or not isinstance(value, int):
@@ -272,10 +274,16 @@ def _wrong(param: Param, value: Any) -> str:
             items = [value] if isinstance(value, str) else value
             if not isinstance(items, Sequence | set | frozenset) or not all(isinstance(item, str) for item in items):
                 return "must be a list of strings"
+            if not all(map(_is_unicode, items)):
+                return "holds half of a surrogate pair, which cannot be sent"
             value = next((item for item in items if param.choices and item not in param.choices), "")
     if param.choices and value and value not in param.choices:
         return f"must be one of {', '.join(param.choices)}, not {value!r}"
     return ""
+
+
+def _is_unicode(text: str) -> bool:
+    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _pairs(param: Param, value: Any) -> Iterator[tuple[str, str]]:

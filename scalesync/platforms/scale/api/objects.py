@@ -38,9 +38,15 @@ class Resource(Mapping[str, Any]):
         return self._fields
 
     def at(self, name: str) -> datetime | None:
-        """A time of the object as an aware datetime; None if it has none. Raises ValueError if it is something else."""
-        text = self._fields.get(name)
-        return None if text is None else parse_iso(text)
+        """A time of the object as an aware datetime; None if it has none yet.
+
+        Raises AttributeError for a name that it does not have, and ValueError for a field that is not a time.
+        """
+        text = getattr(self, name)
+        try:
+            return None if text is None else parse_iso(text)
+        except (TypeError, ValueError):
+            raise ValueError(f"{type(self).__name__}: {name} is not a time: {text!r}") from None
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name == "_fields":

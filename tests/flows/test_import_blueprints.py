@@ -186,5 +186,39 @@ async def test_a_service_that_lists_no_blueprints_checks_them_itself(street, tak
     assert len(told) >= 1
 
 
+BARE = {"name": "drive"}
+ACTIVE = {"name": "drive", "active": True}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [ACTIVE],
+        {"blueprints": [ACTIVE]},
+        {"docs": None},
+        {"docs": {"drive": ACTIVE}},
+        {"docs": [BARE]},
+        {"docs": ["drive"]},
+        {"docs": [ACTIVE, None]},
+        {"docs": [ACTIVE], "has_more": True, "next_token": "x"},
+        None,
+    ],
+)
+async def test_a_list_of_another_form_refuses_nothing(street, take, notebook, monkeypatch, answer):
+    monkeypatch.setattr("scalesync.sandbox.scale.multistage.wire.blueprint_list", lambda _: json.dumps(answer).encode())
+    records = [scene(0, blueprint="drive"), scene(1, blueprint="drove"), scene(2)]
+    summary = await take(street, records, blueprint="whole")
+    assert (summary.created, summary.failed, summary.invalid) == (2, 1, 0)
+    assert any("does not list the blueprints of project 'street' in a known form" in text for text in notebook.notes)
+
+
+async def test_of_many_blueprints_a_sentence_names_some(street, take):
+    for number in range(20):
+        street.world.add_blueprint("street", {**WHOLE, "name": f"old\n{number} "})
+    names = r"it has drive, whole, 'old\\n0 ', .*'old\\n7 ' and 12 more"
+    with pytest.raises(ConfigError, match=f"has no blueprint 'zebra'; {names}$"):
+        await take(street, [scene(0)], blueprint="zebra")
+
+
 def test_the_blueprints_of_this_module_are_good():
     assert [findings(blueprint) for blueprint in (DRIVE, WHOLE, OTHER)] == [[], [], []]

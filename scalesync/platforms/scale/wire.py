@@ -173,12 +173,17 @@ def objects(reply: Reply, op: str) -> list[JsonObject]:
     return [item for item in value if isinstance(item, dict)]
 
 
-def as_object(reply: Reply, op: str) -> JsonObject:
-    """The object of a reply that must be one JSON object. Raises OutcomeUnknown if it is not."""
+def as_value(reply: Reply, op: str) -> Any:
+    """The JSON value of a reply. Raises OutcomeUnknown if it is not JSON."""
     try:
-        value = loads(reply.body)
+        return loads(reply.body)
     except ValueError as error:
         raise answers.unanswered(reply, op, "the reply is not JSON") from error
+
+
+def as_object(reply: Reply, op: str) -> JsonObject:
+    """The object of a reply that must be one JSON object. Raises OutcomeUnknown if it is not."""
+    value = as_value(reply, op)
     if not isinstance(value, dict):
         raise OutcomeUnknown(f"{op}: the reply is not an object", op=op)
     return value

@@ -81,9 +81,8 @@ class BlueprintCheck:
         if not known and project not in self._unlisted:
             self._unlisted.add(project)
             title = self._connection.platform.spec.title
-            self._note(
-                f"{title} does not list the blueprints of project {project!r}: the records are checked without them"
-            )
+            what = f"{title} does not list the blueprints of project {project!r} in a known form"
+            self._note(f"{what}: the records are checked without them")
 
 
 def _meant(plan: ImportPlan) -> frozenset[str]:

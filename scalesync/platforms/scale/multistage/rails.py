@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -19,6 +19,8 @@ from scalesync.platforms.scale.task_types import TYPES
 from scalesync.text import did_you_mean, nearest
 
 OP = "list blueprints"
+NO_SUCH_CALL = (404, 405)
+SHOWN = 10  # names in a sentence
 KNOWN = TYPES[wire.TYPE].names
 
 
@@ -44,7 +46,7 @@ class ScaleBlueprints:
     async def check(self, project: str, name: str | None) -> bool:
         """Check that a project has the blueprint of this name, or an active one without a name.
 
-        Returns False if the service does not list blueprints, because the call is a guess. Raises ConfigError.
+        Returns False if the service does not list blueprints in the way that is guessed. Raises ConfigError.
         """
         if project not in self._projects:
             self._projects[project] = await self._read(project)
@@ -54,7 +56,7 @@ class ScaleBlueprints:
         if listed is NO_PROJECT:
             raise ConfigError(f"there is no project {project!r} in this account")
         if name is not None and name not in listed.names:
-            there = f"it has {', '.join(listed.names)}" if listed.names else "it has none"
+            there = f"it has {_some(listed.names)}" if listed.names else "it has none"
             hint = did_you_mean(name, listed.names) or f"; {there}"
             raise ConfigError(f"project {project!r} has no blueprint {name!r}{hint}")
         if name is None and listed.active is None:
@@ -69,12 +71,9 @@ class ScaleBlueprints:
     async def _read(self, project: str) -> Listed | None:
         path = wire.LIST_PATH.format(project_name=quote(project, safe=""))
         reply = await self._transport.call(RequestClass.LIST, "GET", path)
-        if reply.status == 404:
+        if reply.status in NO_SUCH_CALL:
             return None if await self._containers.project(project) is not None else NO_PROJECT
-        docs = version_1.as_object(version_1.check(reply, OP), OP).get(wire.DOCS)
-        blueprints = [each for each in docs if isinstance(each, dict)] if isinstance(docs, list) else []
-        named = [(str(each[wire.NAME]), each.get(wire.ACTIVE) is True) for each in blueprints if wire.NAME in each]
-        return Listed(tuple(name for name, _ in named), next((name for name, active in named if active), None))
+        return _listed(version_1.as_value(version_1.check(reply, OP), OP))
 
     def wrong(self, body: JsonObject, meant: Collection[str]) -> str:
         """Why a body does not fit the rails, all reasons in one sentence; empty if it does.
@@ -97,6 +96,26 @@ class ScaleBlueprints:
                 hint = f" (did you mean {near!r}?)" if near is not None else ""
                 found.append(f"{name!r} is not a field of {wire.TYPE} tasks{hint}; a template's keep lets it through")
         return "; ".join(found)
+
+
+def _listed(answer: Any) -> Listed | None:
+    """What a list says; None for one of another form than the guessed one, or for a page of one."""
+    docs = answer.get(wire.DOCS) if isinstance(answer, dict) else None
+    if not isinstance(docs, list) or any(answer.get(name) for name in wire.MORE):
+        return None
+    named: dict[str, bool] = {}
+    for each in docs:
+        name, active = (each.get(wire.NAME), each.get(wire.ACTIVE)) if isinstance(each, dict) else (None, None)
+        if not isinstance(name, str) or not isinstance(active, bool):
+            return None
+        named[name] = active
+    return Listed(tuple(named), next((name for name, active in named.items() if active), None))
+
+
+def _some(names: Sequence[str]) -> str:
+    """Names for a sentence: the first of them, and in quotes what would not be seen as it is."""
+    first = [name if name.isprintable() and name == name.strip() else repr(name) for name in names[:SHOWN]]
+    return ", ".join(first) + (f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else "")
 
 
 def _is_empty(value: Any) -> bool:

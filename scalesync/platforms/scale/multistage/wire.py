@@ -58,6 +58,7 @@ LIST_PATH = "/projects/{project_name}/blueprints"
 ONE_PATH = "/projects/{project_name}/blueprints/{blueprint_name}"
 ACTIVATE_PATH = "/projects/{project_name}/blueprints/{blueprint_name}/activate"
 DOCS = "docs"  # of the list's answer: the blueprints
+MORE = ("has_more", "next_token")  # of it, if it had pages as other lists do: the guess is that it has none
 
 # --- a task: its stages, and what was delivered of them ----------------------------------------------
 

@@ -22,7 +22,7 @@ from scalesync.engine.limits import EngineLimits
 from scalesync.events import Progress
 from scalesync.flows.runtime.setup.services import resolve_settings
 from scalesync.sandbox import FaultRule, Sandbox, SandboxConfig
-from tests.draws import keep_part, leave_to_the_soak
+from tests.draws import keep_part, leave_to_the_proof, leave_to_the_soak
 
 # The same draws on every machine: what `make test` says of a commit does not hang on luck. `make soak` draws others.
 # Nor on a busy machine: a test has a timeout, its examples have none.
@@ -47,6 +47,7 @@ FAST = EngineLimits(retry=RetryPolicy(base_s=0.01, cap_s=0.1), stall_s=10.0, gra
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     leave_to_the_soak(items)
+    leave_to_the_proof(items)
     if part := os.environ.get("SCALESYNC_SOAK_PART"):
         keep_part(items, part)
 

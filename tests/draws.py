@@ -1,7 +1,10 @@
-"""How much of a test runs in `make test` and how much in `make soak`.
+"""Which tests run in `make test`, which in `make proof-slow`, and which in `make soak`.
 
 `make test` has five minutes: of many draws, seeds or combinations it runs some, the same on every machine; the soak
 runs all. A test that is `part(n)` runs an n-th of its combinations, drawn by its name; at least one.
+
+Modules that start, kill and time real programs, or that run a suite for yet another service, are for `make proof-slow`,
+which `.ci/run` runs with each change.
 """
 
 from __future__ import annotations
@@ -9,13 +12,37 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
 
-SHARE = 3  # `make test` draws one example where a soak draws three
+SHARE = 4  # `make test` draws one example where a soak draws four
 SOAK = "soak"
+SLOW = "slow"
+SLOW_MODULES = frozenset(
+    {
+        "bench/test_harness.py",
+        "cli/test_asking.py",
+        "cli/test_demo.py",
+        "cli/test_descriptors.py",
+        "cli/test_kill.py",
+        "cli/test_kill_batches.py",
+        "cli/test_kill_chunks.py",
+        "cli/test_kill_fix.py",
+        "cli/test_new_interpreter.py",
+        "cli/test_server.py",
+        "docs/test_transcripts.py",
+        "faults/test_kills.py",
+        "faults/test_stage_kills.py",
+        "network/test_clocks_and_files.py",
+        "platforms/test_delivered.py",
+        "platforms/test_toy_commands.py",
+        "quota/test_processes.py",
+    }
+)
+TESTS = Path(__file__).parent
 
 
 def draws(examples: int) -> int:
@@ -42,6 +69,13 @@ def leave_to_the_soak(items: Sequence[pytest.Item]) -> None:
         for place, item in enumerate(family):
             if place not in kept:
                 item.add_marker(SOAK)
+
+
+def leave_to_the_proof(items: Sequence[pytest.Item]) -> None:
+    """Mark the tests of slow modules."""
+    for item in items:
+        if item.path.is_relative_to(TESTS) and item.path.relative_to(TESTS).as_posix() in SLOW_MODULES:
+            item.add_marker(SLOW)
 
 
 def keep_part(items: list[pytest.Item], part: str) -> None:

@@ -92,11 +92,11 @@ def first_failure(folder: Path, tests: Sequence[str], *more: str, patience_s: fl
 
     What is compiled on the way stays in the copy, for copies of it.
     """
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-p", "no:cacheprovider", *more, *tests]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-p", "no:cacheprovider", "-m", "not soak"]
     environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": ""}
     try:
         done = subprocess.run(
-            command,
+            [*command, *more, *tests],
             cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,

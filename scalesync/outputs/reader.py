@@ -68,9 +68,14 @@ def stage_lines_of(path: Path) -> Iterator[StageLine]:
     """The deliveries of parts. Raises ValueError for an invalid line."""
     for line in lines_of(path):
         try:
-            yield msgspec.json.decode(line, type=StageLine)
+            yield stage_line(line)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"{path}: holds a line without task_id, stage and delivered_at") from error
+
+
+def stage_line(line: bytes) -> StageLine:
+    """The delivery in a line. Raises ValueError for an invalid one."""
+    return msgspec.json.decode(line, type=StageLine)
 
 
 class _Limited(io.RawIOBase):

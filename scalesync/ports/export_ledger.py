@@ -71,6 +71,9 @@ class VersionsIndex(Protocol):
     def gone(self) -> int:
         """How many tasks left."""
 
+    def left(self, refs: Iterable[str]) -> set[str]:
+        """Those of these tasks that left."""
+
     def close(self, *, remove: bool) -> None:
         """Free the lock.
 

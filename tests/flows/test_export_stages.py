@@ -168,6 +168,26 @@ async def test_compact_keeps_the_newest_delivery_of_each_stage(street, export, t
     assert delivered(tmp_path / "then") == Counter(dict.fromkeys(before, 1))
 
 
+async def test_compact_keeps_no_delivery_of_a_task_that_left(street, export, tmp_path, notebook):
+    one, two = street.create(2)
+    for task_id in (one, two):
+        street.act(task_id, "complete", "boxes")
+    await export(street, status=("pending",))
+    as_of = iso(street.now[0])
+    street.later()
+    street.act(one, "complete")
+    await export(street, status=("pending",))
+    assert {key[0] for key in delivered(tmp_path / "out")} == {one, two}
+    for name, moment, there in (("now", None, {two}), ("then", as_of, {one, two})):
+        done = await run_compact(CompactOptions(tmp_path / "out", tmp_path / name, as_of=moment), notebook)
+        assert (done.tasks, done.stages) == (len(there), len(there))
+        assert {key[0] for key in delivered(tmp_path / name)} == there
+    street.act(one, "recall")
+    await export(street, status=("pending",))
+    back = await run_compact(CompactOptions(tmp_path / "out", tmp_path / "back"), notebook)
+    assert (back.tasks, {key[0] for key in delivered(tmp_path / "back")}) == (2, {one, two})
+
+
 async def test_a_backfill_writes_the_stages_of_each_window_beside_its_tasks(street, settings_for, notebook, tmp_path):
     for _ in range(3):
         (task_id,) = street.create()

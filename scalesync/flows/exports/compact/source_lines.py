@@ -10,7 +10,7 @@ from scalesync.errors import ConfigError
 from scalesync.model.exports import Seen
 from scalesync.model.task_view import TaskView
 from scalesync.outputs.manifest import STAGES, FileEntry
-from scalesync.outputs.reader import left_lines_of, lines_of, stage_lines_of, views_of
+from scalesync.outputs.reader import left_lines_of, lines_of, stage_line, stage_lines_of, views_of
 from scalesync.ports.export_ledger import VersionsIndex
 from scalesync.times import milliseconds
 
@@ -69,7 +69,7 @@ class SourceLines:
         return ((task.ref, task.updated_ms()) for task in views_of(path, self._view))
 
     def newest(self, index: VersionsIndex) -> Iterator[tuple[str | None, list[bytes], int]]:
-        """The newest line of each task that still belongs to the export, and of each part that was delivered apart.
+        """The newest line of each task that still belongs to the export, and of each of its parts that came apart.
 
         Each step has the kind of their file, the lines, and how many lines were read so far.
 
@@ -81,14 +81,23 @@ class SourceLines:
         position = 0
         held: list[bytes] = []
         size = 0
+        some_left = index.gone() > 0
         for entry in self._files:
+            parts = entry.kind == STAGES and some_left
             for line in lines_of(self._folder / entry.path):
                 if wanted[position >> 3] >> (position & 7) & 1:
                     held.append(line)
                     size += len(line)
                 position += 1
                 if size >= LINES_BYTES or position % STEP == 0:
-                    yield entry.kind, held, position
+                    yield entry.kind, _of_tasks_there(held, index) if parts else held, position
                     held, size = [], 0
-            yield entry.kind, held, position
+            yield entry.kind, _of_tasks_there(held, index) if parts else held, position
             held, size = [], 0
+
+
+def _of_tasks_there(parts: list[bytes], index: VersionsIndex) -> list[bytes]:
+    """Lines of parts, without those of tasks that left."""
+    refs = [stage_line(line).task_id for line in parts]
+    left = index.left(refs)
+    return [line for line, ref in zip(parts, refs, strict=True) if ref not in left]

@@ -59,6 +59,12 @@ class VersionsIndex:
         with _in_words(self._path):
             return int(self._db.execute("SELECT count(*) FROM newest WHERE gone").fetchone()[0])
 
+    def left(self, task_ids: Iterable[str]) -> set[str]:
+        """Those of these tasks that no longer match."""
+        sql = "SELECT 1 FROM newest WHERE task_id=? AND gone"
+        with _in_words(self._path):
+            return {each for each in task_ids if self._db.execute(sql, (_short(each),)).fetchone()}
+
     def close(self, *, remove: bool) -> None:
         """Close the index and free the lock.
 

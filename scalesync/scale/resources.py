@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,9 +60,9 @@ class ScaleResources:
         "team invite ada@example.com --role labeler",
     )
 
-    def check(self, row: ResourceCall, arguments: Mapping[str, Any]) -> None:
-        """Make the request of a call, without sending it. Raises ConfigError."""
-        request_of(ENDPOINTS[row.name], arguments)
+    def check(self, row: ResourceCall, arguments: Mapping[str, Any], shown: Callable[[str], str]) -> None:
+        """Make the request of a call, without sending it. Raises ConfigError, with the names that `shown` gives."""
+        request_of(ENDPOINTS[row.name], arguments, shown)
 
     def over(self, connection: Connection, base_url: str) -> ScaleCaller:
         """What makes the calls over a connection."""

@@ -70,7 +70,7 @@ class JsonText(ObjectType):
         except OSError as error:
             self.fail(f"{where}cannot be read: {error.strerror}", param, ctx)
         except ValueError as error:
-            self.fail(f"{where}not JSON: {error}{_advice(value)}", param, ctx)
+            self.fail(f"{where}not JSON: {str(error).removeprefix('is not valid JSON: ')}{_advice(value)}", param, ctx)
         if not isinstance(found, dict):
             self.fail(f'{where}must be a JSON object such as {{"a": 1}}', param, ctx)
         return found
@@ -115,6 +115,15 @@ def _advice(typed: str) -> str:
 def option_name(argument: Argument) -> str:
     """The name of an argument at the terminal."""
     return NAMES.get(argument.name, argument.name.replace("_", "-"))
+
+
+def typed_name(row: ResourceCall, name: str) -> str:
+    """How an argument of a call is typed, for messages: TASK_ID, --batch, --accepted or --no-accepted."""
+    argument = next(item for item in row.params if item.name == name)
+    option = option_name(argument)
+    if argument in positionals(row):
+        return option.replace("-", "_").upper()
+    return f"--{option} or --no-{option}" if argument.kind is Kind.FLAG else f"--{option}"
 
 
 def positionals(row: ResourceCall) -> list[Argument]:

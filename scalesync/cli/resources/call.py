@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from scalesync.cli.command import SyncCommand
 from scalesync.cli.event_loop import run_async
 from scalesync.cli.invocation import Invocation
 from scalesync.cli.output import say, say_json, tell
-from scalesync.cli.resources.arguments import arguments, parameters
+from scalesync.cli.resources.arguments import arguments, parameters, typed_name
 from scalesync.cli.resources.show import lines_of_list, lines_of_object
 from scalesync.cli.types import LocalPath, Positional
 from scalesync.errors import (
@@ -125,7 +126,7 @@ def _run(asked: Asked, platform: str) -> int:
     invocation, row = asked.invocation, asked.row
     if asked.jsonl and invocation.common.json:
         raise ConfigError("--json prints one object and --jsonl one a line; give one of them")
-    resources_of(platform).check(row, asked.given)
+    resources_of(platform).check(row, asked.given, partial(typed_name, row))
     if row.uploads:
         from scalesync.cli.resources.upload import check
 

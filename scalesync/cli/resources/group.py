@@ -11,7 +11,7 @@ import click
 from scalesync.cli.command import CONTEXT, write_examples, write_options
 from scalesync.cli.invocation import Invocation
 from scalesync.cli.options import Common, common_options
-from scalesync.cli.resources.call import command_of
+from scalesync.cli.resources.call import COMMONS, command_of
 from scalesync.flows.runtime.setup.resources import resources_of
 from scalesync.ports.resources import ResourceCall
 from scalesync.text import did_you_mean
@@ -29,7 +29,10 @@ class Words(click.Group):
     def __init__(
         self, *args: Any, entries: Mapping[str, tuple[str, Maker]], examples: Sequence[str] = (), **kwargs: Any
     ) -> None:
-        super().__init__(*args, callback=_between, params=common_options(), context_settings=CONTEXT, **kwargs)
+        between = common_options()
+        for option in between:
+            option.hidden = option.name not in COMMONS  # the commands below refuse it
+        super().__init__(*args, callback=_between, params=[*between], context_settings=CONTEXT, **kwargs)
         self.entries = entries
         self.examples = tuple(examples)
 
@@ -43,7 +46,8 @@ class Words(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if not args[0].startswith("-") and args[0] not in self.entries:
-            raise click.UsageError(f"there is no {args[0]!r}{did_you_mean(args[0], self.entries)}", ctx)
+            near = did_you_mean(args[0], self.entries) or f"; there are {', '.join(self.entries)}"
+            raise click.UsageError(f"there is no {args[0]!r}{near}", ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -51,8 +51,11 @@ class Resources(Protocol):
     @property
     def examples(self) -> Sequence[str]: ...
 
-    def check(self, row: ResourceCall, arguments: Mapping[str, Any]) -> None:
-        """Check the arguments of a call. Raises ConfigError, before a question or a request."""
+    def check(self, row: ResourceCall, arguments: Mapping[str, Any], shown: Callable[[str], str]) -> None:
+        """Check the arguments of a call. Raises ConfigError, before a question or a request.
+
+        shown: the name of an argument in messages.
+        """
 
     def over(self, connection: Connection, base_url: str) -> ResourceCaller:
         """What makes the calls."""

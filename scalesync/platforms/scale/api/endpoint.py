@@ -160,14 +160,16 @@ class Request(NamedTuple):
     fields: Mapping[str, str]
 
 
-def request_of(endpoint: Endpoint, arguments: Mapping[str, Any]) -> Request:
+def request_of(endpoint: Endpoint, arguments: Mapping[str, Any], shown: Callable[[str], str] = str) -> Request:
     """The request of a call. Arguments that are None are as if they were left out.
+
+    shown: the name of an argument in messages, where it is not the one of Python.
 
     Raises ConfigError for a name that the endpoint does not have, for one that is missing, and for a value that cannot
     be sent, before anything leaves.
     """
     given = {name: value for name, value in arguments.items() if value is not None}
-    _check(endpoint, given)
+    _check(endpoint, given, shown)
     query: list[tuple[str, str]] = []
     members: dict[str, Any] = {}
     fields: dict[str, str] = {}
@@ -179,7 +181,7 @@ def request_of(endpoint: Endpoint, arguments: Mapping[str, Any]) -> Request:
             if param.sends_null and param.place is In.BODY:
                 members[param.key] = None
             continue
-        value = _checked(endpoint, param, given[param.name])
+        value = _checked(endpoint, param, given[param.name], shown)
         match param.place:
             case In.QUERY:
                 query.extend(_pairs(param, value))
@@ -226,23 +228,23 @@ def _parts(path: str) -> Iterator[tuple[str, str]]:
         yield before, name
 
 
-def _check(endpoint: Endpoint, given: Mapping[str, Any]) -> None:
+def _check(endpoint: Endpoint, given: Mapping[str, Any], shown: Callable[[str], str]) -> None:
     known = endpoint.known
     for name in given:
         if name not in known:
             raise ConfigError(f"{endpoint.op}: there is no argument {name!r}{did_you_mean(name, known)}")
-    missing = [param.name for param in endpoint.params if param.needed and param.name not in given]
+    missing = [shown(param.name) for param in endpoint.params if param.needed and param.name not in given]
     if missing:
         raise ConfigError(f"{endpoint.op}: {', '.join(missing)} must be given")
     for group in endpoint.any_of:
         if not any(name in given for name in group):
-            raise ConfigError(f"{endpoint.op}: give {' or '.join(group)}")
+            raise ConfigError(f"{endpoint.op}: give {' or '.join(map(shown, group))}")
 
 
-def _checked(endpoint: Endpoint, param: Param, value: Any) -> Any:
+def _checked(endpoint: Endpoint, param: Param, value: Any, shown: Callable[[str], str]) -> Any:
     wrong = _wrong(param, value)
     if wrong:
-        raise ConfigError(f"{endpoint.op}: {param.name} {wrong}")
+        raise ConfigError(f"{endpoint.op}: {shown(param.name)} {wrong}")
     if param.kind is Kind.TEXTS:
         return [str(item) for item in ([value] if isinstance(value, str) else value)]
     if param.ready is None:

@@ -122,9 +122,27 @@ def test_commands_about_a_job_name_the_platform_where_it_is(run: Run, sandbox: S
     assert "scalesync retry --job letters --project suite --api v2" in out
     for command in (("retry",), ("verify",), ("status", "--refresh")):
         assert run(*command, "--job", "letters", "--api", "v2")[0] != 2, command
-    for args in (("--job", "letters"), ()):
-        code, _, err = run("verify", *args)
-        assert (code, "there is one on another platform: add --platform scale-v2" in err) == (2, True), err
+    for command in (("verify",), ("retry",), ("status", "--refresh")):
+        for args in (("--job", "letters"), ()):
+            code, _, err = run(*command, *args)
+            assert (code, "there is one elsewhere: use --api v2" in err) == (2, True), err
+
+
+def test_failures_lead_to_the_version_where_their_job_is(run: Run) -> None:
+    assert run(*CHATS, "--job", "letters")[0] == 0
+    Path("chats.jsonl").write_text(json.dumps({**ROWS[0], "callback_url": "https://example.com/x"}) + "\n")
+    assert run(*CHATS, "--job", "letters")[0] == 1
+    _, out, _ = run("failures")
+    assert "to see what changed in letters: scalesync verify --job letters --api v2\n" in out
+    _, out, _ = run("failures", "--api", "v2")
+    assert "to see what changed in letters: scalesync verify --job letters --api v2\n" in out, "and once alone"
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_an_address_without_its_version_is_named_not_the_project(run: Run, sandbox: Sandbox, version: str) -> None:
+    for name in (("--project", "suite"), ("--batch", "pilot")):
+        code, _, err = run("export", "--out", "x", "--api", version, *name, "--base-url", sandbox.origin)
+        assert (code, f"did you mean {sandbox.origin}/{version}?" in err) == (2, True), err
 
 
 def test_a_ledger_at_another_spelling_of_the_address_counts_as_well(

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import anyio
 import pytest
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from scalesync.errors import ConfigError
 from scalesync.flows.exports.backfill.plan import BackfillOptions, By
 from scalesync.flows.exports.backfill.run import run_backfill
 from scalesync.flows.runtime.options import ExportOptions
+from scalesync.http import transport as http
+from scalesync.model.outcomes import Presence
 from scalesync.model.summaries import ExportSummary
+from scalesync.platforms.scale.v2.deliveries import DeliveredLists
 from scalesync.platforms.scale.v2.documents import read_chat
+from scalesync.platforms.scale.v2.listing import MAX_IDLE_PAGES
 from scalesync.sandbox import Sandbox
 from scalesync.sandbox.core.faults import FaultRule
 from scalesync.sandbox.core.wire.messages import Call, Reply
@@ -332,6 +339,25 @@ def test_a_page_of_another_delivery_does_not_count_for_the_one_that_was_asked(tm
     on_trial(Undelivered(), tmp_path, play)
 
 
+@pytest.mark.parametrize("tokens", [itertools.cycle("ab"), map(str, itertools.count())], ids=["repeated", "fresh"])
+async def test_reading_one_delivered_task_ends_with_a_list_that_runs_in_a_circle(tokens: Iterator[str]) -> None:
+    """For the fresh link of a file: a list without an end says that the task is not there, and the run goes on."""
+
+    class Circling:
+        asked = 0
+
+        async def call(self, kind: object, method: str, path: str, **_: object) -> http.Reply:
+            self.asked += path == "/delivery/tasks"
+            page = {"docs": [{"task_id": f"t{self.asked % 3}", "delivered_at": None}], "next_token": next(tokens)}
+            body = {"project": "p1"} if path == "/task" else page
+            return http.Reply(200, CIMultiDictProxy(CIMultiDict[str]()), json.dumps(body).encode())
+
+    server = Circling()
+    with anyio.fail_after(5):
+        result = await DeliveredLists(cast(http.Transport, server)).read("t9")
+    assert (result.presence, server.asked) == (Presence.ABSENT, 3 + MAX_IDLE_PAGES)
+
+
 @pytest.mark.parametrize("harness", [ChatHarness(), DeliveredHarness()], ids=["chats", "deliveries"])
 @pytest.mark.parametrize("kind", ["circle", "empty"])
 def test_a_list_without_end_stops_the_run_which_resumes(tmp_path: Path, harness: PlatformHarness, kind: str) -> None:
@@ -378,7 +404,11 @@ def test_a_list_of_chats_has_repeats_once(tmp_path: Path) -> None:
         ({"dataset": "letters"}, {"created_after": "1d"}, "--created-after does not work with datasets"),
         ({"list": "dataset"}, {}, "add --with dataset=ID_OR_NAME"),
         ({"list": "tasks", "dataset": "letters"}, {}, "--with list=tasks does not; leave one out"),
-        ({"dataset": "lettres"}, {}, "no dataset 'lettres' in this account; did you mean 'letters'"),
+        (
+            {"dataset": "lettres"},
+            {},
+            "no dataset 'lettres' in this account; correct --with dataset=; did you mean 'letters'",
+        ),
         ({"list": "deliveries"}, {"project": "suit"}, "no project 'suit' .* did you mean 'suite'"),
     ],
 )

@@ -253,6 +253,17 @@ def test_a_delivery_keeps_what_was_delivered() -> None:
         api.genai.deliver("none")
 
 
+def test_a_correction_is_delivered_again_whoever_wrote_it() -> None:
+    api = Chats()
+    task_id = api.chat(template_variables={"prompt": "x"})["task_id"]
+    api.annotate()
+    assert [len(one.items) for one in api.genai.deliver("chats")] == [1]
+    for body in ({"response": {"threads": [{"id": "mine", "turns": []}]}}, {}):
+        act(api, task_id, "correct", body)
+        assert [len(one.items) for one in api.genai.deliver("chats")] == [1], body
+        assert api.genai.deliver("chats") == []
+
+
 def test_pages_of_delivered_tasks_count_what_was_passed() -> None:
     api = Chats()
     for _ in range(3):

@@ -144,6 +144,27 @@ def test_metadata_without_room_for_the_key_are_refused(metadata: Any, words: str
     assert ChatShaper().shape({"metadata": {"scalesync_id": "k"}}, key="k", project=None, batch=None)
 
 
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"project_id": "p9"}, "names its project by the name, as project"),
+        ({"batch_id": "b9"}, "names its batch by the name, as batch"),
+        ({"project_name": "others"}, "its project is letters; a record names another one as project"),
+        ({"batch_name": "later"}, "its batch is pilot; a record names another one as batch"),
+    ],
+)
+def test_a_record_that_names_another_place_in_the_words_of_the_wire_is_refused(fields: JsonObject, words: str):
+    """Look-ups list the place that the job knows, so a task elsewhere would never be found again."""
+    with pytest.raises(ValueError, match=words):
+        ChatShaper().shape(fields, key="k", project=PROJECT, batch="pilot")
+    same = {"project_name": PROJECT, "batch_name": "pilot", "project_id": None, "batch_id": None}
+    assert ChatShaper().shape(same, key="k", project=PROJECT, batch="pilot") == {
+        "project_name": PROJECT,
+        "batch_name": "pilot",
+        "metadata": {"scalesync_id": "k"},
+    }
+
+
 # --- comparisons -----------------------------------------------------------------------------------
 
 

@@ -61,6 +61,7 @@ def failures_command(
 
     from scalesync.flows.jobs.failures import write_failures
     from scalesync.flows.jobs.status import job_status, list_failures, stopped_jobs
+    from scalesync.flows.runtime.setup.services import option_for
 
     if job is not None:
         run_async(job_status, settings.ledger, job)  # reports an unknown name, which has no failures either
@@ -83,8 +84,9 @@ def failures_command(
     addresses = {(item.target, item.account) for item in groups}
     for line in paragraphs(_failure_text(item, several=len(addresses) > 1) for item in groups):
         say(invocation.mask(line))
-    for name in dict.fromkeys(item.job for item in groups if item.message == CHANGED_REASON):
-        say(invocation.mask(f"to see what changed in {name}: {invocation.command('verify', '--job', name)}"))
+    for name, platform in dict.fromkeys((item.job, item.platform) for item in groups if item.message == CHANGED_REASON):
+        there = [] if platform == settings.platform else option_for(platform, settings.platform).split()
+        say(invocation.mask(f"to see what changed in {name}: {invocation.command('verify', '--job', name, *there)}"))
     for stop in stops:
         say(invocation.mask(f"{stop.job} ({stop.mode}) is not finished; its last run ended with: {stop.message}"))
     for line in () if written is None else _written_lines(out, written):

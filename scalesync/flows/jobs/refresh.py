@@ -18,7 +18,7 @@ from scalesync.events import Observer, Progress
 from scalesync.flows.jobs.status import job_status
 from scalesync.flows.runtime.bulk_lookup import BulkLookup
 from scalesync.flows.runtime.dead_tasks import turn_of
-from scalesync.flows.runtime.lease import holding, import_jobs_of
+from scalesync.flows.runtime.lease import elsewhere, holding, import_jobs_of
 from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.flows.runtime.options import JobStatus
 from scalesync.flows.runtime.rate_meter import RateMeter
@@ -62,7 +62,8 @@ async def _jobs(ledger: Ledger, target: Target, job: str | None) -> list[StoredJ
     jobs = await import_jobs_of(ledger, target, job)
     if not jobs:
         which = f"import job {job}" if job is not None else "import job"
-        raise ConfigError(f"the ledger {ledger.path} has no {which} for {target}")
+        way_out = await elsewhere(ledger, target, job)
+        raise ConfigError(f"the ledger {ledger.path} has no {which} for {target}{way_out and f'; {way_out}'}")
     return jobs
 
 

@@ -136,7 +136,7 @@ class _Groups:
             message = normalise_message(failure.reason, failure.unique_id)
             at = failure.target
             where = (failure.job, at.base_url, at.mode.value, at.account)
-            found = FailureGroup(*where, name, failure.state, failure.status, message, 0)
+            found = FailureGroup(*where, name, failure.state, failure.status, message, 0, platform=at.platform)
         shown = found.examples
         if len(shown) < self._examples:
             shown = (*shown, example_of(failure))

@@ -62,6 +62,7 @@ async def _check_project(connection: Connection, name: str, kind: str | None) ->
 
 async def no_such_project(connection: Connection, name: str) -> NoSuchProject:
     """The error for a project that the account does not have, with the nearest name or the existing ones."""
+    await _check_root(connection, f"there is no project {name!r} at this address")
     names = [str(other.get("name")) for other in await _projects(connection)]
     near = did_you_mean(name, names) or _shown("its projects are", names)
     return NoSuchProject(f"there is no project {name!r} in this account; correct --project{near}")
@@ -81,6 +82,7 @@ async def note_unknown_type(connection: Connection, name: str, note: Callable[[s
 async def _check_batch(connection: Connection, name: str, project: str | None) -> None:
     batch = await connection.call(partial(connection.containers.batch, name))
     if batch is None:
+        await _check_root(connection, f"there is no batch {name!r} at this address")
         near = did_you_mean(name, await _batch_names(connection, project))
         raise ConfigError(f"there is no batch {name!r} in this account; correct --batch{near}")
     theirs = batch.get("project")
@@ -97,6 +99,18 @@ async def _check_type(connection: Connection, name: str) -> None:
     if name not in kinds:
         near = did_you_mean(name, kinds | documented)
         raise ConfigError(f"no task and no project of this account is of type {name!r}; correct --type{near}")
+
+
+async def _check_root(connection: Connection, what: str) -> None:
+    """Raise ConfigError if the address has no list of projects either, because it is not the API's root."""
+    try:
+        await connection.containers.projects()
+    except Refused as error:
+        hint = wrong_root(error, connection)
+        if hint is not None:
+            raise ConfigError(f"{what}; {hint}") from None
+    except RemoteError:
+        pass  # what is asked next says so
 
 
 async def _projects(connection: Connection) -> Sequence[JsonObject]:

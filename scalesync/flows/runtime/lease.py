@@ -11,6 +11,7 @@ import anyio
 
 from scalesync.errors import ConfigError, ScalesyncError
 from scalesync.flows.runtime.run import heartbeat, plain_errors
+from scalesync.flows.runtime.setup.services import option_for
 from scalesync.model.jobs import JobSpec, StoredJob
 from scalesync.model.targets import Target
 from scalesync.ports.import_ledger import ImportLedger
@@ -71,11 +72,11 @@ async def _only_job(ledger: Ledger, target: Target, job: str | None, project: st
     if len(found) == 1:
         return found[0]
     if not found and job is None and project is None:
-        way_out = await _elsewhere(ledger, target, job)
+        way_out = await elsewhere(ledger, target, job)
         raise ConfigError(f"the ledger {ledger.path} has no import job for {target}{way_out and f'; {way_out}'}")
     if not found:
         which = "".join((f" {job}" if job else "", f" of project {project}" if project else ""))
-        way_out = await _elsewhere(ledger, target, job) or "see scalesync status"
+        way_out = await elsewhere(ledger, target, job) or "see scalesync status"
         raise ConfigError(f"there is no import job{which} for {target}; {way_out}")
     if job is None:
         names = dict.fromkeys(one.name for one in found)
@@ -84,11 +85,14 @@ async def _only_job(ledger: Ledger, target: Target, job: str | None, project: st
     raise ConfigError(f"there are several jobs {job}: in {places}; name one of these with --project")
 
 
-async def _elsewhere(ledger: Ledger, target: Target, job: str | None) -> str:
-    """The options that lead to a job of this name on another platform; empty if there is none."""
+async def elsewhere(ledger: Ledger, target: Target, job: str | None) -> str:
+    """Where a job of this name is, with the options that lead there: another platform, or another version of the API.
+
+    Empty if there is none.
+    """
     names = {row.target.platform for row in await ledger.jobs() if row.command == "import" and job in {None, row.name}}
-    others = [f"--platform {name}" for name in sorted(names - {target.platform})]
-    return f"there is one on another platform: add {either(others)}" if others else ""
+    others = [option_for(name, target.platform) for name in sorted(names - {target.platform})]
+    return f"there is one elsewhere: use {either(others)}" if others else ""
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from scalesync.model.targets import DEFAULT_PLATFORM
 from scalesync.ports.spec import ONE_LIST, Reading
 from scalesync.sources.places.named import as_named
 from scalesync.stored import Form, Member
@@ -225,3 +226,4 @@ class FailureGroup:
     message: str
     count: int
     examples: tuple[Mapping[str, Any], ...] = field(default=())
+    platform: str = DEFAULT_PLATFORM

@@ -35,6 +35,12 @@ def over(settings: Settings, version: str) -> Settings:
     return replace(settings, platform=spec.name, base_url=root, api=version, notes=())
 
 
+def option_for(platform: str, here: str) -> str:
+    """The option that leads from a command about one platform to another: the version of the same API, or the name."""
+    versions = {name: f"--api {version}" for version, name in spec_of(here).apis.items()}
+    return versions.get(platform, f"--platform {platform}")
+
+
 def spec_of(name: str) -> PlatformSpec:
     """The spec of a platform. Raises ConfigError if there is none of that name."""
     return registry.spec_of(name)

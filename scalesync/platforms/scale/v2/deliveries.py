@@ -30,6 +30,7 @@ from scalesync.platforms.scale import wire as version_1
 from scalesync.platforms.scale.jsonbytes import loads
 from scalesync.platforms.scale.v2 import wire
 from scalesync.platforms.scale.v2.documents import read_chat
+from scalesync.platforms.scale.v2.listing import MAX_IDLE_PAGES
 from scalesync.ports.platform import Axis, Changes, ListPage, Span
 from scalesync.text import did_you_mean
 from scalesync.times import iso, milliseconds
@@ -207,7 +208,7 @@ class DeliveredLists:
             if not ids:
                 names = [str(one.get(name)) for one in known for name in ("name", "id")]
                 near = did_you_mean(dataset, names) or (f"; its datasets are {', '.join(names[::2])}" if names else "")
-                raise ConfigError(f"there is no dataset {dataset!r} in this account{near}; correct --with dataset=")
+                raise ConfigError(f"there is no dataset {dataset!r} in this account; correct --with dataset={near}")
             self._dataset_id = ids[0]
         return self._dataset_id
 
@@ -242,17 +243,20 @@ class DeliveredLists:
         asked = [("project_id", str(chat.get("project"))), ("limit", "100")]
         asked += [("completed_after", iso(at_ms - 1)), ("completed_before", iso(at_ms + 1))] if at_ms else []
         token: str | None = None
+        met, idle = set[str](), 0
         while True:
             more = [] if token is None else [("next_token", token)]
             reply = version_1.check(await self._get(OF_PROJECTS.tasks, *asked, *more), "read delivered task")
-            documents, following = wire.page(reply, "read delivered task", OF_PROJECTS.member)
+            documents, token = wire.page(reply, "read delivered task", OF_PROJECTS.member)
+            before = len(met)
             for document in documents:
                 task = loads(document)
                 if task.get("task_id") == ref and task.get("delivered_at"):
                     return wire.found(task)
-            if following is None or following == token:
+                met.add(str(task.get("task_id")))
+            idle = 0 if len(met) > before else idle + 1
+            if token is None or idle >= MAX_IDLE_PAGES:
                 return LookupResult(Presence.ABSENT)
-            token = following
 
     async def _get(self, path: str, *query: tuple[str, str]) -> Reply:
         return await self._transport.call(RequestClass.LIST, "GET", path, query=query)

@@ -16,6 +16,7 @@ class ChatShaper:
         """Add project, batch and key to the fields. Raises ValueError if the metadata have no room for the key."""
         for name in ("project", "batch", "unique_id"):
             fields.pop(name, None)
+        _check_places(fields, project=project, batch=batch)
         metadata = fields.pop("metadata", None)
         if metadata is not None and type(metadata) is not dict:
             raise ValueError("metadata is not an object")
@@ -34,3 +35,13 @@ class ChatShaper:
         end = as_text(before).encode() + b"}}"
         assert body.endswith(end)
         return body.removesuffix(end) + as_text(after).encode() + b"}}"
+
+
+def _check_places(fields: JsonObject, *, project: str | None, batch: str | None) -> None:
+    """Raise ValueError if a record names its place in the words of the wire: look-ups would list another place."""
+    for name, chosen in (("project", project), ("batch", batch)):
+        if fields.pop(f"{name}_id", None) is not None:
+            raise ValueError(f"{name}_id: a record names its {name} by the name, as {name}")
+        given = fields.pop(f"{name}_name", None)
+        if given is not None and given != chosen:
+            raise ValueError(f"{name}_name: its {name} is {chosen or 'none'}; a record names another one as {name}")

@@ -59,7 +59,7 @@ class Caller:
     def __init__(self, policy: RetryPolicy, waits: Waits, *, patience_s: float) -> None:
         self.retries = 0
         self._policy = policy
-        self._patience_s = patience_s
+        self.patience_s = patience_s
         self._waits = waits
         self._rng = random.Random()
         self._reached = False
@@ -108,7 +108,7 @@ class Caller:
         since: when the first one did.
         """
         now = time.monotonic()
-        patience_s = self._patience_s if self._reached else min(self._patience_s, FIRST_PATIENCE_S)
+        patience_s = self.patience_s if self._reached else min(self.patience_s, FIRST_PATIENCE_S)
         asked_s = error.retry_after_s
         if asked_s is not None and now + asked_s > since + patience_s:
             raise too_long(error, asked_s, patience_s) from error

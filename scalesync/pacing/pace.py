@@ -51,6 +51,7 @@ class _Lane:
     """One class of requests: its limiter, its controller and its counts."""
 
     __slots__ = (
+        "asked_until",
         "attempts",
         "cap",
         "due",
@@ -77,7 +78,7 @@ class _Lane:
         self.shown = decision.rate if decision.known else limits.max_rate
         self.limiter = WindowLimiter(self.window(decision.rate), clock)
         self.flights = Flights()
-        self.hold = -math.inf
+        self.hold = self.asked_until = -math.inf
         self.attempts = 0
         self.throttled = 0
         self.passed = 0  # successes not yet reported to the pacer, and the sum of their latencies
@@ -214,6 +215,7 @@ class Pace:
             self._held_s += asked_until - max(now, self._held_until)
             self._held_until = asked_until
         lane = self._lanes[request]
+        lane.asked_until = max(lane.asked_until, asked_until)
         if asked_until > lane.hold:
             lane.hold = asked_until
             self._hold(lane, asked_until, now)
@@ -221,6 +223,10 @@ class Pace:
     def _hold(self, lane: _Lane, until: float, now: float) -> None:
         jitter_s = min(HOLD_JITTER * (until - now), HOLD_JITTER_MAX_S)
         lane.limiter.hold_until(until + self._rng.uniform(0.0, max(0.0, jitter_s)))
+
+    def asked_s(self, request: RequestClass) -> float:
+        """Seconds that are left of a wait that the server asked this class for; 0 without one."""
+        return max(0.0, self._lanes[request].asked_until - self._clock())
 
     @property
     def held_s(self) -> float:

@@ -9,12 +9,13 @@ from urllib.parse import urljoin
 
 from scalesync.engine.calls import Change
 from scalesync.errors import BudgetUsed, ConfigError, KeyRefused, OutcomeUnknown, RemoteError
+from scalesync.events import duration
 from scalesync.flows.runtime.wiring import Connection
 from scalesync.http.answers import unanswered
 from scalesync.http.form import Form
 from scalesync.http.transport import Reply
 from scalesync.platforms.scale.api.endpoint import Again, Endpoint, In, Request, request_of
-from scalesync.platforms.scale.api.errors import error_of
+from scalesync.platforms.scale.api.errors import ScaleTooManyRequests, error_of
 from scalesync.platforms.scale.jsonbytes import loads
 from scalesync.scale.pages import Pages
 from scalesync.scale.unclear import CHECKED, before, read_back, with_doubt
@@ -87,6 +88,10 @@ class Calls:
 
     async def _once(self, endpoint: Endpoint, request: Request, body: bytes | Form | None, key: str) -> Any:
         root = self._root if endpoint.version != "v1" else None
+        left_s = self.connection.pace.asked_s(endpoint.request)
+        if left_s > self.connection.call.patience_s:
+            words = f"{endpoint.op}: the server asked for a pause; send nothing for another {duration(left_s)}"
+            raise ScaleTooManyRequests(words, op=endpoint.op, retry_after_s=left_s)
         try:
             reply = await self.connection.transport.call(
                 endpoint.request, request.method, request.path, query=request.query, body=body, root=root
@@ -121,6 +126,8 @@ class Calls:
             if not isinstance(given_up.__cause__, RemoteError):
                 raise
             failure = given_up.__cause__
+            if failure.retry_after_s and isinstance(given_up, BudgetUsed) and failure.status is not None:
+                failure.args = (f"{failure}; the server asks you to wait for {duration(failure.retry_after_s)}",)
         raise failure  # out here, so that it does not lead in a circle to what it was taken from
 
     async def pages(

@@ -33,6 +33,8 @@ def settings_of(
 
     Raises ConfigError, with a sentence that never holds the key.
     """
+    if not isinstance(base_url, str | None):
+        raise ConfigError(f"base_url must be text such as https://api.scale.com/v1, not {type(base_url).__name__}")
     spec = spec_of(PLATFORM)
     settings = resolve_settings(
         need_key=api_key is None,
@@ -58,6 +60,8 @@ class Door:
     """The connection of a client, which many calls may want at once. It belongs to the event loop of the first one."""
 
     def __init__(self, settings: Settings, patience_s: float, observer: Observer | None) -> None:
+        if isinstance(patience_s, bool) or not isinstance(patience_s, int | float) or not patience_s >= 0:
+            raise ConfigError(f"patience_s must be a number of seconds, 0 or more, not {patience_s!r}")
         self._settings = settings
         self._limits = EngineLimits(patience_s=patience_s)
         self._observer = observer or Silent()

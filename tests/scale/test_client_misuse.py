@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from scalesync.errors import ConfigError, OutcomeUnknown
-from scalesync.scale import Client, ScaleUnauthorized
+from scalesync.scale import AsyncScaleClient, Client, ScaleTooManyRequests, ScaleUnauthorized
 from scalesync.scale.methods.results import Task
 from tests.conftest import KIND, PROJECT
 from tests.scale.conftest import KEY
@@ -176,3 +176,27 @@ async def test_what_an_answer_holds_is_not_in_the_frames_of_its_exception(script
         frame = frame.tb_next
     assert "Reply(401, " in shown
     assert KEY not in shown
+
+
+async def test_a_pause_that_is_longer_than_the_patience_ends_every_call_at_once(scripted, client_of):
+    client = client_of(scripted, patience_s=1.0)
+    scripted((429, {"message": "Too Many Requests"}, {"Retry-After": "7200"}))
+    with pytest.raises(ScaleTooManyRequests) as first:
+        await client.get_task("t")
+    assert str(first.value) == "get task: Too Many Requests; the server asks you to wait for 2:00 h"
+    async with asyncio.timeout(20):
+        with pytest.raises(ScaleTooManyRequests) as again:
+            await client.get_task("t")
+    assert "get task: the server asked for a pause; send nothing for another " in str(again.value)
+    assert again.value.status is None, "nothing was sent"
+    assert 7000 < again.value.retry_after_s <= 7200
+    assert len(scripted.heard) == 1
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"patience_s": -1}, {"patience_s": float("nan")}, {"patience_s": "5"}, {"base_url": 5}]
+)
+def test_settings_of_a_wrong_kind_are_refused_when_the_client_is_made(wrong):
+    for kind in (AsyncScaleClient, Client):
+        with pytest.raises(ConfigError, match=f"{next(iter(wrong))} must be "):
+            kind(KEY, **{"base_url": NOWHERE, **wrong})

@@ -135,6 +135,8 @@ def test_the_servers_own_words_are_reported():
         (b"caf\xe9", "caf\ufffd"),
         ('{"error": {"nested": 1}}', '{"error": {"nested": 1}}'),
         ('["error"]', '["error"]'),
+        ('{"message": "Too Many Requests"}', "Too Many Requests"),
+        ('{"message": {"nested": 1}}', '{"message": {"nested": 1}}'),
     ],
 )
 def test_other_bodies_are_reported_as_plain_text(body, words):

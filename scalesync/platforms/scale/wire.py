@@ -92,7 +92,9 @@ def check(reply: Reply, op: str) -> Reply:
 
 
 def error_text(reply: Reply) -> str:
-    """The server's message, cut to TEXT_LIMIT: `error` of the body, or the raw text, because proxies send HTML.
+    """The server's message, cut to TEXT_LIMIT: `error` of the body, or the `message` of a gateway before the API.
+
+    Otherwise it is the raw text, because proxies send HTML.
 
     Without either, it is a sentence with the status.
     """
@@ -103,12 +105,12 @@ def error_text(reply: Reply) -> str:
 
 
 def _own_words(reply: Reply) -> str | None:
-    """`error` of the body, whole."""
+    """`error` or `message` of the body, whole."""
     try:
         body = loads(reply.body)
     except ValueError:
         return None
-    words = body.get("error") if isinstance(body, dict) else None
+    words = body.get("error", body.get("message")) if isinstance(body, dict) else None
     return reply.hide(words.encode("utf-8", "replace").decode()) if isinstance(words, str) else None
 
 

@@ -19,7 +19,7 @@ from scalesync.cli.main import run as program
 from scalesync.cli.resources import call, upload
 from scalesync.errors import ConfigError, OutcomeUnknown, Unavailable
 from scalesync.platforms.scale.api.endpoint import Endpoint, Kind, Param, request_of
-from scalesync.platforms.scale.api.errors import ScaleResourceNotFound, ScaleUnauthorized
+from scalesync.platforms.scale.api.errors import ScaleForbidden, ScaleResourceNotFound, ScaleUnauthorized
 from scalesync.platforms.scale.api.table import ENDPOINTS, ROWS
 from scalesync.scale.resources import RESOURCES
 
@@ -314,20 +314,27 @@ def test_what_costs_money_or_concerns_people_asks(
 
 
 @pytest.mark.parametrize(
-    ("error", "code"),
+    ("error", "more", "code"),
     [
-        (ScaleResourceNotFound("get task: Task not found", status=404), 1),
-        (ScaleUnauthorized("get task: no such key", status=401), 3),
-        (Unavailable("get task: no connection"), 3),
-        (OutcomeUnknown("get task: no answer"), 3),
+        (ScaleResourceNotFound("get task: Task not found", status=404), "", 1),
+        (
+            ScaleUnauthorized("get task: no such key", status=401),
+            " (401); correct the key and run the same command",
+            3,
+        ),
+        (ScaleForbidden("get task: not yours", status=403), " (403); use a key that may do this", 3),
+        (Unavailable("get task: no connection"), "", 3),
+        (OutcomeUnknown("get task: no answer"), "", 3),
     ],
 )
-def test_errors_are_one_sentence_and_a_code(run_here: Go, server: Recorder, error: Exception, code: int) -> None:
+def test_errors_are_one_sentence_and_a_code(
+    run_here: Go, server: Recorder, error: Exception, more: str, code: int
+) -> None:
     server.answers = [error]
     ended = run_here("scale", "tasks", "get", "t1")
-    assert ended == Ended(code, "", f"scalesync: {error}\n")
+    assert ended == Ended(code, "", f"scalesync: {error}{more}\n")
     ended = run_here("scale", "tasks", "get", "t1", "--json")
-    assert json.loads(ended.out) == {"error": str(error), "exit_code": code}
+    assert json.loads(ended.out) == {"error": f"{error}{more}", "exit_code": code}
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,8 @@ async def calling(settings: Settings, observer: Observer) -> AsyncIterator[Resou
         async with open_resources(settings, observer) as caller:
             yield caller
     except NotAllowed as error:
-        raise KeyRefused(str(error)) from error
+        what_next = "correct the key and run the same command" if error.status == 401 else "use a key that may do this"
+        raise KeyRefused(f"{error} ({error.status}); {what_next}") from error
     except (Throttled, Unavailable, OutcomeUnknown) as error:
         raise StopRun(str(error)) from error
 

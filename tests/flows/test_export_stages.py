@@ -115,6 +115,7 @@ async def test_again_replaces_the_tasks_and_keeps_each_delivery_that_was_ever_wr
     ever |= street.deliveries()
     again = await export(street, incremental=False, again=True)
     assert (again.tasks, again.stages) == (2, 2)
+    assert "this folder keeps 1 delivery of stages; new ones are added" in notebook.notes
     assert entries(tmp_path / "out", "stages")[:1] == kept
     assert delivered(tmp_path / "out") == Counter(dict.fromkeys(ever, 1))
     (tmp_path / "out" / kept[0]["path"]).unlink()
@@ -124,6 +125,8 @@ async def test_again_replaces_the_tasks_and_keeps_each_delivery_that_was_ever_wr
     assert delivered(tmp_path / "out") == Counter(dict.fromkeys(street.deliveries(), 1))
     other = await export(street, incremental=False, again=True, status=("completed",))
     assert (other.tasks, delivered(tmp_path / "out")) == (0, Counter())
+    words = "the filters are others, so this folder loses 2 deliveries of stages, corrected ones for good"
+    assert words in notebook.notes
 
 
 @pytest.mark.parametrize(("format", "name"), [("jsonl.gz", "stages-00001.jsonl.gz"), ("parquet", "stages-00001.jsonl")])

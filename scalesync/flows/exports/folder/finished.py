@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from scalesync.model.summaries import ExportSummary
 from scalesync.model.targets import Target
 from scalesync.outputs.manifest import NAME, FileEntry, Manifest
 from scalesync.outputs.reader import lines_of
+from scalesync.text import count
 
 NO_REQUESTS: Mapping[str, Any] = {
     "requests": 0,
@@ -56,17 +57,28 @@ def stages_that_stay(
 
     manifest: the one that the run continues; None if it replaces the tasks of the folder, as --again does. With other
         filters it replaces everything.
-    note: gets a sentence about files that are damaged, and so do not stay.
+    note: gets a sentence about files that do not stay, and about those that stay beside new tasks.
     route: of the part of a divided export that is read again.
     """
     there = manifest or folder.manifest
-    if there is None or (manifest is None and there.filters != filters.typed(options)):
+    if there is None:
         return []
     stages = [entry for entry in stages_of(there) if entry.route == route]
+    if manifest is None and there.filters != filters.typed(options):
+        if stages:
+            note(f"the filters are others, so this folder loses {_deliveries(stages)}, corrected ones for good")
+        return []
     lost = {entry.path: wrong for entry in stages if (wrong := _wrong(folder.path / entry.path, entry.bytes))}
     if lost:
-        note(loss(folder.path, lost, "what it alone holds are deliveries that were corrected since"))
-    return [entry for entry in stages if entry.path not in lost]
+        note(loss(folder.path, lost, "its deliveries are written again, but not those that were corrected since"))
+    kept = [entry for entry in stages if entry.path not in lost]
+    if manifest is None and kept:
+        note(f"this folder keeps {_deliveries(kept)}; new ones are added")
+    return kept
+
+
+def _deliveries(entries: Sequence[FileEntry]) -> str:
+    return count(sum(entry.rows for entry in entries), "delivery of stages", "deliveries of stages")
 
 
 def lost_results(folder: Path, manifest: Manifest) -> bool:

@@ -251,6 +251,7 @@ def odd(draw: st.DrawFn) -> dict[str, Any]:
         places = [(each, "after", [["a"], ["nobody"], [each["name"]], "a"]), (each, "name", ["a", "", 7])]
         places += [(each, "taxonomy", [None, {}, {"labels": []}, {"labels": ["x"]}]), (each, "colour", [1])]
         places += [(when, "attribute", ["sky", "moon"]) for when in each.get("when", ())]
+        places += [(when, "has", ["x", True, None, [], {}]) for when in each.get("when", ()) if "has" in when]
         places += [(when, "stage", ["a", "nobody"]) for when in each.get("when", ())]
         places += [(blueprint, "delivery", ["task", "parcel"]), (blueprint, "name", [""])]
         target, name, values = draw(st.sampled_from(places))

@@ -102,7 +102,11 @@ def _condition(item: dict[str, Any], where: str, wrong: list[str]) -> Condition 
         form = f'"{wire.STAGE}", "{wire.ATTRIBUTE}" and either "{wire.HAS}" or "{wire.HAS_NOT}"'
         wrong.append(f"a condition of {where} needs {form}")
         return None
-    return Condition(stage, attribute, item[given[0]], given[0] == wire.HAS)
+    value = item[given[0]]
+    if value is None or isinstance(value, dict | list):
+        wrong.append(f"a condition of {where} compares with one value, a text, a number, true or false")
+        return None
+    return Condition(stage, attribute, value, given[0] == wire.HAS)
 
 
 def _name(item: dict[str, Any], where: str, wrong: list[str]) -> str:

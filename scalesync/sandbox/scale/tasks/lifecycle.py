@@ -146,8 +146,8 @@ def recall(world: World, task: Task) -> None:
 def correct(world: World, task: Task, response: bytes | None = None) -> None:
     """Rewrite the answer of a completed task, as an audit fix does; `completed_at` stays."""
     extra = task.extra = task.extra or Extra()
-    task.revision += 1
     if response is None:
+        task.revision += 1
         extra.response = None
         fixed = loads(synthetic.answer(world, task) or b"null")
         if isinstance(fixed, dict) and "is_customer_fix" in fixed:

@@ -13,7 +13,7 @@ from scalesync.sandbox.scale.state.model import COMPLETED, Project, Task
 from scalesync.sandbox.scale.v2 import pages
 from scalesync.sandbox.scale.v2.documents import render_delivery, render_task, response_of, time
 from scalesync.sandbox.scale.v2.query import bounds, project_of, shown_of, within
-from scalesync.sandbox.scale.v2.state import Delivered, Delivery, GenAI, is_chat
+from scalesync.sandbox.scale.v2.state import Delivered, Delivery, GenAI, given, is_chat
 from scalesync.sandbox.scale.v2.tasks import matching
 
 EXPAND = ("project", "batch", "delivery")
@@ -29,7 +29,7 @@ def waiting(genai: GenAI) -> Sequence[int]:
         if task is None or task.status != COMPLETED or not is_chat(task):
             return False
         known = latest.get(seq)
-        return known is None or known.revision != task.revision
+        return known is None or (known.revision, known.response) != (task.revision, given(task))
 
     return world.view(("v2", "waiting"), matches, world.listed).seqs
 

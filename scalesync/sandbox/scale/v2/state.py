@@ -73,6 +73,11 @@ class Dataset(msgspec.Struct, gc=False):
     name: str
 
 
+def given(task: Task) -> bytes | None:
+    """The response that replaces the drawn one."""
+    return None if task.extra is None else task.extra.response
+
+
 @dataclass(slots=True)
 class Shelf:
     """Everything delivered, of projects or of datasets. latest: the newest item of each task."""
@@ -98,8 +103,7 @@ class Shelf:
         """The items of the next delivery."""
         number, packed = len(self.deliveries), []
         for seq, task in enumerate(tasks, len(self.items)):
-            response = task.extra.response if task.extra is not None else None
-            packed.append(Delivered(seq, number, task.seq, task.revision, task.completed_ms, response))
+            packed.append(Delivered(seq, number, task.seq, task.revision, task.completed_ms, given(task)))
         return packed
 
 

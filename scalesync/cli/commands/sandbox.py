@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import shlex
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +77,7 @@ def sandbox_command(invocation: Invocation, /, **typed: Any) -> int:
     for name, kind in typed["projects"]:
         add_project(sandbox, name, kind)
     try:
-        run_async(_serve, sandbox, lambda: _announce(sandbox, invocation))
+        run_async(_serve, sandbox, lambda: _announce(sandbox, invocation, typed["projects"]))
     except OSError as error:
         raise ConfigError(
             f"cannot listen on {host}:{port}: {error.strerror or error}; --port 0 takes a free port"
@@ -114,7 +115,7 @@ async def _serve(sandbox: Sandbox, announce: Callable[[], None]) -> None:
                 return
 
 
-def _announce(sandbox: Sandbox, invocation: Invocation) -> None:
+def _announce(sandbox: Sandbox, invocation: Invocation, projects: Sequence[tuple[str, str]]) -> None:
     if invocation.common.json:
         say_json({"base_url": sandbox.base_url, "control_url": f"{sandbox.origin}/_sandbox"})
     if invocation.common.quiet:
@@ -122,8 +123,10 @@ def _announce(sandbox: Sandbox, invocation: Invocation) -> None:
     tell(f"serving {sandbox.base_url} (control routes under {sandbox.origin}/_sandbox/); Ctrl-C ends it")
     tell("for example:")
     tell(f"  export SCALE_API_KEY=test_demo SCALE_API_URL={sandbox.base_url}")
-    tell("  scalesync import records.jsonl --type categorization")
-    tell("  scalesync export --out annotations")
+    name, kind = projects[0] if projects else ("", "categorization")
+    there = f" --project {shlex.quote(name)}" if name else ""
+    tell(f"  scalesync import records.jsonl --type {kind}{there}")
+    tell(f"  scalesync export --out annotations{there}")
 
 
 def _config(typed: dict[str, Any]) -> SandboxConfig:

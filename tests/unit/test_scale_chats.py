@@ -12,11 +12,12 @@ import pytest
 from anyio.lowlevel import checkpoint
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from scalesync.errors import OutcomeUnknown, Refused
+from scalesync.errors import OutcomeUnknown, Refused, RemoteError, Throttled, Unavailable
 from scalesync.http.transport import Reply, Transport
 from scalesync.model.outcomes import Match, OutcomeKind, Presence
 from scalesync.model.records import JsonObject, Outgoing
 from scalesync.model.targets import RequestClass
+from scalesync.platforms.scale.v2 import listing
 from scalesync.platforms.scale.v2.adapter import ScaleChatPlatform
 from scalesync.platforms.scale.v2.documents import read_chat
 from scalesync.platforms.scale.v2.listing import MAX_IDLE_PAGES
@@ -350,6 +351,43 @@ async def test_a_list_that_fails_or_is_broken_off_fails_for_all_who_wait_and_for
         await creator.look_up(["k"], {"pilot"})
     server.held.set()
     assert (await creator.look_up(["k"], {"pilot"}))["k"].presence is Presence.FOUND
+
+
+@pytest.mark.parametrize("error", [Throttled, Unavailable, OutcomeUnknown])
+async def test_a_fault_in_the_middle_of_a_list_costs_one_page(
+    error: type[RemoteError], monkeypatch: pytest.MonkeyPatch
+):
+    """Each page but the first fails three times; a list that began anew each time would never end."""
+    monkeypatch.setattr(listing, "PAGE_WAITS_S", (0.0,) * 3)
+
+    class Failing(Server):
+        fails = 3
+        calls = 0
+
+        async def call(self, *args: Any, query: Sequence[tuple[str, str]] = (), **more: Any) -> Reply:
+            self.calls += 1
+            if "next_token" in dict(query) and self.calls % (self.fails + 1) != 1:
+                raise error("nothing came", op="list")
+            return await super().call(*args, query=query, **more)
+
+    server = Failing([chat(number, f"k{number}") for number in range(40)])
+    found = await creator_of(server).look_up(["k0", "k39", "none"], {"pilot"})
+    assert [found[key].presence for key in ("k0", "k39", "none")] == [Presence.FOUND, Presence.FOUND, Presence.ABSENT]
+    assert (len(server.asked), server.calls) == (20, 1 + 19 * 4)
+    server.fails = 4
+    with pytest.raises(error):
+        await creator_of(server).look_up(["k0"], {"pilot"})
+
+
+async def test_a_server_that_asks_for_a_long_wait_in_the_middle_of_a_list_ends_it():
+    class Busy(Server):
+        async def call(self, *args: Any, query: Sequence[tuple[str, str]] = (), **more: Any) -> Reply:
+            if "next_token" in dict(query):
+                raise Throttled("slow down", op="list", status=429, retry_after_s=listing.LONGEST_WAIT_S + 1)
+            return await super().call(*args, query=query, **more)
+
+    with pytest.raises(Throttled):
+        await creator_of(Busy([chat(number) for number in range(9)])).look_up(["k"], {"pilot"})
 
 
 # --- second tasks ----------------------------------------------------------------------------------

@@ -7,21 +7,25 @@ waits for the next one, and everybody who comes meanwhile shares that.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import anyio
 from anyio.lowlevel import checkpoint
 
-from scalesync.errors import OutcomeUnknown, RemoteError
+from scalesync.errors import OutcomeUnknown, RemoteError, Throttled, Unavailable
 from scalesync.model.outcomes import LookupResult, Presence
 from scalesync.platforms.scale.jsonbytes import loads
 from scalesync.platforms.scale.v2 import wire
 from scalesync.platforms.scale.v2.documents import Chat, read_chat
 from scalesync.platforms.scale.v2.lists import ChatLists
+from scalesync.ports.platform import ListPage
 
 PAGE = 100
 MAX_IDLE_PAGES = 10  # pages in a row without a new task; such a list is empty for ever or runs in a circle
+PAGE_WAITS_S = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)  # between two attempts at one page
+LONGEST_WAIT_S = 30.0  # that a server may ask for in the middle of a list
 OP = "look up tasks"
 ANSWER = ("threads", "sensitive_content_reports")  # no comparison reads them, and they may be large
 
@@ -141,7 +145,7 @@ class Listings:
         cursor: str | None = None
         idle = 0
         while True:
-            page = await self._lists.list(place.query(), cursor, OP)
+            page = await self._page(place, cursor)
             before = len(refs)
             for document in page.documents:
                 chat = read_chat(document)
@@ -161,3 +165,17 @@ class Listings:
             if idle >= MAX_IDLE_PAGES:
                 found.trusted = False
                 return found
+
+    async def _page(self, place: Place, cursor: str | None) -> ListPage:
+        """One page. Behind the first it is asked for again here: a list that began anew after each fault, and so a
+        look-up in a large batch, might never come to its end.
+        """
+        for wait_s in () if cursor is None else PAGE_WAITS_S:
+            try:
+                return await self._lists.list(place.query(), cursor, OP)
+            except (Throttled, Unavailable, OutcomeUnknown) as error:
+                asked_s = error.retry_after_s or 0.0
+                if asked_s > LONGEST_WAIT_S:
+                    raise
+                await anyio.sleep(max(asked_s, random.uniform(wait_s / 2, wait_s)))
+        return await self._lists.list(place.query(), cursor, OP)

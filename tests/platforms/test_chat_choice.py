@@ -110,6 +110,8 @@ def test_chats_that_a_ledger_holds_over_version_1_go_on_there(run: Run, sandbox:
     assert f"tasks of type chat stay at {sandbox.base_url}, as job letters began; --api v2 makes" in err
     code, _, err = run(*CHATS)
     assert (code, made(sandbox), "stay at" in err) == (0, OVER_1, True), "under another name as well"
+    code, _, err = run(*CHATS[:3], "chatlite", *CHATS[4:])
+    assert (made(sandbox), "tasks of type chatlite stay at" in err) == (OVER_1, True), "version 2 makes them alike"
     sandbox.store.genai("test").add_project("others", "SFT")
     assert run(*CHATS[:-1], "others")[0] == 0
     assert made(sandbox) == OVER_1 + OVER_2, "another project began nowhere"

@@ -357,7 +357,7 @@ async def test_a_list_that_fails_or_is_broken_off_fails_for_all_who_wait_and_for
 async def test_a_fault_in_the_middle_of_a_list_costs_one_page(
     error: type[RemoteError], monkeypatch: pytest.MonkeyPatch
 ):
-    """Each page but the first fails three times; a list that began anew each time would never end."""
+    """Each page but the first fails three times; a list that began again each time would never end."""
     monkeypatch.setattr(listing, "PAGE_WAITS_S", (0.0,) * 3)
 
     class Failing(Server):

@@ -1,12 +1,13 @@
 """The version of a service's API over which an import goes, where nobody named one and its type is of another version.
 
-A ledger whose jobs made tasks of this type over the version of the settings keeps that: it knows their records by the
-keys of that version, and over another one each of them would become a second task.
+A ledger whose jobs made tasks of this type, or of another one that is of that version, over the version of the
+settings keeps that: it knows their records by the keys of that version, and over another one each of them would become
+a second task.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from scalesync.config.settings import Settings
 from scalesync.flows.runtime.ledgers import open_ledger
@@ -18,11 +19,13 @@ from scalesync.model.targets import Target
 
 async def choose_api(options: ImportOptions, settings: Settings, note: Callable[[str], None]) -> Settings:
     """The settings of an import: those given, or the same over the version of the API that makes its type of task."""
-    version = spec_of(settings.platform).api_of_types.get(options.type)
+    versions = spec_of(settings.platform).api_of_types
+    version = versions.get(options.type)
     if version is None or settings.api is not None:
         return settings
     chosen = over(settings, version)
-    begun = [row for row in await _jobs(settings, note) if _is_alike(row, options, settings)]
+    moved = {kind for kind, other in versions.items() if other == version}
+    begun = [row for row in await _jobs(settings, note) if _is_alike(row, moved, options, settings)]
     if begun:
         note(
             f"tasks of type {options.type} stay at {settings.base_url}, as job {begun[-1].name} began; --api"
@@ -46,13 +49,13 @@ async def _jobs(settings: Settings, note: Callable[[str], None]) -> Sequence[Job
         ledger.close()
 
 
-def _is_alike(row: JobRow, options: ImportOptions, settings: Settings) -> bool:
-    """Whether a job makes tasks of this type in this project; without a project its records may name any."""
+def _is_alike(row: JobRow, types: Collection[str], options: ImportOptions, settings: Settings) -> bool:
+    """Whether a job makes tasks of these types in this project; without a project its records may name any."""
     projects = {row.settings.get("project"), options.project}
     return (
         row.command == "import"
         and _account(row.target) == _account(settings.target)
-        and row.settings.get("type") == options.type
+        and row.settings.get("type") in types
         and (len(projects) == 1 or None in projects)
     )
 

@@ -167,8 +167,8 @@ class Listings:
                 return found
 
     async def _page(self, place: Place, cursor: str | None) -> ListPage:
-        """One page. Behind the first it is asked for again here: a list that began anew after each fault, and so a
-        look-up in a large batch, might never come to its end.
+        """One page. Behind the first it is asked for again here, because a long list that began again after each fault
+        might never come to its end.
         """
         for wait_s in () if cursor is None else PAGE_WAITS_S:
             try:

@@ -37,7 +37,10 @@ SLOW_MODULES = frozenset(
         "faults/test_kills.py",
         "faults/test_stage_kills.py",
         "network/test_clocks_and_files.py",
+        "pacing/test_scenarios.py",
+        "platforms/test_chat.py",
         "platforms/test_delivered.py",
+        "platforms/test_schedules.py",
         "platforms/test_toy_commands.py",
         "quota/test_processes.py",
     }

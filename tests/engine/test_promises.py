@@ -44,7 +44,7 @@ def small(fate: Fate, service: dict[str, Any]) -> World:
     return World(5 if service["most"] > 1 else 3, [fate], **service)
 
 
-@pytest.mark.part(4)
+@pytest.mark.part(8)
 @pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES)
 @pytest.mark.parametrize("fate", FATES, ids=str)
 def test_a_kill_between_any_two_steps(fate: Fate, service: dict[str, Any]):
@@ -59,7 +59,7 @@ def test_a_kill_between_any_two_steps(fate: Fate, service: dict[str, Any]):
             raise
 
 
-@pytest.mark.part(4)
+@pytest.mark.part(8)
 @pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES)
 @pytest.mark.parametrize("fate", FATES, ids=str)
 def test_a_stop_between_any_two_steps(fate: Fate, service: dict[str, Any]):

@@ -241,6 +241,47 @@ def test_a_reply_that_is_not_a_list_of_deliveries_is_asked_for_again(tmp_path: P
     on_trial(DeliveredHarness(), tmp_path, play)
 
 
+def test_a_delivery_that_does_not_name_its_project_is_read_in_the_one_that_was_asked(tmp_path: Path) -> None:
+    async def play(trial: Trial) -> None:
+        trial.fill(CHATS)
+        plain = routes.ROUTES["GET", "deliveries"]
+
+        def bare(genai: Any, call: Call) -> Reply:
+            found = json.loads(plain.answer(genai, call).body)["deliveries"]
+            shown = [{**delivery, "project": None, "name": None, "task_count": None} for delivery in found]
+            return Reply(body=json.dumps({"deliveries": shown}).encode())
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(routes.ROUTES, ("GET", "deliveries"), plain._replace(answer=bare))
+            summary = await trial.export()
+        assert summary.exit_code == 0, summary
+        trial.check_exported()
+
+    on_trial(DeliveredHarness(), tmp_path, play)
+
+
+@pytest.mark.parametrize("entry", [None, 7, ["t1"]])
+def test_a_list_with_an_entry_that_is_not_a_task_is_asked_for_again(tmp_path: Path, entry: object) -> None:
+    async def play(trial: Trial) -> None:
+        trial.fill(CHATS)
+        plain, strange = routes.ROUTES["GET", "tasks"], iter((True, False, True))
+
+        def odd(genai: Any, call: Call) -> Reply:
+            reply = plain.answer(genai, call)
+            if not next(strange, False):
+                return reply
+            page = json.loads(reply.body)
+            return Reply(body=json.dumps({**page, "tasks": [*page["tasks"], entry]}).encode())
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(routes.ROUTES, ("GET", "tasks"), plain._replace(answer=odd))
+            summary = await trial.export(page_size=10)
+        assert (summary.exit_code, next(strange, None)) == (0, None), summary
+        trial.check_exported()
+
+    on_trial(ChatHarness(), tmp_path, play)
+
+
 def test_odd_members_of_a_delivery_do_no_harm_and_one_without_a_time_is_not_delivered_yet(tmp_path: Path) -> None:
     async def play(trial: Trial) -> None:
         trial.fill(CHATS)

@@ -183,7 +183,10 @@ class DeliveredLists:
         """A page of the tasks of one delivery. Raises OutcomeUnknown for a page of another one."""
         op = "list delivered tasks"
         asked = [("delivery_id", place.delivery.id), ("limit", str(query["limit"])), *self._shelf.asked]
-        asked += [("project_id", project)] if (project := place.delivery.project_id) else []
+        if place.delivery.project_id:
+            asked.append(("project_id", place.delivery.project_id))
+        elif query["project"]:
+            asked.append(("project_name", query["project"]))
         asked += [("next_token", place.token)] if place.token is not None else []
         reply = version_1.check(await self._get(self._shelf.tasks, *asked), op)
         documents, token = wire.page(reply, op, self._shelf.member)

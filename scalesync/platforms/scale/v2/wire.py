@@ -48,7 +48,10 @@ def page(reply: Reply, op: str, member: str = "tasks") -> tuple[Sequence[bytes],
     documents = decoded.tasks if member == "tasks" else decoded.docs
     if documents is None:
         raise answers.unanswered(reply, op, f"the reply has no {member}")
-    return [bytes(raw) for raw in documents], decoded.next_token or None
+    entries = [bytes(raw) for raw in documents]
+    if not all(entry.startswith(b"{") for entry in entries):
+        raise answers.unanswered(reply, op, "the list holds an entry that is not a task")
+    return entries, decoded.next_token or None
 
 
 def found(task: JsonObject) -> LookupResult:

@@ -140,6 +140,15 @@ def test_failures_lead_to_the_version_where_their_job_is(run: Run) -> None:
     assert "to see what changed in letters: scalesync verify --job letters --api v2\n" in out, "and once alone"
 
 
+def test_a_folder_of_another_project_is_refused_with_that(run: Run, sandbox: Sandbox) -> None:
+    export = ("export", "--api", "v2", "--with", "list=deliveries", "--out")
+    sandbox.store.genai("test").add_project("others", "SFT")
+    assert run(*export, "all")[0] == run(*export, "one", "--project", "suite")[0] == 0
+    for out, project, words in (("all", "suite", "of no one project"), ("one", "others", "of project suite")):
+        code, _, err = run(*export, out, "--project", project)
+        assert (code, f"{words}; choose another --out" in err) == (2, True), err
+
+
 @pytest.mark.parametrize("version", ["v1", "v2"])
 def test_an_address_without_its_version_is_named_not_the_project(run: Run, sandbox: Sandbox, version: str) -> None:
     for name in (("--project", "suite"), ("--batch", "pilot")):

@@ -21,13 +21,18 @@ async def as_stored(ledger: Ledger, spec: JobSpec, out: Path, named: str | None)
     A job keeps the whole path of its folder, and its name may come from that.
 
     named: the name that was asked for, if any.
-    Raises ConfigError if the ledger does not know the job, so that only its name can continue it.
+    Raises ConfigError if the ledger does not know the job, so that only its name can continue it, or if it knows the
+    job in another project.
     """
     manifest = load(out)
     if manifest is None or named not in {None, manifest.job}:
         return spec
     found = await ledger.find_job(spec.target, manifest.job)
     if found is None and spec.name != manifest.job and _is_of(manifest, spec):
+        for row in await ledger.jobs():
+            if (row.name, row.command, row.target.whole) == (manifest.job, spec.command, spec.target.whole):
+                theirs = f"project {row.target.namespace}" if row.target.namespace else "no one project"
+                raise ConfigError(f'{out}: holds the export of job "{row.name}", of {theirs}; choose another --out')
         raise ConfigError(
             f'{out}: holds the export of job "{manifest.job}", which the ledger {ledger.path} does not know;'
             f" --job {manifest.job} continues it, or choose another --out"

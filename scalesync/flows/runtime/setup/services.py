@@ -37,7 +37,8 @@ def over(settings: Settings, version: str) -> Settings:
 
 def option_for(platform: str, here: str) -> str:
     """The option that leads from a command about one platform to another: the version of the same API, or the name."""
-    versions = {name: f"--api {version}" for version, name in spec_of(here).apis.items()}
+    apis = spec_of(here).apis if here in registry.names() else {}  # its plug-in may be gone, and its jobs are not
+    versions = {name: f"--api {version}" for version, name in apis.items()}
     return versions.get(platform, f"--platform {platform}")
 
 

@@ -272,6 +272,7 @@ BOMBS = {
 }
 
 
+@pytest.mark.slow
 def test_bombs_are_reported_and_take_bounded_memory(tmp_path):
     for name, (head, unit, tail) in BOMBS.items():
         bomb(tmp_path / name, head, unit, 100, tail)
@@ -300,6 +301,7 @@ def test_brackets_for_ever_take_bounded_memory(tmp_path):
     assert measured(tmp_path / "brackets.json.gz", 250)[:2] == (1, 1)
 
 
+@pytest.mark.slow
 def test_lines_of_64_megabytes_are_records_one_at_a_time(tmp_path):
     line = b'{"a":"' + b"x" * (64 * MB - 9) + b'"}\n'
     (tmp_path / "long.jsonl").write_bytes(line + b'{"a":1}\n' + line[:-3] + b'yy"}\n{"a":2}\n')

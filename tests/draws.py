@@ -38,6 +38,8 @@ SLOW_MODULES = frozenset(
         "docs/test_transcripts.py",
         "faults/test_kills.py",
         "faults/test_stage_kills.py",
+        "flows/test_export_axes.py",
+        "flows/test_export_jobs.py",
         "network/test_clocks_and_files.py",
         "network/test_never_hangs.py",
         "pacing/test_scenarios.py",

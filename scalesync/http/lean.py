@@ -137,31 +137,29 @@ class LeanExchange:
             self._head, self._last = self._head_of(method, url, body), (url, method, body is None)
         request = self._head if body is None else b"%b%d\r\n\r\n%b" % (self._head, len(body), body)
         line = await self._line()
-        if method == "GET" and line.idle_since:
+        # If the server closed it while it was idle, reading again does no harm; ClientSession does the same.
+        again = method == "GET" and bool(line.idle_since)
+        while True:  # no method of its own for an attempt: a coroutine more costs each create one per cent
             try:
-                return await self._attempt(line, cls, request)
-            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-                # The server closed it while it was idle. Reading again does no harm; ClientSession does the same.
-                line = await self._connected()
-        return await self._attempt(line, cls, request)
-
-    async def _attempt(self, line: _Line, cls: RequestClass, request: bytes) -> Answer:
-        try:
-            if self._counts:
-                await self._gate.handover(cls)
-                while not line.protocol.is_connected():  # it closed during our wait; nothing was written to it
-                    line.connection.close()
-                    line = await self._line()
+                if self._counts:
                     await self._gate.handover(cls)
-            answer = await self._converse(line, cls, request)
-        except HttpProcessingError as error:
-            line.connection.close()
-            raise aiohttp.ClientPayloadError(f"the answer is not HTTP: {error.message}") from error
-        except BaseException:
-            line.connection.close()
-            raise
-        finally:
-            self._busy.discard(line)
+                    while not line.protocol.is_connected():  # it closed during our wait; nothing was written to it
+                        line.connection.close()
+                        line = await self._line()
+                        await self._gate.handover(cls)
+                answer = await self._converse(line, cls, request)
+                break
+            except HttpProcessingError as error:
+                line.connection.close()
+                raise aiohttp.ClientPayloadError(f"the answer is not HTTP: {error.message}") from error
+            except BaseException as error:
+                line.connection.close()
+                if not (again and isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError)):
+                    raise
+                again = False
+            finally:
+                self._busy.discard(line)
+            line = await self._connected()
         if line.protocol.should_close:
             line.connection.close()
         else:

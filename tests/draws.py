@@ -32,6 +32,7 @@ SLOW_MODULES = frozenset(
         "cli/test_kill_batches.py",
         "cli/test_kill_chunks.py",
         "cli/test_kill_fix.py",
+        "cli/test_messages.py",
         "cli/test_new_interpreter.py",
         "cli/test_plugin_faults.py",
         "cli/test_server.py",
@@ -46,6 +47,7 @@ SLOW_MODULES = frozenset(
         "platforms/test_chat.py",
         "platforms/test_delivered.py",
         "platforms/test_schedules.py",
+        "platforms/test_toy.py",
         "platforms/test_toy_commands.py",
         "quota/test_processes.py",
     }

@@ -280,6 +280,16 @@ def test_corrections_raise_the_delivery_of_one_stage_and_reopen_nothing(
         task = after
 
 
+def test_a_correction_moves_the_task_s_time_also_within_the_millisecond_of_another_stage_s() -> None:
+    api = sandbox({"name": "b", "delivery": "stage", "stages": [{"name": n, "taxonomy": TAXONOMY} for n in "pq"]})
+    task_id = api.create("multistage", **SCENE)["task_id"]
+    annotate(api.world)
+    for name in "qqp":
+        after = control(api, f"tasks/{task_id}", action="correct", stage=name)[1]
+        delivered = {stage["name"]: stage["delivered_at"] for stage in after["stages"]}
+        assert after["updated_at"] == delivered[name] == max(delivered.values())
+
+
 @settings(max_examples=draws(300), deadline=None)
 @given(broken() | blueprints())
 def test_the_server_refuses_what_the_client_refuses(blueprint: Blueprint) -> None:

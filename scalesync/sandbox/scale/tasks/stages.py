@@ -59,7 +59,8 @@ def _finish(world: World, task: Task, places: list[int], at_ms: int, response: b
 def correct(world: World, task: Task, place: int, response: bytes | None) -> None:
     """Deliver a completed stage again with another answer; a task that is delivered as a whole gets another one."""
     plan = runs.plan(world, task)
-    delivered_ms = runs.correct(task, place, world.now(), response)
+    # Corrections within one millisecond push a delivery ahead of the clock; the next one must not be older than it.
+    delivered_ms = runs.correct(task, place, max(world.now(), task.updated_ms), response)
     if task.extra is not None and task.status == COMPLETED:
         task.extra.review = "fixed"
         task.extra.response = None  # a correction of the whole is older than this one

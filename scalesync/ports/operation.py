@@ -56,7 +56,8 @@ class Operation(Protocol):
     ) -> Mapping[str, LookupResult]:
         """Look up to `look_up_most` keys up; every key is in the answer. Raises RemoteError.
 
-        batches: of the records, if all of them have one. A service that finds tasks only by listing reads these alone.
+        batches: of the records, if all of them have one. A service that finds tasks only by listing reads these
+            again, once it knows which keys its other batches hold.
         unsent: this run and earlier ones sent none of the keys, so what an earlier look-up of this run showed is
             enough.
         Where keys may repeat, `others` of a result names all tasks but the one that it shows.

@@ -56,7 +56,13 @@ CHUNK_MUTANTS = (
     Mutant(
         "what was sent is not listed again",
         _TWICE,
-        (Edit(f"{_V2}/chats.py", "self._listings.known if unsent else", "self._listings.known if True else"),),
+        (Edit(f"{_V2}/listing.py", "        if not unsent:\n", "        if False:\n"),),
+        ("tests/unit/test_scale_chats.py",),
+    ),
+    Mutant(
+        "a task in another batch is not looked for",
+        _TWICE,
+        (Edit(f"{_V2}/listing.py", "keys if key in self._batches}", "() if key in self._batches}"),),
         ("tests/unit/test_scale_chats.py",),
     ),
     Mutant(
@@ -74,7 +80,7 @@ CHUNK_MUTANTS = (
     Mutant(
         "a list of another batch is believed",
         _TWICE,
-        (Edit(f"{_V2}/listing.py", "if not place.holds(chat):", "if False:"),),
+        (Edit(f"{_V2}/listing.py", "if place.excludes(chat):", "if False:"),),
         ("tests/unit/test_scale_chats.py",),
     ),
     Mutant(

@@ -12,7 +12,7 @@ import anyio.to_thread
 import pytest
 from scaleapi import ScaleClient
 
-from scalesync.flows.runtime.wiring import LISTED
+from scalesync.flows.runtime.wiring import LISTED, SEARCHED
 from scalesync.sandbox import Sandbox
 from scalesync.sandbox.core.faults import FaultRule
 from scalesync.sandbox.scale.state.model import CANCELED, Extra
@@ -135,7 +135,7 @@ def test_a_second_task_on_which_work_has_begun_stays(tmp_path: Path) -> None:
     on_trial(NoWindow(), tmp_path, play)
 
 
-def test_a_look_up_lists_the_batch_and_what_was_never_sent_costs_one_list(tmp_path: Path) -> None:
+def test_the_project_is_listed_once_and_then_the_batch_for_each_lost_reply(tmp_path: Path) -> None:
     async def play(trial: Trial) -> None:
         trial.write(range(900))
         trial.fill(700, first=10_000)  # of the same project, in no batch
@@ -143,13 +143,32 @@ def test_a_look_up_lists_the_batch_and_what_was_never_sent_costs_one_list(tmp_pa
         summary = await trial.bring(batch=BATCH)
         assert (summary.created, summary.exit_code) == (900, 0), summary
         queries = [parse_qs(seen.query) for seen in trial.host.journal.of("list")]
-        assert {name for query in queries for name in query.get("batch_name", ("none",))} == {BATCH}
-        assert len(queries) <= 1 + 2 * 10, "one page before the first create, and at most a list for each lost reply"
+        batches = [query.get("batch_name", ["none"])[0] for query in queries]
+        assert batches[:7] == ["none"] * 7, "the project before the first create"
+        assert set(batches[7:]) == {BATCH}
+        assert len(queries) <= 7 + 2 * 10, "at most a list for each lost reply"
+        assert trial.listener.notes.count(SEARCHED) == 1
         assert LISTED not in trial.listener.notes
         before = trial.host.journal.count("list")
         found = await trial.verify()
         assert (found.with_task, dict(found.findings)) == (900, {})
-        assert trial.host.journal.count("list") - before <= 9 + 1 + 9 + 1, "once for the records, once for strangers"
+        assert trial.host.journal.count("list") - before <= 16 + 9 + 1, "once for the records, once for strangers"
+
+    on_trial(NoWindow(), tmp_path, play)
+
+
+@pytest.mark.parametrize("known", [100, 40])
+def test_a_lost_ledger_and_another_batch_make_no_second_task(known: int, tmp_path: Path) -> None:
+    async def play(trial: Trial) -> None:
+        trial.write(range(known))
+        assert (await trial.bring(batch=BATCH)).created == known
+        trial.lose_ledger()
+        trial.write(range(100))
+        summary = await trial.bring(batch="second")
+        assert (summary.created, summary.conflicts) == (100 - known, known), summary
+        trial.check_held(range(100))
+        found = await trial.verify()
+        assert dict(found.findings) == {"moved": known}, found
 
     on_trial(NoWindow(), tmp_path, play)
 

@@ -87,8 +87,9 @@ class Server:
         return self._reply(page)
 
     def _fits(self, one: JsonObject, asked: Mapping[str, str]) -> bool:
-        batch = one.get("batch", {"name": None})["name"]
-        return not self.filters or asked.get("batch_name") in {None, batch}
+        if not self.filters:
+            return True
+        return asked.get("batch_name") in {None, one.get("batch", {"name": None})["name"]}
 
     def _post(self, path: str, body: bytes | None, root: str | None) -> Reply:
         value = None if body is None else json.loads(body)
@@ -227,17 +228,47 @@ async def test_a_reply_with_another_key_or_without_a_task_says_nothing():
 # --- look-ups --------------------------------------------------------------------------------------
 
 
-async def test_a_look_up_lists_the_batch_alone_to_its_end():
+async def test_the_first_look_up_lists_the_project_and_later_ones_the_batch_to_its_end():
     server = Server([chat(n, f"k{n}") for n in range(5)] + [chat(9, "k9", batch="second")])
-    found = await creator_of(server).look_up(["k0", "k4", "k9", "no"], {"pilot"})
-    assert {key: one.presence for key, one in found.items()} == {
-        "k0": Presence.FOUND,
-        "k4": Presence.FOUND,
-        "k9": Presence.ABSENT,
-        "no": Presence.ABSENT,
-    }
-    query = {"project_name": PROJECT, "batch_name": "pilot", "limit": "100"}
+    creator = creator_of(server)
+    found = await creator.look_up(["k0", "k4", "k9", "no"], {"pilot"})
+    assert [found[key].presence for key in ("k0", "k4", "k9")] == [Presence.FOUND] * 3
+    assert found["no"].presence is Presence.ABSENT
+    query = {"project_name": PROJECT, "limit": "100"}
     assert server.asked == [query, {**query, "next_token": "2"}, {**query, "next_token": "4"}]
+    server.asked.clear()
+    server.tasks.append(chat(10, "no"))
+    assert (await creator.look_up(["k0", "no"], {"pilot"}))["no"].presence is Presence.FOUND
+    query |= {"batch_name": "pilot"}
+    assert server.asked == [query, {**query, "next_token": "2"}, {**query, "next_token": "4"}]
+
+
+@pytest.mark.parametrize("unsent", [False, True])
+async def test_a_task_in_another_batch_is_found_again_in_that_batch_and_a_key_in_several_in_the_project(unsent: bool):
+    server = Server([chat(1, "a"), chat(2, "b", batch="second"), chat(3, "c", batch=None)], size=100)
+    creator = creator_of(server)
+    await creator.look_up(["x"], {"pilot"}, unsent=unsent)
+    server.asked.clear()
+    found = await creator.look_up(["b", "x"], {"pilot"}, unsent=unsent)
+    assert (found["b"].presence, found["x"].presence) == (Presence.FOUND, Presence.ABSENT)
+    assert [asked["batch_name"] for asked in server.asked] == (["second"] if unsent else ["pilot", "second"])
+    server.asked.clear()
+    assert (await creator.look_up(["c"], {"pilot"}, unsent=unsent))["c"].presence is Presence.FOUND
+    assert [asked.get("batch_name") for asked in server.asked] == [None]
+    server.tasks.append(chat(4, "b", batch="pilot"))
+    creator = creator_of(server)
+    for _ in range(2):
+        assert (await creator.look_up(["b"], {"pilot"}, unsent=unsent))["b"].others == ("t4",)
+
+
+@pytest.mark.parametrize("shown", [None, "the id of a batch"])
+async def test_a_list_that_shows_no_name_of_a_batch_is_believed(shown: str | None):
+    server = Server([chat(1, "k") | {"batch": shown}])
+    server.filters = False
+    creator = creator_of(server)
+    for _ in range(2):
+        found = await creator.look_up(["k", "no"], {"pilot"})
+        assert (found["k"].presence, found["no"].presence) == (Presence.FOUND, Presence.ABSENT)
 
 
 async def test_without_batches_the_project_is_listed_and_with_several_each_of_them():
@@ -246,25 +277,26 @@ async def test_without_batches_the_project_is_listed_and_with_several_each_of_th
     everywhere = await creator.look_up(["a", "b", "c"])
     assert {one.presence for one in everywhere.values()} == {Presence.FOUND}
     assert [asked.get("batch_name") for asked in server.asked] == [None]
-    both = await creator.look_up(["a", "b", "c"], {"pilot", "second"})
-    assert [both[key].presence for key in "abc"] == [Presence.FOUND, Presence.FOUND, Presence.ABSENT]
+    both = await creator.look_up(["a", "b"], {"pilot", "second"})
+    assert [both[key].presence for key in "ab"] == [Presence.FOUND, Presence.FOUND]
     assert sorted(asked["batch_name"] for asked in server.asked[1:]) == ["pilot", "second"]
 
 
 async def test_the_first_of_several_tasks_is_shown_and_the_others_are_named():
     server = Server([chat(3, "k"), chat(1, "k"), chat(2, "k"), chat(4, "k", batch="second")])
     creator = creator_of(server)
-    found = (await creator.look_up(["k"], {"pilot"}))["k"]
-    assert found.view is not None
-    assert (found.view.ref, sorted(found.others)) == ("t1", ["t2", "t3"])
-    found = (await creator.look_up(["k"], ["pilot", "second"]))["k"]
-    assert sorted(found.others) == ["t2", "t3", "t4"]
+    for batches in (["pilot"], ["pilot"], ["pilot", "second"], None):
+        found = (await creator.look_up(["k"], batches))["k"]
+        assert found.view is not None
+        assert (found.view.ref, sorted(found.others)) == ("t1", ["t2", "t3", "t4"])
 
 
 async def test_a_list_of_another_batch_or_without_an_end_proves_nothing():
     server = Server([chat(n, f"k{n}", batch="second") for n in range(3)])
     server.filters = False
-    found = await creator_of(server).look_up(["k1", "no"], {"pilot"})
+    creator = creator_of(server)
+    assert (await creator.look_up(["no"], {"pilot"}))["no"].presence is Presence.ABSENT, "all of the project"
+    found = await creator.look_up(["other", "no"], {"pilot"})
     assert {one.presence for one in found.values()} == {Presence.UNKNOWN}
 
     class Circle(Server):
@@ -312,7 +344,7 @@ async def test_who_asks_at_the_same_moment_shares_one_list():
     async with anyio.create_task_group() as group:
         for number in range(5):
             group.start_soon(lambda n: creator.look_up([f"k{n}"], {"pilot"}), number)
-    assert len(server.asked) == 1
+    assert [asked.get("batch_name") for asked in server.asked] == [None, "pilot"], "the first alone lists the project"
 
 
 async def test_keys_that_were_never_sent_cost_one_list_in_all():

@@ -37,6 +37,11 @@ LISTED = (
     " with --batch, and only that is listed"
 )
 
+SEARCHED = (
+    "records are looked up in lists: all tasks of their project are listed once first, page by page, because another"
+    " ledger may have sent them"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Connection:
@@ -54,13 +59,19 @@ class Connection:
     _told: set[str] = field(default_factory=set)
 
     def looks_up(self, batches: Iterable[str | None]) -> None:
-        """Report once that look-ups of records without a batch cost much, where that is so.
+        """Report once what look-ups cost where they are lists.
 
         batches: of the records.
         """
-        if self.platform.spec.key.listed and LISTED not in self._told and None in batches:
-            self._told.add(LISTED)
-            self.note(LISTED)
+        if self.platform.spec.key.listed:
+            self._tell_once(SEARCHED)
+            if None in batches:
+                self._tell_once(LISTED)
+
+    def _tell_once(self, sentence: str) -> None:
+        if sentence not in self._told:
+            self._told.add(sentence)
+            self.note(sentence)
 
     @property
     def words(self) -> Vocabulary:

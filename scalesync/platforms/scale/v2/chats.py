@@ -17,12 +17,12 @@ from scalesync.platforms.scale.jsonbytes import loads
 from scalesync.platforms.scale.v2 import wire
 from scalesync.platforms.scale.v2.compare import compare, differences
 from scalesync.platforms.scale.v2.documents import Chat
-from scalesync.platforms.scale.v2.listing import Listings, Place
+from scalesync.platforms.scale.v2.listing import Listings
 from scalesync.platforms.scale.v2.lists import ChatLists
 from scalesync.platforms.scale.v2.shaper import KEY, REMOVED
 from scalesync.ports.operation import Repeat
 
-LOOKUP_KEYS = 2_000  # one list of a batch answers for all of them
+LOOKUP_KEYS = 2_000  # one list answers for all of them
 SAMPLES = 8  # replies to creates that are compared with their records
 ERRORS_SHOWN = 3
 ERROR = "error"
@@ -48,8 +48,7 @@ class Chats:
         self.landing_s = landing_s
         self._transport = transport
         self._lists = lists
-        self._listings = Listings(lists)
-        self._project = namespace
+        self._listings = Listings(lists, namespace)
         self._dead = dead
         self._sampled = 0
 
@@ -77,14 +76,8 @@ class Chats:
     async def look_up(
         self, keys: Sequence[str], batches: Collection[str] | None = None, *, unsent: bool = False
     ) -> Mapping[str, LookupResult]:
-        """List the batches, or the whole project if they are not known, and pick the keys."""
-        ask = self._listings.known if unsent else self._listings.fresh
-        names: Collection[str | None] = (None,) if batches is None else batches
-        found: dict[str, LookupResult] = {}
-        for name in names:
-            for key, result in (await ask(Place(self._project, name), keys)).items():
-                found[key] = _both(found[key], result) if key in found else result
-        return found
+        """List the project once, and the batches again for what was sent into them."""
+        return await self._listings.look_up(keys, batches, unsent=unsent)
 
     async def read(self, ref: str) -> LookupResult:
         """GET /task; a 404 is ABSENT, and so is a task that `remove` canceled."""
@@ -148,12 +141,3 @@ class Chats:
 
 def _without(metadata: JsonObject, name: str) -> JsonObject:
     return {member: value for member, value in metadata.items() if member != name}
-
-
-def _both(one: LookupResult, other: LookupResult) -> LookupResult:
-    """What two lists say about one key."""
-    if one.presence is Presence.FOUND and other.presence is Presence.FOUND:
-        assert other.view is not None
-        return replace(one, others=(*one.others, other.view.ref, *other.others))
-    order = (Presence.FOUND, Presence.UNKNOWN, Presence.ABSENT)
-    return min(one, other, key=lambda result: order.index(result.presence))

@@ -75,10 +75,14 @@ class Chat:
         value = getattr(self._head, name, None) if name in {"project", "batch"} else getattr(self, name, None)
         return value.name if isinstance(value, _Named) else value
 
-    def is_in(self, what: str, name: str) -> bool:
-        """Whether its `project` or `batch` has this name; an id says nothing against it."""
+    def name_of(self, what: str) -> str | None:
+        """The name of its `project` or `batch`; None if it has none, or only the id is shown."""
         value = getattr(self._head, what)
-        return isinstance(value, str) or (isinstance(value, _Named) and value.name == name)
+        return value.name if isinstance(value, _Named) else None
+
+    def is_elsewhere(self, what: str, name: str) -> bool:
+        """Whether its `project` or `batch` has another name. Neither an id nor nothing says that."""
+        return self.name_of(what) not in {None, name}
 
     def created_ms(self) -> int:
         """Creation, ms since the epoch."""

@@ -3,12 +3,15 @@
 Version 2 finds a task by nothing but a list, so a look-up reads a batch to its end, in pages of a hundred. What a list
 says about a key counts from the moment at which the list began. So a caller never joins a list that is under way; it
 waits for the next one, and everybody who comes meanwhile shares that.
+
+A key is promised once within its project, and a run with another ledger may have put its task into another batch. So
+the first look-up of a run lists the whole project, and later ones also list the batches in which it showed the keys.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import anyio
@@ -42,9 +45,11 @@ class Place:
         names = [("project_name", self.project), *([("batch_name", self.batch)] if self.batch is not None else [])]
         return [*names, ("limit", str(PAGE))]
 
-    def holds(self, chat: Chat) -> bool:
-        """Whether a task belongs here. One that does not shows that the server did not apply the filter."""
-        return chat.is_in("project", self.project) and (self.batch is None or chat.is_in("batch", self.batch))
+    def excludes(self, chat: Chat) -> bool:
+        """Whether a task belongs elsewhere. One that does shows that the server did not apply the filter."""
+        return chat.is_elsewhere("project", self.project) or (
+            self.batch is not None and chat.is_elsewhere("batch", self.batch)
+        )
 
 
 class Found:
@@ -95,16 +100,54 @@ class _Turn:
 
 
 class Listings:
-    """The lists of one run."""
+    """The lists of one run. Memory holds each key of the project once."""
 
-    def __init__(self, lists: ChatLists) -> None:
+    def __init__(self, lists: ChatLists, project: str) -> None:
         self._lists = lists
+        self._project = Place(project)
         self._next: dict[Place, _Turn] = {}
         self._busy: dict[Place, anyio.Lock] = {}
-        self._first: dict[Place, anyio.Lock] = {}
-        self._keys: dict[Place, frozenset[str]] = {}
+        self._first: anyio.Event | None = None
+        self._batches: Mapping[str, str | None] | None = None
 
-    async def fresh(self, place: Place, keys: Sequence[str]) -> Mapping[str, LookupResult]:
+    async def look_up(
+        self, keys: Sequence[str], batches: Collection[str] | None, *, unsent: bool
+    ) -> Mapping[str, LookupResult]:
+        """What the project holds under the keys. Raises RemoteError.
+
+        batches: of the records; None if one has none. What was sent into them since the first list is looked up there.
+        unsent: no run with this ledger sent any of the keys, so the first list knows all their tasks.
+        """
+        if batches is None and not unsent:
+            return await self._fresh(self._project, keys)
+        while self._batches is None:
+            if self._first is None:
+                return await self._list_first(keys)
+            await self._first.wait()
+        places = {self._in(self._batches[key]) for key in keys if key in self._batches}
+        if not unsent:
+            places.update(map(self._in, batches or ()))
+        if self._project in places:
+            places = {self._project}
+        found = dict.fromkeys(keys, LookupResult(Presence.ABSENT))
+        for place in sorted(places, key=lambda place: place.batch or ""):
+            for key, result in (await self._fresh(place, keys)).items():
+                found[key] = _both(found[key], result)
+        return found
+
+    async def _list_first(self, keys: Sequence[str]) -> Mapping[str, LookupResult]:
+        """List the project for all who wait; after a failure one of them tries again."""
+        self._first = anyio.Event()
+        try:
+            return await self._fresh(self._project, keys)
+        finally:
+            self._first.set()
+            self._first = None
+
+    def _in(self, batch: str | None) -> Place:
+        return replace(self._project, batch=batch)
+
+    async def _fresh(self, place: Place, keys: Sequence[str]) -> Mapping[str, LookupResult]:
         """What a list that begins after this call says about keys. Raises RemoteError."""
         turn = self._next.setdefault(place, _Turn())
         turn.wanted.update(keys)
@@ -116,16 +159,6 @@ class Listings:
             raise turn.error
         assert turn.found is not None
         return turn.found.of(keys)
-
-    async def known(self, place: Place, keys: Sequence[str]) -> Mapping[str, LookupResult]:
-        """The same of keys that were never sent: an earlier list that lacks one is enough. Raises RemoteError."""
-        async with self._first.setdefault(place, anyio.Lock()):
-            if place not in self._keys:
-                return await self.fresh(place, keys)
-        met = [key for key in keys if key in self._keys[place]]
-        found = await self.fresh(place, met) if met else {}
-        absent = LookupResult(Presence.ABSENT)
-        return {key: found.get(key, absent) for key in keys}
 
     async def _list(self, place: Place, turn: _Turn) -> None:
         """Read a list to its end, for all who wait for this turn."""
@@ -141,7 +174,7 @@ class Listings:
             turn.done.set()
 
     async def _read(self, place: Place, wanted: set[str]) -> Found:
-        found, refs, keys = Found(wanted), set[str](), set[str]()
+        found, refs, batches = Found(wanted), set[str](), dict[str, str | None]()
         cursor: str | None = None
         idle = 0
         while True:
@@ -149,18 +182,21 @@ class Listings:
             before = len(refs)
             for document in page.documents:
                 chat = read_chat(document)
-                if not place.holds(chat):
+                if place.excludes(chat):
                     found.trusted = False
                     return found
                 if chat.ref not in refs:
                     refs.add(chat.ref)
                     found.take(chat, document)
                     if chat.key is not None:
-                        keys.add(chat.key)
+                        # A key in several batches needs the list that shows them all.
+                        batch = chat.name_of("batch")
+                        batches[chat.key] = batch if batches.get(chat.key, batch) == batch else None
             idle = 0 if len(refs) > before else idle + 1
             cursor = page.cursor
             if cursor is None:
-                self._keys[place] = frozenset(keys)
+                if place == self._project:
+                    self._batches = batches
                 return found
             if idle >= MAX_IDLE_PAGES:
                 found.trusted = False
@@ -179,3 +215,12 @@ class Listings:
                     raise
                 await anyio.sleep(max(asked_s, random.uniform(wait_s / 2, wait_s)))
         return await self._lists.list(place.query(), cursor, OP)
+
+
+def _both(one: LookupResult, other: LookupResult) -> LookupResult:
+    """What two lists say about one key."""
+    if one.presence is Presence.FOUND and other.presence is Presence.FOUND:
+        assert other.view is not None
+        return replace(one, others=(*one.others, other.view.ref, *other.others))
+    order = (Presence.FOUND, Presence.UNKNOWN, Presence.ABSENT)
+    return min(one, other, key=lambda result: order.index(result.presence))

@@ -85,7 +85,10 @@ SPEC = PlatformSpec(
         **OPTIONS,
     },
     offers={
-        "import": Offer(True, f"chats: looked up by listing their batch; the key is a label in metadata.{KEY}"),
+        "import": Offer(
+            True,
+            f"chats: looked up by listing their project once, then their batch; the key is a label in metadata.{KEY}",
+        ),
         "export": Offer(
             True,
             "one of three lists, each in one chain of pages: chats of a project or batch; `--with list=deliveries`;"
@@ -103,8 +106,8 @@ SPEC = PlatformSpec(
             " (`--by updated`)",
         ),
         "export --via job": Offer(False, "it makes no export files; its lists hold every task"),
-        "status --refresh": Offer(True, "by listing the batches of the records"),
-        "verify": Offer(True, "by listing the batches of the records; finds records with several tasks"),
+        "status --refresh": Offer(True, "by listing the project"),
+        "verify": Offer(True, "by listing the project; finds records with several tasks"),
         "verify --fix": Offer(True, "cancels second tasks that nobody has worked on"),
         "ledger rebuild": Offer(True, "by the label in the metadata"),
     },

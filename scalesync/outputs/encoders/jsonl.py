@@ -11,6 +11,8 @@ from typing import Any, BinaryIO, Protocol, cast
 
 from scalesync.outputs.encoders.registry import Output
 
+AT_ONCE = 100  # lines; many small writes would cost more than the copy
+
 
 class _Compressor(Protocol):
     def compress(self, data: bytes, /) -> bytes: ...
@@ -30,12 +32,12 @@ class LineEncoder:
         self._compressor: _Compressor | None = None
 
     def add(self, lines: Sequence[bytes]) -> None:
-        """Write the lines."""
-        data = b"\n".join(lines) + b"\n"
+        """Write the lines, a few at a time: all of a group in one piece would be there twice."""
         if self._make is not None:
             self._compressor = self._compressor or self._make()
-            data = self._compressor.compress(data)
-        self._file.write(data)
+        for start in range(0, len(lines), AT_ONCE):
+            data = b"\n".join((*lines[start : start + AT_ONCE], b""))
+            self._file.write(data if self._compressor is None else self._compressor.compress(data))
 
     def pause(self) -> None:
         """End the gzip member or zstd frame. A file of either format is a sequence of these, so it is whole now."""

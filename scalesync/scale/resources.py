@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scalesync.errors import ConfigError
 from scalesync.platforms.scale.api.endpoint import request_of
 from scalesync.platforms.scale.api.table import ENDPOINTS, ROWS
 from scalesync.ports.resources import ResourceCall
@@ -61,8 +62,16 @@ class ScaleResources:
     )
 
     def check(self, row: ResourceCall, arguments: Mapping[str, Any], shown: Callable[[str], str]) -> None:
-        """Make the request of a call, without sending it. Raises ConfigError, with the names that `shown` gives."""
-        request_of(ENDPOINTS[row.name], arguments, shown)
+        """Make the request of a call, without sending it. Raises ConfigError, with the names that `shown` gives.
+
+        In Python the id and the name may both be given, as with the official SDK. A line with both is a slip.
+        """
+        endpoint = ENDPOINTS[row.name]
+        for by_id, by_name in endpoint.twins:
+            if by_id in arguments and by_name in arguments:
+                both = f"{shown(by_id)} and {shown(by_name)}"
+                raise ConfigError(f"{row.op}: {both} are two names for one thing; give one of them")
+        request_of(endpoint, arguments, shown)
 
     def over(self, connection: Connection, base_url: str) -> ScaleCaller:
         """What makes the calls over a connection."""

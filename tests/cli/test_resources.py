@@ -118,8 +118,10 @@ def possible(row: Endpoint) -> Iterator[dict[str, Any]]:
     """All arguments at once; where one of several may be given, one set for each of them."""
     groups = row.any_of or ((),)
     (group,) = groups
+    second = {name for pair in row.twins for name in pair[1:] if name not in group}
     for chosen in group or ("",):
-        yield {param.name: sample(param) for param in row.params if param.name not in group or param.name == chosen}
+        left = {*group, *second} - {chosen}
+        yield {param.name: sample(param) for param in row.params if param.name not in left}
 
 
 TOML = """
@@ -354,6 +356,12 @@ def test_errors_are_one_sentence_and_a_code(
         ("team invite a@example.com --role boss --yes", "'boss' is not one of"),
         ("studio update-group p g --yes", "give --add-email or --remove-email"),
         ("genai-batches get", "give --batch-id or --batch"),
+        ("genai-batches cancel --batch a --batch-id b --yes", "--batch-id and --batch are two names for one thing; giv"),
+        ("genai-tasks list --project a --project-id b", "--project-id and --project are two names for one thing"),
+        ("deliveries get --delivery a --delivery-id b", "--delivery-id and --delivery are two names for one thing"),
+        ("tasks list --page-size 0", "list tasks: --page-size must be from 1 to 100, not 0"),
+        ("batches list --page-size 101", "list batches: --page-size must be from 1 to 100, not 101"),
+        ("datasets delivery d --page-size -1", "get delivery: --page-size must be from 1 to 100, not -1"),
         ("tasks audit t --yes", "--accepted or --no-accepted must be given"),
         ("batches cancel march", "there is no 'cancel'; there are create, get, list, status, "),
         ("--platform other tasks list", "takes no --platform"),

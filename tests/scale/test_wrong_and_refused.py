@@ -84,6 +84,8 @@ def _unfit(param: Param) -> Iterator[Any]:
         yield from ("", ".", "..")
     if param.choices:
         yield "nobody"
+    if param.name == "page_size":
+        yield from (0, -1, 101)
 
 
 def shown(error: BaseException) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scalesync.model.targets import RequestClass
-from scalesync.platforms.scale.api.endpoint import Again, Endpoint, In, Kind, Pages, Param
+from scalesync.platforms.scale.api.endpoint import PAGE_SIZE, Again, Endpoint, In, Kind, Pages, Param
 
 NAME = Param("batch_name", "the name of the batch", In.PATH, needed=True)
 COLUMNS = ("name", "project", "status", "created_at")
@@ -48,7 +48,7 @@ ROWS = (
             Param("audited_before", "last audited at this time or earlier", kind=Kind.TIME),
             Param("exclude_archived", "leave archived batches out", kind=Kind.FLAG),
             Param("detailed", "with progress", kind=Kind.FLAG),
-            Param("page_size", "batches in one answer, at most 100", kind=Kind.NUMBER, wire="limit"),
+            Param("page_size", "batches in one answer, at most 100", kind=Kind.NUMBER, wire="limit", within=PAGE_SIZE),
         ),
         returns="Batch",
         is_list=True,

@@ -22,7 +22,9 @@ from scalesync.model.targets import RequestClass
 from scalesync.ports.resources import In, Kind
 from scalesync.text import did_you_mean
 
-__all__ = ["Again", "Endpoint", "In", "Kind", "Pages", "Param", "Request", "path_of", "request_of"]
+__all__ = ["PAGE_SIZE", "Again", "Endpoint", "In", "Kind", "Pages", "Param", "Request", "path_of", "request_of"]
+
+PAGE_SIZE = (1, 100)  # what the API gives at once; beyond it some servers refuse and some give less
 
 
 class Again(StrEnum):
@@ -58,6 +60,7 @@ class Param:
     sends_null: the body holds null where it is left out, as the official SDK has it.
     placed: in Python it may be given by its place although it is optional, as in the README of the official SDK.
     choices: all values, where they are known not to grow.
+    within: the least and the most of a number, where both are known.
     ready: what is sent of a value; raises ValueError with what is wrong with it.
     """
 
@@ -72,6 +75,7 @@ class Param:
     sends_null: bool = False
     placed: bool = False
     choices: tuple[str, ...] = ()
+    within: tuple[int, int] | None = None
     ready: Callable[[Any], Any] | None = None
 
     @property
@@ -143,6 +147,12 @@ class Endpoint:
     def reads(self) -> bool:
         """Whether it changes nothing."""
         return self.method == "GET"
+
+    @property
+    def twins(self) -> tuple[tuple[str, str], ...]:
+        """Pairs of arguments that name one thing, by its id and by its name."""
+        stems = (name.removesuffix("_id") for name in self.known if name.endswith("_id"))
+        return tuple((f"{stem}_id", f"{stem}_name") for stem in stems if f"{stem}_name" in self.known)
 
     @property
     def uploads(self) -> bool:
@@ -266,6 +276,8 @@ def _wrong(param: Param, value: Any) -> str:
             return f"must be a name, not {value!r}"  # the path would be another one
         case Kind.NUMBER if isinstance(value, bool) or not isinstance(value, int):
             return f"must be a whole number, not {value!r}"
+        case Kind.NUMBER if param.within is not None and not param.within[0] <= value <= param.within[1]:
+            return f"must be from {param.within[0]} to {param.within[1]}, not {value}"
         case Kind.FLAG if not isinstance(value, bool):
             return f"must be True or False, not {value!r}"
         case Kind.TIME if not isinstance(value, str | datetime):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scalesync.model.targets import RequestClass
-from scalesync.platforms.scale.api.endpoint import Again, Endpoint, In, Kind, Pages, Param
+from scalesync.platforms.scale.api.endpoint import PAGE_SIZE, Again, Endpoint, In, Kind, Pages, Param
 
 FACTS = "2.10"
 PROJECT = (Param("project_id", "the id of the project"), Param("project_name", "the name of the project"))
@@ -25,7 +25,7 @@ DELIVERED = (
     Param("delivered_after", "delivered after this time", kind=Kind.TIME),
     Param("delivered_before", "delivered before this time", kind=Kind.TIME),
 )
-PAGE = Param("page_size", "how many in one answer, at most 100", kind=Kind.NUMBER, wire="limit")
+PAGE = Param("page_size", "how many in one answer, at most 100", kind=Kind.NUMBER, wire="limit", within=PAGE_SIZE)
 MERGE = Param("merge", "merge it into what is there, instead of replacing that", In.BODY, Kind.FLAG)
 METADATA = Param("metadata", "the metadata", In.BODY, Kind.OBJECT, needed=True)
 TASK = ("task_id", "status", "project", "batch", "created_at", "completed_at")

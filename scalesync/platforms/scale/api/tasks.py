@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scalesync.model.targets import RequestClass
-from scalesync.platforms.scale.api.endpoint import Again, Endpoint, In, Kind, Pages, Param
+from scalesync.platforms.scale.api.endpoint import PAGE_SIZE, Again, Endpoint, In, Kind, Pages, Param
 
 TASK_ID = Param("task_id", "the id of the task", In.PATH, needed=True)
 COLUMNS = ("task_id", "type", "status", "project", "batch", "unique_id", "created_at")
@@ -85,7 +85,7 @@ ROWS = (
         (
             *FILTERS,
             Param("limited_response", "only task_id, status, metadata and project of each", kind=Kind.FLAG),
-            Param("page_size", "tasks in one answer, at most 100", kind=Kind.NUMBER, wire="limit"),
+            Param("page_size", "tasks in one answer, at most 100", kind=Kind.NUMBER, wire="limit", within=PAGE_SIZE),
         ),
         returns="Task",
         is_list=True,

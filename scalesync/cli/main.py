@@ -18,7 +18,7 @@ from scalesync.cli.output import tell
 from scalesync.cli.table import COMMANDS, RESERVED, not_built
 from scalesync.flows.runtime.setup.services import key_variables
 from scalesync.plugins import clashes
-from scalesync.text import did_you_mean
+from scalesync.text import did_you_mean, nearest
 
 EXAMPLES = (
     "scalesync demo",
@@ -44,7 +44,7 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
-            raise click.UsageError(f"there is no command {args[0]!r}{did_you_mean(args[0], COMMANDS)}", ctx)
+            raise click.UsageError(f"there is no command {args[0]!r}{_meant(args[0])}", ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -59,6 +59,18 @@ class LazyGroup(click.Group):
         write_examples(formatter, EXAMPLES)
         formatter.write_paragraph()
         formatter.write_text(f"Reserved, not built yet: {', '.join(RESERVED)}.")
+
+
+def _meant(word: str) -> str:
+    """What was probably meant: a platform's own things lie behind its name, where nobody looks for them first."""
+    from scalesync.flows.runtime.setup.resources import resources_of
+
+    platforms = [row.platform for row in COMMANDS.values() if row.platform]
+    behind = {row.noun: platform for platform in platforms for row in resources_of(platform).rows}
+    if word not in behind and (near := did_you_mean(word, COMMANDS)):
+        return near
+    noun = nearest(word, behind)
+    return "" if noun is None else f"; did you mean `scalesync {behind[noun]} {noun}`?"
 
 
 def reserved(name: str) -> click.Command:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -63,6 +64,8 @@ def test_platforms_need_no_key_and_no_request(run: Run) -> None:
     listed = run("platforms", key=None)
     assert (listed.code, listed.err) == (0, "")
     assert [line.split()[0] for line in listed.out.splitlines()] == ["platform", "scale", "scale-v2"]
+    assert [re.split(" {2,}", line)[2] for line in listed.out.splitlines()] == ["--api", "v1", "v2"]
+    assert [each["api"] for each in run("platforms", "--json", key=None).json["platforms"]] == ["v1", "v2"]
     one = run("platforms", "scale", key=None)
     for words in (
         *("https://api.scale.com/v1", "SCALE_API_KEY, SCALE_API_URL", "unique_id", "30/s at api.scale.com"),

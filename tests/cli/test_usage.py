@@ -54,6 +54,22 @@ def test_an_option_with_a_typing_error_brings_the_nearest_one(run: Run, typed: t
     )
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("team", "; did you mean `scalesync scale team`?"),
+        ("files", "; did you mean `scalesync scale files`?"),
+        ("task", "; did you mean `scalesync scale tasks`?"),
+        ("exprot", "; did you mean 'export'?"),
+        ("zzz", ""),
+    ],
+)
+def test_an_unknown_command_brings_what_was_probably_meant(run: Run, typed: str, meant: str) -> None:
+    ended = run(typed, "list", key=None)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err == f"scalesync: there is no command '{typed}'{meant} (scalesync --help says more)\n"
+
+
 @pytest.mark.parametrize("args", ["--help", "import --help", "scale tasks list --help", "--version"])
 def test_help_imports_nothing_heavy(tmp_path: Path, args: str) -> None:
     """A count of modules says on any machine what a time says on a quiet one."""

@@ -37,9 +37,9 @@ def platforms_command(invocation: Invocation, /, name: str | None) -> int:
     elif name is not None:
         _show(shown[0])
     else:
-        rows = [(one["platform"], one["title"], _first_part(one["key"]["promise"])) for one in shown]
-        rows += [(plugin, "of another package", f"scalesync platforms {plugin}") for plugin in known.plugins]
-        for line in table(("platform", "service", "an import"), rows):
+        rows = [(one["platform"], one["title"], one["api"] or "", _first_part(one["key"]["promise"])) for one in shown]
+        rows += [(plugin, "of another package", "", f"scalesync platforms {plugin}") for plugin in known.plugins]
+        for line in table(("platform", "service", "--api", "an import"), rows):
             say(line)
     return 0
 

@@ -32,8 +32,11 @@ class Invocation:
     args: Sequence[str] = ()
     summary: Mapping[str, Any] | None = None
 
-    def settings(self, *, need_key: bool = True) -> Settings:
-        """Resolve the settings; from here on the key is masked in everything printed."""
+    def settings(self, *, need_key: bool = True, task_type: str | None = None) -> Settings:
+        """Resolve the settings; from here on the key is masked in everything printed.
+
+        task_type: of an import, for `for_import`.
+        """
         from scalesync.flows.runtime.setup.services import resolve_settings
 
         asked = self.common
@@ -48,6 +51,7 @@ class Invocation:
             concurrency=asked.concurrency,
             allow_http=asked.allow_http,
             extras=key_values(asked.with_),
+            task_type=task_type,
             need_key=need_key,
         )
         self.mask.add(settings.api_key)

@@ -10,17 +10,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Protocol, TypedDict
+from typing import Any, TypedDict
 
 from scalesync.addresses import is_address, refused_as_path
 from scalesync.config.base_url import check_base_url
 from scalesync.config.keys import Origin, find_key
 from scalesync.config.profiles import Profile, find_profile
+from scalesync.config.versions import Platforms, Wish, chosen, extras_of, other_root
 from scalesync.errors import ConfigError
 from scalesync.masking import Mask
 from scalesync.model.targets import Mode, Target
 from scalesync.ports.spec import PlatformSpec
-from scalesync.text import did_you_mean, either
 
 DEFAULT_LEDGER = "scalesync.db"
 MAX_CONCURRENCY = 512
@@ -28,21 +28,11 @@ MAX_CONCURRENCY = 512
 _RATE = re.compile(r"auto|(?=[^/]*[1-9])(?:\d+(?:\.\d*)?|\.\d+)\s*(?:/\s*(?:s|sec|second|m|min|minute|h|hour))?")
 
 
-class Platforms(Protocol):
-    """The platforms there are."""
-
-    def spec_of(self, name: str) -> PlatformSpec:
-        """A platform by its name. Raises ConfigError if there is none."""
-
-    def spec_at(self, base_url: str) -> PlatformSpec | None:
-        """The platform whose own API has this address."""
-
-    def default(self) -> PlatformSpec:
-        """The default platform."""
-
-
 class Asked(TypedDict, total=False):
-    """What a person or a program may ask for; None is the same as not asked."""
+    """What a person or a program may ask for; None is the same as not asked.
+
+    task_type: of an import, which may yet choose another version of the API by it; its options are taken as well.
+    """
 
     platform: str | None
     api: str | None
@@ -54,6 +44,7 @@ class Asked(TypedDict, total=False):
     concurrency: str | int | None
     allow_http: bool
     extras: Mapping[str, str] | None
+    task_type: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,10 +129,10 @@ def resolve(asked: Asked, platforms: Platforms, environ: Mapping[str, str], *, n
     """
     profile = find_profile(asked.get("profile"))
     values = profile.values
-    api = _first(asked.get("api"), values.get("api"))
-    spec = _platform(asked, profile, environ, platforms)
-    if api is not None:
-        spec = platforms.spec_of(_version(spec, api))
+    found = _platform(asked, profile, environ, platforms)
+    typed, kept = (Wish(place.get("platform"), place.get("api")) for place in (asked, values))
+    spec, api = chosen(found, typed, kept, platforms)
+    other = None if api is not None else spec.api_of_types.get(asked.get("task_type") or "")
     address, address_from = _address(asked.get("base_url"), profile, environ, spec)
     allow_http = asked.get("allow_http", False)
     root = check_base_url(address, spec, allow_http=allow_http)
@@ -165,8 +156,8 @@ def resolve(asked: Asked, platforms: Platforms, environ: Mapping[str, str], *, n
         concurrency=_concurrency(_first(asked.get("concurrency"), values.get("concurrency"))),
         profile=asked.get("profile"),
         allow_http=allow_http,
-        extras=_extras(asked.get("extras") or {}, spec, platforms),
-        notes=_notes(profile, taken) if need_key else (),
+        extras=extras_of(asked.get("extras") or {}, spec, other, platforms),
+        notes=(*_notes(profile, taken), *(() if other else other_root(root, spec, api, platforms))) if need_key else (),
     )
 
 
@@ -183,15 +174,6 @@ def _platform(asked: Asked, profile: Profile, environ: Mapping[str, str], platfo
     usual = platforms.default()
     address, _ = _address(asked.get("base_url"), profile, environ, usual)
     return platforms.spec_at(address) or usual
-
-
-def _version(spec: PlatformSpec, api: str) -> str:
-    """The platform that is this version of a service's API."""
-    if not spec.apis:
-        raise ConfigError(f"scalesync knows one API of {spec.title}; leave --api out")
-    if api not in spec.apis:
-        raise ConfigError(f"{spec.title} has no API {api!r}; --api takes {either(spec.apis)}")
-    return spec.apis[api]
 
 
 def _address(typed: str | None, profile: Profile, environ: Mapping[str, str], spec: PlatformSpec) -> tuple[str, Origin]:
@@ -211,24 +193,6 @@ def _address(typed: str | None, profile: Profile, environ: Mapping[str, str], sp
             " --base-url or in a profile (base_url)"
         )
     return spec.default_url, Origin.DEFAULT
-
-
-def _extras(typed: Mapping[str, str], spec: PlatformSpec, platforms: Platforms) -> dict[str, Any]:
-    """The platform's own options, parsed."""
-    found = {}
-    for name, text in typed.items():
-        option = spec.options.get(name)
-        if option is None:
-            way_out = f"use {', '.join(spec.options)}" if spec.options else "leave --with out"
-            for version, platform in spec.apis.items():
-                if name in platforms.spec_of(platform).options:
-                    way_out = f"--api {version} has it"
-            raise ConfigError(f"{spec.title} has no option {name!r}{did_you_mean(name, spec.options)}; {way_out}")
-        try:
-            found[name] = option.parse(text)
-        except ValueError as error:
-            raise ConfigError(f"invalid --with {name}={text}: {error}") from None
-    return found
 
 
 def _notes(profile: Profile, taken: Mapping[str, Origin]) -> tuple[str, ...]:

@@ -356,7 +356,10 @@ def test_errors_are_one_sentence_and_a_code(
         ("team invite a@example.com --role boss --yes", "'boss' is not one of"),
         ("studio update-group p g --yes", "give --add-email or --remove-email"),
         ("genai-batches get", "give --batch-id or --batch"),
-        ("genai-batches cancel --batch a --batch-id b --yes", "--batch-id and --batch are two names for one thing; giv"),
+        (
+            "genai-batches cancel --batch a --batch-id b --yes",
+            "--batch-id and --batch are two names for one thing; giv",
+        ),
         ("genai-tasks list --project a --project-id b", "--project-id and --project are two names for one thing"),
         ("deliveries get --delivery a --delivery-id b", "--delivery-id and --delivery are two names for one thing"),
         ("tasks list --page-size 0", "list tasks: --page-size must be from 1 to 100, not 0"),

@@ -188,11 +188,31 @@ def test_types_show_what_a_chat_needs(run: Run) -> None:
 
 
 def test_an_option_of_another_version_names_that(run: Run) -> None:
+    code, _, err = run("export", "--project", "suite", "--out", "x", "--with", "landing_s=0")
+    assert (code, "no option 'landing_s'" in err, "--api v2 has it" in err) == (2, True, True), err
+    code, _, err = run(*CHATS, "--with", "landing_s=0", "--api", "v1")
+    assert (code, "no option 'landing_s'" in err, "--api v2 has it" in err) == (2, True, True), err
+    code, _, err = run(*CHATS[:3], "categorization", *CHATS[4:], "--with", "landing_s=0")
+    assert (code, "no option 'landing_s'" in err) == (2, True), err
+
+
+def test_a_type_that_chooses_a_version_brings_its_options(run: Run, sandbox: Sandbox) -> None:
+    code, _, err = run(*CHATS, "--with", "landing_s=soon")
+    assert (code, "use seconds from 0 to 86400" in err) == (2, True)
+    code, _, err = run(*CHATS, "--with", "landng_s=0")
+    assert (code, made(sandbox)) == (2, []), err
+    code, _, err = run(*CHATS, "--with", "landing_s=0")
+    assert (code, made(sandbox)) == (0, OVER_2), err
+    Path("scalesync.db").unlink()
+    code, _, err = run("ledger", "rebuild", *CHATS[1:], "--with", "landing_s=0")
+    assert code == 0, err
+
+
+def test_an_option_of_a_version_that_the_ledger_does_not_leave_for_is_refused(run: Run, sandbox: Sandbox) -> None:
+    assert run(*CHATS, "--api", "v1", "--limit", "2")[0] == 0
     code, _, err = run(*CHATS, "--with", "landing_s=0")
     assert (code, "no option 'landing_s'" in err, "--api v2 has it" in err) == (2, True, True), err
-    assert run(*CHATS, "--with", "landing_s=0", "--api", "v2")[0] == 0
-    code, _, err = run(*CHATS, "--with", "landing_s=soon", "--api", "v2")
-    assert (code, "use seconds from 0 to 86400" in err) == (2, True)
+    assert made(sandbox) == OVER_1[:2]
 
 
 def test_a_rebuild_and_a_dry_run_choose_as_the_import_does(run: Run, sandbox: Sandbox) -> None:

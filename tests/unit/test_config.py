@@ -586,7 +586,7 @@ def test_what_cannot_be_asked_for_is_a_mistake_of_the_program() -> None:
         ({"api": "v2"}, None, ("scale-v2", "https://api.scale.com/v2")),
         ({"platform": "scale", "api": "v2"}, None, ("scale-v2", "https://api.scale.com/v2")),
         ({"platform": "scale-v2"}, None, ("scale-v2", "https://api.scale.com/v2")),
-        ({"platform": "scale-v2", "api": "v1"}, None, ("scale", "https://api.scale.com/v1")),
+        ({"platform": "scale-v2", "api": "v2"}, None, ("scale-v2", "https://api.scale.com/v2")),
         ({"api": "v2"}, "https://s.example:8443/x/v1/", ("scale-v2", "https://s.example:8443/x/v2")),
         ({"api": "v2"}, "https://s.example/v2", ("scale-v2", "https://s.example/v2")),
         ({"api": "v2"}, "https://s.example/v11", ("scale-v2", "https://s.example/v11")),
@@ -599,6 +599,44 @@ def test_a_version_of_the_api_is_a_platform_at_its_own_root(
     found = resolve_settings(**typed, environ=environ)  # type: ignore[arg-type]
     assert (found.platform, found.base_url) == wanted
     assert found.api_key == resolve_settings(environ=ENV).api_key
+
+
+def test_a_platform_and_a_version_that_contradict_each_other_are_refused() -> None:
+    told = "platform scale-v2 is API v2 of its service, so it contradicts API v1; leave one of them out"
+    assert refused(platform="scale-v2", api="v1") == told
+    profile('platform = "scale-v2"\napi = "v1"\n')
+    assert refused(profile="work") == told
+    assert refused(profile="work", platform="scale-v2", api="v1") == told
+
+
+def test_of_a_platform_and_a_version_the_typed_one_wins_over_the_profile() -> None:
+    profile('api = "v1"\n')
+    found = resolve_settings(platform="scale-v2", profile="work", environ=ENV)
+    assert (found.platform, found.api, found.base_url) == ("scale-v2", "v2", "https://api.scale.com/v2")
+    profile('platform = "scale-v2"\n')
+    found = resolve_settings(api="v1", profile="work", environ=ENV)
+    assert (found.platform, found.api) == ("scale", "v1")
+    assert resolve_settings(profile="work", environ=ENV).platform == "scale-v2"
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ({}, "is taken for the v1 root all the same; give https://s.example/x/v1, or choose --api v2"),
+        ({"api": "v1"}, "is taken for the v1 root all the same; give https://s.example/x/v1"),
+        (
+            {"task_type": "categorization"},
+            "is taken for the v1 root all the same; give https://s.example/x/v1, or choose --api v2",
+        ),
+        ({"task_type": "chat"}, ""),
+        ({"api": "v2"}, ""),
+        ({"platform": "scale-v2"}, ""),
+    ],
+)
+def test_an_address_of_another_version_is_told_before_anything_is_sent(typed: dict[str, str], told: str) -> None:
+    found = resolve_settings(base_url="https://s.example/x/v2", **typed, environ=ENV)  # type: ignore[arg-type]
+    assert found.notes == ((f"the address https://s.example/x/v2 ends in /v2 and {told}",) if told else ())
+    assert resolve_settings(base_url="https://s.example/x", **typed, environ=ENV).notes == ()  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("_two")

@@ -104,7 +104,7 @@ def import_command(invocation: Invocation, /, **typed: Any) -> int:
     from scalesync.flows.runtime.options import ImportOptions
 
     header = typed.pop("header")
-    settings = invocation.settings()
+    settings = invocation.settings(task_type=typed["type"])
     options = ImportOptions(
         reclaim=frozenset(one_of("--reclaim", typed.pop("reclaim"), invocation.words(settings).reclaimable)),
         header=None if header is None else tuple(name.strip() for name in header.split(",")),

@@ -34,7 +34,7 @@ def _rebuild(invocation: Invocation, /, action: str, **typed: Any) -> int:
     options = ImportOptions(
         header=None if header is None else tuple(name.strip() for name in header.split(",")), **typed
     )
-    settings = invocation.for_import(options, invocation.settings())
+    settings = invocation.for_import(options, invocation.settings(task_type=options.type))
 
     from scalesync.cli.results import import_advice, namespace_of, show_import
     from scalesync.flows.jobs.rebuild import run_rebuild

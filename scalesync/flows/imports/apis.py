@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 
 from scalesync.config.settings import Settings
+from scalesync.config.versions import no_option
 from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.flows.runtime.options import ImportOptions
 from scalesync.flows.runtime.setup.services import over, spec_of
@@ -18,7 +19,10 @@ from scalesync.model.targets import Target
 
 
 async def choose_api(options: ImportOptions, settings: Settings, note: Callable[[str], None]) -> Settings:
-    """The settings of an import: those given, or the same over the version of the API that makes its type of task."""
+    """The settings of an import: those given, or the same over the version of the API that makes its type of task.
+
+    Raises ConfigError for an option of that version where the import stays with another one.
+    """
     versions = spec_of(settings.platform).api_of_types
     version = versions.get(options.type)
     if version is None or settings.api is not None:
@@ -27,6 +31,7 @@ async def choose_api(options: ImportOptions, settings: Settings, note: Callable[
     moved = {kind for kind, other in versions.items() if other == version}
     begun = [row for row in await _jobs(settings, note) if _is_alike(row, moved, options, settings)]
     if begun:
+        _refuse_strangers(settings)
         note(
             f"tasks of type {options.type} stay at {settings.base_url}, as job {begun[-1].name} began; --api"
             f" {version} makes new tasks over {chosen.base_url}, also of records that have one"
@@ -37,6 +42,13 @@ async def choose_api(options: ImportOptions, settings: Settings, note: Callable[
         f" {spec_of(chosen.platform).key.promise}"
     )
     return chosen
+
+
+def _refuse_strangers(settings: Settings) -> None:
+    spec = spec_of(settings.platform)
+    for name in settings.extras:
+        if name not in spec.options:
+            raise no_option(name, spec, spec_of)
 
 
 async def _jobs(settings: Settings, note: Callable[[str], None]) -> Sequence[JobRow]:

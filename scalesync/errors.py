@@ -151,6 +151,10 @@ class Throttled(RemoteError):
     """Answered 429, or with a wait that the platform asked for: not processed."""
 
 
+class LongPause(Throttled):
+    """Not sent: the platform asked for a pause that is longer than the caller wants to wait."""
+
+
 class Unavailable(RemoteError):
     """The request cannot have been processed: no connection was made."""
 

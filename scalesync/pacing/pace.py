@@ -14,6 +14,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from enum import Enum
+from functools import partial
 from types import MappingProxyType, TracebackType
 from typing import Any
 
@@ -21,6 +22,7 @@ from scalesync.model.targets import RequestClass
 from scalesync.pacing.controller import Limits, Pacer, Widths
 from scalesync.pacing.departures import Flights
 from scalesync.pacing.limiter import Rate, WindowLimiter
+from scalesync.pacing.pauses import Pauses
 
 # Successes are handed to the pacer in groups: one new state each would cost more than the request's pacing.
 GROUP_S = 0.01
@@ -51,7 +53,6 @@ class _Lane:
     """One class of requests: its limiter, its controller and its counts."""
 
     __slots__ = (
-        "asked_until",
         "attempts",
         "cap",
         "due",
@@ -60,6 +61,7 @@ class _Lane:
         "limiter",
         "pacer",
         "passed",
+        "pauses",
         "rate",
         "shown",
         "sum_s",
@@ -78,7 +80,8 @@ class _Lane:
         self.shown = decision.rate if decision.known else limits.max_rate
         self.limiter = WindowLimiter(self.window(decision.rate), clock)
         self.flights = Flights()
-        self.hold = self.asked_until = -math.inf
+        self.pauses = Pauses(clock)
+        self.hold = -math.inf
         self.attempts = 0
         self.throttled = 0
         self.passed = 0  # successes not yet reported to the pacer, and the sum of their latencies
@@ -113,6 +116,7 @@ class Pace:
     auto: whether 429s may lower the rates; otherwise they only hold their class for a while.
     memory: what `learned` gave an earlier run, by class.
     clock: seconds, the loop's pace. Belongs to one event loop.
+    patience_s: a longer pause that the server asks for ends those who wait for it; a run waits for any.
     """
 
     def __init__(
@@ -142,6 +146,7 @@ class Pace:
             self._lanes[request] = _Lane(cap, limits, clock, (memory or {}).get(request))
         self._answered_at = -math.inf
         self._held_s, self._held_until = 0.0, -math.inf
+        self.patience_s = math.inf
         self.in_flight = 0
         self.peak_in_flight = 0
 
@@ -157,13 +162,11 @@ class Pace:
     async def acquire(self, request: RequestClass) -> None:
         """Wait until an attempt of this class may leave; it counts as handed over when this returns.
 
-        A cancelled call uses nothing up. Send without another await in between.
+        A cancelled call uses nothing up. Send without another await in between. Raises LongPause.
         """
         lane = self._lanes[request]
-        if self._all is None:
-            await lane.limiter.acquire()
-        else:
-            await _acquire_both(lane.limiter, self._all)
+        turn = lane.limiter.acquire if self._all is None else partial(_acquire_both, lane.limiter, self._all)
+        await (turn() if self.patience_s == math.inf else lane.pauses.turn(turn, self.patience_s))
         lane.attempts += 1
         # Over all classes: `release` follows in any case, and a server that takes this many rarely limits one class.
         lane.flights.sent(self._clock(), self.in_flight + 1)
@@ -215,18 +218,14 @@ class Pace:
             self._held_s += asked_until - max(now, self._held_until)
             self._held_until = asked_until
         lane = self._lanes[request]
-        lane.asked_until = max(lane.asked_until, asked_until)
         if asked_until > lane.hold:
             lane.hold = asked_until
             self._hold(lane, asked_until, now)
+        lane.pauses.ask(asked_until, self.patience_s)
 
     def _hold(self, lane: _Lane, until: float, now: float) -> None:
         jitter_s = min(HOLD_JITTER * (until - now), HOLD_JITTER_MAX_S)
         lane.limiter.hold_until(until + self._rng.uniform(0.0, max(0.0, jitter_s)))
-
-    def asked_s(self, request: RequestClass) -> float:
-        """Seconds that are left of a wait that the server asked this class for; 0 without one."""
-        return max(0.0, self._lanes[request].asked_until - self._clock())
 
     @property
     def held_s(self) -> float:

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, NamedTuple, TypeVar
 from urllib.parse import urljoin
 
 from scalesync.engine.calls import Change
-from scalesync.errors import BudgetUsed, ConfigError, KeyRefused, OutcomeUnknown, RemoteError
+from scalesync.errors import BudgetUsed, ConfigError, KeyRefused, LongPause, OutcomeUnknown, RemoteError
 from scalesync.events import duration
 from scalesync.flows.runtime.wiring import Connection
 from scalesync.http.answers import unanswered
@@ -47,6 +47,7 @@ class Calls:
     def __init__(self, connection: Connection, root: str) -> None:
         self.connection = connection
         self._root = root
+        connection.pace.patience_s = connection.call.patience_s
 
     async def make(
         self,
@@ -88,14 +89,14 @@ class Calls:
 
     async def _once(self, endpoint: Endpoint, request: Request, body: bytes | Form | None, key: str) -> Any:
         root = self._root if endpoint.version != "v1" else None
-        left_s = self.connection.pace.asked_s(endpoint.request)
-        if left_s > self.connection.call.patience_s:
-            words = f"{endpoint.op}: the server asked for a pause; send nothing for another {duration(left_s)}"
-            raise ScaleTooManyRequests(words, op=endpoint.op, retry_after_s=left_s)
         try:
             reply = await self.connection.transport.call(
                 endpoint.request, request.method, request.path, query=request.query, body=body, root=root
             )
+        except LongPause as pause:
+            raise ScaleTooManyRequests(
+                f"{endpoint.op}: {pause}", op=endpoint.op, retry_after_s=pause.retry_after_s
+            ) from None
         except RemoteError as error:
             if isinstance(body, Form) and body.failure:
                 raise ConfigError(f"{endpoint.op}: {body.failure}; nothing was uploaded") from None

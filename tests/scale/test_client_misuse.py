@@ -15,7 +15,7 @@ from scalesync.errors import ConfigError, OutcomeUnknown
 from scalesync.scale import AsyncScaleClient, Client, ScaleTooManyRequests, ScaleUnauthorized
 from scalesync.scale.methods.results import Task
 from tests.conftest import KIND, PROJECT
-from tests.scale.conftest import KEY
+from tests.scale.conftest import KEY, hasty
 
 LETTER = {"attachment": "Dear reader", "attachment_type": "text", "categories": ["kind", "angry"]}
 NOWHERE = "http://127.0.0.1:9/v1"
@@ -190,6 +190,21 @@ async def test_a_pause_that_is_longer_than_the_patience_ends_every_call_at_once(
     assert "get task: the server asked for a pause; send nothing for another " in str(again.value)
     assert again.value.status is None, "nothing was sent"
     assert 7000 < again.value.retry_after_s <= 7200
+    assert len(scripted.heard) == 1
+
+
+@pytest.mark.parametrize("rates", [{"rate": "1/h"}, {"rate": "1/h", "rate_all": "5/s"}])
+async def test_a_long_pause_ends_the_calls_that_wait_for_their_turn_as_well(scripted, rates):
+    scripted((429, {"message": "Too Many Requests"}, {"Retry-After": "7200"}))
+    async with hasty(AsyncScaleClient(KEY, base_url=scripted.url, **rates), 1.0) as client, asyncio.timeout(20):
+        one, *rest = await asyncio.gather(
+            *(client.create_task(KIND, project=PROJECT, **LETTER) for _ in range(5)), return_exceptions=True
+        )
+        assert "the server asks you to wait for 2:00 h" in str(one)
+        for error in rest:
+            assert isinstance(error, ScaleTooManyRequests)
+            assert "create task: the server asked for a pause; send nothing for another " in str(error)
+            assert 7000 < error.retry_after_s <= 7200
     assert len(scripted.heard) == 1
 
 

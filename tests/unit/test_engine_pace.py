@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from scalesync.errors import Unavailable
+from scalesync.errors import LongPause, Unavailable
 from scalesync.flows.runtime.gate import RequestGate
 from scalesync.model.targets import RequestClass
 from scalesync.pacing.controller import Widths
@@ -293,3 +293,43 @@ def test_a_learned_rate_is_kept_in_short_windows_and_no_period_of_a_cap_overflow
     run(main, lambda: 0.001)
     assert most_in_a_window(stamps, 1.0) <= 30
     assert cap is not None or most_in_a_window(stamps, 0.25) <= 10
+
+
+def test_a_pause_beyond_the_patience_ends_those_who_wait_and_takes_nothing_from_the_others() -> None:
+    async def main(loop: JumpingLoop) -> None:
+        pace = Pace({CREATE: Rate(1, 60.0)}, clock=loop.time)
+        pace.patience_s = 100.0
+        await pace.acquire(CREATE)
+        waiting = [asyncio.ensure_future(pace.acquire(CREATE)) for _ in range(3)]
+        other = asyncio.ensure_future(pace.acquire(LIST))
+        await other
+        pace.hold(CREATE, 90.0)
+        await asyncio.sleep(1.0)
+        assert not any(each.done() for each in waiting), "that is no long pause"
+        began = loop.time()
+        pace.hold(CREATE, 500.0)
+        pace.hold(CREATE, 600.0)
+        for error in await asyncio.gather(*waiting, return_exceptions=True):
+            assert isinstance(error, LongPause)
+            assert error.retry_after_s == pytest.approx(600.0, abs=0.1)
+        with pytest.raises(LongPause, match="the server asked for a pause; send nothing for another 10:00 min"):
+            await pace.acquire(CREATE)
+        await pace.acquire(LIST)
+        assert loop.time() - began < 1.0
+        await asyncio.sleep(505.0)
+        await pace.acquire(CREATE)
+        assert loop.time() - began >= 600.0, "the pause itself stays"
+        assert pace.attempts(CREATE) == 2
+
+    run(main)
+
+
+def test_a_run_waits_for_any_pause() -> None:
+    async def main(loop: JumpingLoop) -> None:
+        pace = Pace({}, clock=loop.time)
+        began = loop.time()
+        pace.hold(CREATE, 9000.0)
+        await pace.acquire(CREATE)
+        assert loop.time() - began >= 9000.0
+
+    run(main)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from scalesync.flows.jobs.failures import WrittenOut, write_failures
 from scalesync.flows.jobs.retry import run_retry
 from scalesync.flows.jobs.status import job_status, list_failures
 from scalesync.flows.runtime.options import RetryOptions
+from scalesync.flows.verify.run import run_verify
 from scalesync.sandbox import FaultRule
 from tests.conftest import FAST, letter
 from tests.flows.conftest import adds_up, creates
@@ -336,15 +338,26 @@ async def test_failures_of_two_targets_are_distinguished(make_sandbox, bring, wr
 # --- standard input --------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def pipe(bring, monkeypatch):
-    """pipe(sandbox, rows, **options): import rows from standard input as job `piped`."""
+@pytest.fixture(params=["-", "/dev/fd"])
+def pipe(bring, monkeypatch, request):
+    """pipe(sandbox, rows, **options): import rows as job `piped`, from standard input or, as a shell does, `<(...)`."""
+    if not Path(request.param).exists() and request.param != "-":
+        pytest.skip("this system has no /dev/fd")
 
     async def run(sandbox, rows, **options):
         text = "".join(row if isinstance(row, str) else json.dumps(row) + "\n" for row in rows)
-        monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(text.encode())))
-        return await bring(sandbox, "-", job="piped", yes=True, **options)
+        if request.param == "-":
+            monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(text.encode())))
+            return await bring(sandbox, "-", job="piped", yes=True, **options)
+        reads, writes = os.pipe()
+        os.write(writes, text.encode())
+        os.close(writes)
+        try:
+            return await bring(sandbox, f"/dev/fd/{reads}", job="piped", yes=True, **options)
+        finally:
+            os.close(reads)
 
+    run.told = "standard input" if request.param == "-" else "/dev/fd/"
     return run
 
 
@@ -396,8 +409,18 @@ async def test_a_record_that_may_have_a_task_is_looked_up_first(make_sandbox, pi
 async def test_tasks_in_error_of_standard_input_want_another_switch(make_sandbox, pipe, again):
     sandbox = await make_sandbox()
     await pipe(sandbox, [letter(0)])
-    with pytest.raises(ConfigError, match="same import, with --reclaim error"):
+    with pytest.raises(
+        ConfigError, match=f"read {pipe.told}.*, which is gone: pipe .* same import, with --reclaim err"
+    ):
         await again(sandbox, errored=True)
+
+
+async def test_of_a_pipe_only_ledger_and_server_are_compared(make_sandbox, pipe, settings_for, notebook, tmp_path):
+    sandbox = await make_sandbox()
+    await pipe(sandbox, [letter(0)])
+    checked = await run_verify(settings_for(sandbox), "piped", tmp_path / "findings.jsonl", notebook, limits=FAST)
+    assert (checked.exit_code, checked.without) == (0, {})
+    assert f"the source was {pipe.told}" in checked.message
 
 
 async def test_of_standard_input_what_was_not_kept_is_reported(make_sandbox, pipe, write_out, tmp_path):
@@ -407,7 +430,8 @@ async def test_of_standard_input_what_was_not_kept_is_reported(make_sandbox, pip
     assert done.exit_code == 1
     assert (lines, bad_lines(tmp_path / "out.jsonl")) == ([], ["no JSON", "[" * 300])
     assert [item.count for item in done.left] == [1, 1]
-    assert "1 of 4 failing records of job piped came from standard input, and its records are not kept" in why(done)
+    assert f"1 of 4 failing records of job piped came from {pipe.told}" in why(done)
+    assert ", and its records are not kept" in why(done)
     assert "scalesync retry --job piped" in why(done)
     assert "1 of 4 failing records of job piped are too long: only their first 4,096 characters are left" in why(done)
 

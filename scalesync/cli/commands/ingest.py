@@ -11,6 +11,7 @@ from scalesync.cli.event_loop import run_async
 from scalesync.cli.invocation import Invocation
 from scalesync.cli.options import one_of
 from scalesync.cli.types import CountOrPercent, Encoding, FormatName, OneCharacter, Positional
+from scalesync.sources.places.named import read_once
 from scalesync.sources.registry import FORMATS, ROWS, names
 from scalesync.text import either
 
@@ -123,5 +124,5 @@ def import_command(invocation: Invocation, /, **typed: Any) -> int:
     if options.dry_run:
         return show_import(summary, invocation, dry_run_advice(summary))
     project = namespace_of(settings, options.project)
-    advice = import_advice(summary, invocation, project=project, piped="-" in options.sources)
+    advice = import_advice(summary, invocation, project=project, piped=read_once(options.sources) is not None)
     return show_import(summary, invocation, advice)

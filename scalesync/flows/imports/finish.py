@@ -20,7 +20,7 @@ from scalesync.model.rows import FINAL, RecordState, RowState
 from scalesync.model.summaries import IMPORT_AGAIN, ImportSummary
 from scalesync.model.targets import Target
 from scalesync.ports.import_ledger import ImportLedger
-from scalesync.sources.places.named import STANDARD_INPUT
+from scalesync.sources.places.named import read_once
 from scalesync.text import be, count
 
 STATES = ("created", "adopted", "conflicts", "failed", "invalid", "pending", "duplicates")
@@ -149,8 +149,8 @@ async def finalize(
         return [f"{name} stays open: {held} (--finalize-anyway ignores them)" for name in sorted(batches.projects)]
     counts = await job.counts()
     out = counts["pending"] + counts["failed"] + counts["conflicts"]
-    if out and STANDARD_INPUT in plan.options.sources and not _one_batch(plan, batches):
-        held = f"{count(out, 'record')} of the input {be(out)} not in, and standard input does not show their batch"
+    if out and (pipe := read_once(plan.options.sources)) and not _one_batch(plan, batches):
+        held = f"{count(out, 'record')} of the input {be(out)} not in, and {pipe} does not show their batch"
         return [f"{name} stays open: {held}" for name in sorted(batches.projects)]
     waiting = await _waiting(plan, job, batches, out)
     owing = await job.feeders(batches.projects, await _read_now(plan, job))

@@ -26,7 +26,7 @@ from scalesync.model.records import JsonObject
 from scalesync.model.targets import RequestClass
 from scalesync.pacing.pace import Pace
 from scalesync.ports.spec import KeyStrength, PlatformSpec, Vocabulary
-from scalesync.sources.places.named import STANDARD_INPUT, what_is
+from scalesync.sources.places.named import STANDARD_INPUT, is_read_once, what_is
 from scalesync.sources.places.passed_over import PassedOver, Reason
 from scalesync.sources.source_file import SourceFile
 from scalesync.text import count, did_you_mean, either
@@ -129,7 +129,7 @@ class ImportPlan:
     def is_there(self, split: SourceSplit) -> bool:
         """Whether a source of an earlier run still exists. A source on another machine counts as existing."""
         path = str(split.spec.get("path", split.name))
-        return path == STANDARD_INPUT or is_url(path) or os.path.lexists(self.home.place(path))
+        return is_read_once(path) or is_url(path) or os.path.lexists(self.home.place(path))
 
     def splits(self) -> Iterator[tuple[str, JsonObject]]:
         """One split for each source. A file that was named twice is read twice and needs two names."""
@@ -266,8 +266,7 @@ def _named(options: ImportOptions, platform: PlatformSpec) -> dict[str, str | No
 
 def _is_pipe(source: str) -> bool:
     """Whether the same name may give other records the next time."""
-    is_device = source.startswith(("/dev/", "/proc/")) and not source.startswith("/dev/shm/")  # noqa: S108  files in memory
-    return source == STANDARD_INPUT or is_device or _is_fifo(source)
+    return is_read_once(source) or _is_fifo(source)
 
 
 def _is_fifo(source: str) -> bool:

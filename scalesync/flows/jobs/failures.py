@@ -32,7 +32,7 @@ from scalesync.model.records import BadRecord, SourceRecord
 from scalesync.model.rows import RecordState
 from scalesync.ports.ledger import Ledger
 from scalesync.sources.about import written_out
-from scalesync.sources.places.named import STANDARD_INPUT, placed_in
+from scalesync.sources.places.named import is_read_once, placed_in, read_once
 
 SHOWN_FILES = 3
 Where = Callable[[str, int], Hashable]
@@ -160,8 +160,8 @@ class Search:
         self._home = home
         self._all = len(failures)
         ordered = sorted(failures, key=lambda failure: (failure.repeat, failure.path, failure.line))
-        self._piped = [failure for failure in ordered if failure.path == STANDARD_INPUT]
-        self._missing = [failure for failure in ordered if failure.path != STANDARD_INPUT]
+        self._piped = [failure for failure in ordered if is_read_once(failure.path)]
+        self._missing = [failure for failure in ordered if not is_read_once(failure.path)]
         self._spared = spared
         self._taken: set[tuple[str, int]] = set()
         self._unkept = self._cut = self._blank = 0
@@ -171,7 +171,7 @@ class Search:
         yield from self._kept()
         if not self._missing:
             return
-        sources = tuple(source for source in self._options.sources if source != STANDARD_INPUT)
+        sources = tuple(source for source in self._options.sources if not is_read_once(source))
         plan = plan_of(replace(self._options, sources=sources), self._platform, self._home)
         for where in PLACES:
             if self._missing:
@@ -182,7 +182,7 @@ class Search:
         every = (
             (self._gone(), len(self._missing)),
             (
-                "came from standard input, and its records are not kept: scalesync retry --job"
+                f"came from {read_once(self._options.sources)}, and its records are not kept: scalesync retry --job"
                 f" {self._job} and the same input piped into the same import send what failed again",
                 self._unkept,
             ),
@@ -201,7 +201,7 @@ class Search:
         return f"are no longer in {', '.join(files[:SHOWN_FILES])}{more}: they changed or were removed"
 
     def _kept(self) -> Iterator[tuple[bytes, Failure]]:
-        """For standard input there is only the text that the ledger kept of invalid places."""
+        """Of a pipe there is only the text that the ledger kept of invalid places."""
         for failure in self._piped:
             raw = failure.raw or ""
             if failure.state != RecordState.INVALID:

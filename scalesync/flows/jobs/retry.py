@@ -29,7 +29,7 @@ from scalesync.model.jobs import StoredJob
 from scalesync.model.rows import RowState
 from scalesync.model.summaries import IMPORT_AGAIN, ImportSummary
 from scalesync.ports.ledger import Ledger
-from scalesync.sources.places.named import STANDARD_INPUT
+from scalesync.sources.places.named import read_once
 from scalesync.text import be, count
 
 
@@ -57,7 +57,7 @@ async def run_retry(
     ledger = open_ledger(settings.ledger, note=observer.note, create=False)
     try:
         found = await import_job_of(ledger, settings.target, options.job, options.project)
-        if is_piped(found) and not errored:
+        if _piped(found) and not errored:
             return await _wait_for_input(ledger, found, group)
         stored = await readable_options(ledger, found, "--reclaim error" if errored else "")
         # The bounds of a first run count new records, and a retry sends none.
@@ -91,9 +91,9 @@ def _in_group(group: str | None) -> Callable[[str, int | None, str], bool]:
     return lambda key, status, reason: group is None or group_of(RowState.FAILED, status, reason, key) == group
 
 
-def is_piped(found: StoredJob) -> bool:
-    """Whether a stored job read standard input."""
-    return STANDARD_INPUT in found.settings["sources"]
+def _piped(found: StoredJob) -> str | None:
+    """The source of a stored job that nobody can read again, for people."""
+    return read_once(found.settings["sources"])
 
 
 async def _wait_for_input(ledger: Ledger, found: StoredJob, group: str | None) -> ImportSummary:
@@ -106,8 +106,8 @@ async def _wait_for_input(ledger: Ledger, found: StoredJob, group: str | None) -
         f"{count(marked, 'failed record')} {be(marked)} pending again" if marked else f"the job has {_nothing(group)}"
     )
     message = (
-        f"nothing was sent: job {found.name} read standard input, which is gone; {result}; pipe the same input into the"
-        f" same import to send {count(counts['pending'], 'pending record')}"
+        f"nothing was sent: job {found.name} read {_piped(found)}, which is gone; {result}; pipe the same input"
+        f" into the same import to send {count(counts['pending'], 'pending record')}"
     )
     return finish.summary(found.name, found.target, counts, finish.NOTHING_DONE, finish.RunEnd(1, False, message))
 
@@ -130,10 +130,10 @@ async def readable_options(ledger: Ledger, found: StoredJob, switch: str = "") -
     switch: the option that an import of the same input needs for the same effect; used in the message.
     """
     options = await options_of(ledger, found)
-    if is_piped(found):
+    if pipe := _piped(found):
         more = f", with {switch}" if switch else ""
         raise ConfigError(
-            f"job {found.name} read standard input, which is gone: pipe the same input into the same import{more}"
+            f"job {found.name} read {pipe}, which is gone: pipe the same input into the same import{more}"
         )
     platform, home = spec_of(found.target.platform), Home(ledger.path.parent)
     await anyio.to_thread.run_sync(plan_of, options, platform, home)  # fails first on a missing source

@@ -85,11 +85,12 @@ class Checking:
             connection, self._store, report, self._show_lists, observer.note, as_findings=unexpected
         )
 
-    async def go(self, home: Scope | None, plan: ImportPlan | None) -> None:
+    async def go(self, home: Scope | None, plan: ImportPlan | None, pipe: str | None) -> None:
         """Make all three passes.
 
         home: project or batch of the job's records, if the job names one.
-        plan: None if the source was standard input, which cannot be read again.
+        plan: None if the source was a pipe, which cannot be read again.
+        pipe: its name for people.
         """
         learned = await self._job.unechoed_fields()
         self._connection.platform.creator.learned = learned
@@ -97,7 +98,7 @@ class Checking:
             rewrote = "the server rewrote in its replies to this job"
             self.left_out.append(f"not compared, since {rewrote}: {', '.join(sorted(learned))}")
         if plan is None:
-            self.left_out.append("the source was standard input: only ledger and server were compared")
+            self.left_out.append(f"the source was {pipe}: only ledger and server were compared")
             if home is not None:
                 self._scopes.add(home)
         else:

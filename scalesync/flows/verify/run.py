@@ -25,7 +25,7 @@ from scalesync.flows.verify.strangers import Scope
 from scalesync.flows.verify.summary import VerifySummary, message_of, summary_of
 from scalesync.home import Home
 from scalesync.ports.spec import PlatformSpec
-from scalesync.sources.places.named import STANDARD_INPUT
+from scalesync.sources.places.named import read_once
 
 
 async def run_verify(
@@ -60,7 +60,7 @@ async def run_verify(
             with FindingsFile(path, keep_empty=out is not None) as report:
                 async with holding(ledger, found) as hold:
                     check = Checking(hold.job, connection, report, observer, home=home, unexpected=unexpected)
-                    await check.go(_home(options), plan)
+                    await check.go(_home(options), plan, read_once(options.sources))
                     hold.exit_code = 1 if report.kinds else 0
                     hold.figures = {"findings": dict(report.kinds), "requests": connection.transport.counters.requests}
                 figures = {**connection.traffic(), "seconds": round(meter.seconds, 3)}
@@ -72,8 +72,8 @@ async def run_verify(
 
 
 async def _plan(options: ImportOptions, platform: PlatformSpec, home: Home) -> ImportPlan | None:
-    """The plan of the stored import; None if it read standard input, which nobody can read again."""
-    if STANDARD_INPUT in options.sources:
+    """The plan of the stored import; None if it read a pipe, which nobody can read again."""
+    if read_once(options.sources):
         return None
     return await in_daemon(lambda: plan_of(options, platform, home))
 

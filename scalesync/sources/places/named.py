@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from hashlib import blake2b
 
 from scalesync.addresses import is_url, public_name, without_credentials
@@ -17,6 +18,18 @@ _ITS_NAMES = frozenset({"/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"})
 def as_named(source: str) -> str:
     """A source as typed, standard input under its one name: its other names are other files in each program."""
     return STANDARD_INPUT if source in _ITS_NAMES else source
+
+
+def is_read_once(source: str) -> bool:
+    """Whether a name gives other records the next time, or none: standard input, and what a shell makes of `<(...)`."""
+    is_device = source.startswith(("/dev/", "/proc/")) and not source.startswith("/dev/shm/")  # noqa: S108  files in memory
+    return source == STANDARD_INPUT or is_device
+
+
+def read_once(sources: Iterable[str]) -> str | None:
+    """The first such source, for people; None if all can be read again."""
+    found = next(filter(is_read_once, sources), None)
+    return "standard input" if found == STANDARD_INPUT else found
 
 
 def what_is(source: str, folder: str | None, home: Home) -> str:

@@ -13,7 +13,7 @@ from scalesync.flows.runtime.account import no_such_project, note_unknown_type, 
 from scalesync.flows.runtime.wiring import Connection
 from scalesync.model.jobs import JobSpec, StoredJob
 from scalesync.ports.import_ledger import ImportLedger
-from scalesync.sources.places.named import STANDARD_INPUT
+from scalesync.sources.places.named import read_once
 from scalesync.text import be, count
 
 # Options that change the body of an unchanged record.
@@ -94,5 +94,5 @@ def note_changed_bodies(found: StoredJob | None, spec: JobSpec, counts: Mapping[
         observer.note(
             f"{changed} changed since the last run: this command does not send {count(failed, 'record')} that failed"
             f" with {it} earlier body; scalesync retry --job {found.name}"
-            f" {more if STANDARD_INPUT in spec.settings['sources'] else f'sends {them} with the new one'}"
+            f" {more if read_once(spec.settings['sources']) else f'sends {them} with the new one'}"
         )

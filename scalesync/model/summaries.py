@@ -48,6 +48,7 @@ class ImportSummary:
 class ExportSummary:
     """What an export wrote; `watermark` is server time in ISO 8601.
 
+    files, bytes: of all data files, those with stages and with tasks that left as well.
     stages: deliveries of stages, which do not count as tasks.
     """
 

@@ -7,6 +7,7 @@ import json
 import sqlite3
 from collections import Counter
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,6 +38,12 @@ def export(settings_for, notebook, tmp_path):
         return await run_export(asked, settings, notebook, signals=False)
 
     return run
+
+
+def listed(folder: Path) -> tuple[int, int]:
+    """The files of the manifest, and their bytes."""
+    files = json.loads((folder / "manifest.json").read_bytes())["files"]
+    return len(files), sum(entry["bytes"] for entry in files)
 
 
 async def test_a_delivery_is_written_once_when_it_comes_and_the_task_when_it_changes(street, export, tmp_path):
@@ -91,8 +98,10 @@ async def test_a_full_export_writes_what_is_delivered_and_the_increments_continu
         street.act(task_id, "complete", "boxes")
     full = await export(street, incremental=False)
     assert (full.tasks, full.stages) == (5, 3)
+    assert (full.files, full.bytes) == listed(tmp_path / "out") == (2, full.bytes)
     again = await export(street, incremental=False)
     assert (again.requests, again.stages) == (0, 3)
+    assert (again.files, again.bytes) == listed(tmp_path / "out")
     street.act(ids[0], "complete", "lanes")
     assert (await export(street)).stages == 1
     (tmp_path / "ledger.db").unlink()  # the folder knows it all
@@ -201,6 +210,9 @@ async def test_a_backfill_writes_the_stages_of_each_window_beside_its_tasks(stre
     )
     summary = await run_backfill(options, settings_for(street.sandbox), notebook, signals=False)
     assert (summary.tasks, summary.stages, summary.exit_code) == (3, 3, 0)
+    assert (summary.files, summary.bytes) == listed(tmp_path / "out")
+    windows = json.loads((tmp_path / "out" / "manifest.json").read_bytes())["windows"]
+    assert sum(window["files"] for window in windows) == summary.files == 6
     assert len({entry["route"] for entry in entries(tmp_path / "out", "stages")}) == 3
     ever = street.deliveries()
     assert delivered(tmp_path / "out") == Counter(dict.fromkeys(ever, 1))
@@ -211,6 +223,7 @@ async def test_a_backfill_writes_the_stages_of_each_window_beside_its_tasks(stre
     second = list(street.documents())[1]
     again = await run_backfill(options, settings_for(street.sandbox), notebook, signals=False)
     assert (again.windows_read, again.tasks, again.stages) == (1, 3, 4)
+    assert (again.files, again.bytes) == listed(tmp_path / "out")
     ever |= {key: stage for key, stage in street.deliveries().items() if key[0] == second}
     assert delivered(tmp_path / "out") == Counter(dict.fromkeys(ever, 1))
 

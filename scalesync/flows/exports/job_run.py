@@ -40,7 +40,7 @@ from scalesync.flows.runtime.wiring import Connection
 from scalesync.http.download import Downloader
 from scalesync.model.records import JsonObject
 from scalesync.model.summaries import ExportSummary
-from scalesync.outputs.manifest import STAGES, FileEntry, Manifest, under_of
+from scalesync.outputs.manifest import STAGES, STEMS, FileEntry, Manifest, under_of
 from scalesync.ports.export_ledger import ExportLedger
 from scalesync.ports.platform import Axis, Changes
 from scalesync.times import iso, milliseconds
@@ -258,7 +258,7 @@ class ExportRun:
         return replace(summary, watermark=made.watermark, responses_failed=failed)
 
     async def _summary(self, unsettled: int, exit_code: int, message: str) -> ExportSummary:
-        files = await self._job.files("tasks")
+        files = [entry for stem in STEMS for entry in await self._job.files(stem)]
         return ExportSummary(
             job=self._job.name,
             target=self._target.base_url,

@@ -146,9 +146,10 @@ class Asked:
 
 
 def totals(manifest: Manifest | None) -> dict[str, int]:
-    files = [entry for entry in manifest.files if entry.kind is None] if manifest is not None else []
+    files = manifest.files if manifest is not None else []
     extra = manifest.extra if manifest is not None else {}
-    found = {"tasks": sum(e.rows for e in files), "files": len(files), "bytes": sum(e.bytes for e in files)}
+    tasks = sum(entry.rows for entry in files if entry.kind is None)
+    found = {"tasks": tasks, "files": len(files), "bytes": sum(e.bytes for e in files)}
     found["stages"] = sum(entry.rows for entry in stages_of(manifest))
     return found | {name: extra.get(name, 0) for name in ("responses_downloaded", "responses_failed", "unsettled")}
 

@@ -216,13 +216,16 @@ class BackfillRun(ExportRun):
         assert self._reader is not None
         before = self._manifest
         files = [FileEntry.from_json(entry) for entry in await self._job.files("tasks")]
-        delivered = [FileEntry.from_json(entry | {"kind": STAGES}) for entry in await self._job.files(STAGES)]
+        delivered = [
+            *stages,
+            *(FileEntry.from_json(entry | {"kind": STAGES}) for entry in await self._job.files(STAGES)),
+        ]
         entry: JsonObject = {
             "start": window.name,
             "end": iso(window.hi),
             "tasks": sum(file.rows for file in files),
-            "files": len(files),
-            "bytes": sum(file.bytes for file in files),
+            "files": len(files) + len(delivered),
+            "bytes": sum(file.bytes for file in (*files, *delivered)),
             "unsettled": self._reader.figures.unsettled,
             "responses_downloaded": self._responses.stored if self._responses else 0,
             "responses_failed": self._responses.failed if self._responses else 0,
@@ -241,7 +244,7 @@ class BackfillRun(ExportRun):
             watermark=None,
             started_at=before.started_at if before else iso(plan.started_ms),
             finished_at=iso(self._connection.platform.server_now_ms),
-            files=[*kept, *files, *stages, *delivered],
+            files=[*kept, *files, *delivered],
             responses={"files": [*responses, *await self._job.files("responses")]},
             extra={
                 "by": self._backfill.by,

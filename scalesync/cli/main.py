@@ -14,7 +14,7 @@ from scalesync.cli.command import CONTEXT, write_examples, write_options
 from scalesync.cli.ending import report
 from scalesync.cli.invocation import Invocation
 from scalesync.cli.options import Common, common_options
-from scalesync.cli.output import tell
+from scalesync.cli.output import need_output, tell
 from scalesync.cli.table import COMMANDS, RESERVED, not_built
 from scalesync.flows.runtime.setup.services import key_variables
 from scalesync.plugins import clashes
@@ -151,5 +151,6 @@ def _dispatch(args: list[str], invocation: Invocation) -> int:
         with cli.make_context("scalesync", args, obj=invocation) as context:
             code = cli.invoke(context)
     except click.exceptions.Exit as end:
+        need_output()  # it printed help or the version
         return end.exit_code
     return code if isinstance(code, int) else 0

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import IO, Any
 
+from scalesync.errors import StopRun
 from scalesync.times import now_iso
 
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code not in (9, 10)}
@@ -41,6 +42,15 @@ def coloured(stream: IO[str] | None) -> bool:
 def say(text: str) -> None:
     """Print a line on standard output. A reader or a terminal that went away ends the printing, not the program."""
     _write(sys.stdout, _painted(text, sys.stdout))
+
+
+def need_output() -> None:
+    """Raise StopRun if standard output is closed: for a command that does nothing but print.
+
+    A run is not stopped by that, because daemons start programs so.
+    """
+    if sys.stdout is None:
+        raise StopRun("standard output is closed, so nothing can be printed; open it and run the same command again")
 
 
 def tell(text: str) -> None:

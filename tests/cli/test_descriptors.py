@@ -64,10 +64,22 @@ def test_a_run_ends_with_its_own_code_and_summary(closed: tuple[int, ...], serve
     assert code == 0
     assert 1 in closed or json.loads(out)["tasks"] >= RECORDS
     code, out, err = run_closed(tmp_path, closed, served, "status")
-    assert code == 0, err
+    assert code == (3 if 1 in closed else 0), err
     assert 1 in closed or "import-letters" in out
     with sqlite3.connect(tmp_path / "scalesync.db") as ledger:
         assert ledger.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+@pytest.mark.parametrize(
+    "args",
+    ["status", "status --json", "failures", "types", "types --json", "platforms", "scale tasks list", "--help"],
+)
+def test_a_command_that_only_prints_stops_where_it_cannot(args: str, served: Served, tmp_path: Path) -> None:
+    assert run_closed(tmp_path, (), served, "export", "--out", "data", "--project", "letters")[0] == 0
+    code, _, err = run_closed(tmp_path, (1,), served, *args.split())
+    words = "standard output is closed, so nothing can be printed; open it and run the same command again"
+    assert (code, err) == (3, f"scalesync: {words}\n")
+    assert run_closed(tmp_path, (), served, *args.split())[0] == 0
 
 
 @pytest.mark.part(2)

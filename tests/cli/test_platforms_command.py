@@ -78,6 +78,17 @@ def test_platforms_need_no_key_and_no_request(run: Run) -> None:
     assert all(offer["words"] in one.out for offer in shown["offers"])
 
 
+@pytest.mark.parametrize("args", [["platforms"], ["platforms", "--json"], ["types"], ["--help"]])
+def test_what_cannot_be_printed_is_a_failure(
+    args: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)  # as Python has it where the descriptor is closed
+    assert program(args) == 3
+    assert capsys.readouterr().err == (
+        "scalesync: standard output is closed, so nothing can be printed; open it and run the same command again\n"
+    )
+
+
 def test_an_unknown_platform_is_answered_with_the_nearest(run: Run) -> None:
     ended = run("platforms", "scael", key=None)
     assert (ended.code, ended.out) == (2, "")

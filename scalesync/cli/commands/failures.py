@@ -13,7 +13,7 @@ import click
 from scalesync.cli.command import SyncCommand
 from scalesync.cli.event_loop import run_async
 from scalesync.cli.invocation import Invocation
-from scalesync.cli.output import paragraphs, say, say_json
+from scalesync.cli.output import need_output, paragraphs, say, say_json
 from scalesync.cli.results import tell_outcome
 from scalesync.cli.types import LocalPath
 from scalesync.flows.runtime.options import CHANGED_REASON, FailureGroup, in_words
@@ -69,6 +69,8 @@ def failures_command(
     stops = run_async(stopped_jobs, settings.ledger, job)
     written = None if out is None else run_async(write_failures, settings, job, group, out, project)
     code = 0 if written is None else written.exit_code
+    if out is None:
+        need_output()
     if invocation.common.json:
         value: dict[str, Any] = {"failures": [asdict(item) for item in groups]}
         if stops:

@@ -9,7 +9,7 @@ import click
 
 from scalesync.cli.command import SyncCommand
 from scalesync.cli.invocation import Invocation
-from scalesync.cli.output import say, say_json, table, tell
+from scalesync.cli.output import need_output, say, say_json, table, tell
 from scalesync.cli.types import Positional
 from scalesync.errors import ConfigError
 from scalesync.text import did_you_mean
@@ -44,6 +44,7 @@ def types_command(invocation: Invocation, /, name: str | None) -> int:
             f"no documentation has a type {name!r}{did_you_mean(name, known)}; scalesync types lists them"
         )
     chosen = known if name is None else {name: known[name]}
+    need_output()
     if invocation.common.json:
         say_json({"types": [_as_json(kind, fields) for kind, fields in chosen.items()]})
         return 0

@@ -9,7 +9,7 @@ import click
 
 from scalesync.cli.command import SyncCommand
 from scalesync.cli.invocation import Invocation
-from scalesync.cli.output import facts, say, say_json, table
+from scalesync.cli.output import facts, need_output, say, say_json, table
 from scalesync.cli.types import Positional
 from scalesync.text import either
 
@@ -32,6 +32,7 @@ def platforms_command(invocation: Invocation, /, name: str | None) -> int:
 
     known = services.platform_names()
     shown = [described(services.spec_of(one)) for one in (known.own if name is None else [name])]
+    need_output()
     if invocation.common.json:
         say_json({"platforms": shown, **({"plugins": list(known.plugins)} if name is None else {})})
     elif name is not None:

@@ -11,7 +11,7 @@ import click
 from scalesync.cli.command import SyncCommand
 from scalesync.cli.event_loop import run_async
 from scalesync.cli.invocation import Invocation
-from scalesync.cli.output import facts, paint, paragraphs, say, say_json, table
+from scalesync.cli.output import facts, need_output, paint, paragraphs, say, say_json, table
 from scalesync.flows.runtime.options import JobStatus
 
 SHOWN_WINDOWS = 12
@@ -49,6 +49,7 @@ def status_command(invocation: Invocation, /, job: str | None, refresh: bool) ->
             jobs = run_async(refreshed_status, settings, job, display)
     else:
         jobs = run_async(job_status, settings.ledger, job)
+    need_output()
     if invocation.common.json:
         say_json(invocation.mask.deep({"jobs": [asdict(item) for item in jobs]}))
         return 0

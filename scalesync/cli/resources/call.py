@@ -16,7 +16,7 @@ from scalesync.cli.asking import asker
 from scalesync.cli.command import SyncCommand
 from scalesync.cli.event_loop import run_async
 from scalesync.cli.invocation import Invocation
-from scalesync.cli.output import say, say_json, tell
+from scalesync.cli.output import need_output, say, say_json, tell
 from scalesync.cli.resources.arguments import arguments, parameters, typed_name
 from scalesync.cli.resources.show import lines_of_list, lines_of_object
 from scalesync.cli.types import LocalPath, Positional
@@ -132,6 +132,8 @@ def _run(asked: Asked, platform: str) -> int:
 
         check(asked.files, asked.given)
     settings = invocation.settings()
+    if row.reads:
+        need_output()
     _confirm(asked)
     with invocation.display() as display:
         if row.uploads:

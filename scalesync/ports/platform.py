@@ -197,6 +197,12 @@ class Blueprints(Protocol):
         meant: fields that a person named, in a template or with --set.
         """
 
+    async def moved(self, project: str) -> tuple[str, str | None] | None:
+        """The active blueprint of a project that was checked, as it was then and as it is now, with one request.
+
+        Returns None if it is the same, or if the service does not say. Raises RemoteError.
+        """
+
 
 class CommandState(Enum):
     """The progress of a command that the service accepted."""

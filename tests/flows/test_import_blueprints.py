@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
-from scalesync.errors import ConfigError
+from scalesync.errors import ConfigError, Unavailable
 from scalesync.flows.jobs.rebuild import run_rebuild
 from scalesync.flows.jobs.retry import run_retry
 from scalesync.flows.runtime.options import ImportOptions, RetryOptions
 from scalesync.platforms.scale.multistage.check import findings
+from scalesync.platforms.scale.multistage.rails import ScaleBlueprints
 from scalesync.sandbox import FaultRule
+from scalesync.sandbox.scale.tasks import create
 from tests.conftest import FAST
 from tests.flows.conftest import creates
 from tests.flows.street import DRIVE, WHOLE, Street
@@ -140,6 +142,50 @@ async def test_a_job_remembers_its_blueprint(street, take, settings_for, noteboo
     await take(street, [*records, scene(7), scene(8)], job="j", blueprint="drive")
     assert followed(street) == {"whole": 7, "drive": 1}
     assert any("--blueprint changed since the last run: 7 tasks that are there keep" in text for text in notebook.notes)
+
+
+def activating(street: Street, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    """Make `whole` the active blueprint before the create of this number."""
+    seen, inner, blueprints = [0], create.make_task, street.world.blueprints
+
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        seen[0] += 1
+        if seen[0] == at:
+            blueprints.activate(next(each for each in blueprints.all if each.name == "whole"))
+        return inner(*args, **kwargs)
+
+    monkeypatch.setattr(create, "make_task", wrapped)
+
+
+ANOTHER = "the active blueprint of project 'street' was 'drive' when this run began, and is 'whole' now"
+
+
+async def test_a_blueprint_that_is_made_active_during_an_import_is_told_once(street, take, notebook, monkeypatch):
+    activating(street, monkeypatch, 4)
+    records = [scene(number) for number in range(8)]
+    summary = await take(street, records, settings={"concurrency": 1})
+    assert (summary.exit_code, followed(street)) == (0, {"drive": 3, "whole": 5})
+    (told,) = [note for note in notebook.notes if "active blueprint" in note]
+    assert told.startswith(ANOTHER)
+    notebook.notes.clear()
+    await take(street, [*records, scene(9)], settings={"concurrency": 1})
+    assert not any("active blueprint" in note for note in notebook.notes), "it was so from this run's beginning"
+
+
+async def test_an_import_is_done_although_its_last_look_fails(street, take, notebook, monkeypatch):
+    async def gone(self: ScaleBlueprints, project: str) -> None:
+        raise Unavailable("the server is away")
+
+    monkeypatch.setattr(ScaleBlueprints, "moved", gone)
+    assert (await take(street, [scene(0)])).exit_code == 0
+    words = "whether project 'street' has another active blueprint by now is not known: the server is away"
+    assert words in notebook.notes
+
+
+async def test_records_that_name_their_blueprint_need_no_last_look(street, take, notebook, monkeypatch):
+    activating(street, monkeypatch, 2)
+    await take(street, [scene(number, blueprint="whole") for number in range(4)], settings={"concurrency": 1})
+    assert not any("active blueprint" in note for note in notebook.notes)
 
 
 async def test_the_blueprint_of_a_task_is_compared(street, take, verify, settings_for, tmp_path, ask_ledger):

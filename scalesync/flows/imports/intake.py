@@ -127,6 +127,10 @@ class Intake:
         if self._named is None and most is not None and invalid > most:
             raise BudgetUsed(f"stopped by --max-invalid: {count(invalid, 'record')} cannot be used")
 
+    async def end(self) -> None:
+        """Look at what may have changed while the records were sent."""
+        await self._blueprints.end()
+
     async def _watch_canary(self) -> None:
         async def recorded() -> None:
             await self._engine.drain()

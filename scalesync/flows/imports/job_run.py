@@ -141,6 +141,8 @@ class ImportRun:
         await engine.recall()
         await self._feeder.feed(self._intake.take)
         await engine.drain()
+        if self._connection.transport.counters.attempts[RequestClass.CREATE]:
+            await self._intake.end()
         if engine.repeated:
             seen = engine.repeated, self._connection, self._job, self._observer
             self._several = await find_duplicates(*seen)

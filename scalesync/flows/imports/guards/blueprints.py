@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import orjson
 
-from scalesync.errors import ConfigError, Refused
+from scalesync.errors import ConfigError, Refused, RemoteError
 from scalesync.flows.imports.plan import ImportPlan
 from scalesync.flows.imports.reading.prepare import Prepared
 from scalesync.flows.runtime.wiring import Connection
@@ -25,6 +25,7 @@ class BlueprintCheck:
         self._meant = _meant(plan)
         self._projects: dict[str, str | None] = {}  # of batches
         self._unlisted: set[str] = set()
+        self._followed: set[str] = set()  # projects with records that name no blueprint
         rule = connection.platform.spec.blueprints
         self._field = rule.field if rule is not None else ""
         self._blueprints: Blueprints | None = None
@@ -60,11 +61,35 @@ class BlueprintCheck:
         project = None if reason else record.project or await self._project_of(record.batch)
         if project is None:
             return reason
+        name = body.get(self._field) or None
         try:
-            await self._check(blueprints, project, body.get(self._field) or None)
+            await self._check(blueprints, project, name)
         except (ConfigError, Refused) as error:
             return str(error)
+        if name is None:
+            self._followed.add(project)
         return ""
+
+    async def end(self) -> None:
+        """Report if another blueprint was made active meanwhile. No reply to a create is asked for that, because the
+        tasks of another program may come between; one request for each project says it.
+        """
+        blueprints = self._blueprints
+        if blueprints is None:
+            return
+        for project in sorted(self._followed):
+            try:
+                moved = await blueprints.moved(project)
+            except RemoteError as error:
+                self._note(f"whether project {project!r} has another active blueprint by now is not known: {error}")
+                continue
+            if moved is not None:
+                before, now = moved
+                self._note(
+                    f"the active blueprint of project {project!r} was {before!r} when this run began, and is"
+                    f" {'none' if now is None else repr(now)} now: its tasks that name none follow one or the other;"
+                    " --blueprint NAME gives all of them the same"
+                )
 
     async def _project_of(self, batch: str | None) -> str | None:
         """The project of a batch that exists."""

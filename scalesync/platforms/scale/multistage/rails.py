@@ -68,6 +68,13 @@ class ScaleBlueprints:
             )
         return True
 
+    async def moved(self, project: str) -> tuple[str, str | None] | None:
+        """The active blueprint as it was when the project was read, and now. See `Blueprints`."""
+        before, now = self._projects.get(project), await self._read(project)
+        if before is None or before.active is None or now is None or now.active == before.active:
+            return None
+        return before.active, now.active
+
     async def _read(self, project: str) -> Listed | None:
         path = wire.LIST_PATH.format(project_name=quote(project, safe=""))
         reply = await self._transport.call(RequestClass.LIST, "GET", path)

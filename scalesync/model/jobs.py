@@ -91,10 +91,10 @@ class Feeder:
 
 @dataclass(frozen=True, slots=True)
 class JobRow:
-    """One job with the facts of its newest run.
+    """One job with the facts of its newest run; work beside the job's own does not count.
 
     running: the process that runs it, in words, None if there is none.
-    message: the last sentence of the latest run of the job's own work.
+    message: the last sentence of that run.
     """
 
     id: int

@@ -39,6 +39,6 @@ class JobLedger(Protocol):
     ) -> None:
         """End the run, record whether the job is complete, release the lease.
 
-        message: the sentence that the run ends with, "" if there is none. None for work beside the job's own; then the
-            sentence of the run before it still holds.
+        message: the sentence that the run ends with, "" if there is none. None for work beside the job's own; then end
+            and sentence of the run before it still hold.
         """

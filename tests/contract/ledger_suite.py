@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -87,15 +88,18 @@ class LedgerContract:
         assert await ledger.find_job(TEST, "j") is None
         assert list(await ledger.jobs_of(TEST, "import")) == []
 
-    async def test_work_beside_a_job_leaves_its_settings_and_its_sentence(self, ledgers: Ledgers):
+    async def test_work_beside_a_job_leaves_its_settings_and_how_it_ended(self, ledgers: Ledgers):
         job = await open_import(ledgers, spec())
-        await job.finish(complete=True, exit_code=0, figures={}, message="done")
+        await job.finish(complete=True, exit_code=1, figures={}, message="one failed")
+        (before,) = await ledgers.open().jobs()
         changed = JobSpec("j", "import", LIVE, {"sources": ["a"]}, {"format": "csv"})
         beside = await ledgers.open().open_import(changed, beside=True)
         assert beside.was_complete
-        await beside.finish(complete=False, exit_code=0, figures={})
+        await beside.finish(complete=False, exit_code=0, figures={"findings": {}, "requests": 7})
         (row,) = await ledgers.open().jobs()
-        assert (row.settings, row.complete, row.message) == ({"format": None}, False, "done")
+        assert row == replace(before, complete=False)
+        assert (row.settings, row.exit_code, row.message) == ({"format": None}, 1, "one failed")
+        assert [(one.exit_code, one.message) for one in await ledgers.open().stops(None)] == [(1, "one failed")]
         await finish(await open_import(ledgers, changed))
         (row,) = await ledgers.open().jobs()
         assert row.settings == {"format": "csv"}

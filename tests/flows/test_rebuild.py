@@ -9,10 +9,11 @@ from typing import Any
 import anyio
 import pytest
 
-from scalesync.errors import ConfigError, NameBound, StopRun
+from scalesync.errors import ConfigError, NameBound, ScalesyncError, StopRun
 from scalesync.flows.jobs.rebuild import run_rebuild
+from scalesync.flows.jobs.refresh import refreshed_status
 from scalesync.flows.jobs.retry import run_retry
-from scalesync.flows.jobs.status import list_failures
+from scalesync.flows.jobs.status import job_status, list_failures, stopped_jobs
 from scalesync.flows.runtime.options import ImportOptions, RetryOptions
 from scalesync.model.summaries import ImportSummary
 from scalesync.sandbox import FaultRule, Sandbox
@@ -155,6 +156,52 @@ async def test_a_rebuild_that_broke_off_is_carried_on(
     assert (summary.created, summary.pending) == (900, 0)
     with pytest.raises(ConfigError, match="already"):
         await rebuild(sandbox, source)
+
+
+async def test_status_says_that_a_rebuild_stopped_and_what_to_run(
+    make_sandbox, bring, rebuild, write_records, tmp_path, settings_for, notebook
+):
+    sandbox = await make_sandbox()
+    source = write_records(300)
+    await bring(sandbox, source)
+    lose(tmp_path)
+    sandbox.faults.replace([FaultRule(kind="error", on="list", status=403)])
+    with pytest.raises(ScalesyncError) as refused:
+        await rebuild(sandbox, source)
+    sandbox.faults.replace([])
+    settings = settings_for(sandbox)
+    told = f"the rebuild did not come to its end: {refused.value}; run the same scalesync ledger rebuild again"
+    (row,) = await job_status(settings.ledger, None)
+    assert (row.state, row.last, row.message) == ("unfinished", "stopped early", told)
+    (row,) = await refreshed_status(settings, None, notebook, limits=FAST)
+    assert (row.state, row.last, row.message) == ("unfinished", "stopped early", told)
+    (stop,) = await stopped_jobs(settings.ledger, None)
+    assert stop.message == told
+    await rebuild(sandbox, source)
+    (row,) = await job_status(settings.ledger, None)
+    assert (row.state, row.last, row.message) == ("finished", "done", "")
+
+
+async def test_status_says_that_a_rebuild_was_cut_off(make_sandbox, rebuild, write_records, settings_for):
+    sandbox = await make_sandbox([FaultRule(kind="hang", on="list", at=(2,))])
+    with anyio.move_on_after(1.5) as waiting:
+        await rebuild(sandbox, write_records(300))
+    assert waiting.cancelled_caught
+    (row,) = await job_status(settings_for(sandbox).ledger, None)
+    told = "the rebuild did not come to its end; run the same scalesync ledger rebuild again"
+    assert (row.last, row.message) == ("stopped early", told)
+
+
+async def test_status_says_that_a_rebuilt_job_has_records_to_send(
+    make_sandbox, bring, rebuild, write_records, tmp_path, settings_for
+):
+    sandbox = await make_sandbox()
+    await bring(sandbox, write_records(5), max_new=3)
+    lose(tmp_path)
+    summary = await rebuild(sandbox, tmp_path / "letters.jsonl")
+    (row,) = await job_status(settings_for(sandbox).ledger, None)
+    assert (row.state, row.last, row.message) == ("unfinished", "done", summary.message)
+    assert "2 records have no task" in row.message
 
 
 async def test_records_without_an_answer_are_looked_up_by_the_import(

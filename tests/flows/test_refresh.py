@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
 import anyio
 import pytest
 
-from scalesync.errors import ConfigError
+from scalesync.errors import ConfigError, ScalesyncError
 from scalesync.flows.jobs.refresh import STATELESS, UNCLEAR, _status, refreshed_status
 from scalesync.flows.jobs.retry import run_retry
-from scalesync.flows.jobs.status import job_status, list_failures
+from scalesync.flows.jobs.status import job_status, list_failures, stopped_jobs
 from scalesync.flows.runtime.options import RetryOptions
 from scalesync.ledger.sqlite.store import SqliteLedger
 from scalesync.ledger.states import turn
@@ -376,6 +378,62 @@ async def test_a_job_whose_tasks_died_is_done_with_findings(make_sandbox, bring,
     await refresh(sandbox)
     (row,) = await job_status(settings_for(sandbox).ledger, None)
     assert (row.state, row.last, row.counts["conflicts"]) == ("finished", "done, with findings", 1)
+
+
+async def test_runs_that_only_look_leave_how_the_job_ended(
+    make_sandbox, bring, write_records, settings_for, notebook, refresh, verify, repair
+):
+    sandbox = await make_sandbox()
+    summary = await bring(sandbox, write_records([*map(letter, range(6)), letter(0, categories=["x"])]), max_new=5)
+    assert (summary.exit_code, summary.conflicts) == (3, 1)
+    settings = settings_for(sandbox)
+
+    async def ending() -> tuple[Any, ...]:
+        (row,) = await job_status(settings.ledger, None)
+        (stop,) = await stopped_jobs(settings.ledger, None)
+        assert (stop.exit_code, stop.message) == (3, summary.message)
+        return row.last, row.message, row.state, row.started_at, row.ended_at
+
+    before = await ending()
+    assert before[:3] == ("stopped early", summary.message, "unfinished")
+    await refresh(sandbox)
+    assert await ending() == before
+    checked = await verify(sandbox)
+    assert (checked.exit_code, await ending()) == (1, before)
+    clash = next(line for line in checked.file.read_text().splitlines() if '"clash"' in line)
+    checked.file.write_text(f"{clash}\n")
+    assert (await repair(sandbox, checked)).sent is None
+    assert await ending() == before
+
+
+async def test_a_look_that_fails_leaves_how_the_job_ended(make_sandbox, bring, write_records, settings_for, refresh):
+    sandbox = await make_sandbox()
+    await bring(sandbox, write_records(3))
+    sandbox.faults.replace([FaultRule(kind="error", on="list", status=403)])
+    with pytest.raises(ScalesyncError):
+        await refresh(sandbox)
+    (row,) = await job_status(settings_for(sandbox).ledger, None)
+    assert (row.state, row.last, row.message) == ("finished", "done", "")
+
+
+async def test_a_job_of_which_only_figures_tell_its_own_runs(
+    make_sandbox, bring, write_records, settings_for, refresh, tmp_path
+):
+    """Older versions wrote no sentences: a run that was killed, one that went on, a look."""
+    sandbox = await make_sandbox()
+    await bring(sandbox, write_records([letter(0), letter(1, attachment_type="nonsense")]))
+    killed = "INSERT INTO runs (id, job, epoch, owner, started_at) SELECT 0, job, epoch, owner, '' FROM runs"
+    ledger = tmp_path / "ledger.db"
+    with closing(sqlite3.connect(ledger, isolation_level=None)) as db:
+        db.execute("UPDATE runs SET message=NULL")
+        db.execute(killed)
+    await refresh(sandbox)
+    (row,) = await job_status(settings_for(sandbox).ledger, None)
+    assert (row.last, row.message) == ("done, with findings", "")
+    with closing(sqlite3.connect(ledger, isolation_level=None)) as db:
+        db.execute("UPDATE runs SET exit_code=3 WHERE figures LIKE '%seconds%'")
+    (row,) = await job_status(settings_for(sandbox).ledger, None)
+    assert (row.last, row.message) == ("stopped early", "")
 
 
 async def test_a_running_job_has_no_last_end(make_sandbox, bring, write_records, settings_for):

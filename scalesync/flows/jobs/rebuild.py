@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from scalesync.config.settings import Settings
 from scalesync.engine.limits import EngineLimits
-from scalesync.errors import ConfigError
+from scalesync.errors import ConfigError, ScalesyncError
 from scalesync.events import Observer
 from scalesync.flows.imports import finish
 from scalesync.flows.imports.conflicts import ConflictPolicy
@@ -21,6 +21,7 @@ from scalesync.flows.runtime.lease import Hold, holding
 from scalesync.flows.runtime.ledgers import open_ledger
 from scalesync.flows.runtime.options import ImportOptions
 from scalesync.flows.runtime.rate_meter import RateMeter
+from scalesync.flows.runtime.run import plain_errors
 from scalesync.flows.runtime.setup.offers import require
 from scalesync.flows.runtime.setup.services import spec_of
 from scalesync.flows.runtime.threads import in_daemon
@@ -58,7 +59,13 @@ async def run_rebuild(
         async with connect_for_lookups(spec, settings.way, observer, limits=limits) as connection:
             await check_target(plan, connection, observer)
             async with holding(ledger, spec) as hold:
-                return await _rebuild(plan, connection, hold, spec.target, observer)
+                hold.message = _stopped()
+                try:
+                    with plain_errors():
+                        return await _rebuild(plan, connection, hold, spec.target, observer)
+                except ScalesyncError as error:
+                    hold.message = _stopped(error)
+                    raise
     finally:
         ledger.close()
 
@@ -69,6 +76,12 @@ async def _check_new(ledger: Ledger, found: StoredJob | None) -> None:
             f"the ledger {ledger.path} holds job {found.name} already, and rebuild is for a lost one: repair it with"
             " verify --fix, or name a new file with --ledger"
         )
+
+
+def _stopped(error: ScalesyncError | None = None) -> str:
+    """What `status` says of a rebuild that stopped early."""
+    why = "" if error is None else f": {error}"
+    return f"the rebuild did not come to its end{why}; run the same scalesync ledger rebuild again"
 
 
 async def _rebuild(
@@ -96,6 +109,7 @@ async def _rebuild(
     message = f"{count(pending, 'record')} {'has' if pending == 1 else 'have'} no task" if pending else ""
     ending = finish.RunEnd(1 if findings else 0, not pending, message)
     hold.complete, hold.exit_code, hold.figures = ending.complete, ending.exit_code, figures
+    hold.message = message
     return finish.summary(hold.job.name, target, counts, figures, ending)
 
 

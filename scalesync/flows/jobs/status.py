@@ -65,7 +65,7 @@ def _last(row: JobRow) -> str | None:
         return None if row.started_at is None else "the last run was killed or crashed"
     code = 1 if row.exit_code is None else row.exit_code
     if code == 0 and any(row.counts.get(name) for name in FINDINGS):
-        code = 1  # a refresh or a check exits with 0 although the job has findings
+        code = 1  # a refresh or a check found since that tasks died
     words = {0: "done", 1: "done, with findings", 3: "stopped early"}
     return words.get(code, f"exit code {code}")
 

@@ -24,12 +24,15 @@ class Hold:
     """A job that this run holds, and the result to record at its end.
 
     complete: whether an import has nothing left to do.
+    message: the sentence that the job's own work ends with; None for work beside it, after which the end of the job's
+        last run still holds.
     """
 
     job: ImportLedger
     complete: bool
     exit_code: int = 3
     figures: Mapping[str, Any] = field(default_factory=dict)
+    message: str | None = None
 
 
 async def import_job_of(ledger: Ledger, target: Target, job: str | None, project: str | None = None) -> StoredJob:
@@ -114,4 +117,6 @@ async def holding(ledger: Ledger, job: StoredJob | JobSpec) -> AsyncIterator[Hol
             finally:
                 group.cancel_scope.cancel()
                 with anyio.CancelScope(shield=True), suppress(ScalesyncError):
-                    await store.finish(complete=hold.complete, exit_code=hold.exit_code, figures=hold.figures)
+                    await store.finish(
+                        complete=hold.complete, exit_code=hold.exit_code, figures=hold.figures, message=hold.message
+                    )

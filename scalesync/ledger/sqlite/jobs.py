@@ -53,8 +53,8 @@ class JobStore:
     ) -> None:
         """End the run, set whether the job is complete, and release the lease.
 
-        message: the last sentence of the run; "" if it has none. None for work beside the job's own, after which the
-            sentence of the run before it still holds.
+        message: the last sentence of the run; "" if it has none. None for work beside the job's own, after which end
+            and sentence of the run before it still hold.
         """
 
         def work(db: sqlite3.Connection) -> None:

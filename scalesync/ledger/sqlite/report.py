@@ -18,6 +18,11 @@ from scalesync.model.targets import Mode, Target
 _WHERE = "t.base_url, t.mode, t.account, t.platform, t.namespace"
 _PARTS = 5
 
+# The run that says how a job ended: the newest of its own work, which has a sentence, or died before its end. Work
+# beside that has none. Older versions wrote no sentences; there the figures show it, or nothing but the order.
+_OWN = "(message IS NOT NULL OR ended_at IS NULL OR json_extract(figures, '$.seconds') IS NOT NULL)"
+_LAST = f"ORDER BY {_OWN} DESC, id DESC LIMIT 1"
+
 
 def _target(where: Sequence[str]) -> Target:
     base_url, mode, account, platform, namespace = where
@@ -36,8 +41,8 @@ def jobs(db: sqlite3.Connection, home: Home) -> list[JobRow]:
 def _job(db: sqlite3.Connection, home: Home, row: tuple[Any, ...]) -> JobRow:
     number, name, command, settings, complete, owner, target, *where = row
     run = db.execute(
-        "SELECT started_at, ended_at, exit_code FROM runs WHERE job=? ORDER BY id DESC LIMIT 1", (number,)
-    ).fetchone() or (None, None, None)
+        f"SELECT started_at, ended_at, exit_code, message FROM runs WHERE job=? {_LAST}", (number,)
+    ).fetchone() or (None, None, None, None)
     windows = windows_of(db, number)
     if command == "import":
         counts: Mapping[str, int] = row_counts.count(db, target, number)
@@ -62,7 +67,7 @@ def _job(db: sqlite3.Connection, home: Home, row: tuple[Any, ...]) -> JobRow:
         exit_code=run[2],
         sources=sources,
         windows=tuple(windows),
-        message=_message(db, number),
+        message=run[3] or "",
     )
 
 
@@ -72,30 +77,17 @@ def _shown(spec: str | None, home: Home) -> str:
     return home.shown(str(told.get("name", "")), str(told.get("path", "")))
 
 
-def _message(db: sqlite3.Connection, job: int) -> str:
-    """The last sentence of the newest run. A run that died has ""; work beside the job's own does not count."""
-    query = (
-        "SELECT message FROM runs WHERE job=? AND (message IS NOT NULL OR ended_at IS NULL) ORDER BY id DESC LIMIT 1"
-    )
-    return next((message or "" for (message,) in db.execute(query, (job,))), "")
-
-
 def stops(db: sqlite3.Connection, job: str | None) -> list[Stop]:
     """Every job that is not complete and not running, with the end of its last run; newest first."""
     found = db.execute(
-        f"SELECT j.id, j.name, r.exit_code, {_WHERE}"
+        f"SELECT j.name, r.exit_code, r.message, {_WHERE}"
         " FROM jobs j JOIN targets t ON t.id = j.target"
-        " JOIN runs r ON r.id ="
-        "  (SELECT max(id) FROM runs WHERE job = j.id AND (message IS NOT NULL OR ended_at IS NULL))"
-        " WHERE j.complete = 0 AND j.owner IS NULL AND r.exit_code <> 0 AND (:job IS NULL OR j.name = :job)"
-        " ORDER BY r.id DESC",
+        f" JOIN runs r ON r.id = (SELECT id FROM runs WHERE job = j.id {_LAST})"
+        " WHERE j.complete = 0 AND j.owner IS NULL AND r.exit_code <> 0 AND r.message <> ''"
+        " AND (:job IS NULL OR j.name = :job) ORDER BY r.id DESC",
         {"job": job},
     ).fetchall()
-    return [
-        Stop(name, _target(where), code, message)
-        for number, name, code, *where in found
-        if (message := _message(db, number))
-    ]
+    return [Stop(name, _target(where), code, message) for name, code, message, *where in found]
 
 
 def _window_counts(windows: Sequence[Mapping[str, Any]]) -> dict[str, int]:

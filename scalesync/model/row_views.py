@@ -76,6 +76,11 @@ class Held:
         return self.state in FINAL or self.was is not None
 
     @property
+    def is_others(self) -> bool:
+        """Whether it is a conflict over a task that was made for somebody else's record."""
+        return self.state is RowState.CONFLICT and not self.ours and not self.is_changed
+
+    @property
     def is_changed(self) -> bool:
         """Whether it is a conflict because its record changed after its task was made."""
         return self.state is RowState.CONFLICT and self.reason == CHANGED

@@ -366,6 +366,33 @@ async def test_a_vanished_record_that_never_became_a_task_is_no_finding(make_san
     assert (summary.findings, summary.message) == ({}, "1 record read, 1 has its task")
 
 
+async def test_a_vanished_conflict_with_a_task_of_somebody_else_is_no_finding(
+    make_sandbox, bring, write_records, verify
+):
+    """Its record never became a task, so verify says what import says: nothing is left to do."""
+    sandbox = await make_sandbox()
+    ref = await make_task(sandbox, letter(0, metadata={"number": 99}))
+    assert (await bring(sandbox, write_records(3))).conflicts == 1
+    source = write_records([letter(1), letter(2)])
+    assert (await verify(sandbox)).findings == {}  # also before an import has met the change
+    gone = await bring(sandbox, source)
+    assert (gone.gone, gone.conflicts, gone.exit_code) == (1, 0, 0)
+    summary = await verify(sandbox)
+    assert (summary.findings, summary.exit_code, summary.others) == ({}, 0, 1)
+    (finding,) = lines(await verify(sandbox, unexpected=True))
+    assert (finding["kind"], finding["unique_id"], finding["task_id"]) == ("unexpected", "letter-00000", ref)
+    await call(sandbox, "POST", f"/task/{ref}/cancel")
+    assert (await verify(sandbox)).findings == {}
+
+
+async def test_a_vanished_conflict_over_the_jobs_own_task_is_reported(make_sandbox, bring, write_records, verify):
+    sandbox = await make_sandbox()
+    await bring(sandbox, write_records(2), job="j")
+    assert (await bring(sandbox, write_records([letter(0), letter(1, categories=["x"])]), job="j")).conflicts == 1
+    await bring(sandbox, write_records(1), job="j")
+    assert dict((await verify(sandbox)).findings) == {"gone": 1}
+
+
 async def test_conflicts_are_reported_with_their_differences(make_sandbox, bring, write_records, verify):
     sandbox = await make_sandbox()
     await make_task(sandbox, letter(0, metadata={"number": 99}))

@@ -14,7 +14,7 @@ task_id         the ledger names another task                                   
 canceled, error nobody works on the task                                           reclaim, if asked for
 changed         the task differs from the record                                   -
 moved           the task is in another project or batch                            -
-gone            the ledger has the record, but not the source                      -
+gone            the ledger has the record and its task, but not the source         -
 unexpected      a task of the project or batch belongs to no record                -, only with --unexpected
 unclear         the server gave no trustworthy answer                              -
 """
@@ -149,8 +149,14 @@ def _not_sent(case: Case, row: Held) -> Finding:
 
 
 def superseded(case: Case) -> bool:
-    """Whether the row of a record that the source no longer holds never became a task, and never will."""
-    return case.row is not None and case.result.presence is Presence.ABSENT and not case.row.ours
+    """Whether the row of a record that the source no longer holds never became a task, and never will.
+
+    The task of a conflict may be somebody else's. Of several tasks, one may be the row's own.
+    """
+    row, presence = case.row, case.result.presence
+    if row is None or case.result.others:
+        return False
+    return (presence is Presence.ABSENT and not row.ours) or (presence is Presence.FOUND and row.is_others)
 
 
 def _unknown(case: Case) -> Iterator[Finding]:

@@ -164,7 +164,9 @@ class Strangers:
             key = stranger.key
             # An import that reclaims a unique_id leaves a dead task without one.
             left_behind = key is None and (stranger.status in self._connection.words.dead or stranger.ref in detached)
-            if key in known or left_behind:
+            # The record of a conflict that is gone never had this task.
+            row = None if key is None else known.get(key)
+            if left_behind or (row is not None and not (row.gone and row.is_others)):
                 continue
             self.others += 1
             if self._as_findings:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import glob
+import gzip
+import io
 import json
 import os
 import sqlite3
@@ -17,12 +19,15 @@ from scalesync.file_names import is_about_data
 from scalesync.flows.verify import findings
 from scalesync.ledger.sqlite.quota import QuotaFile
 from scalesync.ledger.sqlite.store import SqliteLedger
+from scalesync.sources.bytestream import _zstd_module
 from scalesync.sources.open import open_sources
 from scalesync.sources.options import ReadOptions
 from scalesync.sources.places import written
 from scalesync.sources.places.globs import expand
 from scalesync.sources.places.passed_over import PassedOver
 from scalesync.sources.source_file import SourceFile
+
+zstd = _zstd_module()
 
 
 def opened(*specs: object) -> tuple[list[SourceFile], str]:
@@ -208,6 +213,39 @@ def test_what_scalesync_wrote_is_skipped_and_counted(spec: str, here: Path) -> N
     assert f"skipped {count} files: {count} written by scalesync (" in opened(spec)[1]
 
 
+def packed(path: Path, how: str) -> None:
+    """Replace a file by its packed copy."""
+    data = path.read_bytes()
+    path.unlink()
+    path.with_name(f"{path.name}.{how}").write_bytes(gzip.compress(data) if how == "gz" else zstd.compress(data))
+
+
+@pytest.mark.parametrize("spec", ["d", "d/**"])
+@pytest.mark.parametrize("how", ["gz", "zst"])
+def test_packed_copies_of_what_scalesync_wrote_are_skipped_too(how: str, spec: str, here: Path) -> None:
+    count = our_files(here / "d") - 1
+    (here / "d" / "work.ledger-wal").unlink()
+    for path in [path for path in (here / "d").iterdir() if path.is_file()]:
+        packed(path, how)
+    assert records(spec) == [{"n": 1}]
+    assert f"skipped {count} files: {count} written by scalesync (" in opened(spec)[1]
+
+
+def test_a_packed_source_whose_reasons_are_plain_is_skipped(here: Path) -> None:
+    our_files(here / "d")
+    packed(here / "d" / "0failed.jsonl", "gz")
+    assert records("d") == [{"n": 1}]
+
+
+def test_what_is_packed_is_unpacked_no_further_than_a_line_of_ours_is_long() -> None:
+    bomb = io.BytesIO(gzip.compress(b"[" * 2**24 + b"\n"))
+    text = written.beginning(bomb, 2**20, b"\n")
+    assert text.startswith(b"[[")
+    assert 2**20 <= len(text) < 2**21
+    damaged = io.BytesIO(gzip.compress(FINDING.encode())[:30])
+    assert FINDING.encode().startswith(written.beginning(damaged, 2**20, b"\n"))
+
+
 def test_what_scalesync_wrote_is_read_where_it_is_named_exactly(here: Path) -> None:
     our_files(here / "d")
     assert records("d/0failed.jsonl", "d/out/tasks-00001.jsonl") == [{"n": 7}, {"task_id": "t"}]
@@ -373,6 +411,9 @@ def test_patterns_of_a_store_pass_over_what_patterns_of_files_do() -> None:
         "0failed.jsonl": line(n=9),
         "0failed.jsonl.reasons.jsonl": REASON,
         "verify-j.jsonl": FINDING,
+        "verify-k.jsonl": gzip.compress(FINDING.encode()),
+        "1failed.jsonl": gzip.compress(line(n=9).encode()),
+        "1failed.jsonl.reasons.jsonl": zstd.compress(REASON.encode()),
         "out/manifest.json": json.dumps(MANIFEST),
         "out/tasks/tasks-00003.jsonl": line(task_id="t"),
         "deep/b.jsonl": line(n=2),
@@ -381,10 +422,11 @@ def test_patterns_of_a_store_pass_over_what_patterns_of_files_do() -> None:
     }
     try:
         for name, text in texts.items():
-            store.pipe(f"/scalesync-passed/{name}", text.encode())
+            gz = isinstance(text, bytes)
+            store.pipe(f"/scalesync-passed/{name}{'.gz' * gz}", text if isinstance(text, bytes) else text.encode())
         place = "memory://scalesync-passed"
-        assert records(f"{place}/**/*.jsonl") == [{"n": 1}, {"n": 2}]
-        assert opened(f"{place}/**/*.jsonl")[1].startswith("skipped 9 files: 3 hidden, 2 left by the system (")
+        assert records(f"{place}/**/*.jsonl*") == [{"n": 1}, {"n": 2}]
+        assert opened(f"{place}/**/*.jsonl*")[1].startswith("skipped 12 files: 3 hidden, 2 left by the system (")
         assert records(f"{place}/_*/**/*.jsonl", f"{place}/0failed.jsonl") == [{"n": 9}, {"n": 9}]
         assert records(f"{place}/a.jsonl", f"{place}/*.jsonl") == [{"n": 1}]
         with pytest.raises(SourceError, match="matches no file that is read"):

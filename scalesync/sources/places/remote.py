@@ -15,8 +15,8 @@ from scalesync.outputs.manifest import NAME as MANIFEST
 from scalesync.sources.places.downloaded import BLOCK, Downloaded
 from scalesync.sources.places.passed_over import PassedOver, Reason
 from scalesync.sources.places.ranged import RangedFile, WebFile, fetch
-from scalesync.sources.places.written import LEVELS, REASONS_END, ExportFolder, is_report_line
-from scalesync.sources.registry import is_packed, suffix_format
+from scalesync.sources.places.written import LEVELS, ExportFolder, is_report_line, reasons_of
+from scalesync.sources.registry import suffix_format
 
 _ABSENT = frozenset({404, 410})
 _DENIED = frozenset({401, 403})
@@ -146,12 +146,10 @@ class _Kept:
 
     def _tells(self, path: str) -> bool:
         """Whether a file of lines is one of our reports, or is beside one about its lines."""
-        if suffix_format(path) != "jsonl" or is_packed(path):
+        if suffix_format(path) != "jsonl":
             return False
-        reasons = f"{path}{REASONS_END}"
-        if reasons in self._found and is_report_line(self._head(reasons)):
-            return True
-        return is_report_line(self._head(path))
+        beside = (reasons for reasons in reasons_of(path) if reasons in self._found)
+        return any(is_report_line(self._head(file)) for file in (*beside, path))
 
     def _head(self, path: str) -> bytes:
         head: bytes = self._system.cat_file(path, start=0, end=_HEAD)

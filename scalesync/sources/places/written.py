@@ -6,6 +6,8 @@ verify                  lines that are findings
 export, compact, ...    what the manifest.json of a folder lists, and names of that kind that a killed run left
 ledgers, quota files    SQLite files with tables of ours, and SQLite's own files beside them
 sandbox --data          a file that begins with its name
+
+Packed copies of these are recognised, too.
 """
 
 from __future__ import annotations
@@ -13,18 +15,22 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from scalesync.errors import ConfigError
 from scalesync.outputs import manifest
 from scalesync.outputs.encoders.registry import is_data_name
-from scalesync.sources.registry import suffix_format
+from scalesync.sources.bytestream import ByteStream, Progress
+from scalesync.sources.registry import PACKED, suffix_format
 
 REASONS = frozenset({"unique_id", "file", "line", "reason", "task_id"})  # in each line of a file of reasons
 FINDINGS = frozenset({"kind", "unique_id", "task_id", "file", "line", "detail"})  # in each line of verify's file
 REASONS_END = ".reasons.jsonl"
 _LONGEST_LINE = 1024 * 1024
+_SIP = 8 * 1024  # a folder may hold a million files, and a few bytes of each are enough
 LEVELS = 4  # folders from a file up, itself included, in which its manifest may stand
 _SQLITE = b"SQLite format 3\0"
 _SQLITE_ENDS = ("-wal", "-shm", "-journal")
@@ -127,19 +133,33 @@ def _wrote(path: str, name: str, beside: Collection[str]) -> bool:
 
     beside: the names in its folder.
     """
-    if f"{name}{REASONS_END}" in beside and _tells(f"{path}{REASONS_END}", REASONS, empty=True):
+    folder = path[: len(path) - len(name)]
+    if any(reasons in beside and _tells(f"{folder}{reasons}", REASONS, empty=True) for reasons in reasons_of(name)):
         return True
+    plain = _without_packing(name)
     if name.endswith(_NOT_OURS):
         return False
-    if suffix_format(name) == "jsonl" and not name.lower().endswith((".gz", ".zst")):
-        return _tells(path, REASONS, empty=name.endswith(REASONS_END)) or _tells(path, FINDINGS)
-    if suffix_format(name) is not None or _MEDIA.search(name):
+    if suffix_format(name) == "jsonl":
+        return _tells(path, REASONS, empty=plain.endswith(REASONS_END)) or _tells(path, FINDINGS)
+    if suffix_format(name) is not None or _MEDIA.search(plain):
         return False
     for end in _SQLITE_ENDS:
         main = name.removesuffix(end)
         if main != name and main in beside:
             return _is_our_database(path.removesuffix(end))
     return _is_our_database(path)
+
+
+def _without_packing(name: str) -> str:
+    ends = (end for end in PACKED if name.lower().endswith(end))
+    return name[: -len(next(ends, "")) or None]
+
+
+def reasons_of(name: str) -> Iterator[str]:
+    """The names that a file of reasons for the records of a file may have: both as they were written, or packed."""
+    for written in dict.fromkeys((name, _without_packing(name))):
+        for end in ("", *PACKED):
+            yield f"{written}{REASONS_END}{end}"
 
 
 def _tells(path: str, keys: Collection[str], *, empty: bool = False) -> bool:
@@ -150,16 +170,41 @@ def _tells(path: str, keys: Collection[str], *, empty: bool = False) -> bool:
     if not os.path.isfile(path):  # a pipe would be waited for
         return False
     try:
-        with open(path, "rb") as lines:
-            line = lines.readline(_LONGEST_LINE)
+        with open(path, "rb", buffering=0) as file:
+            text = beginning(file, _LONGEST_LINE, b"\n")
     except OSError:
         return False
-    return _has(line, keys) if line else empty
+    return _has(text.partition(b"\n")[0], keys) if text else empty
+
+
+class _Sips:
+    """Reads a file in small pieces."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def read(self, size: int) -> bytes:
+        """At most `size` bytes."""
+        data: bytes = self._file.read(min(size, _SIP))
+        return data
+
+
+def beginning(file: Any, size: int, mark: bytes | None = None) -> bytes:
+    """At least the first `size` bytes of a file, unpacked, or those up to a mark; fewer if it ends or is damaged."""
+    text = bytearray()
+    try:
+        for piece in ByteStream(_Sips(file), Progress(), None).unpacked():
+            text += piece
+            if len(text) >= size or (mark is not None and mark in piece):
+                break
+    except ConfigError:  # without the module for zstd; the file cannot be read as a source either, which says so
+        return b""
+    return bytes(text)
 
 
 def is_report_line(head: bytes) -> bool:
-    """Whether a file that begins like this holds findings, or reasons of failures."""
-    line = head.partition(b"\n")[0]
+    """Whether a file that begins like this, packed or not, holds findings, or reasons of failures."""
+    line = beginning(BytesIO(head), _LONGEST_LINE, b"\n").partition(b"\n")[0]
     return _has(line, REASONS) or _has(line, FINDINGS)
 
 
@@ -179,11 +224,12 @@ def _is_our_database(path: str) -> bool:
     if not os.path.isfile(path):
         return False
     try:
-        with open(path, "rb") as file:
-            head = file.read(len(_SANDBOX))
+        with open(path, "rb", buffering=0) as file:
+            head = beginning(file, len(_SANDBOX))
             if not head.startswith(_SQLITE):
-                return head == _SANDBOX
-            if _holds_our_tables(file.read(_SCHEMA_BYTES)):
+                return head.startswith(_SANDBOX)
+            file.seek(0)
+            if _holds_our_tables(beginning(file, _SCHEMA_BYTES)):
                 return True
         # The tables of a new ledger are only in the write-ahead log.
         with open(f"{path}-wal", "rb") as file:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from typing import Any
 
 import click
 
+from scalesync.addresses import public_name
 from scalesync.cli.invocation import Invocation
 from scalesync.cli.options import Common, common_options
 from scalesync.cli.table import COMMANDS, not_built
@@ -17,7 +18,46 @@ from scalesync.errors import ConfigError
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-class SyncCommand(click.Command):
+class Once(click.Command):
+    """A command, or with click.Group a group, that refuses an option of one value given twice.
+
+    click would take the last one and say nothing.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        _refuse_repeats(self, ctx, args)
+        return super().parse_args(ctx, args)
+
+
+def _refuse_repeats(command: click.Command, ctx: click.Context, args: Sequence[str]) -> None:
+    """Raise click.UsageError if an option of one value is given twice with different values, as typed.
+
+    The arguments are parsed for this alone, with these options collecting their values; click reads them again.
+    """
+    if ctx.resilient_parsing:
+        return
+    once = list(_of_one_value(command, ctx))
+    parser = command.make_parser(ctx)
+    for option in once:
+        parser.add_option(option, [*option.opts], option.name, action="append", nargs=option.nargs)
+    typed, *_ = parser.parse_args([*args])
+    for option in once:
+        values = typed.get(str(option.name)) or []
+        different = list(dict.fromkeys(values))
+        if len(different) > 1:
+            told = " and ".join(repr(public_name(value) if isinstance(value, str) else value) for value in different)
+            often = "twice" if len(values) == 2 else f"{len(values)} times"
+            name = max(option.opts, key=len)
+            raise click.UsageError(f"{name} is given {often}, as {told}; it takes one value: leave the others out", ctx)
+
+
+def _of_one_value(command: click.Command, ctx: click.Context) -> Iterator[click.Option]:
+    for option in command.get_params(ctx):
+        if isinstance(option, click.Option) and not (option.is_flag or option.count or option.multiple):
+            yield option
+
+
+class SyncCommand(Once):
     """A command that also takes the common options and ends its help with examples.
 
     examples: command lines without the prompt.

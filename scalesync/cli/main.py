@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
-from scalesync.cli.command import CONTEXT, write_examples, write_options
+from scalesync.cli.command import CONTEXT, Once, write_examples, write_options
 from scalesync.cli.ending import report
 from scalesync.cli.invocation import Invocation
 from scalesync.cli.options import Common, common_options
@@ -28,7 +28,7 @@ EXAMPLES = (
 )
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Once, click.Group):
     """Knows its commands by name and line of help; imports a command when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

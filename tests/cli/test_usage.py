@@ -286,6 +286,49 @@ def test_an_option_after_the_name_wins_over_the_same_before_it(run: Run) -> None
     assert "invalid rate" not in run(*bad, "import", *CALLS["import"], *good).err
 
 
+IMPORT = ("import", "a.jsonl", "--type", "t")
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        ((*IMPORT, "--project", "letters", "--project", "p"), "--project is given twice, as 'letters' and 'p'"),
+        ((*IMPORT, "--project=a", "--project", "b", "--project=a"), "--project is given 3 times, as 'a' and 'b'"),
+        ((*IMPORT, "--limit", "1", "--type", "u"), "--type is given twice, as 't' and 'u'"),
+        ((*IMPORT, "--rate", "30", "--rate", "fast"), "--rate is given twice, as '30' and 'fast'"),
+        (("--rate", "30", "--rate", "40", "status"), "--rate is given twice, as '30' and '40'"),
+        (("export", "--out", "a", "--out", "b"), "--out is given twice, as 'a' and 'b'"),
+        (("failures", "--job", "a", "--job", "b"), "--job is given twice, as 'a' and 'b'"),
+        (("scale", "--rate", "3", "--rate", "4", "tasks", "list"), "--rate is given twice, as '3' and '4'"),
+        (("scale", "tasks", "list", "--batch", "a", "--batch", "b"), "--batch is given twice, as 'a' and 'b'"),
+        (
+            ("--base-url", "http://me:hidden@h.test/v1", "--base-url", "http://127.0.0.1/v1?sig=hidden", "status"),
+            "--base-url is given twice, as 'http://h.test/v1' and 'http://127.0.0.1/v1'",
+        ),
+    ],
+)
+def test_an_option_of_one_value_given_twice_is_refused(run_here: Run, args: tuple[str, ...], words: str) -> None:
+    ended = run_here(*args)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith(f"scalesync: {words}; it takes one value")
+    assert ended.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        (*IMPORT, "--project", "p", "--project=p"),
+        ("export", "--out", "d", "--status", "completed", "--status", "bogus"),
+        (*IMPORT, "--set", "a=1", "--set", "b=2", "-v", "-v", "--force", "--force"),
+    ],
+)
+def test_the_same_value_twice_and_options_of_several_values_are_taken(run_here: Run, args: tuple[str, ...]) -> None:
+    ended = run_here(*args)
+    assert ended.code == 2
+    assert "given twice" not in ended.err
+    assert "a.jsonl: there is no such file" in ended.err or "bogus" in ended.err
+
+
 def test_every_command_that_reads_settings_takes_all_common_options() -> None:
     wanted = {option.name for option in common_options()}
     for name in CALLS:

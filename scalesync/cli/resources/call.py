@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scalesync.cli.asking import asker
-from scalesync.cli.command import SyncCommand
+from scalesync.cli.command import Once, SyncCommand
 from scalesync.cli.event_loop import run_async
 from scalesync.cli.invocation import Invocation
 from scalesync.cli.output import need_output, say, say_json, tell
@@ -78,7 +78,7 @@ class ResourceCommand(SyncCommand):
         self.short_help = words
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return click.Command.parse_args(self, ctx, args)
+        return Once.parse_args(self, ctx, args)
 
 
 def command_of(platform: str, row: ResourceCall) -> click.Command:

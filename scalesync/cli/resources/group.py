@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from scalesync.cli.command import CONTEXT, write_examples, write_options
+from scalesync.cli.command import CONTEXT, Once, write_examples, write_options
 from scalesync.cli.invocation import Invocation
 from scalesync.cli.options import Common, common_options
 from scalesync.cli.resources.call import COMMONS, command_of
@@ -19,7 +19,7 @@ from scalesync.text import did_you_mean
 Maker = Callable[[], click.Command]
 
 
-class Words(click.Group):
+class Words(Once, click.Group):
     """A group that makes a command when it is used, and names the nearest word for one that it does not have.
 
     entries: for each word its line of help, and what makes its command.

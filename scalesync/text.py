@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+_TELLING = 3  # letters from which on the beginning of a name says which one is meant
+
 
 def count(number: int, one: str, many: str = "") -> str:
     """`1 record`, `2,000 records`."""
@@ -22,12 +24,18 @@ def be(number: int) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that `name` was probably meant to be; None when none is near."""
+    """The known name that `name` was probably meant to be: a similar one, or the only one that begins so.
+
+    None when none is near.
+    """
     import difflib  # noqa: PLC0415  only a name that nobody knows needs it
 
     plain = {_plain(item): item for item in known}
     found = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=0.7)
-    return plain[found[0]] if found else None
+    if found:
+        return plain[found[0]]
+    begun = [item for short, item in plain.items() if len(name) >= _TELLING and short.startswith(_plain(name))]
+    return begun[0] if len(begun) == 1 else None
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ from scalesync.errors import StopRun
 from scalesync.times import now_iso
 
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code not in (9, 10)}
+_CONTROL |= {0xDC00 + byte: f"\\x{byte:02x}" for byte in range(128, 256)}  # bytes of a name that is not UTF-8
 Cell = str | int
 # Private characters mark the painted parts. Strings from servers are made printable first, so they cannot paint.
 _COLOURS = {"red": ("\ue001", "31"), "green": ("\ue002", "32"), "yellow": ("\ue003", "33"), "dim": ("\ue004", "2")}
@@ -23,7 +24,7 @@ _ANSI = {ord(_PLAIN): "\x1b[0m"} | {ord(mark): f"\x1b[{code}m" for mark, code in
 
 
 def printable(text: str) -> str:
-    """The string with control characters escaped, because messages come from servers and files."""
+    """The string with control characters and undecoded bytes escaped: messages come from servers and files."""
     return text.translate(_CONTROL)
 
 

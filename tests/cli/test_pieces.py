@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import errno
 import json
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,7 @@ from scalesync.cli.progress import ProgressDisplay, progress_line
 from scalesync.cli.switches import read_switches
 from scalesync.errors import ConfigError, DiskFull, Interrupted, ScalesyncError, Unavailable
 from scalesync.events import Progress, Waiting, duration
+from scalesync.file_names import readable
 from scalesync.masking import Mask
 from scalesync.model.summaries import ExportSummary, ImportSummary
 from scalesync.sandbox import SandboxConfig
@@ -401,3 +403,8 @@ def test_every_switch_of_the_sandbox_can_be_typed() -> None:
         text = texts.get(name, str(getattr(defaults, name)))
         values = read_switches(SandboxConfig, [(name, text)], {})
         SandboxConfig(**values)
+
+
+def test_a_name_that_is_not_utf8_is_printed_as_messages_write_it() -> None:
+    name = os.fsdecode(b"o\xfe\x80")
+    assert output.printable(f"listed in {name}") == f"listed in {readable(name)}" == "listed in o\\xfe\\x80"

@@ -41,3 +41,9 @@ def test_a_type_that_is_not_documented_is_answered_with_the_nearest(run: Run) ->
     ended = run("types", "categorisation", key=None)
     assert (ended.code, ended.out) == (2, "")
     assert "no documentation has a type 'categorisation'; did you mean 'categorization'?" in ended.err
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("namedentity", "namedentityrecognition"), ("lidar", None), ("na", None)])
+def test_the_beginning_of_a_type_is_answered_with_it(typed: str, meant: str | None, run: Run) -> None:
+    hint = "" if meant is None else f"; did you mean {meant!r}?"
+    assert f"no documentation has a type {typed!r}{hint}; scalesync types lists them" in run("types", typed).err

@@ -319,7 +319,8 @@ def test_row_numbers_of_pandas_are_left_out_and_reported(tmp_path: Path, numbers
     pq.write_table(pandas_table(columns, list(index), dict.fromkeys(index)), tmp_path / "t.parquet")
     (source,) = open_sources([str(tmp_path / "t.parquet")], ReadOptions())
     named = " and ".join(f'"{name}"' for name in index)
-    assert source.notes == (f"{named} holds the row numbers of pandas and is left out",)
+    verbs = ("holds", "is") if len(index) == 1 else ("hold", "are")
+    assert source.notes == (f"{named} {verbs[0]} the row numbers of pandas and {verbs[1]} left out",)
     items = [item for block in source.blocks() for item in block.records]
     assert [item.value for item in items] == [{"text": "a"}, {"text": "b"}]
     assert items[0].before == {"text": "a", **{name: column[0] for name, column in index.items()}}

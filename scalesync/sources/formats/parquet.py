@@ -44,7 +44,9 @@ def bind(source: Source) -> Reader:
             notes.append(f"{NOTHING}: it has no rows")
         if facts.row_numbers:
             named = " and ".join(f'"{column}"' for column in facts.row_numbers)
-            notes.append(f"{named} holds the row numbers of pandas and is left out")
+            one = len(facts.row_numbers) == 1
+            verbs = ("holds", "is") if one else ("hold", "are")
+            notes.append(f"{named} {verbs[0]} the row numbers of pandas and {verbs[1]} left out")
         notes += unnamed([column for column in facts.numbers if NAMELESS.fullmatch(column)])
     return Reader(lambda progress: read_parquet(source.open, source.name, progress, source.size), notes=tuple(notes))
 

@@ -248,6 +248,20 @@ def test_the_answer_of_most_attempts_is_the_task_s() -> None:
         assert api.get(f"/task/{task_id}")["response"] == given[3]
 
 
+def test_a_collection_keeps_the_answer_of_each_attempt_where_it_has_a_word() -> None:
+    project = {"name": "p", "type": "categorization", "pipeline": "collection_task", "consensus_attempts": 4}
+    assert Api().refused("POST", "/projects", project)[0] == 400
+    api = Api(collection_word="collection_task")
+    api.post("/projects", project)
+    task_id = api.create(project="p", categories=["a", "b"])["task_id"]
+    annotate(api.world)
+    done = steps(api, task_id)
+    assert [(item["layer"], item["number"]) for item in done] == [*(("attempt", n) for n in range(1, 5)), ("review", 1)]
+    collected = {"responses": [item["response"] for item in done[:4]]}
+    assert api.get(f"/task/{task_id}")["response"] == done[4]["response"] == collected
+    assert len({str(item) for item in collected["responses"]}) > 1
+
+
 def test_work_that_began_cannot_be_canceled() -> None:
     api = Api(annotate_after_s=10)
     api.post("/projects", {"name": "p", "type": "categorization", "pipeline": "standard_task"})

@@ -34,6 +34,7 @@ class SandboxConfig(EmulatorConfig):
 
     # The pipeline of a project (standard_task, consensus_task): reviews after the attempts.
     pipeline_reviews: int = 1
+    collection_word: str | None = None  # guess: the name of a collection pipeline; None: the API documents none
 
     # Uploaded files. A file that no task names makes room for a new one when all of them reach the total.
     file_total_bytes: int = 1024 * 1024 * 1024

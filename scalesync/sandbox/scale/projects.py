@@ -36,7 +36,7 @@ def _make(world: World, body: Mapping[str, Any], params: dict[str, bytes] | None
         raise bad(f'task type "{kind}" is unknown')
     if not isinstance(name, str) or not name or not create.storable(name):
         raise bad('"name" is required')
-    _check_pipeline(body)
+    _check_pipeline(world, body)
     if name in world.project_names:
         raise ApiError(409, f'A project with the name "{name}" already exists.')
     number, now = len(world.projects), world.now()
@@ -57,13 +57,14 @@ def _make(world: World, body: Mapping[str, Any], params: dict[str, bytes] | None
     return project
 
 
-def _check_pipeline(body: Mapping[str, Any]) -> None:
+def _check_pipeline(world: World, body: Mapping[str, Any]) -> None:
     name, attempts = body.get("pipeline"), body.get("consensus_attempts")
-    if name not in (None, *pipeline.NAMES):
-        raise bad(f'"pipeline" must be one of [{", ".join(pipeline.NAMES)}]')
+    names = pipeline.names(world)
+    if name not in (None, *names):
+        raise bad(f'"pipeline" must be one of [{", ".join(names)}]')
     if attempts is None:
         return
-    if name != pipeline.CONSENSUS:
+    if not pipeline.has_attempts(world, name):
         raise bad(f'"consensus_attempts" is for the pipeline "{pipeline.CONSENSUS}" only')
     if isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1:
         raise bad('"consensus_attempts" must be a positive integer')

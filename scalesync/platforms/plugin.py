@@ -20,6 +20,7 @@ from scalesync.model.selection import Selection, TaskFields
 from scalesync.model.targets import Mode, RequestClass
 from scalesync.model.task_view import Part, TaskView
 from scalesync.platforms.simple import SimplePlatform, SimpleView
+from scalesync.ports.changes import ChangeArgument, Changer, ChangeSpec, Planned, Takes
 from scalesync.ports.credential import Ask, Credential
 from scalesync.ports.operation import Operation, Repeat
 from scalesync.ports.platform import (
@@ -62,6 +63,9 @@ __all__ = [
     "Axis",
     "BlueprintRule",
     "Blueprints",
+    "ChangeArgument",
+    "ChangeSpec",
+    "Changer",
     "Changes",
     "ClassLimit",
     "CommandState",
@@ -95,6 +99,7 @@ __all__ = [
     "OutcomeUnknown",
     "Outgoing",
     "Part",
+    "Planned",
     "Platform",
     "PlatformSpec",
     "Presence",
@@ -110,6 +115,7 @@ __all__ = [
     "SimplePlatform",
     "SimpleView",
     "Span",
+    "Takes",
     "TaskError",
     "TaskFields",
     "TaskView",

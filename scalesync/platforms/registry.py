@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from scalesync.errors import ConfigError
 from scalesync.fences import Fence, Fenced
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from scalesync.ports.credential import Credential
     from scalesync.ports.platform import Platform
 
+T = TypeVar("T")
 GROUP = "scalesync.platforms"
 EXTRAS: Mapping[str, Any] = MappingProxyType({})
 BUILT_IN = {"scale": "scalesync.platforms.scale.spec:SPEC", "scale-v2": "scalesync.platforms.scale.v2.spec:SPEC"}
@@ -38,27 +39,31 @@ def _fenced(spec: PlatformSpec, fence: Fence) -> PlatformSpec:
         parts=None if spec.parts is None else fence.call(spec.parts),
         mode_of=fence.call(spec.mode_of),
         reading=fence.call(spec.reading),
-        options={name: replace(option, parse=_reading(option.parse, fence)) for name, option in spec.options.items()},
+        options={name: replace(option, parse=_refusing(option.parse, fence)) for name, option in spec.options.items()},
+        changes={
+            name: replace(change, plan=fence.call(change.plan), check=_refusing(change.check, fence))
+            for name, change in spec.changes.items()
+        },
     )
 
 
-def _reading(parse: Callable[[str], Any], fence: Fence) -> Callable[[str], Any]:
-    """How an option is read, inside of the fence. A ValueError is for the person who typed it."""
+def _refusing(check: Callable[[T], Any], fence: Fence) -> Callable[[T], Any]:
+    """What reads or checks something that a person typed, inside of the fence. A ValueError is for that person."""
 
-    def read(text: str) -> Any:
+    def checked(typed: T) -> Any:
         with fence:
             try:
-                return parse(text)
+                return check(typed)
             except ValueError as error:
                 refusal = error
         raise refusal
 
-    return read
+    return checked
 
 
 PLUGINS = Plugins(GROUP, "platform", PlatformSpec, API, BUILT_IN, fenced=_fenced)
 _ROLES = ("creator", "lister", "containers", "commands", "export_jobs")
-_LATER = ("blueprints",)  # roles that a platform of an earlier version does not name
+_LATER = ("blueprints", "changer")  # roles that a platform of an earlier version does not name
 
 
 class Adapter(Protocol):
@@ -147,7 +152,7 @@ class _FencedPlatform:
     def __init__(self, platform: Platform, spec: PlatformSpec, roles: Mapping[str, Any], fence: Fence) -> None:
         self.spec = spec
         self.creator, self.lister, self.containers, self.commands, self.export_jobs = (roles[name] for name in _ROLES)
-        self.blueprints = roles["blueprints"]
+        self.blueprints, self.changer = (roles[name] for name in _LATER)
         self._platform = platform
         self._fence = fence
 

@@ -21,6 +21,7 @@ from scalesync.model.records import JsonObject, Outgoing
 from scalesync.model.selection import Selection
 from scalesync.model.targets import RequestClass
 from scalesync.model.task_view import TaskView
+from scalesync.ports.changes import Changer
 from scalesync.ports.operation import Repeat
 from scalesync.ports.platform import Axis, Changes, Commands, Containers, Creator, ExportJobs, Lister, ListPage, Span
 from scalesync.ports.spec import PlatformSpec
@@ -96,6 +97,7 @@ class SimplePlatform(ABC):
         self.containers: Containers | None = None
         self.commands: Commands | None = None
         self.export_jobs: ExportJobs | None = None
+        self.changer: Changer | None = None
 
     @abstractmethod
     async def create(self, item: Outgoing) -> Outcome:

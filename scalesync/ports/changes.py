@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -13,20 +14,13 @@ from scalesync.ports.operation import Repeat
 
 
 class Takes(Enum):
-    """How an argument is typed. In a cell of a table each is text; in JSON it may also stand as itself.
+    """How an argument is typed. In a cell of a table each is text; in JSON it may also stand as itself."""
 
-    TEXT: as it is.
-    TEXTS: several, with commas.
-    FLAG: yes or no, true or false, 1 or 0.
-    NUMBER: a decimal number.
-    OBJECT: a JSON object.
-    """
-
-    TEXT = "text"
-    TEXTS = "texts"
-    FLAG = "flag"
-    NUMBER = "number"
-    OBJECT = "object"
+    TEXT = "text"  # as it is
+    TEXTS = "texts"  # several, with commas
+    FLAG = "flag"  # yes or no, true or false, 1 or 0
+    NUMBER = "number"  # decimal
+    OBJECT = "object"  # in JSON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +37,7 @@ class ChangeArgument:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What a change would do to a task or batch, as far as its document shows.
+    """What a change would do to a task or batch, if its document shows that.
 
     before, after: the members that it changes; equal if nothing is to be done.
     refused: why the platform would refuse it; empty if it would not.
@@ -56,14 +50,20 @@ class Planned:
     @property
     def is_done(self) -> bool:
         """Whether the document shows that there is nothing to do."""
-        return bool(self.after) and self.before == self.after
+        return bool(self.after) and is_same(self.before, self.after)
+
+
+def is_same(one: JsonObject, other: JsonObject) -> bool:
+    """Whether two objects are one in JSON, where true is not 1, although it is for Python."""
+    return one == other and json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeSpec:
     """One kind of change.
 
-    name: as typed, in words: "cancel", "tags add", "unique-id clear".
+    name: as typed, in words: "cancel", "tags add", "unique-id clear". What a name implies, as "audit accept" does, only
+        the platform knows; `arguments` do not have it.
     words: what it does, as a verb phrase for people: "cancel tasks that nobody has begun".
     subject: "task" or "batch": what it changes.
     arguments: by name.
@@ -87,14 +87,20 @@ class ChangeSpec:
 
 
 class Changer(Protocol):
-    """Carries changes out, one in each call, on one platform."""
+    """Carries changes out, one in each call, on one platform.
+
+    landing_s: seconds in which a request that was given up may still take effect; before a repeat that compares first.
+    """
+
+    landing_s: float
 
     async def change(self, spec: ChangeSpec, ref: str, arguments: JsonObject, document: JsonObject | None) -> Outcome:
         """Make one change. Never raises for an answer of the service.
 
         ref: the platform's id of a task, or the name of a batch.
         document: of the task, if the change `reads`.
-        CREATED: it was carried out. REFUSED, THROTTLED, UNAVAILABLE, UNKNOWN, NOT_ALLOWED: as for a create.
+        CREATED: it was carried out, or the task was so already. REFUSED, also for arguments that cannot be sent;
+        THROTTLED, UNAVAILABLE, UNKNOWN, NOT_ALLOWED: as for a create.
         """
 
     async def read(self, spec: ChangeSpec, ref: str) -> LookupResult:

@@ -11,6 +11,7 @@ from scalesync.model.outcomes import LookupResult, Outcome, TaskError
 from scalesync.model.records import JsonObject
 from scalesync.model.selection import Selection
 from scalesync.model.task_view import TaskView
+from scalesync.ports.changes import Changer
 from scalesync.ports.operation import Operation
 from scalesync.ports.spec import PlatformSpec
 
@@ -272,6 +273,7 @@ class Platform(Protocol):
     commands: Commands | None
     export_jobs: ExportJobs | None
     blueprints: Blueprints | None
+    changer: Changer | None
 
     @property
     def server_now_ms(self) -> int:

@@ -16,6 +16,7 @@ from scalesync.model.records import JsonObject
 from scalesync.model.selection import TaskFields
 from scalesync.model.targets import Mode, RequestClass
 from scalesync.model.task_view import Part, TaskView
+from scalesync.ports.changes import ChangeSpec
 
 API = 1  # of this port; a platform that was written for another one is refused
 
@@ -217,6 +218,7 @@ class PlatformSpec:
     known_types: all that are documented; open, so others are sent.
     fields: members of a task that are documented; open as well.
     offers: command or operation -> whether it works here, and why not.
+    changes: what `scalesync apply` can do here, by the name of the operation; where it is empty, `offers` says why.
     shaper: makes bodies of records.
     view: reads one raw task; raises OutcomeUnknown for what is none.
     parts: those of one raw task that were delivered apart from it; None where a service has nothing of the kind.
@@ -260,6 +262,7 @@ class PlatformSpec:
     only_types: frozenset[str] = frozenset()
     options: Mapping[str, Option] = field(default_factory=dict)
     offers: Mapping[str, Offer] = field(default_factory=dict)
+    changes: Mapping[str, ChangeSpec] = field(default_factory=dict)
     resources: str = ""
     api: int = API
 

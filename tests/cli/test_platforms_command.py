@@ -40,6 +40,7 @@ OTHER = replace(
         **{name: Offer(False, f"it has no {name.split()[-1]}") for name in SPEC.offers},
         "import": Offer(True, "in chunks"),
     },
+    changes={},
 )
 
 
@@ -87,6 +88,22 @@ def test_what_cannot_be_printed_is_a_failure(
     assert capsys.readouterr().err == (
         "scalesync: standard output is closed, so nothing can be printed; open it and run the same command again\n"
     )
+
+
+def test_what_apply_can_change_is_shown_with_its_arguments_and_the_way_back(run: Run) -> None:
+    lines = [" ".join(line.split()) for line in run("platforms", "scale", key=None).out.splitlines()]
+    assert "apply cancel yes cancel tasks that nobody has begun; cannot be undone, so it asks first" in lines
+    assert "apply tags add yes add tags to tasks; undone by `apply tags remove`" in lines
+    (scale,) = run("platforms", "scale", "--json", key=None).json["platforms"]
+    audit = next(change for change in scale["changes"] if change["operation"] == "audit")
+    assert (audit["changes"], audit["repeat"], audit["undone_by"]) == ("task", "compare first", None)
+    assert [(one["argument"], one["takes"], one["needed"]) for one in audit["arguments"]] == [
+        ("accepted", "flag", True),
+        ("comments", "text", False),
+    ]
+    (chats,) = run("platforms", "scale-v2", "--json", key=None).json["platforms"]
+    assert chats["changes"] == []
+    assert {offer["command"]: offer["works"] for offer in chats["offers"]}["apply"] is False
 
 
 def test_an_unknown_platform_is_answered_with_the_nearest(run: Run) -> None:
@@ -188,9 +205,9 @@ def test_an_option_whose_reading_fails_names_the_package(capsys: pytest.CaptureF
     assert "Traceback" not in err
 
 
-def test_scale_has_no_options_of_its_own(run: Run) -> None:
+def test_an_option_that_scale_does_not_have_is_answered_with_its_own(run: Run) -> None:
     ended = run("status", "--with", "depth=3")
-    assert (ended.code, ended.err) == (2, "scalesync: Scale AI has no option 'depth'; leave --with out\n")
+    assert (ended.code, ended.err) == (2, "scalesync: Scale AI has no option 'depth'; use audit_landing_s\n")
 
 
 def test_a_command_that_does_not_take_it_refuses_it_under_its_name(run: Run) -> None:

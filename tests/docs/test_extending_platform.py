@@ -5,11 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from scalesync.errors import OutcomeUnknown, RemoteError
+from scalesync.http.transport import Reply
+from scalesync.model.outcomes import OutcomeKind
+from scalesync.model.targets import RequestClass
 from scalesync.testing.platform_suite import PlatformHarness
 from scalesync.testing.trial import listed
 from tests.cli.conftest import Ended, environment
@@ -89,6 +95,36 @@ def test_a_platform_is_one_module_and_one_entry_point(tmp_path: Path) -> None:
         assert program("verify", "--job", "things").code == 0
         del things["thing/007"]
         assert program("verify", "--job", "things").code == 1
+
+
+class Kept:
+    """Answers each call with 200, or raises; keeps what it heard."""
+
+    def __init__(self, error: RemoteError | None = None) -> None:
+        self.heard: list[tuple[Any, ...]] = []
+        self._error = error
+
+    async def call(self, kind: RequestClass, method: str, path: str, **given: Any) -> Reply:
+        self.heard.append((kind, method, path, given["body"]))
+        if self._error is not None:
+            raise self._error
+        return Reply(200, {}, b"{}")
+
+
+async def test_the_change_on_the_page_is_declared_planned_and_made() -> None:
+    (platform,), (changes,) = blocks("A platform"), blocks("A platform", "py")
+    shown: dict[str, Any] = {}
+    exec(compile(platform + changes, "extending.md", "exec"), shown)
+    spec = shown["CHANGES"]["color set"]
+    assert replace(shown["SPEC"], changes=shown["CHANGES"]).changes["color set"] is spec
+    assert spec.plan({"color": "red"}, {"color": "red"}).is_done
+    assert not spec.plan({}, {"color": "red"}).is_done
+    kept = Kept()
+    outcome = await shown["Changer"](shown["Shelf"](kept)).change(spec, "a/b", {"color": "red"}, None)
+    assert (outcome.kind, outcome.ref) == (OutcomeKind.CREATED, "a/b")
+    assert kept.heard == [(RequestClass.MUTATE, "PATCH", "/things/a%2Fb", b'{"color": "red"}')]
+    lost = shown["Changer"](shown["Shelf"](Kept(OutcomeUnknown("no answer"))))
+    assert (await lost.change(spec, "a", {"color": "red"}, None)).kind is OutcomeKind.UNKNOWN
 
 
 def test_the_harness_on_the_page_has_what_the_suite_asks_for() -> None:

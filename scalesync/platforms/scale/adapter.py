@@ -7,11 +7,13 @@ from typing import Any
 
 from scalesync.http.credentials import basic
 from scalesync.http.transport import Transport
+from scalesync.platforms.scale.changes.changer import ScaleChanger
 from scalesync.platforms.scale.containers import ScaleContainers
 from scalesync.platforms.scale.lists import ScaleLists
 from scalesync.platforms.scale.multistage.rails import ScaleBlueprints
-from scalesync.platforms.scale.spec import SPEC
+from scalesync.platforms.scale.spec import LANDING_S, SPEC
 from scalesync.platforms.scale.tasks import ScaleTasks
+from scalesync.ports.changes import Changer
 from scalesync.ports.credential import Credential
 from scalesync.ports.platform import Blueprints, Commands, Containers, Creator, ExportJobs, Lister
 
@@ -22,7 +24,7 @@ class ScalePlatform:
     def __init__(
         self, transport: Transport, task_type: str = "", namespace: str = "", extras: Mapping[str, Any] | None = None
     ) -> None:
-        """Scale has neither a namespace nor extras."""
+        """Scale has no namespace; of the extras, `audit_landing_s` concerns the changer."""
         self._transport = transport
         lists = ScaleLists(transport)
         containers = ScaleContainers(transport, task_type)
@@ -33,6 +35,8 @@ class ScalePlatform:
         self.commands: Commands | None = None
         self.blueprints: Blueprints | None = ScaleBlueprints(transport, containers)
         self.export_jobs: ExportJobs | None = None
+        landing_s = float((extras or {}).get("audit_landing_s", LANDING_S))
+        self.changer: Changer | None = ScaleChanger(transport, lists, containers, landing_s)
 
     @staticmethod
     def credential(api_key: str) -> Credential:

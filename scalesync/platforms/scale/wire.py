@@ -80,10 +80,14 @@ def created(reply: Reply, key: str) -> Outcome:
             return Outcome(OutcomeKind.UNKNOWN, status=status, message="the reply names another unique_id")
         return Outcome(_CREATED, head.task_id, status)
     if status == 409:
-        message = error_text(reply)
-        found = TAKEN_BY.search(_own_words(reply) or message)
-        return Outcome(OutcomeKind.TAKEN, ref=found[1] if found else None, status=status, message=message)
+        return Outcome(OutcomeKind.TAKEN, ref=holder(reply), status=status, message=error_text(reply))
     return answers.refusal(reply, error_text)
+
+
+def holder(reply: Reply) -> str | None:
+    """The id of the task that has the unique_id, from the words of a 409; None if they do not name it."""
+    found = TAKEN_BY.search(_own_words(reply) or error_text(reply))
+    return found[1] if found else None
 
 
 def check(reply: Reply, op: str) -> Reply:

@@ -7,12 +7,14 @@ from typing import Any
 
 from scalesync.http.transport import Transport
 from scalesync.platforms.scale.adapter import ScalePlatform
+from scalesync.platforms.scale.spec import LANDING_S
 from scalesync.platforms.scale.v2.chats import Chats
 from scalesync.platforms.scale.v2.containers import ChatContainers
 from scalesync.platforms.scale.v2.deliveries import DeliveredLists
 from scalesync.platforms.scale.v2.lists import ChatLists
 from scalesync.platforms.scale.v2.reading import CHATS, chosen
-from scalesync.platforms.scale.v2.spec import LANDING_S, SPEC
+from scalesync.platforms.scale.v2.spec import SPEC
+from scalesync.ports.changes import Changer
 from scalesync.ports.platform import Commands, Containers, Creator, ExportJobs, Lister
 
 
@@ -35,6 +37,7 @@ class ScaleChatPlatform:
         self.creator: Creator = Chats(transport, lists, namespace, landing_s, SPEC.vocabulary.dead)
         self.commands: Commands | None = None
         self.export_jobs: ExportJobs | None = None
+        self.changer: Changer | None = None
 
     @property
     def server_now_ms(self) -> int:

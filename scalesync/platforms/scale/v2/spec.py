@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scalesync.model.selection import TaskFields
-from scalesync.platforms.scale.spec import APIS, CHATS
+from scalesync.platforms.scale.spec import APIS, CHATS, LANDING_S, seconds
 from scalesync.platforms.scale.spec import SPEC as VERSION_1
 from scalesync.platforms.scale.v2.documents import read_chat
 from scalesync.platforms.scale.v2.files import KEYED
@@ -11,25 +11,11 @@ from scalesync.platforms.scale.v2.reading import OPTIONS, reading
 from scalesync.platforms.scale.v2.shaper import KEY, ChatShaper
 from scalesync.ports.spec import KeyRule, KeyStrength, Offer, Option, PlatformSpec, Vocabulary
 
-# A guess: no source says how long a create may take effect after its connection broke. Proxies of such services give
-# a request up after 30 s, and lists may lag a little behind.
-LANDING_S = 60.0
 DEAD = frozenset({"canceled", "error", "deleted"})
 # Members of Task2, with those that `opts` and `expand` add (official SDK).
 FIELDS = "task_id project batch status created_at completed_at metadata threads errors sensitive_content_reports"
 # The parameters of the create call, with names in place of ids.
 RECORD = frozenset({"project_name", "batch_name", "template_variables", "metadata", "callback_url"})
-
-
-def seconds(text: str) -> float:
-    """A number of seconds. Raises ValueError for anything else."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 86_400:
-        raise ValueError("use seconds from 0 to 86400")
-    return value
 
 
 # A chat has its project and batch as objects and its answer as threads; what was delivered has neither status nor key.
@@ -110,5 +96,10 @@ SPEC = PlatformSpec(
         "verify": Offer(True, "by listing the project; finds records with several tasks"),
         "verify --fix": Offer(True, "cancels second tasks that nobody has worked on"),
         "ledger rebuild": Offer(True, "by the label in the metadata"),
+        "apply": Offer(
+            False,
+            "not yet: of what it changes, version 2 documents nothing for a single chat but its metadata, and how a"
+            " chat takes a cancel of version 1 is a guess",
+        ),
     },
 )

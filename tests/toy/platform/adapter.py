@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from scalesync.platforms.plugin import (
+    Changer,
     Commands,
     Containers,
     Creator,
@@ -15,6 +16,7 @@ from scalesync.platforms.plugin import (
     MachineToken,
     Transport,
 )
+from tests.toy.platform.changes import ToyChanger
 from tests.toy.platform.items import ToyItems
 from tests.toy.platform.jobs import ToyCommands, ToyExports
 from tests.toy.platform.lists import ToyLists
@@ -36,6 +38,7 @@ class ToyPlatform:
         self.creator: Creator = ToyItems(transport, lists, namespace)
         self.commands: Commands | None = ToyCommands(transport)
         self.export_jobs: ExportJobs | None = ToyExports(transport)
+        self.changer: Changer | None = ToyChanger(transport, lists, SPEC.key.landing_s)
 
     @staticmethod
     def credential(api_key: str) -> Credential:

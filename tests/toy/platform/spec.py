@@ -14,6 +14,7 @@ from scalesync.platforms.plugin import (
     Vocabulary,
 )
 from tests.toy.platform import wire
+from tests.toy.platform.changes import CHANGES
 
 LANDING_S = 2.5  # Toy gives a request up after that much work, in seconds
 
@@ -56,7 +57,8 @@ SPEC = PlatformSpec(
     view=wire.view,
     page_most=50,
     adapter="tests.toy.platform.adapter:ToyPlatform",
-    fields=frozenset({"id", "project", "data", "label", "state", "made", "touched", "answer"}),
+    fields=frozenset({"id", "project", "data", "label", "state", "made", "touched", "answer", "notes"}),
+    changes=CHANGES,
     offers={
         "import": Offer(True, "looked up first: labels may repeat, so what is in doubt waits for the landing window"),
         "export": Offer(True, "in pages by id of one project, or as a file; increments by the time of change"),

@@ -75,6 +75,11 @@ def answer(world: World, call: Call) -> Reply:
             entry.label = None
             world.store.touch(entry)
             return Reply(body=entry.document())
+        case "POST", "items", name, "notes":
+            return _note(world.store, world.store.alive(name), call)
+        case "POST", "items", name, "reminders":
+            world.store.alive(name).reminders += 1
+            return ok({})
         case "GET", "commands", name:
             return ok(world.commands.find(name).told())
         case "POST", "exports":
@@ -82,6 +87,16 @@ def answer(world: World, call: Call) -> Reply:
         case "GET", "exports", name, "file":
             return _file(world.commands, name, call)
     raise ApiError(404, f"There is nothing at {call.method} {call.target}.")
+
+
+def _note(store: Store, entry: Entry, call: Call) -> Reply:
+    """Add a note behind the others, once more if the item has it."""
+    note = loads(call.body).get("note")
+    if not isinstance(note, str):
+        raise ApiError(400, "note must be a text.")
+    entry.notes = (*entry.notes, note)
+    store.touch(entry)
+    return Reply(body=entry.document())
 
 
 def _import(world: World, project: str, call: Call) -> Reply:

@@ -16,7 +16,7 @@ TODO, DOING, DONE, DROPPED = STATES = ("todo", "doing", "done", "dropped")
 
 @dataclass(slots=True)
 class Entry:
-    """One item. data: its JSON as it came. listed_ms: from when on lists show it."""
+    """One item. data: its JSON as it came. listed_ms: from when on lists show it. reminders: how many; never shown."""
 
     id: int
     project: str
@@ -27,6 +27,8 @@ class Entry:
     listed_ms: int
     state: str = TODO
     answer: bytes = b"null"
+    notes: tuple[str, ...] = ()
+    reminders: int = 0
 
     def document(self) -> bytes:
         """The item on the wire."""
@@ -40,6 +42,7 @@ class Entry:
                 "made": dumps(self.made),
                 "touched": dumps(self.touched),
                 "answer": self.answer,
+                **({"notes": dumps(list(self.notes))} if self.notes else {}),
             }
         )
 
@@ -105,6 +108,13 @@ class Store:
             entry.state, entry.answer = DONE, dumps({"kind": "letter", "of": entry.id})
             self.touch(entry)
         return len(entries)
+
+    def alive(self, name: str) -> Entry:
+        """The item of an id that somebody may still work on. Raises ApiError 400 or 404."""
+        entry = self.find(name)
+        if entry.state == DROPPED:
+            raise ApiError(400, "The item is dropped.")
+        return entry
 
     def touch(self, entry: Entry) -> None:
         """Note that an item changed."""

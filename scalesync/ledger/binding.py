@@ -1,12 +1,17 @@
-"""The first use of a job's name binds it: to command, type, project and batch of an import, or the folder of an export.
+"""The first use of a job's name binds it.
 
-The sources of an import are not part of this: a later run may read others under the same name.
+An import: to type, project and batch. An export: to its folder. A job of `apply`: to its change and the arguments for
+all tasks. The sources are not part of this: a later run may read others under the same name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+
+from scalesync.jsonvalue import as_text
+
+_SOURCES = frozenset({"sources", "seen_from", "of"})
 
 
 def same(command: str, identity: Mapping[str, Any], other: str, asked: Mapping[str, Any]) -> bool:
@@ -15,7 +20,7 @@ def same(command: str, identity: Mapping[str, Any], other: str, asked: Mapping[s
 
 
 def _bound(identity: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in identity.items() if name not in {"sources", "seen_from"}}
+    return {name: value for name, value in identity.items() if name not in _SOURCES}
 
 
 def sentence(name: str, command: str, identity: Mapping[str, Any], other: str, asked: Mapping[str, Any]) -> str:
@@ -28,6 +33,9 @@ def sentence(name: str, command: str, identity: Mapping[str, Any], other: str, a
 
 def described(command: str, identity: Mapping[str, Any]) -> str:
     """A job in words, for messages."""
+    if command == "apply":
+        given = [f"{name}={as_text(value)}" for name, value in identity.get("arguments", {}).items()]
+        return " ".join(["scalesync apply", str(identity.get("change")), *given])
     article = "an" if command[0] in "aeiou" else "a"
     if command != "import":
         return f"{article} {command} into {identity.get('out')}"

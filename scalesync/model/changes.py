@@ -50,7 +50,7 @@ class StoredChange(NamedTuple):
 
 
 class ChangeOutcome(NamedTuple):
-    """The end of one change in this run, or its return to pending.
+    """The end of one change in this run, its return to pending, or that it is still in doubt (`sending`).
 
     status: of the reply, None without one.
     reason: one sentence for failures and what stays unclear.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from scalesync.model.changes import Change, ChangeOutcome, ChangeState, StoredChange
+from scalesync.model.records import JsonObject
+from scalesync.model.rows import OtherRecord
 from scalesync.ports.job_ledger import JobLedger
 
 
@@ -15,20 +17,30 @@ class ChangeLedger(JobLedger, Protocol):
     A task has one change in a job. Of several rows that name it, the last one counts, as long as none was sent.
     """
 
-    async def collect(self, changes: Sequence[Change]) -> int:
-        """Keep these changes as pending; returns how many of them name a task that an earlier one named.
+    async def register_sources(self, sources: Iterable[tuple[str, JsonObject]]) -> Sequence[int]:
+        """Number the sources (name, facts) of changes by name; a source keeps its number from run to run."""
 
-        A change that was sent, or is finished, stays as it is. Durable when it returns.
+    async def collect(self, changes: Sequence[Change]) -> int:
+        """Keep changes as pending; returns how many name a task that an earlier row of this collection named.
+
+        A change that was sent, or is finished, stays as it is until the collection ends. Durable when it returns.
         """
 
-    async def collected(self, figures: Mapping[str, int]) -> None:
-        """All rows are read: `collection` returns these figures from now on."""
+    async def set_aside(self, rows: Sequence[OtherRecord]) -> None:
+        """Keep rows that name nothing, or cannot be used, as invalid, until the next `clear`."""
+
+    async def collected(self, figures: Mapping[str, int]) -> int:
+        """All rows are read: `collection` returns these figures from now on, `duplicates` among them.
+
+        A failed change whose row asks for something else is pending again, in the new form. Others may have been
+        carried out and stay; returns for how many of these the row asks for something else.
+        """
 
     async def collection(self) -> Mapping[str, int] | None:
-        """The figures of a finished collection; None if it was never finished."""
+        """The figures of the finished collection; None before it is finished."""
 
     async def clear(self) -> None:
-        """Forget changes that were never sent, before they are collected again."""
+        """Forget pending changes, and rows that were set aside, before they are collected again."""
 
     async def waiting(self, after: str, size: int) -> Sequence[StoredChange]:
         """Up to `size` changes in `pending` or `sending` whose ref follows `after`, by ref."""
@@ -37,10 +49,10 @@ class ChangeLedger(JobLedger, Protocol):
         """Requests may leave for these pending changes: they are in `sending`. Durable when it returns."""
 
     async def record(self, outcomes: Sequence[ChangeOutcome]) -> None:
-        """Write the outcomes of changes, or their return to pending; durable when it returns."""
+        """Write the outcomes of changes; durable when it returns. The first end of a change counts."""
 
     async def counts(self) -> Mapping[str, int]:
-        """Changes of the job by state, every state named."""
+        """Changes of the job by state, every state named, and rows set aside as `invalid`."""
 
     async def pages(self, states: Collection[ChangeState], after: str, size: int) -> Sequence[StoredChange]:
         """Up to `size` changes in these states whose ref follows `after`, by ref."""

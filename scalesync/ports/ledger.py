@@ -1,7 +1,7 @@
 """The ledger as the flows see it: its jobs, and the way to one run of a job.
 
-job_ledger.py, import_ledger.py, export_ledger.py and verify_ledger.py have what a run reads and writes. Every method
-may raise LedgerUnusable, LedgerBusy or DiskFull, and a write of a run LeaseLost.
+job_ledger.py, import_ledger.py, export_ledger.py, change_ledger.py and verify_ledger.py have what a run reads and
+writes. Every method may raise LedgerUnusable, LedgerBusy or DiskFull, and a write of a run LeaseLost.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from scalesync.model.records import JsonObject
 from scalesync.model.row_views import Known, Standing
 from scalesync.model.rows import RowState
 from scalesync.model.targets import RequestClass, Target
+from scalesync.ports.change_ledger import ChangeLedger
 from scalesync.ports.export_ledger import ExportLedger
 from scalesync.ports.import_ledger import ImportLedger
 from scalesync.ports.verify_ledger import VerifyLedger
@@ -58,6 +59,12 @@ class Ledger(Protocol):
 
     async def open_export(self, spec: JobSpec) -> ExportLedger:
         """The same for a run of an export or a backfill."""
+
+    async def open_changes(self, spec: JobSpec) -> ChangeLedger:
+        """The same for a run of `apply`.
+
+        spec: its identity has the `change` by name, its `arguments`, and the `subject` unless that is a task.
+        """
 
     # --- records, without a run ----------------------------------------------------------------
 

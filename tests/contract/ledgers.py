@@ -9,6 +9,7 @@ from scalesync.model.jobs import JobSpec, StoredJob
 from scalesync.model.records import Outgoing
 from scalesync.model.rows import OtherRecord, RecordState, RowState, Verb
 from scalesync.model.targets import Mode, Target
+from scalesync.ports.change_ledger import ChangeLedger
 from scalesync.ports.export_ledger import ExportLedger
 from scalesync.ports.import_ledger import ImportLedger
 from scalesync.ports.job_ledger import JobLedger
@@ -45,6 +46,11 @@ async def open_import(ledgers: Ledgers, job: JobSpec) -> ImportLedger:
 async def open_export(ledgers: Ledgers, job: JobSpec) -> ExportLedger:
     """Another program begins a run of an export."""
     return await ledgers.open().open_export(job)
+
+
+async def open_changes(ledgers: Ledgers, job: JobSpec) -> ChangeLedger:
+    """Another program begins a run of `apply`."""
+    return await ledgers.open().open_changes(job)
 
 
 async def stored(ledgers: Ledgers, job: JobSpec) -> StoredJob:

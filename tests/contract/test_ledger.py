@@ -28,6 +28,7 @@ from scalesync.ledger.sqlite.writer import MAX_GROUP, Writer
 from scalesync.model.jobs import JobSpec
 from scalesync.model.rows import RowOutcome, RowState
 from scalesync.ports.ledger import Ledger
+from tests.contract.change_suite import ChangeContract
 from tests.contract.chunk_suite import ChunkContract
 from tests.contract.export_suite import ExportContract
 from tests.contract.import_suite import ImportContract
@@ -101,6 +102,10 @@ class TestSources(SourcesContract):
 
 class TestExports(ExportContract):
     """Runs of exports."""
+
+
+class TestChanges(ChangeContract):
+    """Changes of many tasks."""
 
 
 class TestChecks(VerifyContract):

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from scalesync.home import Home
+from scalesync.ledger.sqlite.changes import rows as changes
 from scalesync.ledger.sqlite.exports.windows import windows_of
 from scalesync.ledger.sqlite.imports import row_counts
 from scalesync.ledger.sqlite.owners import describe_owner, owner_alive
@@ -44,15 +45,9 @@ def _job(db: sqlite3.Connection, home: Home, row: tuple[Any, ...]) -> JobRow:
         f"SELECT started_at, ended_at, exit_code, message FROM runs WHERE job=? {_LAST}", (number,)
     ).fetchone() or (None, None, None, None)
     windows = windows_of(db, number)
-    if command == "import":
-        counts: Mapping[str, int] = row_counts.count(db, target, number)
-        specs = db.execute(
-            "SELECT spec FROM splits WHERE job=? AND kind='source' AND state<>'gone' ORDER BY number", (number,)
-        )
-        sources = tuple(_shown(spec, home) for (spec,) in specs)
-    else:
-        counts = _window_counts(windows) if command == "backfill" else _export_counts(db, number)
-        sources = ()
+    specs = db.execute(
+        "SELECT spec FROM splits WHERE job=? AND kind='source' AND state<>'gone' ORDER BY number", (number,)
+    )
     return JobRow(
         id=number,
         name=name,
@@ -61,14 +56,21 @@ def _job(db: sqlite3.Connection, home: Home, row: tuple[Any, ...]) -> JobRow:
         settings=json.loads(settings),
         complete=bool(complete),
         running=describe_owner(owner) if owner and owner_alive(owner) else None,
-        counts=counts,
+        counts=_window_counts(windows) if command == "backfill" else counts(db, command, target, number),
         started_at=run[0],
         ended_at=run[1],
         exit_code=run[2],
-        sources=sources,
+        sources=tuple(_shown(spec, home) for (spec,) in specs),
         windows=tuple(windows),
         message=run[3] or "",
     )
+
+
+def counts(db: sqlite3.Connection, command: str, target: int, job: int) -> Mapping[str, int]:
+    """What a job of this command has, as people see it."""
+    if command == "import":
+        return row_counts.count(db, target, job)
+    return changes.shown_counts(db, job) if command == "apply" else _export_counts(db, job)
 
 
 def _shown(spec: str | None, home: Home) -> str:

@@ -3,6 +3,7 @@
     targets 1--n jobs 1--n runs          a job is leased by one run at a time (owner, lease_until_ms, epoch)
        |          +--1--n splits         parts of a job's work: source files, export partitions; leased the same way
        |          +--1--n other_records  records without a home row: duplicate, clash, invalid, shared, changed
+       |          +--1--n changes        what `apply` does to a task or batch each, and its outcome
        +--1--n rows                      one per unique_id; home job, place in its source, state, task_id
        +--1--n events                    history of everything out of the ordinary
        +--1--n batches, learned          batches seen; fields the server rewrites
@@ -96,6 +97,32 @@ def m011_parts(db: Database) -> None:
     """Add the parts of tasks that were delivered apart, such as stages."""
     db.execute(_PARTS)
 
+
+def m012_changes(db: Database) -> None:
+    """Add changes of many tasks or batches."""
+    db.execute(_CHANGES)
+
+
+# Columns that may be long come last: what counts or searches states does not read their pages.
+_CHANGES = """
+CREATE TABLE changes (
+  job INTEGER NOT NULL REFERENCES jobs(id),
+  ref TEXT NOT NULL,
+  state TEXT NOT NULL,
+  source INTEGER NOT NULL,
+  line INTEGER NOT NULL,
+  run INTEGER NOT NULL,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  status INTEGER,
+  unique_id TEXT,
+  reason TEXT,
+  arguments TEXT NOT NULL,
+  expected TEXT,
+  asked TEXT,
+  asked_expected TEXT,
+  PRIMARY KEY (job, ref)
+) WITHOUT ROWID
+"""
 
 _PARTS = """
 CREATE TABLE parts (
@@ -297,6 +324,7 @@ STEPS = (
     m009_relative_sources,
     m010_terms,
     m011_parts,
+    m012_changes,
 )
 
 

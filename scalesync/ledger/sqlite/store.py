@@ -27,8 +27,9 @@ from scalesync.model.rows import RowState
 from scalesync.model.targets import RequestClass, Target
 from scalesync.times import now_iso
 
-# Methods import what only imports and checks need: an export, a status or a list of failures works without.
+# Methods import what only imports, checks and changes need: an export or a list of failures works without.
 if TYPE_CHECKING:
+    from scalesync.ledger.sqlite.changes.change_store import ChangeStore
     from scalesync.ledger.sqlite.imports.checks import CheckStore
     from scalesync.ledger.sqlite.imports.import_store import ImportStore
 
@@ -103,7 +104,9 @@ class SqliteLedger:
 
     async def counts(self, job: StoredJob) -> Mapping[str, int]:
         """Records of a job by counted state."""
-        return await self._writer.read(lambda db: row_counts.count(db, _known_target(db, job.target) or 0, job.id))
+        return await self._writer.read(
+            lambda db: report.counts(db, job.command, _known_target(db, job.target) or 0, job.id)
+        )
 
     async def learned_limits(self, target: Target) -> Mapping[RequestClass, JsonObject]:
         """The limits of a target that earlier runs learned, by class of requests."""
@@ -150,6 +153,12 @@ class SqliteLedger:
     async def open_export(self, spec: JobSpec) -> ExportStore:
         """Like `open_import`, for a run of an export or a backfill."""
         return await self._open(ExportStore, spec, beside=False)
+
+    async def open_changes(self, spec: JobSpec) -> ChangeStore:
+        """Like `open_import`, for a run of `apply`."""
+        from scalesync.ledger.sqlite.changes.change_store import ChangeStore  # noqa: PLC0415
+
+        return await self._open(ChangeStore, spec, beside=False)
 
     async def _open(self, kind: Callable[..., S], spec: JobSpec, *, beside: bool, alone: bool = False) -> S:
         owner = self._owner.to_json()

@@ -5,7 +5,8 @@
                             ^   |                |
                             |   |                `-- not sent after all, or certainly not done --> pending
                             |   `-- record: its document shows enough, no request left ---------> unchanged | failed
-    failed --- retry, or its row asks for something else ---------------------------------------> pending
+    failed --- retry ---------------------------------------------------------------------------> pending
+    failed, applied, unchanged --- its row asks for something else -----------------------------> pending
 
 `sending` is the durable intent: a request may have left from now on. An interrupted run leaves changes in this state,
 and the next run asks the platform about each of them as the operation declares it.
@@ -21,9 +22,9 @@ from scalesync.model.records import JsonObject
 from scalesync.ports.changes import is_same
 
 OPEN = frozenset({ChangeState.PENDING, ChangeState.SENDING})  # an outcome may come
-# When a collection ends, changes in these states become what their rows ask for. Not before: of several rows for a
-# task, the last one counts, and an earlier one must not bring back what is done.
-REPLACED_AT_END = frozenset({ChangeState.FAILED})
+# When a collection ends, changes in these states become what their rows ask for: it is known what came of them. Not
+# before: of several rows for a task, the last one counts, and an earlier one must not bring back what is done.
+REPLACED_AT_END = frozenset({ChangeState.FAILED, ChangeState.APPLIED, ChangeState.UNCHANGED})
 
 
 class Take(Enum):

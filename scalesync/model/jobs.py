@@ -125,10 +125,11 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A record that is failed, invalid or in conflict.
+    """A record that is failed, invalid or in conflict, or a change that is failed or unclear.
 
-    path: the source, as its split is named.
+    path: the source, as its split is named; empty if no file names the change.
     file: as it was named.
+    task_id: of a change, the task that it is about; of a batch `detail` has the name.
     earlier: for a clash, file and line of the first record with the same unique_id.
     raw: an invalid place as found, cut.
     content: hash of the row's record.

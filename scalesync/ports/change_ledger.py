@@ -14,7 +14,7 @@ from scalesync.ports.job_ledger import JobLedger
 class ChangeLedger(JobLedger, Protocol):
     """The changes of a job. First they are collected, all of them; then they are sent.
 
-    A task has one change in a job. Of several rows that name it, the last one counts, as long as none was sent.
+    A task has one change in a job. Of several rows that name it, the last one counts.
     """
 
     async def register_sources(self, sources: Iterable[tuple[str, JsonObject]]) -> Sequence[int]:
@@ -32,8 +32,8 @@ class ChangeLedger(JobLedger, Protocol):
     async def collected(self, figures: Mapping[str, int]) -> int:
         """All rows are read: `collection` returns these figures from now on, `duplicates` among them.
 
-        A failed change whose row asks for something else is pending again, in the new form. Others may have been
-        carried out and stay; returns for how many of these the row asks for something else.
+        A change whose row asks for something else is pending again, in the new form, once it is known what came of it.
+        Returns how many stay although their row asks for something else, because that is not known.
         """
 
     async def collection(self) -> Mapping[str, int] | None:

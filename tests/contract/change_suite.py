@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from scalesync.errors import LeaseLost, NameBound
 from scalesync.model.changes import Change, ChangeOutcome, ChangeState, StoredChange
-from scalesync.model.jobs import JobSpec
+from scalesync.model.jobs import Failure, JobSpec
 from scalesync.model.rows import OtherRecord, RecordState
 from scalesync.ports.change_ledger import ChangeLedger
 from tests.contract.ledgers import LIVE, Ledgers, finish, open_changes, open_import, some, spec, stored
@@ -85,19 +86,19 @@ class ChangeContract:
             met += page
         assert [one.change for one in met] == many
 
-    async def test_a_change_that_may_have_been_carried_out_stays_as_it_is(self, ledgers: Ledgers):
+    async def test_a_row_that_asks_for_something_else_replaces_what_is_finished(self, ledgers: Ledgers):
         job = await open_changes(ledgers, apply())
         await sent(job, *ALL, end("sending", C.SENDING))
         await job.finish(complete=False, exit_code=3, figures={})
         later = await open_changes(ledgers, apply())
         assert await later.collect([change(one.value, 50, "new") for one in C]) == 0
         assert some(await later.counts()) == dict.fromkeys((one.value for one in C), 1)
-        assert await later.collected({}) == 4
+        assert await later.collected({}) == 2
         found = {one.change.ref: one for one in await later.pages(list(C), "", 9)}
         new = {ref for ref, one in found.items() if one.change.arguments == {"tags": ["new"]}}
-        assert new == {"pending", "failed"}
-        assert found["failed"] == StoredChange(change("failed", 50, "new"), C.PENDING)
-        assert {ref for ref, one in found.items() if one.state.value == ref} == set(found) - {"failed"}
+        assert new == {"pending", "failed", "applied", "unchanged"}
+        assert {ref: found[ref] for ref in new} == {ref: StoredChange(change(ref, 50, "new"), C.PENDING) for ref in new}
+        assert {ref for ref, one in found.items() if one.state.value == ref} == {"pending", "sending", "unclear"}
 
     async def test_a_change_that_is_asked_for_again_stands_in_its_new_place(self, ledgers: Ledgers):
         job = await open_changes(ledgers, apply())
@@ -273,3 +274,30 @@ class ChangeContract:
         (row,) = await ledgers.open().jobs()
         assert (row.exit_code, row.message, row.settings) == (3, "stopped by Ctrl-C", {"tags": "x"})
         assert [one.job for one in await ledgers.open().stops(None)] == ["a"]
+
+    async def test_failing_changes_are_visited_with_their_places(self, ledgers: Ledgers):
+        one, two = await open_changes(ledgers, apply("one")), await open_changes(ledgers, apply("two", subject="batch"))
+        (source,) = await one.register_sources([("/t.csv", {"name": "t.csv"})])
+        await one.collect([change(each.ref, 3 + at, key="k", source=source) for at, each in enumerate(ALL)])
+        await one.record([each._replace(status=400) for each in ALL])
+        await one.set_aside([OtherRecord(source, 9, RecordState.INVALID, reason="no task_id", raw="x")])
+        await one.collected({})
+        await two.collect([change("monday", 8)])
+        await two.record([end("monday", C.FAILED)])
+        await two.set_aside([OtherRecord(0, 9, RecordState.INVALID, reason="no such batch")])
+        await two.collected({})
+        met: list[Failure] = []
+        await ledgers.open().visit_failures(met.append, job="one")
+        assert {(each.state, each.unique_id, each.task_id, each.file, each.line, each.reason) for each in met} == {
+            ("failed", "k", "failed", "t.csv", 6, "is failed"),
+            ("unclear", "k", "unclear", "t.csv", 7, "is unclear"),
+            ("invalid", None, None, "t.csv", 9, "no task_id"),
+        }
+        assert {each.status for each in met if each.state != "invalid"} == {400}
+        found = await stored(ledgers, apply("two"))
+        others: list[Failure] = []
+        await ledgers.open().visit_failures(others.append, number=found.id)
+        batch, odd = others if others[0].state == "failed" else reversed(others)
+        assert (odd.path, odd.file, odd.line, odd.reason) == ("", "", 9, "no such batch")
+        assert (batch.job, batch.task_id, batch.path, batch.file, batch.line) == ("two", None, "", "", 8)
+        assert (batch.reason, json.loads(batch.detail or "")) == ("failed", {"batch": "monday"})

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from scalesync.errors import ConfigError, SourceError
-from scalesync.flows.jobs.failures import WrittenOut, write_failures
+from scalesync.flows.jobs.failures import write_failures
 from scalesync.flows.jobs.retry import run_retry
 from scalesync.flows.jobs.status import job_status, list_failures
+from scalesync.flows.jobs.write_failures import WrittenOut
 from scalesync.flows.runtime.options import RetryOptions
 from scalesync.flows.verify.run import run_verify
 from scalesync.sandbox import FaultRule

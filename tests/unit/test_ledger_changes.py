@@ -98,7 +98,7 @@ class Model:
     def end_collection(self, read: int) -> int:
         self.figures = {"read": read}
         for ref, row in list(self.asked.items()):
-            if self.changes[ref].state is C.FAILED:
+            if self.changes[ref].state not in {C.SENDING, C.UNCLEAR, C.PENDING}:
                 self.changes[ref] = StoredChange(row, C.PENDING)
                 del self.asked[ref]
         return len(self.asked)

@@ -1,4 +1,4 @@
-"""`scalesync failures`: records without their task, by cause."""
+"""`scalesync failures`: records without their task, and changes that were not made, by cause."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from scalesync.flows.runtime.options import CHANGED_REASON, FailureGroup, in_wor
 from scalesync.text import count
 
 if TYPE_CHECKING:
-    from scalesync.flows.jobs.failures import WrittenOut
+    from scalesync.flows.jobs.write_failures import WrittenOut
 
 SHOWN_DIFFERENCES = 5
 
@@ -53,7 +53,10 @@ def failures_command(
 ) -> int:
     """Show failed, invalid and conflicting records by cause, each with its file and line.
 
-    With --out it writes them to a file that can be imported again, and input that is not a record to FILE.bad.txt
+    So it does with changes that failed or are unclear. An unclear one may have been carried out, must not be repeated,
+    and cannot be seen: look at the task.
+
+    With --out it writes records to a file that can be imported again, and input that is not a record to FILE.bad.txt
     beside it. It refuses to replace a FILE that was changed since scalesync wrote it. It exits with code 1 if it cannot
     write all of them: the source no longer holds them, or it was standard input.
     """
@@ -124,12 +127,14 @@ def _failure_text(group: FailureGroup, *, several: bool) -> str:
 
 
 def _example_text(example: Mapping[str, Any], known: str) -> str:
-    place = f"{example.get('file') or '?'}:{example.get('line') or '?'}"
-    parts = [place]
+    # Where no file names what a change is about, there is no place to show.
+    parts = [f"{example['file']}:{example.get('line') or '?'}"] if example.get("file") else []
     if example.get("unique_id"):  # not that of a record that could not be used, even if it has one
         parts.append(str(example["unique_id"]))
     if example.get("tasks"):
         parts.append(f"tasks {', '.join(example['tasks'])}")
+    elif example.get("batch"):
+        parts.append(f"batch {example['batch']}")
     elif example.get("task_id"):
         parts.append(f"task {example['task_id']}")
     if example.get("earlier"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -20,7 +20,7 @@ from scalesync.flows.imports.plan import ImportPlan
 from scalesync.flows.imports.reading.prepare import RAW_LIMIT
 from scalesync.flows.imports.stored import options_of, plan_of
 from scalesync.flows.jobs.status import example_of, failure_group, group_of, open_to_read
-from scalesync.flows.jobs.write_failures import bad_of, check_places, outputs, writing
+from scalesync.flows.jobs.write_failures import NotWritten, WrittenOut, bad_of, check_places, outputs, writing
 from scalesync.flows.runtime.lease import is_of
 from scalesync.flows.runtime.options import ImportOptions
 from scalesync.flows.runtime.output_guard import same_file
@@ -40,36 +40,6 @@ Where = Callable[[str, int], Hashable]
 PLACES: tuple[Where, ...] = (lambda path, line: (path, line), lambda path, line: path, lambda path, line: None)
 
 
-@dataclass(frozen=True, slots=True)
-class NotWritten:
-    """Failing records of a job that could not be written.
-
-    reason: a sentence.
-    """
-
-    job: str
-    count: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class WrittenOut:
-    """The failing records that were written, and those that were not.
-
-    bad: places that are not records, in `bad_out`.
-    """
-
-    written: int
-    left: tuple[NotWritten, ...] = ()
-    bad: int = 0
-    bad_out: Path | None = None
-
-    @property
-    def exit_code(self) -> int:
-        """1 if a record could not be written."""
-        return 1 if self.left else 0
-
-
 async def write_failures(
     settings: Settings, job: str | None, group: str | None, out: Path, project: str | None = None
 ) -> WrittenOut:
@@ -82,9 +52,29 @@ async def write_failures(
     ledger = open_to_read(settings.ledger)
     try:
         jobs = await _failing(ledger, settings, job, group, project)
+        changes = await _changes(ledger, job, group, project)
     finally:
         ledger.close()
-    return await anyio.to_thread.run_sync(_write, out, settings.ledger, jobs)
+    written = await anyio.to_thread.run_sync(_write, out, settings.ledger, jobs)
+    return replace(written, left=(*written.left, *changes))
+
+
+async def _changes(ledger: Ledger, job: str | None, group: str | None, project: str | None) -> list[NotWritten]:
+    """Failing changes of `apply`, which are not records that an import could take."""
+    found = []
+    for row in await _jobs(ledger, "apply", job, project):
+        if count := len(await _failures(ledger, row, group)):
+            why = f"{count:,} of job {row.name} are changes, not records to import: without --out they are listed"
+            found.append(NotWritten(row.name, count, why))
+    return found
+
+
+async def _jobs(ledger: Ledger, command: str, job: str | None, project: str | None) -> list[JobRow]:
+    return [
+        row
+        for row in await ledger.jobs()
+        if row.command == command and job in {None, row.name} and is_of(row.target, row.settings, project)
+    ]
 
 
 Failing = Sequence[tuple[JobRow, ImportOptions, Sequence[Failure]]]
@@ -93,11 +83,9 @@ Failing = Sequence[tuple[JobRow, ImportOptions, Sequence[Failure]]]
 async def _failing(
     ledger: Ledger, settings: Settings, job: str | None, group: str | None, project: str | None
 ) -> Failing:
-    rows = [
-        row
-        for row in await ledger.jobs()
-        if row.command == "import" and job in {None, row.name} and is_of(row.target, row.settings, project)
-    ]
+    rows = await _jobs(ledger, "import", job, project)
+    if not rows and job is not None and await _jobs(ledger, "apply", job, project):
+        raise ConfigError(f"job {job} makes changes, which are not records to import: without --out they are listed")
     if not rows:
         what = f"{f' {job}' if job else ''}{f' of project {project}' if project else ''}"
         raise ConfigError(f"the ledger {settings.ledger} has no import job{what}")

@@ -92,13 +92,21 @@ def group_of(state: str, status: int | None, reason: str, key: str | None) -> st
 
 def failure_group(failure: Failure) -> str:
     """The group of one failure."""
-    return group_of(failure.state, failure.status, failure.reason, failure.unique_id)
+    return group_of(failure.state, failure.status, failure.reason, name_of(failure))
+
+
+def name_of(failure: Failure) -> str | None:
+    """What distinguishes its message from that of another failure: its key, or what its change is about."""
+    batch = json.loads(failure.detail).get("batch") if failure.detail else None
+    return failure.unique_id or batch or failure.task_id
 
 
 async def list_failures(
     path: Path, job: str | None, group: str | None, examples: int = 3, project: str | None = None
 ) -> list[FailureGroup]:
-    """Failed, invalid and conflicting records by job, status and normalised message, largest first.
+    """Failed, invalid and conflicting records, and failed and unclear changes, by job, status and normalised message.
+
+    The largest group is first.
 
     project: only jobs of this project.
     """
@@ -133,7 +141,7 @@ class _Groups:
         key = (failure.target, failure.job, name)
         found = self.found.get(key)
         if found is None:
-            message = normalise_message(failure.reason, failure.unique_id)
+            message = normalise_message(failure.reason, name_of(failure))
             at = failure.target
             where = (failure.job, at.base_url, at.mode.value, at.account)
             found = FailureGroup(*where, name, failure.state, failure.status, message, 0, platform=at.platform)
@@ -154,6 +162,8 @@ def example_of(failure: Failure) -> Mapping[str, Any]:
         "reason": failure.reason,
         "task_id": failure.task_id,
     }
+    if detail.get("batch"):
+        example["batch"] = detail["batch"]
     if detail.get("tasks"):
         example["tasks"] = detail["tasks"]
     if detail.get("differences"):

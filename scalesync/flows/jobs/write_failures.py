@@ -13,6 +13,7 @@ import glob
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import zip_longest
 from pathlib import Path
@@ -26,6 +27,36 @@ from scalesync.model.records import SourceRecord
 from scalesync.sources.places.written import REASONS, REASONS_END
 
 DIGEST = "digest"
+
+
+@dataclass(frozen=True, slots=True)
+class NotWritten:
+    """Failing records of a job that could not be written.
+
+    reason: a sentence.
+    """
+
+    job: str
+    count: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenOut:
+    """The failing records that were written, and those that were not.
+
+    bad: places that are not records, in `bad_out`.
+    """
+
+    written: int
+    left: tuple[NotWritten, ...] = ()
+    bad: int = 0
+    bad_out: Path | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """1 if a record could not be written."""
+        return 1 if self.left else 0
 
 
 def bad_of(out: Path) -> Path:

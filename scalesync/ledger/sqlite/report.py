@@ -109,6 +109,7 @@ def _export_counts(db: sqlite3.Connection, job: int) -> dict[str, int]:
     return counts | ({"tasks over all increments": known} if known else {})
 
 
+_OF_TASKS = "coalesce(json_extract(j.identity, '$.subject'), 'task') = 'task'"
 _ROWS = f"""
 SELECT {_WHERE}, j.name, r.state, r.unique_id, s.name, s.spec, r.line, r.status, r.reason,
        r.task_id, r.detail, NULL, NULL, NULL, r.content, 0
@@ -129,15 +130,31 @@ SELECT {_WHERE}, j.name,
   LEFT JOIN rows r ON r.target = j.target AND r.unique_id = o.unique_id
   LEFT JOIN other_records e ON o.state = 'clash' AND e.job = o.job AND e.unique_id = o.unique_id AND e.{SHARING}
   LEFT JOIN splits h ON h.job = coalesce(e.job, r.job) AND h.number = coalesce(e.source, r.source)
-  LEFT JOIN splits s ON s.job = o.job AND s.number = o.source
+  LEFT JOIN splits s ON s.job = o.job AND s.number = o.source AND s.kind = 'source'
  WHERE {SHOWN} IN ('invalid', 'clash', 'changed_after_creation', 'failed', 'conflict')
    AND (:job IS NULL OR j.name = :job) AND (:number IS NULL OR j.id = :number)
 """
 
 
+# A batch has no id of a task; its name is in the detail.
+_CHANGES = f"""
+SELECT {_WHERE}, j.name, c.state, c.unique_id, s.name, s.spec, c.line, c.status, c.reason,
+       CASE WHEN {_OF_TASKS} THEN c.ref END,
+       CASE WHEN NOT {_OF_TASKS} THEN json_object(json_extract(j.identity, '$.subject'), c.ref) END,
+       NULL, NULL, NULL, NULL, 0
+  FROM changes c JOIN jobs j ON j.id = c.job JOIN targets t ON t.id = j.target
+  LEFT JOIN splits s ON s.job = c.job AND s.number = c.source AND s.kind = 'source'
+ WHERE c.state IN ('failed', 'unclear')
+   AND (:job IS NULL OR j.name = :job) AND (:number IS NULL OR j.id = :number)
+"""
+
+
 def failures(db: sqlite3.Connection, home: Home, job: str | None, number: int | None = None) -> Iterator[Failure]:
-    """Failing records of all jobs, of the jobs with a name, or of the job with a number. The order may change."""
-    for query in (_ROWS, _OTHERS):
+    """Failing records of all jobs, of the jobs with a name, or of the job with a number. The order may change.
+
+    So are changes that failed or are unclear.
+    """
+    for query in (_ROWS, _OTHERS, _CHANGES):
         for row in db.execute(query, {"job": job, "number": number}):
             name, state, key, path, spec, line, status, reason, *more = row[_PARTS:]
             task_id, detail, raw, earlier, first, content, repeat = more

@@ -99,8 +99,10 @@ def m011_parts(db: Database) -> None:
 
 
 def m012_changes(db: Database) -> None:
-    """Add changes of many tasks or batches."""
+    """Add changes of many tasks or batches. Some of their rows are in no source, which the view must not confuse."""
     db.execute(_CHANGES)
+    db.execute("DROP VIEW job_records")
+    db.execute(JOB_RECORDS)
 
 
 # Columns that may be long come last: what counts or searches states does not read their pages.

@@ -44,5 +44,5 @@ CREATE VIEW job_records AS
          CASE WHEN o.state <> 'shared' THEN o.reason WHEN r.state = {SHOWN} THEN r.reason END, NULL
     FROM other_records o JOIN jobs j ON j.id = o.job JOIN targets t ON t.id = j.target
     LEFT JOIN rows r ON r.target = j.target AND r.unique_id = o.unique_id
-    LEFT JOIN splits s ON s.job = o.job AND s.number = o.source
+    LEFT JOIN splits s ON s.job = o.job AND s.number = o.source AND s.kind = 'source'
 """

@@ -15,6 +15,7 @@ from scalesync.model.records import JsonObject
 
 CHUNK = 500
 PAGE = 1000
+SHOWN = ("applied", "unchanged", "failed", "unclear", "invalid", "pending", "duplicates")  # in this order
 _STATES = {state.value: state for state in ChangeState}
 _OPEN, _REPLACED = (",".join(f"'{state}'" for state in sorted(states)) for states in (OPEN, REPLACED_AT_END))
 _COLUMNS = "ref, unique_id, arguments, source, line, expected, state, attempts, status, reason"
@@ -151,7 +152,8 @@ def count(db: sqlite3.Connection, job: int) -> dict[str, int]:
 def shown_counts(db: sqlite3.Connection, job: int) -> dict[str, int]:
     """The same as people see it, with the repeats that the collection met."""
     figures = collection(db, job) or {}
-    return change_moves.counted(count(db, job)) | {"duplicates": figures.get("duplicates", 0)}
+    counts = change_moves.counted(count(db, job)) | {"duplicates": figures.get("duplicates", 0)}
+    return {name: counts[name] for name in SHOWN}
 
 
 def collection(db: sqlite3.Connection, job: int) -> Mapping[str, int] | None:

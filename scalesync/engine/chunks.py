@@ -103,8 +103,11 @@ class ChunkSender:
             self._given_up[key] = max(given_up, self._given_up.get(key, given_up))
 
     def doubt(self, record: Outgoing) -> InDoubt:
-        """A record that an earlier run may have sent."""
-        return InDoubt(record, given_up=self._given_up.pop(record.key, None) if self._careful else None)
+        """A record that an earlier run may have sent; where no log says when, perhaps a moment ago."""
+        if not self._careful:
+            return InDoubt(record)
+        unknown = self._engine.queue.clock() if self._log is None else None
+        return InDoubt(record, given_up=self._given_up.pop(record.key, unknown))
 
     # --- sending -------------------------------------------------------------------------------
 

@@ -27,13 +27,10 @@ from scalesync.engine.waits import Waits
 from scalesync.errors import ScalesyncError
 from scalesync.model.outcomes import OutcomeKind
 from scalesync.model.records import Outgoing
-from scalesync.model.targets import RequestClass
 from scalesync.ports.chunk_log import ChunkLog
 from scalesync.ports.operation import Operation, Repeat
 from scalesync.ports.pacing import Pacing
 from scalesync.ports.platform import Commands
-
-_CREATE = RequestClass.CREATE
 
 
 class Dispatcher:
@@ -55,7 +52,7 @@ class Dispatcher:
         commands: Commands | None = None,
         log: ChunkLog | None = None,
     ) -> None:
-        self.journeys = Journeys(outbox, limits, waits or Waits())
+        self.journeys = Journeys(outbox, limits, waits or Waits(), operation.request)
         self.queue, self.tally, self.patience = self.journeys.queue, self.journeys.tally, self.journeys.patience
         self._operation = operation
         self._pace = pace
@@ -145,7 +142,7 @@ class Dispatcher:
     def _grow(self, group: TaskGroup) -> None:
         chunks = self._chunks
         ready = len(self.queue.ready) if chunks is None else self.queue.chunks_ready(chunks.most)
-        wanted = min(self._pace.width(_CREATE), self._workers - self.queue.parked + ready)
+        wanted = min(self._pace.width(self._operation.request), self._workers - self.queue.parked + ready)
         while self._workers < wanted and self.stopped is None:
             self._workers += 1
             if chunks is None:
@@ -157,7 +154,7 @@ class Dispatcher:
 
     async def _work(self) -> None:
         try:
-            while self.stopped is None and self._workers <= (width := self._pace.width(_CREATE)):
+            while self.stopped is None and self._workers <= (width := self._pace.width(self._operation.request)):
                 if self._workers < width and self.queue.ready:
                     self.queue.signal()  # there is work for more of us
                 record = self.queue.take()
@@ -176,7 +173,7 @@ class Dispatcher:
         """As `_work`, with several records in one request."""
         queue = self.queue
         try:
-            while self.stopped is None and self._workers <= (width := self._pace.width(_CREATE)):
+            while self.stopped is None and self._workers <= (width := self._pace.width(self._operation.request)):
                 if self._workers < width and (queue.ready or queue.parts):
                     queue.signal()
                 records = await queue.take_chunk(chunks.most, chunks.most_bytes)

@@ -22,6 +22,7 @@ from scalesync.errors import AllRefused, BudgetUsed, KeyRefused, ScalesyncError,
 from scalesync.model.outcomes import Outcome, OutcomeKind
 from scalesync.model.records import Outgoing
 from scalesync.model.rows import RowOutcome, RowState
+from scalesync.model.targets import RequestClass
 
 # Creates that something else than the platform answered, and none that it took: none will get through.
 STRAYS = 3
@@ -34,12 +35,13 @@ FINAL = _ACCEPTED | {RowState.FAILED}
 class Journeys:
     """Where each record is, how many ended, and what ended the run.
 
+    request: the class of the requests.
     on_stop: called once, with the first reason to stop.
     sending: records in a request, by key.
     guard: holds the first refusals back.
     """
 
-    def __init__(self, outbox: Outbox, limits: EngineLimits, waits: Waits) -> None:
+    def __init__(self, outbox: Outbox, limits: EngineLimits, waits: Waits, request: RequestClass) -> None:
         self.tally = Tally()
         self.queue = WorkQueue()
         self.guard: FirstRefusals[tuple[Outgoing, Outcome]] = FirstRefusals()
@@ -47,7 +49,7 @@ class Journeys:
         self.stopped: ScalesyncError | None = None
         self.on_stop: Callable[[], None] | None = None
         self.rng = random.Random()
-        self.patience = Patience(waits, self.tally, limits.stall_s, self._is_busy, self.stop)
+        self.patience = Patience(waits, self.tally, limits.stall_s, self._is_busy, self.stop, request=request)
         self._outbox = outbox
         self._limits = limits
         self._waits = waits
@@ -135,23 +137,23 @@ class Journeys:
     def astray(self, outcome: Outcome) -> None:
         """A redirect or a web page: waiting helps if the platform answered before; otherwise nothing does."""
         self._strays += 1
-        tally = self.tally
+        tally, nouns = self.tally, self._limits.nouns
         if self._strays >= STRAYS and tally.settled == tally.exhausted and not self.guard.is_open:
             self.stop(
                 StopRun(
-                    f"none of the first {self._strays} create calls reached the platform: {outcome.message};"
+                    f"none of the first {self._strays} {nouns.call} calls reached the platform: {outcome.message};"
                     " then run the same command"
                 )
             )
 
     def _refused(self, record: Outgoing, outcome: Outcome) -> None:
         self._release(self.guard.refused((record, outcome), outcome.message, record.key))
-        held = len(self.guard.held)
+        held, nouns = len(self.guard.held), self._limits.nouns
         if self.guard.tripped:
             self.stop(
                 AllRefused(
-                    f"the first {held} records were all refused with one message: {outcome.message}; they stay pending:"
-                    " correct the options or the template and run the same command"
+                    f"the first {held} {nouns.items} were all refused with one message: {outcome.message}; they stay"
+                    f" pending: correct {nouns.remedy} and run the same command"
                 )
             )
         elif self._too_many_failed(held):
@@ -199,7 +201,8 @@ class Journeys:
         if self.queue.outstanding == len(self.guard.held):
             self.queue.signal()  # only held refusals are left: `drain` lets them go
         if self._too_many_failed(0):
-            self.stop(BudgetUsed(f"stopped by --max-failures: {tally.failed} of {tally.settled} records failed"))
+            failed = f"{tally.failed} of {tally.settled} {self._limits.nouns.items} failed"
+            self.stop(BudgetUsed(f"stopped by --max-failures: {failed}"))
 
     def _too_many_failed(self, held: int) -> bool:
         limit = self._limits.max_failures

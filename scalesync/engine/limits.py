@@ -22,6 +22,20 @@ class Tally:
     last_trouble: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Nouns:
+    """What a run's items and requests are called in messages.
+
+    items: in the plural.
+    call: one request.
+    remedy: what a person corrects when none of them can work.
+    """
+
+    items: str = "records"
+    call: str = "create"
+    remedy: str = "the options or the template"
+
+
 @dataclass(slots=True)
 class EngineLimits:
     """When a run gives up or ends. Times in seconds.
@@ -30,6 +44,7 @@ class EngineLimits:
     grace_s: how long a stop waits for answers.
     patience_s: how long a single call, such as the first one, is repeated.
     max_failures: called with (failed, finished), true when the run must stop.
+    nouns: for messages.
     """
 
     retry: RetryPolicy = field(default_factory=RetryPolicy)
@@ -37,3 +52,4 @@ class EngineLimits:
     grace_s: float = 5.0
     patience_s: float = 300.0
     max_failures: Callable[[int, int], bool] | None = None
+    nouns: Nouns = Nouns()

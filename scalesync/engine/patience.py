@@ -20,6 +20,7 @@ class Patience:
 
     stall_s: of nothing but trouble before the run gives up.
     busy: whether anything is to be done.
+    request: kind of the run's own calls.
     on_landing: called with how many seconds records wait until a request without an answer can no longer take effect.
     """
 
@@ -30,6 +31,8 @@ class Patience:
         stall_s: float,
         busy: Callable[[], bool],
         stop: Callable[[ScalesyncError], None],
+        *,
+        request: RequestClass = RequestClass.CREATE,
     ) -> None:
         self.on_landing: Callable[[float], None] | None = None
         self._waits = waits
@@ -37,22 +40,23 @@ class Patience:
         self._stall_s = stall_s
         self._busy = busy
         self._stop = stop
+        self._request = request
 
     def trouble(
         self,
         message: str,
-        cls: str = RequestClass.CREATE,
+        cls: str | None = None,
         *,
         asked_s: float | None = None,
         throttled: bool = False,
     ) -> None:
         """Remember why nothing moves, for a later sentence.
 
-        cls: kind of the calls that failed.
+        cls: kind of the calls that failed; None for the run's own.
         """
         self._tally.last_trouble = message
         self._waits.met(
-            cls,
+            cls or self._request,
             message,
             patience_s=self._stall_s,
             asked_s=asked_s,

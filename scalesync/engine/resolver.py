@@ -188,7 +188,7 @@ class Resolver:
         if doubt.taken:
             # In use, says the platform, and shows no task that uses it: it needs time, not another request at once.
             record.unclear += 1
-            self._engine.patience.trouble(doubt.message, RequestClass.CREATE)
+            self._engine.patience.trouble(doubt.message)
         if record.unclear >= self._retry.max_attempts:
             self._give_up(doubt, f"no clear answer in {record.unclear} attempts (last: {doubt.message or 'unknown'})")
         elif doubt.taken:
@@ -202,7 +202,7 @@ class Resolver:
 
     def _give_up(self, doubt: InDoubt, reason: str) -> None:
         """For this run: the row stays in doubt, the next run looks it up first."""
-        self._engine.patience.trouble(reason, RequestClass.CREATE)
+        self._engine.patience.trouble(reason)
         self._engine.end(
             RowOutcome(
                 doubt.record.key,

@@ -12,15 +12,16 @@ from scalesync.cli.output import facts, say, say_json, size, tell
 from scalesync.config.settings import Settings
 from scalesync.events import duration
 from scalesync.flows.runtime.setup.services import spec_of
-from scalesync.model.summaries import IMPORT_AGAIN, ExportSummary, ImportSummary
+from scalesync.model.summaries import IMPORT_AGAIN, ChangeSummary, ExportSummary, ImportSummary
 from scalesync.text import count
 
-OPTIONAL = ("gone", "message")  # in the JSON only when they say something
+OPTIONAL = ("gone", "plan", "message")  # in the JSON only when they say something
 LEFT_OUT = "exit_code"
+Summary = ImportSummary | ExportSummary | ChangeSummary
 PIPE_AGAIN = "pipe the same input into the same import"
 
 
-def summary_json(summary: ImportSummary | ExportSummary) -> dict[str, Any]:
+def summary_json(summary: Summary) -> dict[str, Any]:
     """The contract's fields in the contract's order."""
     fields = asdict(summary)
     del fields[LEFT_OUT]
@@ -90,7 +91,40 @@ def show_export(
     return summary.exit_code
 
 
-def say_summary(summary: ImportSummary | ExportSummary, advice: Sequence[str], invocation: Invocation) -> int:
+def show_change(summary: ChangeSummary, invocation: Invocation) -> int:
+    """Print the summary of an apply; returns its exit code."""
+    invocation.summary = summary_json(summary)
+    told = change_advice(summary, invocation)
+    if invocation.common.json:
+        return say_summary(summary, told, invocation)
+    rows: dict[str, str | int] = {"job": summary.job, "target": f"{summary.target} ({summary.mode})"}
+    rows |= {"change": summary.change, "read": summary.read}
+    for name in ("applied", "unchanged", "failed", "unclear", "pending", "invalid", "duplicates"):
+        number = getattr(summary, name)
+        if number or name in {"applied", "failed", "pending"}:
+            rows[name] = number
+    speed = f"{summary.requests:,} in {duration(summary.seconds)}"
+    if summary.tasks_per_second:
+        speed += f", {summary.tasks_per_second:,.0f} tasks/s, at most {summary.peak_in_flight} in flight"
+    _show(invocation, rows, _traffic(speed, summary), summary.message, told)
+    return summary.exit_code
+
+
+def change_advice(summary: ChangeSummary, invocation: Invocation) -> list[str]:
+    """What to do after an apply, one line each."""
+    if summary.plan:
+        return []
+    lines = []
+    found = {name: getattr(summary, name) for name in ("failed", "unclear", "invalid")}
+    if kinds := ", ".join(f"{number:,} {name}" for name, number in found.items() if number):
+        lines.append(f"{kinds}: {invocation.command('failures', '--job', summary.job)}")
+    if summary.failed:
+        again = invocation.command("retry", "--job", summary.job, paced=True)
+        lines.append(f"to try the failed ones again: {again}")
+    return lines
+
+
+def say_summary(summary: Summary, advice: Sequence[str], invocation: Invocation) -> int:
     """Print the summary as JSON, and one sentence for people if not all is done; returns the exit code."""
     say_json(invocation.mask.deep(summary_json(summary)))
     if summary.exit_code:
@@ -174,7 +208,7 @@ def export_advice(summary: ExportSummary) -> list[str]:
     return lines
 
 
-def _traffic(speed: str, summary: ImportSummary | ExportSummary) -> str:
+def _traffic(speed: str, summary: Summary) -> str:
     extra = [f"{getattr(summary, name):,} {name}" for name in ("retries", "throttled") if getattr(summary, name)]
     if summary.server_errors:
         extra.append(count(summary.server_errors, "server error"))

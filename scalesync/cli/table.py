@@ -50,6 +50,7 @@ ROWS = (
     Row("export", "write tasks and their annotations to files", "export"),
     Row("backfill", "export a past period, window by window, each window once", "backfill", ("export",), ("apply",)),
     Row("compact", "the newest version of each task from a folder of increments", "compact"),
+    Row("apply", "one change of many tasks: cancel, tags, metadata, audit, unique-id, ...", "apply"),
     Row("status", "jobs of the ledger and their progress", "status"),
     Row("failures", "what failed and why; writes it back out as a source", "failures"),
     Row("retry", "send failed records again", "retry"),
@@ -69,7 +70,7 @@ def _platform_rows() -> Iterator[Row]:
 
 
 COMMANDS = {row.name: row for row in (*ROWS, *_platform_rows())}
-RESERVED = ("apply", "upload", "listen", "report", "route", "quality", "workflow", "doctor", "worker")
+RESERVED = ("upload", "listen", "report", "route", "quality", "workflow", "doctor", "worker")
 """Names of commands that are not built yet."""
 
 

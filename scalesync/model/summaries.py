@@ -73,3 +73,41 @@ class ExportSummary:
     limit_per_second: float | None = None
     message: str = ""
     exit_code: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSummary:
+    """One `apply`: counts over the whole job, then figures of this run, as in ImportSummary.
+
+    change: its name, such as "tags add".
+    read: rows that name what to change; applied + unchanged + failed + unclear + pending + invalid + duplicates.
+    unchanged: the task was so already; known where it was read first.
+    unclear: it may have been carried out, and must not be repeated.
+    duplicates: rows that name a task that a later row names, too.
+    """
+
+    job: str
+    target: str
+    mode: str
+    change: str
+    read: int
+    applied: int
+    unchanged: int
+    failed: int
+    unclear: int
+    pending: int
+    invalid: int
+    duplicates: int
+    requests: int = 0
+    retries: int = 0
+    throttled: int = 0
+    seconds: float = 0.0
+    tasks_per_second: float = 0.0
+    peak_in_flight: int = 0
+    server_errors: int = 0
+    retry_after_seconds: float = 0.0
+    waited_seconds: float = 0.0
+    limit_per_second: float | None = None
+    plan: str = ""
+    message: str = ""
+    exit_code: int = 0

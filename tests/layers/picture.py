@@ -13,7 +13,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2] / "scalesync"
-FLOWS = ("flows.verify", "flows.jobs", "flows.imports", "flows.exports", "flows.runtime")
+FLOWS = ("flows.verify", "flows.jobs", "flows.changes", "flows.imports", "flows.exports", "flows.runtime")
 MIDDLE = ("ledger", "mapping", "sources", "outputs", "engine", "pacing", "http")
 BOTTOM = (
     "config",
@@ -38,6 +38,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("what a person types, what a program calls", ("cli", "api", "scale", "demo", "testing")),
     ("source, ledger and server compared", ("flows.verify",)),
     ("jobs that the ledger knows", ("flows.jobs",)),
+    ("one change of many tasks", ("flows.changes",)),
     ("one run from options to summary", ("flows.imports", "flows.exports")),
     ("what every run needs; builds the concrete objects", ("flows.runtime",)),
     ("one service each; one kind of ledger each", ("platforms", "platforms.scale", "ledger.sqlite")),
@@ -54,8 +55,9 @@ MAY: dict[str, tuple[str, ...]] = {
     "scale": ("flows.runtime", "platforms.scale", "engine", "http"),
     "testing": ("flows.jobs", "flows.verify", "flows.imports", "flows.exports", "flows.runtime", "engine", "sandbox"),
     "demo": ("flows.imports", "flows.exports", "flows.runtime", "sandbox"),
+    "flows.changes": ("flows.imports", "flows.exports", "flows.runtime", *MIDDLE),
     "flows.verify": ("flows.jobs", "flows.imports", "flows.runtime", *MIDDLE),
-    "flows.jobs": ("flows.imports", "flows.runtime", *MIDDLE),
+    "flows.jobs": ("flows.changes", "flows.imports", "flows.runtime", *MIDDLE),
     "flows.imports": ("flows.runtime", *MIDDLE),
     "flows.exports": ("flows.runtime", *MIDDLE),
     "flows.runtime": MIDDLE,

@@ -35,8 +35,9 @@ WORDS = (
                 "flows.exports.parts",
             ),
             *("flows.exports.folder.read_back", "flows.exports.compact", "flows.exports.checks"),
+            "flows.changes.targets.folder",
             *("flows.imports.conflicts", "flows.jobs.status", "flows.verify", "flows.runtime.options"),
-            *("cli.commands.verify", "cli.commands.failures"),
+            *("cli.commands.verify", "cli.commands.failures", "cli.commands.apply"),
         ),
         "a column of the ledger and a member of our own files and JSON since the first version: it stays for every"
         " platform, and holds the platform's id",

@@ -37,11 +37,15 @@ def retry_command(
     """
     settings = invocation.settings()
 
-    from scalesync.cli.results import import_advice, show_import
+    from scalesync.cli.results import import_advice, show_change, show_import
     from scalesync.flows.jobs.retry import run_retry
+    from scalesync.flows.jobs.retry_changes import run_changes_retry
 
     with invocation.display() as display:
         options = RetryOptions(job=job, group=group, project=project, errored=errored, yes=yes)
+        changed = run_async(run_changes_retry, options, settings, display)
+        if changed is not None:
+            return show_change(changed, invocation)
         flow = partial(run_retry, confirm=asker(invocation.mask))
         summary = run_async(flow, options, settings, display)
     return show_import(summary, invocation, import_advice(summary, invocation, project=project))

@@ -1,0 +1,1 @@
+"""Where the tasks of an `apply` come from: one module for each way to name them."""

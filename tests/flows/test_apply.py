@@ -150,6 +150,22 @@ async def test_a_lost_answer_is_looked_up_and_the_change_made_once(make_sandbox,
     assert audits == {1: 200}, "no audit twice"
 
 
+async def test_what_no_task_shows_stays_unclear_and_is_not_made_twice(
+    make_sandbox, bring, write_records, apply, table, notebook
+):
+    sandbox = await filled(make_sandbox, bring, write_records, 60, annotate_after_s=0.0, review_field=False)
+    sandbox.faults.replace([FaultRule(kind="error", on="mutate", share=0.2, after_write=True)])
+    rows = [{"unique_id": f"letter-{n:05d}"} for n in range(60)]
+    summary = await apply(sandbox, "audit accept", tasks=table(rows), yes=True)
+    assert (summary.applied + summary.unclear, summary.exit_code) == (60, 1), summary
+    assert summary.unclear > 3
+    assert "may have been changed or not" in summary.message
+    assert {len(json.loads(task.extra.audits)) for task in tasks(sandbox).values()} == {1}
+    before = changes(sandbox)
+    again = await apply(sandbox, "audit accept", tasks=table(rows), yes=True)
+    assert (again.applied, again.unclear, changes(sandbox)) == (summary.applied, summary.unclear, before)
+
+
 async def test_a_plan_holds_what_would_change_and_applies_just_that(
     make_sandbox, bring, write_records, apply, table, tmp_path, notebook
 ):

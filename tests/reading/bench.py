@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import gc
 import json
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -168,6 +171,7 @@ def _source(layout: Layout) -> Iterator[int]:
                 os.close(reading)
     elif container == "pipe":
         (path,) = layout.arguments()
+        _wait_for_readers(path)
         with _writing(path, data):
             try:
                 yield DEVNULL
@@ -175,6 +179,22 @@ def _source(layout: Layout) -> Iterator[int]:
                 os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
     else:
         yield DEVNULL
+
+
+def _wait_for_readers(path: str) -> None:
+    """Wait until nobody reads a named pipe: the thread of an earlier run may hold it a moment longer than that run.
+
+    Otherwise it would get what is for the next run.
+    """
+    for _ in range(int(WAIT_S * 100)):
+        try:
+            os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            return
+        gc.collect()
+        time.sleep(0.01)
 
 
 @contextmanager

@@ -29,6 +29,7 @@ SLOW_MODULES = frozenset(
         "cli/test_demo.py",
         "cli/test_descriptors.py",
         "cli/test_kill.py",
+        "cli/test_kill_apply.py",
         "cli/test_kill_batches.py",
         "cli/test_kill_chunks.py",
         "cli/test_kill_fix.py",

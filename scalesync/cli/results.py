@@ -91,10 +91,13 @@ def show_export(
     return summary.exit_code
 
 
-def show_change(summary: ChangeSummary, invocation: Invocation) -> int:
-    """Print the summary of an apply; returns its exit code."""
+def show_change(summary: ChangeSummary, invocation: Invocation, *, dry: bool = False) -> int:
+    """Print the summary of an apply; returns its exit code.
+
+    dry: nothing was sent or written, so there is nothing to do about it.
+    """
     invocation.summary = summary_json(summary)
-    told = change_advice(summary, invocation)
+    told = [] if dry else change_advice(summary, invocation)
     if invocation.common.json:
         return say_summary(summary, told, invocation)
     rows: dict[str, str | int] = {"job": summary.job, "target": f"{summary.target} ({summary.mode})"}
@@ -112,8 +115,6 @@ def show_change(summary: ChangeSummary, invocation: Invocation) -> int:
 
 def change_advice(summary: ChangeSummary, invocation: Invocation) -> list[str]:
     """What to do after an apply, one line each."""
-    if summary.plan:
-        return []
     lines = []
     found = {name: getattr(summary, name) for name in ("failed", "unclear", "invalid")}
     if kinds := ", ".join(f"{number:,} {name}" for name, number in found.items() if number):

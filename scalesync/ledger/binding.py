@@ -27,7 +27,7 @@ def sentence(name: str, command: str, identity: Mapping[str, Any], other: str, a
     """The message for a name that is bound to something else."""
     return (
         f"job {name} is {described(command, identity)}, and not {described(other, asked)};"
-        " choose another --job name for this"
+        f" choose another {'--name' if other == 'apply' else '--job name'} for this"
     )
 
 

@@ -20,6 +20,12 @@ class ChangeLedger(JobLedger, Protocol):
     async def register_sources(self, sources: Iterable[tuple[str, JsonObject]]) -> Sequence[int]:
         """Number the sources (name, facts) of changes by name; a source keeps its number from run to run."""
 
+    async def refs(self, keys: Sequence[str]) -> Mapping[str, str]:
+        """The tasks that rows of this job named by these keys, by key; without the keys that it has not met.
+
+        A change may take the key from its task, so a later look-up finds none, or another task.
+        """
+
     async def collect(self, changes: Sequence[Change]) -> int:
         """Keep changes as pending; returns how many name a task that an earlier row of this collection named.
 

@@ -23,7 +23,7 @@ LOST = (
     FaultRule(kind="reset", on="mutate", share=0.05, after_write=True),
     FaultRule(kind="hang", on="mutate", share=0.02, seconds=0.2, after_write=True),
     FaultRule(kind="error", on="mutate", share=0.05),
-    FaultRule(kind="error", on="mutate", share=0.05, status=429, retry_after=0.01),
+    FaultRule(kind="error", on="mutate", at=(40,), status=429, retry_after=0.01),
 )
 
 

@@ -227,7 +227,7 @@ class ChangeContract:
         await finish(await open_changes(ledgers, apply()))
         await finish(await open_changes(ledgers, apply(of={"tasks": ["other.csv"]})))
         told = 'job a is scalesync apply tags add tags=["x"], and not scalesync apply'
-        with pytest.raises(NameBound, match=re.escape(f"{told} cancel; choose another --job name for this")):
+        with pytest.raises(NameBound, match=re.escape(f"{told} cancel; choose another --name for this")):
             await open_changes(ledgers, apply(change="cancel", arguments={}))
         with pytest.raises(NameBound, match=re.escape(f'{told} tags add tags=["y"];')):
             await open_changes(ledgers, apply(arguments={"tags": ["y"]}))

@@ -140,7 +140,7 @@ async def test_a_lost_answer_is_looked_up_and_the_change_made_once(make_sandbox,
             FaultRule(kind="error", on="mutate", share=0.1, after_write=True),
             FaultRule(kind="reset", on="mutate", share=0.1, after_write=True),
             FaultRule(kind="error", on="mutate", share=0.1),
-            FaultRule(kind="error", on="mutate", share=0.1, status=429, retry_after=0.01),
+            FaultRule(kind="error", on="mutate", at=(20, 120), status=429, retry_after=0.01),
         ]
     )
     rows = [{"unique_id": f"letter-{n:05d}"} for n in range(200)]
@@ -186,6 +186,49 @@ async def test_a_plan_holds_what_would_change_and_applies_just_that(
     assert tags(sandbox)["letter-00011"] == []
     with pytest.raises(ConfigError, match="is for tags set, not for tags add"):
         await apply(sandbox, "tags add", plan=plan)
+
+
+async def test_a_plan_replaces_nothing_but_a_plan(make_sandbox, bring, write_records, apply, table, tmp_path):
+    sandbox = await filled(make_sandbox, bring, write_records, 2)
+    rows = table([{"unique_id": "letter-00000"}])
+    with pytest.raises(ConfigError, match="is not a plan"):
+        await apply(sandbox, "tags set", "tags=x", tasks=rows, dry_run=True, plan=Path(rows[0]))
+    assert Path(rows[0]).read_text().splitlines() == ["unique_id", "letter-00000"]
+    for place, words in ((tmp_path, "is a folder"), (tmp_path / "no" / "plan", "no such folder")):
+        with pytest.raises(ConfigError, match=words):
+            await apply(sandbox, "tags set", "tags=x", tasks=rows, dry_run=True, plan=place)
+    assert sandbox.journal.count() == 0
+    for _ in range(2):
+        await apply(sandbox, "tags set", "tags=x", tasks=rows, dry_run=True, plan=tmp_path / "plan.jsonl")
+
+
+async def test_a_key_that_a_change_took_from_its_task_still_names_that_task(
+    make_sandbox, bring, write_records, apply, table
+):
+    """A chain: the second row takes the key that the first one frees."""
+    sandbox = await filled(make_sandbox, bring, write_records, 3)
+    rows = [
+        {"unique_id": "letter-00000", "new_unique_id": "z"},
+        {"unique_id": "letter-00001", "new_unique_id": "y"},
+    ]
+    first = await apply(sandbox, "unique-id set", tasks=table(rows), name="chain")
+    assert (first.applied, first.exit_code) == (2, 0), first
+    await apply(sandbox, "unique-id set", tasks=table([{"unique_id": "letter-00002", "new_unique_id": "letter-00000"}]))
+    made = changes(sandbox)
+    again = await apply(sandbox, "unique-id set", tasks=table(rows), name="chain")
+    assert (again.read, again.applied, again.invalid, again.exit_code) == (2, 2, 0, 0), again
+    assert changes(sandbox) == made
+    assert set(tasks(sandbox)) == {"z", "y", "letter-00000"}
+
+
+async def test_numbers_of_any_size_go_into_metadata(make_sandbox, bring, write_records, apply, table, tmp_path):
+    sandbox = await filled(make_sandbox, bring, write_records, 2)
+    rows = table([{"unique_id": "letter-00000"}])
+    big = 12345678901234567890123
+    for options in ({"dry_run": True, "plan": tmp_path / "plan.jsonl"}, {}):
+        summary = await apply(sandbox, "metadata merge", f'metadata={{"big": {big}}}', tasks=rows, **options)
+        assert (summary.failed, summary.exit_code) == (0, 0), summary
+    assert json.loads(tasks(sandbox)["letter-00000"].metadata)["big"] == big
 
 
 async def test_what_cannot_be_taken_back_asks_and_a_no_changes_nothing(

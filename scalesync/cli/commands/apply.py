@@ -85,7 +85,7 @@ def apply_command(invocation: Invocation, /, *, words: tuple[str, ...], **typed:
     with invocation.display() as display:
         flow = partial(run_changes, confirm=asker(invocation.mask))
         summary = run_async(flow, options, settings, display)
-    return show_change(summary, invocation)
+    return show_change(summary, invocation, dry=options.dry_run)
 
 
 def changes_of(platform: str) -> Mapping[str, Any]:

@@ -57,11 +57,13 @@ class Sorter:
     def __post_init__(self) -> None:
         self.finder = BulkLookup(self.connection)
 
-    async def sort(self, rows: Sequence[Row]) -> tuple[list[Change], list[Unusable]]:
+    async def sort(self, rows: Sequence[Row], job: ChangeLedger) -> tuple[list[Change], list[Unusable]]:
         """The changes of a page of rows, and its rows that cannot be used. Raises RemoteError for a look-up."""
         odd: list[Unusable] = [row for row in rows if isinstance(row, Unusable)]
         named = [row for row in rows if isinstance(row, Named)]
-        refs = await self._refs([row.key for row in named if row.ref is None and row.key is not None])
+        keys = list(dict.fromkeys(row.key for row in named if row.ref is None and row.key is not None))
+        refs = dict(await job.refs(keys))
+        refs |= await self._refs([key for key in keys if key not in refs])
         changes: list[Change] = []
         for row in named:
             ref = row.ref or refs.get(row.key or "")
@@ -87,7 +89,7 @@ class Sorter:
         """The tasks of the keys; a key without one is not in the answer. Raises BudgetUsed if that is not clear."""
         if not keys:
             return {}
-        found = await self.finder.find(list(dict.fromkeys(keys)))
+        found = await self.finder.find(keys)
         unknown = next((key for key, one in found.items() if one.presence is Presence.UNKNOWN), None)
         if unknown is not None:
             raise BudgetUsed(f"the platform does not say which task has {unknown}; run the same command again")
@@ -103,7 +105,7 @@ async def collect(targets: Targets, sorter: Sorter, job: ChangeLedger, mark: int
     numbers = dict(enumerate(await job.register_sources(targets.sources()), start=1))
     done, shown = Collected(), 0
     async for rows in targets.rows():
-        changes, odd = await sorter.sort(rows)
+        changes, odd = await sorter.sort(rows, job)
         done.read += len(rows)
         done.invalid += len(odd)
         done.duplicates += await job.collect([_placed(change, numbers) for change in changes])

@@ -11,7 +11,6 @@ from dataclasses import replace
 from functools import partial
 
 import anyio
-import orjson
 
 from scalesync.engine.dispatcher import Dispatcher
 from scalesync.engine.limits import EngineLimits, Nouns
@@ -35,6 +34,7 @@ from scalesync.ports.operation import Repeat
 
 LOAD = 512  # changes between two writes of intents; less where the rate is low, so a kill leaves few of them in doubt
 LEAST = 16
+ROOM_S = 0.01  # between two looks at how much the engine has not sent yet
 _STATES = {
     RowState.PENDING: ChangeState.PENDING,
     RowState.SENDING: ChangeState.SENDING,
@@ -99,7 +99,7 @@ class ChangeRun:
     async def _end(self, collected: Collected, target: Target, reason: ScalesyncError | None) -> ChangeSummary:
         counts, figures = await self._job.counts(), self._figures()
         end = ending(counts, collected, reason, self._dispatcher.tally.last_trouble, nouns_of(self._spec).items)
-        if reason is None and not end.message and not self._total:
+        if not (reason or end.message or self._total or end.exit_code):
             end = end._replace(message=already(counts[ChangeState.APPLIED], nouns_of(self._spec).items))
         await self._job.finish(complete=end.complete, exit_code=end.exit_code, figures=figures, message=end.message)
         return summary(self._job.name, target, self._spec.name, counts, collected, figures=figures, end=end)
@@ -136,6 +136,12 @@ class ChangeRun:
             with anyio.CancelScope(shield=True):  # what is durable as sent must reach the engine, which takes it back
                 await self._job.intend([stored.change.ref for stored in new])
             await self._dispatcher.put(_outgoing(new), _outgoing(doubts))
+            await self._room()
+
+    async def _room(self) -> None:
+        """Wait until the engine has sent nearly all: a kill leaves in doubt what is marked as sent and was not."""
+        while len(self._dispatcher.queue.ready) > self._load() // 2:
+            await anyio.sleep(ROOM_S)
 
     def _load(self) -> int:
         rate = self._connection.pace.rate(RequestClass.MUTATE)
@@ -193,7 +199,7 @@ def _outgoing(changes: Sequence[StoredChange]) -> list[Outgoing]:
         Outgoing(
             key=stored.change.ref,
             content=b"",
-            body=orjson.dumps(stored.change.arguments),
+            body=b"",
             source=stored.change.source,
             line=stored.change.line,
         )

@@ -13,12 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import orjson
-
 from scalesync.disk import output_error
 from scalesync.errors import ConfigError
 from scalesync.flows.changes.targets.target import PAGE, Named, Row, Rows
 from scalesync.flows.runtime.threads import in_daemon
+from scalesync.jsonvalue import dumps
 from scalesync.model.changes import Change
 from scalesync.model.records import JsonObject
 from scalesync.model.targets import Target
@@ -36,7 +35,7 @@ class PlanWriter:
     def add(self, change: Change, planned: Planned) -> None:
         """One task that would change."""
         line: JsonObject = {"ref": change.ref, "unique_id": change.key, "arguments": change.arguments}
-        self._file.write(orjson.dumps(line | {"before": planned.before, "after": planned.after}) + b"\n")
+        self._file.write(dumps(line | {"before": planned.before, "after": planned.after}) + b"\n")
 
 
 @contextmanager
@@ -45,7 +44,7 @@ def writing(path: Path, change: str, target: Target) -> Iterator[PlanWriter]:
     part = path.with_name(f".part-{path.name}")
     try:
         with open(part, "wb") as file:
-            file.write(orjson.dumps(_head(change, target)) + b"\n")
+            file.write(dumps(_head(change, target)) + b"\n")
             yield PlanWriter(file)
             file.flush()
             os.fsync(file.fileno())
@@ -54,6 +53,25 @@ def writing(path: Path, change: str, target: Target) -> Iterator[PlanWriter]:
         raise output_error(path.parent, error) from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def check_place(path: Path) -> None:
+    """Raise ConfigError if a plan cannot be written here: it replaces nothing but an earlier plan."""
+    if path.is_dir() or not path.parent.is_dir():
+        why = "is a folder" if path.is_dir() else "there is no such folder"
+        raise ConfigError(f"--plan {path}: {why}; name a file")
+    if path.exists() and _head_of(path) is None:
+        raise ConfigError(f"--plan {path} is not a plan, and --dry-run does not replace it; name another file")
+
+
+def _head_of(path: Path) -> Mapping[str, Any] | None:
+    """The first line of a plan; None if the file is not one. Raises OSError."""
+    with open(path, "rb") as file:
+        try:
+            head = json.loads(file.readline())
+        except ValueError:
+            return None
+    return head if isinstance(head, Mapping) and head.get("plan") == VERSION else None
 
 
 def _head(change: str, target: Target) -> JsonObject:
@@ -80,11 +98,10 @@ class PlanFile:
 def open_plan(path: Path, change: str, target: Target) -> PlanFile:
     """Check that a plan is of this change and target. Raises ConfigError."""
     try:
-        with open(path, "rb") as file:
-            head = json.loads(file.readline())
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"--plan {path}: cannot be read ({error})") from error
-    if not isinstance(head, Mapping) or head.get("plan") != VERSION:
+        head = _head_of(path)
+    except OSError as error:
+        raise ConfigError(f"--plan {path}: cannot be read ({error.strerror})") from error
+    if head is None:
         raise ConfigError(f"--plan {path} is not a plan; --dry-run --plan FILE writes one")
     for name, wanted in (("change", change), ("target", str(target))):
         if head.get(name) != wanted:

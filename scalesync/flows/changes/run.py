@@ -20,7 +20,7 @@ from scalesync.flows.changes.collecting import Collected, Sorter, Targets, colle
 from scalesync.flows.changes.dry_run import DryRun
 from scalesync.flows.changes.job_run import ChangeRun, nouns_of
 from scalesync.flows.changes.options import ChangeOptions
-from scalesync.flows.changes.plan_file import open_plan
+from scalesync.flows.changes.plan_file import check_place, open_plan
 from scalesync.flows.changes.targets.folder import open_folder
 from scalesync.flows.changes.targets.imported import Imported
 from scalesync.flows.changes.targets.listed import Matching
@@ -99,6 +99,8 @@ def _check(options: ChangeOptions, spec: ChangeSpec, platform: PlatformSpec, con
         raise ConfigError("--plan holds the arguments; leave them out")
     if spec.subject != "task" and not options.tasks and not planned:
         raise ConfigError(f"`apply {spec.name}` is about {nouns_of(spec).items}: name them with --tasks FILE")
+    if options.plan is not None and options.dry_run:
+        check_place(options.plan)
     if options.filters is not None:
         check_options(options.filters, platform)
     if not (spec.undone_by or options.yes or options.dry_run) and confirm is None:
@@ -163,7 +165,8 @@ class Order:
             folder = options.folder
             return await in_daemon(lambda: open_folder(folder, platform.name, platform.view))
         if options.job is not None:
-            return Imported(ledger.checks(await import_job_of(ledger, target.whole, options.job)))
+            job = await import_job_of(ledger, target.whole, options.job)
+            return Imported(ledger.checks(job), self.observer.note)
         if options.filters is not None:
             await first_look(connection, options.filters, self.observer.note)
             selection = filters.selection(options.filters, connection.platform.server_now_ms)

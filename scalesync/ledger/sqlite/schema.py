@@ -101,6 +101,7 @@ def m011_parts(db: Database) -> None:
 def m012_changes(db: Database) -> None:
     """Add changes of many tasks or batches. Some of their rows are in no source, which the view must not confuse."""
     db.execute(_CHANGES)
+    db.execute("CREATE INDEX change_keys ON changes (job, unique_id) WHERE unique_id IS NOT NULL")
     db.execute("DROP VIEW job_records")
     db.execute(JOB_RECORDS)
 

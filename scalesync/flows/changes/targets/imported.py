@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from scalesync.flows.changes.targets.target import PAGE, Named, Rows
 from scalesync.model.records import JsonObject
 from scalesync.model.rows import FINAL
 from scalesync.ports.verify_ledger import VerifyLedger
+from scalesync.text import be, count
 
 
 class Imported:
-    """The tasks of an import's records; records without a task are left out, and counted."""
+    """The tasks of an import's records; records without a task are left out, and a note says how many."""
 
-    def __init__(self, rows: VerifyLedger) -> None:
+    def __init__(self, rows: VerifyLedger, note: Callable[[str], None]) -> None:
         self._rows = rows
+        self._note = note
         self.without = 0
 
     def sources(self) -> Sequence[tuple[str, JsonObject]]:
@@ -34,3 +36,5 @@ class Imported:
                 found.append(Named(row.ref, None, {}, 0, number))
             if found:
                 yield found
+        if self.without:
+            self._note(f"{count(self.without, 'record')} of the job without a task {be(self.without)} left out")

@@ -49,7 +49,7 @@ class Table:
                 return Named(ref, key, item.value, source, item.line)
         columns = self._ref if self._key is None else f"{self._ref} or {self._key}"
         raw = json.dumps(item.value, ensure_ascii=False, default=str)[:RAW]
-        return Unusable(source, item.line, f"it names no task: it has neither {columns}", raw)
+        return Unusable(source, item.line, f"it names no task: it has no {columns}", raw)
 
 
 def _text(value: Any) -> str:

@@ -30,6 +30,10 @@ class ChangeStore(JobStore):
         """Number the sources (name, facts) by name; a source keeps its number from run to run."""
         return await self._writer.write(lambda db: splits.register(db, self._job, "source", sources))
 
+    async def refs(self, keys: Sequence[str]) -> Mapping[str, str]:
+        """The tasks that rows of this job named by these keys."""
+        return await self._writer.read(lambda db: rows.refs(db, self._job, keys))
+
     async def collect(self, changes: Sequence[Change]) -> int:
         """Keep changes as pending; returns how many name a task that an earlier row named. See `ChangeLedger`."""
         return await self._writer.write(lambda db: rows.collect(db, self._place, changes))

@@ -56,6 +56,17 @@ def _known(db: sqlite3.Connection, job: int, refs: Sequence[str]) -> list[tuple[
     return found
 
 
+def refs(db: sqlite3.Connection, job: int, keys: Sequence[str]) -> dict[str, str]:
+    """Ref of each key that a row of this job had; of several, the last by ref."""
+    found: dict[str, str] = {}
+    for start in range(0, len(keys), CHUNK):
+        some = keys[start : start + CHUNK]
+        marks = ",".join("?" * len(some))
+        query = f"SELECT unique_id, ref FROM changes WHERE job=? AND unique_id IN ({marks}) ORDER BY ref"
+        found |= dict(db.execute(query, (job, *some)).fetchall())
+    return found
+
+
 def _meet(db: sqlite3.Connection, place: Place, row: Change, *, differs: bool) -> None:
     """Write that this row named a change that stays."""
     asked = (_text(row.arguments), None if row.expected is None else _text(row.expected)) if differs else (None, None)

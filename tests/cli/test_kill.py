@@ -47,7 +47,8 @@ class Program:
         self._folder = folder
         self._sandbox = sandbox
         self._prefix = prefix
-        self.arguments = ["import", str(source), "--type", KIND, "--project", PROJECT,
+        project = () if "--project" in more else ("--project", PROJECT)
+        self.arguments = ["import", str(source), "--type", KIND, *project,
                           "--base-url", sandbox.base_url, "--json", "--yes", *more]  # fmt: skip
 
     @property

@@ -43,6 +43,7 @@ def test_each_command_does_its_work(run_new_interpreter: Run, tmp_path: Path) ->
         assert go("status", "--json").json["jobs"][0]["counts"]["created"] == RECORDS
         assert go("verify", "--job", "j", "--json").json["findings"] == {}
         assert go("export", "--out", "out", "--incremental", "--json").json["tasks"] == RECORDS
+        assert go("apply", "tags", "add", "tags=a", "--job", "j", "--json").json["applied"] == RECORDS
         assert go("compact", "--from", "out", "--to", "newest", "--json").json["tasks"] == RECORDS
         assert go("backfill", "export", "--out", "windows", "--from", "1d", "--window", "1d", "--json").json
         go("ledger", "rebuild", *SOURCE, "--ledger", "rebuilt.db", "--json")

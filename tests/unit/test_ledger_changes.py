@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -22,6 +23,7 @@ from scalesync.ledger.sqlite.store import SqliteLedger
 from scalesync.model.changes import Change, ChangeOutcome, ChangeState, StoredChange
 from scalesync.model.jobs import JobSpec
 from scalesync.model.targets import Mode, Target
+from tests.draws import draws
 
 C = ChangeState
 SPEC = JobSpec("a", "apply", Target("https://a.test/v1", Mode.LIVE), {"change": "tags add"}, {})
@@ -243,3 +245,5 @@ class Lives(RuleBasedStateMachine):
 
 
 TestLives = Lives.TestCase
+# Each step commits to a file: the thousand runs that a soak draws without a number take longer than its round.
+TestLives.settings = settings(max_examples=draws(160), deadline=None)
